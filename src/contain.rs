@@ -3,30 +3,36 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::warn;
+
 /// Runs `f`. A panic in it ends here: the message comes back as the error.
 ///
-/// The process's panic hook has printed the panic by then, so it is never silent.
+/// The process's panic hook has printed the panic by then, so it is never silent. It is told as a
+/// warning too.
 ///
 /// `AssertUnwindSafe` is right for every caller: what `f` touched is either dropped afterwards or
 /// belongs to whoever wrote `f`.
 pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, String> {
-    catch_unwind(AssertUnwindSafe(f)).map_err(message)
+    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+        let text = message(&*payload);
+        // The destructor of a payload may panic too. Then it is leaked rather than let out.
+        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(second);
+        }
+        warn::panicked(&text);
+        text
+    })
 }
 
 /// What the panic said, where it said it in words.
-fn message(payload: Box<dyn Any + Send>) -> String {
-    let text = match payload.downcast_ref::<&'static str>() {
+pub(crate) fn message(payload: &(dyn Any + Send)) -> String {
+    match payload.downcast_ref::<&'static str>() {
         Some(text) => (*text).to_owned(),
         None => match payload.downcast_ref::<String>() {
             Some(text) => text.clone(),
             None => "a panic without a message".to_owned(),
         },
-    };
-    // The destructor of a payload may panic too. Then it is leaked rather than let out.
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(second);
     }
-    text
 }
 
 #[cfg(test)]

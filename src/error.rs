@@ -1,9 +1,12 @@
 //! `Cancelled`: the error that carries a reason.
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
+use crate::contain::contain;
 use crate::{Reason, ReasonKind};
 
 /// The work was cancelled. It carries the [`Reason`].
@@ -28,9 +31,15 @@ use crate::{Reason, ReasonKind};
 /// assert!(error.is_manual());
 /// assert_eq!(error.to_string(), "cancelled: no longer wanted");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cancelled {
-    reason: Reason,
+#[derive(Clone, PartialEq, Eq)]
+pub struct Cancelled(Why);
+
+/// Without a word more than the reason takes: what is rare has a place of its own.
+#[derive(Clone, PartialEq, Eq)]
+enum Why {
+    Asked(Reason),
+    #[cfg_attr(not(feature = "time"), allow(dead_code, reason = "no grace without a clock"))]
+    Forced(Arc<Reason>),
 }
 
 impl Cancelled {
@@ -41,7 +50,23 @@ impl Cancelled {
     /// assert_eq!(Cancelled::new("stop").reason(), &Reason::manual("stop"));
     /// ```
     pub fn new(reason: impl Into<Reason>) -> Self {
-        Cancelled { reason: reason.into() }
+        Cancelled(Why::Asked(reason.into()))
+    }
+
+    /// The work did not end within its grace period.
+    #[cfg(feature = "time")]
+    pub(crate) fn forced(reason: Reason) -> Self {
+        Cancelled(Why::Forced(Arc::new(reason)))
+    }
+
+    /// Whether the work was given a grace period, did not end within it,
+    /// and was dropped.
+    ///
+    /// ```
+    /// assert!(!cancelable::Cancelled::new("stop").was_forced());
+    /// ```
+    pub fn was_forced(&self) -> bool {
+        matches!(self.0, Why::Forced(_))
     }
 
     /// Why.
@@ -51,7 +76,10 @@ impl Cancelled {
     /// assert_eq!(Cancelled::new(Reason::Dropped).reason(), &Reason::Dropped);
     /// ```
     pub fn reason(&self) -> &Reason {
-        &self.reason
+        match &self.0 {
+            Why::Asked(reason) => reason,
+            Why::Forced(reason) => reason,
+        }
     }
 
     /// Why, by value.
@@ -61,7 +89,10 @@ impl Cancelled {
     /// assert_eq!(Cancelled::new(Reason::Dropped).into_reason(), Reason::Dropped);
     /// ```
     pub fn into_reason(self) -> Reason {
-        self.reason
+        match self.0 {
+            Why::Asked(reason) => reason,
+            Why::Forced(reason) => Arc::unwrap_or_clone(reason),
+        }
     }
 
     /// Which kind of reason it was.
@@ -71,7 +102,7 @@ impl Cancelled {
     /// assert_eq!(Cancelled::new("stop").kind(), ReasonKind::Manual);
     /// ```
     pub fn kind(&self) -> ReasonKind {
-        self.reason.kind()
+        self.reason().kind()
     }
 
     /// Whether a time limit of its own passed. That of a parent is [`is_parent`](Self::is_parent).
@@ -165,22 +196,68 @@ impl Cancelled {
     }
 }
 
+thread_local! {
+    /// The last `Cancelled` that was printed, while somebody wants to know.
+    static PRINTED: RefCell<Printed> = const { RefCell::new(Printed::NotAsked) };
+}
+
+enum Printed {
+    NotAsked,
+    Asked(Option<Reason>),
+}
+
+impl Cancelled {
+    /// The text of an error, and the reason of the cancellation that is printed as part of it, if
+    /// one is. Of an error whose type is not known, that is all that can be learned.
+    pub(crate) fn within(error: &dyn fmt::Display) -> (String, Option<Reason>) {
+        // A thread that ends has no such cell any more.
+        let ask = |asked| PRINTED.try_with(|cell| cell.replace(asked));
+        let outer = ask(Printed::Asked(None));
+        let text = contain(|| error.to_string()).unwrap_or_default();
+        let reason = match outer.and_then(ask) {
+            Ok(Printed::Asked(reason)) => reason,
+            _ => None,
+        };
+        (text, reason)
+    }
+
+    /// Tells whoever wants to know that this is being printed.
+    fn note_printed(&self) {
+        let replaced = PRINTED.try_with(|printed| match &mut *printed.borrow_mut() {
+            Printed::Asked(reason) => reason.replace(self.reason().clone()),
+            Printed::NotAsked => None,
+        });
+        drop(replaced);
+    }
+}
+
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)
+        self.note_printed();
+        self.reason().fmt(f)
+    }
+}
+
+impl fmt::Debug for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.note_printed();
+        f.debug_struct("Cancelled")
+            .field("reason", self.reason())
+            .field("forced", &self.was_forced())
+            .finish()
     }
 }
 
 impl Error for Cancelled {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.reason.errors().next().map(|error| error as &(dyn Error + 'static))
+        self.reason().errors().next().map(|error| error as &(dyn Error + 'static))
     }
 }
 
 /// An error with that reason.
 impl From<Reason> for Cancelled {
     fn from(reason: Reason) -> Self {
-        Cancelled { reason }
+        Cancelled(Why::Asked(reason))
     }
 }
 
@@ -208,7 +285,7 @@ impl From<Cancelled> for Reason {
 /// ```
 impl From<Cancelled> for io::Error {
     fn from(cancelled: Cancelled) -> Self {
-        let leaves = cancelled.reason.root().leaves();
+        let leaves = cancelled.reason().root().leaves();
         let timed_out = |leaf: &Reason| leaf.root().kind() == ReasonKind::Timeout;
         let kind = if !leaves.is_empty() && leaves.iter().all(timed_out) {
             io::ErrorKind::TimedOut

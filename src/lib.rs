@@ -6,6 +6,12 @@
 //! * Sources compose: [`any_of`] fires with the first of them, [`all_of`] when all have fired.
 //! * [`cancelable`](CancelableExt::cancelable) races your future against one source and resolves to
 //!   `Result<T, Cancelled>`. [`Cancelled`] carries the reason.
+//! * A race of which more is asked is an [`Operation`]: it has a name, a status, progress and hooks,
+//!   and is cancelled with the operation around it. See [`scope`] and the methods of
+//!   [`Cancelable`].
+//! * Where a drop is too sudden, [`shield`](shield()) finishes a section first,
+//!   [`finally`](Cancelable::finally) runs clean-up that awaits, and
+//!   [`grace`](Cancelable::grace) lets the work end by itself.
 //!
 //! Everything is a plain future. It runs on tokio, smol, async-std and a bare `block_on`; no
 //! runtime is chosen and no task is spawned.
@@ -36,6 +42,34 @@
 //! # });
 //! ```
 //!
+//! An operation that can be watched, and that cleans up however it ends:
+//!
+//! ```
+//! use cancelable::prelude::*;
+//! use std::time::Duration;
+//!
+//! # smol::block_on(async {
+//! let limit = timeout(Duration::from_secs(60));
+//! let copy = scope(limit, async |operation: Operation| {
+//!     for file in 1..=3 {
+//!         shield(async { /* what must not be cut in the middle */ }).await;
+//!         operation.report_progress(Progress::steps(file, 3));
+//!     }
+//! });
+//! let copy = copy
+//!     .named("copy")
+//!     .on_progress(|operation, progress| println!("{}: {progress}", operation.id()))
+//!     .finally(|outcome| {
+//!         let done = outcome.is_ok();
+//!         async move { println!("{}", if done { "done" } else { "removing what is there" }) }
+//!     });
+//!
+//! let operation = copy.operation(); // A handle, for whoever wants to watch or to cancel.
+//! copy.await?;
+//! assert_eq!(operation.status(), Status::Completed);
+//! # Ok::<(), Cancelled>(()) }).unwrap();
+//! ```
+//!
 //! # Features
 //!
 //! | feature | what |
@@ -43,7 +77,12 @@
 //! | `time` (default) | [`timeout`], [`deadline`], [`condition`], [`condition_async`] |
 //! | `signal` (default) | [`signal`](signal()), [`signals`], [`ctrl_c`], [`termination`] |
 //! | `macros` (default) | the attribute [`macro@cancelable`] |
-//! | `blocking` | [`condition_blocking`] |
+//! | `blocking` | [`condition_blocking`], [`run_blocking`](Operation::run_blocking) |
+//! | `tracing` | warnings about panics of callbacks and about clean-up that was lost go to `tracing` |
+//! | `serde` | `Serialize` for snapshots and what they hold |
+//!
+//! Without `time` there is no [`shield_for`], [`finally_for`](Cancelable::finally_for) and
+//! [`grace`](Cancelable::grace) either.
 //!
 //! # Guide
 //!
@@ -54,7 +93,15 @@
 //! [errors](_docs::guide::errors) ·
 //! [runtimes](_docs::guide::runtimes) ·
 //! [command-line tools](_docs::guide::command_line_tools) ·
-//! [the attribute](_docs::guide::attribute)
+//! [the attribute](_docs::guide::attribute) ·
+//! [operations](_docs::guide::operations) ·
+//! [clean-up](_docs::guide::clean_up) ·
+//! [shields](_docs::guide::shields) ·
+//! [retries](_docs::guide::retries)
+//!
+//! Coming from [tokio-util](_docs::migration::from_tokio_util),
+//! [Go's context](_docs::migration::from_go), [.NET](_docs::migration::from_dotnet) or
+//! [the Python library](_docs::migration::from_python)?
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
@@ -70,6 +117,8 @@ mod sync;
 
 mod clock;
 
+mod warn;
+
 mod contain;
 
 mod text;
@@ -82,12 +131,21 @@ mod error;
 
 mod wait;
 
+mod ambient;
+
 #[cfg(feature = "time")]
 mod timer;
 
 pub mod source;
 
+mod shield;
+
+mod operation;
+
 mod future;
+
+#[cfg(feature = "serde")]
+mod serialize;
 
 pub mod prelude;
 
@@ -107,9 +165,19 @@ mod loom_tests;
 pub use cancelable_macros::cancelable;
 
 pub use error::Cancelled;
-pub use future::{Cancelable, CancelableExt, TryCancelable};
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub use future::attribute as __private;
+pub use future::{
+    Call, Cancelable, CancelableExt, Ending, Fallible, Finally, FinallyOrSpawn, Spawner,
+    TryCancelable, scope, try_scope,
+};
+pub use operation::{InScope, Operation, OperationId, Progress, Snapshot, Status};
 pub use os_signal::Signal;
-pub use reason::{Reason, ReasonKind};
+pub use reason::{ParentCause, Reason, ReasonKind};
+#[cfg(feature = "time")]
+pub use shield::shield_for;
+pub use shield::{Shield, shield};
 #[cfg(feature = "blocking")]
 pub use source::condition_blocking;
 pub use source::{CancellationToken, DropGuard, Registration, Sources, all_of, any_of, never};

@@ -2,7 +2,11 @@
 
 #[cfg(feature = "macros")]
 pub use crate::cancelable;
-pub use crate::future::{Cancelable, CancelableExt};
+pub use crate::future::{Cancelable, CancelableExt, scope, try_scope};
+pub use crate::operation::{Operation, Progress, Status};
+pub use crate::shield::shield;
+#[cfg(feature = "time")]
+pub use crate::shield::shield_for;
 #[cfg(feature = "blocking")]
 pub use crate::source::condition_blocking;
 pub use crate::source::{CancellationToken, all_of, any_of, never};

@@ -1,4 +1,4 @@
-//! Locks, flags and thread parking: the real ones, or the ones of the loom model checker.
+//! Locks, flags, cells and thread parking: the real ones, or the ones of the loom model checker.
 //!
 //! No other file names `parking_lot`, `std::sync::atomic` or `loom`, so that a build with
 //! `--cfg cancelable_loom` checks the code that ships.
@@ -6,9 +6,10 @@
 #[cfg(not(cancelable_loom))]
 mod real {
     pub(crate) use parking_lot::Mutex;
+    pub(crate) use std::sync::OnceLock;
     #[cfg(feature = "signal")]
     pub(crate) use std::sync::atomic::AtomicUsize;
-    pub(crate) use std::sync::atomic::{AtomicBool, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
     pub(crate) use std::thread::{Thread, current, park, park_timeout};
 }
 
@@ -16,8 +17,11 @@ mod real {
 mod modelled {
     #[cfg(feature = "signal")]
     pub(crate) use loom::sync::atomic::AtomicUsize;
-    pub(crate) use loom::sync::atomic::Ordering;
+    pub(crate) use loom::sync::atomic::{Ordering, fence};
     pub(crate) use loom::thread::{Thread, current, park};
+
+    /// For counters in statics, which the model checker does not follow.
+    pub(crate) use std::sync::atomic::AtomicU64;
 
     /// The flag of the model checker.
     ///
@@ -25,7 +29,7 @@ mod modelled {
     /// own read hides the earlier read of another thread, and the orders in which the write comes
     /// first are never tried. So each access also changes a number that nobody looks at: loom then
     /// tries both orders of any two. The number is relaxed, and orders nothing by itself.
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct AtomicBool {
         flag: loom::sync::atomic::AtomicBool,
         accesses: loom::sync::atomic::AtomicUsize,
@@ -51,6 +55,85 @@ mod modelled {
         }
     }
 
+    /// The cell of the model checker: the real one, and a flag that says whether its value may be
+    /// seen.
+    ///
+    /// The flag is what loom follows. Who sets it writes the value in the same step, so that the two
+    /// never differ. Who is too late has acquired the flag, as with the real cell.
+    pub(crate) struct OnceLock<T> {
+        value: std::sync::OnceLock<T>,
+        set: loom::sync::atomic::AtomicBool,
+        /// As for [`AtomicBool`].
+        accesses: loom::sync::atomic::AtomicUsize,
+    }
+
+    impl<T> OnceLock<T> {
+        pub(crate) fn new() -> Self {
+            OnceLock {
+                value: std::sync::OnceLock::new(),
+                set: loom::sync::atomic::AtomicBool::new(false),
+                accesses: loom::sync::atomic::AtomicUsize::new(0),
+            }
+        }
+
+        pub(crate) fn get(&self) -> Option<&T> {
+            self.accesses.fetch_add(1, Ordering::Relaxed);
+            if self.set.load(Ordering::Acquire) { self.value.get() } else { None }
+        }
+
+        #[allow(dead_code, reason = "the interface is that of the real one, whoever uses what")]
+        pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
+            self.value.get_mut()
+        }
+
+        pub(crate) fn set(&self, value: T) -> Result<(), T> {
+            let first = self
+                .set
+                .compare_exchange(false, true, Ordering::Release, Ordering::Acquire)
+                .is_ok();
+            // No other thread runs between the flag and the value.
+            let result = if first { self.value.set(value) } else { Err(value) };
+            self.accesses.fetch_add(1, Ordering::Relaxed);
+            result
+        }
+
+        /// The real one keeps others waiting while `init` runs. Here each who finds no value runs its
+        /// own, and the first result stays: as if the others had come later. So `init` must change
+        /// nothing.
+        pub(crate) fn get_or_init(&self, init: impl FnOnce() -> T) -> &T {
+            if let Some(value) = self.get() {
+                return value;
+            }
+            let _ = self.set(init());
+            match self.value.get() {
+                Some(value) => value,
+                None => unreachable!("set by this thread or by one before"),
+            }
+        }
+    }
+
+    impl<T> Default for OnceLock<T> {
+        fn default() -> Self {
+            OnceLock::new()
+        }
+    }
+
+    impl<T: Clone> Clone for OnceLock<T> {
+        fn clone(&self) -> Self {
+            let clone = OnceLock::new();
+            if let Some(value) = self.get() {
+                let _ = clone.set(value.clone());
+            }
+            clone
+        }
+    }
+
+    impl<T: std::fmt::Debug> std::fmt::Debug for OnceLock<T> {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.debug_tuple("OnceLock").field(&self.get()).finish()
+        }
+    }
+
     /// Loom has no clock: a bounded wait is an unbounded one.
     pub(crate) fn park_timeout(_limit: std::time::Duration) {
         park();
@@ -67,6 +150,10 @@ mod modelled {
 
         pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
             self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        }
+
+        pub(crate) fn get_mut(&mut self) -> &mut T {
+            self.0.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner())
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `Text`: a short string that is cheap to clone.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -48,6 +48,13 @@ impl Deref for Text {
     type Target = str;
 
     fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+/// Equal, ordered and hashed as the `str` it is, it can be looked up in maps by one.
+impl Borrow<str> for Text {
+    fn borrow(&self) -> &str {
         self.as_str()
     }
 }

@@ -178,7 +178,7 @@ fn parents_are_flat() {
     }
     assert_eq!(reason, Reason::parent(top.clone()));
     let Reason::Parent { reason: above, .. } = &reason else { panic!("{reason:?}") };
-    assert_eq!(**above, top);
+    assert_eq!(***above, top);
     assert_eq!(reason.root(), &top);
 }
 

@@ -1,6 +1,7 @@
 //! `Reason`: why something was cancelled.
 
 mod kind;
+mod parent;
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use kind::ReasonKind;
+pub use parent::ParentCause;
 
 use crate::{Signal, Text};
 
@@ -63,8 +65,8 @@ pub enum Reason {
     /// However deep the tree, this holds what happened at its top: never another `Parent`.
     #[non_exhaustive]
     Parent {
-        /// Why the one above was cancelled.
-        reason: Arc<Reason>,
+        /// Why the one above was cancelled, and which one that is.
+        reason: Arc<ParentCause>,
     },
     /// Every source of an [`all_of`](crate::all_of()) fired.
     ///
@@ -144,9 +146,23 @@ impl Reason {
     /// assert_eq!(reason.root(), &Reason::manual("stop"));
     /// ```
     pub fn parent(reason: Reason) -> Self {
+        Reason::parent_named(None, reason)
+    }
+
+    /// The one above, which has this name, was cancelled for this reason.
+    ///
+    /// As for [`parent`](Reason::parent), a reason that already is a [`Parent`](Reason::Parent)
+    /// comes back as it is.
+    ///
+    /// ```
+    /// use cancelable::{Reason, Text};
+    /// let reason = Reason::parent_named(Some(Text::from("ingest")), Reason::Disconnected);
+    /// assert_eq!(reason.to_string(), "parent `ingest` cancelled: the other side disconnected");
+    /// ```
+    pub fn parent_named(name: Option<Text>, reason: Reason) -> Self {
         match reason {
             parent @ Reason::Parent { .. } => parent,
-            reason => Reason::Parent { reason: Arc::new(reason) },
+            reason => Reason::Parent { reason: Arc::new(ParentCause { name, reason }) },
         }
     }
 
@@ -166,8 +182,9 @@ impl Reason {
         for reason in reasons {
             match reason {
                 Reason::All { reasons } => flat.extend(reasons.iter().cloned()),
-                Reason::Parent { reason } if reason.kind() == ReasonKind::All => {
-                    flat.extend(reason.leaves().iter().cloned().map(Reason::parent));
+                Reason::Parent { reason: cause } if cause.reason.kind() == ReasonKind::All => {
+                    let leaves = cause.reason.leaves().iter().cloned();
+                    flat.extend(leaves.map(|leaf| Reason::parent_named(cause.name.clone(), leaf)));
                 }
                 reason => flat.push(reason),
             }
@@ -233,8 +250,8 @@ impl Reason {
     /// ```
     pub fn root(&self) -> &Reason {
         let mut reason = self;
-        while let Reason::Parent { reason: above } = reason {
-            reason = above;
+        while let Reason::Parent { reason: cause } = reason {
+            reason = &cause.reason;
         }
         reason
     }
@@ -285,10 +302,7 @@ impl fmt::Display for Reason {
                 let plural = if *checks == 1 { "" } else { "s" };
                 write!(f, "condition `{name}` met after {checks} check{plural}")
             }
-            Reason::Parent { reason } => match reason.root() {
-                Reason::Manual { .. } => write!(f, "parent {}", reason.root()),
-                root => write!(f, "parent cancelled: {root}"),
-            },
+            Reason::Parent { reason: cause } => fmt::Display::fmt(cause, f),
             Reason::All { reasons } => {
                 f.write_str("all of")?;
                 for (index, reason) in reasons.iter().enumerate() {

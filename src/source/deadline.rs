@@ -55,7 +55,7 @@ pub struct Deadline {
 impl Future for Deadline {
     type Output = Reason;
 
-    #[inline]
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
         self.countdown.poll("Deadline", cx).map(Reason::timeout)
     }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use futures::future::{JoinAll, SelectAll, join_all, select_all};
 
-use crate::Reason;
+use crate::{Reason, ambient};
 
 /// A list of sources: a tuple of up to twelve of any types, an array, a `Vec` or a boxed slice of
 /// one type.
@@ -85,7 +85,8 @@ impl<S: Future<Output = Reason>> Future for EveryOf<S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Vec<Reason>> {
         match &mut self.sources {
             None => Poll::Pending,
-            Some(sources) => Pin::new(sources).poll(cx),
+            // Which of them are limits is not known, so that nothing is certain.
+            Some(sources) => ambient::ignore_limits(|| Pin::new(sources).poll(cx)),
         }
     }
 }

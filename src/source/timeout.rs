@@ -62,7 +62,7 @@ pub struct Timeout {
 impl Future for Timeout {
     type Output = Reason;
 
-    #[inline]
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
         self.countdown.poll("Timeout", cx).map(Reason::timeout)
     }

@@ -2,12 +2,40 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use futures::future::{MaybeDone, maybe_done};
 use pin_project::pin_project;
 
 use super::list::{Sources, sealed};
-use crate::Reason;
+use crate::{Reason, ambient};
+
+/// The latest limit of a list of which all must fire.
+///
+/// It is certain where every source that is pending has a limit. With one that has none there may
+/// be no end.
+#[derive(Debug, Default)]
+struct Latest {
+    latest: Option<Instant>,
+    uncertain: bool,
+}
+
+impl Latest {
+    /// Polls one source and tells whether it is pending.
+    fn poll(&mut self, poll: impl FnOnce() -> bool) -> bool {
+        let Some(since) = ambient::asked_since() else { return poll() };
+        let (pending, limit) = ambient::ask_for_limit(since, poll);
+        self.latest = self.latest.max(limit);
+        self.uncertain |= pending && limit.is_none();
+        pending
+    }
+
+    fn offer(self) {
+        if let Some(latest) = self.latest.filter(|_| !self.uncertain) {
+            ambient::offer_limit(latest);
+        }
+    }
+}
 
 macro_rules! tuples {
     ($($first:ident $every:ident ($($field:ident: $S:ident),*);)*) => {$(
@@ -45,8 +73,13 @@ macro_rules! tuples {
                 let mut this = self.as_mut().project();
                 // All are polled, so that each is registered, and each is remembered once ready.
                 let mut pending = false;
-                $(pending |= this.$field.as_mut().poll(cx).is_pending();)*
-                if pending { Poll::Pending } else { Poll::Ready(self.reasons()) }
+                let mut limits = Latest::default();
+                $(pending |= limits.poll(|| this.$field.as_mut().poll(cx).is_pending());)*
+                if pending {
+                    limits.offer();
+                    return Poll::Pending;
+                }
+                Poll::Ready(self.reasons())
             }
         }
 

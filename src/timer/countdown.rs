@@ -5,12 +5,13 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::{last, slot::Slot};
-use crate::clock;
 use crate::wait::{Waiting, is_probe, polled_after_completion};
+use crate::{ambient, clock};
 
 /// A clock that starts when it is first polled, and then runs for a while or until a moment.
 ///
-/// It reads the time once: at the first poll. Only one that is lent from race to race reads it again.
+/// It reads the time once: at the first poll; or not at all, where the operation around it has just
+/// read it. Only one that is lent from race to race reads it again.
 #[derive(Debug)]
 pub(crate) struct Countdown {
     /// How long it runs. Where the end is what is known, the first poll fills it in.
@@ -49,7 +50,7 @@ impl Countdown {
 
     /// Ready with the length of the countdown once it has run out. `what` names the future in the
     /// panic of guarantee 15.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         match &self.state {
             State::Registered(slot) if slot.is_unchanged(cx) => Poll::Pending,
@@ -72,20 +73,27 @@ impl Countdown {
                 {
                     return self.run_out();
                 }
+                if ambient::asked_since().is_some() {
+                    self.offer(since);
+                }
                 since
             }
             State::Never => return Poll::Pending,
             State::Done => polled_after_completion(what),
             // A length of zero needs no clock.
             State::Stopped if self.length.is_zero() => return self.run_out(),
-            State::Stopped => self.start(clock::now()),
+            State::Stopped => {
+                let asked = ambient::asked_since();
+                self.start(asked.unwrap_or_else(clock::now), asked)
+            }
             State::Until(at) => {
-                let now = clock::now();
+                let asked = ambient::asked_since();
+                let now = asked.unwrap_or_else(clock::now);
                 self.length = at.saturating_duration_since(now);
                 if self.length.is_zero() {
                     return self.run_out();
                 }
-                self.start(now)
+                self.start(now, asked)
             }
         };
         if is_probe(cx.waker()) {
@@ -107,9 +115,21 @@ impl Countdown {
         self.run_out()
     }
 
-    fn start(&mut self, since: Instant) -> Instant {
+    #[inline(always)]
+    fn start(&mut self, since: Instant, asked: Option<Instant>) -> Instant {
+        if asked.is_some() {
+            self.offer(since);
+        }
         self.state = State::Running { since };
         since
+    }
+
+    /// Tells the operation around when its time will be over.
+    #[inline(never)]
+    fn offer(&self, since: Instant) {
+        if let Some(at) = since.checked_add(self.length) {
+            ambient::offer_limit(at);
+        }
     }
 
     fn run_out(&mut self) -> Poll<Duration> {

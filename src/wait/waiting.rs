@@ -69,7 +69,7 @@ impl<L: Latched> Waiting<L> {
     ///
     /// When nothing has changed since the last poll, this reads the flag and compares the waker:
     /// no lock, no allocation (guarantee 8).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll<R>(
         &mut self,
         what: &str,
@@ -80,7 +80,7 @@ impl<L: Latched> Waiting<L> {
     }
 
     /// Whether there is nothing to do: the list has this waker, and the value has not come.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_unchanged(&self, cx: &Context<'_>) -> bool {
         match &self.place {
             Place::Listed { waker, .. } => waker.is(cx.waker()) && !self.latch.latch().is_set(),
@@ -113,7 +113,7 @@ impl<L: Latched> Waiting<L> {
 
     /// Enters the list with this waker, or puts it in the place of the one that is there. False
     /// where the value has come.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(&mut self, cx: &Context<'_>) -> bool {
         let listed = match &self.place {
             Place::Listed { place, .. } => Some(*place),

@@ -14,6 +14,7 @@ use pin_project::pin_project;
 pub use check::Blocking;
 pub use check::{Async, Check, Inline};
 
+use crate::ambient;
 use crate::contain::contain;
 use crate::timer::Countdown;
 use crate::wait::polled_after_completion;
@@ -226,6 +227,13 @@ impl<C: Check> Future for Condition<C> {
     type Output = Reason;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
+        // Its pauses, and what its checks wait for, say nothing about when it fires.
+        ambient::ignore_limits(|| self.poll_check(cx))
+    }
+}
+
+impl<C: Check> Condition<C> {
+    fn poll_check(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
         let mut this = self.project();
         loop {
             match this.state {

@@ -16,7 +16,7 @@ pub use guard::DropGuard;
 pub use registration::Registration;
 pub use wait::{WaitForCancellation, WaitForCancellationOwned};
 
-use crate::{Cancelled, Reason};
+use crate::{Cancelled, Reason, Text};
 use node::{Inherits, Node};
 
 /// A switch that any task or thread may flip, once, to cancel whatever listens to it.
@@ -273,6 +273,16 @@ impl CancellationToken {
     /// ```
     pub fn on_cancel(&self, callback: impl FnOnce(&Reason) + Send + 'static) -> Registration {
         Registration::new(&self.node, Box::new(callback))
+    }
+
+    /// Makes it a child of `parent`, unless it is a child already or that would close a circle.
+    pub(crate) fn descend_from(&self, parent: &CancellationToken) -> bool {
+        self.node.descend_from(&parent.node)
+    }
+
+    /// Names it in the reasons of its children.
+    pub(crate) fn label(&self, name: Text) {
+        self.node.label(name);
     }
 
     /// A guard that cancels the token when it is dropped, for the reason [`Reason::Dropped`].

@@ -10,16 +10,16 @@
 //! looking at the latch and adding. Who cancels sets the latch, then takes the relations. So either
 //! the one who adds sees the latch set, or the one who cancels finds what was added.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
 use slab::Slab;
 
-use crate::Reason;
 use crate::contain::contain;
 use crate::sync::Mutex;
 use crate::wait::{Latch, Latched, ROOM_KEPT, Wakers};
+use crate::{Reason, Text};
 
 pub(super) type Callback = Box<dyn FnOnce(&Reason) + Send>;
 
@@ -27,8 +27,10 @@ pub(super) type Callback = Box<dyn FnOnce(&Reason) + Send>;
 pub(super) struct Node {
     latch: Latch<Reason>,
     relations: Mutex<Relations>,
-    /// Written once, by who made the node, before anyone else can drop it.
+    /// Written once, by whoever links the node.
     above: OnceLock<Above>,
+    /// What the reasons of those below call it.
+    label: OnceLock<Text>,
 }
 
 /// What is told when the node is cancelled.
@@ -89,6 +91,7 @@ impl Node {
             latch: Latch::new(),
             relations: Mutex::new(Relations::default()),
             above: OnceLock::new(),
+            label: OnceLock::new(),
         }
     }
 
@@ -111,7 +114,7 @@ impl Node {
         if let Some(reason) = upper.reason() {
             drop(relations);
             self.cancel(match inherits {
-                Inherits::Parent => Reason::parent(reason.clone()),
+                Inherits::Parent => upper.parent_reason(reason),
                 Inherits::Reason => reason.clone(),
             });
             return None;
@@ -119,6 +122,56 @@ impl Node {
         let place = relations.below.insert((Arc::downgrade(self), inherits));
         drop(relations);
         Some(Link { node: upper, place })
+    }
+
+    /// Enters a node that is below none yet below `upper`. Not where that would close a circle.
+    /// Tells whether it is below `upper` now.
+    pub(super) fn descend_from(self: &Arc<Self>, upper: &Arc<Node>) -> bool {
+        if self.above.get().is_some() || upper.is_or_is_below(self) {
+            return false;
+        }
+        if let Some(first) = self.link(upper.clone(), Inherits::Parent) {
+            // One operation has one run, and only its run, or who builds it, enters it.
+            let _ = self.above.set(Above { first, others: Vec::new() });
+        }
+        true
+    }
+
+    fn is_or_is_below(self: &Arc<Self>, other: &Arc<Node>) -> bool {
+        if Arc::ptr_eq(self, other) {
+            return true;
+        }
+        if other.relations.lock().below.is_empty() {
+            return false;
+        }
+        let mut unseen = vec![self];
+        // Two threads that close a circle at once are not kept from it; then this must still end.
+        let mut seen = HashSet::new();
+        while let Some(node) = unseen.pop() {
+            if !seen.insert(Arc::as_ptr(node)) {
+                continue;
+            }
+            if let Some(above) = node.above.get() {
+                for link in std::iter::once(&above.first).chain(&above.others) {
+                    if Arc::ptr_eq(&link.node, other) {
+                        return true;
+                    }
+                    unseen.push(&link.node);
+                }
+            }
+        }
+        false
+    }
+
+    /// Names it, once.
+    pub(super) fn label(&self, name: Text) {
+        // The first name stays: reasons may have told it.
+        let _ = self.label.set(name);
+    }
+
+    /// What children make of its reason.
+    fn parent_reason(&self, reason: &Reason) -> Reason {
+        Reason::parent_named(self.label.get().cloned(), reason.clone())
     }
 
     #[inline]
@@ -163,7 +216,7 @@ impl Node {
         }
         if let Some(reason) = self.reason().filter(|_| !below.is_empty()) {
             // Made once and shared: a child's reason holds its parent's.
-            let parent = Reason::parent(reason.clone());
+            let parent = self.parent_reason(reason);
             // Last in, first out: turned round, the eldest comes first.
             next.below.extend(below.into_iter().rev().filter_map(|(_, (node, inherits))| {
                 let inherited = match inherits {

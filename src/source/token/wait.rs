@@ -36,7 +36,7 @@ impl<'a> WaitForCancellation<'a> {
 impl Future for WaitForCancellation<'_> {
     type Output = Reason;
 
-    #[inline]
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
         self.waiting.poll("WaitForCancellation", cx, Reason::clone)
     }
@@ -74,7 +74,7 @@ impl WaitForCancellationOwned {
 impl Future for WaitForCancellationOwned {
     type Output = Reason;
 
-    #[inline]
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
         self.waiting.poll("WaitForCancellationOwned", cx, Reason::clone)
     }

@@ -1,0 +1,67 @@
+//! Blocking code on the thread pool, within an operation: the side that awaits leaves at once when
+//! it is cancelled, and the code hears of it at its next look.
+//!
+//! Needs the feature `blocking`. Prints:
+//!
+//! ```text
+//! the primes below 100 are 25
+//! on the pool it is: count
+//! left: cancelled: the user left
+//! the thread stopped by itself: cancelled: the user left
+//! the pool is clean: true
+//! ```
+
+use std::sync::mpsc::channel;
+
+use cancelable::prelude::*;
+
+/// Blocks its thread, and asks now and then.
+fn count_primes(limit: u64) -> Result<u64, Cancelled> {
+    let operation = Operation::current();
+    let mut count = 0;
+    for number in 2..limit {
+        if let Some(operation) = &operation {
+            operation.check()?;
+        }
+        let prime = (2..number).take_while(|d| d * d <= number).all(|d| number % d != 0);
+        count += u64::from(prime);
+    }
+    Ok(count)
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    smol::block_on(async {
+        let run = try_scope(never(), async |operation: Operation| {
+            operation.run_blocking(|| count_primes(100)).await?
+        });
+        println!("the primes below 100 are {}", run.await?);
+
+        // The user leaves as soon as the counting has begun.
+        let (begun, leave) = smol::channel::bounded(1);
+        let (sender, stopped) = channel();
+        let run = try_scope(leave.recv().because("the user left"), async |operation: Operation| {
+            let count = operation.run_blocking(move || {
+                let name = Operation::current().and_then(|operation| operation.name());
+                println!("on the pool it is: {}", name.as_deref().unwrap_or("nobody"));
+                let _ = begun.send_blocking(());
+                // It would go on for ages.
+                let outcome = count_primes(u64::MAX);
+                // Nobody awaits it any more: its value is dropped. What it does is not undone.
+                let _ = sender.send(outcome.clone());
+                outcome
+            });
+            count.await?
+        });
+        if let Err(cancelled) = run.named("count").await {
+            println!("left: {cancelled}");
+        }
+        if let Err(cancelled) = stopped.recv()? {
+            println!("the thread stopped by itself: {cancelled}");
+        }
+
+        // What comes next on that pool is within nothing.
+        let clean = smol::unblock(|| Operation::current().is_none()).await;
+        println!("the pool is clean: {clean}");
+        Ok(())
+    })
+}

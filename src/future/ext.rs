@@ -1,0 +1,161 @@
+//! The methods that every future gains.
+
+use super::{Cancelable, TryCancelable};
+use crate::source::{Because, CancellationToken, WaitForCancellation};
+use crate::{Cancelled, Reason};
+
+/// Methods that race a future against a source, or make a source of it.
+///
+/// Every future has them. The prelude brings them in.
+///
+/// ```
+/// use cancelable::prelude::*;
+///
+/// # smol::block_on(async {
+/// let answer = async { 42 }.cancelable(never()).await?;
+/// assert_eq!(answer, 42);
+/// # Ok::<(), Cancelled>(()) }).unwrap();
+/// ```
+pub trait CancelableExt: Future {
+    /// Races this future against a source: `Ok` with its value, or `Err` with the reason if the
+    /// source fires first.
+    ///
+    /// A source is anything that [becomes](IntoFuture) a future of a [`Reason`]: one of
+    /// [`cancelable::source`](crate::source), a [token](CancellationToken) or a reference to one,
+    /// or a future of yours.
+    ///
+    /// # Who wins
+    ///
+    /// * A source that has fired by the first poll wins: the future is dropped without ever having
+    ///   been polled.
+    /// * Later, when the source fires, the future gets one last poll in the same call. If it is
+    ///   ready then, its value wins: a value that is there is never thrown away.
+    /// * The future is dropped before `Err` is returned.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelling drops the future at the await it stands at, as all of async Rust does. Dropping
+    /// the `Cancelable` drops both the future and the source.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] if the source fires first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # smol::block_on(async {
+    /// let token = CancellationToken::new();
+    /// let limits = any_of((timeout(Duration::from_secs(60)), &token));
+    /// let answer = async { 6 * 7 }.cancelable(limits).await?;
+    /// assert_eq!(answer, 42);
+    /// # Ok::<(), Cancelled>(()) }).unwrap();
+    /// ```
+    fn cancelable<S>(self, source: S) -> Cancelable<Self, S::IntoFuture>
+    where
+        Self: Sized,
+        S: IntoFuture<Output = Reason>,
+    {
+        Cancelable::new(self, source)
+    }
+
+    /// The same for work that may fail: one `Result` instead of two. The error of the future must
+    /// be one that [`Cancelled`] converts into.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`cancelable`](Self::cancelable).
+    ///
+    /// # Errors
+    ///
+    /// The error of the future, or [`Cancelled`] as one if the source fires first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use std::io;
+    ///
+    /// # smol::block_on(async {
+    /// let read = async { io::Result::Ok(42) };
+    /// assert_eq!(read.try_cancelable(never()).await?, 42);
+    ///
+    /// let token = CancellationToken::new();
+    /// token.cancel();
+    /// let read = async { io::Result::Ok(42) };
+    /// let error = read.try_cancelable(&token).await.unwrap_err();
+    /// assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+    /// # io::Result::Ok(()) }).unwrap();
+    /// ```
+    fn try_cancelable<S, T, E>(self, source: S) -> TryCancelable<Self, S::IntoFuture>
+    where
+        Self: Future<Output = Result<T, E>> + Sized,
+        E: From<Cancelled>,
+        S: IntoFuture<Output = Reason>,
+    {
+        TryCancelable::new(self, source)
+    }
+
+    /// Makes a source of this future: it fires when the future is ready, for that reason. What the
+    /// future returns is dropped.
+    ///
+    /// To make the reason from what the future returns, use `map` of `futures`, or an async block:
+    /// any future of a [`Reason`] is a source.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of the future.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    ///
+    /// # smol::block_on(async {
+    /// let (sender, receiver) = futures::channel::oneshot::channel::<()>();
+    /// drop(sender);
+    /// let work = std::future::pending::<()>();
+    /// let cancelled = work.cancelable(receiver.because("the caller hung up")).await.unwrap_err();
+    /// assert_eq!(cancelled.to_string(), "cancelled: the caller hung up");
+    /// # });
+    /// ```
+    fn because(self, reason: impl Into<Reason>) -> Because<Self>
+    where
+        Self: Sized,
+    {
+        Because::new(self, reason.into())
+    }
+}
+
+impl<F: Future> CancelableExt for F {}
+
+impl CancellationToken {
+    /// Runs a future until this token is cancelled: `future.cancelable(&token)` read the other way
+    /// round.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`cancelable`](CancelableExt::cancelable).
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] if the token is cancelled first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// let token = cancelable::CancellationToken::new();
+    /// assert_eq!(token.run_until_cancelled(async { 42 }).await, Ok(42));
+    /// # });
+    /// ```
+    pub fn run_until_cancelled<F: Future>(
+        &self,
+        future: F,
+    ) -> Cancelable<F, WaitForCancellation<'_>> {
+        Cancelable::new(future, self)
+    }
+}

@@ -1,0 +1,76 @@
+//! `TryCancelable`: a future that may fail, raced against a source, with one `Result`.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures::future::FusedFuture;
+use pin_project::pin_project;
+
+use super::{Cancelable, Ending, Fallible};
+use crate::{Cancelled, Reason};
+
+/// A future that may fail, raced against a source. Made by
+/// [`try_cancelable`](super::CancelableExt::try_cancelable).
+///
+/// It has the methods of [`Cancelable`]. An `Err` of the work makes the operation
+/// [`Failed`](crate::Status::Failed); an `Err` that is the cancellation itself, from
+/// [`check`](crate::Operation::check) for instance, makes it
+/// [`Cancelled`](crate::Status::Cancelled).
+///
+/// # Cancel safety
+///
+/// As for [`Cancelable`].
+///
+/// # Panics
+///
+/// When polled after completion. A panic of the future or of a source of yours goes through.
+#[pin_project]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct TryCancelable<F: Future, S, E = Fallible<<F as Future>::Output>> {
+    #[pin]
+    pub(super) race: Cancelable<F, S, E>,
+}
+
+impl<F, S, T, X> TryCancelable<F, S>
+where
+    F: Future<Output = Result<T, X>>,
+    S: Future<Output = Reason>,
+    X: From<Cancelled>,
+{
+    pub(super) fn new(work: F, source: impl IntoFuture<Output = Reason, IntoFuture = S>) -> Self {
+        TryCancelable { race: Cancelable::with_ending(work, source, Fallible::new()) }
+    }
+}
+
+impl<F, S, E, T, X> Future for TryCancelable<F, S, E>
+where
+    F: Future<Output = Result<T, X>>,
+    S: Future<Output = Reason>,
+    E: Ending<Result<T, X>>,
+    X: From<Cancelled>,
+{
+    type Output = Result<T, X>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(ready!(self.project().race.poll(cx))?)
+    }
+}
+
+impl<F, S, E, T, X> FusedFuture for TryCancelable<F, S, E>
+where
+    F: Future<Output = Result<T, X>>,
+    S: Future<Output = Reason>,
+    E: Ending<Result<T, X>>,
+    X: From<Cancelled>,
+{
+    fn is_terminated(&self) -> bool {
+        self.race.is_terminated()
+    }
+}
+
+impl<F: Future, S, E> fmt::Debug for TryCancelable<F, S, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TryCancelable").field(&self.race).finish()
+    }
+}

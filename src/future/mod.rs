@@ -1,0 +1,533 @@
+//! `Cancelable`: a future raced against a source.
+
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod attribute;
+#[cfg(feature = "blocking")]
+mod blocking;
+mod builder;
+mod ending;
+mod ext;
+mod extra;
+mod fallible;
+mod scope;
+mod wrap;
+
+use std::any::{Any, type_name};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures::future::FusedFuture;
+use pin_project::pin_project;
+
+pub use ending::{Ending, Fallible, Finally, FinallyOrSpawn, Spawner};
+pub use ext::CancelableExt;
+pub use fallible::TryCancelable;
+pub use scope::{scope, try_scope};
+pub use wrap::Call;
+
+use crate::ambient::{self, InRace};
+use crate::contain::contain;
+use crate::sync::Mutex;
+use crate::wait::{polled_after_completion, probe};
+use crate::{Cancelled, Reason};
+use extra::Extra;
+
+/// A future raced against a source. Made by [`cancelable`](CancelableExt::cancelable), which tells
+/// who wins.
+///
+/// Its methods ask for more: a name, hooks, clean-up. Asking for any of them makes the run an
+/// [`Operation`](crate::Operation). With none of them it allocates nothing.
+///
+/// # Implementation
+///
+/// At the first poll it asks the source, without registering with it, then polls the future. Only
+/// if that is pending does the source register. Later polls ask the source, then the future. A
+/// source of this crate that is pending and polled with the same waker again takes no lock.
+///
+/// # Cancel safety
+///
+/// Dropping it drops the future, then the source. If it has been polled and is an operation, that is
+/// a cancellation for the reason [`Reason::Dropped`].
+///
+/// # Panics
+///
+/// When polled after completion. A panic of the future or of a source of yours goes through.
+#[pin_project]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct Cancelable<F, S, E = ()> {
+    // Dropped in this order: the work is gone before a drop is recorded.
+    /// `None` once the race is over, so that it is dropped in place, before the outcome is told.
+    #[pin]
+    work: Option<F>,
+    /// `None` once the race is over.
+    #[pin]
+    source: Option<S>,
+    /// What runs afterwards.
+    #[pin]
+    ending: E,
+    phase: Phase,
+    /// What only some runs need: shields to wait for, an operation. The lock is taken by who asks
+    /// for the operation of a run; polling needs none.
+    extra: Mutex<Rare>,
+}
+
+/// What most runs do not have. To drop one that is not there takes no call.
+struct Rare(Option<Box<Extra>>);
+
+impl Drop for Rare {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(extra) = self.0.take() {
+            discard(extra);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn discard(extra: Box<Extra>) {
+    drop(extra);
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    /// Not polled yet.
+    Fresh,
+    /// The first look is behind us.
+    Racing,
+    /// The source has fired, and something keeps the work.
+    Kept,
+    /// The work is gone, and what runs afterwards is running.
+    Ending,
+    /// A race around this one waits, and drops it: the caller is not to go on.
+    Stopped,
+    Done,
+}
+
+impl<F: Future, S: Future<Output = Reason>> Cancelable<F, S> {
+    /// Races `work` against `source`. The same as [`cancelable`](CancelableExt::cancelable).
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// # smol::block_on(async {
+    /// assert_eq!(Cancelable::new(async { 7 }, never()).await, Ok(7));
+    /// # });
+    /// ```
+    pub fn new(work: F, source: impl IntoFuture<Output = Reason, IntoFuture = S>) -> Self {
+        Cancelable::with_ending(work, source, ())
+    }
+}
+
+impl<F: Future, S: Future<Output = Reason>, E> Cancelable<F, S, E> {
+    fn with_ending(
+        work: F,
+        source: impl IntoFuture<Output = Reason, IntoFuture = S>,
+        ending: E,
+    ) -> Self {
+        Cancelable {
+            work: Some(work),
+            source: Some(source.into_future()),
+            ending,
+            phase: Phase::Fresh,
+            extra: Mutex::new(Rare(None)),
+        }
+    }
+}
+
+impl<F, S, E> Future for Cancelable<F, S, E>
+where
+    F: Future,
+    S: Future<Output = Reason>,
+    E: Ending<F::Output>,
+{
+    type Output = Result<F::Output, Cancelled>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.as_mut().project();
+        let extra = &mut this.extra.get_mut().0;
+        match *this.phase {
+            Phase::Fresh => return self.poll_first(cx),
+            Phase::Racing if !is_operation(extra) => {}
+            _ => return self.poll_apart(&mut None, cx),
+        }
+        // A run of which nothing is asked, in any poll but its first: this part is kept short.
+        let (Some(work), Some(source)) = (this.work.as_pin_mut(), this.source.as_pin_mut()) else {
+            unreachable!("the race goes on")
+        };
+        if let Poll::Ready(reason) = source.poll(cx) {
+            return self.poll_apart(&mut Some(reason), cx);
+        }
+        let before = ambient::registrations();
+        let polled = work.poll(cx);
+        if ambient::registrations() != before {
+            protect(extra, before);
+        }
+        match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(value) => {
+                self.end_race(Phase::Done);
+                Poll::Ready(Ok(value))
+            }
+        }
+    }
+}
+
+impl<F, S, E> Cancelable<F, S, E>
+where
+    F: Future,
+    S: Future<Output = Reason>,
+    E: Ending<F::Output>,
+{
+    /// Drops the work, and then the source.
+    fn end_race(self: Pin<&mut Self>, phase: Phase) {
+        let mut this = self.project();
+        *this.phase = phase;
+        this.work.set(None);
+        this.source.set(None);
+    }
+
+    /// The drop of the work, or of the source, has panicked: guarantee 13.
+    #[cold]
+    fn destructor_panicked(self: Pin<&mut Self>, panic: Box<dyn Any + Send>) {
+        let mut this = self.project();
+        let _ = contain(|| this.source.set(None));
+        if let Some(extra) = &mut this.extra.get_mut().0 {
+            extra.keep_panic(panic);
+        }
+    }
+
+    /// The first poll. Here a run of which nothing is asked parts from the others.
+    #[inline(never)]
+    fn poll_first(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<F::Output, Cancelled>> {
+        if ambient::asked_since().is_some() {
+            // It is within the source of an operation, and its limits are its own.
+            return ambient::ignore_limits(|| self.poll_apart(&mut None, cx));
+        }
+        let this = self.as_mut().project();
+        let extra = &mut this.extra.get_mut().0;
+        if extra.is_some() {
+            return self.poll_apart(&mut None, cx);
+        }
+        *this.phase = Phase::Racing;
+        let (Some(work), Some(mut source)) = (this.work.as_pin_mut(), this.source.as_pin_mut())
+        else {
+            unreachable!("the race has not begun")
+        };
+        // Only asks. Whoever has fired by now wins, and the work is never polled.
+        if let Poll::Ready(reason) = source.as_mut().poll(&mut Context::from_waker(probe())) {
+            self.end_race(Phase::Done);
+            return Poll::Ready(Err(reason.into()));
+        }
+        let before = ambient::registrations();
+        let polled = work.poll(cx);
+        if ambient::registrations() != before {
+            protect(extra, before);
+        }
+        if let Poll::Ready(value) = polled {
+            self.end_race(Phase::Done);
+            return Poll::Ready(Ok(value));
+        }
+        // Now that there is something to wait for, the source registers. If it has fired in the
+        // meantime, the work gets its last poll, as in any other call.
+        match source.poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(reason) => self.poll_apart(&mut Some(reason), cx),
+        }
+    }
+
+    /// The last poll, and every poll of an operation. `fired` says that the source has just told its
+    /// reason.
+    // What is large, and mostly not there, is handed on by reference here and below: each time that
+    // it is returned or moved it is copied, also where all that is said is that it is not there.
+    #[inline(never)]
+    fn poll_apart(
+        mut self: Pin<&mut Self>,
+        fired: &mut Option<Reason>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<F::Output, Cancelled>> {
+        let mut this = self.as_mut().project();
+        let first = *this.phase == Phase::Fresh;
+        let mut inside = None;
+        if let Some(extra) = &mut this.extra.get_mut().0 {
+            // Mostly at the first poll; later, where more was asked of it only then.
+            let starts = extra.is_unstarted() && this.work.is_some();
+            if starts {
+                this.ending.as_mut().start();
+                extra.start(E::CLEANS_UP);
+            }
+            inside = extra.enter();
+            if starts {
+                extra.tell_start();
+            }
+        }
+        let mut outcome = None;
+        let polled = self.as_mut().poll_entered(first, fired, &mut outcome, cx);
+        if let (Some(inside), Some(extra)) = (inside, &mut self.project().extra.get_mut().0) {
+            extra.leave(inside);
+        }
+        ready!(polled);
+        let Some(outcome) = outcome else { unreachable!("it is there when it is ready") };
+        Poll::Ready(outcome)
+    }
+
+    /// The same, where the operation is the current one.
+    #[inline]
+    fn poll_entered(
+        mut self: Pin<&mut Self>,
+        first: bool,
+        fired: &mut Option<Reason>,
+        outcome: &mut Option<Result<F::Output, Cancelled>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let mut this = self.as_mut().project();
+        if let Some(work) = this.work.as_mut().as_pin_mut() {
+            *this.phase = Phase::Racing;
+            let extra = &mut this.extra.get_mut().0;
+            let shielded = extra.as_deref().is_some_and(Extra::is_shielded);
+            let is_operation = is_operation(extra);
+            let mut race = Race { work, source: this.source.as_mut(), extra, outcome };
+            let ended = match fired.take() {
+                Some(reason) => race.cancel(reason, cx),
+                None if first => race.poll_first(cx),
+                None => race.poll(cx),
+            };
+            if ended.is_pending() {
+                if extra.as_deref().is_some_and(Extra::is_cancelling) {
+                    *this.phase = Phase::Kept;
+                }
+                return Poll::Pending;
+            }
+            // Guarantee 10, at every level: a race around this one waited for the same shield, and
+            // what follows it must not run.
+            let stopped = match &*outcome {
+                // The operation around it was cancelled, and this one with it.
+                Some(Err(cancelled)) => {
+                    (shielded || is_operation && cancelled.is_parent()) && ambient::is_cancelling()
+                }
+                _ => false,
+            };
+            // The work first: nothing of it is left when anyone hears of the outcome.
+            if is_operation {
+                let dropped =
+                    catch_unwind(AssertUnwindSafe(|| self.as_mut().end_race(Phase::Ending)));
+                if let Err(panic) = dropped {
+                    self.as_mut().destructor_panicked(panic);
+                }
+            } else {
+                self.as_mut().end_race(if stopped { Phase::Stopped } else { Phase::Done });
+            }
+            this = self.as_mut().project();
+            if let Some(extra) = &mut this.extra.get_mut().0 {
+                extra.race_is_over(stopped);
+            }
+            if *this.phase == Phase::Done {
+                return Poll::Ready(());
+            }
+        }
+
+        let extra = match (*this.phase, &mut this.extra.get_mut().0) {
+            (Phase::Ending, Some(extra)) => extra,
+            (Phase::Stopped, Some(extra)) => {
+                if ambient::is_cancelling() {
+                    return Poll::Pending;
+                }
+                // The race around it has not dropped it: this was only lent to that.
+                this.ending.give_back(outcome);
+                outcome.get_or_insert_with(|| Err(extra.why()));
+                *this.phase = Phase::Done;
+                return Poll::Ready(());
+            }
+            _ => polled_after_completion("Cancelable"),
+        };
+        ready!(extra.clean_up(this.ending.as_mut(), outcome, cx));
+        *this.phase = Phase::Done;
+        let Some(told) = &*outcome else { unreachable!("whoever kept it gives it back") };
+        if extra.end(&*this.ending, told) {
+            *this.phase = Phase::Stopped;
+            this.ending.keep(outcome);
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+}
+
+/// Whether more is asked of a run than to race.
+#[inline]
+fn is_operation(extra: &Option<Box<Extra>>) -> bool {
+    extra.as_deref().is_some_and(Extra::is_operation)
+}
+
+/// Hears of the shields that have registered in a poll of the work.
+#[cold]
+fn protect(extra: &mut Option<Box<Extra>>, before: usize) {
+    let shields = ambient::registered_since(before);
+    if !shields.is_empty() {
+        extra.get_or_insert_default().protect(shields);
+    }
+}
+
+/// The parts of a run whose work is there. Its methods are ready when the outcome is.
+struct Race<'a, F: Future, S> {
+    work: Pin<&'a mut F>,
+    source: Pin<&'a mut Option<S>>,
+    extra: &'a mut Option<Box<Extra>>,
+    outcome: &'a mut Option<Result<F::Output, Cancelled>>,
+}
+
+impl<F: Future, S: Future<Output = Reason>> Race<'_, F, S> {
+    #[inline(always)]
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.extra.as_deref().is_some_and(Extra::is_cancelling) {
+            // Who fired is known: only the work is left to look at.
+            return self.poll_kept_work(cx);
+        }
+        if let Poll::Ready(reason) = self.look(false, cx) {
+            return self.cancel(reason, cx);
+        }
+        if self.poll_work(false, cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if self.extra.as_deref().is_some_and(Extra::is_unwatched) {
+            // As after the first poll.
+            return self.look_again(cx);
+        }
+        Poll::Pending
+    }
+
+    #[inline(never)]
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Only asks. Whoever has fired by now wins, and the work is never polled.
+        if let Poll::Ready(reason) = self.look(true, &mut Context::from_waker(probe())) {
+            return self.end(Err(reason.into()));
+        }
+        if self.poll_last(false, cx).is_ready() {
+            return Poll::Ready(());
+        }
+        self.look_again(cx)
+    }
+
+    /// Now that there is something to wait for, the source registers, and who waits for handles. If
+    /// one has fired in the meantime, the work gets its last poll, as in any other call.
+    #[inline(never)]
+    fn look_again(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let reason = ready!(self.look(false, cx));
+        self.cancel(reason, cx)
+    }
+
+    fn end(&mut self, outcome: Result<F::Output, Cancelled>) -> Poll<()> {
+        *self.outcome = Some(outcome);
+        Poll::Ready(())
+    }
+
+    /// Asks the source, and whoever has a handle of the operation.
+    #[inline(always)]
+    fn look(&mut self, first: bool, cx: &mut Context<'_>) -> Poll<Reason> {
+        let Some(source) = self.source.as_mut().as_pin_mut() else { return Poll::Pending };
+        match self.extra {
+            Some(extra) => extra.look(first, source, cx),
+            None => source.poll(cx),
+        }
+    }
+
+    /// Polls the work, and hears of the shields in it. `cancelling` says that only shields keep it.
+    #[inline(always)]
+    fn poll_work(&mut self, cancelling: bool, cx: &mut Context<'_>) -> Poll<()> {
+        let before = ambient::registrations();
+        let frame = InRace::enter(cancelling, is_operation(self.extra));
+        let work = self.work.as_mut();
+        let polled = match self.extra {
+            Some(extra) => extra.poll_work(work, self.outcome, cx),
+            None => match work.poll(cx) {
+                Poll::Ready(value) => self.end(Ok(value)),
+                Poll::Pending => Poll::Pending,
+            },
+        };
+        drop(frame);
+        if ambient::registrations() != before {
+            protect(self.extra, before);
+        }
+        polled
+    }
+
+    /// The same, apart from where it is called most.
+    #[inline(never)]
+    fn poll_last(&mut self, cancelling: bool, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_work(cancelling, cx)
+    }
+
+    /// The source has fired: the work gets a last poll, and goes if it is pending, unless something
+    /// keeps it.
+    fn cancel(&mut self, reason: Reason, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(extra) = self.extra {
+            extra.cancel(reason);
+            return self.poll_kept_work(cx);
+        }
+        if self.poll_last(true, cx).is_ready() {
+            return Poll::Ready(());
+        }
+        match self.extra {
+            // In that very poll something in the work began to clean up.
+            Some(extra) => {
+                extra.cancel(reason);
+                self.wait_for_shields()
+            }
+            None => self.end(Err(reason.into())),
+        }
+    }
+
+    /// Polls the work after the source has fired, and tells whether anything keeps it.
+    fn poll_kept_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let grace = self.extra.as_deref_mut().is_some_and(|extra| extra.in_grace(cx));
+        if self.poll_last(!grace, cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if grace { Poll::Pending } else { self.wait_for_shields() }
+    }
+
+    /// The work goes once no shield keeps it.
+    fn wait_for_shields(&mut self) -> Poll<()> {
+        let Some(extra) = self.extra else { return Poll::Pending };
+        let cancelled = ready!(extra.wait_for_shields());
+        self.end(Err(cancelled))
+    }
+}
+
+impl<F: Future, S: Future<Output = Reason>, E: Ending<F::Output>> FusedFuture
+    for Cancelable<F, S, E>
+{
+    fn is_terminated(&self) -> bool {
+        self.phase == Phase::Done
+    }
+}
+
+impl<F, S, E> fmt::Debug for Cancelable<F, S, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.phase {
+            Phase::Fresh => "not polled",
+            Phase::Racing | Phase::Kept => "pending",
+            Phase::Ending => "cleaning up",
+            Phase::Stopped => "stopped",
+            Phase::Done => "done",
+        };
+        let rare = self.extra.lock();
+        let extra = rare.0.as_deref();
+        if self.phase == Phase::Done {
+            extra.into_iter().for_each(Extra::tell_end);
+        }
+        let operation = extra.and_then(Extra::operation).cloned();
+        drop(rare);
+        f.debug_struct("Cancelable")
+            .field("work", &format_args!("{}", type_name::<F>()))
+            .field("source", &format_args!("{}", type_name::<S>()))
+            .field("state", &format_args!("{state}"))
+            .field("operation", &operation)
+            .finish()
+    }
+}

@@ -1,0 +1,281 @@
+//! `Inner`: the state that all handles of an operation share.
+//!
+//! 1. The token is the cell of the cause: it is set at most once, and whatever cancels the
+//!    operation goes through it: its source, its parent, a handle, a drop. It is made when the
+//!    first of them asks for it.
+//! 2. The ending is written at most once. It says what is final: status, cause, error, time.
+//! 3. A hook of an ending is either called by who writes the ending, or by who adds it afterwards.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use super::hooks::Hooks;
+use super::{Operation, OperationId, Status};
+use crate::source::CancellationToken;
+use crate::sync::{Mutex, OnceLock, Ordering, fence};
+use crate::{Reason, Text, ambient, clock};
+
+pub(crate) struct Inner {
+    pub(super) id: OperationId,
+    token: OnceLock<CancellationToken>,
+    pub(super) about: Mutex<About>,
+    pub(super) ended: OnceLock<Ending>,
+    pub(super) hooks: Hooks,
+}
+
+/// What may be said about an operation until it ends.
+#[derive(Clone, Debug, Default)]
+pub(super) struct About {
+    pub(super) name: Option<Text>,
+    /// `None` where nothing is attached, as it mostly is: that is quicker to drop.
+    pub(super) metadata: Option<BTreeMap<Text, Text>>,
+    pub(super) parent: Option<Parent>,
+    pub(super) started: Option<Instant>,
+    /// When its own limits, and those of its parents as they were when it started, are over.
+    pub(super) deadline: Option<Instant>,
+}
+
+/// The operation above, by value: a long chain of operations is not a chain of owners.
+#[derive(Clone, Debug)]
+pub(super) struct Parent {
+    pub(super) id: OperationId,
+    pub(super) name: Option<Text>,
+    /// Whose limits are also those of the operation below: looked at again when that starts.
+    limits: Weak<Inner>,
+}
+
+/// How it ended.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    pub(super) at: Instant,
+    pub(super) status: Status,
+    /// Why it was cancelled, if it was: also where the work completed all the same. Whoever looks
+    /// first after the ending is there decides: see [`Inner::final_cause`].
+    cause: OnceLock<Option<Reason>>,
+    pub(super) error: Option<Text>,
+}
+
+impl Inner {
+    pub(super) fn new() -> Self {
+        Inner {
+            id: OperationId::next(),
+            token: OnceLock::new(),
+            about: Mutex::default(),
+            ended: OnceLock::new(),
+            hooks: Hooks::default(),
+        }
+    }
+
+    /// The token, which is there from now on.
+    #[inline]
+    pub(super) fn token(&self) -> &CancellationToken {
+        self.token.get_or_init(CancellationToken::new)
+    }
+
+    /// Whether the token is cancelled. One that is not there is not.
+    fn is_token_cancelled(&self) -> bool {
+        self.token.get().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    fn token_reason(&self) -> Option<Reason> {
+        self.token.get()?.reason()
+    }
+
+    pub(super) fn status(&self) -> Status {
+        match (self.ended.get(), self.started()) {
+            (Some(ending), _) => ending.status,
+            (None, None) => Status::Pending,
+            (None, Some(_)) if !self.is_token_cancelled() => Status::Running,
+            (None, Some(_)) => self.ending().map_or(Status::Cancelling, |ending| ending.status),
+        }
+    }
+
+    /// Status, cause and error as they were together.
+    pub(super) fn standing(&self) -> (Status, Option<Reason>, Option<Text>) {
+        let started = self.started().is_some();
+        let reason = self.cause();
+        match self.ended.get() {
+            Some(ending) => (ending.status, self.final_cause(ending).clone(), ending.error.clone()),
+            None if !started => (Status::Pending, reason, None),
+            None if reason.is_some() => (Status::Cancelling, reason, None),
+            None => (Status::Running, None, None),
+        }
+    }
+
+    /// Why it is cancelled, if it is. What comes after the ending changes nothing.
+    pub(super) fn cause(&self) -> Option<Reason> {
+        match self.ended.get() {
+            Some(ending) => self.final_cause(ending).clone(),
+            None => self.token_reason().filter(|_| self.counts()),
+        }
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        match self.ended.get() {
+            Some(ending) => self.final_cause(ending).is_some(),
+            None => self.is_token_cancelled() && self.counts(),
+        }
+    }
+
+    /// Cancels it, unless it has ended.
+    pub(super) fn cancel(&self, reason: Reason) -> bool {
+        self.ended.get().is_none() && self.token().cancel_with(reason) && self.counts()
+    }
+
+    /// The cause at the end, for who has seen the ending. The first who looks settles it.
+    ///
+    /// The run may end while it is cancelled. Who settles the cause has seen the ending, then looks
+    /// at the token; who wants to know whether a cancellation counts has seen the token set, then
+    /// looks at the ending. With the fences between, of two such one at least sees what the other
+    /// has seen. So no cancellation that has been told of, or seen, is missing here.
+    fn final_cause<'a>(&self, ending: &'a Ending) -> &'a Option<Reason> {
+        ending.cause.get_or_init(|| {
+            fence(Ordering::SeqCst);
+            self.token_reason()
+        })
+    }
+
+    /// The ending, for who has set the token or seen it set: see [`Inner::final_cause`].
+    fn ending(&self) -> Option<&Ending> {
+        fence(Ordering::SeqCst);
+        self.ended.get()
+    }
+
+    /// Whether the cancellation of the token is one of the operation, for who has set the token or
+    /// seen it set. It is none where it came after the ending.
+    fn counts(&self) -> bool {
+        self.ending().is_none_or(|ending| self.final_cause(ending).is_some())
+    }
+
+    /// Enters it below `parent`, unless it is below one already, or is that very one, or above it.
+    pub(super) fn enter_below(&self, parent: &Arc<Inner>) {
+        parent.tell_name();
+        if !self.token().descend_from(parent.token()) {
+            return;
+        }
+        self.note_parent(parent, Arc::downgrade(parent));
+        self.limit(parent.deadline());
+    }
+
+    /// Notes that it runs within `parent`, unless it is below one already.
+    fn note_parent(&self, parent: &Inner, limits: Weak<Inner>) {
+        let name = parent.about.lock().name.clone();
+        let mut about = self.about.lock();
+        if about.parent.is_none() {
+            about.parent = Some(Parent { id: parent.id, name, limits });
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.about.lock().deadline
+    }
+
+    /// From here on its token may be handed out, or tell others: what it tells them names it.
+    pub(super) fn tell_name(&self) {
+        if let Some(name) = self.about.lock().name.clone() {
+            self.token().label(name);
+        }
+    }
+
+    /// Its time is over by then at the latest.
+    #[inline]
+    pub(super) fn limit(&self, at: Option<Instant>) {
+        let mut about = self.about.lock();
+        about.deadline = match (about.deadline, at) {
+            (Some(known), Some(at)) => Some(known.min(at)),
+            (known, at) => known.or(at),
+        };
+    }
+
+    /// What cancels it where its run is dropped. By a parent that is being cancelled, at the same
+    /// time: the word of that is on its way.
+    pub(super) fn dropped(&self) -> Reason {
+        let parent = self.about.lock().parent.clone();
+        let cause = parent.as_ref().and_then(|parent| parent.limits.upgrade()?.cause());
+        match (parent, cause) {
+            (Some(parent), Some(cause)) => Reason::parent_named(parent.name, cause),
+            _ => Reason::Dropped,
+        }
+    }
+
+    pub(super) fn started(&self) -> Option<Instant> {
+        self.about.lock().started
+    }
+
+    /// Enters it below the operation that is current, unless it is below another already.
+    #[inline]
+    pub(super) fn enter_current(&self) {
+        let Some(parent) = Operation::current() else { return };
+        if ambient::is_sheltered() {
+            // What a shield protects is not cancelled with what is around the shield.
+            self.note_parent(&parent.inner, Weak::new());
+        } else {
+            self.enter_below(&parent.inner);
+        }
+    }
+
+    /// Notes something. As long as there is one handle only, that takes no lock.
+    #[inline]
+    pub(super) fn note<R>(this: &mut Arc<Self>, note: impl FnOnce(&mut About) -> R) -> R {
+        match Arc::get_mut(this) {
+            Some(inner) => note(inner.about.get_mut()),
+            None => note(&mut this.about.lock()),
+        }
+    }
+
+    #[inline]
+    pub(super) fn start(this: &mut Arc<Self>, now: Instant) {
+        let parent = Inner::note(this, |about| {
+            about.started = Some(now);
+            about.parent.as_ref().and_then(|parent| parent.limits.upgrade())
+        });
+        // Entered below one that had not started, it has yet to hear of the limits of that.
+        if let Some(parent) = parent {
+            this.limit(parent.deadline());
+        }
+        this.name_token();
+    }
+
+    /// Where the token was handed out, that was perhaps before there was a name.
+    #[inline]
+    pub(super) fn name_token(&self) {
+        if self.token.get().is_some() {
+            self.tell_name();
+        }
+    }
+
+    /// Whether nobody but the run, which has so many handles, can cancel it, or hear of it.
+    #[inline]
+    pub(super) fn is_alone(self: &Arc<Self>, own: usize) -> bool {
+        if Arc::strong_count(self) > own {
+            return false;
+        }
+        // Whoever has given up a handle has done before what it did: made the token, and cancelled
+        // it, or added a hook. Only after this is that certain to be seen.
+        fence(Ordering::Acquire);
+        self.token.get().is_none() && self.hooks.is_empty()
+    }
+
+    /// Writes the ending, if there is none.
+    pub(super) fn end(&self, status: Status, error: Option<Text>) -> bool {
+        let ending = Ending { at: clock::now(), status, cause: OnceLock::new(), error };
+        let first = self.ended.set(ending).is_ok();
+        if let Some(ending) = self.ended.get() {
+            self.final_cause(ending);
+        }
+        first
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let about = self.about.lock().clone();
+        f.debug_struct("Operation")
+            .field("id", &self.id.as_u64())
+            .field("name", &about.name)
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,101 @@
+//! What only the run of an operation does with it: it starts it, and ends it.
+
+use std::fmt::Display;
+use std::time::Instant;
+
+use super::inner::Inner;
+use super::{Operation, Status};
+use crate::contain::contain;
+use crate::source::WaitForCancellationOwned;
+use crate::{Reason, clock};
+
+impl Operation {
+    /// Starts it, below the operation that is current. Only the run does this, once, and then
+    /// [tells](Self::tell_start) of it.
+    #[inline]
+    pub(crate) fn start(&mut self) -> Instant {
+        self.inner.enter_current();
+        let now = clock::now();
+        Inner::start(&mut self.inner, now);
+        now
+    }
+
+    /// Calls the hooks of the start, where the operation is the current one. Tells whether there may
+    /// have been any.
+    #[inline]
+    pub(crate) fn tell_start(&self) -> bool {
+        self.inner.hooks.start(self)
+    }
+
+    /// Why it is cancelled, where it is known to be.
+    pub(crate) fn cause(&self) -> Reason {
+        self.reason().unwrap_or(Reason::Dropped)
+    }
+
+    /// Ready once it is cancelled, on its own.
+    pub(crate) fn cancelled_owned(&self) -> WaitForCancellationOwned {
+        self.inner.token().clone().cancelled_owned()
+    }
+
+    /// Why it is cancelled where its run is dropped.
+    pub(crate) fn dropped(&self) -> Reason {
+        self.inner.dropped()
+    }
+
+    /// Its time is over by then at the latest.
+    #[inline]
+    pub(crate) fn limit(&self, at: Instant) {
+        self.inner.limit(Some(at));
+    }
+
+    /// Whether nobody but the run, which has so many handles, can cancel it, or hear of it.
+    #[inline]
+    pub(crate) fn is_alone(&self, own: usize) -> bool {
+        self.inner.is_alone(own)
+    }
+
+    /// Ends with a value.
+    pub(crate) fn complete(&self) {
+        if self.inner.end(Status::Completed, None) {
+            self.inner.hooks.complete(self);
+            self.inner.hooks.forget(Status::Completed);
+        }
+    }
+
+    /// Ends with an error.
+    pub(crate) fn fail(&self, error: &dyn Display) {
+        // What it says is code of others.
+        let text = contain(|| error.to_string()).unwrap_or_else(|said| format!("panicked: {said}"));
+        if self.inner.end(Status::Failed, Some(text.into())) {
+            self.inner.hooks.fail(self, error);
+            self.inner.hooks.forget(Status::Failed);
+        }
+    }
+
+    /// Ends because it was cancelled. After its end this changes nothing.
+    pub(crate) fn end_cancelled(&self, reason: Reason) {
+        if self.inner.ended.get().is_some() {
+            return;
+        }
+        self.inner.token().cancel_with(reason);
+        if self.inner.end(Status::Cancelled, None) {
+            if let Some(reason) = self.inner.cause() {
+                self.inner.hooks.cancel(self, &reason);
+            }
+            self.inner.hooks.forget(Status::Cancelled);
+        }
+    }
+
+    /// Its run is gone and was never polled: no hook will run.
+    pub(crate) fn forget_hooks(&self) {
+        self.inner.hooks.forget_all();
+    }
+
+    /// Ends because its run was dropped before its end.
+    pub(crate) fn end_dropped(&self) {
+        if self.inner.ended.get().is_none() {
+            let _inside = self.enter();
+            self.end_cancelled(self.inner.dropped());
+        }
+    }
+}
