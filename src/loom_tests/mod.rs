@@ -2,18 +2,23 @@
 //!
 //! Run with `RUSTFLAGS="--cfg cancelable_loom"`, in release mode, with the features `time` only.
 //!
-//! What loom sees is the lock, the flag and parking, which `sync` swaps for its own. It does not see
-//! `Arc` and `OnceLock`: both are trusted. No model asserts anything in a waker or a callback, for
+//! What loom sees is the lock, the flag, the cell and parking, which `sync` swaps for its own. It does
+//! not see `Arc`, nor a cell of the standard library that a flag or a lock stands beside: both are
+//! trusted. Nor does it see thread-locals: all threads of a model share them. No model asserts anything in a waker or a callback, for
 //! a panic there is contained. They count, and the model looks at the count afterwards.
 //!
 //! * [`wait`]: a latch, and who waits for it.
 //! * [`token`]: cancelling, waiting on a thread and in a race.
 //! * [`callbacks`]: callbacks, and taking them back.
 //! * [`tree`]: tokens above and below one another.
+//! * [`operation`]: the cause and the ending of an operation, its hooks, and those above it.
+//! * [`shield`]: what a shield and the races around it share.
 //!
 //! The models of deadline slots stand beside them, in `timer`.
 
 mod callbacks;
+mod operation;
+mod shield;
 mod token;
 mod tree;
 mod wait;
@@ -33,8 +38,13 @@ pub(crate) fn model(body: impl Fn() + Send + Sync + 'static) {
 /// Goes through every order in which threads are interrupted at most three times: for models with
 /// more orders than can be waited for.
 pub(crate) fn bounded_model(body: impl Fn() + Send + Sync + 'static) {
+    model_within(3, body);
+}
+
+/// Goes through every order in which threads are interrupted at most that often.
+pub(crate) fn model_within(interruptions: usize, body: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
+    builder.preemption_bound = Some(interruptions);
     builder.check(body);
 }
 

@@ -1,0 +1,434 @@
+//! Models of operations: who cancels, who writes the ending, who calls the hooks.
+//!
+//! Where a third thread looks on there are many orders: two interruptions are enough to find each
+//! mistake that these models are there for.
+//!
+//! At most one thread of a model calls the hooks of an ending: meanwhile the operation is the current
+//! one on its thread, and all threads of a model share that cell.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use loom::thread;
+
+use super::{Count, bounded_model, model, model_within};
+use crate::operation::{Operation, Status};
+use crate::{Progress, Reason};
+
+fn started() -> Operation {
+    let mut operation = Operation::new();
+    operation.start();
+    operation
+}
+
+fn cancel(operation: &Operation, message: &'static str) -> thread::JoinHandle<bool> {
+    let remote = operation.clone();
+    thread::spawn(move || remote.cancel_with(message))
+}
+
+fn complete(operation: &Operation) -> thread::JoinHandle<()> {
+    let run = operation.clone();
+    thread::spawn(move || run.complete())
+}
+
+/// What hooks have been told.
+type Heard = Arc<Mutex<Vec<Reason>>>;
+
+/// How often hooks of each family were called.
+#[derive(Default)]
+struct Called {
+    complete: Arc<Count>,
+    cancel: Arc<Count>,
+    error: Arc<Count>,
+    heard: Heard,
+}
+
+impl Called {
+    fn by(operation: &Operation) -> Self {
+        let called = Called::default();
+        let count = called.complete.clone();
+        operation.on_complete(move |_| count.add());
+        let (count, heard) = (called.cancel.clone(), called.heard.clone());
+        operation.on_cancel(move |_, reason| {
+            count.add();
+            heard.lock().unwrap().push(reason.clone());
+        });
+        let count = called.error.clone();
+        operation.on_error(move |_, _| count.add());
+        called
+    }
+
+    /// Completed, cancelled, failed.
+    fn counts(&self) -> [usize; 3] {
+        [self.complete.get(), self.cancel.get(), self.error.get()]
+    }
+
+    /// Whether nobody holds a hook any more.
+    fn are_gone(&self) -> bool {
+        [&self.complete, &self.cancel, &self.error]
+            .iter()
+            .all(|count| Arc::strong_count(count) == 1)
+    }
+}
+
+/// Every view of it says that this is why it is cancelled.
+#[track_caller]
+fn assert_views(operation: &Operation, status: Status, reason: Option<&Reason>) {
+    assert_eq!(operation.reason().as_ref(), reason);
+    assert_eq!(operation.is_cancelled(), reason.is_some());
+    assert_eq!(operation.check().err().as_ref().map(|cancelled| cancelled.reason()), reason);
+    assert_eq!(operation.status(), status);
+    let snapshot = operation.snapshot();
+    assert_eq!((snapshot.status, snapshot.reason.as_ref()), (status, reason));
+}
+
+/// Two cancel at once. One is told that it did it, and its reason is the one that every view shows.
+#[test]
+fn one_cancellation_wins() {
+    model(|| {
+        let operation = started();
+        let other = cancel(&operation, "there");
+        let here = operation.cancel_with("here");
+        let seen_here = operation.reason();
+        let there = other.join().unwrap();
+        assert_ne!(here, there, "one of them wins");
+        let expected = Reason::manual(if here { "here" } else { "there" });
+        assert_eq!(seen_here.as_ref(), Some(&expected));
+        assert_eq!(operation.token().reason().as_ref(), Some(&expected));
+        assert_views(&operation, Status::Cancelling, Some(&expected));
+    });
+}
+
+/// It is cancelled by two while its work is dropped. One of the three says why, and the hook hears
+/// the same.
+#[test]
+fn one_cancellation_wins_at_the_end() {
+    model_within(2, || {
+        let operation = started();
+        let called = Called::by(&operation);
+        let other = cancel(&operation, "there");
+        let run = operation.clone();
+        let dropped = thread::spawn(move || run.end_cancelled(Reason::Dropped));
+        let here = operation.cancel_with("here");
+        let there = other.join().unwrap();
+        dropped.join().unwrap();
+        let expected = match (here, there) {
+            (true, false) => Reason::manual("here"),
+            (false, true) => Reason::manual("there"),
+            (false, false) => Reason::Dropped,
+            (true, true) => panic!("both have won"),
+        };
+        assert_eq!(operation.token().reason().as_ref(), Some(&expected));
+        assert_views(&operation, Status::Cancelled, Some(&expected));
+        assert_eq!(*called.heard.lock().unwrap(), [expected]);
+        assert_eq!(called.counts(), [0, 1, 0]);
+    });
+}
+
+/// It completes while it is cancelled. Who cancelled is told that it did if and only if the
+/// operation says so from then on.
+#[test]
+fn a_cancellation_at_the_end_counts_or_does_not() {
+    bounded_model(|| {
+        let operation = started();
+        let run = complete(&operation);
+        let won = operation.cancel_with("stop");
+        let expected = won.then(|| Reason::manual("stop"));
+        assert_eq!(operation.reason(), expected);
+        assert_eq!(operation.is_cancelled(), won);
+        run.join().unwrap();
+        assert_views(&operation, Status::Completed, expected.as_ref());
+    });
+}
+
+/// The same, seen by who only cancels: the run alone looks at what it is settled on.
+#[test]
+fn a_cancellation_that_nobody_looks_at_counts_or_does_not() {
+    bounded_model(|| {
+        let operation = started();
+        let canceller = cancel(&operation, "stop");
+        operation.complete();
+        let seen = operation.reason();
+        let won = canceller.join().unwrap();
+        assert_eq!(seen, won.then(|| Reason::manual("stop")));
+        assert_views(&operation, Status::Completed, seen.as_ref());
+    });
+}
+
+/// A third looks on. A reason that was seen stays, and is not seen where who cancelled is told that
+/// it did not.
+#[test]
+fn a_reason_that_was_seen_stays() {
+    model_within(2, || {
+        let operation = started();
+        let run = complete(&operation);
+        let canceller = cancel(&operation, "stop");
+        let first = operation.reason();
+        let second = operation.reason();
+        let won = canceller.join().unwrap();
+        run.join().unwrap();
+        let expected = won.then(|| Reason::manual("stop"));
+        for seen in [first, second.clone()].into_iter().flatten() {
+            assert_eq!(Some(seen), expected);
+        }
+        assert_eq!(operation.reason(), expected);
+    });
+}
+
+/// The same for who only asks whether it is cancelled.
+#[test]
+fn cancelled_once_seen_stays() {
+    model_within(2, || {
+        let operation = started();
+        let run = complete(&operation);
+        let canceller = cancel(&operation, "stop");
+        let first = operation.is_cancelled();
+        let second = operation.is_cancelled();
+        let won = canceller.join().unwrap();
+        run.join().unwrap();
+        assert!(won || !first, "seen cancelled, and was not");
+        assert!(second || !first, "cancelled no longer");
+        assert_eq!(operation.is_cancelled(), won);
+    });
+}
+
+/// It is seen to be cancelling only where it is cancelled before its end, and nothing follows the
+/// end.
+#[test]
+fn a_status_goes_forward() {
+    model_within(2, || {
+        let operation = started();
+        let run = complete(&operation);
+        let canceller = cancel(&operation, "stop");
+        let first = operation.status();
+        let second = operation.status();
+        let won = canceller.join().unwrap();
+        run.join().unwrap();
+        assert!([Status::Running, Status::Cancelling, Status::Completed].contains(&first));
+        match first {
+            Status::Completed => assert_eq!(second, Status::Completed),
+            Status::Cancelling => {
+                assert!(won, "seen cancelling, and was not cancelled");
+                assert!([Status::Cancelling, Status::Completed].contains(&second));
+            }
+            _ => assert!(won || second != Status::Cancelling),
+        }
+        assert_eq!(operation.status(), Status::Completed);
+    });
+}
+
+/// Who sees that it has ended sees what is final: nobody settles it otherwise later.
+#[test]
+fn what_is_seen_after_the_end_is_final() {
+    model_within(2, || {
+        let operation = started();
+        let run = complete(&operation);
+        let canceller = cancel(&operation, "stop");
+        let seen = operation.status().is_final().then(|| operation.reason());
+        let won = canceller.join().unwrap();
+        run.join().unwrap();
+        let expected = won.then(|| Reason::manual("stop"));
+        assert_eq!(operation.reason(), expected);
+        if let Some(seen) = seen {
+            assert_eq!(seen, expected);
+        }
+    });
+}
+
+/// Two endings at once: one is written, and only its hooks are called. What the others hold is let
+/// go of.
+#[test]
+fn one_ending_is_written() {
+    bounded_model(|| {
+        let operation = started();
+        let called = Called::by(&operation);
+        let run = complete(&operation);
+        operation.end_cancelled(Reason::Dropped);
+        assert!(operation.status().is_final());
+        run.join().unwrap();
+        match operation.status() {
+            Status::Completed => assert_eq!(called.counts(), [1, 0, 0]),
+            Status::Cancelled => {
+                assert_eq!(called.counts(), [0, 1, 0]);
+                assert_views(&operation, Status::Cancelled, Some(&Reason::Dropped));
+                assert_eq!(*called.heard.lock().unwrap(), [Reason::Dropped]);
+            }
+            other => panic!("it ended {other}"),
+        }
+        assert!(called.are_gone());
+    });
+}
+
+/// The same for failing: the error is there where it failed, and nowhere else.
+#[test]
+fn one_ending_has_the_error() {
+    model(|| {
+        let operation = started();
+        let called = Called::by(&operation);
+        let run = complete(&operation);
+        operation.fail(&"no disk");
+        run.join().unwrap();
+        if operation.error().is_some() {
+            assert_eq!((operation.status(), called.counts()), (Status::Failed, [0, 0, 1]));
+        } else {
+            assert_eq!((operation.status(), called.counts()), (Status::Completed, [1, 0, 0]));
+        }
+        assert!(called.are_gone());
+    });
+}
+
+/// Hooks that are given while it ends: of those of the ending each is called once, the others are
+/// let go of, whoever was first.
+#[track_caller]
+fn hooks_given_while(end: fn(&Operation), expected: [usize; 3]) {
+    bounded_model(move || {
+        let operation = started();
+        let run = operation.clone();
+        let run = thread::spawn(move || end(&run));
+        let called = Called::by(&operation);
+        run.join().unwrap();
+        assert_eq!(called.counts(), expected);
+        assert!(called.are_gone());
+    });
+}
+
+#[test]
+fn hooks_given_while_it_completes() {
+    hooks_given_while(Operation::complete, [1, 0, 0]);
+}
+
+#[test]
+fn hooks_given_while_it_is_cancelled() {
+    hooks_given_while(|operation| operation.end_cancelled(Reason::Dropped), [0, 1, 0]);
+}
+
+#[test]
+fn hooks_given_while_it_fails() {
+    hooks_given_while(|operation| operation.fail(&"no disk"), [0, 0, 1]);
+}
+
+/// A second one is called once, too, where the first is being called.
+#[test]
+fn two_hooks_are_called_once_each() {
+    model(|| {
+        let operation = started();
+        let counts = [Count::new(), Count::new()];
+        let first = counts[0].clone();
+        operation.on_complete(move |_| first.add());
+        let run = complete(&operation);
+        let second = counts[1].clone();
+        operation.on_complete(move |_| second.add());
+        run.join().unwrap();
+        assert_eq!(counts.map(|count| count.get()), [1, 1]);
+    });
+}
+
+/// One who begins to listen to progress while it ends is let go of.
+#[test]
+fn a_listener_given_at_the_end_is_let_go_of() {
+    model(|| {
+        let operation = started();
+        let run = complete(&operation);
+        let count = Count::new();
+        let counted = count.clone();
+        operation.on_progress(move |_, _: &Progress| counted.add());
+        run.join().unwrap();
+        operation.report_progress("late");
+        assert_eq!(count.get(), 0);
+        assert_eq!(Arc::strong_count(&count), 1);
+    });
+}
+
+fn below(name: Option<&'static str>, message: &'static str) -> Reason {
+    Reason::parent_named(name.map(Into::into), Reason::manual(message))
+}
+
+/// An operation enters below another while that is cancelled: it is cancelled with it.
+#[test]
+fn a_child_that_enters_meanwhile_is_cancelled() {
+    model(|| {
+        let (mut parent, child) = (started(), Operation::new());
+        parent.set_name("parent".into());
+        let canceller = cancel(&parent, "stop");
+        child.enter_below(&parent);
+        assert!(canceller.join().unwrap());
+        assert_eq!(child.parent_id(), Some(parent.id()));
+        let expected = below(Some("parent"), "stop");
+        assert_views(&child, Status::Pending, Some(&expected));
+    });
+}
+
+/// The same for one that starts within it.
+#[test]
+fn a_child_that_starts_meanwhile_is_cancelled() {
+    model(|| {
+        let (parent, mut child) = (started(), Operation::new());
+        let canceller = cancel(&parent, "stop");
+        let inside = parent.enter();
+        child.start();
+        drop(inside);
+        assert!(canceller.join().unwrap());
+        assert_views(&child, Status::Cancelling, Some(&below(None, "stop")));
+    });
+}
+
+/// It is cancelled from above and directly at once, and keeps one reason.
+#[test]
+fn above_and_directly_at_once() {
+    model(|| {
+        let (parent, mut child) = (started(), Operation::new());
+        child.enter_below(&parent);
+        child.start();
+        let canceller = cancel(&parent, "above");
+        let won = child.cancel_with("here");
+        let seen = child.reason();
+        assert!(canceller.join().unwrap());
+        let expected = if won { Reason::manual("here") } else { below(None, "above") };
+        assert_eq!(seen.as_ref(), Some(&expected));
+        assert_views(&child, Status::Cancelling, Some(&expected));
+    });
+}
+
+/// It is cancelled from above while it completes. What it is settled on stays, and the operation
+/// above is cancelled in any case.
+#[test]
+fn above_while_it_completes() {
+    bounded_model(|| {
+        let (parent, mut child) = (started(), Operation::new());
+        child.enter_below(&parent);
+        child.start();
+        let run = complete(&child);
+        let canceller = cancel(&parent, "above");
+        let seen = child.reason();
+        run.join().unwrap();
+        assert!(canceller.join().unwrap());
+        let last = child.reason();
+        if seen.is_some() {
+            assert_eq!(seen, last);
+        }
+        if last.is_some() {
+            assert_eq!(last, Some(below(None, "above")));
+        }
+        assert_views(&child, Status::Completed, last.as_ref());
+        assert!(parent.is_cancelled());
+    });
+}
+
+/// Its run is dropped while it is cancelled from above. The hook hears the reason that stays.
+#[test]
+fn above_while_it_is_dropped() {
+    model(|| {
+        let (parent, mut child) = (started(), Operation::new());
+        child.enter_below(&parent);
+        child.start();
+        let called = Called::by(&child);
+        let canceller = cancel(&parent, "above");
+        child.end_cancelled(Reason::Dropped);
+        assert!(canceller.join().unwrap());
+        let reason = child.reason().unwrap();
+        assert!([below(None, "above"), Reason::Dropped].contains(&reason));
+        assert_views(&child, Status::Cancelled, Some(&reason));
+        assert_eq!(child.token().reason().as_ref(), Some(&reason));
+        assert_eq!(*called.heard.lock().unwrap(), [reason]);
+    });
+}

@@ -1,0 +1,134 @@
+//! Models of what a shield and the races around it share: the end of the section, and who waits.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use loom::thread;
+
+use super::{Count, block_on, model};
+use crate::ambient::Protection;
+
+fn protection() -> Arc<Protection> {
+    Arc::new(Protection::new(false))
+}
+
+/// A race begins to wait.
+fn wait(protection: &Arc<Protection>) -> thread::JoinHandle<bool> {
+    let race = protection.clone();
+    thread::spawn(move || {
+        race.wait_for();
+        race.is_active()
+    })
+}
+
+fn poll(protection: &Protection, count: &Arc<Count>) -> bool {
+    protection.poll_awaited(&mut Context::from_waker(&Waker::from(count.clone())))
+}
+
+/// A race begins to wait while the section ends. It finds that it has ended, or the section finds
+/// that it is waited for: the code after it does not run unseen.
+#[test]
+fn an_end_is_seen_or_sees() {
+    model(|| {
+        let protection = protection();
+        let race = wait(&protection);
+        protection.end();
+        let stopped = protection.is_awaited();
+        let waits = race.join().unwrap();
+        assert!(stopped || !waits, "the one waits, the other goes on");
+        assert!(protection.is_awaited() && !protection.is_active());
+    });
+}
+
+/// One who asks to be told sees that a race waits, or is woken, once.
+#[test]
+fn no_wake_up_is_lost() {
+    model(|| {
+        let protection = protection();
+        let race = wait(&protection);
+        block_on(poll_fn(|cx| match protection.poll_awaited(cx) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }));
+        race.join().unwrap();
+    });
+}
+
+/// The same by count: not woken, it has been told.
+#[test]
+fn told_or_woken() {
+    model(|| {
+        let protection = protection();
+        let race = wait(&protection);
+        let count = Count::new();
+        let told = poll(&protection, &count);
+        race.join().unwrap();
+        assert!(told || count.get() == 1);
+        assert!(count.get() <= 1);
+    });
+}
+
+/// The task moves: the last waker counts.
+#[test]
+fn the_last_waker_is_woken() {
+    model(|| {
+        let protection = protection();
+        let (first, last) = (Count::new(), Count::new());
+        assert!(!poll(&protection, &first));
+        let race = wait(&protection);
+        let told = poll(&protection, &last);
+        race.join().unwrap();
+        assert!(told || last.get() == 1);
+    });
+}
+
+/// Two races begin to wait at once: who asked is woken once, and told when it asks again.
+#[test]
+fn two_races_wake_once() {
+    model(|| {
+        let protection = protection();
+        let count = Count::new();
+        assert!(!poll(&protection, &count));
+        let race = wait(&protection);
+        protection.wait_for();
+        race.join().unwrap();
+        assert_eq!(count.get(), 1);
+        assert!(poll(&protection, &count));
+    });
+}
+
+/// It asks to be told and ends while a race begins to wait: no waker stays behind, whoever was
+/// first, and it is woken at most once.
+#[test]
+fn an_end_leaves_no_waker_behind() {
+    model(|| {
+        let protection = protection();
+        let race = wait(&protection);
+        let count = Count::new();
+        poll(&protection, &count);
+        protection.end();
+        race.join().unwrap();
+        assert_eq!(Arc::strong_count(&count), 1);
+        assert!(count.get() <= 1);
+    });
+}
+
+/// Who sees that the section has ended sees what it did.
+#[test]
+fn an_end_publishes_what_came_before() {
+    use loom::sync::atomic::{AtomicUsize, Ordering};
+    model(|| {
+        let protection = protection();
+        let done = Arc::new(AtomicUsize::new(0));
+        let (section, written) = (protection.clone(), done.clone());
+        let section = thread::spawn(move || {
+            written.store(1, Ordering::Relaxed);
+            section.end();
+        });
+        if !protection.is_active() {
+            assert_eq!(done.load(Ordering::Relaxed), 1);
+        }
+        section.join().unwrap();
+    });
+}
