@@ -1,0 +1,224 @@
+//! Who cancels first decides, and every view shows the same cause.
+
+use std::future::pending;
+use std::pin::pin;
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
+
+use cancelable::prelude::*;
+
+use crate::helpers::{Log, lost};
+use crate::support::{self, Tally, Wakes, poll_once};
+
+/// Who may cancel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Who {
+    Source,
+    Handle,
+    Parent,
+    Token,
+}
+
+const EVERYONE: [Who; 4] = [Who::Source, Who::Handle, Who::Parent, Who::Token];
+
+/// A run that everyone may cancel.
+struct Stage {
+    source: CancellationToken,
+    parent: Operation,
+    operation: Operation,
+    hooks: Arc<Mutex<Vec<Reason>>>,
+}
+
+impl Stage {
+    fn new() -> (Self, impl Future<Output = Result<(), Cancelled>>) {
+        let source = CancellationToken::new();
+        let parent = async {}.cancelable(never()).operation();
+        let hooks = Arc::<Mutex<Vec<Reason>>>::default();
+        let noted = hooks.clone();
+        let run = pending::<()>()
+            .cancelable(source.clone())
+            .child_of(&parent)
+            .on_cancel(move |_, reason| noted.lock().unwrap().push(reason.clone()));
+        let operation = run.operation();
+        (Stage { source, parent, operation, hooks }, run)
+    }
+
+    /// Whether that decided on the cause of the operation, as far as that is known at once.
+    fn cancel(&self, who: Who) -> bool {
+        match who {
+            Who::Source => {
+                self.source.cancel_with("source");
+                false
+            }
+            Who::Handle => self.operation.cancel_with("handle"),
+            Who::Parent => {
+                self.parent.cancel_with("parent");
+                self.operation.reason() == Some(self.reason_of(who))
+            }
+            Who::Token => self.operation.token().cancel_with("token"),
+        }
+    }
+
+    fn reason_of(&self, who: Who) -> Reason {
+        match who {
+            Who::Source => Reason::manual("source"),
+            Who::Handle => Reason::manual("handle"),
+            Who::Parent => Reason::parent(Reason::manual("parent")),
+            Who::Token => Reason::manual("token"),
+        }
+    }
+
+    /// All views show that one.
+    #[track_caller]
+    fn shows(&self, outcome: Reason) {
+        assert_eq!(self.operation.reason(), Some(outcome.clone()));
+        assert_eq!(self.operation.snapshot().reason, Some(outcome.clone()));
+        assert_eq!(self.operation.token().reason(), Some(outcome.clone()));
+        assert_eq!(self.operation.check().unwrap_err().into_reason(), outcome);
+        assert_eq!(poll_once(pin!(self.operation.cancelled())), outcome.clone().into());
+        assert_eq!(*self.hooks.lock().unwrap(), [outcome]);
+        assert_eq!(self.operation.status(), Status::Cancelled);
+    }
+}
+
+#[test]
+fn the_first_one_known_decides_and_the_others_are_told() {
+    let _watchdog = support::watchdog();
+    for started in [false, true] {
+        for first in EVERYONE {
+            for second in EVERYONE {
+                for third in EVERYONE {
+                    let (stage, run) = Stage::new();
+                    let mut run = pin!(run);
+                    if started {
+                        assert!(poll_once(run.as_mut()).is_pending());
+                    }
+                    let mut decided = None;
+                    for who in [first, second, third] {
+                        let was_decided = decided.is_some();
+                        if stage.cancel(who) && !was_decided {
+                            decided = Some(who);
+                        }
+                        assert_eq!(
+                            stage.operation.reason(),
+                            decided.map(|who| stage.reason_of(who)),
+                            "{who:?} of {first:?}, {second:?}, {third:?}"
+                        );
+                    }
+                    // The source is not looked at before the next poll.
+                    let decided = decided.unwrap_or(Who::Source);
+                    let outcome = lost(poll_once(run.as_mut()));
+                    assert_eq!(outcome, stage.reason_of(decided));
+                    stage.shows(outcome);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_second_cancel_is_told_and_changes_nothing() {
+    let _watchdog = support::watchdog();
+    let (stage, run) = Stage::new();
+    let mut run = pin!(run);
+    let wakes = Wakes::new();
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    assert!(stage.operation.cancel());
+    assert!(!stage.operation.cancel() && !stage.operation.cancel_with("second"));
+    assert!(!stage.operation.token().cancel());
+    assert_eq!(wakes.count(), 1);
+    let outcome = lost(wakes.poll(run.as_mut()));
+    assert_eq!(outcome, Reason::Manual { message: None });
+    stage.shows(outcome);
+}
+
+#[test]
+fn whoever_comes_first_of_several_threads_decides_for_every_view() {
+    let _watchdog = support::watchdog();
+    for _ in 0..200 {
+        let (stage, run) = Stage::new();
+        let mut run = Box::pin(run);
+        assert!(poll_once(run.as_mut()).is_pending());
+        let barrier = Barrier::new(EVERYONE.len() + 1);
+        let (outcome, told) = thread::scope(|threads| {
+            let told = [Who::Handle, Who::Token].map(|who| {
+                let (stage, barrier) = (&stage, &barrier);
+                threads.spawn(move || {
+                    barrier.wait();
+                    (who, stage.cancel(who))
+                })
+            });
+            for who in [Who::Source, Who::Parent] {
+                let (stage, barrier) = (&stage, &barrier);
+                threads.spawn(move || {
+                    barrier.wait();
+                    stage.cancel(who);
+                });
+            }
+            barrier.wait();
+            let outcome = support::block_on(run.as_mut()).unwrap_err().into_reason();
+            (outcome, told.map(|told| told.join().unwrap()))
+        });
+        for (who, won) in told {
+            assert_eq!(won, outcome == stage.reason_of(who), "{who:?} with {outcome}");
+        }
+        stage.shows(outcome);
+    }
+}
+
+#[test]
+fn a_cancel_that_races_with_the_end_is_told_the_truth() {
+    let _watchdog = support::watchdog();
+    for _ in 0..2000 {
+        let run = async { 7 }.cancelable(never());
+        let operation = run.operation();
+        let barrier = Barrier::new(2);
+        let cancelled = thread::scope(|threads| {
+            let cancels = threads.spawn(|| {
+                barrier.wait();
+                operation.cancel_with("stop")
+            });
+            barrier.wait();
+            let _ = support::block_on(run);
+            cancels.join().unwrap()
+        });
+        assert!(operation.status().is_final());
+        assert_eq!(cancelled, operation.reason().is_some(), "{}", operation.snapshot());
+    }
+}
+
+#[test]
+fn g03_the_work_is_gone_when_anyone_hears_of_it() {
+    let _watchdog = support::watchdog();
+    for first_look in [false, true] {
+        for shielded in [false, true] {
+            let (log, tally, token) = (Log::new(), Tally::new(), CancellationToken::new());
+            let work = tally.ready_at(0);
+            let work = async move {
+                if shielded {
+                    shield(async { futures::pending!() }).await;
+                }
+                work.await
+            };
+            let run = work.cancelable(&token).finally(|outcome| {
+                assert!(outcome.is_err());
+                assert_eq!(tally.drops(), 1);
+                log.note("finally");
+                async { log.note("running") }
+            });
+            let operation = run.operation();
+            let (seen, note) = (tally.clone(), log.clone());
+            operation.on_cancel(move |_, _| {
+                assert_eq!(seen.drops(), 1);
+                note.note("hook");
+            });
+            let mut run = pin!(run);
+            if !first_look {
+                assert!(poll_once(run.as_mut()).is_pending());
+            }
+            token.cancel_with("stop");
+            assert_eq!(lost(poll_once(run.as_mut())), Reason::manual("stop"));
+            assert_eq!(log.take(), ["finally", "running", "hook"]);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! How work ends: with an error, with the cancellation, with a panic.
+
+use std::error::Error;
+use std::fmt::{self, Debug, Display};
+use std::future::pending;
+use std::io;
+use std::panic::panic_any;
+use std::pin::pin;
+
+use cancelable::prelude::*;
+
+use crate::helpers::{Log, panic_of, payload_of};
+use crate::support::{self, poll_once};
+
+/// An error of someone else.
+#[derive(Debug, PartialEq)]
+enum Fault {
+    Stopped(Cancelled),
+    Disk,
+}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Stopped(cancelled) => write!(f, "fault: {cancelled}"),
+            Fault::Disk => f.write_str("no disk"),
+        }
+    }
+}
+
+impl From<Cancelled> for Fault {
+    fn from(cancelled: Cancelled) -> Self {
+        Fault::Stopped(cancelled)
+    }
+}
+
+/// An error that keeps nothing of the cancellation.
+#[derive(Debug)]
+struct Stopped;
+
+impl Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stopped")
+    }
+}
+
+impl From<Cancelled> for Stopped {
+    fn from(_: Cancelled) -> Self {
+        Stopped
+    }
+}
+
+/// Runs to the end, and tells how the operation ended.
+fn ends<F, S, E, T, X>(
+    run: cancelable::TryCancelable<F, S, E>,
+) -> (Status, Option<Reason>, Vec<String>)
+where
+    F: Future<Output = Result<T, X>>,
+    S: Future<Output = Reason>,
+    E: cancelable::Ending<Result<T, X>>,
+    X: From<Cancelled> + std::fmt::Display,
+{
+    let log = Log::new();
+    let operation = run.operation();
+    log.watch(&operation);
+    assert!(support::block_on(run).is_err());
+    assert_eq!(operation.snapshot().status, operation.status());
+    assert_eq!(operation.snapshot().reason, operation.reason());
+    (operation.status(), operation.reason(), log.take())
+}
+
+fn was_cancelled(reason: Reason) -> (Status, Option<Reason>, Vec<String>) {
+    (Status::Cancelled, Some(reason.clone()), vec![format!("hook: {reason}")])
+}
+
+#[test]
+fn an_error_is_a_failure_with_its_text() {
+    let _watchdog = support::watchdog();
+    let run = async { Err::<(), _>(Fault::Disk) }.try_cancelable(never());
+    let operation = run.operation();
+    assert_eq!(operation.error(), None);
+    let log = Log::new();
+    log.watch(&operation);
+    assert_eq!(support::block_on(run), Err(Fault::Disk));
+    assert_eq!(operation.status(), Status::Failed);
+    assert_eq!(operation.error().as_deref(), Some("no disk"));
+    assert_eq!(operation.snapshot().error.as_deref(), Some("no disk"));
+    assert_eq!((operation.reason(), operation.is_cancelled()), (None, false));
+    assert_eq!(log.take(), ["failed: no disk"]);
+}
+
+#[test]
+fn an_err_under_cancelable_is_a_value() {
+    let _watchdog = support::watchdog();
+    let run = async { Err::<(), _>(Fault::Disk) }.cancelable(never());
+    let operation = run.operation();
+    assert_eq!(support::block_on(run), Ok(Err(Fault::Disk)));
+    assert_eq!((operation.status(), operation.error()), (Status::Completed, None));
+}
+
+fn checked<X: From<Cancelled> + Display + Debug>() {
+    let run = try_scope(never(), async |operation: Operation| {
+        operation.cancel_with("stop");
+        operation.check()?;
+        Ok::<(), X>(())
+    });
+    assert_eq!(ends(run), was_cancelled(Reason::manual("stop")));
+
+    let run = async {
+        let operation = Operation::current().unwrap();
+        operation.cancel_with("stop");
+        operation.check()?;
+        Ok::<(), X>(())
+    };
+    assert_eq!(ends(run.try_cancelable(never()).named("a")), was_cancelled(Reason::manual("stop")));
+}
+
+#[test]
+fn the_cancellation_coming_out_of_the_work_is_no_failure() {
+    let _watchdog = support::watchdog();
+    checked::<Cancelled>();
+    checked::<io::Error>();
+    checked::<Box<dyn Error>>();
+    checked::<Box<dyn Error + Send + Sync>>();
+    checked::<Fault>();
+    checked::<Stopped>();
+}
+
+#[test]
+fn the_cancellation_of_a_parent_coming_out_of_the_work_is_no_failure() {
+    let _watchdog = support::watchdog();
+    let outer = scope(never(), async |outer: Operation| {
+        ends(try_scope(never(), async |inner: Operation| {
+            outer.cancel_with("stop");
+            inner.check()?;
+            Ok::<(), io::Error>(())
+        }))
+    });
+    let ended = support::block_on(outer.named("outer")).unwrap();
+    let parent = Reason::parent_named(Some("outer".into()), Reason::manual("stop"));
+    assert_eq!(ended, was_cancelled(parent));
+}
+
+fn of_a_source<X: From<Cancelled> + Display + Debug>() {
+    let token = CancellationToken::new();
+    let run = try_scope(&token, async |_| {
+        token.cancel_with("stop");
+        token.check()?;
+        Ok::<(), X>(())
+    });
+    assert_eq!(ends(run), was_cancelled(Reason::manual("stop")));
+}
+
+#[test]
+fn the_cancellation_of_its_source_coming_out_of_the_work_is_no_failure() {
+    let _watchdog = support::watchdog();
+    of_a_source::<Cancelled>();
+    of_a_source::<io::Error>();
+    of_a_source::<Box<dyn Error>>();
+    of_a_source::<Fault>();
+}
+
+fn of_its_own<X: From<Cancelled> + Display + Debug>() {
+    let run = async { Err::<(), X>(Cancelled::new("of its own").into()) };
+    assert_eq!(ends(run.try_cancelable(never())), was_cancelled(Reason::manual("of its own")));
+}
+
+#[test]
+fn a_cancellation_of_its_own_coming_out_of_the_work_is_no_failure() {
+    let _watchdog = support::watchdog();
+    of_its_own::<Cancelled>();
+    of_its_own::<io::Error>();
+    of_its_own::<Box<dyn Error>>();
+    of_its_own::<Fault>();
+}
+
+#[test]
+fn an_error_that_comes_after_the_request_is_a_failure_with_a_cause() {
+    let _watchdog = support::watchdog();
+    let run = try_scope(never(), async |operation: Operation| {
+        operation.cancel_with("stop");
+        Err::<(), _>(Fault::Disk)
+    });
+    let (status, reason, hooks) = ends(run);
+    assert_eq!((status, reason), (Status::Failed, Some(Reason::manual("stop"))));
+    assert_eq!(hooks, ["failed: no disk"]);
+}
+
+#[test]
+fn a_value_that_comes_after_the_request_is_a_value_with_a_cause() {
+    let _watchdog = support::watchdog();
+    let log = Log::new();
+    let run = scope(never(), async |operation: Operation| {
+        operation.cancel_with("stop");
+        7
+    });
+    let operation = run.operation();
+    log.watch(&operation);
+    assert_eq!(support::block_on(run), Ok(7));
+    assert_eq!(operation.status(), Status::Completed);
+    assert_eq!(operation.reason(), Some(Reason::manual("stop")));
+    assert_eq!(log.take(), ["completed"]);
+}
+
+#[test]
+fn g13_a_panic_is_a_failure_and_goes_on() {
+    let _watchdog = support::watchdog();
+    let log = Log::new();
+    let held = log.on_drop("the work is gone");
+    let mut said = "on fire";
+    let work = async move {
+        let _held = held;
+        futures::pending!();
+        // By way of a variable: the code behind a literal panic would be unreachable.
+        panic!("{}", std::mem::take(&mut said));
+    };
+    let note = log.clone();
+    let run = work.cancelable(never()).finally(move |outcome: &Result<(), Cancelled>| {
+        assert!(outcome.is_err());
+        async move { note.note("finally") }
+    });
+    let operation = run.operation();
+    log.watch(&operation);
+    let mut run = pin!(run);
+    assert!(poll_once(run.as_mut()).is_pending());
+    assert_eq!(panic_of(|| poll_once(run.as_mut()).is_ready()), "on fire");
+    assert_eq!(log.take(), ["the work is gone", "finally", "failed: panicked: on fire"]);
+    assert_eq!(operation.status(), Status::Failed);
+    assert_eq!(operation.error().as_deref(), Some("panicked: on fire"));
+    assert_eq!(operation.reason(), None);
+    assert!(Operation::current().is_none());
+}
+
+#[test]
+fn g13_the_payload_of_a_panic_stays_as_it_is() {
+    let _watchdog = support::watchdog();
+    #[derive(Debug, PartialEq)]
+    struct Code(u32);
+
+    let run = async { panic_any(Code(7)) }.cancelable(never()).named("odd");
+    let operation = run.operation();
+    let payload = payload_of(|| support::block_on(run).is_ok());
+    assert_eq!(payload.downcast_ref(), Some(&Code(7)));
+    assert_eq!(operation.status(), Status::Failed);
+    assert_eq!(operation.error().as_deref(), Some("panicked: a panic without a message"));
+}
+
+#[test]
+fn g13_a_panic_after_the_request_is_a_failure_with_a_cause() {
+    let _watchdog = support::watchdog();
+    let log = Log::new();
+    let run = scope(never(), async |operation: Operation| {
+        operation.cancel_with("stop");
+        panic_any("on fire");
+    });
+    let operation = run.operation();
+    log.watch(&operation);
+    assert_eq!(panic_of(|| support::block_on(run).is_ok()), "on fire");
+    assert_eq!(operation.status(), Status::Failed);
+    assert_eq!(operation.reason(), Some(Reason::manual("stop")));
+    assert_eq!(log.take(), ["failed: panicked: on fire"]);
+}
+
+#[test]
+fn g13_a_panic_fails_every_operation_around_it() {
+    let _watchdog = support::watchdog();
+    let (outer_log, inner_log) = (Log::new(), Log::new());
+    let inner = async { panic_any("on fire") }.cancelable(never());
+    let inner_operation = inner.operation();
+    inner_log.watch(&inner_operation);
+    let outer = inner.cancelable(never());
+    let outer_operation = outer.operation();
+    outer_log.watch(&outer_operation);
+    assert_eq!(panic_of(|| support::block_on(outer).is_ok()), "on fire");
+    assert_eq!(inner_log.take(), ["failed: panicked: on fire"]);
+    assert_eq!(outer_log.take(), ["failed: panicked: on fire"]);
+}
+
+#[test]
+fn a_panic_of_the_source_ends_it_and_leaves_nothing_current() {
+    let _watchdog = support::watchdog();
+    let log = Log::new();
+    let run = pending::<()>().cancelable(async { panic_any("no such source") });
+    let operation = run.operation();
+    log.watch(&operation);
+    assert_eq!(panic_of(|| support::block_on(run).is_ok()), "no such source");
+    assert!(Operation::current().is_none());
+    assert!(operation.status().is_final());
+    assert_eq!(log.take().len(), 1);
+}
+
+#[test]
+fn a_run_that_has_panicked_has_ended() {
+    let _watchdog = support::watchdog();
+    let run = async { panic_any("on fire") }.cancelable(never()).named("a");
+    let log = Log::new();
+    log.watch(&run.operation());
+    let mut run: std::pin::Pin<Box<dyn Future<Output = Result<(), Cancelled>>>> = Box::pin(run);
+    assert_eq!(panic_of(|| poll_once(run.as_mut()).is_ready()), "on fire");
+    let again = panic_of(|| poll_once(run.as_mut()).is_ready());
+    assert_eq!(again, "`Cancelable` polled after completion");
+    drop(run);
+    assert_eq!(log.take(), ["failed: panicked: on fire"]);
+}
