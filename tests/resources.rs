@@ -37,6 +37,8 @@ fn races(count: usize, root: &CancellationToken) -> Vec<Race> {
         let check = condition(|| false).every(limit);
         races.push(Box::pin(pending().cancelable(timeout(limit))));
         races.push(Box::pin(pending().cancelable(deadline(Instant::now() + limit))));
+        let run = pending().cancelable(token.clone()).named("run").finally(|_| async {});
+        races.push(Box::pin(run));
         races.push(Box::pin(pending().cancelable(token.clone())));
         races.push(Box::pin(pending().cancelable(check)));
         races.push(Box::pin(pending().cancelable(any_of((timeout(limit), token, signal)))));

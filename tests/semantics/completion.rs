@@ -45,6 +45,24 @@ fn g15_a_race_polled_after_completion_panics() {
 }
 
 #[test]
+fn g15_an_operation_polled_after_completion_panics() {
+    let _watchdog = support::watchdog();
+    let token = cancelled();
+    panics_when_polled_again("Cancelable", ready(7).cancelable(never()).named("run"));
+    let cleaned = pending::<()>().cancelable(&token).finally(|_| async {});
+    panics_when_polled_again("Cancelable", Box::pin(cleaned));
+    let fine = Box::pin(async { Ok::<_, Cancelled>(7) });
+    panics_when_polled_again("Cancelable", fine.try_cancelable(never()).named("run"));
+
+    panics_when_polled_again("Shield", shield(ready(7)));
+    let operation = async {}.cancelable(never()).operation();
+    let call = operation.wrap(|()| ready(7));
+    panics_when_polled_again("Cancelable", call(()));
+    operation.cancel();
+    panics_when_polled_again("Call", call(()));
+}
+
+#[test]
 fn g15_a_source_polled_after_completion_panics() {
     let _watchdog = support::watchdog();
     let token = cancelled();

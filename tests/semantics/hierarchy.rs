@@ -1,0 +1,229 @@
+//! Guarantee 11 of operations: a cancellation goes down, never up or sideways.
+
+use std::future::{pending, ready};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::mpsc::channel;
+use std::task::Poll;
+#[cfg(feature = "time")]
+use std::time::Duration;
+
+use cancelable::prelude::*;
+
+use crate::helpers::{Log, Switch, lost};
+use crate::support::{self, Wakes, poll_once};
+
+type Run = Pin<Box<dyn Future<Output = io::Result<()>>>>;
+
+/// The ways in which an operation may end, and what those below are told of, if they are.
+fn ends() -> Vec<(&'static str, Option<Reason>, Run, Operation)> {
+    fn made<F, S>(
+        name: &'static str,
+        told: Option<Reason>,
+        work: F,
+        source: S,
+    ) -> (&'static str, Option<Reason>, Run, Operation)
+    where
+        F: Future<Output = io::Result<()>> + 'static,
+        S: Future<Output = Reason> + 'static,
+    {
+        let run = work.try_cancelable(source).named("above");
+        let operation = run.operation();
+        (name, told, Box::pin(run), operation)
+    }
+    let by = |reason: &'static str| {
+        move || {
+            let operation = Operation::current().unwrap();
+            operation.cancel_with(reason);
+            pending::<io::Result<()>>()
+        }
+    };
+    let checked = || async { Ok(Operation::current().unwrap().check()?) };
+    let stop = Reason::manual("stop");
+    let ends = [
+        made("a value", None, ready(Ok(())), never()),
+        made("an error", None, ready(Err(io::Error::other("no disk"))), never()),
+        made("its source", Some(stop.clone()), pending(), ready(stop.clone())),
+        made("a handle", Some(stop.clone()), async move { by("stop")().await }, never()),
+        made(
+            "a handle, and `check`",
+            Some(stop.clone()),
+            async move {
+                drop(by("stop")());
+                checked().await
+            },
+            never(),
+        ),
+    ];
+    #[cfg(feature = "time")]
+    let timed = {
+        let limit = Reason::timeout(Duration::ZERO);
+        let met = Reason::condition("disk", 1);
+        [
+            made("a limit", Some(limit), pending(), timeout(Duration::ZERO)),
+            made("a condition", Some(met), pending(), condition(|| true).named("disk")),
+        ]
+    };
+    #[cfg(not(feature = "time"))]
+    let timed = [];
+    ends.into_iter().chain(timed).collect()
+}
+
+#[test]
+fn g11_whatever_cancels_an_operation_cancels_those_below() {
+    let _watchdog = support::watchdog();
+    for (name, told, run, above) in ends() {
+        let below = pending::<()>().cancelable(never()).child_of(&above).named("between");
+        let lowest = pending::<()>().cancelable(never()).child_of(&below.operation());
+        let (mut below, mut lowest) = (pin!(below), pin!(lowest));
+        assert!(poll_once(below.as_mut()).is_pending() && poll_once(lowest.as_mut()).is_pending());
+        drop(support::block_on(run));
+        let told = told.map(|reason| Reason::parent_named(Some("above".into()), reason));
+        for run in [below, lowest] {
+            match (poll_once(run), &told) {
+                (Poll::Pending, None) => {}
+                (polled, Some(told)) => {
+                    // The name is that of the one at the top, however many are between.
+                    let reason = lost(polled);
+                    assert_eq!(&reason, told, "{name}");
+                    let said = told.to_string();
+                    assert!(said.starts_with("parent `above` cancelled"), "{name}: {said}");
+                }
+                (Poll::Ready(_), None) => panic!("{name}: those below are left alone"),
+            }
+        }
+    }
+}
+
+#[test]
+fn g11_dropping_an_operation_cancels_those_below() {
+    let _watchdog = support::watchdog();
+    let above = pending::<()>().cancelable(never()).named("above");
+    let operation = above.operation();
+    let mut above = Box::pin(above);
+    assert!(poll_once(above.as_mut()).is_pending());
+    let mut below = pin!(pending::<()>().cancelable(never()).child_of(&operation));
+    let wakes = Wakes::new();
+    assert!(wakes.poll(below.as_mut()).is_pending());
+    drop(above);
+    assert_eq!(wakes.count(), 1);
+    let dropped = Reason::parent_named(Some("above".into()), Reason::Dropped);
+    assert_eq!(lost(wakes.poll(below)), dropped);
+}
+
+#[test]
+fn g11_no_operation_cancels_those_above_or_beside_or_its_source() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let (sender, inner) = channel();
+    let run = async {
+        let one = pending::<()>().cancelable(&token).named("one");
+        let other = pending::<()>().cancelable(&token).named("other");
+        sender.send((one.operation(), other.operation())).unwrap();
+        futures::join!(one, other)
+    };
+    let run = run.cancelable(&token).named("above");
+    let above = run.operation();
+    let mut run = pin!(run);
+    assert!(poll_once(run.as_mut()).is_pending());
+    let (one, other) = inner.recv().unwrap();
+    assert_eq!((one.parent_id(), other.parent_id()), (Some(above.id()), Some(above.id())));
+    assert!(one.cancel_with("this one"));
+    assert!(poll_once(run.as_mut()).is_pending());
+    assert_eq!(one.status(), Status::Cancelled);
+    assert!(!above.is_cancelled() && !other.is_cancelled() && !token.is_cancelled());
+}
+
+#[test]
+fn g11_one_that_is_cancelled_from_above_ends_without_the_code_after_it() {
+    let _watchdog = support::watchdog();
+    let log = Log::new();
+    // What has ended by a source of its own is a value like any other, and here it ends the work.
+    let token = CancellationToken::new();
+    let work = async {
+        let inner = pending::<()>().cancelable(&token);
+        log.note(if inner.await.is_err() { "after" } else { "?" });
+    };
+    let mut run = pin!(work.cancelable(&token).named("outer"));
+    assert!(poll_once(run.as_mut()).is_pending());
+    token.cancel_with("stop");
+    assert_eq!(poll_once(run), Poll::Ready(Ok(())));
+    assert_eq!(log.take(), ["after"]);
+    for in_a_plain_race in [false, true] {
+        let token = CancellationToken::new();
+        let work = async {
+            let inner = pending::<()>().cancelable(never()).named("inner");
+            let inner = async {
+                if in_a_plain_race {
+                    inner.cancelable(never()).await.map(drop)
+                } else {
+                    inner.await
+                }
+            };
+            log.note(if inner.await.is_err() { "after" } else { "value after" });
+        };
+        let mut run = pin!(work.cancelable(&token).named("outer"));
+        assert!(poll_once(run.as_mut()).is_pending());
+        token.cancel_with("stop");
+        assert_eq!(lost(poll_once(run)), Reason::manual("stop"));
+        assert!(log.take().is_empty());
+    }
+}
+
+#[cfg(feature = "time")]
+#[test]
+fn g11_within_a_grace_the_code_after_it_runs() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let work = async {
+        let inner = pending::<()>().cancelable(never()).named("inner");
+        inner.await.unwrap_err().is_parent()
+    };
+    let mut run = pin!(work.cancelable(&token).grace(Duration::MAX));
+    assert!(poll_once(run.as_mut()).is_pending());
+    token.cancel();
+    assert!(crate::helpers::won(poll_once(run)));
+}
+
+#[test]
+fn g11_one_below_a_cancelled_operation_never_begins() {
+    let _watchdog = support::watchdog();
+    let above = async {}.cancelable(never()).named("above").operation();
+    above.cancel_with("stop");
+    let (tally, told) =
+        (support::Tally::new(), Reason::parent_named(Some("above".into()), Reason::manual("stop")));
+    let below = tally.ready_at(1).cancelable(never()).child_of(&above);
+    assert_eq!(lost(poll_once(pin!(below))), told);
+    let below = above.in_scope(tally.ready_at(1).cancelable(never()).named("below"));
+    assert_eq!(lost(poll_once(pin!(below))), told);
+    assert_eq!(tally.polls(), 0);
+}
+
+#[test]
+fn g11_a_task_is_below_an_operation_only_where_it_is_put_there() {
+    let _watchdog = support::watchdog();
+    let (gate, log) = (Switch::new(), Log::new());
+    let above = async {}.cancelable(never()).operation();
+    let part = |what: &'static str| {
+        let (gate, log) = (gate.source("gate"), log.clone());
+        async move {
+            let run = gate.cancelable(never()).named("part");
+            let parent = |operation: Operation| operation.parent_id().is_some();
+            let below = parent(run.operation());
+            assert!(!below, "it has not started");
+            let handle = run.operation();
+            let outcome = run.await;
+            log.note(if parent(handle) && outcome.is_err() { what } else { "left alone" });
+        }
+    };
+    let inside = smol::spawn(above.in_scope(part("cancelled")));
+    let alone = smol::spawn(part("?"));
+    support::block_on(async {
+        smol::future::yield_now().await;
+        above.cancel();
+        inside.await;
+        gate.turn_on();
+        alone.await;
+    });
+    assert_eq!(log.take(), ["cancelled", "left alone"]);
+}
