@@ -3,10 +3,13 @@
 
 #[path = "auto_traits/dropped.rs"]
 mod dropped;
+#[path = "auto_traits/operations.rs"]
+mod operations;
 mod support;
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
+use std::fmt::Debug;
 use std::future::{Pending, pending, ready};
 use std::hash::Hash;
 use std::io;
@@ -21,8 +24,9 @@ use cancelable::source::{
     AllOf, AnyOf, Because, BoxSource, Never, WaitForCancellation, WaitForCancellationOwned,
 };
 use cancelable::{
-    Cancelable, CancelableExt, CancellationToken, Cancelled, DropGuard, Reason, ReasonKind,
-    Registration, Signal, Text, TryCancelable, all_of, any_of, never,
+    Call, Cancelable, CancelableExt, CancellationToken, Cancelled, DropGuard, Fallible, InScope,
+    Operation, OperationId, ParentCause, Progress, Reason, ReasonKind, Registration, Shield,
+    Signal, Snapshot, Status, Text, TryCancelable, all_of, any_of, never,
 };
 
 use support::poll_once;
@@ -147,6 +151,17 @@ fn g15_every_public_type_is_send_sync_and_unpin() {
         AllOf<Vec<Never>>,
         Cancelable<Free, WaitForCancellation<'static>>,
         TryCancelable<Free, AnyOf<(Never, Never)>>,
+        ParentCause,
+        Operation,
+        OperationId,
+        Status,
+        Progress,
+        Snapshot,
+        Shield<Free>,
+        InScope<Free>,
+        Call<Free>,
+        Fallible<Result<(), Cancelled>>,
+        TryCancelable<Pending<Result<(), Cancelled>>, Never>,
     );
     assert_all!(IsSend: BoxSource<'static>);
     assert_all!(IsUnpin: BoxSource<'static>);
@@ -176,8 +191,10 @@ fn g15_what_holds_a_part_is_send_sync_and_unpin_where_the_part_is() {
         AnyOf<(Never, Bound)>, AnyOf<[Bound; 2]>, AnyOf<Vec<Bound>>,
         AllOf<(Never, Bound)>, AllOf<[Bound; 2]>, AllOf<Vec<Bound>>,
         Because<Bound>,
+        Shield<Bound>, InScope<Bound>, Call<Bound>,
     );
     assert_all!(IsSend:
+        Shield<Unshared>, InScope<Unshared>, Call<Unshared>,
         Cancelable<Unshared, Unshared>, AnyOf<(Unshared,)>, AnyOf<Vec<Unshared>>,
         AllOf<(Unshared,)>, AllOf<Vec<Unshared>>, Because<Unshared>,
     );
@@ -186,11 +203,13 @@ fn g15_what_holds_a_part_is_send_sync_and_unpin_where_the_part_is() {
         TryCancelable<Unshared, Never>, TryCancelable<Free, Unshared>,
         AnyOf<(Never, Unshared)>, AnyOf<[Unshared; 2]>,
         AllOf<(Never, Unshared)>, Because<Unshared>,
+        Shield<Unshared>, InScope<Unshared>, Call<Unshared>,
     );
     assert_none!(IsUnpin:
         Cancelable<Pinned, Never>, Cancelable<Free, Pinned>,
         TryCancelable<Pinned, Never>, TryCancelable<Free, Pinned>,
         AnyOf<(Never, Pinned)>, AllOf<(Never, Pinned)>, Because<Pinned>,
+        Shield<Pinned>, InScope<Pinned>, Call<Pinned>,
     );
     // Lists keep what they hold in boxes, which may be moved.
     assert_all!(IsUnpin: AnyOf<[Pinned; 2]>, AnyOf<Vec<Pinned>>);
@@ -220,11 +239,21 @@ fn g15_what_may_be_cloned_compared_and_thrown() {
     fn cloned<T: Clone>() {}
     fn compared<T: Eq>() {}
     fn hashed<T: Hash>() {}
-    fn printed<T: std::fmt::Debug>() {}
+    fn printed<T: Debug>() {}
     fn thrown<T: Error + Clone + Send + Sync + 'static>() {}
+    fn ordered<T: Ord>() {}
     cloned::<(Reason, ReasonKind, Text, Cancelled, CancellationToken)>();
+    cloned::<(Operation, OperationId, Status, Progress, Snapshot, ParentCause)>();
     compared::<(Reason, ReasonKind, Text, Cancelled, CancellationToken)>();
+    compared::<(Operation, OperationId, Status, ParentCause)>();
+    // They hold numbers that are not whole.
+    fn alike<T: PartialEq>() {}
+    alike::<(Progress, Snapshot)>();
     hashed::<(ReasonKind, Text, CancellationToken, Signal)>();
+    hashed::<(Operation, OperationId, Status)>();
+    ordered::<(OperationId, Status)>();
+    printed::<(Operation, Shield<Bound>, InScope<Bound>, Call<Bound>)>();
+    printed::<(Snapshot, Progress)>();
     printed::<(Cancelable<Free, Never>, AnyOf<(Never,)>, AllOf<[Never; 1]>, Registration)>();
     thrown::<Cancelled>();
     let _: io::Error = Cancelled::new("x").into();
