@@ -8,6 +8,9 @@
 //! line 1: 3 words
 //! line 2: no words
 //! line 3: cancelled: enough
+//! copy a.txt: 1 of 3
+//! copy a.txt: 2 of 3
+//! copy a.txt: kept 2 of 3 blocks
 //! ```
 
 use std::fmt;
@@ -64,6 +67,31 @@ impl Counter {
     }
 }
 
+/// A run with a name made from its arguments. The caller does not pass the operation. Asked to
+/// stop, it has five seconds to come to an end; it needs none of them.
+#[cancelable(token = stop, name = format!("copy {file}"), grace = "5s")]
+async fn copy(
+    file: &str,
+    blocks: u64,
+    stop: &CancellationToken,
+    operation: Operation,
+) -> Result<u64, Cancelled> {
+    for done in 1..=blocks {
+        operation.report_progress(Progress::steps(done, blocks));
+        let name = operation.name().unwrap_or_else(|| "a copy".into());
+        println!("{name}: {done} of {blocks}");
+        if done == 2 {
+            stop.cancel_with("the disk is full");
+        }
+        smol::future::yield_now().await;
+        if operation.is_cancelled() {
+            println!("{name}: kept {done} of {blocks} blocks");
+            return Ok(done);
+        }
+    }
+    Ok(blocks)
+}
+
 fn main() {
     smol::block_on(async {
         for (name, delay) in [("quick", 1), ("slow", 60_000)] {
@@ -80,5 +108,8 @@ fn main() {
                 Err(error) => println!("line {number}: {error}"),
             }
         }
+
+        let copied = copy("a.txt", 3, &CancellationToken::new()).await;
+        assert_eq!(copied, Ok(2));
     });
 }

@@ -4,8 +4,13 @@
 
 mod support;
 
+#[path = "attribute/errors.rs"]
+mod errors;
 #[path = "attribute/functions.rs"]
 mod functions;
+#[cfg(feature = "time")]
+#[path = "attribute/grace.rs"]
+mod grace;
 #[path = "attribute/hygiene.rs"]
 mod hygiene;
 #[cfg(all(feature = "time", feature = "signal"))]
@@ -15,8 +20,12 @@ mod keys;
 mod lints;
 #[path = "attribute/methods.rs"]
 mod methods;
+#[path = "attribute/operations.rs"]
+mod operations;
 #[path = "attribute/order.rs"]
 mod order;
+#[path = "attribute/parameter.rs"]
+mod parameter;
 #[cfg(all(unix, feature = "signal"))]
 #[path = "attribute/signals.rs"]
 mod signals;

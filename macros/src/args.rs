@@ -1,54 +1,36 @@
 //! What stands in the parentheses of the attribute.
 
-use std::time::Duration;
-
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprLit, ExprUnary, Lit, Path, Result, Token, UnOp};
+use syn::{Error, Path, Result, Token, token};
 
-use crate::{duration, signal};
+use crate::value::{Value, value};
 
 /// The keys, for messages.
-const KEYS: &str = "`timeout`, `deadline`, `token`, `signal`, `condition`, `source` and `crate`";
+const KEYS: &str = "`timeout`, `deadline`, `token`, `signal`, `condition`, `source`, `name`, \
+                    `registered`, `grace` and `crate`";
 
 /// All of the arguments.
 pub(crate) struct Args {
-    /// In the order in which they are written. There is at least one.
-    pub(crate) sources: Vec<Source>,
+    /// In the order in which they are written.
+    pub(crate) given: Vec<Given>,
+    /// Whether the run is listed, and where that is written.
+    pub(crate) registered: Option<Span>,
     /// Where the crate `cancelable` is, if it goes by another name.
     pub(crate) krate: Option<Path>,
 }
 
-/// A source, and the key that named it.
-pub(crate) struct Source {
+/// A value, and the key that named it.
+pub(crate) struct Given {
     pub(crate) key: Ident,
     pub(crate) value: Value,
 }
 
-/// What a source is made from.
-pub(crate) enum Value {
-    /// A timeout that is known now.
-    Limit(Duration),
-    Timeout(Expr),
-    Deadline(Expr),
-    Token(Expr),
-    /// A signal, or any of several.
-    Signals(Vec<Signal>),
-    Condition(Expr),
-    Source(Expr),
-}
-
-pub(crate) enum Signal {
-    /// The name of the variant, at the place of the text.
-    Named(Ident),
-    Expr(Expr),
-}
-
 /// One argument.
 enum Arg {
-    Source(Source),
+    Given(Given),
+    Registered(Ident),
     Crate(Ident, Path),
 }
 
@@ -59,16 +41,11 @@ impl Args {
     }
 
     fn parse_all(input: ParseStream<'_>) -> Result<Args> {
-        let mut args = Args { sources: Vec::new(), krate: None };
+        let mut args = Args { given: Vec::new(), registered: None, krate: None };
         let mut problems = Problems(None);
         while !input.is_empty() {
-            match input.parse::<Arg>() {
-                Ok(Arg::Source(source)) => args.sources.push(source),
-                Ok(Arg::Crate(key, path)) => {
-                    if args.krate.replace(path).is_some() {
-                        problems.add(Error::new(key.span(), "`crate` is given twice"));
-                    }
-                }
+            match input.parse::<Arg>().and_then(|arg| args.add(arg)) {
+                Ok(()) => {}
                 Err(error) => {
                     problems.add(error);
                     skip_to_comma(input)?;
@@ -81,16 +58,25 @@ impl Args {
             }
         }
         problems.into_result()?;
-        if args.sources.is_empty() {
-            let message = "nothing can cancel this function: name at least one source, such as \
-                           `timeout = \"30s\"`";
-            let place = match &args.krate {
-                Some(path) => path.span(),
-                None => Span::call_site(),
-            };
-            return Err(Error::new(place, message));
-        }
         Ok(args)
+    }
+
+    /// Adds one. Only sources may come several times.
+    fn add(&mut self, arg: Arg) -> Result<()> {
+        let (twice, key) = match arg {
+            Arg::Given(Given { key, value }) => {
+                let same = |given: &Given| !given.value.is_source() && given.key == key;
+                let twice = self.given.iter().any(same);
+                self.given.push(Given { key: key.clone(), value });
+                (twice, key)
+            }
+            Arg::Registered(key) => (self.registered.replace(key.span()).is_some(), key),
+            Arg::Crate(key, path) => (self.krate.replace(path).is_some(), key),
+        };
+        if twice {
+            return Err(Error::new(key.span(), format_args!("`{key}` is given twice")));
+        }
+        Ok(())
     }
 }
 
@@ -130,6 +116,9 @@ impl Parse for Arg {
             "signal" => "signal = \"SIGTERM\"",
             "condition" => "condition = || disk_is_full()",
             "source" => "source = any_source()",
+            "name" => "name = \"fetch\"",
+            "registered" => return registered(key, input),
+            "grace" => "grace = \"5s\"",
             "crate" => "crate = path::to::cancelable",
             _ => {
                 let message = format!("there is no key `{key}`: the keys are {KEYS}");
@@ -149,101 +138,21 @@ impl Parse for Arg {
             let message = "`crate` takes a path, such as `crate = path::to::cancelable`";
             return path.map(|path| Arg::Crate(key, path)).map_err(|_| Error::new(place, message));
         }
-
-        let expr = input.parse()?;
-        let value = match key.to_string().as_str() {
-            "timeout" => limit(expr)?,
-            "deadline" => deadline(expr)?,
-            "token" => Value::Token(expr),
-            "signal" => signals(expr)?,
-            "condition" => Value::Condition(expr),
-            _ => Value::Source(expr),
-        };
-        Ok(Arg::Source(Source { key, value }))
+        let value = value(&key, input.parse()?)?;
+        Ok(Arg::Given(Given { key, value }))
     }
 }
 
-fn limit(expr: Expr) -> Result<Value> {
-    match literal(&expr) {
-        None => Ok(Value::Timeout(expr)),
-        Some(Lit::Str(text)) => match duration::parse(&text.value()) {
-            Ok(limit) => Ok(Value::Limit(limit)),
-            Err(sentence) => Err(Error::new(text.span(), sentence)),
-        },
-        Some(_) => {
-            let message = "a time limit is a text with its unit, such as \"30s\", or an expression \
-                           of type `Duration`";
-            Err(Error::new_spanned(expr, message))
-        }
+/// This key stands for itself.
+fn registered(key: Ident, input: ParseStream<'_>) -> Result<Arg> {
+    // Anything else is the next key, and lacks a comma before it.
+    if !input.peek(Token![=]) && !input.peek(token::Paren) {
+        return Ok(Arg::Registered(key));
     }
-}
-
-fn deadline(expr: Expr) -> Result<Value> {
-    if literal(&expr).is_some() {
-        let message = "a deadline is an expression of type `Instant`; for a length of time write \
-                       `timeout = \"30s\"`";
-        return Err(Error::new_spanned(expr, message));
-    }
-    Ok(Value::Deadline(expr))
-}
-
-fn signals(expr: Expr) -> Result<Value> {
-    let Expr::Array(list) = ungrouped(&expr) else {
-        return Ok(Value::Signals(vec![one_signal(expr)?]));
+    let _equals: Option<Token![=]> = input.parse()?;
+    let place = match input.fork().parse::<TokenTree>() {
+        Ok(value) if !input.peek(Token![,]) => value.span(),
+        _ => key.span(),
     };
-    if list.elems.is_empty() {
-        return Err(Error::new_spanned(list, "this list names no signal"));
-    }
-    let mut problems = Problems(None);
-    let mut signals: Vec<Signal> = Vec::new();
-    for element in list.elems.clone() {
-        let place = element.clone();
-        match one_signal(element) {
-            Ok(Signal::Named(new)) if signals.iter().any(|old| old.is(&new)) => {
-                problems.add(Error::new_spanned(place, "this list names that signal twice"));
-            }
-            Ok(signal) => signals.push(signal),
-            Err(error) => problems.add(error),
-        }
-    }
-    problems.into_result()?;
-    Ok(Value::Signals(signals))
-}
-
-fn one_signal(expr: Expr) -> Result<Signal> {
-    match literal(&expr) {
-        None => Ok(Signal::Expr(expr)),
-        Some(Lit::Str(text)) => match signal::variant(&text.value()) {
-            Ok(variant) => Ok(Signal::Named(Ident::new(variant, text.span()))),
-            Err(sentence) => Err(Error::new(text.span(), sentence)),
-        },
-        Some(_) => {
-            let message = "a signal is a name such as \"SIGTERM\", a list of names, or an \
-                           expression of type `Signal`";
-            Err(Error::new_spanned(expr, message))
-        }
-    }
-}
-
-impl Signal {
-    fn is(&self, variant: &Ident) -> bool {
-        matches!(self, Signal::Named(name) if name == variant)
-    }
-}
-
-/// The literal that an expression is, also where it is negative.
-fn literal(expr: &Expr) -> Option<&Lit> {
-    match ungrouped(expr) {
-        Expr::Lit(ExprLit { lit, .. }) => Some(lit),
-        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => literal(expr),
-        _ => None,
-    }
-}
-
-/// What is passed on by a macro of the user comes in groups that nobody sees.
-fn ungrouped(mut expr: &Expr) -> &Expr {
-    while let Expr::Group(group) = expr {
-        expr = &group.expr;
-    }
-    expr
+    Err(Error::new(place, "`registered` takes no value: write it alone, or leave it out"))
 }

@@ -1,4 +1,4 @@
-//! The text of a time limit, such as `"1m30s"`.
+//! The text of a length of time, such as `"1m30s"`.
 
 use std::time::Duration;
 
@@ -20,18 +20,39 @@ const NANOS_PER_SECOND: u128 = 1_000_000_000;
 /// A fraction of an hour with more digits than this is no whole number of nanoseconds.
 const MOST_DIGITS: usize = 13;
 
+/// What is said of lengths that are none.
+pub(crate) struct Words {
+    empty: &'static str,
+    negative: &'static str,
+    zero: &'static str,
+}
+
+/// The length is a time limit.
+pub(crate) const LIMIT: Words = Words {
+    empty: "the time limit is empty: write a number and a unit, such as \"30s\"",
+    negative: "is negative: a time limit cannot pass before it starts",
+    zero: "is zero: the function would be cancelled before it starts",
+};
+
+/// The length is a grace period.
+pub(crate) const GRACE: Words = Words {
+    empty: "the grace period is empty: write a number and a unit, such as \"5s\"",
+    negative: "is negative: a grace period cannot end before it starts",
+    zero: "is zero: a body without grace is dropped at once, and that is so without the key",
+};
+
 /// Reads a length of time. The error is a sentence for the user.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse(text: &str, words: &Words) -> Result<Duration, String> {
     let problem = |what: &str| Err(format!("{text:?} {what}"));
 
     if text.is_empty() {
-        return Err("the time limit is empty: write a number and a unit, such as \"30s\"".into());
+        return Err(words.empty.into());
     }
     if text.contains(char::is_whitespace) {
         return problem("has a space in it: write it without, such as \"1m30s\"");
     }
     if text.starts_with('-') {
-        return problem("is negative: a time limit cannot pass before it starts");
+        return problem(words.negative);
     }
 
     let mut total: u128 = 0;
@@ -78,7 +99,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     }
 
     if total == 0 {
-        return problem("is zero: the function would be cancelled before it starts");
+        return problem(words.zero);
     }
     let Ok(seconds) = u64::try_from(total / NANOS_PER_SECOND) else { return problem(TOO_LONG) };
     Ok(Duration::new(seconds, (total % NANOS_PER_SECOND) as u32))
@@ -142,12 +163,12 @@ mod tests {
 
     #[track_caller]
     fn nanos(text: &str, nanos: u128) {
-        assert_eq!(parse(text).map(|duration| duration.as_nanos()), Ok(nanos), "{text}");
+        assert_eq!(parse(text, &LIMIT).map(|duration| duration.as_nanos()), Ok(nanos), "{text}");
     }
 
     #[track_caller]
     fn refused(text: &str, with: &str) {
-        assert_eq!(parse(text), Err(with.to_owned()));
+        assert_eq!(parse(text, &LIMIT), Err(with.to_owned()));
     }
 
     #[test]
@@ -219,6 +240,22 @@ mod tests {
         for text in ["-1s", "-0s", "-"] {
             refused(text, &format!("{text:?} {negative}"));
         }
+    }
+
+    #[test]
+    fn of_a_grace_period() {
+        for (text, with) in [
+            ("", "the grace period is empty: write a number and a unit, such as \"5s\""),
+            ("-1s", "\"-1s\" is negative: a grace period cannot end before it starts"),
+            (
+                "0s",
+                "\"0s\" is zero: a body without grace is dropped at once, and that is so without \
+                 the key",
+            ),
+        ] {
+            assert_eq!(parse(text, &GRACE), Err(with.to_owned()));
+        }
+        assert_eq!(parse("1m30s", &GRACE), Ok(Duration::from_secs(90)));
     }
 
     #[test]

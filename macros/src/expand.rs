@@ -2,15 +2,16 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::ReturnType;
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
+use syn::{PatType, ReturnType};
 
-use crate::args::{Args, Problems, Signal, Source, Value};
+use crate::args::{Args, Given, Problems};
 use crate::erase::without_impl_trait;
 use crate::function::Function;
-
-/// `any_of` takes a tuple of as many sources.
-const LONGEST_TUPLE: usize = 12;
+use crate::make::{Crate, any_of, at, make};
+use crate::parameter;
+use crate::value::Value;
 
 /// The function made cancelable; or as it is, together with all that is wrong.
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -21,7 +22,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
         function.check(&mut problems);
     }
     match (problems.into_result(), args, function) {
-        (Ok(()), Ok(args), Ok(function)) => cancelable(&args, &function),
+        (Ok(()), Ok(args), Ok(function)) => cancelable(&args, function),
         (problems, ..) => {
             let errors = problems.err().map(syn::Error::into_compile_error);
             quote!(#errors #item)
@@ -29,26 +30,50 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     }
 }
 
-/// The signature stays. The new body first makes the sources, each in a statement of its own, so
-/// that what it borrows or locks on the way is free again for the next. Then the arguments move
-/// into the work.
-fn cancelable(args: &Args, function: &Function) -> TokenStream {
-    let Function { attributes, visibility, signature, braces, inner_attributes, body } = function;
-    let krate = |place| match &args.krate {
-        Some(path) => path.to_token_stream(),
-        None => quote_spanned!(place=> ::cancelable),
-    };
+/// The signature stays, but for the parameter that the caller does not see. The new body first
+/// makes the values, each in a statement of its own, so that what it borrows or locks on the way is
+/// free again for the next. Then the arguments move into the work.
+fn cancelable(args: &Args, mut function: Function) -> TokenStream {
+    let handle = parameter::take(&mut function.signature);
+    let Function { attributes, visibility, signature, braces, inner_attributes, body } = &function;
+    let krate = |place| Crate { path: args.krate.as_ref(), place };
 
-    let mut names = Vec::new();
     let mut statements = Vec::new();
-    for (index, source) in args.sources.iter().enumerate() {
-        let place = at(source.key.span());
-        let name = Ident::new(&format!("source{index}"), place);
-        let made = make(source, &krate(place), place);
-        statements.push(quote_spanned!(place=> let #name = #made;));
-        names.push(name.into_token_stream());
+    let mut operation = quote!(::core::option::Option::None);
+    if let Some(PatType { attrs, pat, ty, .. }) = &handle {
+        let place = at(ty.span());
+        let krate = krate(place);
+        statements.push(quote_spanned! {place=>
+            let (operation, handle) = #krate::__private::operation();
+            #(#attrs)* let #pat: #ty = ::core::convert::identity(handle);
+        });
+        operation = quote_spanned!(place=> ::core::option::Option::Some(operation));
     }
-    let sources = any_of(names, &krate(at(Span::call_site())));
+
+    let place = at(signature.ident.span());
+    let (name, krate_here) = (signature.ident.unraw().to_string(), krate(place));
+    let mut name = quote_spanned!(place=> #krate_here::__private::name(#name));
+    let mut sources = Vec::new();
+    let mut asked = Vec::new();
+    for Given { key, value } in &args.given {
+        let place = at(key.span());
+        let made = make(value, &krate(place), place);
+        let variable = match value {
+            Value::Name(_) => Ident::new("name", place),
+            Value::Grace(_) | Value::GraceOf(_) => Ident::new("grace", place),
+            _ => Ident::new(&format!("source{}", sources.len()), place),
+        };
+        statements.push(quote_spanned!(place=> let #variable = #made;));
+        match value {
+            Value::Name(_) => name = variable.into_token_stream(),
+            Value::Grace(_) | Value::GraceOf(_) => {
+                asked.push(quote_spanned!(place=> .grace(#variable)));
+            }
+            _ => sources.push(variable.into_token_stream()),
+        }
+    }
+    asked.extend(args.registered.map(|key| quote_spanned!(at(key)=> .registered())));
+    let sources = any_of(sources, &krate(at(Span::call_site())));
 
     // What the return type lacks is reported at the return type.
     let place = at(match &signature.output {
@@ -61,71 +86,21 @@ fn cancelable(args: &Args, function: &Function) -> TokenStream {
     // The body keeps a block of its own, so that its items are not those that the return type
     // names. The braces of that block are of the macro, or a lint would ask the user to remove them.
     let work = quote_spanned!(work_place=> async move { #pin { #body } });
-    let race = quote_spanned! {place=>
-        #krate::CancelableExt::try_cancelable(#work, #sources).await
+    // In a block, so that nothing of it but the run is there during the await.
+    let run = quote_spanned! {place=>
+        let run = {
+            let work = #work;
+            let way = #krate::__private::errors(&work).way();
+            #krate::__private::run(work, #sources, way, #operation, #name) #(#asked)*
+        };
+        #krate::__private::result(run.await)
     };
 
     let mut tokens = quote!(#(#attributes)* #visibility #signature);
     braces.surround(&mut tokens, |tokens| {
-        tokens.extend(quote!(#(#inner_attributes)* #(#statements)* #race));
+        tokens.extend(quote!(#(#inner_attributes)* #(#statements)* #run));
     });
     tokens
-}
-
-/// The expression that makes one source.
-fn make(source: &Source, krate: &TokenStream, place: Span) -> TokenStream {
-    match &source.value {
-        Value::Limit(limit) => {
-            let (seconds, nanos) = (limit.as_secs(), limit.subsec_nanos());
-            quote_spanned! {place=>
-                #krate::timeout(::core::time::Duration::new(#seconds, #nanos))
-            }
-        }
-        Value::Timeout(expr) => quote_spanned!(place=> #krate::timeout(#expr)),
-        Value::Deadline(expr) => quote_spanned!(place=> #krate::deadline(#expr)),
-        Value::Condition(expr) => quote_spanned!(place=> #krate::condition(#expr)),
-        // Only looked at, whether it is a token or a reference of any kind to one: the argument
-        // stays with the body.
-        Value::Token(expr) => {
-            let borrowed = quote_spanned!(at(expr.span())=> &(#expr));
-            quote_spanned! {place=>
-                <#krate::CancellationToken as ::core::clone::Clone>::clone(#borrowed)
-            }
-        }
-        Value::Signals(signals) => {
-            let signals = signals.iter().map(|signal| match signal {
-                Signal::Named(variant) => quote_spanned!(place=> #krate::Signal::#variant),
-                Signal::Expr(expr) => expr.to_token_stream(),
-            });
-            quote_spanned! {place=>
-                match #krate::signals([#(#signals),*]) {
-                    ::core::result::Result::Ok(source) => source,
-                    ::core::result::Result::Err(error) => {
-                        let cancelled = #krate::Cancelled::new(#krate::Reason::error(error));
-                        return ::core::result::Result::Err(::core::convert::From::from(cancelled));
-                    }
-                }
-            }
-        }
-        // So that what is no source is reported here and not where the sources meet.
-        Value::Source(expr) => quote_spanned! {at(expr.span())=>
-            ::core::future::IntoFuture::into_future(#expr)
-        },
-    }
-}
-
-/// The first of these, in a tuple of tuples if they are many.
-fn any_of(mut sources: Vec<TokenStream>, krate: &TokenStream) -> TokenStream {
-    if let [only] = &sources[..] {
-        return only.clone();
-    }
-    while sources.len() > LONGEST_TUPLE {
-        sources = sources
-            .chunks(LONGEST_TUPLE)
-            .map(|some| quote!(#krate::any_of((#(#some,)*))))
-            .collect();
-    }
-    quote!(#krate::any_of((#(#sources,)*)))
 }
 
 /// Tells the compiler what the work returns, so that `?` and literals in it know their type as they
@@ -138,12 +113,6 @@ fn pin(output: &ReturnType, place: Span) -> TokenStream {
             return result;
         }
     }
-}
-
-/// A span of the macro at that place: what is made with it cannot clash with a name of the user,
-/// and no lint takes it for code of the user.
-fn at(place: Span) -> Span {
-    Span::mixed_site().located_at(place)
 }
 
 #[cfg(test)]
@@ -208,6 +177,53 @@ mod tests {
     }
 
     #[test]
+    fn no_source_is_one_that_never_fires() {
+        for args in ["", "name = \"x\"", "registered", "grace = \"5s\""] {
+            has(&expanded(args, "async fn f() -> R { x }"), "work, ::cancelable::never(), way,");
+        }
+        assert!(!expanded("source = s", "async fn f() -> R { x }").contains("never"));
+    }
+
+    #[test]
+    fn the_name_is_that_of_the_function() {
+        let default = expanded("", "async fn fetch(&self) -> R { x }");
+        has(&default, "::cancelable::__private::name(\"fetch\")");
+        let raw = expanded("", "async fn r#match() -> R { x }");
+        has(&raw, "::cancelable::__private::name(\"match\")");
+        let named = expanded("name = n + 1", "async fn fetch() -> R { x }");
+        has(&named, "let name = ::cancelable::__private::name(n + 1);");
+        assert!(!named.contains("\"fetch\""));
+    }
+
+    #[test]
+    fn what_is_asked_of_the_run() {
+        let plain = expanded("source = s", "async fn f() -> R { x }");
+        assert!(!plain.contains(".grace(") && !plain.contains(".registered("), "{plain}");
+        let both = expanded("registered, grace = \"1m5s\"", "async fn f() -> R { x }");
+        has(&both, "let grace = ::core::time::Duration::new(65u64, 0u32);");
+        has(&both, ".grace(grace).registered()");
+    }
+
+    #[test]
+    fn the_handle_is_there_for_the_values() {
+        let tokens = expanded("source = s", "async fn f(a: u8, op: Operation) -> R { x }");
+        has(&tokens, "async fn f(a: u8,) -> R");
+        has(&tokens, "let op: Operation = ::core::convert::identity(handle); let source0");
+        has(&tokens, "way, ::core::option::Option::Some(operation),");
+        let without = expanded("source = s", "async fn f(a: u8) -> R { x }");
+        has(&without, "way, ::core::option::Option::None,");
+    }
+
+    #[test]
+    fn values_are_made_in_the_order_in_which_they_are_written() {
+        let args = "grace = g, source = a, name = n, source = b";
+        let tokens = expanded(args, "async fn f() -> R { x }");
+        let places = ["letgrace", "letsource0", "letname", "letsource1", "letrun"];
+        let places = places.map(|wanted| tokens.find(wanted).unwrap());
+        assert!(places.is_sorted(), "{tokens}");
+    }
+
+    #[test]
     fn many_sources_make_tuples_of_tuples() {
         let args = "source = s, ".repeat(25);
         let tokens = expanded(&args, "async fn f() -> R { x }");
@@ -218,10 +234,12 @@ mod tests {
     #[test]
     fn the_crate_by_another_path() {
         let keys = "timeout = \"1s\", deadline = d, token = t, signal = [\"SIGHUP\", s], \
-                    condition = c, source = s";
-        let tokens = expanded(&format!("{keys}, crate = a::b"), "async fn f() -> R { x }");
+                    condition = c, source = s, name = n, grace = \"1s\", registered";
+        let function = "async fn f(op: Operation) -> R { x }";
+        let tokens = expanded(&format!("{keys}, crate = a::b"), function);
         assert!(!tokens.contains("cancelable::"), "{tokens}");
-        assert!(expanded(keys, "async fn f() -> R { x }").contains("cancelable::"));
+        assert!(expanded(keys, function).contains("cancelable::"));
+        assert!(!expanded("crate = a::b", function).contains("cancelable::"));
     }
 
     #[test]

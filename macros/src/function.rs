@@ -8,6 +8,7 @@ use syn::{
 };
 
 use crate::args::Problems;
+use crate::parameter;
 
 /// An `async fn`, free or in an `impl`. Its body is left as it is, unread.
 pub(crate) struct Function {
@@ -79,6 +80,7 @@ impl Function {
         if let Some(constness) = &signature.constness {
             problems.add(Error::new(constness.span, "a `const fn` cannot be cancelable"));
         }
+        parameter::check(signature, problems);
         self.check_output(problems);
     }
 

@@ -14,17 +14,25 @@ fn arguments_named_like_variables_of_the_expansion() {
         result: u32,
         cancelled: u32,
         error: u32,
+        (name, work, way, run): (u32, u32, u32, u32),
     ) -> Result<u32, Cancelled> {
         let sources = [&source0, &source1].into_iter().filter(|token| token.is_cancelled());
-        Ok(u32::try_from(sources.count()).unwrap_or(0) + result + cancelled + error)
+        Ok(u32::try_from(sources.count()).unwrap_or(0)
+            + result
+            + cancelled
+            + error
+            + name
+            + work
+            + way
+            + run)
     }
 
     use cancelable::source::Never;
 
     let _watchdog = support::watchdog();
     let tokens = [CancellationToken::new(), CancellationToken::new()];
-    let call = || run(tokens[0].clone(), tokens[1].clone(), never(), 1, 2, 3);
-    assert_eq!(block_on(call()), Ok(6));
+    let call = || run(tokens[0].clone(), tokens[1].clone(), never(), 1, 2, 3, (4, 5, 6, 7));
+    assert_eq!(block_on(call()), Ok(28));
     tokens[1].cancel_with("1");
     assert_eq!(block_on(call()), Err(Cancelled::new("1")));
     tokens[0].cancel_with("0");
@@ -45,6 +53,11 @@ mod shadowed {
     pub(super) struct From;
     pub(super) struct Clone;
     pub(super) struct CancelableExt;
+    pub(super) struct Deref;
+    pub(super) struct Display;
+    pub(super) struct IntoFuture;
+    pub(super) struct Operation;
+    pub(super) struct Text;
     pub(super) struct core;
     pub(super) struct std;
     pub(super) struct cancelable;
@@ -58,8 +71,13 @@ mod shadowed {
         Result::Ok(1)
     }
 
+    #[::cancelable::cancelable(name = "named")]
+    pub(super) async fn run_operation(op: ::cancelable::Operation) -> Result<bool> {
+        Result::Ok(::std::option::Option::is_some(&op.name()))
+    }
+
     #[cfg(all(feature = "time", feature = "signal"))]
-    #[::cancelable::cancelable(timeout = "1h", signal = "SIGVTALRM", condition = || false)]
+    #[::cancelable::cancelable(timeout = "1h", grace = "1s", signal = "SIGVTALRM", condition = || false)]
     pub(super) async fn run_all() -> Result<u32> {
         Result::Ok(2)
     }
@@ -69,6 +87,7 @@ mod shadowed {
 fn names_in_scope_do_not_matter() {
     let _watchdog = support::watchdog();
     assert_eq!(block_on(shadowed::run(&CancellationToken::new())), Ok(1));
+    assert_eq!(block_on(shadowed::run_operation()), Ok(true));
     #[cfg(all(feature = "time", feature = "signal"))]
     assert_eq!(block_on(shadowed::run_all()), Ok(2));
 }
@@ -91,7 +110,7 @@ fn items_of_the_body_do_not_reach_the_return_type() {
 /// The crate under another name, without what is not asked for.
 mod renamed {
     pub(super) mod inner {
-        pub(crate) use cancelable::{CancelableExt, CancellationToken, any_of};
+        pub(crate) use cancelable::{__private, CancellationToken, any_of};
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::future::ready;
 
-use cancelable::{CancellationToken, Cancelled, cancelable, never};
+use cancelable::{CancellationToken, Cancelled, Operation, cancelable, never};
 
 use crate::support::{self, block_on};
 
@@ -60,6 +60,26 @@ async fn every_key() -> Result<(), Cancelled> {
     Ok(())
 }
 
+/// An operation, of which everything is asked.
+#[cancelable(name = format!("count to {end}"), token = token)]
+#[cfg_attr(feature = "time", cancelable(grace = "1h", name = "limited"))]
+async fn operation(
+    token: &CancellationToken,
+    operation: Operation,
+    end: u32,
+) -> Result<u32, Cancelled> {
+    operation.check()?;
+    ready(()).await;
+    Ok(end)
+}
+
+/// Nothing is asked of it at all.
+#[cancelable]
+async fn bare() -> Result<(), Cancelled> {
+    ready(()).await;
+    Ok(())
+}
+
 /// Attributes stay, outer and inner ones.
 #[must_use = "for this test"]
 #[cancelable(source = never())]
@@ -73,7 +93,7 @@ async fn attributes(used: u32) -> Result<u32, Cancelled> {
 #[rustfmt::skip]
 #[deny(unused_braces, unused_parens)]
 mod one_line {
-    use super::{CancellationToken, Cancelled, cancelable, never};
+    use super::{CancellationToken, Cancelled, Operation, cancelable, never};
 
     #[cancelable(source = never())]
     pub(super) async fn value() -> Result<u32, Cancelled> { Ok(1) }
@@ -90,6 +110,9 @@ mod one_line {
     #[cfg(feature = "time")]
     #[cancelable(timeout = "1h")]
     pub(super) async fn limited() -> Result<u32, Cancelled> { Ok(5) }
+
+    #[cancelable]
+    pub(super) async fn handle(op: Operation) -> Result<u32, Cancelled> { op.check().map(|()| 11) }
 
     pub(super) struct Service(pub(super) u32);
 
@@ -141,6 +164,7 @@ fn bodies_of_one_line() {
         assert_eq!(one_line::block_of_several().await, Ok(8));
         assert_eq!(one_line::tokens().await, Ok(9));
         assert_eq!(one_line::expression().await, Ok(10));
+        assert_eq!(one_line::handle().await, Ok(11));
     });
 }
 
@@ -154,6 +178,8 @@ fn nothing_is_said() {
         assert_eq!(several(&token, 1, (2, 3)).await?, 0);
         assert_eq!(no_await("four").await?, 4);
         assert_eq!(attributes(1).await?, 2);
+        assert_eq!(operation(&token, 3).await?, 3);
+        bare().await?;
         #[cfg(all(feature = "time", feature = "signal"))]
         every_key().await?;
         endless(&token).await

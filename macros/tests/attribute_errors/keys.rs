@@ -1,21 +1,6 @@
-//! Keys that are missing, unknown, without a value, or given twice.
+//! Keys that are unknown, without a value, or given twice.
 
 use cancelable::prelude::*;
-
-#[cancelable]
-async fn without_parentheses() -> Result<(), Cancelled> {
-    Ok(())
-}
-
-#[cancelable()]
-async fn empty() -> Result<(), Cancelled> {
-    Ok(())
-}
-
-#[cancelable(crate = cancelable)]
-async fn only_the_crate() -> Result<(), Cancelled> {
-    Ok(())
-}
 
 #[cancelable(timeuot = "30s")]
 async fn unknown() -> Result<(), Cancelled> {
