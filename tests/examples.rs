@@ -53,14 +53,22 @@ examples! {
     any_of: ["time"], exits 0;
     attribute: ["time", "macros"], exits 0;
     because: [], exits 0;
+    blocking_pool: ["blocking"], exits 0;
     blocking_thread: [], exits 0;
     callbacks: [], exits 0;
     command_line: ["time", "signal"], exits 124;
     condition: ["time"], exits 0;
     custom_source: [], exits 0;
     errors: ["time"], exits 0;
+    grace: ["time"], exits 0;
+    hooks: [], exits 0;
     nested: ["time"], exits 0;
+    operations_tree: [], exits 0;
+    progress_bar: [], exits 0;
+    retry: ["time"], exits 0;
+    retry_backon: [], exits 0;
     runtimes: ["time"], exits 0;
+    save_on_ctrl_c: ["time", "signal"], exits 0;
     signals: ["time", "signal"], exits 0;
     timeout: ["time"], exits 0;
     token_from_task: [], exits 0;
@@ -147,6 +155,19 @@ mod signalled {
     #[test]
     fn command_line_cleans_up_after_a_termination() {
         cleans_up_and_exits(Signal::TERM, "received SIGTERM (15)", 143);
+    }
+
+    #[test]
+    fn save_on_ctrl_c_finishes_what_it_is_saving() {
+        let mut example = Example::start("save_on_ctrl_c", &[LONG, "1500"]);
+        assert_eq!(example.running.next_line(), Some("locked"));
+        assert_eq!(example.running.next_line(), Some("saving 1"));
+        send(Signal::INT, &example);
+        let end = example.end();
+        let mut says = promised("save_on_ctrl_c");
+        says[4] = "stopped: received SIGINT (2)".to_owned();
+        assert_eq!(end.stdout, says, "{}", end.stderr);
+        assert_eq!(end.code, Some(0), "{}", end.stderr);
     }
 
     #[test]

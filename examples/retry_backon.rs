@@ -1,0 +1,124 @@
+//! Retries with the crate `backon`: it decides when to try again, and the operation decides whether
+//! to go on at all.
+//!
+//! Prints:
+//!
+//! ```text
+//! recovers: busy, again in 1ms
+//! recovers: busy, again in 2ms
+//! recovers: 42
+//! not worth a retry: no such page
+//! in the pause: busy, again in 60s
+//! in the pause: cancelled: the user left
+//! calls: 3, 1, 1
+//! ```
+
+use std::cell::Cell;
+use std::fmt;
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use cancelable::prelude::*;
+
+enum FetchError {
+    Busy,
+    NoSuchPage,
+    Cancelled(Cancelled),
+}
+
+impl FetchError {
+    /// A cancellation never is: whoever cancelled does not want another try.
+    fn is_worth_a_retry(&self) -> bool {
+        matches!(self, FetchError::Busy)
+    }
+}
+
+impl From<Cancelled> for FetchError {
+    fn from(cancelled: Cancelled) -> Self {
+        FetchError::Cancelled(cancelled)
+    }
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FetchError::Busy => f.write_str("busy"),
+            FetchError::NoSuchPage => f.write_str("no such page"),
+            FetchError::Cancelled(cancelled) => cancelled.fmt(f),
+        }
+    }
+}
+
+/// A server that answers at the third call.
+struct Server {
+    calls: Cell<u32>,
+    knows_the_page: bool,
+}
+
+impl Server {
+    async fn fetch(&self) -> Result<u32, FetchError> {
+        self.calls.set(self.calls.get() + 1);
+        match self.calls.get() {
+            _ if !self.knows_the_page => Err(FetchError::NoSuchPage),
+            3 => Ok(42),
+            _ => Err(FetchError::Busy),
+        }
+    }
+}
+
+async fn fetch(
+    what: &str,
+    operation: &Operation,
+    server: &Server,
+    pause: Duration,
+) -> Result<u32, FetchError> {
+    let fetch = operation.wrap(|()| server.fetch());
+    // Two errors, one within the other, become one.
+    let attempt = async || fetch(()).await?;
+
+    // A pause that is cut short ends in one more attempt, which is refused.
+    attempt
+        .retry(ExponentialBuilder::default().with_min_delay(pause).with_max_times(4))
+        .sleep(operation.wrap(smol::Timer::after))
+        .when(FetchError::is_worth_a_retry)
+        .notify(|error, pause| println!("{what}: {error}, again in {pause:?}"))
+        .await
+}
+
+fn report(what: &str, outcome: Result<u32, FetchError>) {
+    match outcome {
+        Ok(answer) => println!("{what}: {answer}"),
+        Err(error) => println!("{what}: {error}"),
+    }
+}
+
+fn main() {
+    let short = Duration::from_millis(1);
+    let server = |knows_the_page| Server { calls: Cell::new(0), knows_the_page };
+    let servers = [server(true), server(false), server(true)];
+    let [recovers, no_such_page, left] = &servers;
+
+    smol::block_on(async {
+        for (what, server) in [("recovers", recovers), ("not worth a retry", no_such_page)] {
+            let run = try_scope(never(), async |operation: Operation| {
+                fetch(what, &operation, server, short).await
+            });
+            report(what, run.await);
+        }
+
+        // The loop is not the work of this operation, so that it ends by `wrap` alone.
+        let user = CancellationToken::new();
+        let session = std::future::pending::<()>().cancelable(&user).named("session");
+        let operation = session.operation();
+        let leave = async {
+            smol::Timer::after(Duration::from_millis(20)).await;
+            user.cancel_with("the user left");
+        };
+        let run = fetch("in the pause", &operation, left, Duration::from_secs(60));
+        let (_, run) = smol::future::zip(smol::future::zip(session, leave), run).await;
+        report("in the pause", run);
+    });
+
+    let calls = servers.map(|server| server.calls.get().to_string());
+    println!("calls: {}", calls.join(", "));
+}
