@@ -11,5 +11,7 @@ mod dotnet;
 mod go_context;
 #[path = "ported/python.rs"]
 mod python;
+#[path = "ported/python_operations.rs"]
+mod python_operations;
 #[path = "ported/tokio_util.rs"]
 mod tokio_util;
