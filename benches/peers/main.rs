@@ -25,12 +25,13 @@ const WORK: [(&str, u32); 3] = [("ready", 0), ("once", 1), ("100 polls", 99)];
 /// peer that ours may take.
 type Row<'a> = (&'static str, Vec<Contestant<'a>>, [Option<f64>; 3]);
 
-fn rows(limits: &Limits) -> [Row<'_>; 4] {
+fn rows(limits: &Limits) -> [Row<'_>; 5] {
     [
         ("timeout", limits.timeout(), [Some(1.0), Some(0.6), Some(0.3)]),
         ("token", limits.token(), [None; 3]),
         ("timeout + token", limits.both(), [None; 3]),
         ("timeout + token + SIGTERM", limits.all_three(), [None; 3]),
+        ("timeout of an operation", limits.operation(), [None, Some(2.0), None]),
     ]
 }
 

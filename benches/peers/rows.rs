@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 use std::cell::RefCell;
+use std::future::ready;
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use async_shutdown::ShutdownManager;
@@ -13,7 +15,7 @@ use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
 use crate::measure::Contestant;
-use crate::work::{drive, ok, some};
+use crate::work::{Same, drive, ok, some};
 
 /// So long that it does not strike.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -123,6 +125,39 @@ impl Limits {
             Contestant::new("stop-token twice", |work, cx| {
                 let race = work.timeout_at(self.stop.token()).timeout_at(Instant::now() + LIMIT);
                 drive(race, cx, |output| output.as_ref().ok().and_then(ok))
+            }),
+        ]
+    }
+
+    /// The same timeout over a run that is observed.
+    pub(crate) fn operation(&self) -> Vec<Contestant<'_>> {
+        vec![
+            Contestant::new(OURS, |work, cx| {
+                drive(Same(work).cancelable(timeout(LIMIT)).named("job"), cx, ok)
+            }),
+            Contestant::new("tokio::time::timeout", |work, cx| {
+                drive(tokio::time::timeout(LIMIT, work), cx, ok)
+            }),
+            Contestant::new("cancelable, with a hook", |work, cx| {
+                let run = Same(work).cancelable(timeout(LIMIT)).named("job");
+                drive(run.on_complete(|operation| _ = black_box(operation)), cx, ok)
+            }),
+            Contestant::new("cancelable, finally", |work, cx| {
+                let run = Same(work).cancelable(timeout(LIMIT)).named("job");
+                drive(
+                    run.finally(|outcome| {
+                        black_box(outcome);
+                        ready(())
+                    }),
+                    cx,
+                    ok,
+                )
+            }),
+            Contestant::new("cancelable, plain, a shield", |work, cx| {
+                drive(shield(work).cancelable(timeout(LIMIT)), cx, ok)
+            }),
+            Contestant::new("cancelable, a shield", |work, cx| {
+                drive(shield(work).cancelable(timeout(LIMIT)).named("job"), cx, ok)
             }),
         ]
     }

@@ -34,6 +34,20 @@ impl Future for Work {
     }
 }
 
+/// The same work as another type: code that two contestants share would be compiled once, and would
+/// become part of neither.
+#[derive(Debug)]
+pub(crate) struct Same(pub(crate) Work);
+
+impl Future for Same {
+    type Output = u32;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<u32> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
 /// Counts wakes. All of them come from the thread that measures, so that a load and a store do.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes(AtomicU64);
