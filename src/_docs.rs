@@ -40,12 +40,17 @@ pub mod readme {}
 /// 5. [Errors](guide::errors): reasons, and what becomes of work that can fail.
 /// 6. [Runtimes](guide::runtimes): what runs where, spawning, blocking work.
 /// 7. [Command-line tools](guide::command_line_tools): Ctrl-C, exit codes, clean-up.
-/// 8. [The attribute](guide::attribute): a whole function under a limit.
+/// 8. [The attribute](guide::attribute): a whole function as an operation, under a limit.
+/// 9. [Operations](guide::operations): handles, status, hooks, progress, parents, deadlines.
+/// 10. [Clean-up](guide::clean_up): shields, `finally`, and a grace period.
+/// 11. [Shields](guide::shields): when not to use one, and how they work.
+/// 12. [Retries](guide::retries): loops that end when they are cancelled.
 pub mod guide {
     /// [Sources]: crate::_docs::guide::sources
     /// [Tokens]: crate::_docs::guide::tokens
     /// [Runtimes]: crate::_docs::guide::runtimes
-    /// [Command-line tools]: crate::_docs::guide::command_line_tools
+    /// [Operations]: crate::_docs::guide::operations
+    /// [Clean-up]: crate::_docs::guide::clean_up
     /// [timeout.rs]: https://docs.rs/crate/cancelable/latest/source/examples/timeout.rs
     #[doc = include_str!("../docs/guide/01-first-steps.md")]
     pub mod first_steps {}
@@ -91,11 +96,68 @@ pub mod guide {
     #[doc = include_str!("../docs/guide/06-runtimes.md")]
     pub mod runtimes {}
 
+    /// [`finally`]: crate::_docs::guide::clean_up
     /// [command_line.rs]: https://docs.rs/crate/cancelable/latest/source/examples/command_line.rs
     /// [checksum]: https://docs.rs/crate/cancelable/latest/source/examples/checksum/main.rs
     #[doc = include_str!("../docs/guide/07-command-line-tools.md")]
     pub mod command_line_tools {}
 
+    /// [Operations]: crate::_docs::guide::operations
     #[doc = include_str!("../docs/guide/08-attribute.md")]
     pub mod attribute {}
+
+    /// [Clean-up]: crate::_docs::guide::clean_up
+    /// [grace period]: crate::_docs::guide::clean_up
+    /// [hooks.rs]: https://docs.rs/crate/cancelable/latest/source/examples/hooks.rs
+    /// [progress_bar.rs]: https://docs.rs/crate/cancelable/latest/source/examples/progress_bar.rs
+    /// [operations_tree.rs]: https://docs.rs/crate/cancelable/latest/source/examples/operations_tree.rs
+    /// [blocking_pool.rs]: https://docs.rs/crate/cancelable/latest/source/examples/blocking_pool.rs
+    #[doc = include_str!("../docs/guide/09-operations.md")]
+    pub mod operations {}
+
+    /// [Shields]: crate::_docs::guide::shields
+    /// [save_on_ctrl_c.rs]: https://docs.rs/crate/cancelable/latest/source/examples/save_on_ctrl_c.rs
+    /// [grace.rs]: https://docs.rs/crate/cancelable/latest/source/examples/grace.rs
+    #[doc = include_str!("../docs/guide/10-clean-up.md")]
+    pub mod clean_up {}
+
+    /// [`finally`]: crate::_docs::guide::clean_up
+    /// [Retries]: crate::_docs::guide::retries
+    #[doc = include_str!("../docs/guide/11-shields.md")]
+    pub mod shields {}
+
+    /// [grace period]: crate::_docs::guide::clean_up
+    /// [retry.rs]: https://docs.rs/crate/cancelable/latest/source/examples/retry.rs
+    /// [retry_backon.rs]: https://docs.rs/crate/cancelable/latest/source/examples/retry_backon.rs
+    #[doc = include_str!("../docs/guide/12-retries.md")]
+    pub mod retries {}
+}
+
+/// For those who come from elsewhere: terms, snippets, and what differs.
+///
+/// * [From tokio-util](migration::from_tokio_util)
+/// * [From Go's context](migration::from_go)
+/// * [From .NET](migration::from_dotnet)
+/// * [From the Python library](migration::from_python)
+pub mod migration {
+    /// [Operations]: crate::_docs::guide::operations
+    /// [Clean-up]: crate::_docs::guide::clean_up
+    #[doc = include_str!("../docs/migration/from-tokio-util.md")]
+    pub mod from_tokio_util {}
+
+    /// [Shields]: crate::_docs::guide::shields
+    /// [below an operation]: crate::_docs::guide::operations
+    /// [Clean-up]: crate::_docs::guide::clean_up
+    #[doc = include_str!("../docs/migration/from-go.md")]
+    pub mod from_go {}
+
+    /// [Clean-up]: crate::_docs::guide::clean_up
+    /// [Runtimes]: crate::_docs::guide::runtimes
+    #[doc = include_str!("../docs/migration/from-dotnet.md")]
+    pub mod from_dotnet {}
+
+    /// [The attribute]: crate::_docs::guide::attribute
+    /// [Clean-up]: crate::_docs::guide::clean_up
+    #[doc = include_str!("../docs/migration/from-python.md")]
+    pub mod from_python {}
 }
