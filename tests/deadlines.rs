@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "operation/clocks.rs"]
+mod clocks;
 #[path = "operation/helpers.rs"]
 mod helpers;
 
@@ -253,4 +255,34 @@ fn one_that_was_entered_below_another_before_that_started_is_limited_too() {
     let mut child = pin!(child);
     assert!(poll_once(child.as_mut()).is_pending());
     is(operation.remaining(), 1000);
+}
+
+#[test]
+fn a_race_within_a_source_is_none_where_it_only_comes_to_its_limit_later() {
+    let _watchdog = support::watchdog();
+    let pings = async {
+        let ping = async {
+            futures::pending!();
+            timeout(secs(1)).await
+        };
+        let _ = ping.cancelable(never()).await;
+        pending().await
+    };
+    assert_eq!(left(pings), None);
+}
+
+#[test]
+fn a_shield_with_a_limit_in_a_source_is_none() {
+    let _watchdog = support::watchdog();
+    assert_eq!(left(shield_for(secs(1), pending())), None);
+}
+
+#[test]
+fn a_timeout_that_is_lent_is_a_limit_of_each() {
+    let _watchdog = support::watchdog();
+    let mut limit = timeout(secs(1000));
+    for _ in 0..2 {
+        let work = async { Operation::current().unwrap().remaining() };
+        is(support::block_on(work.cancelable(&mut limit).named("a")).unwrap(), 1000);
+    }
 }

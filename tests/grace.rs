@@ -14,6 +14,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use cancelable::prelude::*;
+use futures::stream::{FuturesUnordered, StreamExt};
 use helpers::{Gate, Log, kept, lost};
 use support::{Tally, Wakes, poll_once};
 
@@ -345,4 +346,31 @@ fn dropping_the_run_within_it_drops_the_work() {
     assert_eq!(tally.drops(), 1);
     assert_eq!(operation.status(), Status::Cancelled);
     assert_eq!(operation.reason(), Some(Reason::manual("stop")));
+}
+
+#[test]
+fn a_race_around_it_that_waits_for_its_clean_up_ends_it() {
+    let _watchdog = support::watchdog();
+    let [inner, outer] = [(); 2].map(|()| CancellationToken::new());
+    let (log, wakes) = (Log::new(), Wakes::new());
+    let run = async {
+        inner.cancel();
+        pending::<()>().await;
+    };
+    let run = run.cancelable(&inner).grace(LONG).finally(|_| async { log.note("cleaned") });
+    // Polled only when it is woken.
+    let mut all: FuturesUnordered<_> = [run].into_iter().collect();
+    let work = async { while all.next().await.is_some() {} };
+    let mut work = pin!(work.cancelable(&outer));
+    assert!(wakes.poll(work.as_mut()).is_pending());
+    outer.cancel_with("stop");
+    let mut woken = wakes.count();
+    let mut polled = wakes.poll(work.as_mut());
+    while polled.is_pending() {
+        assert!(wakes.count() > woken, "nobody would poll it");
+        woken = wakes.count();
+        polled = wakes.poll(work.as_mut());
+    }
+    assert_eq!(lost(polled), Reason::manual("stop"));
+    assert_eq!(log.take(), ["cleaned"]);
 }

@@ -10,6 +10,7 @@ mod many;
 use std::future::{Future, pending};
 use std::panic::panic_any;
 use std::pin::{Pin, pin};
+use std::task::Poll;
 
 use cancelable::prelude::*;
 use helpers::{Gate, Log, lost, panic_of};
@@ -352,4 +353,40 @@ fn one_that_is_polled_within_one_below_it_makes_no_circle() {
     assert_eq!(operation.parent_id(), None);
     operation.cancel_with("stop");
     assert!(poll_once(lower.as_mut()).is_ready());
+}
+
+#[test]
+fn one_in_the_scope_of_another_within_a_shield_is_cancelled_with_that() {
+    let _watchdog = support::watchdog();
+    let other = async {}.cancelable(never()).operation();
+    let below = pending::<()>().cancelable(never()).named("below");
+    let run = async { shield(other.in_scope(below)).await.unwrap_err().into_reason() };
+    let mut run = pin!(run.cancelable(never()).named("run"));
+    assert!(poll_once(run.as_mut()).is_pending());
+    other.cancel_with("stop");
+    let reason = Reason::parent(Reason::manual("stop"));
+    assert_eq!(poll_once(run), Poll::Ready(Ok(reason)));
+}
+
+#[test]
+fn one_whose_run_is_gone_before_its_first_poll_still_cancels_those_below() {
+    let _watchdog = support::watchdog();
+    let parent = async {}.cancelable(never());
+    let operation = parent.operation();
+    let (child, mut run) = child_of(&operation);
+    drop(parent);
+    assert!(poll_once(run.as_mut()).is_pending() && !child.is_cancelled());
+    operation.cancel_with("stop");
+    assert_eq!(lost(poll_once(run.as_mut())).root(), &Reason::manual("stop"));
+}
+
+#[test]
+fn a_name_that_comes_after_those_below_is_told_them() {
+    let _watchdog = support::watchdog();
+    let parent = async {}.cancelable(never());
+    let operation = parent.operation();
+    let (child, _run) = child_of(&operation);
+    let _parent = parent.named("late");
+    operation.cancel_with("stop");
+    assert_eq!(child.reason().unwrap().to_string(), "parent `late` cancelled: stop");
 }

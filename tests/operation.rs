@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "operation/asked_late.rs"]
+mod asked_late;
 #[path = "operation/cause.rs"]
 mod cause;
 #[path = "operation/current.rs"]
@@ -14,3 +16,5 @@ mod helpers;
 mod identity;
 #[path = "operation/status.rs"]
 mod status;
+#[path = "operation/thread_ends.rs"]
+mod thread_ends;

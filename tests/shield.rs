@@ -9,14 +9,16 @@ mod shields_at_once;
 #[cfg(feature = "time")]
 #[path = "operation/shields_for.rs"]
 mod shields_for;
+#[path = "operation/shields_gone.rs"]
+mod shields_gone;
+#[path = "operation/shields_lent.rs"]
+mod shields_lent;
 
 use std::future::{Future, pending};
-use std::panic::{AssertUnwindSafe, panic_any};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use cancelable::prelude::*;
-use futures::FutureExt;
 use futures::future::FusedFuture;
 use helpers::{Gate, Log, kept, lost, panic_of};
 use support::{Wakes, poll_once};
@@ -284,92 +286,6 @@ fn a_race_within_the_section_goes_by_its_own_source() {
 }
 
 #[test]
-fn a_section_that_is_dropped_is_waited_for_no_longer() {
-    let _watchdog = support::watchdog();
-    for kind in 0..2 {
-        let (gate, log, token) = (Gate::new(), Log::new(), CancellationToken::new());
-        let [plain, operation] = both(&token, || async {
-            futures::select_biased! {
-                () = gate.pass().fuse() => log.note("left"),
-                () = shield(pending::<()>()) => unreachable!(),
-            }
-            pending::<()>().await;
-        });
-        let mut run = if kind == 0 { plain } else { operation };
-        assert!(poll_once(run.as_mut()).is_pending());
-        gate.open();
-        assert!(poll_once(run.as_mut()).is_pending());
-        assert_eq!(log.take(), ["left"]);
-        token.cancel();
-        assert!(poll_once(run.as_mut()).is_ready());
-    }
-}
-
-#[test]
-fn a_section_that_is_dropped_while_a_cancellation_waits_lets_it_strike() {
-    let _watchdog = support::watchdog();
-    for kind in 0..2 {
-        let (gate, token) = (Gate::new(), CancellationToken::new());
-        let [plain, operation] = both(&token, || async {
-            futures::select_biased! {
-                () = gate.pass().fuse() => {}
-                () = shield(pending::<()>()) => unreachable!(),
-            }
-            pending::<()>().await;
-        });
-        let mut run = if kind == 0 { plain } else { operation };
-        assert!(poll_once(run.as_mut()).is_pending());
-        token.cancel();
-        assert!(poll_once(run.as_mut()).is_pending());
-        gate.open();
-        assert!(poll_once(run.as_mut()).is_ready());
-    }
-}
-
-#[test]
-fn a_panic_in_the_section_goes_through_and_ends_the_protection() {
-    let _watchdog = support::watchdog();
-    for kind in 0..2 {
-        let token = CancellationToken::new();
-        let [plain, operation] = both(&token, || async {
-            let section = shield(async {
-                futures::pending!();
-                panic_any("on fire")
-            });
-            let caught: Result<(), _> = AssertUnwindSafe(section).catch_unwind().await;
-            assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"on fire"));
-            pending::<()>().await;
-        });
-        let mut run = if kind == 0 { plain } else { operation };
-        assert!(poll_once(run.as_mut()).is_pending());
-        assert!(poll_once(run.as_mut()).is_pending());
-        token.cancel();
-        assert!(poll_once(run.as_mut()).is_ready());
-    }
-    let run = shield(async { panic_any("on fire") }).cancelable(never());
-    assert_eq!(panic_of(|| support::block_on(run).is_ok()), "on fire");
-}
-
-#[test]
-fn a_section_that_has_panicked_and_is_kept_is_waited_for_no_longer() {
-    let _watchdog = support::watchdog();
-    for kind in 0..2 {
-        let token = CancellationToken::new();
-        let [plain, operation] = both(&token, || async {
-            let mut section = Box::pin(shield(async { panic_any("on fire") }));
-            let caught: Result<(), _> = AssertUnwindSafe(section.as_mut()).catch_unwind().await;
-            assert!(caught.is_err());
-            pending::<()>().await;
-            drop(section);
-        });
-        let mut run = if kind == 0 { plain } else { operation };
-        assert!(poll_once(run.as_mut()).is_pending());
-        token.cancel();
-        assert!(poll_once(run.as_mut()).is_ready());
-    }
-}
-
-#[test]
 fn outside_of_any_race_it_is_just_a_future() {
     let _watchdog = support::watchdog();
     assert_eq!(support::block_on(shield(async { 7 })), 7);
@@ -380,21 +296,6 @@ fn outside_of_any_race_it_is_just_a_future() {
     assert!(section.is_terminated());
     let said = panic_of(|| poll_once(section.as_mut()).is_ready());
     assert_eq!(said, "`Shield` polled after completion");
-}
-
-#[test]
-fn dropping_the_run_drops_the_section() {
-    let _watchdog = support::watchdog();
-    let token = CancellationToken::new();
-    let tally = support::Tally::new();
-    for mut run in both(&token, || async {
-        shield(tally.ready_at(0)).await;
-    }) {
-        let drops = tally.drops();
-        assert!(poll_once(run.as_mut()).is_pending());
-        drop(run);
-        assert_eq!(tally.drops(), drops + 1, "it guards against this crate, not against a drop");
-    }
 }
 
 #[test]
@@ -466,4 +367,29 @@ fn a_section_in_an_operation_below_keeps_those_above() {
     assert_eq!(seen[0], "hook: parent `outer` cancelled: stop");
     assert!(!seen.contains(&"after".to_owned()));
     assert!(!seen.contains(&"after the inner one".to_owned()), "{seen:?}");
+}
+
+#[test]
+fn an_outer_cancellation_that_comes_second_is_honoured_where_the_section_ends() {
+    let _watchdog = support::watchdog();
+    for kind in 0..2 {
+        let (gate, log) = (Gate::new(), Log::new());
+        let [inner, outer] = [(); 2].map(|()| CancellationToken::new());
+        let [plain, operation] = both(&outer, || async {
+            let [plain, operation] = both(&inner, || async {
+                shield(gate.pass()).await;
+                log.note("inner");
+            });
+            let _ = if kind == 0 { operation } else { plain }.await;
+            log.note("outer");
+        });
+        let mut run = if kind == 0 { plain } else { operation };
+        for token in [None, Some(&inner), Some(&outer)] {
+            token.map(CancellationToken::cancel);
+            assert!(poll_once(run.as_mut()).is_pending());
+        }
+        gate.open();
+        assert!(poll_once(run.as_mut()).is_ready());
+        assert_eq!(log.take(), [""; 0]);
+    }
 }

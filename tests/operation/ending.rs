@@ -302,3 +302,60 @@ fn a_run_that_has_panicked_has_ended() {
     drop(run);
     assert_eq!(log.take(), ["failed: panicked: on fire"]);
 }
+
+#[test]
+fn g13_a_panic_of_a_destructor_of_the_work_is_a_failure() {
+    let _watchdog = support::watchdog();
+    struct Hostile;
+    impl Drop for Hostile {
+        fn drop(&mut self) {
+            panic_any("not even dropped in peace");
+        }
+    }
+    let (token, log) = (CancellationToken::new(), Log::new());
+    let hostile = Hostile;
+    let work = async move {
+        let _hostile = hostile;
+        std::future::pending::<()>().await;
+    };
+    let source = {
+        let (token, held) = (token.clone(), log.on_drop("source"));
+        async move {
+            let _held = held;
+            token.cancelled().await
+        }
+    };
+    let run = work.cancelable(source).finally(|_| async { log.note("clean-up") });
+    let operation = run.operation();
+    log.watch(&operation);
+    let mut run = pin!(run);
+    assert!(poll_once(run.as_mut()).is_pending());
+    token.cancel_with("stop");
+    let said = panic_of(|| poll_once(run.as_mut()).is_ready());
+    assert_eq!(said, "not even dropped in peace");
+    let failed = "failed: panicked: not even dropped in peace";
+    assert_eq!(log.take(), ["source", "clean-up", failed]);
+    assert_eq!(operation.reason(), Some(Reason::manual("stop")));
+}
+
+#[test]
+fn an_error_that_cannot_be_printed_is_a_failure_too() {
+    let _watchdog = support::watchdog();
+    #[derive(Debug)]
+    struct Unspeakable;
+    impl Display for Unspeakable {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic_any("no words")
+        }
+    }
+    impl From<Cancelled> for Unspeakable {
+        fn from(_: Cancelled) -> Self {
+            Unspeakable
+        }
+    }
+    let run = async { Err::<(), _>(Unspeakable) }.try_cancelable(never());
+    let operation = run.operation();
+    assert!(support::block_on(run).is_err(), "the error is told as it is");
+    assert_eq!(operation.status(), Status::Failed);
+    assert_eq!(operation.error().as_deref(), Some("panicked: no words"));
+}

@@ -173,39 +173,79 @@ fn a_run_dropped_in_its_clean_up_hands_the_rest_on() {
 #[test]
 fn each_of_several_is_handed_on_in_order() {
     let _watchdog = support::watchdog();
-    let (spawn, spawned) = spawner();
-    let log = Log::new();
-    let part = |name: &'static str| {
-        let log = log.clone();
-        move |_: &Result<(), Cancelled>| async move {
-            futures::pending!();
-            log.note(name);
+    // Dropped in its work, in the first part, in the second one, in the third.
+    for (polls, left) in
+        [(1, &["a", "b", "c"][..]), (2, &["a", "b", "c"]), (3, &["b", "c"]), (4, &["c"])]
+    {
+        let (spawn, spawned) = spawner();
+        let log = Log::new();
+        let part = |name: &'static str| {
+            let log = log.clone();
+            move |_: &Result<(), Cancelled>| async move {
+                futures::pending!();
+                log.note(name);
+            }
+        };
+        let hand = |name: &'static str| {
+            let (spawn, log) = (spawn.clone(), log.clone());
+            move |task| {
+                log.note(name);
+                spawn.send(task).unwrap();
+            }
+        };
+        let run = async { futures::pending!() }
+            .cancelable(never())
+            .finally_or_spawn(hand("a"), part("a"))
+            .finally_or_spawn(hand("b"), part("b"))
+            .finally_or_spawn(hand("c"), part("c"));
+        let mut run = Box::pin(run);
+        for _ in 0..polls {
+            assert!(poll_once(run.as_mut()).is_pending());
         }
-    };
-    let hand = || {
-        let spawn = spawn.clone();
-        move |task| spawn.send(task).unwrap()
-    };
-    let run = async {}
-        .cancelable(never())
-        .finally_or_spawn(hand(), part("a"))
-        .finally_or_spawn(hand(), part("b"))
-        .finally_or_spawn(hand(), part("c"));
-    let mut run = Box::pin(run);
-    // The first is done, the second is under way, the third has not begun.
-    assert!(poll_once(run.as_mut()).is_pending());
-    assert!(poll_once(run.as_mut()).is_pending());
-    assert_eq!(log.take(), ["a"]);
-    drop(run);
-    drop(spawn);
-    let mut left: Vec<_> = spawned.iter().collect();
-    assert_eq!(left.len(), 2);
-    for task in &mut left {
-        while poll_once(task.as_mut()).is_pending() {}
+        log.take();
+        drop(run);
+        drop(spawn);
+        assert_eq!(log.take(), left, "dropped after {polls}");
+        for mut task in spawned {
+            while poll_once(task.as_mut()).is_pending() {}
+        }
+        assert_eq!(log.take(), left, "each is the one that was handed on then");
     }
-    let mut seen = log.take();
-    seen.sort();
-    assert_eq!(seen, ["b", "c"]);
+}
+
+#[test]
+fn it_is_told_only_where_some_of_it_is_lost() {
+    let _watchdog = support::watchdog();
+    for (polls, lost) in [(1, 1), (2, 1), (3, 0)] {
+        let log = Log::new();
+        let [handed, told] = [(); 2].map(|()| log.clone());
+        let run = async { futures::pending!() }
+            .cancelable(never())
+            .finally(|_| async { futures::pending!() })
+            .finally_or_spawn(move |_| handed.note("handed on"), |_| pending())
+            .on_clean_up_lost(move |_| told.note("lost"));
+        let mut run = Box::pin(run);
+        for _ in 0..polls {
+            assert!(poll_once(run.as_mut()).is_pending());
+        }
+        drop(run);
+        assert_eq!(log.take(), ["handed on", "lost"][..=lost], "dropped after {polls}");
+    }
+}
+
+#[test]
+fn it_is_lost_where_a_source_panics() {
+    let _watchdog = support::watchdog();
+    let log = Log::new();
+    let told = log.clone();
+    let run = pending::<()>()
+        .cancelable(async { panic_any("no such source") })
+        .finally(|_| async { unreachable!() })
+        .on_clean_up_lost(move |operation| told.note(operation.status()));
+    let operation = run.operation();
+    assert_eq!(panic_of(|| support::block_on(run).is_ok()), "no such source");
+    assert_eq!(operation.reason(), Some(Reason::Dropped));
+    assert_eq!(log.take(), ["cancelled"]);
 }
 
 #[test]

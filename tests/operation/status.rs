@@ -226,26 +226,6 @@ fn a_handle_outlives_the_run_and_does_not_keep_it() {
 }
 
 #[test]
-fn a_plain_run_may_be_asked_for_its_handle_while_it_runs() {
-    let _watchdog = support::watchdog();
-    let mut run = Box::pin(pending::<()>().cancelable(never()));
-    assert!(poll_once(run.as_mut()).is_pending());
-    let operation = run.operation();
-    assert_eq!(operation.status(), Status::Running);
-    operation.cancel_with("stop");
-    assert_eq!(operation.status(), Status::Cancelling);
-    assert_eq!(lost(poll_once(run.as_mut())), Reason::manual("stop"));
-    assert_eq!(operation.status(), Status::Cancelled);
-
-    let mut run = Box::pin(pending::<()>().cancelable(never()));
-    assert!(poll_once(run.as_mut()).is_pending());
-    let operation = run.operation();
-    drop(run);
-    assert_eq!(operation.status(), Status::Cancelled);
-    assert_eq!(operation.reason(), Some(Reason::Dropped));
-}
-
-#[test]
 fn the_time_it_runs_is_counted_from_its_first_poll_to_its_end() {
     let _watchdog = support::watchdog();
     let run = pending::<()>().cancelable(never());

@@ -1,0 +1,161 @@
+//! Runs of which something is asked only after their first poll.
+
+use std::cell::Cell;
+use std::future::{pending, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+
+use cancelable::prelude::*;
+
+use crate::helpers::{Gate, Log, kept, lost};
+use crate::support::{self, Wakes, poll_once};
+
+#[test]
+fn a_plain_run_may_be_asked_for_its_handle_while_it_runs() {
+    let _watchdog = support::watchdog();
+    let wakes = Wakes::new();
+    let mut run = Box::pin(pending::<()>().cancelable(never()));
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    let operation = run.operation();
+    assert_eq!(operation.status(), Status::Running);
+    operation.cancel_with("stop");
+    assert_eq!(operation.status(), Status::Cancelling);
+    // A run of which nothing was asked keeps no waker for that: it sees it at its next poll.
+    assert_eq!((wakes.count(), kept(&wakes)), (0, 0));
+    assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
+    assert_eq!(operation.status(), Status::Cancelled);
+
+    let mut run = Box::pin(pending::<()>().cancelable(never()));
+    assert!(poll_once(run.as_mut()).is_pending());
+    let operation = run.operation();
+    drop(run);
+    assert_eq!(operation.status(), Status::Cancelled);
+    assert_eq!(operation.reason(), Some(Reason::Dropped));
+}
+
+#[test]
+fn a_plain_run_that_waits_for_a_shield_tells_why_when_it_is_asked() {
+    let _watchdog = support::watchdog();
+    let (gate, token) = (Gate::new(), CancellationToken::new());
+    let mut run = pin!(async { shield(gate.pass()).await }.cancelable(&token));
+    assert!(poll_once(run.as_mut()).is_pending());
+    token.cancel_with("token");
+    assert!(poll_once(run.as_mut()).is_pending());
+    let operation = run.operation();
+    assert_eq!((operation.is_cancelled(), operation.status()), (true, Status::Cancelling));
+    assert!(!operation.cancel_with("too late"));
+    gate.open();
+    assert_eq!(lost(poll_once(run)), Reason::manual("token"));
+    assert_eq!(operation.reason(), Some(Reason::manual("token")));
+}
+
+#[test]
+fn an_operation_that_is_asked_for_its_handle_while_it_runs_is_woken() {
+    let _watchdog = support::watchdog();
+    let wakes = Wakes::new();
+    let mut run = pin!(pending::<()>().cancelable(never()).named("run"));
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    let operation = run.operation();
+    assert!(wakes.count() > 0, "so that it waits for that handle");
+    operation.cancel_with("stop");
+    assert_eq!(lost(wakes.poll(run)), Reason::manual("stop"));
+}
+
+#[test]
+fn a_waker_that_panics_does_no_harm_to_who_asks() {
+    let _watchdog = support::watchdog();
+    struct Hostile;
+    impl Wake for Hostile {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker that panics");
+        }
+    }
+    let mut run = pin!(pending::<()>().cancelable(never()).named("run"));
+    let hostile = Waker::from(Arc::new(Hostile));
+    assert!(run.as_mut().poll(&mut Context::from_waker(&hostile)).is_pending());
+    assert!(run.operation().cancel());
+}
+
+/// Each of these is asked of a race that runs already. The work is `Unpin`, so it can be moved then.
+#[test]
+fn a_name_that_is_given_while_it_runs_makes_it_an_operation_that_runs() {
+    let _watchdog = support::watchdog();
+    let taken = Cell::new(None);
+    let work = poll_fn(|_| -> Poll<()> {
+        taken.set(Operation::current());
+        Poll::Pending
+    });
+    let mut run = work.cancelable(never());
+    assert!(poll_once(Pin::new(&mut run)).is_pending());
+    let mut run = run.named("late");
+    assert!(poll_once(Pin::new(&mut run)).is_pending());
+    let operation = taken.take().unwrap();
+    assert_eq!(operation.name().as_deref(), Some("late"));
+    assert_eq!(operation.status(), Status::Running);
+    drop(run);
+    assert_eq!(operation.status(), Status::Cancelled);
+}
+
+#[test]
+fn hooks_and_clean_up_that_are_given_while_it_runs_count() {
+    let _watchdog = support::watchdog();
+    let log = Log::new();
+    let note = |what: &'static str| {
+        let log = log.clone();
+        move || log.note(what)
+    };
+    let (start, cancel, handed_on) = (note("start"), note("cancel"), note("handed on"));
+    let mut run = pending::<()>().cancelable(never());
+    assert!(poll_once(Pin::new(&mut run)).is_pending());
+    let run = run
+        .on_start(move |_| start())
+        .on_cancel(move |_, _| cancel())
+        .finally_or_spawn(move |_| handed_on(), |_| async {});
+    let mut run = Box::pin(run);
+    assert!(poll_once(run.as_mut()).is_pending());
+    drop(run);
+    assert_eq!(log.take(), ["start", "handed on", "cancel"]);
+}
+
+#[test]
+fn one_that_has_completed_is_not_shown_as_running() {
+    let _watchdog = support::watchdog();
+    let mut run = pin!(async { 7 }.cancelable(never()).named("run"));
+    assert!(poll_once(run.as_mut()).is_ready());
+    let shown = format!("{run:?}");
+    assert!(shown.contains("Completed") && !shown.contains("Running"), "{shown}");
+}
+
+#[test]
+fn a_handle_that_is_taken_in_a_poll_cancels_and_goes_wakes_it_once() {
+    let _watchdog = support::watchdog();
+    let taken = Cell::new(None);
+    let work = poll_fn(|_| -> Poll<()> {
+        taken.set(Operation::current());
+        Poll::Pending
+    });
+    let wakes = Wakes::new();
+    let mut run = pin!(work.cancelable(never()).named("run"));
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    assert!(taken.take().unwrap().cancel());
+    assert_eq!(wakes.count(), 1);
+    assert!(wakes.poll(run).is_ready());
+}
+
+#[test]
+fn a_handle_that_another_thread_takes_cancels_with_and_drops_is_never_missed() {
+    let _watchdog = support::watchdog();
+    for _ in 0..1000 {
+        let (hand, handle) = channel::<Operation>();
+        let cancels = thread::spawn(move || handle.recv().unwrap().cancel());
+        let work = async move {
+            hand.send(Operation::current().unwrap()).unwrap();
+            pending::<()>().await
+        };
+        assert!(support::block_on(work.cancelable(never()).named("run")).is_err());
+        assert!(cancels.join().unwrap());
+    }
+}

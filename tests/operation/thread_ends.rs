@@ -1,0 +1,84 @@
+//! What is polled or printed while a thread ends, when some of its locals are gone already.
+
+use std::cell::RefCell;
+use std::pin::pin;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+use cancelable::prelude::*;
+
+use crate::support::{self, poll_once};
+
+/// Does something when its thread ends, and sends what came of it.
+#[derive(Default)]
+struct Last(RefCell<Option<AtEnd>>);
+
+type AtEnd = (fn() -> bool, Sender<Option<bool>>);
+
+impl Last {
+    fn set(&self, then: fn() -> bool, told: &Sender<Option<bool>>) {
+        *self.0.borrow_mut() = Some((then, told.clone()));
+    }
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        if let Some((then, told)) = self.0.take() {
+            // A panic that left the destructor would abort the process.
+            told.send(std::panic::catch_unwind(then).ok()).unwrap();
+        }
+    }
+}
+
+thread_local! {
+    static BEFORE: Last = Last::default();
+    static AFTER: Last = Last::default();
+}
+
+/// What `then` tells at the end of a thread that has done it before. Of the two times one is before
+/// the locals of the crate go and one after, in whatever order the platform drops them.
+fn as_the_thread_ends(then: fn() -> bool) -> Vec<Option<bool>> {
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        BEFORE.with(|last| last.set(then, &tell));
+        then();
+        AFTER.with(|last| last.set(then, &tell));
+    })
+    .join()
+    .unwrap();
+    let mut told: Vec<_> = told.iter().collect();
+    told.sort();
+    told
+}
+
+#[test]
+fn a_cancellation_can_be_printed() {
+    let _watchdog = support::watchdog();
+    let prints = || Cancelled::new("stop").to_string() == "cancelled: stop";
+    assert_eq!(as_the_thread_ends(prints), [Some(true); 2]);
+}
+
+#[test]
+fn an_error_of_the_work_can_be_judged() {
+    let _watchdog = support::watchdog();
+    let fails = || {
+        let run = async { Err::<(), _>(std::io::Error::other("no disk")) };
+        let run = run.try_cancelable(never()).named("run");
+        let operation = run.operation();
+        support::block_on(run).is_err() && operation.status() == Status::Failed
+    };
+    assert_eq!(as_the_thread_ends(fails), [Some(true); 2]);
+}
+
+#[test]
+fn a_shield_can_be_polled_and_in_the_end_protects_from_nothing() {
+    let _watchdog = support::watchdog();
+    let is_waited_for = || {
+        let token = CancellationToken::new();
+        let mut run = pin!(async { shield(std::future::pending::<()>()).await }.cancelable(&token));
+        assert!(poll_once(run.as_mut()).is_pending());
+        token.cancel();
+        poll_once(run.as_mut()).is_pending()
+    };
+    assert_eq!(as_the_thread_ends(is_waited_for), [Some(false), Some(true)]);
+}
