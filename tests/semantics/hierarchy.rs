@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cancelable::prelude::*;
 
-use crate::helpers::{Log, Switch, lost};
+use crate::helpers::{Log, lost};
 use crate::support::{self, Wakes, poll_once};
 
 type Run = Pin<Box<dyn Future<Output = io::Result<()>>>>;
@@ -202,10 +202,11 @@ fn g11_one_below_a_cancelled_operation_never_begins() {
 #[test]
 fn g11_a_task_is_below_an_operation_only_where_it_is_put_there() {
     let _watchdog = support::watchdog();
-    let (gate, log) = (Switch::new(), Log::new());
+    // Two tasks wait for it, on another thread: it must keep the wakers of both.
+    let (gate, log) = (CancellationToken::new(), Log::new());
     let above = async {}.cancelable(never()).operation();
     let part = |what: &'static str| {
-        let (gate, log) = (gate.source("gate"), log.clone());
+        let (gate, log) = (gate.clone().cancelled_owned(), log.clone());
         async move {
             let run = gate.cancelable(never()).named("part");
             let parent = |operation: Operation| operation.parent_id().is_some();
@@ -222,7 +223,7 @@ fn g11_a_task_is_below_an_operation_only_where_it_is_put_there() {
         smol::future::yield_now().await;
         above.cancel();
         inside.await;
-        gate.turn_on();
+        gate.cancel();
         alone.await;
     });
     assert_eq!(log.take(), ["cancelled", "left alone"]);
