@@ -363,9 +363,11 @@ fn set_from_many_threads() {
                 for round in 0..200 {
                     let after = Duration::from_micros(500 + round * 37);
                     let start = Instant::now();
-                    // Some are waited for, others are dropped, all in slots shared with the rest.
+                    // Some are waited for, others are dropped, all in slots shared with the rest. On
+                    // a busy machine one may be over by the time that its first poll returns.
                     let mut dropped = Box::pin(timeout(after));
-                    assert!(poll_once(dropped.as_mut()).is_pending());
+                    let over = poll_once(dropped.as_mut()).is_ready();
+                    assert!(!over || start.elapsed() >= after);
                     if round % 4 == 0 {
                         assert_eq!(block_on(timeout(after)), Reason::timeout(after));
                         assert!(start.elapsed() >= after);
