@@ -45,6 +45,9 @@ pub mod readme {}
 /// 10. [Clean-up](guide::clean_up): shields, `finally`, and a grace period.
 /// 11. [Shields](guide::shields): when not to use one, and how they work.
 /// 12. [Retries](guide::retries): loops that end when they are cancelled.
+/// 13. [Streams](guide::streams): limits, chunks, and what is left.
+/// 14. [Registry and shutdown](guide::registry): who runs, and how to stop them all.
+/// 15. [Testing](guide::testing): virtual time, cuts at every await, what happened.
 pub mod guide {
     /// [Sources]: crate::_docs::guide::sources
     /// [Tokens]: crate::_docs::guide::tokens
@@ -129,8 +132,29 @@ pub mod guide {
     /// [grace period]: crate::_docs::guide::clean_up
     /// [retry.rs]: https://docs.rs/crate/cancelable/latest/source/examples/retry.rs
     /// [retry_backon.rs]: https://docs.rs/crate/cancelable/latest/source/examples/retry_backon.rs
+    /// [Streams]: crate::_docs::guide::streams
     #[doc = include_str!("../docs/guide/12-retries.md")]
     pub mod retries {}
+
+    /// [operation]: crate::Operation
+    /// [shield]: crate::shield()
+    /// [stream.rs]: https://docs.rs/crate/cancelable/latest/source/examples/stream.rs
+    /// [pipeline.rs]: https://docs.rs/crate/cancelable/latest/source/examples/pipeline.rs
+    /// [Registry and shutdown]: crate::_docs::guide::registry
+    #[doc = include_str!("../docs/guide/13-streams.md")]
+    pub mod streams {}
+
+    /// [registry.rs]: https://docs.rs/crate/cancelable/latest/source/examples/registry.rs
+    /// [service]: https://docs.rs/crate/cancelable/latest/source/examples/service/main.rs
+    /// [monitor.rs]: https://docs.rs/crate/cancelable/latest/source/examples/monitor.rs
+    #[doc = include_str!("../docs/guide/14-registry.md")]
+    pub mod registry {}
+
+    /// [Sources]: crate::_docs::guide::sources
+    /// [Operations]: crate::_docs::guide::operations
+    #[cfg(feature = "testing")]
+    #[doc = include_str!("../docs/guide/15-testing.md")]
+    pub mod testing {}
 }
 
 /// For those who come from elsewhere: terms, snippets, and what differs.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Instant;
 
+use crate::Text;
 use crate::contain::contain;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::wait::is_probe;
@@ -56,15 +57,29 @@ pub(crate) struct Protection {
     awaited: AtomicBool,
     /// Whom to wake when one begins to wait.
     waker: Mutex<Option<Waker>>,
+    section: Section,
+    /// Whether an operation has found it in its work, and tells of it.
+    claimed: AtomicBool,
+}
+
+/// What is protected.
+#[derive(Clone, Debug)]
+pub(crate) enum Section {
+    /// What stands in a shield, which may have a name.
+    Shield(Option<Text>),
+    /// What runs after the work of an operation.
+    CleanUp,
 }
 
 impl Protection {
     /// Of a section that is to be finished. `awaited` says that a race waits for that already.
-    pub(crate) fn new(awaited: bool) -> Self {
+    pub(crate) fn new(section: Section, awaited: bool) -> Self {
         Protection {
             active: AtomicBool::new(true),
             awaited: AtomicBool::new(awaited),
             waker: Mutex::default(),
+            section,
+            claimed: AtomicBool::new(false),
         }
     }
 
@@ -79,6 +94,19 @@ impl Protection {
         // The list may keep this for a while: it is to keep nothing of others.
         let waker = self.waker.lock().take();
         drop(waker);
+    }
+
+    /// What is protected.
+    pub(crate) fn section(&self) -> &Section {
+        &self.section
+    }
+
+    /// Whether nobody has asked this before. Operations around a section hear of it from the inside
+    /// out, in one poll: the innermost that tells of it is the one that gets a yes.
+    pub(crate) fn claim(&self) -> bool {
+        let first = !self.claimed.load(Ordering::Relaxed);
+        self.claimed.store(true, Ordering::Relaxed);
+        first
     }
 
     /// Whether what follows the section must not run.
@@ -114,13 +142,17 @@ impl Protection {
 
 /// Registers a shield with every race around it. `None` where a cancellation already waits: what
 /// has not begun is not begun any more.
-pub(crate) fn protect() -> Option<Arc<Protection>> {
-    (!is_cancelling()).then(protect_whatever_waits)
+pub(crate) fn protect(name: Option<&Text>) -> Option<Arc<Protection>> {
+    (!is_cancelling()).then(|| register(Section::Shield(name.cloned())))
 }
 
 /// Registers clean-up with every race around it, also where a cancellation already waits.
 pub(crate) fn protect_whatever_waits() -> Arc<Protection> {
-    let protection = Arc::new(Protection::new(is_cancelling()));
+    register(Section::CleanUp)
+}
+
+fn register(section: Section) -> Arc<Protection> {
+    let protection = Arc::new(Protection::new(section, is_cancelling()));
     let number = REGISTRATIONS.get() + 1;
     REGISTRATIONS.set(number);
     // On a thread that ends the list may be gone: then it protects from nothing.

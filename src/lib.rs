@@ -12,6 +12,10 @@
 //! * Where a drop is too sudden, [`shield`](shield()) finishes a section first,
 //!   [`finally`](Cancelable::finally) runs clean-up that awaits, and
 //!   [`grace`](Cancelable::grace) lets the work end by itself.
+//! * [`cancelable`](CancelableStreamExt::cancelable) on a stream races that: its items as `Ok`, the
+//!   error once, then `None`.
+//! * A [`Registry`] lists the operations that [entered](Cancelable::registered) it, stops them, and
+//!   tells which of them does not stop, and why.
 //!
 //! Everything is a plain future. It runs on tokio, smol, async-std and a bare `block_on`; no
 //! runtime is chosen and no task is spawned.
@@ -74,12 +78,13 @@
 //!
 //! | feature | what |
 //! |---|---|
-//! | `time` (default) | [`timeout`], [`deadline`], [`condition`], [`condition_async`] |
+//! | `time` (default) | [`timeout`], [`deadline`], [`condition`], [`condition_async`], [`shutdown`](Registry::shutdown) |
 //! | `signal` (default) | [`signal`](signal()), [`signals`], [`ctrl_c`], [`termination`] |
 //! | `macros` (default) | the attribute [`macro@cancelable`] |
 //! | `blocking` | [`condition_blocking`], [`run_blocking`](Operation::run_blocking) |
 //! | `tracing` | warnings about panics of callbacks and about clean-up that was lost go to `tracing` |
-//! | `serde` | `Serialize` for snapshots and what they hold |
+//! | `testing` | virtual time, cuts at every await, a recorder, scenarios: see [`testing`] |
+//! | `serde` | `Serialize` for snapshots and what they hold, and for what a registry tells |
 //!
 //! Without `time` there is no [`shield_for`], [`finally_for`](Cancelable::finally_for) and
 //! [`grace`](Cancelable::grace) either.
@@ -97,7 +102,10 @@
 //! [operations](_docs::guide::operations) ·
 //! [clean-up](_docs::guide::clean_up) ·
 //! [shields](_docs::guide::shields) ·
-//! [retries](_docs::guide::retries)
+//! [retries](_docs::guide::retries) ·
+//! [streams](_docs::guide::streams) ·
+//! [registry and shutdown](_docs::guide::registry) ·
+//! [testing](_docs::guide::testing)
 //!
 //! Coming from [tokio-util](_docs::migration::from_tokio_util),
 //! [Go's context](_docs::migration::from_go), [.NET](_docs::migration::from_dotnet) or
@@ -108,7 +116,13 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The documentation is that of all features. With fewer, some of its links lead nowhere.
 #![cfg_attr(
-    not(all(feature = "time", feature = "signal", feature = "macros", feature = "blocking")),
+    not(all(
+        feature = "time",
+        feature = "signal",
+        feature = "macros",
+        feature = "blocking",
+        feature = "testing"
+    )),
     allow(rustdoc::broken_intra_doc_links, reason = "what is linked may be left out")
 )]
 
@@ -144,10 +158,17 @@ mod operation;
 
 mod future;
 
+mod stream;
+
 #[cfg(feature = "serde")]
 mod serialize;
 
+mod registry;
+
 pub mod prelude;
+
+#[cfg(feature = "testing")]
+pub mod testing;
 
 #[cfg(all(
     any(doc, doctest),
@@ -175,6 +196,11 @@ pub use future::{
 pub use operation::{InScope, Operation, OperationId, Progress, Snapshot, Status};
 pub use os_signal::Signal;
 pub use reason::{ParentCause, Reason, ReasonKind};
+pub use registry::{
+    Drained, Event, Events, Filter, HistoryQuery, Inspection, Phase, Record, Registry, Stats,
+};
+#[cfg(feature = "time")]
+pub use registry::{ServiceEnd, Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen};
 #[cfg(feature = "time")]
 pub use shield::shield_for;
 pub use shield::{Shield, shield};
@@ -185,4 +211,5 @@ pub use source::{CancellationToken, DropGuard, Registration, Sources, all_of, an
 pub use source::{condition, condition_async, deadline, timeout};
 #[cfg(feature = "signal")]
 pub use source::{ctrl_c, signal, signals, termination};
+pub use stream::{CancelableStream, CancelableStreamExt, Each, InChunks, Partial, Shape};
 pub use text::Text;

@@ -4,6 +4,7 @@
 pub use crate::cancelable;
 pub use crate::future::{Cancelable, CancelableExt, scope, try_scope};
 pub use crate::operation::{Operation, Progress, Status};
+pub use crate::registry::Registry;
 pub use crate::shield::shield;
 #[cfg(feature = "time")]
 pub use crate::shield::shield_for;
@@ -14,4 +15,5 @@ pub use crate::source::{CancellationToken, all_of, any_of, never};
 pub use crate::source::{condition, condition_async, deadline, timeout};
 #[cfg(feature = "signal")]
 pub use crate::source::{ctrl_c, signal, signals, termination};
+pub use crate::stream::{CancelableStream, CancelableStreamExt, Partial};
 pub use crate::{Cancelled, Reason, ReasonKind, Signal};

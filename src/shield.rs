@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::future::FusedFuture;
 use pin_project::{pin_project, pinned_drop};
 
+use crate::Text;
 #[cfg(feature = "time")]
 use crate::ambient::ignore_limits;
 use crate::ambient::{InShield, Protection, is_cancelling, protect};
@@ -61,6 +62,7 @@ pub fn shield<F: IntoFuture>(section: F) -> Shield<F::IntoFuture> {
         section: Some(section.into_future()),
         value: None,
         state: State::Idle,
+        name: None,
         #[cfg(feature = "time")]
         limit: None,
     }
@@ -108,8 +110,25 @@ pub struct Shield<F: Future> {
     /// What the section returned, where a race was to drop it.
     value: Option<F::Output>,
     state: State,
+    name: Option<Text>,
     #[cfg(feature = "time")]
     limit: Option<Countdown>,
+}
+
+impl<F: Future> Shield<F> {
+    /// Names the section, for the report of a [shutdown](crate::Registry::shutdown) that has to wait
+    /// for it. An empty name is none, and after the first poll it is too late.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// # smol::block_on(async {
+    /// assert_eq!(shield(async { 7 }).named("flush").await, 7);
+    /// # });
+    /// ```
+    pub fn named(mut self, name: impl Into<Text>) -> Self {
+        self.name = Some(name.into()).filter(|name| !name.is_empty());
+        self
+    }
 }
 
 enum State {
@@ -117,7 +136,7 @@ enum State {
     /// The races around it know of it.
     Protecting(Arc<Protection>),
     /// The limit has passed.
-    #[cfg_attr(not(feature = "time"), allow(dead_code, reason = "no limit without a clock"))]
+    #[cfg(feature = "time")]
     Open,
     /// It stays pending: a race around it drops it before long. Where the race had only been lent
     /// its work, it goes on afterwards.
@@ -151,7 +170,7 @@ impl<F: Future> Future for Shield<F> {
             }
         }
         if let State::Idle = this.state {
-            *this.state = match protect() {
+            *this.state = match protect(this.name.as_ref()) {
                 Some(protection) => State::Protecting(protection),
                 None => State::Stopped,
             };
@@ -221,6 +240,7 @@ impl<F: Future> fmt::Debug for Shield<F> {
         let state = match self.state {
             State::Idle => "not polled",
             State::Protecting(_) => "protecting",
+            #[cfg(feature = "time")]
             State::Open => "past its limit",
             State::Stopped => "stopped",
             State::Done => "done",

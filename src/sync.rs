@@ -7,17 +7,13 @@
 mod real {
     pub(crate) use parking_lot::Mutex;
     pub(crate) use std::sync::OnceLock;
-    #[cfg(feature = "signal")]
-    pub(crate) use std::sync::atomic::AtomicUsize;
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
     pub(crate) use std::thread::{Thread, current, park, park_timeout};
 }
 
 #[cfg(cancelable_loom)]
 mod modelled {
-    #[cfg(feature = "signal")]
-    pub(crate) use loom::sync::atomic::AtomicUsize;
-    pub(crate) use loom::sync::atomic::{Ordering, fence};
+    pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering, fence};
     pub(crate) use loom::thread::{Thread, current, park};
 
     /// For counters in statics, which the model checker does not follow.

@@ -7,14 +7,13 @@ use std::time::Duration;
 use super::ending::judge_result;
 use super::extra::Extra;
 use super::{Cancelable, Ending, Finally, FinallyOrSpawn, Phase, Spawner, TryCancelable};
-use crate::contain::contain;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
 use crate::{Cancelled, Operation, Progress, Reason, Text};
 
 impl<F, S, E> Cancelable<F, S, E> {
     fn extra(&mut self) -> &mut Extra {
-        self.extra.get_mut().0.get_or_insert_default()
+        self.extra.get_mut().get_or_insert_default()
     }
 
     fn map_race<N>(
@@ -28,22 +27,13 @@ impl<F, S, E> Cancelable<F, S, E> {
         self
     }
 
+    fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Done | Phase::Stopped)
+    }
+
     fn handle(&self) -> Operation {
-        let mut rare = self.extra.lock();
-        let extra = rare.0.get_or_insert_default();
-        let operation = extra.make_operation().clone();
-        match self.phase {
-            Phase::Racing | Phase::Kept => extra.start_late(),
-            Phase::Done | Phase::Stopped => extra.tell_end(),
-            Phase::Fresh | Phase::Ending => {}
-        }
-        let waker = extra.take_waker();
-        drop(rare);
-        if let Some(waker) = waker {
-            // Its panic has been printed, and is not that of who asks for a handle.
-            let _ = contain(|| waker.wake());
-        }
-        operation
+        let over = self.is_over();
+        self.extra.handle(matches!(self.phase, Phase::Racing | Phase::Kept), over)
     }
 
     pub(super) fn observed_as(mut self, operation: Operation) -> Self {
@@ -54,6 +44,17 @@ impl<F, S, E> Cancelable<F, S, E> {
     /// Tells the operation something; from here on it is one.
     pub(super) fn tell(mut self, tell: impl FnOnce(&mut Operation)) -> Self {
         tell(self.extra().make_operation());
+        self
+    }
+
+    /// Hands the operation to somebody who may [watch](Operation::watch) it from here on, unless it has
+    /// ended.
+    pub(crate) fn show(mut self, show: impl FnOnce(&Operation)) -> Self {
+        if !self.is_over() {
+            // That it has begun is noted, as for whoever asks for a handle.
+            self.handle();
+            self.extra().show(show);
+        }
         self
     }
 
@@ -71,7 +72,7 @@ where
     E: Ending<Result<T, X>>,
     X: From<Cancelled> + Display,
 {
-    pub(super) fn map_race<N>(
+    pub(crate) fn map_race<N>(
         self,
         map: impl FnOnce(Cancelable<F, S, E>) -> Cancelable<F, S, N>,
     ) -> TryCancelable<F, S, N> {

@@ -177,7 +177,7 @@ pub struct Finally<T, E, C, Fut> {
 }
 
 impl<T, E, C, Fut> Finally<T, E, C, Fut> {
-    pub(super) fn new(earlier: E, clean_up: C) -> Self {
+    pub(crate) fn new(earlier: E, clean_up: C) -> Self {
         Finally {
             earlier,
             outcome: None,
@@ -190,7 +190,7 @@ impl<T, E, C, Fut> Finally<T, E, C, Fut> {
     }
 
     #[cfg(feature = "time")]
-    pub(super) fn within(mut self, limit: Countdown) -> Self {
+    pub(crate) fn within(mut self, limit: Countdown) -> Self {
         self.limit = Some(limit);
         self
     }
@@ -312,7 +312,7 @@ where
     Fut: Future<Output = ()> + Send + 'static,
     P: Spawner,
 {
-    pub(super) fn new(earlier: E, clean_up: C, spawner: P) -> Self {
+    pub(crate) fn new(earlier: E, clean_up: C, spawner: P) -> Self {
         FinallyOrSpawn {
             earlier,
             outcome: None,

@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::ending::{Ending, Verdict};
 use crate::ambient::{self, InShield, Protection, protect_whatever_waits};
 use crate::contain::{contain, message};
-use crate::operation::{Hook, InOperation, Operation};
+use crate::operation::{Hook, InPoll, Operation};
 use crate::source::WaitForCancellationOwned;
 use crate::sync::Mutex;
 #[cfg(feature = "time")]
@@ -18,8 +18,68 @@ use crate::timer::Countdown;
 use crate::wait::is_probe;
 use crate::{Cancelled, Reason, clock, warn};
 
+/// Holds what only some runs have. The lock is taken by who asks for the operation of a run; polling
+/// needs none. To drop what is not there takes no call.
 #[derive(Default)]
-pub(super) struct Extra {
+pub(crate) struct Rare {
+    extra: Mutex<Option<Box<Extra>>>,
+}
+
+impl Rare {
+    #[inline]
+    pub(crate) fn get_mut(&mut self) -> &mut Option<Box<Extra>> {
+        self.extra.get_mut()
+    }
+
+    /// The operation, if it is one. `over` says that all has ended.
+    pub(crate) fn shown(&self, over: bool) -> Option<Operation> {
+        let rare = self.extra.lock();
+        let extra = rare.as_deref()?;
+        if over {
+            extra.tell_end();
+        }
+        extra.operation().cloned()
+    }
+
+    /// A handle of the operation; from here on it is one. `begun` says that the work has been polled,
+    /// `over` that all has ended.
+    pub(crate) fn handle(&self, begun: bool, over: bool) -> Operation {
+        let mut rare = self.extra.lock();
+        let extra = rare.get_or_insert_default();
+        let operation = extra.make_operation().clone();
+        if begun {
+            extra.start_late();
+        }
+        if over {
+            extra.tell_end();
+        }
+        let waker = extra.take_waker();
+        drop(rare);
+        if let Some(waker) = waker {
+            // Its panic has been printed, and is not that of who asks for a handle.
+            let _ = contain(|| waker.wake());
+        }
+        operation
+    }
+}
+
+impl Drop for Rare {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(extra) = self.extra.get_mut().take() {
+            discard(extra);
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn discard(extra: Box<Extra>) {
+    drop(extra);
+}
+
+#[derive(Default)]
+pub(crate) struct Extra {
     /// Sections in the work that are to be finished first.
     shields: Vec<Arc<Protection>>,
     /// Why the work goes, once only shields or a grace period keep it.
@@ -36,6 +96,8 @@ struct Observed {
     over: bool,
     /// When it started, once it has.
     since: Option<Instant>,
+    /// Whether somebody watches the operation. It is here so that asking takes no atomic read.
+    watched: bool,
     /// What makes it the current operation: taken while it is that, so that no poll clones it.
     current: Option<Operation>,
     /// Waits for whoever cancels it by a handle, or from above, while the work is pending.
@@ -61,12 +123,12 @@ const OWN_HANDLES: usize = 2;
 
 impl Extra {
     /// Makes it this operation.
-    pub(super) fn observe_as(&mut self, operation: Operation) {
+    pub(crate) fn observe_as(&mut self, operation: Operation) {
         self.observed = Some(Observed::new(operation));
     }
 
     /// The operation; from here on it is one.
-    pub(super) fn make_operation(&mut self) -> &mut Operation {
+    pub(crate) fn make_operation(&mut self) -> &mut Operation {
         &mut self.observed().operation
     }
 
@@ -74,32 +136,39 @@ impl Extra {
         self.observed.get_or_insert_with(|| Observed::new(Operation::new()))
     }
 
+    /// Hands the operation to somebody who may watch it from here on.
+    pub(crate) fn show(&mut self, show: impl FnOnce(&Operation)) {
+        let observed = self.observed();
+        show(&observed.operation);
+        observed.watched = observed.operation.is_watched();
+    }
+
     #[cfg(feature = "time")]
-    pub(super) fn set_grace(&mut self, grace: Countdown) {
+    pub(crate) fn set_grace(&mut self, grace: Countdown) {
         self.observed().grace = Some(grace);
     }
 
-    pub(super) fn owe_clean_up(&mut self) {
+    pub(crate) fn owe_clean_up(&mut self) {
         self.observed().owes_clean_up = true;
     }
 
-    pub(super) fn on_clean_up_lost(&mut self, hook: Hook) {
+    pub(crate) fn on_clean_up_lost(&mut self, hook: Hook) {
         self.observed().on_clean_up_lost.get_mut().push(hook);
     }
 
-    pub(super) fn operation(&self) -> Option<&Operation> {
+    pub(crate) fn operation(&self) -> Option<&Operation> {
         Some(&self.observed.as_ref()?.operation)
     }
 
     #[inline]
-    pub(super) fn is_operation(&self) -> bool {
+    pub(crate) fn is_operation(&self) -> bool {
         self.observed.is_some()
     }
 
     /// Starts the operation. Where it has something to clean up, the races around it are told, and
     /// wait for that.
     #[inline]
-    pub(super) fn start(&mut self, cleans_up: bool) {
+    pub(crate) fn start(&mut self, cleans_up: bool) {
         if let Some(observed) = &mut self.observed {
             if cleans_up {
                 observed.cleaning = Some(protect_whatever_waits());
@@ -108,11 +177,31 @@ impl Extra {
         }
     }
 
+    /// Tells the races around it that there is something to clean up, and lets them wait for that.
+    /// Tells whether they had not been told.
+    pub(crate) fn hold_clean_up(&mut self) -> bool {
+        match &mut self.observed {
+            Some(observed) if observed.cleaning.is_none() => {
+                observed.cleaning = Some(protect_whatever_waits());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Lets the races around it wait no longer.
+    pub(crate) fn release_clean_up(&mut self) {
+        let cleaning = self.observed.as_mut().and_then(|observed| observed.cleaning.take());
+        if let Some(cleaning) = cleaning {
+            cleaning.end();
+        }
+    }
+
     /// Calls the hooks of the start, where the operation is the current one.
     #[inline]
-    pub(super) fn tell_start(&mut self) {
+    pub(crate) fn tell_start(&mut self) {
         if let Some(observed) = &mut self.observed {
-            if observed.operation.tell_start() {
+            if observed.operation.tell_start(observed.watched) {
                 // They may have taken their time: no clock starts before it is looked at.
                 observed.since = Some(clock::now());
             }
@@ -121,7 +210,7 @@ impl Extra {
 
     /// Somebody has got a handle in a poll of the work, and might cancel it before the next.
     #[inline]
-    pub(super) fn is_unwatched(&self) -> bool {
+    pub(crate) fn is_unwatched(&self) -> bool {
         let observed = self.observed.as_ref();
         observed.is_some_and(|observed| {
             observed.handles.is_none() && !observed.operation.is_alone(OWN_HANDLES)
@@ -129,19 +218,19 @@ impl Extra {
     }
 
     /// Whom to wake now that somebody gets a handle: it watches for cancellation from then on.
-    pub(super) fn take_waker(&mut self) -> Option<Waker> {
+    fn take_waker(&mut self) -> Option<Waker> {
         self.observed.as_mut()?.waker.take()
     }
 
     /// Writes the ending that was not written while nobody could see it.
-    pub(super) fn tell_end(&self) {
+    fn tell_end(&self) {
         if let Some(observed) = self.observed.as_ref().filter(|observed| observed.over) {
             observed.operation.complete();
         }
     }
 
     /// Starts an operation that nobody had asked for before the first poll: it has no hooks yet.
-    pub(super) fn start_late(&mut self) {
+    fn start_late(&mut self) {
         if self.is_unstarted() {
             self.start(false);
             // It may be cancelled already, and wait for a shield.
@@ -153,20 +242,21 @@ impl Extra {
 
     /// Whether it is an operation that has yet to start.
     #[inline]
-    pub(super) fn is_unstarted(&self) -> bool {
+    pub(crate) fn is_unstarted(&self) -> bool {
         self.observed.as_ref().is_some_and(|observed| observed.since.is_none())
     }
 
     /// Makes its operation the current one on this thread, until it is to [leave](Self::leave).
     #[inline]
-    pub(super) fn enter(&mut self) -> Option<InOperation> {
+    pub(crate) fn enter(&mut self) -> Option<InPoll> {
         let observed = self.observed.as_mut()?;
         let current = observed.current.take();
-        Some(InOperation::enter(current.unwrap_or_else(|| observed.operation.clone())))
+        let current = current.unwrap_or_else(|| observed.operation.clone());
+        Some(InPoll::enter(current, observed.watched()))
     }
 
     #[inline]
-    pub(super) fn leave(&mut self, inside: InOperation) {
+    pub(crate) fn leave(&mut self, inside: InPoll) {
         let current = inside.leave();
         if let Some(observed) = &mut self.observed {
             observed.current = current;
@@ -175,14 +265,14 @@ impl Extra {
 
     /// Whether the source has fired, and something keeps the work.
     #[inline]
-    pub(super) fn is_cancelling(&self) -> bool {
+    pub(crate) fn is_cancelling(&self) -> bool {
         self.cause.is_some()
     }
 
     /// Asks the source, then the handles. Whoever fired, the reason is that of the operation. In
     /// the `first` poll the source is asked for its limits too.
     #[inline(always)]
-    pub(super) fn look<S: Future<Output = Reason>>(
+    pub(crate) fn look<S: Future<Output = Reason>>(
         &mut self,
         first: bool,
         source: Pin<&mut S>,
@@ -219,7 +309,7 @@ impl Extra {
     /// Polls the work, and is ready when the outcome is. A panic of an operation is kept until the
     /// operation has ended.
     #[inline(always)]
-    pub(super) fn poll_work<F: Future>(
+    pub(crate) fn poll_work<F: Future>(
         &mut self,
         work: Pin<&mut F>,
         outcome: &mut Option<Result<F::Output, Cancelled>>,
@@ -244,13 +334,13 @@ impl Extra {
 
     /// Whether a section in the work is to be finished first.
     #[inline]
-    pub(super) fn is_shielded(&self) -> bool {
+    pub(crate) fn is_shielded(&self) -> bool {
         self.shields.iter().any(|shield| shield.is_active())
     }
 
     /// The work is gone: lets go of what has waited. `stopped` says that the caller must not go on.
     #[inline]
-    pub(super) fn race_is_over(&mut self, stopped: bool) {
+    pub(crate) fn race_is_over(&mut self, stopped: bool) {
         self.stopped = stopped;
         self.shields = Vec::new();
         if let Some(observed) = &mut self.observed {
@@ -264,7 +354,10 @@ impl Extra {
     }
 
     /// Hears of shields in the work.
-    pub(super) fn protect(&mut self, shields: Vec<Arc<Protection>>) {
+    pub(crate) fn protect(&mut self, shields: Vec<Arc<Protection>>) {
+        if let Some(operation) = self.observed.as_ref().and_then(Observed::watched) {
+            operation.note_shields(&shields);
+        }
         if self.shields.len() + shields.len() > self.shields.capacity() {
             self.shields.retain(|shield| shield.is_active());
             let room = self.shields.len() + shields.len();
@@ -274,23 +367,24 @@ impl Extra {
     }
 
     /// Notes why the work is to go.
-    pub(super) fn cancel(&mut self, reason: Reason) {
+    pub(crate) fn cancel(&mut self, reason: Reason) {
         self.cause = Some(reason);
     }
 
     /// Whether the work may go on for a while, whatever it does. The clock starts at the first call.
     /// When the time is over, what follows its shields must not run.
     #[inline]
-    pub(super) fn in_grace(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn in_grace(&mut self, cx: &mut Context<'_>) -> bool {
         #[cfg(feature = "time")]
         if let Some(observed) = &mut self.observed {
-            // A race around it that is about to drop it does not wait for that.
-            let kept = !ambient::is_cancelling()
-                && observed.grace.as_mut().is_some_and(|grace| {
-                    !grace.is_done() && grace.poll("Cancelable", cx).is_pending()
-                });
-            // One that waits for its clean-up does not either, and is to wake it.
-            if kept && !observed.is_awaited(cx) {
+            // A race around it that is about to drop it does not wait for that. One that waits for
+            // its clean-up does not either, and is to wake it.
+            let goes_on =
+                !ambient::is_cancelling() && observed.poll_grace(cx) && !observed.is_awaited(cx);
+            if observed.grace.is_some() {
+                observed.operation.note_grace(goes_on);
+            }
+            if goes_on {
                 return true;
             }
         }
@@ -300,7 +394,7 @@ impl Extra {
     }
 
     /// Ready, with what to tell, once no shield keeps the work.
-    pub(super) fn wait_for_shields(&mut self) -> Poll<Cancelled> {
+    pub(crate) fn wait_for_shields(&mut self) -> Poll<Cancelled> {
         self.shields.retain(|shield| shield.is_active());
         if !self.shields.is_empty() {
             return Poll::Pending;
@@ -309,7 +403,7 @@ impl Extra {
     }
 
     /// What to tell of a run that was cancelled.
-    pub(super) fn why(&self) -> Cancelled {
+    pub(crate) fn why(&self) -> Cancelled {
         let known = || self.observed.as_ref()?.operation.reason();
         let reason = self.cause.clone().or_else(known).unwrap_or(Reason::Dropped);
         #[cfg(feature = "time")]
@@ -321,13 +415,16 @@ impl Extra {
 
     /// Runs what runs afterwards, shielded from everything around.
     #[inline]
-    pub(super) fn clean_up<T, E: Ending<T>>(
+    pub(crate) fn clean_up<T, E: Ending<T>>(
         &mut self,
         mut ending: Pin<&mut E>,
         outcome: &mut Option<Result<T, Cancelled>>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let Some(observed) = &mut self.observed else { return Poll::Ready(()) };
+        if let Some(operation) = observed.watched() {
+            operation.note_clean_up();
+        }
         let _inside = InShield::enter();
         loop {
             match catch_unwind(AssertUnwindSafe(|| ending.as_mut().poll_end(outcome, cx))) {
@@ -344,14 +441,14 @@ impl Extra {
     }
 
     /// Keeps a panic until the operation has ended.
-    pub(super) fn keep_panic(&mut self, panic: Box<dyn Any + Send>) {
+    pub(crate) fn keep_panic(&mut self, panic: Box<dyn Any + Send>) {
         if let Some(observed) = &mut self.observed {
             observed.keep_first(panic);
         }
     }
 
     /// Ends the operation. Tells whether a race around it waits, so that the caller must not go on.
-    pub(super) fn end<T, E: Ending<T>>(
+    pub(crate) fn end<T, E: Ending<T>>(
         &mut self,
         ending: &E,
         outcome: &Result<T, Cancelled>,
@@ -397,6 +494,7 @@ impl Observed {
             operation,
             over: false,
             since: None,
+            watched: false,
             current: None,
             handles: None,
             waker: None,
@@ -407,6 +505,12 @@ impl Observed {
             owes_clean_up: false,
             on_clean_up_lost: Mutex::default(),
         }
+    }
+
+    /// The operation, if somebody watches it.
+    #[inline]
+    fn watched(&self) -> Option<&Operation> {
+        self.watched.then_some(&self.operation)
     }
 
     /// Cancels the operation. Somebody may have been quicker: tells why it is cancelled.
@@ -444,6 +548,13 @@ impl Observed {
         self.cleaning.as_ref().is_some_and(|cleaning| cleaning.poll_awaited(cx))
     }
 
+    /// Whether it is within its grace period. The clock starts at the first call.
+    #[cfg(feature = "time")]
+    fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
+        let Observed { operation, grace: Some(grace), .. } = self else { return false };
+        !grace.is_done() && !operation.poll_forced(cx) && grace.poll("Cancelable", cx).is_pending()
+    }
+
     /// Keeps a panic, and tells what stands for the outcome meanwhile.
     fn keep(&mut self, panic: Box<dyn Any + Send>) -> Cancelled {
         let cancelled = Reason::error(format!("panicked: {}", message(&*panic))).into();
@@ -469,6 +580,7 @@ impl Drop for Observed {
         if self.since.is_none() {
             // Nobody will ever call its hooks, and they may hold its own handle.
             self.operation.forget_hooks();
+            self.operation.leave();
         }
         if self.over || self.since.is_none() {
             return;

@@ -30,10 +30,9 @@ pub use wrap::Call;
 
 use crate::ambient::{self, InRace};
 use crate::contain::contain;
-use crate::sync::Mutex;
 use crate::wait::{polled_after_completion, probe};
 use crate::{Cancelled, Reason};
-use extra::Extra;
+pub(crate) use extra::{Extra, Rare};
 
 /// A future raced against a source. Made by [`cancelable`](CancelableExt::cancelable), which tells
 /// who wins.
@@ -69,27 +68,8 @@ pub struct Cancelable<F, S, E = ()> {
     #[pin]
     ending: E,
     phase: Phase,
-    /// What only some runs need: shields to wait for, an operation. The lock is taken by who asks
-    /// for the operation of a run; polling needs none.
-    extra: Mutex<Rare>,
-}
-
-/// What most runs do not have. To drop one that is not there takes no call.
-struct Rare(Option<Box<Extra>>);
-
-impl Drop for Rare {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(extra) = self.0.take() {
-            discard(extra);
-        }
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn discard(extra: Box<Extra>) {
-    drop(extra);
+    /// What only some runs need: shields to wait for, an operation.
+    extra: Rare,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -132,7 +112,7 @@ impl<F: Future, S: Future<Output = Reason>, E> Cancelable<F, S, E> {
             source: Some(source.into_future()),
             ending,
             phase: Phase::Fresh,
-            extra: Mutex::new(Rare(None)),
+            extra: Rare::default(),
         }
     }
 }
@@ -148,7 +128,7 @@ where
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
-        let extra = &mut this.extra.get_mut().0;
+        let extra = this.extra.get_mut();
         match *this.phase {
             Phase::Fresh => return self.poll_first(cx),
             Phase::Racing if !is_operation(extra) => {}
@@ -195,7 +175,7 @@ where
     fn destructor_panicked(self: Pin<&mut Self>, panic: Box<dyn Any + Send>) {
         let mut this = self.project();
         let _ = contain(|| this.source.set(None));
-        if let Some(extra) = &mut this.extra.get_mut().0 {
+        if let Some(extra) = this.extra.get_mut() {
             extra.keep_panic(panic);
         }
     }
@@ -211,7 +191,7 @@ where
             return ambient::ignore_limits(|| self.poll_apart(&mut None, cx));
         }
         let this = self.as_mut().project();
-        let extra = &mut this.extra.get_mut().0;
+        let extra = this.extra.get_mut();
         if extra.is_some() {
             return self.poll_apart(&mut None, cx);
         }
@@ -255,7 +235,7 @@ where
         let mut this = self.as_mut().project();
         let first = *this.phase == Phase::Fresh;
         let mut inside = None;
-        if let Some(extra) = &mut this.extra.get_mut().0 {
+        if let Some(extra) = this.extra.get_mut() {
             // Mostly at the first poll; later, where more was asked of it only then.
             let starts = extra.is_unstarted() && this.work.is_some();
             if starts {
@@ -269,7 +249,7 @@ where
         }
         let mut outcome = None;
         let polled = self.as_mut().poll_entered(first, fired, &mut outcome, cx);
-        if let (Some(inside), Some(extra)) = (inside, &mut self.project().extra.get_mut().0) {
+        if let (Some(inside), Some(extra)) = (inside, self.project().extra.get_mut()) {
             extra.leave(inside);
         }
         ready!(polled);
@@ -289,7 +269,7 @@ where
         let mut this = self.as_mut().project();
         if let Some(work) = this.work.as_mut().as_pin_mut() {
             *this.phase = Phase::Racing;
-            let extra = &mut this.extra.get_mut().0;
+            let extra = this.extra.get_mut();
             let shielded = extra.as_deref().is_some_and(Extra::is_shielded);
             let is_operation = is_operation(extra);
             let mut race = Race { work, source: this.source.as_mut(), extra, outcome };
@@ -324,7 +304,7 @@ where
                 self.as_mut().end_race(if stopped { Phase::Stopped } else { Phase::Done });
             }
             this = self.as_mut().project();
-            if let Some(extra) = &mut this.extra.get_mut().0 {
+            if let Some(extra) = this.extra.get_mut() {
                 extra.race_is_over(stopped);
             }
             if *this.phase == Phase::Done {
@@ -332,7 +312,7 @@ where
             }
         }
 
-        let extra = match (*this.phase, &mut this.extra.get_mut().0) {
+        let extra = match (*this.phase, this.extra.get_mut()) {
             (Phase::Ending, Some(extra)) => extra,
             (Phase::Stopped, Some(extra)) => {
                 if ambient::is_cancelling() {
@@ -516,13 +496,7 @@ impl<F, S, E> fmt::Debug for Cancelable<F, S, E> {
             Phase::Stopped => "stopped",
             Phase::Done => "done",
         };
-        let rare = self.extra.lock();
-        let extra = rare.0.as_deref();
-        if self.phase == Phase::Done {
-            extra.into_iter().for_each(Extra::tell_end);
-        }
-        let operation = extra.and_then(Extra::operation).cloned();
-        drop(rare);
+        let operation = self.extra.shown(self.phase == Phase::Done);
         f.debug_struct("Cancelable")
             .field("work", &format_args!("{}", type_name::<F>()))
             .field("source", &format_args!("{}", type_name::<S>()))

@@ -12,12 +12,14 @@
 //! * [`callbacks`]: callbacks, and taking them back.
 //! * [`tree`]: tokens above and below one another.
 //! * [`operation`]: the cause and the ending of an operation, its hooks, and those above it.
+//! * [`registry`]: who is in a registry, and the end of its intake.
 //! * [`shield`]: what a shield and the races around it share.
 //!
 //! The models of deadline slots stand beside them, in `timer`.
 
 mod callbacks;
 mod operation;
+mod registry;
 mod shield;
 mod token;
 mod tree;

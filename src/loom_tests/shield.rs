@@ -7,10 +7,10 @@ use std::task::{Context, Poll, Waker};
 use loom::thread;
 
 use super::{Count, block_on, model};
-use crate::ambient::Protection;
+use crate::ambient::{Protection, Section};
 
 fn protection() -> Arc<Protection> {
-    Arc::new(Protection::new(false))
+    Arc::new(Protection::new(Section::CleanUp, false))
 }
 
 /// A race begins to wait.

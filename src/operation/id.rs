@@ -23,6 +23,12 @@ impl OperationId {
         OperationId(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Models must be the same each time, and the numbers above are not.
+    #[cfg(all(test, cancelable_loom))]
+    pub(crate) const fn of_model(number: u64) -> Self {
+        OperationId(number)
+    }
+
     /// The number itself.
     ///
     /// ```

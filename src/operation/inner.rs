@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use super::activity::Activity;
 use super::hooks::Hooks;
 use super::{Operation, OperationId, Status};
 use crate::source::CancellationToken;
@@ -23,6 +24,8 @@ pub(crate) struct Inner {
     pub(super) about: Mutex<About>,
     pub(super) ended: OnceLock<Ending>,
     pub(super) hooks: Hooks,
+    /// Only where somebody watches it.
+    pub(super) activity: OnceLock<Box<Activity>>,
 }
 
 /// What may be said about an operation until it ends.
@@ -46,6 +49,14 @@ pub(super) struct Parent {
     limits: Weak<Inner>,
 }
 
+#[cfg(feature = "time")]
+impl Parent {
+    /// Whether it is not cancelled with the one above.
+    pub(super) fn is_noted_only(&self) -> bool {
+        self.limits.ptr_eq(&Weak::new())
+    }
+}
+
 /// How it ended.
 #[derive(Clone, Debug)]
 pub(super) struct Ending {
@@ -65,6 +76,7 @@ impl Inner {
             about: Mutex::default(),
             ended: OnceLock::new(),
             hooks: Hooks::default(),
+            activity: OnceLock::new(),
         }
     }
 
@@ -92,12 +104,16 @@ impl Inner {
         }
     }
 
-    /// Status, cause and error as they were together.
-    pub(super) fn standing(&self) -> (Status, Option<Reason>, Option<Text>) {
-        let started = self.started().is_some();
-        let reason = self.cause();
-        match self.ended.get() {
-            Some(ending) => (ending.status, self.final_cause(ending).clone(), ending.error.clone()),
+    /// Status, cause and error as they were together, for who has looked at the ending, and then at
+    /// whether it had started.
+    pub(super) fn standing(
+        &self,
+        ended: Option<&Ending>,
+        started: bool,
+    ) -> (Status, Option<Reason>, Option<Text>) {
+        let reason = self.cause_by(ended);
+        match ended {
+            Some(ending) => (ending.status, reason, ending.error.clone()),
             None if !started => (Status::Pending, reason, None),
             None if reason.is_some() => (Status::Cancelling, reason, None),
             None => (Status::Running, None, None),
@@ -106,7 +122,12 @@ impl Inner {
 
     /// Why it is cancelled, if it is. What comes after the ending changes nothing.
     pub(super) fn cause(&self) -> Option<Reason> {
-        match self.ended.get() {
+        self.cause_by(self.ended.get())
+    }
+
+    /// The same, where this is all that is known of the ending.
+    fn cause_by(&self, ended: Option<&Ending>) -> Option<Reason> {
+        match ended {
             Some(ending) => self.final_cause(ending).clone(),
             None => self.token_reason().filter(|_| self.counts()),
         }

@@ -1,6 +1,9 @@
 //! `Operation`: a handle of a run that is observed.
 
+mod activity;
 mod current;
+#[cfg(feature = "time")]
+mod force;
 mod hooks;
 mod id;
 mod inner;
@@ -16,7 +19,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub(crate) use current::InOperation;
+pub(crate) use activity::{Facts, InPoll, Shielded, Stage, Watcher};
 pub(crate) use hooks::Hook;
 pub use id::OperationId;
 pub use progress::Progress;
@@ -343,7 +346,14 @@ impl Operation {
     /// assert_eq!(operation.snapshot().progress.unwrap().fraction(), Some(0.5));
     /// ```
     pub fn report_progress(&self, progress: impl Into<Progress>) {
-        self.inner.hooks.report(self, progress.into());
+        let progress = progress.into();
+        match self.activity() {
+            None => self.inner.hooks.report(self, progress),
+            Some(activity) => {
+                self.inner.hooks.report(self, progress.clone());
+                activity.tell_progress(&progress);
+            }
+        }
     }
 
     /// Calls `hook` at each report of progress from now on.

@@ -23,7 +23,10 @@ impl Operation {
     /// Calls the hooks of the start, where the operation is the current one. Tells whether there may
     /// have been any.
     #[inline]
-    pub(crate) fn tell_start(&self) -> bool {
+    pub(crate) fn tell_start(&self, watched: bool) -> bool {
+        if watched {
+            self.tell_started();
+        }
         self.inner.hooks.start(self)
     }
 
@@ -58,7 +61,7 @@ impl Operation {
     pub(crate) fn complete(&self) {
         if self.inner.end(Status::Completed, None) {
             self.inner.hooks.complete(self);
-            self.inner.hooks.forget(Status::Completed);
+            self.end_told(Status::Completed);
         }
     }
 
@@ -68,7 +71,7 @@ impl Operation {
         let text = contain(|| error.to_string()).unwrap_or_else(|said| format!("panicked: {said}"));
         if self.inner.end(Status::Failed, Some(text.into())) {
             self.inner.hooks.fail(self, error);
-            self.inner.hooks.forget(Status::Failed);
+            self.end_told(Status::Failed);
         }
     }
 
@@ -82,8 +85,14 @@ impl Operation {
             if let Some(reason) = self.inner.cause() {
                 self.inner.hooks.cancel(self, &reason);
             }
-            self.inner.hooks.forget(Status::Cancelled);
+            self.end_told(Status::Cancelled);
         }
+    }
+
+    /// The hooks of the ending have run.
+    fn end_told(&self, status: Status) {
+        self.inner.hooks.forget(status);
+        self.leave();
     }
 
     /// Its run is gone and was never polled: no hook will run.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Operation, OperationId, Progress, Status};
-use crate::{Reason, Text};
+use crate::{Reason, Text, clock};
 
 /// All that is known about an operation at one moment, by value.
 ///
@@ -51,12 +51,19 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(super) fn of(operation: &Operation) -> Self {
-        let about = operation.inner.about.lock().clone();
+        let inner = &operation.inner;
+        // The ending is read once, and first: whatever happens meanwhile, what is told here belongs
+        // together.
+        let ended = inner.ended.get();
+        let about = inner.about.lock().clone();
         let (parent_id, parent_name) = match about.parent {
             Some(parent) => (Some(parent.id), parent.name),
             None => (None, None),
         };
-        let (status, reason, error) = operation.inner.standing();
+        let (status, reason, error) = inner.standing(ended, about.started.is_some());
+        let now = clock::now();
+        let until = ended.map_or(now, |ending| ending.at);
+        let ran = about.started.map(|since| until.saturating_duration_since(since));
         Snapshot {
             id: operation.id(),
             name: about.name,
@@ -66,9 +73,9 @@ impl Snapshot {
             parent_id,
             parent_name,
             metadata: about.metadata.unwrap_or_default(),
-            progress: operation.inner.hooks.last(),
-            elapsed: operation.elapsed(),
-            remaining: operation.remaining(),
+            progress: inner.hooks.last(),
+            elapsed: ran.unwrap_or_default(),
+            remaining: about.deadline.map(|at| at.saturating_duration_since(now)),
         }
     }
 }

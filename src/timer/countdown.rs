@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::{last, slot::Slot};
+use super::{slot::Slot, slot_of};
 use crate::wait::{Waiting, is_probe, polled_after_completion};
 use crate::{ambient, clock};
 
@@ -99,7 +99,7 @@ impl Countdown {
         if is_probe(cx.waker()) {
             return Poll::Pending;
         }
-        let Some(slot) = last::slot(since, self.length) else {
+        let Some(slot) = slot_of(since, self.length) else {
             self.state = State::Never;
             return Poll::Pending;
         };

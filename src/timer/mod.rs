@@ -8,6 +8,8 @@
 //! * [`slot`]: a moment, those who wait for it, and its alarm.
 //! * [`wheel`]: which slots there are.
 //! * [`countdown`]: what a source of this crate holds.
+//!
+//! With the feature `testing`, a thread on which time is paused has slots of its own.
 
 mod alarm;
 mod countdown;
@@ -15,6 +17,12 @@ mod last;
 #[cfg(all(test, cancelable_loom))]
 mod loom_tests;
 mod slot;
+#[cfg(feature = "testing")]
+pub(crate) mod virtual_time;
 mod wheel;
 
 pub(crate) use countdown::Countdown;
+#[cfg(not(feature = "testing"))]
+use last::slot as slot_of;
+#[cfg(feature = "testing")]
+use virtual_time::slot as slot_of;

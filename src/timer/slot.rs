@@ -1,5 +1,8 @@
 //! `Slot`: a moment that many limits share, and its alarm.
 
+#[cfg(feature = "testing")]
+mod by_hand;
+
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Wake, Waker};

@@ -8,6 +8,9 @@
     reason = "each test file uses its part of it"
 )]
 
+#[cfg(not(feature = "testing"))]
+mod wakes;
+
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -15,7 +18,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+/// The counting waker: that of the test kit, or, where that is left out, one that does the same.
+#[cfg(feature = "testing")]
+pub use cancelable::testing::Wakes;
+#[cfg(not(feature = "testing"))]
+pub use wakes::Wakes;
 
 /// How long a test may take before it counts as hung.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -40,48 +49,6 @@ pub fn watchdog() -> Watchdog {
 #[derive(Debug)]
 pub struct Watchdog {
     _done: Sender<()>,
-}
-
-/// A waker that counts how often it was woken.
-#[derive(Debug, Default)]
-pub struct Wakes(AtomicUsize);
-
-impl Wakes {
-    pub fn new() -> Arc<Self> {
-        Arc::default()
-    }
-
-    pub fn count(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
-    }
-
-    pub fn waker(self: &Arc<Self>) -> Waker {
-        Waker::from(self.clone())
-    }
-
-    /// Polls once with this waker.
-    pub fn poll<F: Future + ?Sized>(self: &Arc<Self>, future: Pin<&mut F>) -> Poll<F::Output> {
-        future.poll(&mut Context::from_waker(&self.waker()))
-    }
-
-    /// Waits in real time until it has been woken that often.
-    pub fn wait(&self, wakes: usize) {
-        let give_up = Instant::now() + LIMIT;
-        while self.count() < wakes {
-            assert!(Instant::now() < give_up, "woken {} of {wakes} times", self.count());
-            thread::yield_now();
-        }
-    }
-}
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
 }
 
 /// Polls once with a waker that nobody looks at.

@@ -31,9 +31,9 @@ pub(super) fn wait(node: &Node) -> Reason {
 
 /// Blocks until the node is cancelled or the limit has passed.
 pub(super) fn wait_timeout(node: &Node, limit: Duration) -> Option<Reason> {
-    let Some(end) = clock::now().checked_add(limit) else { return Some(wait(node)) };
+    let Some(end) = clock::real().checked_add(limit) else { return Some(wait(node)) };
     wait_with(node, || {
-        let left = end.saturating_duration_since(clock::now());
+        let left = end.saturating_duration_since(clock::real());
         if !left.is_zero() {
             park_timeout(left);
         }

@@ -1,0 +1,207 @@
+//! Shows in a terminal what runs: a table of operations that is drawn anew a few times a second. Where
+//! the output is no terminal, the table is printed once for each change.
+//!
+//! `monitor [MILLISECONDS]`: how long each step of the work takes; 60 if nothing is said. What runs is a
+//! backup that only pretends. It ends by itself; Ctrl-C and `SIGTERM` end it earlier, and then a report
+//! goes to the standard error. A second signal ends it at once. The last table, on a file:
+//!
+//! ```text
+//!    id  operation           status      progress
+//!     1  backup              completed   ##########  3 of 3
+//!     2    scan              completed   ##########  8 of 8
+//!     3    copy photos       completed   ##########  24 of 24
+//!     4    copy music        completed   ##########  16 of 16
+//!     5    copy mail         cancelled   ##          3 of 12, timed out after 600ms
+//!     6    write index       completed   ##########  6 of 6
+//! ```
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fmt::Write as _;
+use std::future::pending;
+use std::io::{self, IsTerminal, Write as _};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use cancelable::prelude::*;
+use cancelable::{Event, Filter, OperationId, ShutdownPlan, Snapshot};
+use futures::StreamExt;
+use futures::future::join3;
+use smol::Timer;
+
+/// How often the table is drawn on a terminal.
+const REDRAW: Duration = Duration::from_millis(200);
+
+/// How much of a line is shown there.
+const TERMINAL_WIDTH: usize = 80;
+
+/// How wide a bar of progress is.
+const BAR: usize = 10;
+
+/// Tells of the operation around it how far it has got.
+fn tell(done: u64, total: u64) {
+    if let Some(operation) = Operation::current() {
+        operation.report_progress(Progress::steps(done, total));
+    }
+}
+
+/// Does the first steps of so many, and tells after each how far it has got.
+async fn steps(total: u64, done: u64, each: Duration) {
+    for done in 1..=done {
+        Timer::after(each).await;
+        tell(done, total);
+    }
+}
+
+/// What runs: operations below an operation.
+async fn backup(each: Duration) {
+    let _ = steps(8, 8, each).cancelable(never()).named("scan").registered().await;
+    tell(1, 3);
+    // The other side of this one falls silent.
+    let mail = async {
+        steps(12, 3, each).await;
+        pending::<()>().await;
+    };
+    let _ = join3(
+        steps(24, 24, each).cancelable(never()).named("copy photos").registered(),
+        steps(16, 16, each).cancelable(never()).named("copy music").registered(),
+        mail.cancelable(timeout(each * 10)).named("copy mail").registered(),
+    )
+    .await;
+    tell(2, 3);
+    // Never left half-written: Ctrl-C waits for it.
+    let index = shield(steps(6, 6, each)).named("write index");
+    let _ = index.cancelable(never()).named("write index").registered().await;
+    tell(3, 3);
+}
+
+/// Everyone who is or was in the registry, by id.
+fn everyone() -> BTreeMap<OperationId, Snapshot> {
+    let registry = Registry::global();
+    // Those who leave in between are in both, and what is known of their end counts.
+    let running = registry.list();
+    let ended = registry.history(Filter::all()).into_iter().map(|record| record.snapshot);
+    running.into_iter().chain(ended).map(|snapshot| (snapshot.id, snapshot)).collect()
+}
+
+/// Writes one line of the table.
+fn write_row(table: &mut String, snapshot: &Snapshot, depth: usize, on_terminal: bool) {
+    let name = snapshot.name.as_deref().unwrap_or("unnamed");
+    let name = format!("{:indent$}{name}", "", indent = 2 * depth);
+    let (bar, amount) = match snapshot.progress.as_ref() {
+        None => (0, String::new()),
+        Some(progress) => {
+            let filled = progress.fraction().unwrap_or_default() * BAR as f64;
+            (filled as usize, progress.to_string())
+        }
+    };
+    let bar = "#".repeat(bar.min(BAR));
+    let why = snapshot.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
+    let time = match on_terminal {
+        true => format!("{:>5.1} s  ", snapshot.elapsed.as_secs_f64()),
+        false => String::new(),
+    };
+    let (id, status) = (snapshot.id, snapshot.status.as_str());
+    let line = format!("{id:>5}  {name:<18}  {status:<10}  {time}{bar:<BAR$}  {amount}{why}");
+    let mut line = line.trim_end().to_owned();
+    // A line that breaks would spoil the drawing.
+    if on_terminal && line.chars().count() > TERMINAL_WIDTH {
+        line = line.chars().take(TERMINAL_WIDTH - 1).chain(['…']).collect();
+    }
+    let _ = writeln!(table, "{line}");
+}
+
+/// Writes those who are below a parent, and those below them.
+fn write_below(
+    table: &mut String,
+    parent: Option<OperationId>,
+    all: &BTreeMap<OperationId, Snapshot>,
+    depth: usize,
+    on_terminal: bool,
+) {
+    for snapshot in all.values().filter(|snapshot| snapshot.parent_id == parent) {
+        write_row(table, snapshot, depth, on_terminal);
+        write_below(table, Some(snapshot.id), all, depth + 1, on_terminal);
+    }
+}
+
+fn table(on_terminal: bool) -> String {
+    let time = if on_terminal { "   time  " } else { "" };
+    let mut table = format!("{:>5}  {:<18}  {:<10}  {time}progress\n", "id", "operation", "status");
+    write_below(&mut table, None, &everyone(), 0, on_terminal);
+    table
+}
+
+/// Where the table is drawn.
+struct Screen {
+    is_terminal: bool,
+    /// What is there.
+    drawn: String,
+    drawn_at: Option<Instant>,
+}
+
+impl Screen {
+    fn new() -> Self {
+        Screen { is_terminal: io::stdout().is_terminal(), drawn: String::new(), drawn_at: None }
+    }
+
+    /// Whether people have had time to look at what is there. Whoever reads a pipe needs none.
+    fn is_due(&self) -> bool {
+        !self.is_terminal || self.drawn_at.is_none_or(|at| at.elapsed() >= REDRAW)
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        let table = table(self.is_terminal);
+        if !self.is_terminal {
+            if table != self.drawn {
+                writeln!(stdout, "{table}")?;
+            }
+        } else {
+            // Up by as many lines as there are, and clear what is below.
+            match self.drawn.lines().count() {
+                0 => write!(stdout, "{table}")?,
+                lines => write!(stdout, "\x1b[{lines}A\x1b[J{table}")?,
+            }
+        }
+        self.drawn = table;
+        self.drawn_at = Some(Instant::now());
+        stdout.flush()
+    }
+}
+
+/// Draws until that operation has left.
+async fn watch(last: OperationId, screen: &mut Screen) -> io::Result<()> {
+    let mut events = Registry::global().events(256);
+    loop {
+        // What happens next, or nothing for so long that it is time to draw anyway.
+        match events.next().cancelable(timeout(REDRAW)).await {
+            Ok(Some(Event::Ended(record))) if record.snapshot.id == last => return Ok(()),
+            _ if screen.is_due() => screen.draw()?,
+            _ => {}
+        }
+    }
+}
+
+fn main() -> io::Result<ExitCode> {
+    let each = env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(60);
+
+    let plan = ShutdownPlan::new().grace(Duration::from_secs(10));
+    let stop = Registry::global().shutdown_on_termination(plan)?;
+    let run = backup(Duration::from_millis(each)).cancelable(never()).named("backup").registered();
+    let root = run.operation().id();
+    let work = smol::spawn(run);
+
+    let mut screen = Screen::new();
+    let (watched, end) = smol::block_on(stop.serve(watch(root, &mut screen)));
+    watched.unwrap_or(Ok(()))?;
+    // How it ended. After a signal `watch` may be gone before it has drawn that.
+    screen.draw()?;
+    if matches!(end.reason.root(), Reason::Signal { .. }) {
+        eprintln!("{end}");
+        return Ok(end.exit_code());
+    }
+    // It has ended, and has told why by itself.
+    let _ = smol::block_on(work);
+    Ok(ExitCode::SUCCESS)
+}

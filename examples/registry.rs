@@ -1,0 +1,96 @@
+//! A service whose requests are operations in a registry: it lists them, and when it is to end it
+//! tells which of them did not stop, and what they wait for.
+//!
+//! It ends by itself after a moment; an argument makes it another number of milliseconds. Send it a
+//! signal to end it earlier: press Ctrl-C, or `kill -TERM` its process. A second signal ends it at
+//! once. The whole report goes to the standard error. Prints:
+//!
+//! ```text
+//! running:
+//!   GET /b: running
+//!   PUT /a: running
+//!   PUT /c: running
+//! asked to end: cancelled: the service ended
+//! stopped:
+//!   GET /b: cancelled
+//!   PUT /a: cancelled
+//! did not stop:
+//!   PUT /c: in shield "upload"
+//! ```
+//!
+//! Its exit code is 1, because a request did not stop.
+
+use std::env;
+use std::future::pending;
+use std::io;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use cancelable::prelude::*;
+use cancelable::{Filter, ShutdownPlan, Status};
+use smol::Timer;
+
+/// Serves one request in a task of its own.
+fn serve<F>(name: &'static str, request: F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let run = request.cancelable(timeout(Duration::from_secs(60))).named(name).registered();
+    smol::spawn(async move {
+        // Who asked is gone: there is nobody to answer.
+        let _ = run.await;
+    })
+    .detach();
+}
+
+/// The service: some requests come, and then no more.
+async fn accept(open: Duration) {
+    let registry = Registry::global();
+    serve("GET /", async {});
+    serve("GET /b", pending());
+    // A file that is written to its end, once that has begun.
+    serve("PUT /a", async {
+        let flush = async {
+            Timer::after(Duration::from_millis(500)).await;
+        };
+        shield(flush).named("flush").await;
+    });
+    // One whose other side does not answer.
+    serve("PUT /c", shield(pending()).named("upload").into_future());
+
+    while registry.stats().running < 3 || registry.stats().completed < 1 {
+        Timer::after(Duration::from_millis(1)).await;
+    }
+    println!("running:");
+    let mut running = registry.find(Filter::all().status(Status::Running));
+    running.sort_by(|a, b| a.name.cmp(&b.name));
+    for request in running {
+        println!("  {}: {}", request.name.as_deref().unwrap_or("?"), request.status);
+    }
+    Timer::after(open).await;
+}
+
+fn main() -> io::Result<ExitCode> {
+    let open = env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(100);
+
+    let plan = ShutdownPlan::new().grace(Duration::from_secs(2));
+    // Registered here and now: a signal that comes from here on is not lost.
+    let stop = Registry::global().shutdown_on_termination(plan)?;
+    let (_, end) = smol::block_on(stop.serve(accept(Duration::from_millis(open))));
+
+    println!("asked to end: {}", end.reason);
+    let in_the_end = |record: &&cancelable::Record| record.snapshot.status == Status::Cancelled;
+    let mut stopped: Vec<_> = end.report.stopped.iter().filter(in_the_end).collect();
+    stopped.sort_by(|a, b| a.snapshot.name.cmp(&b.snapshot.name));
+    println!("stopped:");
+    for record in stopped {
+        let name = record.snapshot.name.as_deref().unwrap_or("?");
+        println!("  {name}: {}", record.snapshot.status);
+    }
+    println!("did not stop:");
+    for request in &end.report.remaining {
+        println!("  {}: {}", request.snapshot.name.as_deref().unwrap_or("?"), request.phase);
+    }
+    eprintln!("{}", end.report);
+    Ok(end.exit_code())
+}

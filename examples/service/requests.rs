@@ -1,0 +1,92 @@
+//! Requests as operations, and the requests about them.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{ConnectInfo, Path, Query, Request};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use cancelable::prelude::*;
+use cancelable::{Filter, Snapshot, Stats};
+use serde_json::{Value, json};
+
+/// How long a request may take.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// How often slow work tells how far it has got.
+const STEP: Duration = Duration::from_millis(100);
+
+/// What stands behind the `?` of a request.
+type Asked = Query<HashMap<String, String>>;
+
+/// Runs a request as an operation of the registry. Where the client goes away the server drops this
+/// future: then the operation was cancelled, too.
+pub(crate) async fn as_operation(
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let name = format!("{} {}", request.method(), request.uri().path());
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let answered = next
+        .run(request)
+        .cancelable(timeout(LIMIT))
+        .named(name)
+        .metadata("client", client.to_string())
+        .metadata("query", query)
+        .registered()
+        .await;
+    answered.unwrap_or_else(|cancelled| {
+        // Nothing has been answered yet: a request that is cancelled still gets to know why.
+        let code = match cancelled.reason().root() {
+            Reason::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        (code, Json(json!({ "error": cancelled.to_string() }))).into_response()
+    })
+}
+
+/// Work that takes as long as it is told to. It is cancelled like any future: by being dropped.
+pub(crate) async fn work(Query(asked): Asked) -> Result<Json<Value>, StatusCode> {
+    let asked = asked.get("ms").map_or(Ok(1000), |ms| ms.parse::<u64>());
+    let length = Duration::from_millis(asked.map_err(|_| StatusCode::BAD_REQUEST)?);
+    let operation = Operation::current();
+    let mut done = Duration::ZERO;
+    while done < length {
+        if let Some(operation) = &operation {
+            operation.report_progress(Progress::at(done.as_secs_f64() / length.as_secs_f64()));
+        }
+        let step = STEP.min(length - done);
+        tokio::time::sleep(step).await;
+        done += step;
+    }
+    Ok(Json(json!({ "worked_ms": length.as_millis() as u64 })))
+}
+
+/// Who is running, this request among them.
+pub(crate) async fn list(Query(asked): Asked) -> Json<Vec<Snapshot>> {
+    let filter = match asked.get("name") {
+        Some(part) => Filter::all().name(part),
+        None => Filter::all(),
+    };
+    Json(Registry::global().find(filter))
+}
+
+pub(crate) async fn stats() -> Json<Stats> {
+    Json(Registry::global().stats())
+}
+
+/// Cancels an operation by its id.
+pub(crate) async fn cancel(Path(id): Path<u64>) -> (StatusCode, Json<Value>) {
+    let registry = Registry::global();
+    let with_that_id = Filter::all().matching(move |operation| operation.id.as_u64() == id);
+    let (code, cancelled) = match registry.find(with_that_id).first() {
+        None => (StatusCode::NOT_FOUND, false),
+        Some(found) if registry.cancel(found.id, "cancelled by hand") => (StatusCode::OK, true),
+        Some(_) => (StatusCode::CONFLICT, false),
+    };
+    (code, Json(json!({ "id": id, "cancelled": cancelled })))
+}

@@ -1,0 +1,107 @@
+//! `ShutdownReport`: who stopped, and who did not.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::inspect::Brief;
+use super::{Inspection, Record};
+use crate::Status;
+
+/// What became of a [shutdown](super::Registry::shutdown): who stopped, and who did not.
+///
+/// `Display` prints it for people: first how it went, then everyone who did not stop, with what each
+/// waits for.
+///
+/// # Examples
+///
+/// ```
+/// use cancelable::prelude::*;
+/// use std::time::Duration;
+///
+/// # smol::block_on(async {
+/// let registry = Registry::new();
+/// let flush = shield(std::future::pending::<()>()).named("flush");
+/// let run = flush.cancelable(never()).named("save").registered_in(&registry);
+/// let task = smol::spawn(run);
+/// # while registry.stats().running == 0 { smol::future::yield_now().await }
+///
+/// let report = registry.shutdown(Duration::from_millis(5)).await;
+/// assert!(!report.is_clean());
+/// assert_eq!(report.remaining[0].snapshot.name.as_deref(), Some("save"));
+/// assert!(report.to_string().contains("`save`: in shield \"flush\""));
+/// # drop(task);
+/// # });
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// How long it took.
+    pub took: Duration,
+    /// Whether it came to force: the time was over, or somebody
+    /// [insisted](super::Registry::force).
+    pub forced: bool,
+    /// How many grace periods were cut short.
+    pub cut_short: usize,
+    /// Those that were there when it began and have left, as they were at their end, by id.
+    pub stopped: Vec<Record>,
+    /// Those that have not, by id.
+    pub remaining: Vec<Inspection>,
+}
+
+impl ShutdownReport {
+    /// Whether everyone has stopped.
+    ///
+    /// ```
+    /// use cancelable::Registry;
+    /// use std::time::Duration;
+    ///
+    /// # smol::block_on(async {
+    /// assert!(Registry::new().shutdown(Duration::from_secs(1)).await.is_clean());
+    /// # });
+    /// ```
+    pub fn is_clean(&self) -> bool {
+        self.remaining.is_empty()
+    }
+
+    fn count(&self, status: Status) -> usize {
+        self.stopped.iter().filter(|record| record.snapshot.status == status).count()
+    }
+}
+
+impl fmt::Display for ShutdownReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (left, all) = (self.remaining.len(), self.remaining.len() + self.stopped.len());
+        let took = Brief(self.took);
+        match (left, all) {
+            (_, 0) => write!(f, "shutdown: nothing was running")?,
+            (0, _) => write!(f, "shutdown: all {all} operations stopped in {took}")?,
+            _ => write!(f, "shutdown: {left} of {all} operations did not stop in {took}")?,
+        }
+        let ends = [
+            (Status::Cancelled, "cancelled"),
+            (Status::Completed, "completed"),
+            (Status::Failed, "failed"),
+            (Status::Pending, "never started"),
+        ];
+        let mut separator = " (";
+        for (status, word) in ends {
+            let count = self.count(status);
+            if count > 0 {
+                write!(f, "{separator}{count} {word}")?;
+                separator = ", ";
+            }
+        }
+        if self.cut_short > 0 {
+            let plural = if self.cut_short == 1 { "" } else { "s" };
+            write!(f, "{separator}{} grace period{plural} cut short", self.cut_short)?;
+            separator = ", ";
+        }
+        if separator != " (" {
+            f.write_str(")")?;
+        }
+        for inspection in &self.remaining {
+            write!(f, "\n{inspection}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,287 @@
+//! `Recorder`: what operations did, in order.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::diff::diff;
+use super::{Event, EventKind};
+use crate::clock;
+use crate::future::{Cancelable, Ending, TryCancelable};
+use crate::sync::Mutex;
+use crate::{Cancelled, Operation, OperationId};
+
+/// Records what operations do: that they start, report progress and end.
+///
+/// Clones share what was recorded. Each event is a line, in the words of [`EventKind`]; where more
+/// than one operation is watched, the line begins with the name of the operation, or with `#1` for
+/// the first one that was watched, and so on.
+///
+/// Use it where it counts in which order things happened, or what a run told while it was under way.
+///
+/// # Examples
+///
+/// ```
+/// use cancelable::prelude::*;
+/// use cancelable::testing::{self, Recorder};
+/// use std::time::Duration;
+///
+/// let ms = Duration::from_millis;
+/// let time = testing::pause();
+/// let events = Recorder::new();
+/// let copy = scope(timeout(ms(20)), async |operation: Operation| {
+///     timeout(ms(5)).await;
+///     operation.report_progress("half");
+///     timeout(ms(60)).await;
+/// });
+/// let outcome = time.block_on(events.watch(copy));
+///
+/// assert!(outcome.is_err());
+/// events.assert(["started", "progress half", "cancelled: timed out after 20ms"]);
+/// events.assert_timed([
+///     (ms(0), "started"),
+///     (ms(5), "progress half"),
+///     (ms(20), "cancelled: timed out after 20ms"),
+/// ]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    since: Instant,
+    recorded: Arc<Mutex<Recorded>>,
+}
+
+#[derive(Debug, Default)]
+struct Recorded {
+    /// Those that are watched, in order.
+    watched: Vec<OperationId>,
+    events: Vec<Event>,
+}
+
+/// A run that can be [watched](Recorder::watch): a [`Cancelable`] or a [`TryCancelable`]. This trait
+/// is sealed.
+pub trait Watched: sealed::Watched {}
+
+impl<R: sealed::Watched> Watched for R {}
+
+mod sealed {
+    use super::*;
+
+    pub trait Watched {
+        fn handle(&self) -> Operation;
+    }
+
+    impl<F: Future, S, E: Ending<F::Output>> Watched for Cancelable<F, S, E> {
+        fn handle(&self) -> Operation {
+            self.operation()
+        }
+    }
+
+    impl<F, S, E, T, X> Watched for TryCancelable<F, S, E>
+    where
+        F: Future<Output = Result<T, X>>,
+        E: Ending<Result<T, X>>,
+        X: From<Cancelled> + Display,
+    {
+        fn handle(&self) -> Operation {
+            self.operation()
+        }
+    }
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Recorder::new()
+    }
+}
+
+impl Recorder {
+    /// One that has recorded nothing. Its times count from here: where time is to be paused, pause it
+    /// first.
+    ///
+    /// ```
+    /// cancelable::testing::Recorder::new().assert([""; 0]);
+    /// ```
+    pub fn new() -> Self {
+        Recorder { since: clock::now(), recorded: Arc::default() }
+    }
+
+    /// Watches a run from its start, and gives it back.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::testing::{self, Recorder};
+    /// let events = Recorder::new();
+    /// let run = events.watch(async { 7 }.cancelable(never()));
+    /// assert_eq!(testing::run(run), Ok(7));
+    /// events.assert(["started", "completed"]);
+    /// ```
+    #[must_use = "what is watched is to be run"]
+    pub fn watch<R: Watched>(&self, run: R) -> R {
+        self.attach(&run.handle());
+        run
+    }
+
+    /// Watches an operation of which there is a handle. Where it has started already, that is not
+    /// recorded; where it has ended, the ending is, at once.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::testing::Recorder;
+    /// let run = std::future::pending::<()>().cancelable(never());
+    /// let events = Recorder::new();
+    /// events.attach(&run.operation());
+    /// run.operation().report_progress(Progress::at(0.5));
+    /// events.assert(["progress 50%"]);
+    /// ```
+    pub fn attach(&self, operation: &Operation) {
+        self.recorded.lock().watched.push(operation.id());
+        let this = self.clone();
+        operation.on_start(Box::new(move |operation| this.record(operation, EventKind::Started)));
+        let this = self.clone();
+        operation.on_progress(move |operation, progress| {
+            this.record(operation, EventKind::Progress(progress.clone()));
+        });
+        let this = self.clone();
+        operation.on_complete(move |operation| this.record(operation, EventKind::Completed));
+        let this = self.clone();
+        operation.on_cancel(move |operation, reason| {
+            this.record(operation, EventKind::Cancelled(reason.clone()));
+        });
+        let this = self.clone();
+        operation.on_error(move |operation, error| {
+            this.record(operation, EventKind::Failed(error.to_string().into()));
+        });
+    }
+
+    fn record(&self, operation: &Operation, kind: EventKind) {
+        let event = Event {
+            at: clock::now().saturating_duration_since(self.since),
+            operation: operation.id(),
+            name: operation.name(),
+            kind,
+        };
+        self.recorded.lock().events.push(event);
+    }
+
+    /// What was recorded, in order.
+    ///
+    /// ```
+    /// use cancelable::testing::Recorder;
+    /// assert!(Recorder::new().events().is_empty());
+    /// ```
+    pub fn events(&self) -> Vec<Event> {
+        self.recorded.lock().events.clone()
+    }
+
+    /// The same, and forgets it: what is recorded next comes first then.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::testing::Recorder;
+    /// let events = Recorder::new();
+    /// let operation = async {}.cancelable(never()).operation();
+    /// events.attach(&operation);
+    /// operation.report_progress("half");
+    /// assert_eq!(events.take().len(), 1);
+    /// operation.report_progress("done");
+    /// events.assert(["progress done"]);
+    /// ```
+    pub fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut self.recorded.lock().events)
+    }
+
+    /// What was recorded, as lines.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::testing::Recorder;
+    /// let events = Recorder::new();
+    /// for name in ["a", "b"] {
+    ///     let operation = async {}.cancelable(never()).named(name).operation();
+    ///     events.attach(&operation);
+    ///     operation.report_progress("half");
+    /// }
+    /// assert_eq!(events.lines(), ["a: progress half", "b: progress half"]);
+    /// ```
+    pub fn lines(&self) -> Vec<String> {
+        self.timed_lines().into_iter().map(|(_, line)| line).collect()
+    }
+
+    fn timed_lines(&self) -> Vec<(Duration, String)> {
+        let recorded = self.recorded.lock();
+        let line = |event: &Event| {
+            let place = recorded.watched.iter().position(|id| *id == event.operation);
+            match (&event.name, place) {
+                _ if recorded.watched.len() < 2 => event.to_string(),
+                (Some(name), _) => format!("{name}: {event}"),
+                (None, place) => format!("#{}: {event}", place.map_or(0, |place| place + 1)),
+            }
+        };
+        recorded.events.iter().map(|event| (event.at, line(event))).collect()
+    }
+
+    /// Asserts that exactly this was recorded, in this order.
+    ///
+    /// # Panics
+    ///
+    /// When it was not, with both in one list: `-` marks what is missing, `+` what came instead, with
+    /// its time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::testing::{self, Recorder};
+    /// let token = CancellationToken::new();
+    /// token.cancel_with("stop");
+    /// let events = Recorder::new();
+    /// assert!(testing::run(events.watch(async {}.cancelable(&token))).is_err());
+    /// events.assert(["started", "cancelled: stop"]);
+    /// ```
+    ///
+    /// ```should_panic
+    /// # use cancelable::testing::Recorder;
+    /// Recorder::new().assert(["started"]);
+    /// ```
+    #[track_caller]
+    pub fn assert<L: AsRef<str>>(&self, expected: impl IntoIterator<Item = L>) {
+        let expected: Vec<_> = expected.into_iter().map(|line| line.as_ref().to_owned()).collect();
+        let (times, came): (Vec<_>, Vec<_>) = self.timed_lines().into_iter().unzip();
+        if came != expected {
+            let text = diff(&expected, &came, |place| format!("at {:?}", times[place]));
+            panic!("other events than expected (- expected, + recorded):\n{text}");
+        }
+    }
+
+    /// Asserts that exactly this was recorded, in this order, each at that time. For virtual time.
+    ///
+    /// # Panics
+    ///
+    /// As for [`assert`](Self::assert).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::testing::{self, Recorder};
+    /// use std::time::Duration;
+    /// let time = testing::pause();
+    /// let events = Recorder::new();
+    /// let nap = timeout(Duration::from_secs(1)).cancelable(never());
+    /// time.block_on(events.watch(nap))?;
+    /// events.assert_timed([(Duration::ZERO, "started"), (Duration::from_secs(1), "completed")]);
+    /// # Ok::<(), Cancelled>(())
+    /// ```
+    #[track_caller]
+    pub fn assert_timed<L: AsRef<str>>(&self, expected: impl IntoIterator<Item = (Duration, L)>) {
+        let line = |at: Duration, line: &str| format!("{at:?} {line}");
+        let expected: Vec<_> =
+            expected.into_iter().map(|(at, what)| line(at, what.as_ref())).collect();
+        let came: Vec<_> =
+            self.timed_lines().into_iter().map(|(at, what)| line(at, &what)).collect();
+        if came != expected {
+            let text = diff(&expected, &came, |_| String::new());
+            panic!("other events than expected (- expected, + recorded):\n{text}");
+        }
+    }
+}
