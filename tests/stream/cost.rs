@@ -1,0 +1,192 @@
+//! What an item costs, counted: the last of a million as much as the first, and nothing is left.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use allocation_counter::measure;
+use cancelable::prelude::*;
+use futures::{Stream, stream};
+
+use crate::feed::item;
+use crate::helpers::kept;
+use crate::support::{self, Wakes};
+
+const MILLION: u64 = 1_000_000;
+/// So many items are compared with so many others.
+const PART: u64 = 10_000;
+
+/// Polls for so many items with one waker.
+fn pull<St: Stream<Item = Result<T, Cancelled>>, T>(
+    mut stream: Pin<&mut St>,
+    waker: &Waker,
+    items: u64,
+) {
+    let mut cx = Context::from_waker(waker);
+    for _ in 0..items {
+        let polled = stream.as_mut().poll_next(&mut cx);
+        assert!(matches!(polled, Poll::Ready(Some(Ok(_)))));
+    }
+}
+
+/// How much is allocated for the first items, after so many to warm up, and for the last of a
+/// million. Both must be the same; it is told.
+#[track_caller]
+fn the_same_at_the_end<St: Stream<Item = Result<T, Cancelled>>, T>(
+    what: &str,
+    stream: St,
+    in_one: u64,
+) -> u64 {
+    let waker = Wakes::new().waker();
+    let mut stream = pin!(stream);
+    pull(stream.as_mut(), &waker, PART / in_one);
+    let first = measure(|| pull(stream.as_mut(), &waker, PART / in_one));
+    let between = measure(|| pull(stream.as_mut(), &waker, (MILLION - 3 * PART) / in_one));
+    let last = measure(|| pull(stream.as_mut(), &waker, PART / in_one));
+    assert_eq!(first.count_total, last.count_total, "{what}: {first:?} at first, {last:?} at last");
+    // A report has a number in it, which grows by a digit now and then.
+    assert!(last.bytes_total <= first.bytes_total + PART / 10, "{what}: {last:?}");
+    assert_eq!((between.count_current, between.bytes_current), (0, 0), "{what}: it grows");
+    first.count_total
+}
+
+/// A stream that is ready for ever.
+fn ready() -> impl Stream<Item = u64> {
+    stream::repeat(7)
+}
+
+#[test]
+fn the_last_of_a_million_items_costs_as_much_as_the_first() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let none = [
+        the_same_at_the_end("never", ready().cancelable(never()), 1),
+        the_same_at_the_end("token", ready().cancelable(&token), 1),
+        the_same_at_the_end("any_of", ready().cancelable(any_of((never(), &token))), 1),
+        the_same_at_the_end("nested", ready().cancelable(&token).cancelable(never()), 1),
+    ];
+    assert_eq!(none, [0; 4], "they allocate nothing");
+}
+
+#[test]
+fn nor_does_that_of_an_operation() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let none = [
+        the_same_at_the_end("named", ready().cancelable(&token).named("lines"), 1),
+        the_same_at_the_end("cleaned up", ready().cancelable(&token).finally(|_| async {}), 1),
+    ];
+    assert_eq!(none, [0; 2], "they allocate nothing");
+}
+
+#[test]
+fn what_is_kept_takes_the_room_of_what_goes() {
+    let _watchdog = support::watchdog();
+    let stream = ready().cancelable(never()).keep_last(1000);
+    let partial = stream.partial();
+    assert_eq!(the_same_at_the_end("kept", stream, 1), 0);
+    assert_eq!((partial.count(), partial.items().len()), (MILLION, 1000));
+}
+
+#[test]
+fn a_chunk_is_one_allocation_and_a_report_is_a_few() {
+    let _watchdog = support::watchdog();
+    let chunks = the_same_at_the_end("chunks", ready().cancelable(never()).chunks(100), 100);
+    assert_eq!(chunks, PART / 100, "one for each chunk");
+
+    let reports = the_same_at_the_end("reports", ready().cancelable(never()).report_every(100), 1);
+    assert!(reports <= PART / 100 * 8, "{reports} for {} reports", PART / 100);
+}
+
+#[cfg(feature = "time")]
+#[test]
+fn limits_cost_nothing_for_each_item() {
+    let _watchdog = support::watchdog();
+    let hour = std::time::Duration::from_secs(3600);
+    assert_eq!(the_same_at_the_end("timeout", ready().cancelable(timeout(hour)), 1), 0);
+    let stream = ready().cancelable(timeout(hour)).idle_timeout(hour);
+    assert_eq!(the_same_at_the_end("idle", stream, 1), 0);
+}
+
+/// A stream that waits before each item.
+fn waits() -> impl Stream<Item = u64> {
+    let mut ready = true;
+    stream::poll_fn(move |_| {
+        ready = !ready;
+        if ready { Poll::Ready(Some(7)) } else { Poll::Pending }
+    })
+}
+
+#[test]
+fn a_wait_allocates_nothing_either() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let (wakes, waker) = (Wakes::new(), Wakes::new().waker());
+    let mut cx = Context::from_waker(&waker);
+    let stream = waits().cancelable(&token);
+    #[cfg(feature = "time")]
+    let stream = stream.idle_timeout(std::time::Duration::from_secs(3600));
+    let mut plain = pin!(stream);
+    let mut named = pin!(waits().cancelable(&token).named("lines"));
+    let mut both = |count: u64| {
+        for _ in 0..count {
+            assert_eq!(plain.as_mut().poll_next(&mut cx), Poll::Pending);
+            assert_eq!(plain.as_mut().poll_next(&mut cx), item(7));
+            assert_eq!(named.as_mut().poll_next(&mut cx), Poll::Pending);
+            assert_eq!(named.as_mut().poll_next(&mut cx), item(7));
+        }
+    };
+    both(1);
+    assert_eq!(measure(|| both(100_000)).count_total, 0);
+    assert_eq!(kept(&wakes), 0);
+}
+
+#[test]
+fn the_source_is_asked_as_often_for_the_last_item_as_for_the_first() {
+    let _watchdog = support::watchdog();
+    let (asked, pulled) = (Cell::new(0), Cell::new(0));
+    let source = poll_fn(|_| {
+        asked.set(asked.get() + 1);
+        Poll::<Reason>::Pending
+    });
+    let stream = stream::poll_fn(|_| {
+        pulled.set(pulled.get() + 1);
+        Poll::Ready(Some(7))
+    });
+    let waker = Wakes::new().waker();
+    let mut stream = pin!(stream.cancelable(source));
+    pull(stream.as_mut(), &waker, 1);
+    for _ in 0..100 {
+        asked.set(0);
+        pulled.set(0);
+        pull(stream.as_mut(), &waker, PART);
+        assert_eq!((asked.get(), pulled.get()), (PART, PART));
+    }
+}
+
+#[test]
+fn nothing_is_left_of_a_stream() {
+    let _watchdog = support::watchdog();
+    let (wakes, token) = (Wakes::new(), CancellationToken::new());
+    let waker = wakes.waker();
+    let mut cx = Context::from_waker(&waker);
+    let mut one = || {
+        let stream = waits().cancelable(&token).keep_last(10).report_every(2).chunks(3);
+        #[cfg(feature = "time")]
+        let stream = stream.idle_timeout(std::time::Duration::from_secs(3600));
+        let (partial, operation) = (stream.partial(), stream.operation());
+        let mut stream = pin!(stream.named("lines").finally(|_| async {}));
+        for _ in 0..10 {
+            let _ = stream.as_mut().poll_next(&mut cx);
+        }
+        assert_eq!(partial.count(), 7);
+        operation.cancel();
+        assert!(matches!(stream.as_mut().poll_next(&mut cx), Poll::Ready(Some(Err(_)))));
+    };
+    (0..1000).for_each(|_| one());
+    let left = measure(|| (0..20_000).for_each(|_| one()));
+    assert!(left.bytes_current <= 64 << 10, "{left:?}");
+    assert_eq!((kept(&wakes), Arc::strong_count(&wakes)), (1, 2), "only this test has it");
+}

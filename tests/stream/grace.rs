@@ -1,0 +1,131 @@
+//! Grace: items that go on to come after a cancellation.
+
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use cancelable::prelude::*;
+
+use crate::feed::{end, error, feed, item, next};
+use crate::helpers::{Gate, kept, lost};
+use crate::support::{self, Wakes, block_on};
+
+const LONG: Duration = Duration::from_secs(3600);
+const SHORT: Duration = Duration::from_millis(2);
+
+#[test]
+fn items_go_on_to_come_and_the_end_is_an_end() {
+    let _watchdog = support::watchdog();
+    let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
+    let stream = feed.cancelable(&token).grace(LONG);
+    let operation = stream.operation();
+    let mut stream = pin!(stream);
+    assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
+    token.cancel_with("stop");
+    assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
+    assert_eq!(operation.status(), Status::Cancelling);
+    for number in 0..3 {
+        tap.push(number);
+        assert_eq!(next(stream.as_mut(), &wakes), item(number));
+    }
+    tap.end();
+    assert_eq!(next(stream.as_mut(), &wakes), end());
+    assert_eq!(operation.status(), Status::Completed);
+    assert_eq!(operation.reason(), Some(Reason::manual("stop")));
+    assert_eq!(kept(&wakes), 0);
+}
+
+#[test]
+fn a_stream_that_does_not_end_is_dropped_by_force() {
+    let _watchdog = support::watchdog();
+    // One that waits, and one that never does.
+    for waits in [true, false] {
+        let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
+        let mut stream = pin!(feed.cancelable(&token).grace(SHORT));
+        assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
+        token.cancel_with("stop");
+        let cancelled = if waits {
+            assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
+            let woken = wakes.count();
+            wakes.wait(woken + 1);
+            next(stream.as_mut(), &wakes)
+        } else {
+            loop {
+                tap.push(7);
+                let polled = next(stream.as_mut(), &wakes);
+                if polled != item(7) {
+                    break polled;
+                }
+            }
+        };
+        let Poll::Ready(Some(Err(cancelled))) = cancelled else { panic!("{cancelled:?}") };
+        assert!(cancelled.was_forced());
+        assert_eq!(cancelled.reason(), &Reason::manual("stop"));
+        assert_eq!((tap.drops(), tap.left()), (1, usize::from(!waits)));
+    }
+}
+
+#[test]
+fn there_is_none_for_a_stream_that_never_started() {
+    let _watchdog = support::watchdog();
+    let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
+    token.cancel_with("stop");
+    let mut stream = pin!(feed.cancelable(&token).grace(LONG));
+    assert_eq!(next(stream.as_mut(), &wakes), error("stop"));
+    assert_eq!((tap.polls(), tap.drops()), (0, 1));
+}
+
+#[test]
+fn a_limit_between_items_starts_it_too() {
+    let _watchdog = support::watchdog();
+    let ((feed, tap), _token) = (feed(), CancellationToken::new());
+    let stream = feed.cancelable(never()).idle_timeout(SHORT).grace(LONG);
+    let operation = stream.operation();
+    let asked = operation.clone();
+    let consumer = async {
+        let mut stream = pin!(stream);
+        futures::StreamExt::next(&mut stream).await
+    };
+    // The producer is asked, and ends.
+    let producer = async move {
+        asked.cancelled().await;
+        tap.end();
+    };
+    let (last, ()) = block_on(futures::future::join(consumer, producer));
+    assert_eq!(last, None);
+    assert_eq!(operation.reason(), Some(Reason::timeout(SHORT)));
+    assert_eq!(operation.status(), Status::Completed);
+}
+
+#[test]
+fn a_race_around_a_consumer_does_not_wait_for_grace_but_for_clean_up() {
+    let _watchdog = support::watchdog();
+    let ((feed, tap), wakes, gate) = (feed(), Wakes::new(), Gate::new());
+    let (inner, outer) = (CancellationToken::new(), CancellationToken::new());
+    let stream = feed.cancelable(inner.clone()).grace(LONG).finally({
+        let gate = gate.clone();
+        move |outcome| {
+            assert_eq!(outcome.as_ref().unwrap_err().reason(), &Reason::manual("inner"));
+            async move { gate.pass().await }
+        }
+    });
+    let operation = stream.operation();
+    let consumer = async move {
+        let mut stream = pin!(stream);
+        while futures::StreamExt::next(&mut stream).await.is_some() {}
+    };
+    let mut run = pin!(consumer.cancelable(&outer));
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    inner.cancel_with("inner");
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    // It waits for an item again, in its grace.
+    tap.push(1);
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    assert_eq!((tap.left(), tap.drops()), (0, 0));
+    outer.cancel_with("outer");
+    assert!(wakes.poll(run.as_mut()).is_pending(), "clean-up has to end first");
+    assert_eq!(tap.drops(), 1);
+    gate.open();
+    assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("outer"));
+    assert_eq!((operation.status(), kept(&wakes)), (Status::Cancelled, 0));
+}

@@ -1,0 +1,217 @@
+//! What is known of a stream, however it ends.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+
+use cancelable::prelude::*;
+use futures::{StreamExt, stream};
+
+use crate::feed::{error, feed, item, next};
+use crate::helpers::panic_of;
+use crate::support::{self, Wakes, block_on};
+
+#[test]
+fn the_last_ones_are_kept_oldest_first() {
+    let _watchdog = support::watchdog();
+    for (keep, expected) in [(0, 0..0), (1, 9..10), (3, 7..10), (10, 0..10), (11, 0..10)] {
+        let stream = stream::iter(0..10).cancelable(never()).keep_last(keep);
+        let partial = stream.partial();
+        assert_eq!(block_on(stream.count()), 10);
+        assert_eq!(partial.items(), expected.clone().collect::<Vec<_>>());
+        assert_eq!(
+            (partial.count(), partial.status(), partial.reason()),
+            (10, Status::Completed, None)
+        );
+    }
+}
+
+#[test]
+fn it_is_readable_while_the_stream_runs() {
+    let _watchdog = support::watchdog();
+    let wakes = Wakes::new();
+    let stream = stream::iter(0..).cancelable(never()).keep_last(2);
+    let partial = stream.partial();
+    assert_eq!((partial.count(), partial.status()), (0, Status::Pending));
+    let mut stream = pin!(stream);
+    for number in 0..5_u64 {
+        assert_eq!(next(stream.as_mut(), &wakes), item(number));
+        assert_eq!(partial.count(), number + 1);
+        assert_eq!(partial.items().last(), Some(&number));
+    }
+    assert_eq!(partial.status(), Status::Running);
+    assert_eq!(format!("{partial:?}"), "Partial { count: 5, kept: 2, status: Running, .. }");
+}
+
+#[test]
+fn it_survives_a_consumer_that_leaves() {
+    let _watchdog = support::watchdog();
+    let stream = stream::iter(0..).cancelable(never()).keep_last(2);
+    let partial = stream.partial();
+    assert_eq!(block_on(stream.take(4).count()), 4);
+    assert_eq!((partial.count(), partial.items()), (4, vec![2, 3]));
+    assert_eq!((partial.status(), partial.reason()), (Status::Cancelled, Some(Reason::Dropped)));
+}
+
+#[test]
+fn it_survives_a_consumer_that_fails() {
+    let _watchdog = support::watchdog();
+    let stream = stream::iter(0..).cancelable(never()).keep_last(1);
+    let partial = stream.partial();
+    let consumer = async {
+        let mut stream = pin!(stream);
+        while let Some(item) = stream.next().await {
+            if item? == 6 {
+                return Err(Cancelled::new("six"));
+            }
+        }
+        Ok(())
+    };
+    assert!(block_on(consumer).is_err());
+    assert_eq!((partial.count(), partial.take()), (7, vec![6]));
+}
+
+#[test]
+fn it_survives_a_panic() {
+    let _watchdog = support::watchdog();
+    let broken = stream::iter(0..).inspect(|number| assert!(*number < 5, "five"));
+    let stream = broken.cancelable(never()).keep_last(10).chunks(3);
+    let partial = stream.partial();
+    let said = panic_of(|| block_on(stream.count()));
+    assert_eq!(said, "five");
+    assert_eq!((partial.count(), partial.items()), (5, vec![0, 1, 2, 3, 4]));
+    assert_eq!(partial.status(), Status::Failed);
+}
+
+#[test]
+fn it_survives_a_drop_with_a_chunk_in_hand() {
+    let _watchdog = support::watchdog();
+    let ((feed, tap), wakes) = (feed(), Wakes::new());
+    let stream = feed.cancelable(never()).chunks(3);
+    let partial = stream.partial();
+    let seen = Arc::<std::sync::Mutex<Vec<u32>>>::default();
+    let (late, hook) = (partial.clone(), seen.clone());
+    let mut stream = Box::pin(stream.on_cancel(move |_, _| *hook.lock().unwrap() = late.items()));
+    tap.push(1);
+    tap.push(2);
+    assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
+    drop(stream);
+    assert_eq!((partial.items(), partial.reason()), (vec![1, 2], Some(Reason::Dropped)));
+    assert_eq!(*seen.lock().unwrap(), [1, 2], "hooks of the ending find it complete");
+}
+
+#[test]
+fn clean_up_finds_it_complete() {
+    let _watchdog = support::watchdog();
+    let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
+    let stream = feed.cancelable(&token).chunks(3);
+    let partial = stream.partial();
+    let mut stream = pin!(stream.finally(|outcome| {
+        assert!(outcome.is_err());
+        assert_eq!(partial.items(), [1]);
+        assert_eq!(partial.reason(), Some(Reason::manual("stop")));
+        async {}
+    }));
+    tap.push(1);
+    assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
+    token.cancel_with("stop");
+    assert_eq!(next(stream.as_mut(), &wakes), error("stop"));
+}
+
+#[test]
+fn handles_are_of_one_thing() {
+    let _watchdog = support::watchdog();
+    let stream = stream::iter(0..5).cancelable(never()).keep_last(3);
+    let (one, two) = (stream.partial(), stream.partial());
+    let three = two.clone();
+    assert_eq!(block_on(stream.count()), 5);
+    assert_eq!(three.items(), [2, 3, 4]);
+    assert_eq!(one.take(), [2, 3, 4]);
+    assert_eq!(two.take(), [0; 0]);
+    assert_eq!((one.count(), three.count()), (5, 5));
+}
+
+#[test]
+fn what_is_taken_makes_room() {
+    let _watchdog = support::watchdog();
+    let wakes = Wakes::new();
+    let stream = stream::iter(0..).cancelable(never()).keep_last(3);
+    let partial = stream.partial();
+    let mut stream = pin!(stream);
+    for number in 0..5 {
+        assert_eq!(next(stream.as_mut(), &wakes), item(number));
+    }
+    assert_eq!(partial.take(), [2, 3, 4]);
+    assert_eq!(next(stream.as_mut(), &wakes), item(5));
+    assert_eq!(partial.take(), [5]);
+}
+
+#[test]
+fn one_that_is_asked_for_late_counts_all_and_keeps_what_comes() {
+    let _watchdog = support::watchdog();
+    let wakes = Wakes::new();
+    let mut stream = pin!(stream::iter(0..).cancelable(never()).keep_last(9));
+    assert_eq!(next(stream.as_mut(), &wakes), item(0));
+    let partial = stream.partial();
+    assert_eq!((partial.count(), partial.status()), (1, Status::Running));
+    assert_eq!(next(stream.as_mut(), &wakes), item(1));
+    assert_eq!((partial.count(), partial.items()), (2, vec![1]));
+}
+
+#[test]
+fn it_can_be_read_from_another_thread_while_items_come() {
+    let _watchdog = support::watchdog();
+    let stream = stream::iter(0..100_000_u64).cancelable(never()).keep_last(8);
+    let partial = stream.partial();
+    let reader = std::thread::spawn(move || {
+        let mut last = 0;
+        while partial.status() != Status::Completed {
+            let items = partial.items();
+            assert!(items.len() <= 8);
+            assert!(items.windows(2).all(|pair| pair[0] + 1 == pair[1]), "torn: {items:?}");
+            let count = partial.count();
+            assert!(items.last().is_none_or(|item| *item < count) && count >= last);
+            last = count;
+        }
+        partial.items()
+    });
+    assert_eq!(block_on(stream.count()), 100_000);
+    assert_eq!(reader.join().unwrap(), (99_992..100_000).collect::<Vec<_>>());
+}
+
+/// Counts its clones and drops.
+struct Counted(Arc<[AtomicUsize; 2]>);
+
+impl Clone for Counted {
+    fn clone(&self) -> Self {
+        self.0[0].fetch_add(1, Ordering::Relaxed);
+        Counted(self.0.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0[1].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn each_item_is_cloned_once_and_only_for_who_wants_to_know() {
+    let _watchdog = support::watchdog();
+    let counts = Arc::<[AtomicUsize; 2]>::default();
+    let count = |which: usize| counts[which].swap(0, Ordering::Relaxed);
+    let stream = || stream::repeat_with(|| Counted(counts.clone())).take(1000);
+
+    let alone = stream().cancelable(never()).keep_last(10);
+    assert_eq!(block_on(alone.count()), 1000);
+    assert_eq!((count(0), count(1)), (0, 1000), "there is no handle");
+
+    let kept = stream().cancelable(never()).keep_last(10);
+    let partial = kept.partial();
+    assert_eq!(block_on(kept.count()), 1000);
+    assert_eq!((count(0), count(1)), (1000, 1990));
+    drop(partial);
+    assert_eq!((count(0), count(1)), (0, 10));
+    assert_eq!(Arc::strong_count(&counts), 1, "nothing is left");
+}

@@ -1,0 +1,173 @@
+//! Guarantee 10 for streams: shields inside of the stream.
+
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use cancelable::prelude::*;
+use futures::{Stream, StreamExt, stream};
+
+use crate::feed::{end, error, item, next};
+use crate::helpers::{Gate, Log, kept, lost};
+use crate::support::{self, Wakes};
+
+/// A stream of one item with a shield on the way to it.
+fn shielded(log: &Log, gate: &Gate) -> impl Stream<Item = u32> + use<> {
+    let (log, gate) = (log.clone(), gate.clone());
+    stream::once(async move {
+        log.note("before");
+        shield(async {
+            gate.pass().await;
+            log.note("section");
+        })
+        .await;
+        log.note("after");
+        7
+    })
+}
+
+type Items<'a> = Pin<Box<dyn Stream<Item = Result<u32, Cancelled>> + 'a>>;
+
+/// The same stream plain and as an operation: both honour shields.
+fn both<'a>(stream: impl Fn() -> Items<'a>, named: impl Fn() -> Items<'a>) -> [Items<'a>; 2] {
+    [stream(), named()]
+}
+
+#[test]
+fn g10_the_section_is_finished_and_what_follows_does_not_run() {
+    let _watchdog = support::watchdog();
+    let (log, token) = (Log::new(), CancellationToken::new());
+    let gates = [Gate::new(), Gate::new()];
+    let streams = both(
+        || Box::pin(shielded(&log, &gates[0]).cancelable(&token)),
+        || Box::pin(shielded(&log, &gates[1]).cancelable(&token).named("lines")),
+    );
+    let wakes = [Wakes::new(), Wakes::new()];
+    let mut streams = streams.into_iter().zip(&gates).zip(&wakes).collect::<Vec<_>>();
+    for ((stream, _), wakes) in &mut streams {
+        assert_eq!(next(stream.as_mut(), wakes), Poll::Pending);
+    }
+    assert_eq!(log.take(), ["before"; 2]);
+    token.cancel_with("stop");
+    for ((stream, gate), wakes) in &mut streams {
+        assert_eq!(wakes.count(), 1);
+        assert_eq!(next(stream.as_mut(), wakes), Poll::Pending, "the section is not over");
+        assert_eq!(next(stream.as_mut(), wakes), Poll::Pending);
+        gate.open();
+        assert_eq!(next(stream.as_mut(), wakes), error("stop"), "in the same poll");
+        assert_eq!(log.take(), ["section"]);
+        assert_eq!(next(stream.as_mut(), wakes), end());
+        assert_eq!(kept(wakes), 0);
+    }
+}
+
+#[test]
+fn g10_a_section_that_is_not_cancelled_is_just_a_section() {
+    let _watchdog = support::watchdog();
+    let (log, token, wakes) = (Log::new(), CancellationToken::new(), Wakes::new());
+    let gates = [Gate::new(), Gate::new()];
+    let streams = both(
+        || Box::pin(shielded(&log, &gates[0]).cancelable(&token)),
+        || Box::pin(shielded(&log, &gates[1]).cancelable(&token).named("lines")),
+    );
+    for (mut stream, gate) in streams.into_iter().zip(&gates) {
+        assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
+        gate.open();
+        assert_eq!(next(stream.as_mut(), &wakes), item(7));
+        assert_eq!(next(stream.as_mut(), &wakes), end());
+        assert_eq!(log.take(), ["before", "section", "after"]);
+    }
+}
+
+#[test]
+fn g10_an_item_that_comes_while_a_section_is_finished_is_handed_out() {
+    let _watchdog = support::watchdog();
+    let (log, token, wakes, gate) =
+        (Log::new(), CancellationToken::new(), Wakes::new(), Gate::new());
+    let ((feed, tap), shielded) = (crate::feed::feed(), shielded(&log, &gate));
+    let mut stream = pin!(stream::select(shielded, feed).cancelable(&token));
+    assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
+    token.cancel_with("stop");
+    tap.push(1);
+    assert_eq!(next(stream.as_mut(), &wakes), item(1));
+    assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
+    gate.open();
+    assert_eq!(next(stream.as_mut(), &wakes), error("stop"));
+    assert_eq!(log.take(), ["before", "section"]);
+}
+
+#[test]
+fn g10_after_the_section_no_item_is_pulled() {
+    let _watchdog = support::watchdog();
+    let (log, token, wakes, gate) =
+        (Log::new(), CancellationToken::new(), Wakes::new(), Gate::new());
+    gate.open();
+    let (feed, tap) = crate::feed::feed();
+    let mut stream = pin!(shielded(&log, &gate).chain(feed).cancelable(&token));
+    assert_eq!(next(stream.as_mut(), &wakes), item(7));
+    tap.push(1);
+    token.cancel_with("stop");
+    assert_eq!(next(stream.as_mut(), &wakes), error("stop"));
+    assert_eq!((tap.polls(), tap.left()), (0, 1));
+}
+
+#[test]
+fn g10_races_around_the_consumer_wait_for_a_section_in_the_stream() {
+    let _watchdog = support::watchdog();
+    for named in [false, true] {
+        let (log, token, wakes, gate) =
+            (Log::new(), CancellationToken::new(), Wakes::new(), Gate::new());
+        let (shielded, inner) = (shielded(&log, &gate), log.clone());
+        // One token for both: neither lets the consumer go on.
+        let stream = shielded.cancelable(token.clone());
+        let stream = if named { stream.named("lines") } else { stream };
+        let work = async move {
+            let mut stream = pin!(stream);
+            let last = stream.next().await;
+            inner.note(format_args!("went on: {last:?}"));
+        };
+        let mut run = pin!(work.cancelable(&token));
+        assert!(wakes.poll(run.as_mut()).is_pending());
+        token.cancel_with("stop");
+        assert!(wakes.poll(run.as_mut()).is_pending());
+        gate.open();
+        assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
+        assert_eq!(log.take(), ["before", "section"]);
+    }
+}
+
+#[test]
+fn g10_a_shield_around_the_consumer_keeps_the_stream() {
+    let _watchdog = support::watchdog();
+    let (token, wakes) = (CancellationToken::new(), Wakes::new());
+    let (feed, tap) = crate::feed::feed();
+    let work = shield(feed.cancelable(never()).count());
+    let mut run = pin!(work.cancelable(&token));
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    token.cancel_with("stop");
+    tap.push(1);
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    assert_eq!((tap.left(), tap.drops()), (0, 0), "it goes on");
+    tap.end();
+    assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
+}
+
+#[test]
+fn g10_a_section_that_has_not_begun_when_the_cancellation_comes_is_not_begun() {
+    let _watchdog = support::watchdog();
+    let (log, token, wakes) = (Log::new(), CancellationToken::new(), Wakes::new());
+    let (gate, later) = (Gate::new(), Gate::new());
+    let second = async {
+        later.pass().await;
+        shield(async { log.note("second section") }).await;
+        8
+    };
+    let both = stream::select(shielded(&log, &gate), stream::once(second));
+    let mut stream = pin!(both.cancelable(&token));
+    assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
+    token.cancel_with("stop");
+    later.open();
+    assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
+    gate.open();
+    assert_eq!(next(stream.as_mut(), &wakes), error("stop"));
+    assert_eq!(log.take(), ["before", "section"]);
+}
