@@ -26,6 +26,8 @@ mod operations;
 mod order;
 #[path = "attribute/parameter.rs"]
 mod parameter;
+#[path = "attribute/registered.rs"]
+mod registered;
 #[cfg(all(unix, feature = "signal"))]
 #[path = "attribute/signals.rs"]
 mod signals;

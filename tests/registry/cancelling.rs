@@ -1,0 +1,158 @@
+//! Cancelling by the registry: exactly counted, from the top, also while it is going on.
+
+use std::future::pending;
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+use cancelable::Filter;
+use cancelable::prelude::*;
+
+use crate::helpers::{Run, running, started};
+use crate::support::{self, poll_once};
+
+#[test]
+fn one_is_cancelled_once() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (operation, run) = running(&registry, "a");
+    assert!(registry.cancel(operation.id(), "first"));
+    assert!(!registry.cancel(operation.id(), "second"));
+    assert_eq!(support::block_on(run), Err(Cancelled::new("first")));
+    assert!(!registry.cancel(operation.id(), "third"));
+}
+
+#[test]
+fn one_that_is_pending_is_cancelled_too() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let run = async {}.cancelable(never()).registered_in(&registry);
+    assert!(registry.cancel(run.operation().id(), "first"));
+    assert_eq!(support::block_on(run), Err(Cancelled::new("first")));
+}
+
+#[test]
+fn only_those_that_fit_are_cancelled() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (fetch, _fetch_run) = running(&registry, "fetch");
+    let (parse, _parse_run) = running(&registry, "parse");
+    assert_eq!(registry.cancel_all(Filter::all().name("fetch"), "offline"), 1);
+    assert!(fetch.is_cancelled() && !parse.is_cancelled());
+    assert_eq!(registry.cancel_all(Filter::all(), "all"), 1, "one was cancelled before");
+    assert_eq!(fetch.reason(), Some(Reason::manual("offline")));
+    assert_eq!(registry.cancel_all(Filter::all(), "all"), 0);
+}
+
+/// A tree: a parent, a child that has started in it, and one below that.
+fn tree(registry: &Registry) -> (Vec<Operation>, Run) {
+    let (of_child, of_parent) = (registry.clone(), registry.clone());
+    let run = async move {
+        let child = async move {
+            let last = pending::<()>().cancelable(never()).named("last").registered_in(&of_child);
+            let _ = last.await;
+            panic!("the child goes on after the end of its own child");
+        };
+        let child = child.cancelable(never()).named("child").registered_in(&of_parent);
+        let _ = child.await;
+        panic!("the parent goes on after the end of its child");
+    };
+    let run = run.cancelable(never()).named("parent").registered_in(registry);
+    let mut run: Run = Box::pin(run);
+    assert!(poll_once(run.as_mut()).is_pending());
+    let all = registry.list().iter().map(|found| registry.get(found.id).unwrap()).collect();
+    (all, run)
+}
+
+#[test]
+fn those_below_are_cancelled_with_the_one_above_and_count() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (all, run) = tree(&registry);
+    assert_eq!(registry.cancel_all(Filter::all(), "stop"), 3);
+    let kinds: Vec<_> = all.iter().map(|operation| operation.reason().unwrap().kind()).collect();
+    assert_eq!(kinds, [ReasonKind::Manual, ReasonKind::Parent, ReasonKind::Parent]);
+    assert_eq!(support::block_on(run), Err(Cancelled::new("stop")));
+    assert_eq!(registry.stats().cancelled, 3);
+}
+
+#[test]
+fn those_below_that_do_not_fit_do_not_count() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (all, _run) = tree(&registry);
+    assert_eq!(registry.cancel_all(Filter::all().name("parent"), "stop"), 1);
+    assert!(all.iter().all(Operation::is_cancelled));
+    assert_eq!(registry.cancel_all(Filter::all(), "stop"), 0, "for the same reason, but before");
+}
+
+#[test]
+fn one_below_a_parent_that_comes_later_counts_once() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let child = pending::<()>().cancelable(never()).named("child").registered_in(&registry);
+    let (parent, _parent_run) = running(&registry, "parent");
+    let (child, _child_run) = started(child.child_of(&parent));
+    assert!(child.id() < parent.id());
+    assert_eq!(registry.cancel_all(Filter::all(), "stop"), 2);
+    assert!(child.reason().unwrap().kind() == ReasonKind::Parent);
+}
+
+#[test]
+fn an_operation_in_a_shield_is_cancelled_by_name() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let of_parent = registry.clone();
+    let parent = shield(async move {
+        let inner = pending::<()>().cancelable(never()).named("inner");
+        let _ = inner.registered_in(&of_parent).await;
+    });
+    let (parent, run) = started(parent.cancelable(never()).named("outer").registered_in(&registry));
+    assert_eq!(registry.cancel_all(Filter::all(), "stop"), 2);
+    assert_eq!(support::block_on(run), Err(Cancelled::new("stop")));
+    assert_eq!(parent.status(), Status::Cancelled);
+}
+
+#[test]
+fn a_call_within_a_call_counts_for_itself() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (first, _first_run) = running(&registry, "first");
+    let (_, _second_run) = running(&registry, "second");
+    let (of_callback, (sender, told)) = (registry.clone(), std::sync::mpsc::channel());
+    let callback = first.token().on_cancel(move |_| {
+        sender.send(of_callback.cancel_all(Filter::all(), "stop")).unwrap();
+    });
+    callback.detach();
+    let outer = registry.cancel_all(Filter::all(), "stop");
+    assert_eq!((outer, told.recv().unwrap()), (1, 1));
+}
+
+#[test]
+fn of_several_that_cancel_at_once_each_operation_counts_for_one() {
+    let _watchdog = support::watchdog();
+    const OPERATIONS: usize = 500;
+    const THREADS: usize = 4;
+    for _ in 0..10 {
+        let registry = Registry::new();
+        let mut runs = Vec::new();
+        for _ in 0..OPERATIONS / 2 {
+            let (parent, run) = running(&registry, "parent");
+            let below = pending::<()>().cancelable(never()).named("below").child_of(&parent);
+            runs.push((run, started(below.registered_in(&registry)).1));
+        }
+        let barrier = Arc::new(Barrier::new(THREADS));
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let (registry, barrier) = (registry.clone(), barrier.clone());
+                thread::spawn(move || {
+                    barrier.wait();
+                    registry.cancel_all(Filter::all(), "stop")
+                })
+            })
+            .collect();
+        let counts = threads.into_iter().map(|thread| thread.join().unwrap());
+        assert_eq!(counts.sum::<usize>(), OPERATIONS);
+        drop(runs);
+        assert!(registry.is_empty());
+    }
+}

@@ -1,0 +1,226 @@
+//! Events: in order, owned, and bounded.
+
+use std::future::pending;
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use cancelable::prelude::*;
+use cancelable::{Event, Events, OperationId};
+use futures::{FutureExt, Stream, StreamExt};
+
+use crate::helpers::{pending_polls, running};
+use crate::support::{self, Wakes, poll_once};
+
+/// What there is now.
+fn take(events: &mut Events) -> Vec<Event> {
+    std::iter::from_fn(|| events.next().now_or_never().flatten()).collect()
+}
+
+/// The kinds of events, as words.
+fn words(events: &[Event]) -> Vec<String> {
+    let word = |event: &Event| match event {
+        Event::Registered(_) => "registered".to_owned(),
+        Event::Started { .. } => "started".to_owned(),
+        Event::Progress { progress, .. } => format!("at {progress}"),
+        Event::Cancelling { reason, .. } => format!("asked, {reason}"),
+        Event::Ended(record) => record.snapshot.status.to_string(),
+        Event::Refused { .. } => "refused".to_owned(),
+        Event::Closed => "closed".to_owned(),
+        Event::Missed { count, .. } => format!("missed {count}"),
+        _ => unreachable!(),
+    };
+    events.iter().map(word).collect()
+}
+
+#[test]
+fn they_come_in_order() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let mut events = registry.events(100);
+    let run = scope(never(), async |operation: Operation| {
+        operation.report_progress("half");
+        pending::<()>().await;
+    });
+    let mut run = Box::pin(run.named("a").registered_in(&registry));
+    let operation = run.operation();
+    assert!(poll_once(run.as_mut()).is_pending());
+    operation.cancel_with("stop");
+    operation.cancel_with("again");
+    assert!(poll_once(run.as_mut()).is_ready());
+    operation.report_progress("too late");
+    let told = take(&mut events);
+    let expected = ["registered", "started", "at half", "asked, cancelled: stop", "cancelled"];
+    assert_eq!(words(&told), expected);
+    assert!(told.iter().all(|event| event.id() == Some(operation.id())));
+}
+
+#[test]
+fn one_that_ends_by_itself_is_not_asked() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let mut events = registry.events(100);
+    support::block_on(async {}.cancelable(never()).registered_in(&registry)).unwrap();
+    assert_eq!(words(&take(&mut events)), ["registered", "started", "completed"]);
+    drop(pending::<()>().cancelable(never()).registered_in(&registry));
+    assert_eq!(words(&take(&mut events)), ["registered", "pending"]);
+}
+
+#[test]
+fn one_that_was_cancelled_before_it_entered_is_asked_after_that() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let mut events = registry.events(100);
+    let run = pending::<()>().cancelable(never()).named("a");
+    run.operation().cancel_with("stop");
+    let run = run.registered_in(&registry);
+    assert!(support::block_on(run).is_err());
+    let expected = ["registered", "asked, cancelled: stop", "started", "cancelled"];
+    assert_eq!(words(&take(&mut events)), expected);
+}
+
+#[test]
+fn it_says_how_many_it_has_missed_and_keeps_the_latest() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let mut events = registry.events(2);
+    let (operation, run) = running(&registry, "a");
+    (0..5).for_each(|step| operation.report_progress(format!("{step}")));
+    assert_eq!(words(&take(&mut events)), ["missed 5", "at 3", "at 4"]);
+    operation.report_progress("5");
+    assert_eq!(words(&take(&mut events)), ["at 5"], "what was told is not told again");
+    drop(run);
+    assert_eq!(words(&take(&mut events)), ["asked, dropped before it was done", "cancelled"]);
+}
+
+#[test]
+fn a_capacity_of_zero_is_one() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let mut events = registry.events(0);
+    let _running = running(&registry, "a");
+    assert_eq!(words(&take(&mut events)), ["missed 1", "started"]);
+}
+
+#[test]
+fn each_listener_has_a_queue_of_its_own() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (mut slow, mut quick) = (registry.events(1), registry.events(10));
+    let _running = running(&registry, "a");
+    let mut late = registry.events(10);
+    assert_eq!(words(&take(&mut quick)), ["registered", "started"]);
+    assert_eq!(words(&take(&mut slow)), ["missed 1", "started"]);
+    assert!(take(&mut late).is_empty(), "what was before is not told");
+}
+
+#[test]
+fn the_end_of_the_intake_is_told() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let mut events = registry.events(10);
+    assert!(registry.close() && !registry.close());
+    drop(pending::<()>().cancelable(never()).registered_in(&registry));
+    assert_eq!(words(&take(&mut events)), ["closed", "refused"]);
+}
+
+#[test]
+fn who_waits_is_woken_once_and_the_end_is_told() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let wakes = Wakes::new();
+    let mut events = pin!(registry.events(10));
+    let waker = wakes.waker();
+    let mut cx = Context::from_waker(&waker);
+    assert!(events.as_mut().poll_next(&mut cx).is_pending());
+    assert!(events.as_mut().poll_next(&mut cx).is_pending());
+    let (_, run) = running(&registry, "a");
+    assert_eq!(wakes.count(), 1);
+    assert!(matches!(events.as_mut().poll_next(&mut cx), Poll::Ready(Some(Event::Registered(_)))));
+    assert!(events.as_mut().poll_next(&mut cx).is_ready());
+    assert!(events.as_mut().poll_next(&mut cx).is_pending());
+    drop(registry);
+    assert_eq!(wakes.count(), 1, "the operation keeps it");
+    drop(run);
+    assert_eq!(wakes.count(), 2, "once for all of it");
+    assert!(events.as_mut().poll_next(&mut cx).is_ready());
+    assert!(events.as_mut().poll_next(&mut cx).is_ready());
+    assert_eq!(events.as_mut().poll_next(&mut cx), Poll::Ready(None));
+    assert_eq!(events.as_mut().poll_next(&mut cx), Poll::Ready(None));
+}
+
+#[test]
+fn who_waits_is_woken_at_the_end() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let wakes = Wakes::new();
+    let mut events = pin!(registry.events(10));
+    let waker = wakes.waker();
+    assert!(events.as_mut().poll_next(&mut Context::from_waker(&waker)).is_pending());
+    drop(registry);
+    assert_eq!(wakes.count(), 1);
+}
+
+#[test]
+fn who_is_gone_keeps_nothing() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let wakes = Wakes::new();
+    let mut events = Box::pin(registry.events(10));
+    let waker = wakes.waker();
+    assert!(events.as_mut().poll_next(&mut Context::from_waker(&waker)).is_pending());
+    drop((events, waker));
+    assert_eq!(std::sync::Arc::strong_count(&wakes), 1);
+    let _running = running(&registry, "a");
+}
+
+/// Where each operation stands, by what has been told.
+fn follow(events: &[Event]) {
+    let mut seen: std::collections::HashMap<OperationId, Vec<&'static str>> = Default::default();
+    for event in events {
+        let word = match event {
+            Event::Registered(_) => "registered",
+            Event::Started { .. } => "started",
+            Event::Cancelling { .. } => "asked",
+            Event::Ended(_) => "ended",
+            other => panic!("{other:?}"),
+        };
+        seen.entry(event.id().unwrap()).or_default().push(word);
+    }
+    for words in seen.values() {
+        let orders: [&[_]; 4] = [
+            &["registered", "started", "ended"],
+            &["registered", "started", "asked", "ended"],
+            &["registered", "asked", "started", "ended"],
+            &["registered", "asked", "ended"],
+        ];
+        assert!(orders.contains(&&words[..]), "{words:?}");
+    }
+}
+
+#[test]
+fn they_come_in_order_from_any_thread() {
+    let _watchdog = support::watchdog();
+    const OPERATIONS: usize = 500;
+    let registry = Registry::new();
+    let mut events = registry.events(OPERATIONS * 8);
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                for _ in 0..OPERATIONS / 2 {
+                    let work = pending_polls(2).cancelable(never()).registered_in(&registry);
+                    let mut work = Box::pin(work);
+                    while poll_once(work.as_mut()).is_pending() {}
+                }
+            });
+        }
+        threads.spawn(|| {
+            while registry.stats().ended() < OPERATIONS as u64 {
+                registry.cancel_all(cancelable::Filter::all(), "stop");
+            }
+        });
+    });
+    let told = take(&mut events);
+    let ended = told.iter().filter(|event| matches!(event, Event::Ended(_))).count();
+    assert_eq!(ended, OPERATIONS);
+    follow(&told);
+}

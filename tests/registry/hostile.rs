@@ -1,0 +1,156 @@
+//! Hostile use: hooks, predicates, wakers and destructors that call the registry, or panic.
+
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
+
+use cancelable::prelude::*;
+use cancelable::{Filter, HistoryQuery};
+use futures::Stream;
+
+use crate::helpers::{running, started};
+use crate::support::{self, poll_once};
+
+/// Calls everything there is.
+fn call_everything(registry: &Registry) {
+    let listed = registry.list();
+    for found in &listed {
+        let _ = registry.get(found.id);
+    }
+    let _ = registry.inspect(Filter::all());
+    let _ = registry.history(HistoryQuery::all().last(3));
+    let _ = (registry.stats(), registry.len(), registry.is_closed());
+    drop(registry.events(1));
+    registry.set_history_limit(100);
+    let run = pending::<()>().cancelable(never()).named("from a hook").registered_in(registry);
+    assert!(registry.cancel(run.operation().id(), "at once"));
+    drop(run);
+    // Within an operation that is cancelled it ends at once.
+    let mut run = Box::pin(pending::<()>().cancelable(never()).registered_in(registry));
+    let _ = poll_once(run.as_mut());
+    drop(run);
+    let _ = registry.cancel_all(Filter::all().name("nobody"), "none");
+}
+
+#[test]
+fn hooks_may_call_everything() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let _events = registry.events(10);
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let call = |what: &'static str| {
+        let (registry, calls) = (registry.clone(), calls.clone());
+        move || {
+            call_everything(&registry);
+            calls.lock().unwrap().push(what);
+        }
+    };
+    let (start, progress, cancelled) = (call("start"), call("progress"), call("cancel"));
+    let (token, filter) = (call("token"), call("filter"));
+    let run = scope(never(), async |operation: Operation| {
+        operation.report_progress("half");
+        pending::<()>().await;
+    });
+    let run = run
+        .registered_in(&registry)
+        .on_start(move |_| start())
+        .on_progress(move |_, _| progress())
+        .on_cancel(move |_, _| cancelled());
+    let (operation, run) = started(run);
+    operation.token().on_cancel(move |_| token()).detach();
+    registry.find(Filter::all().matching(move |_| {
+        filter();
+        true
+    }));
+    registry.cancel_all(Filter::all(), "stop");
+    assert!(support::block_on(run).is_err());
+    assert_eq!(calls.lock().unwrap()[..], ["start", "progress", "filter", "token", "cancel"]);
+    assert!(registry.is_empty());
+}
+
+/// A waker that calls everything, and then panics.
+struct Hostile(Registry);
+
+impl Wake for Hostile {
+    fn wake(self: Arc<Self>) {
+        call_everything(&self.0);
+        panic!("a waker that panics");
+    }
+}
+
+#[test]
+fn wakers_may_call_everything_and_panic() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let waker = Waker::from(Arc::new(Hostile(registry.clone())));
+    let mut cx = Context::from_waker(&waker);
+    let mut events = Box::pin(registry.events(100));
+    assert!(events.as_mut().poll_next(&mut cx).is_pending());
+    let mut run = Box::pin(pending::<()>().cancelable(never()).registered_in(&registry));
+    assert!(run.as_mut().poll(&mut cx).is_pending());
+    assert_eq!(registry.cancel_all(Filter::all(), "stop"), 1);
+    drop(run);
+    assert!(registry.is_empty());
+}
+
+#[test]
+fn a_predicate_that_panics_leaves_the_registry_as_it_was() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (operation, run) = running(&registry, "a");
+    let panics = || Filter::all().matching(|_| panic!("on purpose"));
+    assert!(catch_unwind(AssertUnwindSafe(|| registry.find(panics()))).is_err());
+    assert!(catch_unwind(AssertUnwindSafe(|| registry.cancel_all(panics(), "x"))).is_err());
+    drop(run);
+    assert!(catch_unwind(AssertUnwindSafe(|| registry.history(panics()))).is_err());
+    assert!(operation.is_cancelled());
+    assert_eq!(registry.stats().ended(), 1);
+}
+
+/// Calls everything when it is dropped.
+#[derive(Debug)]
+struct CallsOnDrop(Registry);
+
+impl std::fmt::Display for CallsOnDrop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an error with a destructor")
+    }
+}
+
+impl std::error::Error for CallsOnDrop {}
+
+impl Drop for CallsOnDrop {
+    fn drop(&mut self) {
+        call_everything(&self.0);
+    }
+}
+
+#[test]
+fn what_records_and_events_hold_may_call_everything_when_it_goes() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::with_history_limit(1);
+    let events = registry.events(1);
+    for _ in 0..3 {
+        let (operation, run) = running(&registry, "a");
+        operation.cancel_with(Reason::error(CallsOnDrop(registry.clone())));
+        drop((operation, run));
+    }
+    registry.clear_history();
+    registry.set_history_limit(0);
+    drop(events);
+    assert!(registry.is_empty());
+}
+
+#[test]
+fn the_last_handle_of_an_operation_may_be_that_of_a_list() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (operation, run) = running(&registry, "a");
+    let held = CallsOnDrop(registry.clone());
+    operation.on_complete(move |_| drop(held));
+    let found = registry.get(operation.id()).unwrap();
+    drop((operation, run));
+    drop(found);
+    assert!(registry.is_empty());
+}

@@ -1,0 +1,262 @@
+//! Who is in: from `registered` to the end, whatever that is.
+
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+use std::time::Duration;
+
+use cancelable::Filter;
+use cancelable::prelude::*;
+use smol::future::yield_now;
+
+use crate::helpers::{ids, pending_polls, running, started};
+use crate::support::{self, on_every_executor, poll_once};
+
+#[test]
+fn it_is_in_from_registered_on() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let run = pending::<()>().cancelable(never()).named("a").registered_in(&registry);
+    let listed = registry.list();
+    assert_eq!((listed.len(), registry.len()), (1, 1));
+    assert_eq!(listed[0].status, Status::Pending);
+    let (operation, run) = started(run);
+    assert_eq!(registry.list()[0].status, Status::Running);
+    operation.cancel_with("stop");
+    assert_eq!(registry.list()[0].status, Status::Cancelling);
+    assert_eq!(registry.list()[0].reason, Some(Reason::manual("stop")));
+    drop(run);
+    assert!(registry.list().is_empty());
+}
+
+#[test]
+fn it_leaves_however_it_ends() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let value = async {}.cancelable(never()).registered_in(&registry);
+    assert_eq!(support::block_on(value), Ok(()));
+
+    let error = async { Err::<(), _>(std::io::Error::other("no disk")) };
+    let failed = error.try_cancelable(never()).registered_in(&registry);
+    assert_eq!(registry.len(), 1);
+    assert!(support::block_on(failed).is_err());
+
+    let panics = async { panic!("on purpose") }.cancelable(never()).registered_in(&registry);
+    assert!(catch_unwind(AssertUnwindSafe(|| support::block_on(panics))).is_err());
+
+    let (operation, run) = running(&registry, "cancelled");
+    operation.cancel();
+    assert!(support::block_on(run).is_err());
+
+    let (_, dropped) = running(&registry, "dropped");
+    drop(dropped);
+    drop(pending::<()>().cancelable(never()).registered_in(&registry));
+
+    assert!(registry.is_empty());
+    let stats = registry.stats();
+    assert_eq!((stats.completed, stats.failed, stats.cancelled), (1, 2, 2));
+    assert_eq!((stats.never_started, stats.active(), stats.ended()), (1, 0, 6));
+}
+
+#[test]
+fn it_leaves_at_its_end_and_not_only_when_the_run_is_dropped() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let mut run = Box::pin(async {}.cancelable(never()).registered_in(&registry));
+    assert!(poll_once(run.as_mut()).is_ready());
+    assert!(registry.is_empty());
+    drop(run);
+    assert_eq!(registry.stats().ended(), 1);
+}
+
+#[test]
+fn it_stays_until_its_clean_up_is_through() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let run = async {}.cancelable(never()).finally(|_| pending_polls(1)).registered_in(&registry);
+    let mut run = Box::pin(run);
+    assert!(poll_once(run.as_mut()).is_pending());
+    assert_eq!(registry.len(), 1);
+    assert!(poll_once(run.as_mut()).is_ready());
+    assert!(registry.is_empty());
+}
+
+#[test]
+fn the_hooks_of_its_end_run_before_it_has_left_and_do_not_see_it() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (of_hook, (sender, told)) = (registry.clone(), std::sync::mpsc::channel());
+    let run = async {}.cancelable(never()).registered_in(&registry).on_complete(move |operation| {
+        let found = of_hook.get(operation.id()).is_some();
+        sender.send((of_hook.list().len(), found, of_hook.len())).unwrap();
+    });
+    assert_eq!(support::block_on(run), Ok(()));
+    assert_eq!(told.recv(), Ok((0, false, 1)));
+    assert!(registry.is_empty());
+}
+
+#[test]
+fn it_is_in_once_though_it_enters_twice() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let run = async {}.cancelable(never()).registered_in(&registry).registered_in(&registry);
+    assert_eq!(registry.list().len(), 1);
+    assert_eq!(support::block_on(run), Ok(()));
+    assert_eq!((registry.len(), registry.stats().completed), (0, 1));
+}
+
+#[test]
+fn it_may_be_in_several() {
+    let _watchdog = support::watchdog();
+    let (one, other) = (Registry::new(), Registry::new());
+    let run = async {}.cancelable(never()).registered_in(&one).registered_in(&other);
+    assert_eq!(ids(&one.list()), ids(&other.list()));
+    assert_eq!(support::block_on(run), Ok(()));
+    assert_eq!((one.stats().completed, other.stats().completed), (1, 1));
+    assert!(one.is_empty() && other.is_empty());
+}
+
+#[test]
+fn a_run_that_has_ended_does_not_enter() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let mut run = Box::new(std::future::ready(()).cancelable(never()).named("early"));
+    assert!(poll_once(std::pin::Pin::new(&mut *run)).is_ready());
+    let run = run.registered_in(&registry);
+    assert!(registry.is_empty());
+    drop(run);
+    assert_eq!(registry.stats().ended(), 0);
+}
+
+#[test]
+fn a_run_that_is_being_polled_enters_as_running() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let mut run = Box::new(pending::<()>().cancelable(never()).named("late"));
+    assert!(poll_once(std::pin::Pin::new(&mut *run)).is_pending());
+    let run = run.registered_in(&registry);
+    assert_eq!(registry.list()[0].status, Status::Running);
+    drop(run);
+    assert!(registry.is_empty());
+    // So does one of which nothing has been asked before.
+    let mut run = Box::new(pending::<()>().cancelable(never()));
+    assert!(poll_once(std::pin::Pin::new(&mut *run)).is_pending());
+    let run = run.registered_in(&registry);
+    assert_eq!(registry.list()[0].status, Status::Running);
+    drop(run);
+    assert_eq!((registry.len(), registry.stats().cancelled), (0, 2));
+}
+
+#[test]
+fn the_global_one_is_one() {
+    let _watchdog = support::watchdog();
+    let run = async {}.cancelable(never()).registered();
+    let id = run.operation().id();
+    assert_eq!(
+        thread::spawn(move || Registry::global().get(id).map(|found| found.id())).join().unwrap(),
+        Some(id)
+    );
+    assert_eq!(support::block_on(run), Ok(()));
+    assert!(Registry::global().get(id).is_none());
+}
+
+#[test]
+fn a_registry_may_go_before_its_operations() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (operation, run) = running(&registry, "a");
+    drop(registry);
+    operation.cancel();
+    assert!(support::block_on(run).is_err());
+}
+
+#[test]
+fn filters_go_together() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (parent, _parent_run) = running(&registry, "Ingest");
+    let below = |name, user| {
+        let run = pending::<()>().cancelable(never()).named(name).metadata("user", user);
+        run.child_of(&parent).registered_in(&registry)
+    };
+    let (ann, bob) = (below("fetch /A", "ann"), below("fetch /b", "bob"));
+    let nameless = pending::<()>().cancelable(never()).registered_in(&registry);
+    let (ann, _ann_run) = started(ann);
+    let bob_id = bob.operation().id();
+
+    let find = |filter| ids(&registry.find(filter));
+    assert_eq!(find(Filter::all()).len(), 4);
+    assert_eq!(find(Filter::all().name("FETCH")), [ann.id(), bob_id]);
+    assert_eq!(find(Filter::all().name("/a")), [ann.id()]);
+    assert_eq!(find(Filter::all().name("")).len(), 3, "one without a name contains nothing");
+    assert_eq!(find(Filter::all().status(Status::Pending)), [bob_id, nameless.operation().id()]);
+    assert_eq!(find(Filter::all().status(Status::Running).name("fetch")), [ann.id()]);
+    let either = Filter::all().status(Status::Running).status(Status::Pending);
+    assert_eq!(find(either).len(), 4);
+    assert_eq!(find(Filter::all().parent(parent.id())), [ann.id(), bob_id]);
+    assert_eq!(find(Filter::all().parent(ann.id())), []);
+    assert_eq!(find(Filter::all().metadata("user", "bob")), [bob_id]);
+    assert_eq!(find(Filter::all().metadata("user", "bob").name("/a")), []);
+    assert_eq!(find(Filter::all().metadata("nobody", "bob")), []);
+    assert_eq!(find(Filter::all().matching(|found| found.name.is_none())).len(), 1);
+
+    thread::sleep(Duration::from_millis(5));
+    // Those that have not started have no age.
+    assert_eq!(find(Filter::all().older_than(Duration::from_millis(1))), [parent.id(), ann.id()]);
+    assert_eq!(find(Filter::all().older_than(Duration::from_secs(600))), []);
+}
+
+#[test]
+fn names_are_compared_in_any_script() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let run = pending::<()>().cancelable(never()).named("Überprüfung").registered_in(&registry);
+    assert_eq!(registry.find(Filter::all().name("ÜBERPRÜF")).len(), 1);
+    drop(run);
+}
+
+#[test]
+fn what_is_listed_changes_no_more() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (operation, run) = running(&registry, "a");
+    operation.set_metadata("rows", "1");
+    let listed = registry.list();
+    operation.set_metadata("rows", "2");
+    operation.cancel();
+    drop(run);
+    assert_eq!(listed[0].metadata["rows"], "1");
+    assert_eq!(listed[0].status, Status::Running);
+}
+
+#[test]
+fn drained_waits_for_the_end_of_the_intake_and_for_the_last() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let wakes = support::Wakes::new();
+    let mut drained = std::pin::pin!(registry.drained());
+    assert!(wakes.poll(drained.as_mut()).is_pending(), "nobody is in, but somebody may come");
+    let (_, run) = running(&registry, "a");
+    assert!(registry.close());
+    assert!(wakes.poll(drained.as_mut()).is_pending());
+    drop(run);
+    assert_eq!(wakes.count(), 1);
+    assert!(wakes.poll(drained.as_mut()).is_ready());
+}
+
+on_every_executor! {
+    async fn it_is_listed_stopped_and_remembered() {
+        let registry = Registry::new();
+        let of_work = registry.clone();
+        let run = scope(never(), async move |operation: Operation| {
+            yield_now().await;
+            assert_eq!(of_work.list()[0].status, Status::Running);
+            assert!(of_work.cancel(operation.id(), "enough"));
+            pending::<()>().await;
+        });
+        let run = run.named("work").registered_in(&registry);
+        assert_eq!(run.await, Err(Cancelled::new("enough")));
+        assert!(registry.is_empty());
+        assert_eq!(registry.history(Filter::all())[0].snapshot.status, Status::Cancelled);
+    }
+}

@@ -1,0 +1,145 @@
+//! Services: asked to end, drained, shut down, and insisted upon.
+
+use std::future::pending;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::sync::mpsc::channel;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use cancelable::ShutdownPlan;
+use cancelable::prelude::*;
+
+use crate::helpers::{running, started};
+use crate::support::{self, Wakes, on_every_executor, poll_once};
+
+const LONG: Duration = Duration::from_secs(600);
+
+#[test]
+fn it_waits_for_the_source_and_shuts_down_for_its_reason() {
+    let _watchdog = support::watchdog();
+    let (registry, stop) = (Registry::new(), CancellationToken::new());
+    let (_, run) = running(&registry, "a");
+    let (sender, told) = channel();
+    let plan = ShutdownPlan::new().on_request(move |reason| sender.send(reason.clone()).unwrap());
+    let mut ends = pin!(registry.shutdown_when(&stop, plan));
+    let wakes = Wakes::new();
+    assert!(wakes.poll(ends.as_mut()).is_pending());
+    assert!(told.try_recv().is_err() && !registry.is_closed());
+    stop.cancel_with("deployed anew");
+    assert_eq!(wakes.count(), 1);
+    assert!(wakes.poll(ends.as_mut()).is_pending());
+    assert_eq!(told.recv(), Ok(Reason::manual("deployed anew")));
+    assert!(registry.is_closed());
+    assert_eq!(support::block_on(run), Err(Cancelled::new("deployed anew")));
+    let Poll::Ready(end) = wakes.poll(ends.as_mut()) else { panic!("still waiting") };
+    assert_eq!((end.exit_code(), end.insisted), (ExitCode::SUCCESS, false));
+    assert!(end.to_string().starts_with("cancelled: deployed anew\nshutdown: all 1 "), "{end}");
+}
+
+#[test]
+fn the_intake_stays_open_while_it_drains() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let plan = ShutdownPlan::new().drain(Duration::from_millis(30)).grace(LONG);
+    let asked = async { Reason::signal(Signal::Term) };
+    let began = Instant::now();
+    let mut ends = pin!(registry.shutdown_when(asked, plan));
+    assert!(poll_once(ends.as_mut()).is_pending());
+    assert!(!registry.is_closed());
+    let served = async { 7 }.cancelable(never()).registered_in(&registry);
+    assert_eq!(support::block_on(served), Ok(7));
+    let end = support::block_on(ends);
+    assert!(registry.is_closed() && began.elapsed() >= Duration::from_millis(30));
+    assert_eq!(end.reason, Reason::signal(Signal::Term));
+}
+
+#[test]
+fn ctrl_c_does_not_drain() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let plan = ShutdownPlan::new().drain(LONG);
+    let asked = async { Reason::signal(Signal::Int) };
+    assert!(poll_once(pin!(registry.shutdown_when(asked, plan))).is_ready());
+}
+
+#[test]
+fn a_second_request_ends_drain_and_grace() {
+    let _watchdog = support::watchdog();
+    let (registry, again) = (Registry::new(), CancellationToken::new());
+    let deaf = pending::<()>().cancelable(never()).grace(LONG).registered_in(&registry);
+    let (_, run) = started(deaf);
+    let plan = ShutdownPlan::new().drain(LONG).grace(LONG).settle(LONG);
+    let asked = async { Reason::signal(Signal::Term) };
+    let second = again.clone();
+    let mut ends = pin!(registry.shutdown_when(asked, plan).insist_when(move || second));
+    assert!(poll_once(ends.as_mut()).is_pending());
+    assert!(!registry.is_closed());
+    again.cancel();
+    assert!(poll_once(ends.as_mut()).is_pending());
+    assert!(registry.is_closed());
+    assert!(support::block_on(run).unwrap_err().was_forced());
+    let end = support::block_on(ends);
+    assert!(end.insisted && end.report.is_clean());
+    assert_eq!(end.exit_code(), ExitCode::from(143));
+}
+
+#[test]
+fn who_does_not_stop_makes_it_fail() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (_, _run) = running(&registry, "stuck");
+    let plan = ShutdownPlan::new().grace(Duration::from_millis(1));
+    let end = support::block_on(registry.shutdown_when(async { Reason::manual("stop") }, plan));
+    assert_eq!(end.exit_code(), ExitCode::FAILURE);
+}
+
+#[test]
+fn a_hook_that_panics_harms_nobody() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let plan = ShutdownPlan::new().on_request(|_| panic!("on purpose"));
+    let end = support::block_on(registry.shutdown_when(async { Reason::manual("stop") }, plan));
+    assert!(end.report.is_clean());
+}
+
+#[test]
+fn a_service_that_ends_by_itself_is_a_request_and_does_not_drain() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (operation, run) = running(&registry, "a");
+    let plan = ShutdownPlan::new().drain(LONG);
+    let stop = registry.shutdown_when(never(), plan);
+    let mut serving = pin!(stop.serve(async { 7 }));
+    assert!(poll_once(serving.as_mut()).is_pending());
+    assert_eq!(operation.reason(), Some(Reason::manual("the service ended")));
+    drop(run);
+    let (served, end) = support::block_on(serving);
+    assert_eq!((served, end.exit_code()), (Some(7), ExitCode::SUCCESS));
+}
+
+on_every_executor! {
+    async fn it_serves_until_it_is_asked() {
+        let registry = Registry::new();
+        let (stop, of_service) = (CancellationToken::new(), registry.clone());
+        let asks = stop.clone();
+        let service = async move {
+            for number in 0.. {
+                let request = async move { number }.cancelable(never()).registered_in(&of_service);
+                if request.await.is_err() {
+                    break;
+                }
+                if number == 5 {
+                    asks.cancel_with("enough");
+                }
+                smol::future::yield_now().await;
+            }
+            pending::<()>().await;
+        };
+        let plan = ShutdownPlan::new().drain(Duration::from_millis(5)).grace(LONG);
+        let (served, end) = registry.shutdown_when(&stop, plan).serve(service).await;
+        assert_eq!(served, None);
+        assert!(end.report.is_clean());
+        assert!(registry.stats().completed >= 6);
+    }
+}
