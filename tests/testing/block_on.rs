@@ -1,0 +1,186 @@
+//! Auto-advance: `PausedTime::block_on` and `run`.
+
+use std::cell::RefCell;
+use std::future::{pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cancelable::prelude::*;
+use cancelable::testing;
+use futures::channel::oneshot;
+use futures::future::{join, join_all};
+
+use super::{HOUR, ms, panic_of};
+use crate::support::{self, poll_once};
+
+#[test]
+fn what_is_ready_takes_no_time() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    assert_eq!(time.block_on(async { 7 }), 7);
+    assert_eq!(time.elapsed(), Duration::ZERO);
+    assert_eq!(testing::run(async { 7 }), 7);
+}
+
+#[test]
+fn it_moves_from_limit_to_limit() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let seen = RefCell::new(Vec::new());
+    let naps = [3, 1, 2, 1].map(|hours| {
+        let (time, seen) = (&time, &seen);
+        async move {
+            timeout(hours * HOUR).await;
+            seen.borrow_mut().push((hours, time.elapsed()));
+        }
+    });
+    time.block_on(join_all(naps));
+    assert_eq!(*seen.borrow(), [(1, HOUR), (1, HOUR), (2, 2 * HOUR), (3, 3 * HOUR)]);
+}
+
+/// While it is woken it is polled, and no time passes.
+#[test]
+fn it_does_not_move_while_anything_is_to_be_done() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let mut polls = 0;
+    let busy = poll_fn(|cx| {
+        polls += 1;
+        cx.waker().wake_by_ref();
+        if polls == 100 { Poll::Ready(()) } else { Poll::Pending }
+    });
+    assert_eq!(time.block_on(busy.cancelable(timeout(ms(1)))), Ok(()));
+    assert_eq!((time.elapsed(), polls), (Duration::ZERO, 100));
+}
+
+#[test]
+fn limits_that_wake_others_are_passed_by() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let mut other = Box::pin(timeout(ms(10)));
+    assert!(poll_once(other.as_mut()).is_pending());
+    let mut polls = 0;
+    let mut nap = Box::pin(timeout(ms(20)));
+    let counted = poll_fn(|cx| {
+        polls += 1;
+        nap.as_mut().poll(cx)
+    });
+    time.block_on(counted);
+    assert_eq!((time.elapsed(), polls), (ms(20), 2), "not polled in vain");
+    assert!(poll_once(other.as_mut()).is_ready());
+}
+
+#[test]
+fn it_may_be_advanced_and_nested_within() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    time.block_on(async {
+        time.advance(ms(5));
+        time.block_on(timeout(ms(10)));
+        testing::run(timeout(ms(20)));
+        timeout(ms(40)).await;
+    });
+    assert_eq!(time.elapsed(), ms(75));
+}
+
+#[test]
+fn run_pauses_time_only_meanwhile() {
+    let _watchdog = support::watchdog();
+    let start = Instant::now();
+    testing::run(timeout(HOUR));
+    assert!(start.elapsed() < HOUR);
+    let start = Instant::now();
+    support::block_on(timeout(ms(5)));
+    assert!(start.elapsed() >= ms(5), "real time goes on");
+    // Within a paused time it is that clock that moves, and stays paused.
+    let time = testing::pause();
+    testing::run(timeout(HOUR));
+    assert_eq!(time.elapsed(), HOUR);
+    thread::sleep(ms(2));
+    assert_eq!(time.elapsed(), HOUR);
+}
+
+#[test]
+fn another_thread_may_wake_it() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    // A wake that is not heard is one that nobody looks for in time.
+    time.patience(HOUR);
+    let (sender, receiver) = oneshot::channel();
+    let sends = thread::spawn(move || {
+        thread::sleep(ms(10));
+        sender.send(7).unwrap();
+    });
+    assert_eq!(time.block_on(receiver), Ok(7));
+    sends.join().unwrap();
+    assert_eq!(time.elapsed(), Duration::ZERO);
+}
+
+#[test]
+fn without_auto_advance_it_waits_for_others() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    time.auto_advance(false);
+    let (sender, receiver) = oneshot::channel();
+    let sends = thread::spawn(move || {
+        thread::sleep(ms(10));
+        sender.send(7).unwrap();
+    });
+    assert_eq!(time.block_on(receiver.cancelable(timeout(ms(1)))), Ok(Ok(7)));
+    sends.join().unwrap();
+    assert_eq!(time.elapsed(), Duration::ZERO);
+
+    time.patience(ms(1));
+    let said = panic_of(|| time.block_on(timeout(ms(1))));
+    assert!(said.contains("has woken it for 1ms"), "{said}");
+    time.auto_advance(true);
+    time.block_on(timeout(ms(1)));
+    assert_eq!(time.elapsed(), ms(1));
+}
+
+#[test]
+fn what_nothing_will_ever_wake_panics() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    time.patience(ms(1));
+    let hangs = async {
+        timeout(HOUR).await;
+        pending::<()>().await;
+    };
+    let said = panic_of(|| time.block_on(hangs));
+    assert!(said.starts_with("nothing will ever wake this future"), "{said}");
+    assert!(said.ends_with("at 3600s"), "{said}");
+    // All goes on as before.
+    time.block_on(timeout(HOUR));
+    assert_eq!(time.elapsed(), 2 * HOUR);
+}
+
+/// A condition that is never met, and work that never ends: the clock always has a next limit.
+#[test]
+fn what_waits_without_end_panics() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    time.patience(ms(1));
+    let never_met = condition(|| false).every(ms(1));
+    let said = panic_of(|| time.block_on(never_met));
+    assert!(said.starts_with("this future waits without end"), "{said}");
+    assert!(said.contains("after 100000 moves"), "{said}");
+}
+
+#[test]
+fn a_panic_goes_through_and_lets_time_go_on() {
+    let _watchdog = support::watchdog();
+    let panics = join(timeout(HOUR), async { panic!("no disk") });
+    assert_eq!(panic_of(|| testing::run(panics)), "no disk");
+    let start = Instant::now();
+    support::block_on(timeout(ms(5)));
+    assert!(start.elapsed() >= ms(5));
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let _time = testing::pause();
+        panic!("no disk");
+    }));
+    assert!(caught.is_err());
+    drop(testing::pause());
+}

@@ -1,0 +1,153 @@
+//! What becomes of limits when time goes on, and on other threads.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cancelable::prelude::*;
+use cancelable::source::Timeout;
+use cancelable::testing::{self, Wakes};
+
+use super::{HOUR, ms};
+use crate::support::{self, poll_once};
+
+#[test]
+fn what_is_left_of_a_limit_passes_in_real_time() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let wakes = Wakes::new();
+    let (mut short, mut long) = (pin!(timeout(HOUR)), pin!(timeout(2 * HOUR)));
+    assert!(wakes.poll(short.as_mut()).is_pending());
+    assert!(wakes.poll(long.as_mut()).is_pending());
+    time.advance(HOUR - ms(20));
+    let resumed = Instant::now();
+    drop(time);
+    assert!(wakes.poll(short.as_mut()).is_pending());
+    wakes.wait(1);
+    assert!(resumed.elapsed() >= ms(20), "never early");
+    assert_eq!(wakes.poll(short), Poll::Ready(Reason::timeout(HOUR)));
+    assert!(wakes.poll(long).is_pending());
+    assert_eq!(wakes.count(), 1);
+}
+
+#[test]
+fn a_limit_that_was_dropped_keeps_no_waker() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let wakes = Wakes::new();
+    let mut limit = Box::pin(timeout(HOUR));
+    assert!(wakes.poll(limit.as_mut()).is_pending());
+    drop(limit);
+    assert_eq!(Arc::strong_count(&wakes), 1);
+    drop(time);
+    let mut limit = Box::pin(timeout(HOUR));
+    assert!(wakes.poll(limit.as_mut()).is_pending());
+    let time = testing::pause();
+    drop(time);
+    drop(limit);
+    assert_eq!(Arc::strong_count(&wakes), 1);
+}
+
+#[test]
+fn a_limit_that_is_under_way_keeps_to_real_time() {
+    let _watchdog = support::watchdog();
+    let wakes = Wakes::new();
+    let mut limit = pin!(timeout(ms(20)));
+    let start = Instant::now();
+    assert!(wakes.poll(limit.as_mut()).is_pending());
+    let time = testing::pause();
+    assert_eq!(time.until_next(), None);
+    time.block_on(limit.as_mut());
+    assert!(start.elapsed() >= ms(20));
+    assert_eq!(time.elapsed(), Duration::ZERO);
+}
+
+#[test]
+fn a_limit_belongs_to_the_thread_where_it_was_first_waited_for() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let wakes = Wakes::new();
+    let mut limit: Pin<Box<Timeout>> = Box::pin(timeout(HOUR));
+    assert!(poll_once(limit.as_mut()).is_pending());
+    let elsewhere = wakes.clone();
+    let (told, hears) = channel::<()>();
+    let (polled, waits) = channel::<()>();
+    let thread = thread::spawn(move || {
+        assert!(elsewhere.poll(limit.as_mut()).is_pending());
+        polled.send(()).unwrap();
+        hears.recv().unwrap();
+        elsewhere.poll(limit.as_mut())
+    });
+    waits.recv().unwrap();
+    assert_eq!(wakes.count(), 0);
+    time.advance(HOUR);
+    assert_eq!(wakes.count(), 1, "it wakes who polled it last");
+    told.send(()).unwrap();
+    assert_eq!(thread.join().unwrap(), Poll::Ready(Reason::timeout(HOUR)));
+}
+
+/// Never waited for here, it has no place in the clock of this thread.
+#[test]
+fn a_limit_that_was_never_polled_takes_the_clock_of_who_polls_it() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let limit = timeout(ms(20));
+    let took = thread::spawn(move || {
+        let start = Instant::now();
+        support::block_on(limit);
+        start.elapsed()
+    });
+    assert!(took.join().unwrap() >= ms(20));
+    assert_eq!(time.elapsed(), Duration::ZERO);
+}
+
+#[test]
+fn a_thread_that_ends_while_time_is_paused_takes_no_limit_with_it() {
+    let _watchdog = support::watchdog();
+    let wakes = Wakes::new();
+    let here = wakes.clone();
+    let limit = thread::spawn(move || {
+        std::mem::forget(testing::pause());
+        let mut limit = Box::pin(timeout(ms(20)));
+        assert!(here.poll(limit.as_mut()).is_pending());
+        limit
+    });
+    let mut limit = limit.join().unwrap();
+    wakes.wait(1);
+    assert_eq!(wakes.poll(limit.as_mut()), Poll::Ready(Reason::timeout(ms(20))));
+}
+
+/// An operation that starts in virtual time and ends in real time, or the other way round, has
+/// lasted for some time, and nothing panics.
+#[test]
+fn an_operation_may_see_both() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    time.advance(HOUR);
+    let run = async { futures::pending!() }.cancelable(timeout(HOUR)).named("both");
+    let operation = run.operation();
+    let mut run = Box::pin(run);
+    assert!(poll_once(run.as_mut()).is_pending());
+    drop(time);
+    assert_eq!(operation.elapsed(), Duration::ZERO, "it began later than now");
+    assert!(operation.remaining() > Some(HOUR));
+    assert_eq!(poll_once(run.as_mut()), Poll::Ready(Ok(())));
+    assert_eq!(operation.elapsed(), Duration::ZERO);
+}
+
+/// A thread that blocks cannot move its clock.
+#[test]
+fn a_thread_that_blocks_keeps_to_real_time() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let token = CancellationToken::new();
+    let start = Instant::now();
+    assert_eq!(token.blocking_wait_timeout(ms(20)), None);
+    assert!(start.elapsed() >= ms(20));
+    assert_eq!(time.elapsed(), Duration::ZERO);
+    token.cancel_with("stop");
+    assert_eq!(token.blocking_wait_timeout(HOUR), Some(Reason::manual("stop")));
+}
