@@ -24,9 +24,10 @@ use cancelable::source::{
     AllOf, AnyOf, Because, BoxSource, Never, WaitForCancellation, WaitForCancellationOwned,
 };
 use cancelable::{
-    Call, Cancelable, CancelableExt, CancellationToken, Cancelled, DropGuard, Fallible, InScope,
-    Operation, OperationId, ParentCause, Progress, Reason, ReasonKind, Registration, Shield,
-    Signal, Snapshot, Status, Text, TryCancelable, all_of, any_of, never,
+    Call, Cancelable, CancelableExt, CancellationToken, Cancelled, Drained, DropGuard, Event,
+    Events, Fallible, Filter, HistoryQuery, InScope, Inspection, Operation, OperationId,
+    ParentCause, Phase, Progress, Reason, ReasonKind, Record, Registration, Registry, Shield,
+    Signal, Snapshot, Stats, Status, Text, TryCancelable, all_of, any_of, never,
 };
 
 use support::poll_once;
@@ -162,6 +163,16 @@ fn g15_every_public_type_is_send_sync_and_unpin() {
         Call<Free>,
         Fallible<Result<(), Cancelled>>,
         TryCancelable<Pending<Result<(), Cancelled>>, Never>,
+        Registry,
+        Filter,
+        HistoryQuery,
+        Record,
+        Stats,
+        Event,
+        Events,
+        Inspection,
+        Phase,
+        Drained,
     );
     assert_all!(IsSend: BoxSource<'static>);
     assert_all!(IsUnpin: BoxSource<'static>);
@@ -172,6 +183,12 @@ fn g15_every_public_type_is_send_sync_and_unpin() {
         everything!(Timeout, Deadline, Condition<Inline<fn() -> bool>>);
         everything!(Condition<Async<fn() -> Ready<bool>, Ready<bool>>>);
         assert_none!(IsSend: Condition<Inline<Rc<()>>>);
+        use cancelable::{ServiceEnd, Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen};
+        everything!(Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen<Never>, ServiceEnd);
+        // It holds a source of any kind.
+        assert_none!(IsSend: ShutdownWhen<Bound>);
+        assert_none!(IsSync: ShutdownWhen<Unshared>);
+        assert_none!(IsUnpin: ShutdownWhen<Pinned>);
     }
     #[cfg(feature = "blocking")]
     {
@@ -221,6 +238,8 @@ fn g15_what_crosses_a_caught_panic() {
     let _watchdog = support::watchdog();
     assert_all!(IsUnwindSafe: CancellationToken, DropGuard, ReasonKind, Text, Signal, Never);
     assert_all!(IsRefUnwindSafe: CancellationToken, DropGuard, ReasonKind, Text, Signal, Never);
+    assert_all!(IsUnwindSafe: Registry);
+    assert_all!(IsRefUnwindSafe: Registry);
 
     // A token taken into a closure that panics is as good as before.
     let token = CancellationToken::new();
@@ -246,14 +265,19 @@ fn g15_what_may_be_cloned_compared_and_thrown() {
     cloned::<(Operation, OperationId, Status, Progress, Snapshot, ParentCause)>();
     compared::<(Reason, ReasonKind, Text, Cancelled, CancellationToken)>();
     compared::<(Operation, OperationId, Status, ParentCause)>();
+    cloned::<(Registry, Filter, HistoryQuery, Record, Stats, Event, Inspection, Phase)>();
+    compared::<(Registry, Stats, Phase)>();
     // They hold numbers that are not whole.
     fn alike<T: PartialEq>() {}
     alike::<(Progress, Snapshot)>();
+    alike::<(Record, Event, Inspection)>();
     hashed::<(ReasonKind, Text, CancellationToken, Signal)>();
     hashed::<(Operation, OperationId, Status)>();
     ordered::<(OperationId, Status)>();
     printed::<(Operation, Shield<Bound>, InScope<Bound>, Call<Bound>)>();
     printed::<(Snapshot, Progress)>();
+    printed::<(Registry, Filter, HistoryQuery, Record, Stats, Event, Events, Inspection, Drained)>(
+    );
     printed::<(Cancelable<Free, Never>, AnyOf<(Never,)>, AllOf<[Never; 1]>, Registration)>();
     thrown::<Cancelled>();
     let _: io::Error = Cancelled::new("x").into();
