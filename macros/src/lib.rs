@@ -42,6 +42,7 @@ use proc_macro::TokenStream;
 /// | key | value | is no source: it |
 /// |---|---|---|
 /// | `name` | a text, or a `String` or `Text` | names the operation; otherwise it has the name of the function. An empty one is none |
+/// | `registered` | none | lists the operation in the global registry while it runs |
 /// | `grace` | a text such as `"5s"`, or a `Duration` | lets the body go on for so long once it is asked to stop |
 /// | `crate` | a path | tells where the crate is, if not at `::cancelable` |
 ///
