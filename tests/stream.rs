@@ -34,3 +34,5 @@ mod shields;
 #[cfg(feature = "time")]
 #[path = "stream/time.rs"]
 mod time;
+#[path = "stream/wakes.rs"]
+mod wakes;

@@ -98,15 +98,16 @@ pub struct CancelableStream<St: Stream, S, E = (), M = Each> {
     #[pin]
     ending: E,
     stage: Stage,
-    /// How many times the source may still be asked without registering with it.
+    /// How many looks at the source are left up to the one that registers with it. Zero: it has the
+    /// waker of the task.
     free_looks: u8,
     /// What only some streams need: shields to wait for, an operation.
     extra: Rare,
 }
 
-/// So many items in a row may be ready before the source is registered with. A clock is read for
-/// each, where the source is a time limit.
-const FREE_LOOKS: u8 = 64;
+/// So many items in a row may be ready before the source is registered with, which the last look
+/// does. A clock is read for each, where the source is a time limit.
+const FREE_LOOKS: u8 = 64 + 1;
 
 #[derive(Debug)]
 enum Stage {
@@ -226,13 +227,19 @@ fn look<S: Future<Output = Reason>>(
     free_looks: &mut u8,
     cx: &mut Context<'_>,
 ) -> Poll<Reason> {
-    match free_looks.checked_sub(1) {
-        None => source.poll(cx),
-        Some(left) => {
-            *free_looks = left;
-            source.poll(&mut Context::from_waker(probe()))
-        }
+    if is_free(free_looks) {
+        source.poll(&mut Context::from_waker(probe()))
+    } else {
+        source.poll(cx)
     }
+}
+
+/// Whether the source is asked without registering this time. Nothing left means that it has been
+/// registered with, so the last look has to.
+#[inline]
+fn is_free(looks: &mut u8) -> bool {
+    *looks = looks.saturating_sub(1);
+    *looks > 0
 }
 
 impl<T, M: Shape<T>> Desk<T, M> {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use futures::stream::Stream;
 
-use super::{CancelableStream, Shape, Stage, protect};
+use super::{CancelableStream, Shape, Stage, is_free, protect};
 use crate::ambient::{self, InRace};
 use crate::future::{Ending, Extra};
 use crate::wait::probe;
@@ -114,13 +114,12 @@ where
                 // Who fired is known: only what keeps the stream is left to look at.
                 ready!(self.as_mut().poll_kept(cx))?
             } else {
-                let looked = match (fired.take(), this.free_looks.checked_sub(1)) {
-                    (Some(reason), _) => Poll::Ready(reason),
-                    (None, None) => self.as_mut().ask(false, cx),
-                    (None, Some(left)) => {
-                        *this.free_looks = left;
+                let looked = match fired.take() {
+                    Some(reason) => Poll::Ready(reason),
+                    None if is_free(this.free_looks) => {
                         self.as_mut().ask(false, &mut Context::from_waker(probe()))
                     }
+                    None => self.as_mut().ask(false, cx),
                 };
                 if let Poll::Ready(reason) = looked {
                     self.as_mut().cancel(reason)?;
