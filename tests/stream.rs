@@ -21,6 +21,8 @@ mod grace;
 #[cfg(feature = "time")]
 #[path = "stream/idle.rs"]
 mod idle;
+#[path = "stream/lent.rs"]
+mod lent;
 #[path = "stream/model.rs"]
 mod model;
 #[path = "stream/operations.rs"]

@@ -18,7 +18,7 @@ impl<St: Stream, S, E, M> CancelableStream<St, S, E, M> {
     }
 
     fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Done | Stage::Stopped)
+        matches!(self.stage, Stage::Done | Stage::Stopped(_))
     }
 
     pub(super) fn handle(&self) -> Operation {

@@ -116,8 +116,9 @@ enum Stage {
     Streaming,
     /// The stream is gone; what runs afterwards is still to be run, or runs and has the outcome.
     Ending(Option<Result<(), Cancelled>>),
-    /// A race around it waits, and drops it: the caller is not to go on.
-    Stopped,
+    /// A race around it waits, and is about to drop it: the caller is not to go on. What to tell it
+    /// where that race does not, because the stream was only lent to it.
+    Stopped(Option<Cancelled>),
     Done,
 }
 
@@ -210,7 +211,7 @@ where
     fn size_hint(&self) -> (usize, Option<usize>) {
         let in_hand = self.desk.keep.in_hand();
         let (_, most) = match (&self.stage, &self.stream) {
-            (Stage::Done | Stage::Stopped, _) => return (0, Some(0)),
+            (Stage::Done, _) => return (0, Some(0)),
             (_, None) => return (0, Some(1)),
             (_, Some(stream)) => stream.size_hint(),
         };
@@ -308,7 +309,7 @@ impl<St: Stream, S, E, M> fmt::Debug for CancelableStream<St, S, E, M> {
             Stage::New => "not polled",
             Stage::Streaming => "streaming",
             Stage::Ending(_) => "cleaning up",
-            Stage::Stopped => "stopped",
+            Stage::Stopped(_) => "stopped",
             Stage::Done => "done",
         };
         let operation = self.extra.shown(matches!(self.stage, Stage::Done));

@@ -77,7 +77,12 @@ where
                 }
             }
             Stage::Ending(_) => self.end(cx),
-            Stage::Stopped => Poll::Pending,
+            Stage::Stopped(_) if ambient::is_cancelling() => Poll::Pending,
+            Stage::Stopped(cancelled) => {
+                let cancelled = cancelled.take();
+                *this.stage = Stage::Done;
+                Poll::Ready(cancelled.map(Err))
+            }
             Stage::Done => Poll::Ready(None),
         }
     }
@@ -301,7 +306,7 @@ where
             };
         }
         if stopped {
-            *this.stage = Stage::Stopped;
+            *this.stage = Stage::Stopped(outcome.err());
             return Poll::Pending;
         }
         Poll::Ready(rest.map(Ok).or(outcome.err().map(Err)))
@@ -319,7 +324,7 @@ where
         let Some(outcome) = outcome.take() else { unreachable!("whoever kept it gives it back") };
         *this.stage = Stage::Done;
         if extra.end(&*this.ending, &outcome) {
-            *this.stage = Stage::Stopped;
+            *this.stage = Stage::Stopped(outcome.err());
             return Poll::Pending;
         }
         Poll::Ready(outcome.err().map(Err))

@@ -1,0 +1,104 @@
+//! A stream that was only lent to the race that stopped it.
+
+use std::future::pending;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use cancelable::prelude::*;
+use futures::stream::FusedStream;
+use futures::{Stream, StreamExt, stream};
+
+use crate::feed::{end, feed, item, next};
+use crate::helpers::{Gate, kept, lost};
+use crate::support::{self, Wakes};
+
+/// Lends `stream` to a race that stops it, and tells what it hands out to who polls it then.
+#[track_caller]
+fn after_the_race<St>(mut stream: Pin<&mut St>, gate: &Gate, token: &CancellationToken) -> Reason
+where
+    St: Stream<Item = Result<u32, Cancelled>> + FusedStream,
+{
+    let wakes = Wakes::new();
+    {
+        let work = async { panic!("it went on: {:?}", stream.next().await) };
+        let mut run = pin!(work.cancelable(token).named("above"));
+        assert!(wakes.poll(run.as_mut()).is_pending());
+        token.cancel_with("stop");
+        let mut polled = wakes.poll(run.as_mut());
+        if polled.is_pending() {
+            gate.open();
+            polled = wakes.poll(run.as_mut());
+        }
+        assert_eq!(lost::<()>(polled), Reason::manual("stop"));
+    }
+    assert!(!stream.is_terminated());
+    assert_eq!(stream.size_hint(), (0, Some(1)));
+    let polled = next(stream.as_mut(), &wakes);
+    let Poll::Ready(Some(Err(cancelled))) = polled else { panic!("{polled:?}") };
+    assert!(stream.is_terminated());
+    assert_eq!(next(stream.as_mut(), &wakes), end());
+    assert_eq!(kept(&wakes), 0);
+    cancelled.into_reason()
+}
+
+/// A stream that waits for ever, in a shield at first where that is asked for.
+fn waits(shielded: bool, gate: &Gate) -> impl Stream<Item = u32> + use<> {
+    let gate = gate.clone();
+    stream::once(async move {
+        if shielded {
+            shield(gate.pass()).await;
+        }
+        pending().await
+    })
+}
+
+#[test]
+fn g10_one_with_a_shield_in_it_tells_why_it_was_stopped() {
+    let _watchdog = support::watchdog();
+    let (gate, token) = (Gate::new(), CancellationToken::new());
+    let mut stream = pin!(waits(true, &gate).cancelable(&token));
+    assert_eq!(after_the_race(stream.as_mut(), &gate, &token), Reason::manual("stop"));
+}
+
+#[test]
+fn g10_one_that_is_an_operation_tells_why_it_was_stopped() {
+    let _watchdog = support::watchdog();
+    for shielded in [false, true] {
+        let (gate, token) = (Gate::new(), CancellationToken::new());
+        let mut stream = pin!(waits(shielded, &gate).cancelable(never()).named("lines"));
+        let reason = after_the_race(stream.as_mut(), &gate, &token);
+        assert_eq!(reason.to_string(), "parent `above` cancelled: stop");
+        assert_eq!(stream.operation().reason(), Some(reason));
+    }
+}
+
+#[test]
+fn g10_one_that_cleans_up_does_so_before_it_tells() {
+    let _watchdog = support::watchdog();
+    for shielded in [false, true] {
+        let (gate, cleans, token) = (Gate::new(), Gate::new(), CancellationToken::new());
+        let cleans_later = cleans.clone();
+        let stream = waits(shielded, &gate).cancelable(never());
+        let stream = stream.finally(move |_| async move { cleans_later.pass().await });
+        let mut stream = pin!(stream);
+        cleans.open();
+        let reason = after_the_race(stream.as_mut(), &gate, &token);
+        assert_eq!(reason.to_string(), "parent `above` cancelled: stop");
+        assert_eq!(stream.operation().status(), Status::Cancelled);
+    }
+}
+
+#[test]
+fn one_that_was_not_stopped_goes_on() {
+    let _watchdog = support::watchdog();
+    let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
+    let mut stream = pin!(feed.cancelable(never()));
+    {
+        let mut run = pin!(stream.next().cancelable(&token));
+        assert!(wakes.poll(run.as_mut()).is_pending());
+        token.cancel_with("stop");
+        assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
+    }
+    tap.push(1);
+    assert_eq!(next(stream.as_mut(), &wakes), item(1));
+}
