@@ -300,10 +300,12 @@ where
         };
         if is_operation {
             *this.stage = Stage::Ending(Some(outcome));
-            return match rest {
-                Some(rest) => Poll::Ready(Some(Ok(rest))),
-                None => self.end(cx),
-            };
+            let Some(rest) = rest else { return self.end(cx) };
+            // As with any other item.
+            if let (true, Some(extra)) = (E::CLEANS_UP, this.extra.get_mut()) {
+                extra.release_clean_up();
+            }
+            return Poll::Ready(Some(Ok(rest)));
         }
         if stopped {
             *this.stage = Stage::Stopped(outcome.err());

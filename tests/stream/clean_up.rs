@@ -240,3 +240,28 @@ fn g10_a_consumer_that_is_polled_only_when_woken_is_woken() {
     assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
     assert_eq!(log.take(), ["Err(\"dropped before it was done\")", "cleaned up"]);
 }
+
+#[test]
+fn a_race_around_a_consumer_that_is_busy_with_the_last_chunk_does_not_wait() {
+    let _watchdog = support::watchdog();
+    let ((feed, tap), wakes, log, gate) = (feed(), Wakes::new(), Log::new(), Gate::new());
+    let token = CancellationToken::new();
+    let (lost_hook, clean_up) = (log.clone(), clean_up(&log, &gate));
+    let work = async move {
+        let stream = feed.cancelable(never()).chunks(2).finally(clean_up);
+        let stream = stream.on_clean_up_lost(move |_| lost_hook.note("clean-up lost"));
+        let mut stream = pin!(stream);
+        assert_eq!(stream.next().await, Some(Ok(vec![1])));
+        std::future::pending::<()>().await;
+    };
+    let mut run = pin!(work.cancelable(&token));
+    tap.push(1);
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    tap.end();
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    assert_eq!(tap.drops(), 1, "the stream is over, and its rest handed out");
+    token.cancel_with("stop");
+    assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
+    assert_eq!(log.take(), ["clean-up lost"]);
+    assert_eq!(kept(&wakes), 0);
+}
