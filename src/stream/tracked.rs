@@ -171,10 +171,18 @@ where
                 return Poll::Ready(Err(cancelled));
             }
         }
-        match self.as_mut().poll_stream(!grace, cx) {
-            Poll::Pending if !grace => self.wait_for_shields().map(Err),
-            polled => polled,
+        let polled = self.as_mut().poll_stream(!grace, cx);
+        if polled.is_ready() || grace && self.as_mut().wait_in_grace(cx) {
+            return polled;
         }
+        self.wait_for_shields().map(Err)
+    }
+
+    /// As [`wait_apart`](Self::wait_apart), for a stream in its grace. Tells whether it still is.
+    fn wait_in_grace(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+        let Some(extra) = self.project().extra.get_mut() else { return true };
+        // A race around it that begins to wait for clean-up is to wake it.
+        !(E::CLEANS_UP && extra.hold_clean_up()) || extra.in_grace(cx)
     }
 
     /// Ready, with what to tell, once no shield keeps the stream.

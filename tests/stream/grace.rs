@@ -5,9 +5,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use cancelable::prelude::*;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 
 use crate::feed::{end, error, feed, item, next};
-use crate::helpers::{Gate, kept, lost};
+use crate::helpers::{Gate, Log, kept, lost};
 use crate::support::{self, Wakes, block_on};
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -84,7 +86,7 @@ fn a_limit_between_items_starts_it_too() {
     let asked = operation.clone();
     let consumer = async {
         let mut stream = pin!(stream);
-        futures::StreamExt::next(&mut stream).await
+        stream.next().await
     };
     // The producer is asked, and ends.
     let producer = async move {
@@ -112,7 +114,7 @@ fn a_race_around_a_consumer_does_not_wait_for_grace_but_for_clean_up() {
     let operation = stream.operation();
     let consumer = async move {
         let mut stream = pin!(stream);
-        while futures::StreamExt::next(&mut stream).await.is_some() {}
+        while stream.next().await.is_some() {}
     };
     let mut run = pin!(consumer.cancelable(&outer));
     assert!(wakes.poll(run.as_mut()).is_pending());
@@ -128,4 +130,43 @@ fn a_race_around_a_consumer_does_not_wait_for_grace_but_for_clean_up() {
     gate.open();
     assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("outer"));
     assert_eq!((operation.status(), kept(&wakes)), (Status::Cancelled, 0));
+}
+
+#[test]
+fn a_race_waits_for_clean_up_also_where_it_does_not_poll_the_stream_itself() {
+    let _watchdog = support::watchdog();
+    // Whether the stream has waited in its grace before an item came.
+    for waited in [false, true] {
+        let ((feed, tap), wakes, log) = (feed(), Wakes::new(), Log::new());
+        let (inner, outer) = (CancellationToken::new(), CancellationToken::new());
+        let cleans = log.clone();
+        let stream = feed.cancelable(inner.clone()).grace(LONG).finally(|outcome| {
+            cleans.note(format_args!("{:?}", outcome.as_ref().map_err(ToString::to_string)));
+            async move {
+                smol::future::yield_now().await;
+                cleans.note("cleaned up");
+            }
+        });
+        // It polls only what was woken.
+        let mut all = FuturesUnordered::new();
+        all.push(stream.count());
+        let consumers = async move { while all.next().await.is_some() {} };
+        let mut run = pin!(consumers.cancelable(&outer));
+        assert!(wakes.poll(run.as_mut()).is_pending());
+        inner.cancel_with("inner");
+        if waited {
+            assert!(wakes.poll(run.as_mut()).is_pending());
+        }
+        tap.push(1);
+        assert!(wakes.poll(run.as_mut()).is_pending());
+        assert_eq!((tap.left(), tap.drops()), (0, 0), "it waits in its grace");
+        outer.cancel_with("outer");
+        let mut polled = Poll::Pending;
+        while polled.is_pending() {
+            polled = wakes.poll(run.as_mut());
+        }
+        assert_eq!(lost(polled), Reason::manual("outer"));
+        assert_eq!(log.take(), ["Err(\"cancelled: inner\")", "cleaned up"]);
+        assert_eq!(kept(&wakes), 0);
+    }
 }
