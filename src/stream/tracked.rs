@@ -36,14 +36,15 @@ where
         let mut this = self.as_mut().project();
         let mut inside = None;
         if let Some(extra) = this.extra.get_mut() {
-            let first = matches!(this.stage, Stage::New);
-            if first {
+            // Mostly at the first poll; later, where more was asked of it only then.
+            let starts = extra.is_unstarted() && this.stream.is_some();
+            if starts {
                 this.ending.as_mut().start();
                 // The races around it do not wait for clean-up yet: see `wait_apart`.
                 extra.start(false);
             }
             inside = extra.enter();
-            if first {
+            if starts {
                 extra.tell_start();
             }
         }

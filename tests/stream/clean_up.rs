@@ -265,3 +265,17 @@ fn a_race_around_a_consumer_that_is_busy_with_the_last_chunk_does_not_wait() {
     assert_eq!(log.take(), ["clean-up lost"]);
     assert_eq!(kept(&wakes), 0);
 }
+
+#[test]
+fn what_is_asked_for_between_two_items_is_handed_on_too() {
+    let _watchdog = support::watchdog();
+    let (wakes, log, gate) = (Wakes::new(), Log::new(), Gate::new());
+    let mut stream = stream::iter(0..).cancelable(never());
+    assert_eq!(next(pin!(&mut stream), &wakes), item(0));
+    let spawned = log.clone();
+    let stream = stream.finally_or_spawn(move |_| spawned.note("spawned"), clean_up(&log, &gate));
+    let mut stream = Box::pin(stream);
+    assert_eq!(next(stream.as_mut(), &wakes), item(1));
+    drop(stream);
+    assert_eq!(log.take(), ["Err(\"dropped before it was done\")", "spawned"]);
+}

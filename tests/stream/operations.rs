@@ -249,3 +249,23 @@ fn a_consumer_that_leaves_cancels_nothing_else() {
     assert_eq!(block_on(run), Ok(false));
     assert!(!token.is_cancelled());
 }
+
+#[test]
+fn one_that_is_named_between_two_items_starts_with_the_next() {
+    let _watchdog = support::watchdog();
+    let (wakes, log) = (Wakes::new(), Log::new());
+    let mut stream = stream::iter(0..).cancelable(never());
+    assert_eq!(next(pin!(&mut stream), &wakes), item(0));
+    let (start, cancel) = (log.clone(), log.clone());
+    let stream = stream.named("late").on_start(move |operation| {
+        assert_eq!(operation.status(), Status::Running);
+        start.note("started");
+    });
+    let mut stream = stream.on_cancel(move |_, reason| cancel.note(reason));
+    for number in 1..3 {
+        assert_eq!(next(pin!(&mut stream), &wakes), item(number));
+        assert_eq!(log.take(), if number == 1 { vec!["started".to_owned()] } else { vec![] });
+    }
+    drop(stream);
+    assert_eq!(log.take(), ["dropped before it was done"]);
+}
