@@ -179,6 +179,13 @@ impl<T> Keep<T> {
         T: Clone,
     {
         self.last = Some((items, T::clone));
+        if let Some(kept) = self.kept.get() {
+            let mut kept = kept.lock();
+            let over = kept.items.len().saturating_sub(items);
+            let oldest: Vec<_> = kept.items.drain(..over).collect();
+            drop(kept);
+            drop(oldest);
+        }
     }
 
     pub(super) fn partial(&self, operation: Operation) -> Partial<T> {
@@ -221,13 +228,13 @@ impl<T> Keep<T> {
 
     /// The stream is over, and not at its end: what is in hand can only be kept.
     pub(super) fn settle(&mut self) {
-        let mut hand = std::mem::take(&mut self.hand);
-        let room = self.last.map_or(0, |(room, _)| room);
-        if let Some(kept) = self.kept.get().filter(|_| hand.len() > room) {
-            // What was kept is the end of what is in hand.
-            let replaced =
-                std::mem::replace(&mut kept.lock().items, std::mem::take(&mut hand).into());
-            drop(replaced);
+        let mut hand = VecDeque::from(std::mem::take(&mut self.hand));
+        if let Some(kept) = self.kept.get() {
+            let mut kept = kept.lock();
+            // Both end with the last item: the longer one has what the other has.
+            if hand.len() > kept.items.len() {
+                std::mem::swap(&mut kept.items, &mut hand);
+            }
         }
     }
 }

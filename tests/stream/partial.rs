@@ -160,6 +160,39 @@ fn one_that_is_asked_for_late_counts_all_and_keeps_what_comes() {
 }
 
 #[test]
+fn what_is_in_hand_is_kept_also_where_nobody_had_asked_when_it_came() {
+    let _watchdog = support::watchdog();
+    for keep in 0..6 {
+        let ((feed, tap), wakes) = (feed(), Wakes::new());
+        let mut stream = Box::pin(feed.cancelable(never()).keep_last(keep).chunks(4));
+        (0..2).for_each(|number| tap.push(number));
+        assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
+        let partial = stream.partial();
+        tap.push(2);
+        assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
+        drop(stream);
+        assert_eq!((partial.count(), partial.items()), (3, vec![0, 1, 2]), "keeps {keep}");
+    }
+}
+
+#[test]
+fn who_asks_for_fewer_later_has_fewer() {
+    let _watchdog = support::watchdog();
+    for keep in 0..7 {
+        let wakes = Wakes::new();
+        let mut stream = stream::iter(0..).cancelable(never()).keep_last(5);
+        let partial = stream.partial();
+        for number in 0..6 {
+            assert_eq!(next(pin!(&mut stream), &wakes), item(number));
+        }
+        let mut stream = stream.keep_last(keep);
+        assert_eq!(partial.items(), (6 - keep.min(5)..6).collect::<Vec<_>>());
+        assert_eq!(next(pin!(&mut stream), &wakes), item(6));
+        assert_eq!(partial.items(), (7 - keep.min(6)..7).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn it_can_be_read_from_another_thread_while_items_come() {
     let _watchdog = support::watchdog();
     let stream = stream::iter(0..100_000_u64).cancelable(never()).keep_last(8);
