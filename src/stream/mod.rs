@@ -6,9 +6,11 @@
 //! * [`shape`]: how items are handed out.
 //! * [`partial`]: what is known of a stream that did not come to its end.
 //! * [`idle`]: the limit between two items.
-//! * [`tracked`]: how a stream is polled of which more is asked, and how every stream ends.
+//! * [`tracked`]: how a stream is polled of which more is asked.
+//! * [`end`]: how every stream ends.
 
 mod builder;
+mod end;
 mod ext;
 #[cfg(feature = "time")]
 mod idle;

@@ -1,4 +1,4 @@
-//! How a stream is polled that is an operation or has shields in it, and how every stream ends.
+//! How a stream is polled that is an operation or has shields in it.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use crate::wait::probe;
 use crate::{Cancelled, Progress, Reason};
 
 /// What a poll hands out.
-type Polled<T> = Poll<Option<Result<T, Cancelled>>>;
+pub(super) type Polled<T> = Poll<Option<Result<T, Cancelled>>>;
 
 /// What came of a poll of the stream within: an item, its end, or a cancellation.
 type Pulled<T> = Poll<Result<Option<T>, Cancelled>>;
@@ -268,77 +268,6 @@ where
             extra.release_clean_up();
         }
         handed_out
-    }
-
-    /// The stream is over: lets go of it, then of the source, and tells. `shielded` says that a
-    /// shield has kept it.
-    #[inline(never)]
-    pub(super) fn finish(
-        mut self: Pin<&mut Self>,
-        outcome: Result<(), Cancelled>,
-        shielded: bool,
-        cx: &mut Context<'_>,
-    ) -> Polled<M::Item> {
-        let mut this = self.as_mut().project();
-        let is_operation = this.extra.get_mut().as_deref().is_some_and(Extra::is_operation);
-        // Guarantee 10, at every level: a race around this one waited for the same shield, or for
-        // the operation above, and what follows must not run.
-        let stopped = match &outcome {
-            Ok(()) => false,
-            Err(cancelled) => {
-                (shielded || is_operation && cancelled.is_parent()) && ambient::is_cancelling()
-            }
-        };
-        // The stream first: nothing of it is left when anyone hears of the outcome.
-        *this.stage = Stage::Done;
-        this.stream.set(None);
-        this.source.set(None);
-        #[cfg(feature = "time")]
-        {
-            this.desk.idle = None;
-        }
-        if let Some(extra) = this.extra.get_mut() {
-            extra.race_is_over(stopped);
-        }
-        let rest = match outcome {
-            Ok(()) => this.desk.shape.rest(this.desk.keep.hand()),
-            Err(_) => {
-                this.desk.keep.settle();
-                None
-            }
-        };
-        if is_operation {
-            *this.stage = Stage::Ending(Some(outcome));
-            let Some(rest) = rest else { return self.end(cx) };
-            // As with any other item.
-            if let (true, Some(extra)) = (E::CLEANS_UP, this.extra.get_mut()) {
-                extra.release_clean_up();
-            }
-            return Poll::Ready(Some(Ok(rest)));
-        }
-        if stopped {
-            *this.stage = Stage::Stopped(outcome.err());
-            return Poll::Pending;
-        }
-        Poll::Ready(rest.map(Ok).or(outcome.err().map(Err)))
-    }
-
-    /// Runs what runs afterwards, and ends the operation.
-    fn end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<M::Item> {
-        let mut this = self.project();
-        let Some(extra) = this.extra.get_mut() else { unreachable!("it is an operation") };
-        if E::CLEANS_UP {
-            extra.hold_clean_up();
-        }
-        let Stage::Ending(outcome) = this.stage else { unreachable!("the caller has looked") };
-        ready!(extra.clean_up(this.ending.as_mut(), outcome, cx));
-        let Some(outcome) = outcome.take() else { unreachable!("whoever kept it gives it back") };
-        *this.stage = Stage::Done;
-        if extra.end(&*this.ending, &outcome) {
-            *this.stage = Stage::Stopped(outcome.err());
-            return Poll::Pending;
-        }
-        Poll::Ready(outcome.err().map(Err))
     }
 }
 
