@@ -27,6 +27,8 @@ mod lent;
 mod model;
 #[path = "stream/operations.rs"]
 mod operations;
+#[path = "stream/panics.rs"]
+mod panics;
 #[path = "stream/partial.rs"]
 mod partial;
 #[path = "stream/race.rs"]

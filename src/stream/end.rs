@@ -1,5 +1,7 @@
 //! How a stream ends.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -7,6 +9,7 @@ use futures::stream::Stream;
 
 use super::tracked::Polled;
 use super::{CancelableStream, Shape, Stage};
+use crate::contain::contain;
 use crate::future::{Ending, Extra};
 use crate::{Cancelled, Reason, ambient};
 
@@ -26,7 +29,7 @@ where
         shielded: bool,
         cx: &mut Context<'_>,
     ) -> Polled<M::Item> {
-        let mut this = self.as_mut().project();
+        let this = self.as_mut().project();
         let is_operation = this.extra.get_mut().as_deref().is_some_and(Extra::is_operation);
         // Guarantee 10, at every level: a race around this one waited for the same shield, or for
         // the operation above, and what follows must not run.
@@ -38,24 +41,33 @@ where
         };
         // The stream first: nothing of it is left when anyone hears of the outcome.
         *this.stage = Stage::Done;
-        this.stream.set(None);
-        this.source.set(None);
         #[cfg(feature = "time")]
         {
             this.desk.idle = None;
         }
+        let dropped = if is_operation {
+            catch_unwind(AssertUnwindSafe(|| self.as_mut().let_go()))
+        } else {
+            self.as_mut().let_go();
+            Ok(())
+        };
+        let mut this = self.as_mut().project();
         if let Some(extra) = this.extra.get_mut() {
             extra.race_is_over(stopped);
         }
-        let rest = match outcome {
-            Ok(()) => this.desk.shape.rest(this.desk.keep.hand()),
-            Err(_) => {
+        let rest = match (&outcome, &dropped) {
+            (Ok(()), Ok(())) => this.desk.shape.rest(this.desk.keep.hand()),
+            _ => {
                 this.desk.keep.settle();
                 None
             }
         };
         if is_operation {
             *this.stage = Stage::Ending(Some(outcome));
+            if let Err(panic) = dropped {
+                self.as_mut().destructor_panicked(panic);
+                this = self.as_mut().project();
+            }
             let Some(rest) = rest else { return self.end(cx) };
             // As with any other item.
             if let (true, Some(extra)) = (E::CLEANS_UP, this.extra.get_mut()) {
@@ -68,6 +80,23 @@ where
             return Poll::Pending;
         }
         Poll::Ready(rest.map(Ok).or(outcome.err().map(Err)))
+    }
+
+    /// Drops the stream, and then the source.
+    fn let_go(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        this.stream.set(None);
+        this.source.set(None);
+    }
+
+    /// The drop of the stream, or of the source, has panicked: guarantee 13.
+    #[cold]
+    fn destructor_panicked(self: Pin<&mut Self>, panic: Box<dyn Any + Send>) {
+        let mut this = self.project();
+        let _ = contain(|| this.source.set(None));
+        if let Some(extra) = this.extra.get_mut() {
+            extra.keep_panic(panic);
+        }
     }
 
     /// Runs what runs afterwards, and ends the operation.

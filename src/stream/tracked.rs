@@ -8,6 +8,7 @@ use futures::stream::Stream;
 
 use super::{CancelableStream, Shape, Stage, is_free, protect};
 use crate::ambient::{self, InRace};
+use crate::contain::contain;
 use crate::future::{Ending, Extra};
 use crate::wait::probe;
 use crate::{Cancelled, Progress, Reason};
@@ -260,7 +261,9 @@ where
         let operation = extra.as_deref().and_then(Extra::operation);
         let count = this.desk.keep.count();
         if let (Some(operation), Some(0)) = (operation, count.checked_rem(this.desk.report_every)) {
-            let rest = this.stream.as_pin_mut().map_or((0, None), |stream| stream.size_hint());
+            let rest = this.stream.as_pin_mut().map(|stream| contain(|| stream.size_hint()));
+            // Its panic has been printed. The item is to be handed out all the same.
+            let rest = rest.and_then(Result::ok).unwrap_or((0, None));
             operation.report_progress(progress(count, rest));
         }
         let handed_out = this.desk.accept(item);
