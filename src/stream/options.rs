@@ -13,10 +13,11 @@ impl<St: Stream, S, E, M> CancelableStream<St, S, E, M> {
     /// Cancels the stream when it lets wait so long for one item, for the reason
     /// [`Reason::Timeout`](crate::Reason::Timeout): beside a source that limits the whole of it.
     ///
-    /// The clock starts when a poll finds no item, and starts anew after each one. The time that
-    /// the consumer takes with an item does not count, and an item that is there is never too
-    /// late. It strikes no earlier, and no later, than a [`timeout`](crate::timeout()) would that
-    /// had begun with the wait. An item costs no registration.
+    /// The clock starts when a poll finds no item, and stops when one comes. The time that the
+    /// consumer takes with an item does not count, and an item that is there is never too late: zero
+    /// waits for nothing. Dropping the future of [`next`](futures::StreamExt::next) does not stop
+    /// the clock. It strikes no earlier, and no later, than a [`timeout`](crate::timeout()) would
+    /// that had begun with the wait. An item costs no registration. The last call counts.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -38,7 +39,8 @@ impl<St: Stream, S, E, M> CancelableStream<St, S, E, M> {
 
     /// Reports progress at every so many items of the stream: how many there were, as the detail
     /// `items`. Where the stream knows how many are to come, the report counts
-    /// [steps](crate::Progress::steps). Zero is never.
+    /// [steps](crate::Progress::steps). Zero is never. The report comes before the item is handed
+    /// out; nothing is reported for the end.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -60,7 +62,8 @@ impl<St: Stream, S, E, M> CancelableStream<St, S, E, M> {
     }
 
     /// Keeps clones of the last items of the stream, so many of them, for whoever has asked for the
-    /// [partial result](Self::partial). Each further item takes the place of the oldest.
+    /// [partial result](Self::partial). Each further item takes the place of the oldest. Where
+    /// nobody has asked, nothing is cloned. The last call counts.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -82,7 +85,8 @@ impl<St: Stream, S, E, M> CancelableStream<St, S, E, M> {
     }
 
     /// A handle of what is known of this stream, which stays readable whatever becomes of it. Ask for
-    /// it before the first poll: what came earlier is counted, not kept.
+    /// it before the first poll: what came earlier is counted, and kept only where it is in hand for
+    /// a [chunk](Self::chunks).
     ///
     /// ```
     /// use cancelable::prelude::*;

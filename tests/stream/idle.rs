@@ -89,6 +89,20 @@ fn the_time_that_the_consumer_takes_does_not_count() {
 }
 
 #[test]
+fn who_gives_up_waiting_does_not_stop_it() {
+    let _watchdog = support::watchdog();
+    let ((feed, tap), wakes) = (feed(), Wakes::new());
+    let mut stream = feed.cancelable(never()).idle_timeout(LIMIT);
+    {
+        let mut given_up = stream.next();
+        assert!(wakes.poll(pin!(&mut given_up)).is_pending());
+    }
+    sleep(LIMIT * 2);
+    assert_eq!(next(pin!(&mut stream), &wakes), error(Reason::timeout(LIMIT)));
+    assert_eq!(tap.drops(), 1);
+}
+
+#[test]
 fn an_item_that_is_there_is_never_too_late() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());

@@ -171,3 +171,30 @@ fn g10_a_section_that_has_not_begun_when_the_cancellation_comes_is_not_begun() {
     assert_eq!(next(stream.as_mut(), &wakes), error("stop"));
     assert_eq!(log.take(), ["before", "section"]);
 }
+
+#[test]
+fn g10_a_race_waits_for_a_section_also_while_the_consumer_is_busy() {
+    let _watchdog = support::watchdog();
+    let (log, token, wakes) = (Log::new(), CancellationToken::new(), Wakes::new());
+    let (gate, busy) = (Gate::new(), Gate::new());
+    let ((feed, tap), shielded) = (crate::feed::feed(), shielded(&log, &gate));
+    let (inner, busy_work) = (log.clone(), busy.clone());
+    let work = async move {
+        let mut stream = pin!(stream::select(shielded, feed).cancelable(never()));
+        assert_eq!(stream.next().await, Some(Ok(1)));
+        busy_work.pass().await;
+        inner.note("next");
+        let _ = stream.next().await;
+        inner.note("went on");
+    };
+    let mut run = pin!(work.cancelable(&token));
+    tap.push(1);
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    token.cancel_with("stop");
+    gate.open();
+    assert!(wakes.poll(run.as_mut()).is_pending(), "nobody polls the section");
+    assert_eq!(log.take(), ["before"]);
+    busy.open();
+    assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
+    assert_eq!(log.take(), ["next", "section"]);
+}
