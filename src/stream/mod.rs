@@ -196,7 +196,8 @@ where
             }
             match polled {
                 Poll::Ready(Some(item)) => {
-                    this.desk.keep.note(&item);
+                    // Who wants to know more of it has a handle, and that has made it an operation.
+                    this.desk.keep.count_one();
                     if let Some(item) = this.desk.accept(item) {
                         return Poll::Ready(Some(Ok(item)));
                     }
@@ -226,6 +227,16 @@ where
 /// Asks the source: without registering with it, as long as that is free.
 #[inline]
 fn look<S: Future<Output = Reason>>(
+    source: Pin<&mut S>,
+    free_looks: &mut u8,
+    cx: &mut Context<'_>,
+) -> Poll<Reason> {
+    if *free_looks == 0 { source.poll(cx) } else { look_first(source, free_looks, cx) }
+}
+
+/// The same, while there are such looks left: apart, so that it makes no other look larger.
+#[inline(never)]
+fn look_first<S: Future<Output = Reason>>(
     source: Pin<&mut S>,
     free_looks: &mut u8,
     cx: &mut Context<'_>,

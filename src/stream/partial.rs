@@ -209,10 +209,16 @@ impl<T> Keep<T> {
         self.hand.len()
     }
 
+    /// Counts an item.
+    #[inline]
+    pub(super) fn count_one(&mut self) {
+        self.count += 1;
+    }
+
     /// Counts an item, and keeps a clone of it if that is asked for.
     #[inline]
     pub(super) fn note(&mut self, item: &T) {
-        self.count += 1;
+        self.count_one();
         if let Some(kept) = self.kept.get() {
             let room = self.last.map_or(0, |(room, _)| room);
             // Code of others runs outside of the lock: this, and what drops the oldest.
