@@ -111,6 +111,16 @@ pub struct CancelableStream<St: Stream, S, E = (), M = Each> {
 /// does. A clock is read for each, where the source is a time limit.
 const FREE_LOOKS: u8 = 64 + 1;
 
+/// What a poll has found that cannot go on by itself.
+enum Seen {
+    /// Nothing: it is the first one, or that of a stream of which more is asked.
+    Nothing,
+    /// The stream has just been cancelled.
+    Fired(Reason),
+    /// The stream has come to its end.
+    End,
+}
+
 #[derive(Debug)]
 enum Stage {
     /// Not polled yet.
@@ -177,17 +187,20 @@ where
     #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         // A stream of which nothing is asked, in any poll but its first: this part is kept short.
-        loop {
+        // What comes of the others is handed on by reference. If they returned it, an item would
+        // take the same way through memory.
+        let mut told = None;
+        let seen = loop {
             let this = self.as_mut().project();
             let extra = this.extra.get_mut();
             let (Stage::Streaming, None, Some(stream), Some(source)) =
                 (&*this.stage, &extra, this.stream.as_pin_mut(), this.source.as_pin_mut())
             else {
-                return self.poll_apart(None, cx);
+                break Seen::Nothing;
             };
             // Before each item: one that has been pulled is handed out whatever happens.
             if let Poll::Ready(reason) = look(source, this.free_looks, cx) {
-                return self.poll_apart(Some(reason), cx);
+                break Seen::Fired(reason);
             }
             let before = ambient::registrations();
             let polled = stream.poll_next(cx);
@@ -202,13 +215,12 @@ where
                         return Poll::Ready(Some(Ok(item)));
                     }
                 }
-                Poll::Ready(None) => return self.finish(Ok(()), false, cx),
-                Poll::Pending => {
-                    let reason = ready!(self.as_mut().wait(cx));
-                    return self.poll_apart(Some(reason), cx);
-                }
+                Poll::Ready(None) => break Seen::End,
+                Poll::Pending => break Seen::Fired(ready!(self.as_mut().wait(cx))),
             }
-        }
+        };
+        ready!(self.poll_apart(seen, &mut told, cx));
+        Poll::Ready(told)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use futures::stream::Stream;
 
-use super::{CancelableStream, Shape, Stage, is_free, protect};
+use super::{CancelableStream, Seen, Shape, Stage, is_free, protect};
 use crate::ambient::{self, InRace};
 use crate::contain::contain;
 use crate::future::{Ending, Extra};
@@ -27,13 +27,14 @@ where
     M: Shape<St::Item>,
 {
     /// The first poll, what comes after the stream, and every poll of a stream of which more is
-    /// asked. `fired` says why the stream has just been cancelled.
+    /// asked. When it is ready, it has told what to hand out.
     #[inline(never)]
     pub(super) fn poll_apart(
         mut self: Pin<&mut Self>,
-        fired: Option<Reason>,
+        seen: Seen,
+        told: &mut Option<Result<M::Item, Cancelled>>,
         cx: &mut Context<'_>,
-    ) -> Polled<M::Item> {
+    ) -> Poll<()> {
         let mut this = self.as_mut().project();
         let mut inside = None;
         if let Some(extra) = this.extra.get_mut() {
@@ -49,19 +50,16 @@ where
                 extra.tell_start();
             }
         }
-        let polled = self.as_mut().poll_entered(fired, cx);
+        let polled = self.as_mut().poll_entered(seen, cx);
         if let (Some(inside), Some(extra)) = (inside, self.project().extra.get_mut()) {
             extra.leave(inside);
         }
-        polled
+        *told = ready!(polled);
+        Poll::Ready(())
     }
 
     /// The same, where the operation is the current one.
-    fn poll_entered(
-        mut self: Pin<&mut Self>,
-        fired: Option<Reason>,
-        cx: &mut Context<'_>,
-    ) -> Polled<M::Item> {
+    fn poll_entered(mut self: Pin<&mut Self>, seen: Seen, cx: &mut Context<'_>) -> Polled<M::Item> {
         let this = self.as_mut().project();
         let extra = this.extra.get_mut().as_deref();
         match this.stage {
@@ -72,7 +70,7 @@ where
             Stage::New => self.begin(cx),
             Stage::Streaming => {
                 let shielded = extra.is_some_and(Extra::is_shielded);
-                match ready!(self.as_mut().pull(fired, cx)) {
+                match ready!(self.as_mut().pull(seen, cx)) {
                     Ok(Some(item)) => Poll::Ready(Some(Ok(item))),
                     Ok(None) => self.finish(Ok(()), false, cx),
                     Err(cancelled) => self.finish(Err(cancelled), shielded, cx),
@@ -109,11 +107,12 @@ where
     }
 
     /// Pulls until there is something to hand out.
-    fn pull(
-        mut self: Pin<&mut Self>,
-        mut fired: Option<Reason>,
-        cx: &mut Context<'_>,
-    ) -> Pulled<M::Item> {
+    fn pull(mut self: Pin<&mut Self>, seen: Seen, cx: &mut Context<'_>) -> Pulled<M::Item> {
+        let mut fired = match seen {
+            Seen::Nothing => None,
+            Seen::Fired(reason) => Some(reason),
+            Seen::End => return Poll::Ready(Ok(None)),
+        };
         loop {
             let this = self.as_mut().project();
             let kept = this.extra.get_mut().as_deref().is_some_and(Extra::is_cancelling);
