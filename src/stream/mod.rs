@@ -6,6 +6,7 @@
 //! * [`shape`]: how items are handed out.
 //! * [`partial`]: what is known of a stream that did not come to its end.
 //! * [`idle`]: the limit between two items.
+//! * [`look`]: how the source is asked before each item.
 //! * [`tracked`]: how a stream is polled of which more is asked.
 //! * [`end`]: how every stream ends.
 
@@ -14,6 +15,7 @@ mod end;
 mod ext;
 #[cfg(feature = "time")]
 mod idle;
+mod look;
 mod options;
 mod partial;
 mod shape;
@@ -33,10 +35,10 @@ pub use shape::{Each, InChunks, Shape};
 
 use crate::ambient;
 use crate::future::{Ending, Extra, Rare};
-use crate::wait::probe;
 use crate::{Cancelled, Reason};
 #[cfg(feature = "time")]
 use idle::Idle;
+use look::{FREE_LOOKS, look};
 use partial::Keep;
 
 /// A stream raced against a source. Made by [`cancelable`](CancelableStreamExt::cancelable), which
@@ -106,10 +108,6 @@ pub struct CancelableStream<St: Stream, S, E = (), M = Each> {
     /// What only some streams need: shields to wait for, an operation.
     extra: Rare,
 }
-
-/// So many items in a row may be ready before the source is registered with, which the last look
-/// does. A clock is read for each, where the source is a time limit.
-const FREE_LOOKS: u8 = 64 + 1;
 
 /// What a poll has found that cannot go on by itself.
 enum Seen {
@@ -234,38 +232,6 @@ where
         let most = most.and_then(|most| self.desk.shape.most(most, in_hand));
         (0, most.and_then(|most| most.checked_add(1)))
     }
-}
-
-/// Asks the source: without registering with it, as long as that is free.
-#[inline]
-fn look<S: Future<Output = Reason>>(
-    source: Pin<&mut S>,
-    free_looks: &mut u8,
-    cx: &mut Context<'_>,
-) -> Poll<Reason> {
-    if *free_looks == 0 { source.poll(cx) } else { look_first(source, free_looks, cx) }
-}
-
-/// The same, while there are such looks left: apart, so that it makes no other look larger.
-#[inline(never)]
-fn look_first<S: Future<Output = Reason>>(
-    source: Pin<&mut S>,
-    free_looks: &mut u8,
-    cx: &mut Context<'_>,
-) -> Poll<Reason> {
-    if is_free(free_looks) {
-        source.poll(&mut Context::from_waker(probe()))
-    } else {
-        source.poll(cx)
-    }
-}
-
-/// Whether the source is asked without registering this time. Nothing left means that it has been
-/// registered with, so the last look has to.
-#[inline]
-fn is_free(looks: &mut u8) -> bool {
-    *looks = looks.saturating_sub(1);
-    *looks > 0
 }
 
 impl<T, M: Shape<T>> Desk<T, M> {

@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 
 use futures::stream::Stream;
 
-use super::{CancelableStream, Seen, Shape, Stage, is_free, protect};
+use super::look::is_free;
+use super::{CancelableStream, Seen, Shape, Stage, protect};
 use crate::ambient::{self, InRace};
 use crate::contain::contain;
 use crate::future::{Ending, Extra};
