@@ -51,7 +51,8 @@ impl<T> Partial<T> {
     /// [`keep_last`](crate::CancelableStream::keep_last) has asked for, and, once the stream is
     /// over, no fewer than those of a chunk that was not complete.
     ///
-    /// They are cloned while the stream has to wait for it.
+    /// They are cloned while the stream, and whoever else asks this handle, has to wait for it. So a
+    /// `clone` of theirs must not ask it: that would wait for ever. Printing it is such a question too.
     ///
     /// ```
     /// use cancelable::prelude::*;
