@@ -322,6 +322,12 @@ where
             started: false,
         }
     }
+
+    /// Says whether the run has started already.
+    pub(crate) fn started(mut self, started: bool) -> Self {
+        self.started = started;
+        self
+    }
 }
 
 impl<T, E, C, Fut, P> sealed::Ending<T> for FinallyOrSpawn<T, E, C, Fut, P>

@@ -342,7 +342,8 @@ impl<St: Stream, S, E: Ending<()>, M> CancelableStream<St, S, E, M> {
         C: FnOnce(&Result<(), Cancelled>) -> Fut,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.and_then(|earlier| FinallyOrSpawn::new(earlier, clean_up, spawn))
+        let started = matches!(self.stage, Stage::Streaming);
+        self.and_then(|earlier| FinallyOrSpawn::new(earlier, clean_up, spawn).started(started))
     }
 
     /// Calls `hook` where clean-up of [`finally`](Self::finally) is lost, because the stream was

@@ -269,13 +269,20 @@ fn a_race_around_a_consumer_that_is_busy_with_the_last_chunk_does_not_wait() {
 #[test]
 fn what_is_asked_for_between_two_items_is_handed_on_too() {
     let _watchdog = support::watchdog();
-    let (wakes, log, gate) = (Wakes::new(), Log::new(), Gate::new());
-    let mut stream = stream::iter(0..).cancelable(never());
-    assert_eq!(next(pin!(&mut stream), &wakes), item(0));
-    let spawned = log.clone();
-    let stream = stream.finally_or_spawn(move |_| spawned.note("spawned"), clean_up(&log, &gate));
-    let mut stream = Box::pin(stream);
-    assert_eq!(next(stream.as_mut(), &wakes), item(1));
-    drop(stream);
-    assert_eq!(log.take(), ["Err(\"dropped before it was done\")", "spawned"]);
+    // Whether somebody has a handle by then, and whether an item comes after.
+    for (handle, goes_on) in [(false, true), (true, true), (true, false), (false, false)] {
+        let (wakes, log, gate) = (Wakes::new(), Log::new(), Gate::new());
+        let mut stream = stream::iter(0..).cancelable(never());
+        assert_eq!(next(pin!(&mut stream), &wakes), item(0));
+        let operation = handle.then(|| stream.operation());
+        let (spawned, clean_up) = (log.clone(), clean_up(&log, &gate));
+        let stream = stream.finally_or_spawn(move |_| spawned.note("spawned"), clean_up);
+        let mut stream = Box::pin(stream);
+        if goes_on {
+            assert_eq!(next(stream.as_mut(), &wakes), item(1));
+        }
+        drop(stream);
+        assert_eq!(log.take(), ["Err(\"dropped before it was done\")", "spawned"]);
+        drop(operation);
+    }
 }
