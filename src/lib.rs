@@ -193,7 +193,9 @@ pub use future::{
     Call, Cancelable, CancelableExt, Ending, Fallible, Finally, FinallyOrSpawn, Spawner,
     TryCancelable, scope, try_scope,
 };
-pub use operation::{InScope, Operation, OperationId, Progress, Snapshot, Status};
+pub use operation::{
+    InScope, Operation, OperationId, ParseOperationIdError, Progress, Snapshot, Status,
+};
 pub use os_signal::Signal;
 pub use reason::{ParentCause, Reason, ReasonKind};
 pub use registry::{

@@ -26,8 +26,8 @@ use cancelable::source::{
 use cancelable::{
     Call, Cancelable, CancelableExt, CancellationToken, Cancelled, Drained, DropGuard, Event,
     Events, Fallible, Filter, HistoryQuery, InScope, Inspection, Operation, OperationId,
-    ParentCause, Phase, Progress, Reason, ReasonKind, Record, Registration, Registry, Shield,
-    Signal, Snapshot, Stats, Status, Text, TryCancelable, all_of, any_of, never,
+    ParentCause, ParseOperationIdError, Phase, Progress, Reason, ReasonKind, Record, Registration,
+    Registry, Shield, Signal, Snapshot, Stats, Status, Text, TryCancelable, all_of, any_of, never,
 };
 
 use support::poll_once;
@@ -155,6 +155,7 @@ fn g15_every_public_type_is_send_sync_and_unpin() {
         ParentCause,
         Operation,
         OperationId,
+        ParseOperationIdError,
         Status,
         Progress,
         Snapshot,
@@ -280,6 +281,7 @@ fn g15_what_may_be_cloned_compared_and_thrown() {
     );
     printed::<(Cancelable<Free, Never>, AnyOf<(Never,)>, AllOf<[Never; 1]>, Registration)>();
     thrown::<Cancelled>();
+    thrown::<ParseOperationIdError>();
     let _: io::Error = Cancelled::new("x").into();
     let _: Box<dyn Error + Send + Sync> = Cancelled::new("x").into();
 }

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use cancelable::prelude::*;
-use cancelable::{Filter, Snapshot, Stats};
+use cancelable::{Filter, OperationId, Snapshot, Stats};
 use serde_json::{Value, json};
 
 /// How long a request may take.
@@ -82,10 +82,9 @@ pub(crate) async fn stats() -> Json<Stats> {
 /// Cancels an operation by its id.
 pub(crate) async fn cancel(Path(id): Path<u64>) -> (StatusCode, Json<Value>) {
     let registry = Registry::global();
-    let with_that_id = Filter::all().matching(move |operation| operation.id.as_u64() == id);
-    let (code, cancelled) = match registry.find(with_that_id).first() {
+    let (code, cancelled) = match registry.get(OperationId::from_u64(id)) {
         None => (StatusCode::NOT_FOUND, false),
-        Some(found) if registry.cancel(found.id, "cancelled by hand") => (StatusCode::OK, true),
+        Some(found) if registry.cancel(found.id(), "cancelled by hand") => (StatusCode::OK, true),
         Some(_) => (StatusCode::CONFLICT, false),
     };
     (code, Json(json!({ "id": id, "cancelled": cancelled })))

@@ -20,7 +20,7 @@ fn emptied(members: &Members<()>) {
 fn loom_nobody_slips_in_while_it_closes() {
     model(|| {
         let members = Arc::new(Members::<()>::new());
-        let id = OperationId::of_model(1);
+        let id = OperationId::from_u64(1);
         let comes = {
             let members = members.clone();
             thread::spawn(move || {
@@ -43,7 +43,7 @@ fn loom_nobody_slips_in_while_it_closes() {
 fn loom_the_last_to_leave_wakes_who_waits() {
     model(|| {
         let members = Arc::new(Members::<()>::new());
-        let ids = [OperationId::of_model(1), OperationId::of_model(2)];
+        let ids = [OperationId::from_u64(1), OperationId::from_u64(2)];
         for id in ids {
             assert_eq!(members.enter(id, &Arc::new(())), Entry::Entered);
         }
@@ -63,7 +63,7 @@ fn loom_the_last_to_leave_wakes_who_waits() {
 fn loom_it_is_not_over_while_somebody_is_in() {
     model(|| {
         let members = Arc::new(Members::<()>::new());
-        let (id, stays) = (OperationId::of_model(1), OperationId::of_model(2));
+        let (id, stays) = (OperationId::from_u64(1), OperationId::from_u64(2));
         for id in [id, stays] {
             assert_eq!(members.enter(id, &Arc::new(())), Entry::Entered);
         }

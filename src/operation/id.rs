@@ -1,10 +1,16 @@
 //! `OperationId`: which operation, within this process.
 
+use std::error::Error;
 use std::fmt;
+use std::str::FromStr;
 
 use crate::sync::{AtomicU64, Ordering};
 
 /// Which operation, within this process. Later operations have larger ones; none is used twice.
+///
+/// It displays as a number, and is parsed from that: so it may go to somebody else, in a log, an
+/// address or a form, and come back. The number may be of an operation that has ended, or of none:
+/// who looks it up in a registry then finds nobody.
 ///
 /// # Examples
 ///
@@ -23,12 +29,6 @@ impl OperationId {
         OperationId(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Models must be the same each time, and the numbers above are not.
-    #[cfg(all(test, cancelable_loom))]
-    pub(crate) const fn of_model(number: u64) -> Self {
-        OperationId(number)
-    }
-
     /// The number itself.
     ///
     /// ```
@@ -39,6 +39,22 @@ impl OperationId {
     pub const fn as_u64(self) -> u64 {
         self.0
     }
+
+    /// The id with that number, which came from [`as_u64`](Self::as_u64).
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::OperationId;
+    ///
+    /// let registry = Registry::new();
+    /// let run = async {}.cancelable(never()).registered_in(&registry);
+    /// let number = run.operation().id().as_u64();
+    /// assert!(registry.cancel(OperationId::from_u64(number), "by its number"));
+    /// assert!(registry.get(OperationId::from_u64(0)).is_none());
+    /// ```
+    pub const fn from_u64(number: u64) -> Self {
+        OperationId(number)
+    }
 }
 
 impl fmt::Display for OperationId {
@@ -46,3 +62,51 @@ impl fmt::Display for OperationId {
         fmt::Display::fmt(&self.0, f)
     }
 }
+
+/// Reads what it displays: digits, and nothing around them.
+///
+/// # Errors
+///
+/// [`ParseOperationIdError`] where it is anything else, or too large.
+///
+/// # Examples
+///
+/// ```
+/// use cancelable::prelude::*;
+/// use cancelable::OperationId;
+///
+/// let id = async {}.cancelable(never()).operation().id();
+/// assert_eq!(id.to_string().parse(), Ok(id));
+/// assert!("-1".parse::<OperationId>().is_err());
+/// ```
+impl FromStr for OperationId {
+    type Err = ParseOperationIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // A number may have a sign before it, which no id has.
+        if !text.starts_with(|first: char| first.is_ascii_digit()) {
+            return Err(ParseOperationIdError(()));
+        }
+        match text.parse() {
+            Ok(number) => Ok(OperationId(number)),
+            Err(_) => Err(ParseOperationIdError(())),
+        }
+    }
+}
+
+/// Something was to be an [`OperationId`], and is none.
+///
+/// ```
+/// let error = "seven".parse::<cancelable::OperationId>().unwrap_err();
+/// assert_eq!(error.to_string(), "not the id of an operation, which is a number");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseOperationIdError(());
+
+impl fmt::Display for ParseOperationIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not the id of an operation, which is a number")
+    }
+}
+
+impl Error for ParseOperationIdError {}

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use activity::{Facts, InPoll, Shielded, Stage, Watcher};
 pub(crate) use hooks::Hook;
-pub use id::OperationId;
+pub use id::{OperationId, ParseOperationIdError};
 pub use progress::Progress;
 pub use scoped::InScope;
 pub use snapshot::Snapshot;

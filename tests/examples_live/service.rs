@@ -80,6 +80,8 @@ fn cancels_by_id() {
 
     assert_eq!(ask(&address, "POST", &path), (404, json!({ "id": ids[0], "cancelled": false })));
     assert_eq!(ask(&address, "GET", &path).0, 405);
+    assert_eq!(ask(&address, "POST", &format!("/operations/{}/cancel", u64::MAX)).0, 404);
+    assert_eq!(answer(send(&address, "POST", "/operations/first/cancel")).0, 400);
     assert_eq!(wait_for_work(&address, 1), [ids[1]], "the other one goes on");
     drop(other);
 }

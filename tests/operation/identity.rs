@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use cancelable::Snapshot;
 use cancelable::prelude::*;
+use cancelable::{OperationId, Snapshot};
 
 use crate::helpers::Gate;
 use crate::support::{self, poll_once};
@@ -34,6 +34,23 @@ fn no_two_have_the_same_id() {
     let id = operation().id();
     assert!(!ids.contains(&id));
     assert_eq!(id.to_string(), id.as_u64().to_string());
+}
+
+#[test]
+fn an_id_is_read_from_what_it_displays_and_from_nothing_else() {
+    let _watchdog = support::watchdog();
+    let id = operation().id();
+    assert_eq!(id.to_string().parse(), Ok(id));
+    assert_eq!(OperationId::from_u64(id.as_u64()), id);
+    for number in [0, 1, u64::MAX] {
+        assert_eq!(number.to_string().parse(), Ok(OperationId::from_u64(number)));
+    }
+    for text in
+        ["", " 7", "7 ", "+7", "-7", "7.0", "0x7", "seven", "\u{0667}", "18446744073709551616"]
+    {
+        let error = text.parse::<OperationId>().unwrap_err();
+        assert_eq!(error.to_string(), "not the id of an operation, which is a number", "{text:?}");
+    }
 }
 
 #[test]
