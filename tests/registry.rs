@@ -4,6 +4,9 @@ mod support;
 
 #[path = "registry/cancelling.rs"]
 mod cancelling;
+#[cfg(feature = "time")]
+#[path = "registry/chains.rs"]
+mod chains;
 #[path = "registry/events.rs"]
 mod events;
 #[path = "registry/helpers.rs"]

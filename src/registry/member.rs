@@ -278,22 +278,26 @@ pub(super) fn unprotected(members: &[Arc<Member>]) -> Vec<Arc<Member>> {
         })
         .collect();
     let ids: HashSet<OperationId> = members.iter().map(|member| member.operation.id()).collect();
-    let mut protected: HashSet<OperationId> = HashSet::new();
-    // Parents mostly have smaller ids, and come first. Where one does not, what is below it may be
-    // found to be protected only in the next round.
-    loop {
-        let before = protected.len();
-        for member in members {
-            let id = member.operation.id();
-            if let Some((parent, sheltered)) = parents.get(&id) {
-                if protected.contains(parent) || *sheltered && ids.contains(parent) {
-                    protected.insert(id);
-                }
+    // What is known of those that were looked at. Each is looked at once, however long the chains are.
+    let mut protected: HashMap<OperationId, bool> = HashMap::new();
+    let mut way = Vec::new();
+    for member in members {
+        let mut id = member.operation.id();
+        let answer = loop {
+            if let Some(known) = protected.get(&id) {
+                break *known;
             }
-        }
-        if protected.len() == before {
-            break;
-        }
+            let Some((parent, sheltered)) = parents.get(&id) else { break false };
+            way.push(id);
+            // Until there is an answer: nobody is protected by who is below.
+            protected.insert(id, false);
+            if *sheltered && ids.contains(parent) {
+                break true;
+            }
+            id = *parent;
+        };
+        protected.extend(way.drain(..).map(|id| (id, answer)));
     }
-    members.iter().filter(|member| !protected.contains(&member.operation.id())).cloned().collect()
+    let is_free = |id: OperationId| !protected.get(&id).copied().unwrap_or_default();
+    members.iter().filter(|member| is_free(member.operation.id())).cloned().collect()
 }
