@@ -72,12 +72,14 @@ impl Member {
             return;
         }
         let snapshot = self.operation.snapshot();
-        let reason = snapshot.reason.clone();
         let mut told = self.shared.feeds.batch();
         let mut state = self.state.lock();
         told.push(Event::Registered(snapshot));
         state.announced = true;
-        if let (Some(_), Some(reason)) = (state.requested, reason) {
+        // Whoever has asked by now has left the word of it to this. It may have been after the snapshot
+        // was made.
+        let asked = state.requested.and_then(|_| self.operation.reason());
+        if let Some(reason) = asked {
             told.push(self.cancelling(reason));
         }
         drop(state);

@@ -2,7 +2,10 @@
 
 use std::future::pending;
 use std::pin::pin;
+use std::sync::Barrier;
 use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
 
 use cancelable::prelude::*;
 use cancelable::{Event, Events, OperationId};
@@ -76,6 +79,39 @@ fn one_that_was_cancelled_before_it_entered_is_asked_after_that() {
     assert!(support::block_on(run).is_err());
     let expected = ["registered", "asked, cancelled: stop", "started", "cancelled"];
     assert_eq!(words(&take(&mut events)), expected);
+}
+
+#[test]
+fn one_that_is_cancelled_while_it_enters_is_asked_once() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let mut events = registry.events(100);
+    // So much to tell that looking at it takes a while.
+    let much = (0..3_000).fold(Progress::at(0.5), |progress, number| {
+        progress.with(format!("{number}"), "something")
+    });
+    for _ in 0..100 {
+        let run = pending::<()>().cancelable(never()).named("a");
+        let operation = run.operation();
+        operation.report_progress(much.clone());
+        let looks = Barrier::new(2);
+        let run = thread::scope(|threads| {
+            threads.spawn(|| {
+                looks.wait();
+                while registry.get(operation.id()).is_none() {
+                    std::hint::spin_loop();
+                }
+                // The reason is looked at first, and what there is to tell last.
+                thread::sleep(Duration::from_micros(20));
+                operation.cancel_with("stop");
+            });
+            looks.wait();
+            run.registered_in(&registry)
+        });
+        drop(run);
+        let words = words(&take(&mut events));
+        assert_eq!(words, ["registered", "asked, cancelled: stop", "pending"]);
+    }
 }
 
 #[test]
@@ -203,7 +239,7 @@ fn they_come_in_order_from_any_thread() {
     const OPERATIONS: usize = 500;
     let registry = Registry::new();
     let mut events = registry.events(OPERATIONS * 8);
-    std::thread::scope(|threads| {
+    thread::scope(|threads| {
         for _ in 0..2 {
             threads.spawn(|| {
                 for _ in 0..OPERATIONS / 2 {
