@@ -215,8 +215,12 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     /// Runs the service itself meanwhile: it is polled along until the shutdown is through, and then
     /// dropped. Tells what it returned, if it did, and how it ended.
     ///
+    /// What the service still does by then is lost: an answer that it has not sent is never sent.
+    /// Where something has to be finished after the operations, spawn the service, await this future
+    /// instead, and then the service.
+    ///
     /// A service that returns by itself is a request too, for the reason `"the service ended"`, and
-    /// has nothing to drain.
+    /// has nothing to drain. What asks the second time is listened for from then on.
     ///
     /// # Cancel safety
     ///
@@ -254,41 +258,42 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     }
 
     fn service_ended(self: Pin<&mut Self>) {
-        let mut this = self.project();
+        let mut this = self;
         if let Stage::Serving = this.stage {
-            let reason = Reason::manual("the service ended");
-            this.source.set(None);
-            *this.stage = begin(this.registry, this.plan.take(), reason);
+            this.as_mut().asked(Reason::manual("the service ended"));
         }
-        if let Stage::Draining { delay, .. } = this.stage {
+        if let Stage::Draining { delay, .. } = this.project().stage {
             *delay = Countdown::lasting(Duration::ZERO);
         }
     }
-}
 
-/// It is asked to end.
-fn begin(registry: &Registry, plan: Option<ShutdownPlan>, reason: Reason) -> Stage {
-    let plan = plan.unwrap_or_default();
-    plan.tell(&reason);
-    let delay = Countdown::lasting(plan.delay(&reason));
-    let shutdown = Box::new(plan.shutdown(registry, &reason));
-    Stage::Draining { reason, delay, shutdown }
+    /// It is asked to end.
+    fn asked(self: Pin<&mut Self>, reason: Reason) {
+        let mut this = self.project();
+        // While the first is still there: what it listens to goes on being listened to.
+        let insist = this.insist.lock().take();
+        let second = insist.and_then(|insist| insist());
+        *this.insisting.lock() = second;
+        this.source.set(None);
+        let plan = this.plan.take().unwrap_or_default();
+        plan.tell(&reason);
+        let delay = Countdown::lasting(plan.delay(&reason));
+        let shutdown = Box::new(plan.shutdown(this.registry, &reason));
+        *this.stage = Stage::Draining { reason, delay, shutdown };
+    }
 }
 
 impl<S: Future<Output = Reason>> Future for ShutdownWhen<S> {
     type Output = ServiceEnd;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ServiceEnd> {
-        let mut this = self.project();
-        if let (Stage::Serving, Some(source)) = (&this.stage, this.source.as_mut().as_pin_mut()) {
+        let mut asks = self;
+        let this = asks.as_mut().project();
+        if let (Stage::Serving, Some(source)) = (this.stage, this.source.as_pin_mut()) {
             let Poll::Ready(reason) = source.poll(cx) else { return Poll::Pending };
-            // While the first is still there: what it listens to goes on being listened to.
-            let insist = this.insist.lock().take();
-            let second = insist.and_then(|insist| insist());
-            *this.insisting.lock() = second;
-            this.source.set(None);
-            *this.stage = begin(this.registry, this.plan.take(), reason);
+            asks.as_mut().asked(reason);
         }
+        let this = asks.project();
         let second = this.insisting.lock().take();
         if let Some(mut second) = second {
             if second.as_mut().poll(cx).is_ready() {

@@ -11,7 +11,7 @@ use cancelable::ShutdownPlan;
 use cancelable::prelude::*;
 
 use crate::helpers::{running, started};
-use crate::support::{self, Wakes, on_every_executor, poll_once};
+use crate::support::{self, Tally, Wakes, on_every_executor, poll_once};
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -116,6 +116,36 @@ fn a_service_that_ends_by_itself_is_a_request_and_does_not_drain() {
     drop(run);
     let (served, end) = support::block_on(serving);
     assert_eq!((served, end.exit_code()), (Some(7), ExitCode::SUCCESS));
+}
+
+#[test]
+fn after_a_service_that_ends_by_itself_a_request_is_the_second() {
+    let _watchdog = support::watchdog();
+    let (registry, again) = (Registry::new(), CancellationToken::new());
+    let deaf = pending::<()>().cancelable(never()).grace(LONG).registered_in(&registry);
+    let (_, run) = started(deaf);
+    let second = again.clone();
+    let plan = ShutdownPlan::new().grace(LONG).settle(LONG);
+    let stop = registry.shutdown_when(never(), plan).insist_when(move || second);
+    let mut serving = pin!(stop.serve(async { 7 }));
+    let wakes = Wakes::new();
+    assert!(wakes.poll(serving.as_mut()).is_pending());
+    again.cancel();
+    assert_eq!(wakes.count(), 1);
+    assert!(wakes.poll(serving.as_mut()).is_pending());
+    assert!(support::block_on(run).unwrap_err().was_forced());
+    let (served, end) = support::block_on(serving);
+    assert_eq!((served, end.insisted, end.exit_code()), (Some(7), true, ExitCode::FAILURE));
+}
+
+#[test]
+fn the_service_is_dropped_once_the_report_is_there() {
+    let _watchdog = support::watchdog();
+    let (registry, tally) = (Registry::new(), Tally::new());
+    let stop = registry.shutdown_when(async { Reason::manual("stop") }, ShutdownPlan::new());
+    let (served, end) = support::block_on(stop.serve(tally.ready_at(0)));
+    assert!(served.is_none() && end.report.is_clean());
+    assert_eq!((tally.polls(), tally.drops()), (1, 1));
 }
 
 on_every_executor! {
