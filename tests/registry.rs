@@ -9,6 +9,9 @@ mod cancelling;
 mod chains;
 #[path = "registry/events.rs"]
 mod events;
+#[cfg(feature = "time")]
+#[path = "registry/force.rs"]
+mod force;
 #[path = "registry/helpers.rs"]
 mod helpers;
 #[path = "registry/hostile.rs"]

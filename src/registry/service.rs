@@ -298,6 +298,10 @@ impl<S: Future<Output = Reason>> Future for ShutdownWhen<S> {
         if let Some(mut second) = second {
             if second.as_mut().poll(cx).is_ready() {
                 *this.insisted = true;
+                // It has to wait already: force that comes before is not meant for it.
+                if let Stage::Draining { shutdown, .. } = this.stage {
+                    shutdown.start();
+                }
                 this.registry.force();
             } else {
                 *this.insisting.lock() = Some(second);

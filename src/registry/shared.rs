@@ -16,9 +16,10 @@ pub(super) struct Shared {
     pub(super) members: Members<Member>,
     pub(super) past: Mutex<Past>,
     pub(super) feeds: Feeds,
-    /// Set once grace periods are cut short.
+    /// What the shutdowns of the moment wait on. Set when grace periods are cut short; those that come
+    /// later have another.
     #[cfg(feature = "time")]
-    forced: Arc<Latch<()>>,
+    forced: Mutex<Arc<Latch<()>>>,
     calls: AtomicU64,
     /// How many grace periods were cut short.
     #[cfg(feature = "time")]
@@ -32,14 +33,14 @@ impl Shared {
             past: Mutex::new(Past::new(history_limit)),
             feeds: Feeds::default(),
             #[cfg(feature = "time")]
-            forced: Arc::new(Latch::new()),
+            forced: Mutex::new(Arc::new(Latch::new())),
             calls: AtomicU64::new(0),
             #[cfg(feature = "time")]
             cut_short: AtomicU64::new(0),
         }
     }
 
-    /// The number of a bulk call. None is 0.
+    /// The number of a call that cancels. None is 0.
     pub(super) fn next_call(&self) -> u64 {
         self.calls.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -55,8 +56,17 @@ impl Shared {
     }
 
     #[cfg(feature = "time")]
-    pub(super) fn forced(&self) -> &Arc<Latch<()>> {
-        &self.forced
+    pub(super) fn forced(&self) -> Arc<Latch<()>> {
+        self.forced.lock().clone()
+    }
+
+    /// Tells the shutdowns of the moment that they are to go on to their end.
+    #[cfg(feature = "time")]
+    pub(super) fn insist(&self) {
+        let told = std::mem::replace(&mut *self.forced.lock(), Arc::new(Latch::new()));
+        if let Some(waiters) = told.set(()) {
+            waiters.wake_all();
+        }
     }
 
     /// Cancels an operation that comes too late.

@@ -74,7 +74,8 @@ impl Registry {
 
     /// Cuts the grace periods of all operations short, those that have not begun included: what is
     /// asked to stop is dropped at its next poll. Tells how many were in one. A
-    /// [shutdown](Self::shutdown) that waits goes on to its end. Shields and clean-up are not broken.
+    /// [shutdown](Self::shutdown) that waits goes on to its end; one that begins later has its time.
+    /// Shields and clean-up are not broken.
     ///
     /// Operations that are not asked to stop go on. Those that enter later have their grace period.
     ///
@@ -96,9 +97,7 @@ impl Registry {
     /// ```
     pub fn force(&self) -> usize {
         let cut_short = force(self.shared());
-        if let Some(waiters) = self.shared().forced().set(()) {
-            waiters.wake_all();
-        }
+        self.shared().insist();
         cut_short
     }
 }
@@ -169,8 +168,17 @@ impl Shutdown {
         self
     }
 
+    /// Begins, if it has not begun.
+    pub(super) fn start(&mut self) {
+        if let State::Idle = self.state {
+            self.state = State::Waiting(Box::new(self.begin()));
+        }
+    }
+
     fn begin(&self) -> Wait {
         let shared = self.registry.shared();
+        // First, so that whoever insists while it asks them is heard.
+        let forced = Waiting::new(shared.forced());
         let since = clock::now();
         self.registry.close();
         let asked = shared.members.all();
@@ -179,7 +187,7 @@ impl Shutdown {
             since,
             asked,
             emptied: Waiting::new(shared.members.emptied().clone()),
-            forced: Some(Waiting::new(shared.forced().clone())),
+            forced: Some(forced),
             cut_short_before: shared.cut_short(),
         }
     }
@@ -214,9 +222,7 @@ impl Future for Shutdown {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ShutdownReport> {
         let this = &mut *self;
-        if let State::Idle = this.state {
-            this.state = State::Waiting(Box::new(this.begin()));
-        }
+        this.start();
         let wait = match &mut this.state {
             State::Waiting(wait) => wait,
             State::Idle | State::Done => polled_after_completion("Shutdown"),
