@@ -72,7 +72,10 @@ fn loom_it_is_not_over_while_somebody_is_in() {
             thread::spawn(move || members.leave(id))
         };
         assert!(members.close() && !members.close());
-        assert_eq!(members.enter(id, &Arc::new(())), Entry::Closed);
+        // One that is in, or was, is not taken for a new one.
+        assert_ne!(members.enter(id, &Arc::new(())), Entry::Entered);
+        let late = OperationId::from_u64(3);
+        assert_eq!(members.enter(late, &Arc::new(())), Entry::Closed);
         leaves.join().unwrap();
         let wakes = Count::new();
         let mut waiting = Waiting::new(members.emptied().clone());

@@ -64,11 +64,11 @@ impl<M> Members<M> {
 
     pub(crate) fn enter(&self, id: OperationId, member: &Arc<M>) -> Entry {
         let mut part = self.part(id).lock();
-        if self.closed.load(Ordering::Acquire) {
-            return Entry::Closed;
-        }
         if part.contains_key(&id) {
             return Entry::Known;
+        }
+        if self.closed.load(Ordering::Acquire) {
+            return Entry::Closed;
         }
         self.count.fetch_add(1, Ordering::Relaxed);
         part.insert(id, member.clone());

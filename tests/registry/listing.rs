@@ -106,6 +106,17 @@ fn it_is_in_once_though_it_enters_twice() {
 }
 
 #[test]
+fn it_is_in_though_the_intake_was_closed_before_it_enters_again() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let run = async { 7 }.cancelable(never()).registered_in(&registry);
+    registry.close();
+    let run = run.registered_in(&registry);
+    assert_eq!((registry.len(), registry.stats().refused), (1, 0));
+    assert_eq!(support::block_on(run), Ok(7));
+}
+
+#[test]
 fn it_may_be_in_several() {
     let _watchdog = support::watchdog();
     let (one, other) = (Registry::new(), Registry::new());
