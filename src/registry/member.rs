@@ -21,7 +21,7 @@ pub(super) struct Member {
     pub(super) operation: Operation,
     shared: Arc<Shared>,
     state: Mutex<State>,
-    /// Which bulk call cancelled it: this one, or one above it. 0 is none.
+    /// Which call of a registry cancelled it: this one, or one above it. 0 is none.
     cancelled_in: AtomicU64,
 }
 
@@ -210,7 +210,7 @@ impl Watcher for Member {
 }
 
 thread_local! {
-    /// The registry, by its address, and the number of the bulk call that goes on on this thread.
+    /// The registry, by its address, and the number of the call that cancels on this thread.
     static CALL: Cell<(usize, u64)> = const { Cell::new((0, 0)) };
 }
 
@@ -229,6 +229,14 @@ impl Drop for InCall {
     fn drop(&mut self) {
         CALL.set(self.outer);
     }
+}
+
+/// Cancels that member. Tells whether this call did it.
+pub(super) fn cancel_one(shared: &Arc<Shared>, member: &Member, reason: Reason) -> bool {
+    let call = shared.next_call();
+    let _inside = InCall::enter(shared, call);
+    // With a number of its own, it is not counted by a call that goes on further up on this stack.
+    member.operation.cancel_with(reason) && member.cancelled_in.load(Ordering::Relaxed) == call
 }
 
 /// Cancels those members. Tells how many of them this call cancelled.

@@ -53,7 +53,7 @@ pub use stats::Stats;
 
 use crate::{Operation, OperationId, Reason, Snapshot};
 use inspect::{Children, inspect};
-use member::cancel_each;
+use member::{cancel_each, cancel_one};
 use shared::Shared;
 
 /// How many records the history keeps, if nothing else is asked for.
@@ -193,7 +193,7 @@ impl Registry {
     /// ```
     pub fn cancel(&self, id: OperationId, reason: impl Into<Reason>) -> bool {
         match self.shared.members.get(id) {
-            Some(member) => member.operation.cancel_with(reason),
+            Some(member) => cancel_one(&self.shared, &member, reason.into()),
             None => false,
         }
     }

@@ -128,6 +128,22 @@ fn a_call_within_a_call_counts_for_itself() {
 }
 
 #[test]
+fn one_that_is_cancelled_within_a_call_counts_for_who_did_it() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (first, _first_run) = running(&registry, "first");
+    let (second, _second_run) = running(&registry, "second");
+    let (of_callback, (sender, told)) = (registry.clone(), std::sync::mpsc::channel());
+    // What one stops takes the other with it, for the same reason.
+    let callback = first.token().on_cancel(move |reason| {
+        sender.send(of_callback.cancel(second.id(), reason.clone())).unwrap();
+    });
+    callback.detach();
+    let outer = registry.cancel_all(Filter::all(), "stop");
+    assert_eq!((outer, told.recv()), (1, Ok(true)));
+}
+
+#[test]
 fn of_several_that_cancel_at_once_each_operation_counts_for_one() {
     let _watchdog = support::watchdog();
     const OPERATIONS: usize = 500;
