@@ -180,9 +180,10 @@ impl Watcher for Member {
             return;
         }
         // Whoever asked has set the reason, and may not have come to note it.
-        if state.requested.is_none() && !snapshot.status.is_final() {
-            // Then they were too late: it counts as cancelled by nobody.
-            snapshot.reason = None;
+        if !snapshot.status.is_final() {
+            // Then they were too late: it counts as cancelled by nobody. Those who have noted it were in
+            // time, also where the snapshot was made before.
+            snapshot.reason = state.requested.and_then(|_| self.operation.reason());
         } else if state.requested.is_none() && snapshot.reason.is_some() {
             state.requested = Some(now);
             if let Some(event) = cancelling {

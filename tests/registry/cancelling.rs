@@ -3,9 +3,10 @@
 use std::future::pending;
 use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::Duration;
 
-use cancelable::Filter;
 use cancelable::prelude::*;
+use cancelable::{Filter, HistoryQuery};
 
 use crate::helpers::{Run, running, started};
 use crate::support::{self, poll_once};
@@ -141,6 +142,33 @@ fn one_that_is_cancelled_within_a_call_counts_for_who_did_it() {
     callback.detach();
     let outer = registry.cancel_all(Filter::all(), "stop");
     assert_eq!((outer, told.recv()), (1, Ok(true)));
+}
+
+#[test]
+fn one_that_is_dropped_unpolled_meanwhile_counts_if_its_record_says_so() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    // So much to tell that looking at it takes a while.
+    let much = (0..3_000).fold(Progress::at(0.5), |progress, number| {
+        progress.with(format!("{number}"), "something")
+    });
+    for pause in 0..100 {
+        let run = pending::<()>().cancelable(never()).registered_in(&registry);
+        run.operation().report_progress(much.clone());
+        let drops = Barrier::new(2);
+        let count = thread::scope(|threads| {
+            threads.spawn(|| {
+                drops.wait();
+                drop(run);
+            });
+            drops.wait();
+            thread::sleep(Duration::from_micros(pause));
+            registry.cancel_all(Filter::all(), "stop")
+        });
+        let record = registry.history(HistoryQuery::all().last(1)).remove(0);
+        let said = record.snapshot.reason == Some(Reason::manual("stop"));
+        assert_eq!(count == 1, said, "{:?}", record.snapshot.reason);
+    }
 }
 
 #[test]
