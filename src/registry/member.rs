@@ -171,7 +171,6 @@ impl Watcher for Member {
 
     fn left(&self) {
         let mut snapshot = self.operation.snapshot();
-        let now = clock::now();
         let mut told = self.shared.feeds.batch();
         let cancelling = snapshot.reason.clone().filter(|_| told.is_heard());
         let cancelling = cancelling.map(|reason| self.cancelling(reason));
@@ -179,6 +178,11 @@ impl Watcher for Member {
         if state.left.is_some() {
             return;
         }
+        let mut past = self.shared.past.lock();
+        // With the lock held: the records are in the order of these moments, and whoever looks at them
+        // finds all of those before.
+        let now = clock::now();
+        let mut late = None;
         // Whoever asked has set the reason, and may not have come to note it.
         if !snapshot.status.is_final() {
             // Then they were too late: it counts as cancelled by nobody. Those who have noted it were in
@@ -186,9 +190,7 @@ impl Watcher for Member {
             snapshot.reason = state.requested.and_then(|_| self.operation.reason());
         } else if state.requested.is_none() && snapshot.reason.is_some() {
             state.requested = Some(now);
-            if let Some(event) = cancelling {
-                told.push(event);
-            }
+            late = cancelling;
         }
         let stopping = state
             .requested
@@ -196,15 +198,18 @@ impl Watcher for Member {
             .filter(|_| snapshot.status.is_final() && snapshot.reason != Some(Reason::Dropped))
             .map(|requested| now.saturating_duration_since(requested));
         state.left = Some((now, stopping));
-        let record = Record { snapshot, ended_at: now, stopping };
-        let event = told.is_heard().then(|| Event::Ended(record.clone()));
-        let replaced = self.shared.past.lock().note(record);
-        if let Some(event) = event {
+        let record = Arc::new(Record { snapshot, ended_at: now, stopping });
+        let replaced = past.note(&record);
+        drop(past);
+        if let Some(event) = late {
             told.push(event);
+        }
+        if told.is_heard() {
+            told.push(Event::Ended(Record::clone(&record)));
         }
         drop(state);
         told.wake();
-        drop(replaced);
+        drop((record, replaced));
         // Last: whoever waits for it to have left finds all of the above.
         self.shared.members.leave(self.operation.id());
     }

@@ -1,6 +1,7 @@
 //! What a registry remembers of operations that have ended: counts, and the last few themselves.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Filter;
@@ -81,7 +82,8 @@ impl HistoryQuery {
         self
     }
 
-    /// Those that ended then or later.
+    /// Those that ended then or later. Who asks again and again, each time from the moment before the
+    /// last time on, is told of each at least once, as long as the ring is large enough.
     ///
     /// ```
     /// use cancelable::HistoryQuery;
@@ -107,16 +109,13 @@ impl HistoryQuery {
         self
     }
 
-    pub(super) fn select(&self, mut records: Vec<Record>) -> Vec<Record> {
+    pub(super) fn select(&self, mut records: Vec<Arc<Record>>) -> Vec<Record> {
         records.retain(|record| {
             self.since.is_none_or(|since| record.ended_at >= since)
                 && self.filter.fits(&record.snapshot)
         });
-        if let Some(last) = self.last {
-            let before = records.len().saturating_sub(last);
-            drop(records.drain(..before));
-        }
-        records
+        let before = self.last.map_or(0, |last| records.len().saturating_sub(last));
+        records.drain(before..).map(Arc::unwrap_or_clone).collect()
     }
 }
 
@@ -129,7 +128,8 @@ impl From<Filter> for HistoryQuery {
 /// What is remembered. Its lock is around it; nothing here runs code of others.
 #[derive(Debug)]
 pub(super) struct Past {
-    records: VecDeque<Record>,
+    /// Shared, so that those who look at them hold the lock no longer than it takes to note which.
+    records: VecDeque<Arc<Record>>,
     limit: usize,
     counts: Stats,
     pub(super) refused: u64,
@@ -151,7 +151,7 @@ impl Past {
 
     /// Counts an ending, and keeps it. What is kept no longer comes back, to be dropped outside of
     /// the lock.
-    pub(super) fn note(&mut self, record: Record) -> Option<Record> {
+    pub(super) fn note(&mut self, record: &Arc<Record>) -> Option<Arc<Record>> {
         let counts = &mut self.counts;
         match record.snapshot.status {
             Status::Completed => counts.completed += 1,
@@ -171,20 +171,20 @@ impl Past {
             self.stopping.note(stopping);
         }
         if self.limit == 0 {
-            return Some(record);
+            return None;
         }
         let replaced =
             if self.records.len() >= self.limit { self.records.pop_front() } else { None };
-        self.records.push_back(record);
+        self.records.push_back(record.clone());
         replaced
     }
 
-    pub(super) fn records(&self) -> Vec<Record> {
+    pub(super) fn records(&self) -> Vec<Arc<Record>> {
         self.records.iter().cloned().collect()
     }
 
     /// Sets the limit. What is too much comes back.
-    pub(super) fn set_limit(&mut self, limit: usize) -> VecDeque<Record> {
+    pub(super) fn set_limit(&mut self, limit: usize) -> VecDeque<Arc<Record>> {
         self.limit = limit;
         let kept = self.records.split_off(self.records.len().saturating_sub(limit));
         std::mem::replace(&mut self.records, kept)
@@ -195,7 +195,7 @@ impl Past {
     }
 
     /// Forgets everything. What was kept comes back.
-    pub(super) fn clear(&mut self) -> VecDeque<Record> {
+    pub(super) fn clear(&mut self) -> VecDeque<Arc<Record>> {
         std::mem::replace(self, Past::new(self.limit)).records
     }
 

@@ -1,6 +1,8 @@
 //! What is remembered: the ring of records, and the numbers.
 
+use std::collections::HashSet;
 use std::future::pending;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -77,6 +79,34 @@ fn since_is_inclusive() {
         names(&registry, HistoryQuery::all().since(Instant::now() + Duration::from_secs(9))).len(),
         0
     );
+}
+
+#[test]
+fn who_asks_again_from_the_last_time_on_misses_nobody() {
+    let _watchdog = support::watchdog();
+    const EACH: usize = 5_000;
+    let registry = Registry::with_history_limit(2 * EACH);
+    let over = AtomicUsize::new(0);
+    let mut told = HashSet::new();
+    let mut since = Instant::now();
+    thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                (0..EACH).for_each(|_| run(&registry, "a"));
+                over.fetch_add(1, Ordering::Release);
+            });
+        }
+        while told.len() < 2 * EACH {
+            let are_over = over.load(Ordering::Acquire) == 2;
+            let asked = Instant::now();
+            let records = registry.history(HistoryQuery::all().since(since));
+            told.extend(records.iter().map(|record| record.snapshot.id));
+            since = asked;
+            assert!(!are_over || told.len() == 2 * EACH, "{} of {}", told.len(), 2 * EACH);
+        }
+    });
+    let records = registry.history(Filter::all());
+    assert!(records.is_sorted_by_key(|record| record.ended_at), "the latest last");
 }
 
 #[test]
