@@ -312,7 +312,10 @@ impl Batch {
 
     pub(super) fn wake(self) {
         let Batch { dropped, wakers, .. } = self;
-        drop(dropped);
+        for event in dropped {
+            // What it holds is code of others: its panic has been printed, and must not keep others.
+            let _ = contain(|| drop(event));
+        }
         wakers.into_iter().for_each(|waker| wake(Some(waker)));
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::event::Event;
 use super::shared::Shared;
 use super::{Entry, Record};
+use crate::contain::contain;
 use crate::operation::Watcher;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::{Operation, OperationId, Progress, Reason, Snapshot, clock};
@@ -209,7 +210,8 @@ impl Watcher for Member {
         }
         drop(state);
         told.wake();
-        drop((record, replaced));
+        // What they hold is code of others: its panic must not keep this one in.
+        let _ = contain(|| drop((record, replaced)));
         // Last: whoever waits for it to have left finds all of the above.
         self.shared.members.leave(self.operation.id());
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Wake, Waker};
 
 use cancelable::prelude::*;
 use cancelable::{Filter, HistoryQuery};
-use futures::Stream;
+use futures::{FutureExt, Stream, StreamExt};
 
 use crate::helpers::{running, started};
 use crate::support::{self, poll_once};
@@ -140,6 +140,39 @@ fn what_records_and_events_hold_may_call_everything_when_it_goes() {
     registry.set_history_limit(0);
     drop(events);
     assert!(registry.is_empty());
+}
+
+/// Panics when it is dropped.
+#[derive(Debug)]
+struct PanicsOnDrop;
+
+impl std::fmt::Display for PanicsOnDrop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an error that panics when it goes")
+    }
+}
+
+impl std::error::Error for PanicsOnDrop {}
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn what_is_forgotten_may_panic_and_keeps_nobody_in() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::with_history_limit(1);
+    let mut events = registry.events(1);
+    let (operation, run) = running(&registry, "a");
+    operation.cancel_with(Reason::error(PanicsOnDrop));
+    drop((operation, run));
+    // Only the history and the event still have it now, and both are to make room.
+    let (_, run) = running(&registry, "b");
+    drop(run);
+    assert_eq!((registry.len(), registry.stats().ended()), (0, 2));
+    assert!(events.next().now_or_never().is_some());
 }
 
 #[test]
