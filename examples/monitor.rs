@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
-use cancelable::{Event, Filter, OperationId, ShutdownPlan, Snapshot};
+use cancelable::{Event, Events, Filter, OperationId, ShutdownPlan, Snapshot};
 use futures::StreamExt;
 use futures::future::join3;
 use smol::Timer;
@@ -171,8 +171,7 @@ impl Screen {
 }
 
 /// Draws until that operation has left.
-async fn watch(last: OperationId, screen: &mut Screen) -> io::Result<()> {
-    let mut events = Registry::global().events(256);
+async fn watch(last: OperationId, mut events: Events, screen: &mut Screen) -> io::Result<()> {
     loop {
         // What happens next, or nothing for so long that it is time to draw anyway.
         match events.next().cancelable(timeout(REDRAW)).await {
@@ -188,12 +187,14 @@ fn main() -> io::Result<ExitCode> {
 
     let plan = ShutdownPlan::new().grace(Duration::from_secs(10));
     let stop = Registry::global().shutdown_on_termination(plan)?;
+    // Listens before anything runs: whoever comes later may miss the end.
+    let events = Registry::global().events(256);
     let run = backup(Duration::from_millis(each)).cancelable(never()).named("backup").registered();
     let root = run.operation().id();
     let work = smol::spawn(run);
 
     let mut screen = Screen::new();
-    let (watched, end) = smol::block_on(stop.serve(watch(root, &mut screen)));
+    let (watched, end) = smol::block_on(stop.serve(watch(root, events, &mut screen)));
     watched.unwrap_or(Ok(()))?;
     // How it ended. After a signal `watch` may be gone before it has drawn that.
     screen.draw()?;
