@@ -278,9 +278,11 @@ impl Operation {
         self.inner.token().on_cancel(callback).detach();
     }
 
-    /// Whether a shield around it keeps it apart from the operation that it is below.
+    /// The operation that it is below, if that is still there, and whether a shield keeps it apart
+    /// from that.
     #[cfg(feature = "time")]
-    pub(crate) fn is_sheltered(&self) -> bool {
-        self.inner.about.lock().parent.as_ref().is_some_and(super::inner::Parent::is_noted_only)
+    pub(crate) fn above(&self) -> (Option<Operation>, bool) {
+        let (inner, sheltered) = self.inner.above();
+        (inner.map(|inner| Operation { inner }), sheltered)
     }
 }

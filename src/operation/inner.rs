@@ -45,15 +45,16 @@ pub(super) struct About {
 pub(super) struct Parent {
     pub(super) id: OperationId,
     pub(super) name: Option<Text>,
-    /// Whose limits are also those of the operation below: looked at again when that starts.
-    limits: Weak<Inner>,
+    /// Whether a shield keeps it apart: it is not cancelled with the one above, nor is it bound by
+    /// the limits of that.
+    sheltered: bool,
+    inner: Weak<Inner>,
 }
 
-#[cfg(feature = "time")]
 impl Parent {
-    /// Whether it is not cancelled with the one above.
-    pub(super) fn is_noted_only(&self) -> bool {
-        self.limits.ptr_eq(&Weak::new())
+    /// The one above, whose cause and limits are also those of the operation below.
+    fn binding(&self) -> Option<Arc<Inner>> {
+        if self.sheltered { None } else { self.inner.upgrade() }
     }
 }
 
@@ -176,16 +177,17 @@ impl Inner {
         if !self.token().descend_from(parent.token()) {
             return;
         }
-        self.note_parent(parent, Arc::downgrade(parent));
+        self.note_parent(parent, false);
         self.limit(parent.deadline());
     }
 
     /// Notes that it runs within `parent`, unless it is below one already.
-    fn note_parent(&self, parent: &Inner, limits: Weak<Inner>) {
+    fn note_parent(&self, parent: &Arc<Inner>, sheltered: bool) {
         let name = parent.about.lock().name.clone();
         let mut about = self.about.lock();
         if about.parent.is_none() {
-            about.parent = Some(Parent { id: parent.id, name, limits });
+            let inner = Arc::downgrade(parent);
+            about.parent = Some(Parent { id: parent.id, name, sheltered, inner });
         }
     }
 
@@ -214,10 +216,19 @@ impl Inner {
     /// time: the word of that is on its way.
     pub(super) fn dropped(&self) -> Reason {
         let parent = self.about.lock().parent.clone();
-        let cause = parent.as_ref().and_then(|parent| parent.limits.upgrade()?.cause());
+        let cause = parent.as_ref().and_then(|parent| parent.binding()?.cause());
         match (parent, cause) {
             (Some(parent), Some(cause)) => Reason::parent_named(parent.name, cause),
             _ => Reason::Dropped,
+        }
+    }
+
+    /// The one above, if it is still there, and whether a shield keeps this one apart from it.
+    #[cfg(feature = "time")]
+    pub(super) fn above(&self) -> (Option<Arc<Inner>>, bool) {
+        match &self.about.lock().parent {
+            Some(parent) => (parent.inner.upgrade(), parent.sheltered),
+            None => (None, false),
         }
     }
 
@@ -231,7 +242,7 @@ impl Inner {
         let Some(parent) = Operation::current() else { return };
         if ambient::is_sheltered() {
             // What a shield protects is not cancelled with what is around the shield.
-            self.note_parent(&parent.inner, Weak::new());
+            self.note_parent(&parent.inner, true);
         } else {
             self.enter_below(&parent.inner);
         }
@@ -250,7 +261,7 @@ impl Inner {
     pub(super) fn start(this: &mut Arc<Self>, now: Instant) {
         let parent = Inner::note(this, |about| {
             about.started = Some(now);
-            about.parent.as_ref().and_then(|parent| parent.limits.upgrade())
+            about.parent.as_ref().and_then(Parent::binding)
         });
         // Entered below one that had not started, it has yet to hear of the limits of that.
         if let Some(parent) = parent {

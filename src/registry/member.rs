@@ -1,8 +1,6 @@
 //! `Member`: an operation in a registry.
 
 use std::cell::Cell;
-#[cfg(feature = "time")]
-use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -282,40 +280,4 @@ pub(super) fn cancel_each(shared: &Arc<Shared>, members: &[Arc<Member>], reason:
             && member.operation.reason().is_some_and(|found| found.root() == reason.root())
     });
     counted.count()
-}
-
-/// Those of the members that are not part of what another of them protects from a cancellation: a
-/// shield, or what runs afterwards.
-#[cfg(feature = "time")]
-pub(super) fn unprotected(members: &[Arc<Member>]) -> Vec<Arc<Member>> {
-    let parents: HashMap<OperationId, (OperationId, bool)> = members
-        .iter()
-        .filter_map(|member| {
-            let operation = &member.operation;
-            Some((operation.id(), (operation.parent_id()?, operation.is_sheltered())))
-        })
-        .collect();
-    let ids: HashSet<OperationId> = members.iter().map(|member| member.operation.id()).collect();
-    // What is known of those that were looked at. Each is looked at once, however long the chains are.
-    let mut protected: HashMap<OperationId, bool> = HashMap::new();
-    let mut way = Vec::new();
-    for member in members {
-        let mut id = member.operation.id();
-        let answer = loop {
-            if let Some(known) = protected.get(&id) {
-                break *known;
-            }
-            let Some((parent, sheltered)) = parents.get(&id) else { break false };
-            way.push(id);
-            // Until there is an answer: nobody is protected by who is below.
-            protected.insert(id, false);
-            if *sheltered && ids.contains(parent) {
-                break true;
-            }
-            id = *parent;
-        };
-        protected.extend(way.drain(..).map(|id| (id, answer)));
-    }
-    let is_free = |id: OperationId| !protected.get(&id).copied().unwrap_or_default();
-    members.iter().filter(|member| is_free(member.operation.id())).cloned().collect()
 }

@@ -6,6 +6,7 @@
 //! * [`event`]: what happens, told to those who listen.
 //! * [`inspect`]: what one of them is doing.
 //! * [`shutdown`] and [`report`]: everyone is to stop, and who does not.
+//! * `unprotected`: whom a shutdown asks.
 //! * [`drained`]: waiting until everyone has left.
 //! * [`plan`] and [`service`]: the same for a process that is asked to end.
 //! * `serialize`: what is told by value, written down.
@@ -30,6 +31,8 @@ mod shared;
 #[cfg(feature = "time")]
 mod shutdown;
 mod stats;
+#[cfg(feature = "time")]
+mod unprotected;
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};

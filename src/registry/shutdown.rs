@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use futures::future::FusedFuture;
 
 use super::inspect::{Children, inspect};
-use super::member::{Member, SHUTTING_DOWN, cancel_each, unprotected};
+use super::member::{Member, SHUTTING_DOWN, cancel_each};
 use super::shared::Shared;
+use super::unprotected::unprotected;
 use super::{Registry, ShutdownReport};
 use crate::timer::Countdown;
 use crate::wait::{Latch, Waiting, polled_after_completion};

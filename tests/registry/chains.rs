@@ -1,9 +1,12 @@
 //! Long chains of operations: who is asked by a shutdown, and what that costs.
 
+use std::future::pending;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 
 use crate::helpers::{Run, pending_polls, started};
 use crate::support::{self, poll_once};
@@ -53,4 +56,32 @@ fn asking_takes_time_in_proportion() {
     let (short, long) = (least(200), least(3_200));
     // Sixteen times as long. In proportion to the square it would be 256 times.
     assert!(long < short * 80, "{long:?}, {short:?}");
+}
+
+/// Runs an operation of the registry within what `around` makes of it, and that within another one of
+/// the registry. Tells who is asked by a shutdown: the outer one, the inner one.
+fn asked<F>(around: impl FnOnce(BoxFuture<'static, ()>) -> F) -> (bool, bool)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let registry = Registry::new();
+    let inner = pending::<()>().cancelable(never()).registered_in(&registry);
+    let operation = inner.operation();
+    let work = around(Box::pin(inner.map(|_| ())));
+    let (outer, _run) = started(work.cancelable(never()).registered_in(&registry));
+    assert!(poll_once(pin!(registry.shutdown(LONG))).is_pending());
+    (outer.is_cancelled(), operation.is_cancelled())
+}
+
+#[test]
+fn operations_in_between_that_are_not_listed_count() {
+    let _watchdog = support::watchdog();
+    let named = |work: BoxFuture<'static, ()>| -> BoxFuture<'static, ()> {
+        Box::pin(work.cancelable(never()).named("in between").map(|_| ()))
+    };
+    let shielded = |work| -> BoxFuture<'static, ()> { Box::pin(shield(work).into_future()) };
+    assert_eq!(asked(named), (true, true));
+    assert_eq!(asked(move |work| shielded(named(work))), (true, false));
+    assert_eq!(asked(move |work| named(shielded(work))), (true, false));
+    assert_eq!(asked(move |work| shielded(named(shielded(work)))), (true, false));
 }
