@@ -20,8 +20,10 @@ use crate::{OperationId, Progress, Reason, Snapshot, Text};
 
 /// Something that happened in a registry, by value.
 ///
-/// Of one operation they come in this order: `Registered`, `Started`, any number of `Progress`, at
-/// most one `Cancelling`, which may also come earlier, and `Ended`. With the last it has left.
+/// Of one operation they come in this order: `Registered`, `Started`, and `Ended`, with which it has
+/// left. In between comes any number of `Progress`, and at most one `Cancelling`, both also before
+/// `Started`: a handle can report and cancel before the first poll. One that enters while it is being
+/// polled, or is dropped before that, is never told as `Started`.
 ///
 /// # Examples
 ///

@@ -302,7 +302,8 @@ impl Registry {
         drop(dropped);
     }
 
-    /// Forgets those that have left: the history, and their part in the numbers.
+    /// Forgets those that have left: the history, and their part in the numbers. Forgets how many were
+    /// refused, too.
     ///
     /// ```
     /// let registry = cancelable::Registry::new();

@@ -82,8 +82,10 @@ impl HistoryQuery {
         self
     }
 
-    /// Those that ended then or later. Who asks again and again, each time from the moment before the
-    /// last time on, is told of each at least once, as long as the ring is large enough.
+    /// Those that ended then or later.
+    ///
+    /// Who asks from time to time, and each time for those since the moment before the last call, is
+    /// told of each, as long as the ring is large enough: of one that ended during that call twice.
     ///
     /// ```
     /// use cancelable::HistoryQuery;

@@ -34,7 +34,8 @@ impl Registry {
     /// 5. It reports. Those that remain are let alone: to drop them is up to who owns them.
     ///
     /// All of this begins at the first poll. The operations have to be polled meanwhile, by whoever
-    /// polls them: this future does not. On an executor with one thread, a body that does not yield
+    /// polls them: this future does not. An operation that awaits it is one of those that it stops: the
+    /// report is lost with it. On an executor with one thread, a body that does not yield
     /// keeps this future from being polled as well. Run it on another thread then.
     ///
     /// # Cancel safety

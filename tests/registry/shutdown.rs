@@ -209,6 +209,17 @@ fn what_runs_within_a_shield_of_somebody_else_is_asked() {
 }
 
 #[test]
+fn an_operation_that_shuts_down_its_registry_is_stopped_too() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (_, other) = running(&registry, "other");
+    let stops = registry.shutdown(LONG).cancelable(never()).named("stops");
+    let stopped = support::block_on(stops.registered_in(&registry));
+    assert_eq!(stopped, Err(Cancelled::new("shutting down")));
+    assert_eq!(support::block_on(other), Err(Cancelled::new("shutting down")));
+}
+
+#[test]
 fn hooks_of_the_end_have_run_when_it_is_over() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
