@@ -115,6 +115,29 @@ fn the_second_signal_ends_the_drain_delay() {
 }
 
 #[test]
+fn a_signal_after_a_service_that_ended_by_itself_forces() {
+    let _watchdog = support::watchdog();
+    if !is_played("a_signal_after_a_service_that_ended_by_itself_forces") {
+        assert_eq!(play("a_signal_after_a_service_that_ended_by_itself_forces"), Some(0));
+        return;
+    }
+    let registry = Registry::new();
+    let deaf = pending::<()>().cancelable(never()).named("deaf").grace(LONG);
+    let task = smol::spawn(deaf.registered_in(&registry));
+    let stop = registry.shutdown_on_termination(ShutdownPlan::new().grace(LONG)).unwrap();
+    let raises = async {
+        until(|| in_grace(&registry)).await;
+        raise(Number::INT);
+    };
+    let served = stop.serve(until(|| registry.stats().running == 1));
+    let ((_, end), ()) = support::block_on(futures::future::join(served, raises));
+    assert!(end.insisted && end.report.is_clean());
+    assert_eq!(end.reason, Reason::manual("the service ended"));
+    assert_eq!(end.exit_code(), ExitCode::FAILURE);
+    assert!(support::block_on(task).unwrap_err().was_forced());
+}
+
+#[test]
 fn the_third_signal_ends_the_process() {
     let _watchdog = support::watchdog();
     if !is_played("the_third_signal_ends_the_process") {
