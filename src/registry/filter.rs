@@ -10,8 +10,9 @@ type Predicate = Arc<dyn Fn(&Snapshot) -> bool + Send + Sync>;
 
 /// Which operations: by status, name, parent, age, metadata, or a predicate of yours.
 ///
-/// What is asked for goes together: an operation must fit all of it. Several statuses are the
-/// exception: one of them is enough.
+/// What is asked for goes together: an operation must fit all of it, also where the same is asked
+/// for twice, two parts of a name for instance. Several statuses are the exception: one of them is
+/// enough.
 ///
 /// # Examples
 ///
@@ -33,8 +34,8 @@ type Predicate = Arc<dyn Fn(&Snapshot) -> bool + Send + Sync>;
 pub struct Filter {
     statuses: Vec<Status>,
     /// In lower case.
-    name: Option<String>,
-    parent: Option<OperationId>,
+    names: Vec<String>,
+    parents: Vec<OperationId>,
     older_than: Option<Duration>,
     metadata: Vec<(Text, Text)>,
     predicates: Vec<Predicate>,
@@ -71,7 +72,7 @@ impl Filter {
     /// # let _ = fetches;
     /// ```
     pub fn name(mut self, part: impl AsRef<str>) -> Self {
-        self.name = Some(part.as_ref().to_lowercase());
+        self.names.push(part.as_ref().to_lowercase());
         self
     }
 
@@ -85,7 +86,7 @@ impl Filter {
     /// # let _ = below;
     /// ```
     pub fn parent(mut self, id: OperationId) -> Self {
-        self.parent = Some(id);
+        self.parents.push(id);
         self
     }
 
@@ -98,7 +99,7 @@ impl Filter {
     /// # let _ = old;
     /// ```
     pub fn older_than(mut self, age: Duration) -> Self {
-        self.older_than = Some(age);
+        self.older_than = self.older_than.max(Some(age));
         self
     }
 
@@ -145,13 +146,14 @@ impl Filter {
     /// assert!(Filter::all().name("FETCH").fits(&operation.snapshot()));
     /// ```
     pub fn fits(&self, snapshot: &Snapshot) -> bool {
-        let named = |part: &String| {
-            snapshot.name.as_ref().is_some_and(|name| name.to_lowercase().contains(part.as_str()))
+        let named = |parts: &[String]| {
+            let name = snapshot.name.as_ref().map(|name| name.to_lowercase());
+            name.is_some_and(|name| parts.iter().all(|part| name.contains(part.as_str())))
         };
         (self.statuses.is_empty() || self.statuses.contains(&snapshot.status))
-            && self.parent.is_none_or(|parent| snapshot.parent_id == Some(parent))
+            && self.parents.iter().all(|parent| snapshot.parent_id == Some(*parent))
             && self.older_than.is_none_or(|age| snapshot.elapsed > age)
-            && self.name.as_ref().is_none_or(named)
+            && (self.names.is_empty() || named(&self.names))
             && self
                 .metadata
                 .iter()
@@ -166,8 +168,8 @@ impl Filter {
 
     fn asks_nothing(&self) -> bool {
         self.statuses.is_empty()
-            && self.name.is_none()
-            && self.parent.is_none()
+            && self.names.is_empty()
+            && self.parents.is_empty()
             && self.older_than.is_none()
             && self.metadata.is_empty()
             && self.predicates.is_empty()
@@ -178,8 +180,8 @@ impl fmt::Debug for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Filter")
             .field("statuses", &self.statuses)
-            .field("name", &self.name)
-            .field("parent", &self.parent)
+            .field("names", &self.names)
+            .field("parents", &self.parents)
             .field("older_than", &self.older_than)
             .field("metadata", &self.metadata)
             .field("predicates", &self.predicates.len())

@@ -215,6 +215,15 @@ fn filters_go_together() {
     // Those that have not started have no age.
     assert_eq!(find(Filter::all().older_than(Duration::from_millis(1))), [parent.id(), ann.id()]);
     assert_eq!(find(Filter::all().older_than(Duration::from_secs(600))), []);
+
+    // What is asked for twice must fit twice.
+    assert_eq!(find(Filter::all().name("fetch").name("/a")), [ann.id()]);
+    assert_eq!(find(Filter::all().name("/a").name("/b")), []);
+    assert_eq!(find(Filter::all().parent(parent.id()).parent(ann.id())), []);
+    assert_eq!(find(Filter::all().parent(parent.id()).parent(parent.id())), [ann.id(), bob_id]);
+    assert_eq!(find(Filter::all().metadata("user", "ann").metadata("user", "bob")), []);
+    let (short, long) = (Duration::from_millis(1), Duration::from_secs(600));
+    assert_eq!(find(Filter::all().older_than(long).older_than(short)), []);
 }
 
 #[test]
