@@ -1,8 +1,10 @@
 //! What becomes of limits when time goes on, and on other threads.
 
+use std::cell::RefCell;
+use std::panic::catch_unwind;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -118,6 +120,37 @@ fn a_thread_that_ends_while_time_is_paused_takes_no_limit_with_it() {
     let mut limit = limit.join().unwrap();
     wakes.wait(1);
     assert_eq!(wakes.poll(limit.as_mut()), Poll::Ready(Reason::timeout(ms(20))));
+}
+
+/// Destructors of other thread-locals may set limits when those of virtual time are gone already.
+#[test]
+fn a_limit_that_is_set_while_the_thread_ends_is_not_early() {
+    struct AtEnd(Sender<bool>);
+    impl Drop for AtEnd {
+        fn drop(&mut self) {
+            let is_pending = || poll_once(Box::pin(timeout(HOUR)).as_mut()).is_pending();
+            let _ = self.0.send(is_pending());
+            // Who pauses it there has to do without.
+            if let Ok(_time) = catch_unwind(testing::pause) {
+                let _ = self.0.send(is_pending());
+            }
+        }
+    }
+    thread_local! {
+        static AT_END: RefCell<Option<AtEnd>> = const { RefCell::new(None) };
+        static AT_END_TOO: RefCell<Option<AtEnd>> = const { RefCell::new(None) };
+    }
+    let _watchdog = support::watchdog();
+    let (pending, told) = channel();
+    let thread = thread::spawn(move || {
+        std::mem::forget(testing::pause());
+        // One that goes after the limits, and one that goes before, whatever the order is.
+        AT_END.set(Some(AtEnd(pending.clone())));
+        testing::run(timeout(ms(1)));
+        AT_END_TOO.set(Some(AtEnd(pending)));
+    });
+    thread.join().unwrap();
+    assert_eq!(told.iter().collect::<Vec<_>>(), [true, true, true]);
 }
 
 /// An operation that starts in virtual time and ends in real time, or the other way round, has
