@@ -1,6 +1,7 @@
 //! `Recorder`: what operations did, in order.
 
-use std::fmt::Display;
+use std::collections::HashMap;
+use std::fmt::{self, Debug, Display};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,16 +45,16 @@ use crate::{Cancelled, Operation, OperationId};
 ///     (ms(20), "cancelled: timed out after 20ms"),
 /// ]);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Recorder {
     since: Instant,
     recorded: Arc<Mutex<Recorded>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Recorded {
-    /// Those that are watched, in order.
-    watched: Vec<OperationId>,
+    /// Those that are watched, and their numbers: 1 for the first.
+    watched: HashMap<OperationId, usize>,
     events: Vec<Event>,
 }
 
@@ -85,6 +86,20 @@ mod sealed {
         fn handle(&self) -> Operation {
             self.operation()
         }
+    }
+}
+
+impl Recorded {
+    /// Tells whether it is a new one.
+    fn enter(&mut self, operation: OperationId) -> bool {
+        let number = self.watched.len() + 1;
+        *self.watched.entry(operation).or_insert(number) == number
+    }
+
+    /// The events, each with the number of its operation, and whether several are watched.
+    fn numbered(&self) -> (Vec<(Event, usize)>, bool) {
+        let numbered = |event: &Event| (event.clone(), self.watched[&event.operation]);
+        (self.events.iter().map(numbered).collect(), self.watched.len() > 1)
     }
 }
 
@@ -122,7 +137,8 @@ impl Recorder {
     }
 
     /// Watches an operation of which there is a handle. Where it has started already, that is not
-    /// recorded; where it has ended, the ending is, at once.
+    /// recorded; where it has ended, the ending is, at once. One that is watched already is not watched
+    /// twice.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -134,7 +150,9 @@ impl Recorder {
     /// events.assert(["progress 50%"]);
     /// ```
     pub fn attach(&self, operation: &Operation) {
-        self.recorded.lock().watched.push(operation.id());
+        if !self.recorded.lock().enter(operation.id()) {
+            return;
+        }
         let this = self.clone();
         operation.on_start(Box::new(move |operation| this.record(operation, EventKind::Started)));
         let this = self.clone();
@@ -208,16 +226,17 @@ impl Recorder {
     }
 
     fn timed_lines(&self) -> Vec<(Duration, String)> {
-        let recorded = self.recorded.lock();
-        let line = |event: &Event| {
-            let place = recorded.watched.iter().position(|id| *id == event.operation);
-            match (&event.name, place) {
-                _ if recorded.watched.len() < 2 => event.to_string(),
-                (Some(name), _) => format!("{name}: {event}"),
-                (None, place) => format!("#{}: {event}", place.map_or(0, |place| place + 1)),
-            }
+        let (numbered, several) = self.recorded.lock().numbered();
+        // With no lock held: what the error in a reason prints is code of others.
+        let line = |(event, number): (Event, usize)| {
+            let line = match &event.name {
+                _ if !several => event.to_string(),
+                Some(name) => format!("{name}: {event}"),
+                None => format!("#{number}: {event}"),
+            };
+            (event.at, line)
         };
-        recorded.events.iter().map(|event| (event.at, line(event))).collect()
+        numbered.into_iter().map(line).collect()
     }
 
     /// Asserts that exactly this was recorded, in this order.
@@ -283,5 +302,11 @@ impl Recorder {
             let text = diff(&expected, &came, |_| String::new());
             panic!("other events than expected (- expected, + recorded):\n{text}");
         }
+    }
+}
+
+impl Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").field("events", &self.events()).finish_non_exhaustive()
     }
 }

@@ -209,3 +209,63 @@ fn the_message_shows_what_is_missing_and_what_came_instead() {
     let nothing: [(Duration, &str); 0] = [];
     assert!(!panic_of(|| events.assert_timed(nothing)).is_empty());
 }
+
+/// What an error prints is code of others, and may use the recorder.
+#[test]
+fn what_is_recorded_may_ask_the_recorder() {
+    struct Asks(Recorder);
+    impl std::fmt::Debug for Asks {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "Asks: {self}")
+        }
+    }
+    impl std::fmt::Display for Asks {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "number {}", self.0.events().len())
+        }
+    }
+    impl std::error::Error for Asks {}
+    let _watchdog = support::watchdog();
+    let events = Recorder::new();
+    let reason = Reason::error(Asks(events.clone()));
+    let run = events.watch(pending::<()>().cancelable(async { reason }));
+    assert!(testing::run(run).is_err());
+    events.assert(["started", "cancelled: cancelled by an error: number 2"]);
+    assert!(format!("{events:?}").contains("Asks: number 2"));
+    assert_eq!(events.take().len(), 2);
+}
+
+#[test]
+fn an_operation_that_is_watched_twice_is_recorded_once() {
+    let _watchdog = support::watchdog();
+    let events = Recorder::new();
+    let run = events.watch(async {}.cancelable(never()).named("a"));
+    events.attach(&run.operation());
+    testing::run(run).unwrap();
+    events.assert(["started", "completed"]);
+}
+
+/// The cost grows with the number of operations, not with its square.
+#[test]
+fn many_operations_are_told_apart() {
+    let _watchdog = support::watchdog();
+    let events = Recorder::new();
+    let many = 50_000;
+    for _ in 0..many {
+        testing::run(events.watch(async {}.cancelable(never()))).unwrap();
+    }
+    let lines = events.lines();
+    assert_eq!(lines.len(), 2 * many);
+    assert_eq!(lines[2 * many - 1], format!("#{many}: completed"));
+    // One line is another, and one is missing.
+    let mut expected = lines.clone();
+    expected[many + 9] = "another".to_owned();
+    expected.remove(many);
+    let said = panic_of(|| events.assert(&expected));
+    let marked: Vec<_> = (said.lines().map(str::trim))
+        .filter(|line| line.starts_with(['-', '+']))
+        .map(|line| line.split(" at ").next().unwrap().trim_end())
+        .collect();
+    let [first, last] = [many, many + 9].map(|place| format!("+ {}", lines[place]));
+    assert_eq!(marked, [first.as_str(), "- another", last.as_str()]);
+}
