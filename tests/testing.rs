@@ -4,12 +4,16 @@
 
 mod support;
 
+#[path = "testing/at_poll.rs"]
+mod at_poll;
 #[path = "testing/awaits.rs"]
 mod awaits;
 #[path = "testing/block_on.rs"]
 mod block_on;
 #[path = "testing/everything.rs"]
 mod everything;
+#[path = "testing/limits_elsewhere.rs"]
+mod limits_elsewhere;
 #[path = "testing/recorder.rs"]
 mod recorder;
 #[path = "testing/resume.rs"]

@@ -32,6 +32,10 @@ enum What {
 }
 
 impl At {
+    pub(super) fn cancelled(poll: usize) -> Self {
+        At { poll, what: What::Cancelled }
+    }
+
     /// The poll before which it was cut, from 1; or, where it was left alone, the number of polls
     /// that it took.
     ///
@@ -136,18 +140,18 @@ pub fn cancel_at_every_await<F: IntoFuture>(
     mut make: impl FnMut(CancellationToken) -> F,
     mut check: impl FnMut(At, F::Output),
 ) -> usize {
-    for poll in 1..=MOST_POLLS {
+    for poll in 1..=MOST_POLLS + 1 {
         let _time = pause_unless_paused();
         let token = CancellationToken::new();
-        let at = At { poll, what: What::Cancelled };
+        let at = At::cancelled(poll);
         let task = match go(make(token.clone()).into_future(), poll - 1) {
             Went::There(task) => task,
-            Went::Ended(outcome) => {
-                let at = At { poll: poll - 1, what: What::Untouched };
+            Went::Ended { outcome, polls } => {
+                let at = At { poll: polls, what: What::Untouched };
                 tell(at, || check(at, outcome));
-                return poll - 1;
+                return polls;
             }
-            Went::Idle => return poll - 1,
+            Went::Idle { .. } => return poll - 1,
         };
         token.cancel_with(at.reason());
         match task.finish(true, PATIENCE) {
@@ -201,7 +205,7 @@ pub fn drop_at_every_await<F: IntoFuture>(
     mut make: impl FnMut() -> F,
     mut check: impl FnMut(At, Option<F::Output>),
 ) -> usize {
-    for poll in 1..=MOST_POLLS {
+    for poll in 1..=MOST_POLLS + 1 {
         let _time = pause_unless_paused();
         let at = At { poll, what: What::Dropped };
         match go(make().into_future(), poll - 1) {
@@ -209,37 +213,43 @@ pub fn drop_at_every_await<F: IntoFuture>(
                 drop(task);
                 tell(at, || check(at, None));
             }
-            Went::Ended(outcome) => {
-                let at = At { poll: poll - 1, what: What::Untouched };
+            Went::Ended { outcome, polls } => {
+                let at = At { poll: polls, what: What::Untouched };
                 tell(at, || check(at, Some(outcome)));
-                return poll - 1;
+                return polls;
             }
-            Went::Idle => return poll - 1,
+            Went::Idle { .. } => return poll - 1,
         }
     }
     panic!("the run is still pending after {MOST_POLLS} polls: give it an end")
 }
 
 /// How far a run went.
-enum Went<F: Future> {
+pub(super) enum Went<F: Future> {
     There(Task<F>),
-    Ended(F::Output),
-    /// Nothing wakes it any more.
-    Idle,
+    /// With the last of so many polls.
+    Ended {
+        outcome: F::Output,
+        polls: usize,
+    },
+    /// Nothing wakes it any more, after so many polls.
+    Idle {
+        polls: usize,
+    },
 }
 
 /// Drives a run through so many polls.
 #[track_caller]
-fn go<F: Future>(future: F, polls: usize) -> Went<F> {
+pub(super) fn go<F: Future>(future: F, polls: usize) -> Went<F> {
     let mut task = Task::new(future);
     while task.polls() < polls {
         match task.wake(true, SHORT_PATIENCE) {
             Ok(()) => {}
-            Err(Stuck::Idle(_)) => return Went::Idle,
+            Err(Stuck::Idle(_)) => return Went::Idle { polls: task.polls() },
             Err(stuck) => panic!("{stuck}"),
         }
         if let Poll::Ready(outcome) = task.poll() {
-            return Went::Ended(outcome);
+            return Went::Ended { outcome, polls: task.polls() };
         }
     }
     Went::There(task)

@@ -1,11 +1,12 @@
 //! For tests of code that is cancelled: virtual time, a cut at every await, and what happened.
 //!
-//! Feature `testing`: for your `dev-dependencies`. It brings no dependency, and needs no runtime.
+//! Feature `testing`: for your `dev-dependencies`. It needs no runtime, and no dependency but that of
+//! the feature `time`, which it switches on.
 //!
 //! * [`pause`]: time stands still on this thread, and goes on when you say so, or by itself where
 //!   nothing else is left to do. [`run`] is the short form.
 //! * [`cancel_at_every_await`] and [`drop_at_every_await`]: the same run again and again, cut at
-//!   another await each time.
+//!   another await each time. [`cancel_at_poll`]: one of these places.
 //! * [`Recorder`]: what operations did, and when, as lines to compare with.
 //! * [`Scenario`]: "after 20 ms, cancel; it was cancelled" in one line.
 //! * [`Wakes`]: a waker that counts, for polling by hand.
@@ -28,6 +29,7 @@
 //! assert_eq!(outcome.unwrap_err().reason(), &Reason::timeout(hour));
 //! ```
 
+mod at_poll;
 mod awaits;
 mod diff;
 mod event;
@@ -40,6 +42,7 @@ mod time;
 mod transcript;
 mod wakes;
 
+pub use at_poll::cancel_at_poll;
 pub use awaits::{At, cancel_at_every_await, drop_at_every_await};
 pub use event::{Event, EventKind};
 pub use recorder::{Recorder, Watched};
