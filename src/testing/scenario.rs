@@ -15,8 +15,8 @@ use crate::{CancellationToken, Cancelled, Reason, clock};
 /// A script: what happens to a run, when, and what is to become of it. In virtual time.
 ///
 /// Steps come at the moments that [`after`](Self::after) says, and those before the first `after` come
-/// before the run is first polled; expectations of the outcome hold for
-/// the end, wherever they stand. Steps that come after the run has ended are left out, except that
+/// before the run is first polled; expectations of the outcome hold for the end, wherever they stand.
+/// Steps that come after the run has ended are left out, except that
 /// [`expect_pending`](Self::expect_pending) does not hold then.
 ///
 /// # Examples
@@ -97,7 +97,9 @@ impl<'a> Scenario<'a> {
         self.step(Action::Cancel(reason.into()))
     }
 
-    /// Calls a function: to do something else to the run, or to assert what holds at that moment.
+    /// Calls a function: to do something else to the run, or to assert what holds at that moment. Where
+    /// the run has ended before, it is not called: say [`expect_pending`](Self::expect_pending) first,
+    /// so that the assertion is not missed.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -107,6 +109,7 @@ impl<'a> Scenario<'a> {
     /// let operation = run.operation();
     /// Scenario::new()
     ///     .after(Duration::from_secs(1))
+    ///     .expect_pending()
     ///     .call(|| assert_eq!(operation.elapsed(), Duration::from_secs(1)))
     ///     .call(|| assert_eq!(operation.status(), Status::Running))
     ///     .run(|_| run);

@@ -30,6 +30,8 @@ pub(super) struct Task<F> {
 pub(super) enum Stuck {
     /// Nothing has woken it for so long.
     Idle(Duration),
+    /// Nothing has woken it for so long, and the clock, with a limit on it, is not to move.
+    Still(Duration),
     /// The clock has jumped all too often.
     Circle(u64),
 }
@@ -41,6 +43,12 @@ impl fmt::Display for Stuck {
                 f,
                 "nothing will ever wake this future: it is pending, no limit runs on the virtual \
                  clock, and no other thread has woken it for {patience:?}"
+            ),
+            Stuck::Still(patience) => write!(
+                f,
+                "nothing will ever wake this future: it is pending, auto-advance is off, so that the \
+                 limits on the virtual clock do not come, and no other thread has woken it for \
+                 {patience:?}"
             ),
             Stuck::Circle(jumps) => write!(
                 f,
@@ -112,7 +120,8 @@ impl<F: Future> Task<F> {
             let waited = clock::real().saturating_duration_since(start);
             let left = patience.saturating_sub(waited);
             if left.is_zero() {
-                return Err(Stuck::Idle(patience));
+                let runs = virtual_time::next().is_some();
+                return Err(if runs { Stuck::Still(patience) } else { Stuck::Idle(patience) });
             }
             park_timeout(left);
         }

@@ -17,8 +17,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// From here on, whatever this crate measures on this thread is measured on a virtual clock, exact
 /// to the nanosecond: [`timeout`](crate::timeout()) and [`deadline`](crate::deadline()), the pauses
 /// of [`condition`](crate::condition()), [`grace`](crate::Cancelable::grace),
-/// [`shield_for`](crate::shield_for()), [`finally_for`](crate::Cancelable::finally_for), and what an
-/// operation tells of its time. The clock starts at the present moment, and then stands still until
+/// [`shield_for`](crate::shield_for()), [`finally_for`](crate::Cancelable::finally_for),
+/// [`idle_timeout`](crate::CancelableStream::idle_timeout), what
+/// [`Registry::shutdown`](crate::Registry::shutdown) waits, and what operations and registries tell of
+/// their time. The clock starts at the present moment, and then stands still until
 /// you [advance](PausedTime::advance) it. Within [`block_on`](PausedTime::block_on) it also moves by
 /// itself, when there is nothing else to do.
 ///
@@ -218,9 +220,10 @@ impl PausedTime {
     ///
     /// # Panics
     ///
-    /// When nothing will ever wake the future. When it waits without end: the clock has moved a hundred
-    /// thousand times or more, and for longer in real time than its patience lasts. A panic of the
-    /// future goes through.
+    /// When nothing will ever wake the future: no limit runs here, or auto-advance is off, and no other
+    /// thread has woken it for as long as its patience lasts. When it waits without end: the clock has
+    /// moved a hundred thousand times or more, and for longer in real time than its patience lasts. A
+    /// panic of the future goes through.
     ///
     /// # Examples
     ///

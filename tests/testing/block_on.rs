@@ -157,6 +157,17 @@ fn what_nothing_will_ever_wake_panics() {
     assert_eq!(time.elapsed(), 2 * HOUR);
 }
 
+#[test]
+fn a_clock_that_is_not_to_move_is_told_of() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    time.auto_advance(false);
+    time.patience(ms(1));
+    let said = panic_of(|| time.block_on(timeout(HOUR)));
+    assert!(said.contains("auto-advance is off"), "{said}");
+    assert!(!said.contains("no limit runs"), "{said}");
+}
+
 /// A condition that is never met, and work that never ends: the clock always has a next limit.
 #[test]
 fn what_waits_without_end_panics() {
