@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
 use cancelable::{condition, condition_async};
-use support::poll_once;
+use support::{Clock, poll_once};
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -145,23 +145,25 @@ fn the_work_sees_it_at_its_first_poll() {
 #[test]
 fn it_counts_from_the_first_poll() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let run = pending::<()>().cancelable(timeout(secs(1000)));
     let operation = run.operation();
-    std::thread::sleep(Duration::from_millis(20));
-    let before = Instant::now();
+    clock.pass(Duration::from_millis(20));
+    let before = clock.now();
     let mut run = pin!(run);
     assert!(poll_once(run.as_mut()).is_pending());
     let at = operation.deadline().unwrap();
-    assert!(at >= before + secs(1000) && at <= Instant::now() + secs(1000));
+    assert!(at >= before + secs(1000) && at <= clock.now() + secs(1000));
 }
 
 #[test]
 fn nothing_is_left_once_it_has_passed() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let run = pending::<()>().cancelable(timeout(Duration::from_millis(5)));
     let operation = run.operation();
-    assert!(support::block_on(run).unwrap_err().is_timeout());
-    assert!(operation.deadline().unwrap() <= Instant::now());
+    assert!(clock.block_on(run).unwrap_err().is_timeout());
+    assert!(operation.deadline().unwrap() <= clock.now());
     assert_eq!(operation.remaining(), Some(Duration::ZERO));
     assert!(operation.elapsed() >= Duration::from_millis(5), "never early");
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use cancelable::prelude::*;
 use futures::stream::{FuturesUnordered, StreamExt};
 use helpers::{Gate, Log, kept, lost};
-use support::{Tally, Wakes, poll_once};
+use support::{Clock, Tally, Wakes, poll_once};
 
 const SHORT: Duration = Duration::from_millis(5);
 const LONG: Duration = Duration::from_secs(3600);
@@ -91,6 +91,7 @@ fn work_that_gives_up_with_the_cancellation_was_cancelled_and_not_forced() {
 #[test]
 fn work_that_does_not_end_is_dropped_and_the_outcome_says_so() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     for by_handle in [false, true] {
         let (token, tally, log) = (CancellationToken::new(), Tally::new(), Log::new());
         let run = tally.ready_at(0).cancelable(&token).grace(SHORT);
@@ -100,22 +101,14 @@ fn work_that_does_not_end_is_dropped_and_the_outcome_says_so() {
         let mut run = pin!(run);
         assert!(wakes.poll(run.as_mut()).is_pending());
         assert!(if by_handle { operation.cancel_with("stop") } else { token.cancel_with("stop") });
-        let asked = std::time::Instant::now();
+        let asked = clock.now();
         assert_eq!(wakes.count(), 1);
-        let mut polled = wakes.poll(run.as_mut());
-        assert!(polled.is_pending(), "the clock starts at that poll");
+        assert!(wakes.poll(run.as_mut()).is_pending(), "the clock starts at that poll");
         assert_eq!(tally.drops(), 0);
-        // Whoever is woken polls: by its own token too, and in the end by the limit.
-        let mut seen = wakes.count();
-        while polled.is_pending() {
-            wakes.wait(seen + usize::from(seen == wakes.count()));
-            seen = wakes.count();
-            polled = wakes.poll(run.as_mut());
-            if polled.is_pending() && wakes.count() == seen {
-                wakes.wait(seen + 1);
-            }
-        }
-        assert!(asked.elapsed() >= SHORT, "never early");
+        clock.pass(SHORT);
+        assert!(wakes.count() > 1, "the limit wakes it");
+        let polled = wakes.poll(run.as_mut());
+        clock.assert_passed(asked, SHORT);
         let Poll::Ready(Err(cancelled)) = polled else { panic!("it was dropped") };
         assert!(cancelled.was_forced());
         assert_eq!(cancelled.reason(), &Reason::manual("stop"));
@@ -128,12 +121,13 @@ fn work_that_does_not_end_is_dropped_and_the_outcome_says_so() {
 #[test]
 fn a_value_in_the_last_poll_after_the_grace_wins() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let (token, gate, wakes) = (CancellationToken::new(), Gate::new(), Wakes::new());
     let mut run = pin!(gate.pass().cancelable(&token).grace(SHORT));
     assert!(wakes.poll(run.as_mut()).is_pending());
     token.cancel();
     assert!(wakes.poll(run.as_mut()).is_pending());
-    std::thread::sleep(2 * SHORT);
+    clock.pass(SHORT);
     gate.open();
     assert_eq!(wakes.poll(run.as_mut()), Poll::Ready(Ok(())));
 }
@@ -207,6 +201,7 @@ fn within_it_all_goes_on_as_usual() {
 #[test]
 fn a_shield_that_is_not_over_at_its_end_is_waited_for() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let (gate, log, wakes) = (Gate::new(), Log::new(), Wakes::new());
     let run = scope(never(), async |operation: Operation| {
         operation.cancelled().await;
@@ -223,7 +218,7 @@ fn a_shield_that_is_not_over_at_its_end_is_waited_for() {
     assert!(wakes.poll(run.as_mut()).is_pending());
     operation.cancel_with("stop");
     assert!(wakes.poll(run.as_mut()).is_pending());
-    std::thread::sleep(2 * SHORT);
+    clock.pass(SHORT);
     assert!(wakes.poll(run.as_mut()).is_pending(), "the section is not over");
     gate.open();
     let Poll::Ready(Err(cancelled)) = wakes.poll(run.as_mut()) else { panic!("it is over") };
@@ -316,6 +311,7 @@ fn that_of_an_outer_run_lets_the_inner_one_end_first() {
 #[test]
 fn clean_up_comes_after_it_and_is_told_of_the_force() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let (token, tally, log) = (CancellationToken::new(), Tally::new(), Log::new());
     let run = tally.ready_at(0).cancelable(&token).grace(SHORT).finally(|outcome| {
         assert_eq!(tally.drops(), 1);
@@ -328,7 +324,7 @@ fn clean_up_comes_after_it_and_is_told_of_the_force() {
     token.cancel();
     assert!(poll_once(run.as_mut()).is_pending());
     assert_eq!(log.take(), [""; 0]);
-    assert!(support::block_on(run).unwrap_err().was_forced());
+    assert!(clock.block_on(run).unwrap_err().was_forced());
     assert_eq!(log.take(), ["forced: true"]);
 }
 

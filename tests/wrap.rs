@@ -16,6 +16,8 @@ use std::time::Duration;
 use cancelable::prelude::*;
 use futures::future::FusedFuture;
 use helpers::{Gate, kept, lost, panic_of};
+#[cfg(feature = "time")]
+use support::Clock;
 use support::{Tally, Wakes, poll_once};
 
 fn operation() -> Operation {
@@ -107,11 +109,12 @@ fn it_refuses_at_its_first_poll_too() {
 #[test]
 fn it_gives_way_where_the_deadline_has_passed_unseen() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     for nested in [false, true] {
         let polled = Cell::new(false);
         let late = async |operation: Operation| {
             // It does not await, so that nobody looks at the clock.
-            std::thread::sleep(Duration::from_millis(10));
+            clock.pass(Duration::from_millis(10));
             assert!(!operation.is_cancelled());
             operation.wrap(async |()| polled.set(true))(()).await
         };
@@ -120,7 +123,7 @@ fn it_gives_way_where_the_deadline_has_passed_unseen() {
             true => scope(never(), late).await?,
             false => late(outer).await,
         });
-        let cancelled = support::block_on(work).and_then(|called| called).unwrap_err();
+        let cancelled = clock.block_on(work).and_then(|called| called).unwrap_err();
         assert_eq!(cancelled.reason().root().kind(), ReasonKind::Timeout);
         assert!(!polled.get(), "it never starts");
     }
@@ -130,6 +133,7 @@ fn it_gives_way_where_the_deadline_has_passed_unseen() {
 #[test]
 fn it_goes_on_where_what_seemed_a_deadline_is_none() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     // A source that looks at something now and then.
     let source = async {
         loop {
@@ -138,20 +142,21 @@ fn it_goes_on_where_what_seemed_a_deadline_is_none() {
     };
     let work = scope(source, async |operation: Operation| {
         futures::pending!();
-        std::thread::sleep(Duration::from_millis(10));
+        clock.pass(Duration::from_millis(10));
         operation.wrap(async |()| 7)(()).await
     });
-    assert_eq!(support::block_on(work), Ok(Ok(7)));
+    assert_eq!(clock.block_on(work), Ok(Ok(7)));
 }
 
 #[cfg(feature = "time")]
 #[test]
 fn it_does_not_refuse_while_a_condition_only_pauses() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let source = condition(|| false).every(Duration::from_millis(1));
     let work = scope(source, async |operation: Operation| {
         futures::pending!();
-        std::thread::sleep(Duration::from_millis(10));
+        clock.pass(Duration::from_millis(10));
         operation.wrap(async |()| 7)(()).await
     });
     let mut work = pin!(work);

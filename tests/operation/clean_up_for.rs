@@ -9,7 +9,7 @@ use cancelable::prelude::*;
 
 use crate::helpers::{Gate, Log, kept, lost};
 use crate::polls;
-use crate::support::{self, Tally, Wakes, poll_once};
+use crate::support::{self, Clock, Tally, Wakes, poll_once};
 
 const SHORT: Duration = Duration::from_millis(5);
 const LONG: Duration = Duration::from_secs(3600);
@@ -31,7 +31,7 @@ fn clean_up_that_is_done_in_time_is_not_cut() {
 #[test]
 fn clean_up_that_takes_too_long_is_dropped_and_the_outcome_stays() {
     let _watchdog = support::watchdog();
-    let (log, tally) = (Log::new(), Tally::new());
+    let (clock, log, tally) = (Clock::start(), Log::new(), Tally::new());
     let run = async { 7 }
         .cancelable(never())
         .finally_for(SHORT, |_| async {
@@ -43,9 +43,12 @@ fn clean_up_that_takes_too_long_is_dropped_and_the_outcome_stays() {
     log.watch(&operation);
     let wakes = Wakes::new();
     let mut run = pin!(run);
+    let start = clock.now();
     assert!(wakes.poll(run.as_mut()).is_pending());
-    wakes.wait(1);
+    clock.pass(SHORT);
+    assert_eq!(wakes.count(), 1);
     assert_eq!(wakes.poll(run.as_mut()), Poll::Ready(Ok(7)));
+    clock.assert_passed(start, SHORT);
     assert_eq!(log.take(), ["dropped", "next", "completed"]);
     assert_eq!((tally.drops(), kept(&wakes)), (1, 0));
     assert!(operation.elapsed() >= SHORT);
@@ -65,7 +68,7 @@ fn with_a_limit_of_zero_it_gets_one_poll() {
 #[test]
 fn the_limit_counts_from_the_beginning_of_the_clean_up() {
     let _watchdog = support::watchdog();
-    let (gate, log) = (Gate::new(), Log::new());
+    let (clock, gate, log) = (Clock::start(), Gate::new(), Log::new());
     let limit = Duration::from_millis(500);
     let run = gate.pass().cancelable(never()).finally_for(limit, |_| async {
         futures::pending!();
@@ -73,7 +76,7 @@ fn the_limit_counts_from_the_beginning_of_the_clean_up() {
     });
     let mut run = pin!(run);
     assert!(poll_once(run.as_mut()).is_pending());
-    std::thread::sleep(limit);
+    clock.pass(limit);
     gate.open();
     assert!(poll_once(run.as_mut()).is_pending());
     assert!(poll_once(run.as_mut()).is_ready());
@@ -83,6 +86,7 @@ fn the_limit_counts_from_the_beginning_of_the_clean_up() {
 #[test]
 fn it_protects_for_so_long_only() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let (token, wakes) = (CancellationToken::new(), Wakes::new());
     let work = async {
         let inner = async {}.cancelable(never()).finally_for(SHORT, |_| pending());
@@ -94,6 +98,7 @@ fn it_protects_for_so_long_only() {
     token.cancel_with("stop");
     let mut polled: Poll<Result<(), Cancelled>> = wakes.poll(run.as_mut());
     if polled.is_pending() {
+        clock.pass(SHORT);
         wakes.wait(2);
         polled = wakes.poll(run.as_mut());
     }

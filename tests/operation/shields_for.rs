@@ -8,7 +8,7 @@ use std::time::Duration;
 use cancelable::prelude::*;
 
 use crate::helpers::{Gate, Log, kept, lost};
-use crate::support::{self, Tally, Wakes, poll_once};
+use crate::support::{self, Clock, Tally, Wakes, poll_once};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(5);
@@ -35,6 +35,7 @@ fn within_its_limit_it_is_a_shield() {
 #[test]
 fn when_its_limit_passes_after_the_cancellation_it_is_cut_there() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     for named in [false, true] {
         let (token, tally, wakes) = (CancellationToken::new(), Tally::new(), Wakes::new());
         let run = shield_for(SHORT, tally.ready_at(0)).cancelable(&token);
@@ -45,6 +46,7 @@ fn when_its_limit_passes_after_the_cancellation_it_is_cut_there() {
         assert!(wakes.poll(run.as_mut()).is_pending());
         let polls = tally.polls();
         // First its source woke it, then the limit.
+        clock.pass(SHORT);
         wakes.wait(2);
         assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
         assert_eq!((tally.polls(), tally.drops()), (polls, 1), "the section is not polled again");
@@ -55,6 +57,7 @@ fn when_its_limit_passes_after_the_cancellation_it_is_cut_there() {
 #[test]
 fn when_its_limit_passes_before_the_cancellation_it_protects_no_more() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let (token, wakes, gate) = (CancellationToken::new(), Wakes::new(), Gate::new());
     let log = Log::new();
     let work = async {
@@ -68,6 +71,7 @@ fn when_its_limit_passes_before_the_cancellation_it_protects_no_more() {
     };
     let mut run = pin!(work.cancelable(&token));
     assert!(wakes.poll(run.as_mut()).is_pending());
+    clock.pass(SHORT);
     wakes.wait(1);
     assert!(wakes.poll(run.as_mut()).is_pending());
     gate.open();
@@ -82,6 +86,7 @@ fn when_its_limit_passes_before_the_cancellation_it_protects_no_more() {
     let wakes = Wakes::new();
     let mut run = pin!(shield_for(SHORT, pending::<()>()).cancelable(&token));
     assert!(wakes.poll(run.as_mut()).is_pending());
+    clock.pass(SHORT);
     wakes.wait(1);
     assert!(wakes.poll(run.as_mut()).is_pending());
     token.cancel();
@@ -91,10 +96,12 @@ fn when_its_limit_passes_before_the_cancellation_it_protects_no_more() {
 #[test]
 fn a_limit_that_has_passed_unseen_protects_no_more() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let (token, tally) = (CancellationToken::new(), Tally::new());
     let mut run = pin!(shield_for(SHORT, tally.ready_at(0)).cancelable(&token));
     let wakes = Wakes::new();
     assert!(wakes.poll(run.as_mut()).is_pending());
+    clock.pass(SHORT);
     wakes.wait(1);
     token.cancel_with("stop");
     assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
@@ -118,6 +125,7 @@ fn a_limit_of_zero_protects_from_nothing() {
 #[test]
 fn one_within_another_whose_limit_has_passed_protects_no_more() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     for begun_before in [false, true] {
         let (token, wakes, gate) = (CancellationToken::new(), Wakes::new(), Gate::new());
         let tally = Tally::new();
@@ -133,6 +141,7 @@ fn one_within_another_whose_limit_has_passed_protects_no_more() {
         token.cancel_with("stop");
         assert!(wakes.poll(run.as_mut()).is_pending());
         gate.open();
+        clock.pass(SHORT);
         wakes.wait(2);
         assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
     }
@@ -141,6 +150,7 @@ fn one_within_another_whose_limit_has_passed_protects_no_more() {
 #[test]
 fn one_that_is_begun_after_the_limit_around_it_has_passed_is_a_shield_of_its_own() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let (token, wakes) = (CancellationToken::new(), Wakes::new());
     let (first, second) = (Gate::new(), Gate::new());
     let work = shield_for(SHORT, async {
@@ -150,6 +160,7 @@ fn one_that_is_begun_after_the_limit_around_it_has_passed_is_a_shield_of_its_own
     });
     let mut run = pin!(work.cancelable(&token));
     assert!(wakes.poll(run.as_mut()).is_pending());
+    clock.pass(SHORT);
     wakes.wait(1);
     first.open();
     assert!(wakes.poll(run.as_mut()).is_pending());
@@ -162,10 +173,10 @@ fn one_that_is_begun_after_the_limit_around_it_has_passed_is_a_shield_of_its_own
 #[test]
 fn the_limit_counts_from_its_first_poll() {
     let _watchdog = support::watchdog();
-    let limit = Duration::from_secs(1);
+    let (clock, limit) = (Clock::start(), Duration::from_secs(1));
     let (gate, token) = (Gate::new(), CancellationToken::new());
     let section = shield_for(limit, gate.pass());
-    thread::sleep(limit);
+    clock.pass(limit);
     let mut run = pin!(section.cancelable(&token));
     assert!(poll_once(run.as_mut()).is_pending());
     token.cancel();
@@ -179,6 +190,7 @@ fn it_wakes_the_task_of_its_own_when_not_polled_directly() {
     use futures::stream::{FuturesUnordered, StreamExt};
 
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let (token, wakes) = (CancellationToken::new(), Wakes::new());
     let work = async {
         let mut all = FuturesUnordered::new();
@@ -195,6 +207,7 @@ fn it_wakes_the_task_of_its_own_when_not_polled_directly() {
     assert!(wakes.poll(run.as_mut()).is_pending());
     token.cancel_with("stop");
     assert!(wakes.poll(run.as_mut()).is_pending());
+    clock.pass(SHORT);
     wakes.wait(2);
     // Woken by one of the inner limits perhaps, then by the outer one.
     while wakes.poll(run.as_mut()).is_pending() {

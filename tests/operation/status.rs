@@ -8,7 +8,7 @@ use std::time::Duration;
 use cancelable::prelude::*;
 
 use crate::helpers::{Gate, Log, kept, lost};
-use crate::support::{self, Tally, Wakes, poll_once};
+use crate::support::{self, Clock, Tally, Wakes, poll_once};
 
 #[test]
 fn it_is_pending_then_running_then_completed() {
@@ -97,7 +97,8 @@ fn clean_up_after_a_value_finds_it_running() {
 /// Runs to the end, then does everything that could change it.
 #[track_caller]
 fn stays(run: impl Future, operation: Operation, status: Status) {
-    drop(support::block_on(run));
+    let clock = Clock::start();
+    drop(clock.block_on(run));
     let before = operation.snapshot();
     assert_eq!(before.status, status);
     assert!(status.is_final());
@@ -106,7 +107,7 @@ fn stays(run: impl Future, operation: Operation, status: Status) {
     assert_eq!(operation.snapshot(), before);
     assert_eq!(operation.is_cancelled(), before.reason.is_some());
     assert_eq!(operation.check().map_err(Cancelled::into_reason).err(), before.reason);
-    std::thread::sleep(Duration::from_millis(2));
+    clock.pass(Duration::from_millis(2));
     assert_eq!(operation.elapsed(), before.elapsed, "the clock has stopped");
 }
 
@@ -228,17 +229,20 @@ fn a_handle_outlives_the_run_and_does_not_keep_it() {
 #[test]
 fn the_time_it_runs_is_counted_from_its_first_poll_to_its_end() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let run = pending::<()>().cancelable(never());
     let operation = run.operation();
     let mut run = pin!(run);
-    std::thread::sleep(Duration::from_millis(20));
+    clock.pass(Duration::from_millis(20));
     assert_eq!(operation.elapsed(), Duration::ZERO, "not from its making");
-    let before = std::time::Instant::now();
+    let before = clock.now();
     assert!(poll_once(run.as_mut()).is_pending());
-    std::thread::sleep(Duration::from_millis(5));
+    clock.pass(Duration::from_millis(5));
     assert!(operation.elapsed() >= Duration::from_millis(5));
     operation.cancel();
     assert!(poll_once(run.as_mut()).is_ready());
     let took = operation.elapsed();
-    assert!(took >= Duration::from_millis(5) && took <= before.elapsed());
+    assert!(took >= Duration::from_millis(5) && took <= clock.now() - before);
+    clock.pass(Duration::from_millis(5));
+    assert_eq!(operation.elapsed(), took, "not beyond its end");
 }

@@ -3,13 +3,12 @@
 use std::future::pending;
 use std::pin::pin;
 use std::task::Poll;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
 
 use crate::helpers::{lost, won, work};
-use crate::support::{self, Tally, Wakes, on_every_executor, poll_once};
+use crate::support::{self, Clock, Tally, Wakes, on_every_executor, poll_once};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -19,32 +18,31 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[test]
 fn g05_the_clock_starts_at_the_first_poll_not_at_the_construction() {
     let _watchdog = support::watchdog();
-    let limit = 20 * MS;
+    let (clock, limit) = (Clock::start(), 20 * MS);
     let source = timeout(limit);
     let race = pending::<()>().cancelable(timeout(limit));
     let composed = any_of((timeout(limit), never()));
-    thread::sleep(3 * limit);
+    clock.pass(3 * limit);
 
-    let start = Instant::now();
     for source in [Box::pin(source) as cancelable::source::BoxSource<'_>, Box::pin(composed)] {
-        let start = Instant::now();
-        assert_eq!(support::block_on(source), Reason::timeout(limit));
-        assert!(start.elapsed() >= limit);
+        let start = clock.now();
+        assert_eq!(clock.block_on(source), Reason::timeout(limit));
+        clock.assert_passed(start, limit);
     }
-    let raced = Instant::now();
-    assert!(support::block_on(race).unwrap_err().is_timeout());
-    assert!(raced.elapsed() >= limit && start.elapsed() >= 3 * limit);
+    let raced = clock.now();
+    assert!(clock.block_on(race).unwrap_err().is_timeout());
+    clock.assert_passed(raced, limit);
 }
 
 #[test]
 fn g05_the_clock_runs_from_the_first_look_while_the_work_is_polled() {
     let _watchdog = support::watchdog();
     // The first poll of the work takes longer than the limit: the limit has passed when it ends.
-    let limit = 10 * MS;
+    let (clock, limit) = (Clock::start(), 10 * MS);
     let mut polls = 0;
     let worker = work(|poll| {
         polls = poll;
-        thread::sleep(10 * limit);
+        clock.pass(10 * limit);
         Poll::<()>::Pending
     });
     assert_eq!(lost(poll_once(pin!(worker.cancelable(timeout(limit))))), Reason::timeout(limit));
@@ -54,17 +52,19 @@ fn g05_the_clock_runs_from_the_first_look_while_the_work_is_polled() {
 #[test]
 fn g05_a_deadline_does_not_wait_for_the_first_poll() {
     let _watchdog = support::watchdog();
-    let tally = Tally::new();
-    let mut race = pin!(tally.ready_at(1).cancelable(deadline(Instant::now() + 10 * MS)));
-    thread::sleep(30 * MS);
+    let (clock, tally) = (Clock::start(), Tally::new());
+    let mut race = pin!(tally.ready_at(1).cancelable(deadline(clock.now() + 10 * MS)));
+    clock.pass(30 * MS);
     // The length in the reason is that from the first poll on.
     assert_eq!(lost(poll_once(race.as_mut())), Reason::timeout(Duration::ZERO));
     assert_eq!(tally.polls(), 0);
 
-    let at = Instant::now() + 20 * MS;
-    let Reason::Timeout { after } = support::block_on(deadline(at)) else { panic!("no timeout") };
-    assert!(Instant::now() >= at);
-    assert!(!after.is_zero() && after <= 20 * MS, "{after:?}");
+    let start = clock.now();
+    let late = deadline(start + 20 * MS);
+    clock.pass(3 * MS);
+    let Reason::Timeout { after } = clock.block_on(late) else { panic!("no timeout") };
+    clock.assert_passed(start, 20 * MS);
+    assert!(!after.is_zero() && after <= 17 * MS, "{after:?}");
 }
 
 #[test]
@@ -182,15 +182,14 @@ fn g05_a_timeout_adds_little_of_its_own() {
 #[test]
 fn g05_dropping_a_timeout_forgets_how_much_has_passed() {
     let _watchdog = support::watchdog();
-    let limit = 30 * MS;
-    let wakes = Wakes::new();
+    let (clock, wakes, limit) = (Clock::start(), Wakes::new(), 30 * MS);
     let mut first = Box::pin(timeout(limit));
     assert!(wakes.poll(first.as_mut()).is_pending());
-    thread::sleep(limit / 2);
+    clock.pass(limit / 2);
     drop(first);
-    let start = Instant::now();
-    support::block_on(timeout(limit));
-    assert!(start.elapsed() >= limit);
+    let start = clock.now();
+    clock.block_on(timeout(limit));
+    clock.assert_passed(start, limit);
     assert_eq!(wakes.count(), 0, "who has left is not woken");
 }
 
@@ -207,6 +206,7 @@ on_every_executor! {
 #[test]
 fn g07_of_two_timeouts_the_shorter_one_fires_under_or() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let (short, long) = (10 * MS, Duration::from_secs(3600));
     for source in [
         Box::pin(any_of((timeout(short), timeout(long)))) as cancelable::source::BoxSource<'_>,
@@ -216,15 +216,16 @@ fn g07_of_two_timeouts_the_shorter_one_fires_under_or() {
         Box::pin(timeout(short) | timeout(long)),
         Box::pin(timeout(long) | timeout(short)),
     ] {
-        let start = Instant::now();
-        assert_eq!(support::block_on(source), Reason::timeout(short));
-        assert!(start.elapsed() >= short);
+        let start = clock.now();
+        assert_eq!(clock.block_on(source), Reason::timeout(short));
+        clock.assert_passed(start, short);
     }
 }
 
 #[test]
 fn g07_of_two_timeouts_the_longer_one_fires_under_and() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let (short, long) = (5 * MS, 40 * MS);
     let (a, b) = (Reason::timeout(short), Reason::timeout(long));
     let (ab, ba) = (Reason::all([a.clone(), b.clone()]), Reason::all([b, a]));
@@ -239,18 +240,19 @@ fn g07_of_two_timeouts_the_longer_one_fires_under_and() {
         (Box::pin(timeout(short) & timeout(long)), &ab),
         (Box::pin(timeout(long) & timeout(short)), &ba),
     ] {
-        let start = Instant::now();
-        assert_eq!(&support::block_on(source), reason);
-        assert!(start.elapsed() >= long, "fired after {:?}", start.elapsed());
+        let start = clock.now();
+        assert_eq!(&clock.block_on(source), reason);
+        clock.assert_passed(start, long);
     }
 }
 
 #[test]
 fn g07_it_holds_for_a_race_within_a_race() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let (short, long) = (10 * MS, Duration::from_secs(3600));
     let inner_first = pending::<()>().cancelable(timeout(short)).cancelable(timeout(long));
-    assert!(support::block_on(inner_first).unwrap().unwrap_err().is_timeout());
+    assert!(clock.block_on(inner_first).unwrap().unwrap_err().is_timeout());
     let outer_first = pending::<()>().cancelable(timeout(long)).cancelable(timeout(short));
-    assert_eq!(support::block_on(outer_first).unwrap_err().into_reason(), Reason::timeout(short));
+    assert_eq!(clock.block_on(outer_first).unwrap_err().into_reason(), Reason::timeout(short));
 }

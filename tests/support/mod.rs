@@ -8,6 +8,7 @@
     reason = "each test file uses its part of it"
 )]
 
+mod clock;
 #[cfg(not(feature = "testing"))]
 mod wakes;
 
@@ -19,6 +20,8 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
+
+pub use clock::Clock;
 
 /// The counting waker: that of the test kit, or, where that is left out, one that does the same.
 #[cfg(feature = "testing")]
