@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
 use futures::future::FusedFuture;
-use support::{Tally, Wakes, block_on, poll_once};
+use support::{Clock, Tally, Wakes, block_on, poll_once};
 
 /// Long enough for a busy machine to poll twice in.
 const SHORT: Duration = Duration::from_millis(100);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use cancelable::prelude::*;
 use cancelable::source::Deadline;
 use futures::future::FusedFuture;
-use support::{Tally, Wakes, block_on, poll_once};
+use support::{Clock, Tally, Wakes, block_on, poll_once};
 
 /// Long enough for a busy machine to poll twice in.
 const SHORT: Duration = Duration::from_millis(100);
@@ -202,17 +202,19 @@ fn fused() {
 #[test]
 fn in_the_past_fires_at_once() {
     let _watchdog = support::watchdog();
-    let at = Instant::now();
-    thread::sleep(Duration::from_millis(5));
+    let clock = Clock::start();
+    let at = clock.now();
+    clock.pass(Duration::from_millis(5));
     assert_eq!(poll_once(pin!(deadline(at))), Poll::Ready(Reason::timeout(Duration::ZERO)));
 }
 
 #[test]
 fn that_passes_before_the_first_poll_fires_at_once() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     // Unlike a timeout, whose clock would only start now.
-    let mut source = pin!(deadline(Instant::now() + Duration::from_millis(5)));
-    thread::sleep(Duration::from_millis(10));
+    let mut source = pin!(deadline(clock.now() + Duration::from_millis(5)));
+    clock.pass(Duration::from_millis(10));
     assert!(poll_once(source.as_mut()).is_ready());
 }
 
@@ -233,13 +235,14 @@ fn in_the_far_future_does_not_fire() {
 #[test]
 fn a_new_one_goes_on_where_a_dropped_one_was() {
     let _watchdog = support::watchdog();
-    let at = Instant::now() + SHORT;
+    let clock = Clock::start();
+    let at = clock.now() + SHORT;
     let mut fired = false;
     while !fired {
         // Dropped and made anew all the time: a timeout would never get there.
         fired = poll_once(pin!(deadline(at))).is_ready();
-        assert!(!fired || Instant::now() >= at);
-        thread::sleep(Duration::from_millis(1));
+        assert!(!fired || clock.now() >= at);
+        clock.pass(Duration::from_millis(1));
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use cancelable::prelude::*;
 use cancelable::source::Timeout;
 use futures::future::FusedFuture;
-use support::{Tally, Wakes, block_on, poll_once};
+use support::{Clock, Tally, Wakes, block_on, poll_once};
 
 /// Long enough for a busy machine to poll twice in.
 const SHORT: Duration = Duration::from_millis(100);
@@ -134,21 +134,25 @@ fn drop_deregisters() {
 #[test]
 fn tie() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let mut run = pin!(Tally::new().ready_at(2).cancelable(timeout(SHORT)));
     let wakes = Wakes::new();
     assert!(wakes.poll(run.as_mut()).is_pending());
-    wakes.wait(1);
+    clock.pass(SHORT);
+    assert_eq!(wakes.count(), 1);
     assert_eq!(poll_once(run), Poll::Ready(Ok(2)));
 }
 
 #[test]
 fn drops_work_once() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let tally = Tally::new();
     let mut run = Box::pin(tally.ready_at(0).cancelable(timeout(SHORT)));
     let wakes = Wakes::new();
     assert!(wakes.poll(run.as_mut()).is_pending());
-    wakes.wait(1);
+    clock.pass(SHORT);
+    assert_eq!(wakes.count(), 1);
     assert_eq!(tally.drops(), 0);
     assert!(wakes.poll(run.as_mut()).is_ready());
     assert_eq!(tally.drops(), 1);
@@ -192,12 +196,13 @@ fn debug() {
 #[test]
 fn fused() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let mut source = pin!(timeout(SHORT));
     let wakes = Wakes::new();
     assert!(!source.is_terminated());
     assert!(wakes.poll(source.as_mut()).is_pending());
     assert!(!source.is_terminated());
-    wakes.wait(1);
+    clock.pass(SHORT);
     assert!(wakes.poll(source.as_mut()).is_ready());
     assert!(source.is_terminated());
     let mut never = pin!(timeout(Duration::MAX));
@@ -208,22 +213,24 @@ fn fused() {
 #[test]
 fn the_clock_starts_at_the_first_poll() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let mut source = pin!(timeout(SHORT));
-    thread::sleep(SHORT * 2);
-    let start = Instant::now();
+    clock.pass(SHORT * 2);
+    let start = clock.now();
     assert!(poll_once(source.as_mut()).is_pending());
-    block_on(source);
-    assert!(start.elapsed() >= SHORT);
+    clock.block_on(source);
+    clock.assert_passed(start, SHORT);
 }
 
 #[test]
 fn the_clock_starts_before_the_work_is_first_polled() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     // The work blocks for longer than the limit, and is pending then: it has had its time.
     let mut polls = 0;
     let work = std::future::poll_fn(|_| {
         polls += 1;
-        thread::sleep(SHORT * 3);
+        clock.pass(SHORT * 3);
         Poll::<()>::Pending
     });
     let mut run = pin!(work.cancelable(timeout(SHORT)));

@@ -50,11 +50,12 @@ fn the_left_and_the_right() {
 #[test]
 fn a_reference_to_a_token_and_a_timeout() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let token = CancellationToken::new();
     token.cancel_with("token");
-    let start = Instant::now();
-    let reason = block_on(&token & timeout(SHORT));
-    assert!(start.elapsed() >= SHORT);
+    let start = clock.now();
+    let reason = clock.block_on(&token & timeout(SHORT));
+    clock.assert_passed(start, SHORT);
     assert_eq!(reason.leaves(), [Reason::manual("token"), Reason::timeout(SHORT)]);
 }
 

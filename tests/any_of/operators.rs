@@ -46,11 +46,12 @@ fn the_left_or_the_right() {
 #[test]
 fn a_reference_to_a_token_or_a_timeout() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let token = CancellationToken::new();
-    assert_eq!(block_on(&token | timeout(SHORT)), Reason::timeout(SHORT));
-    assert_eq!(block_on(timeout(SHORT) | &token), Reason::timeout(SHORT));
+    assert_eq!(clock.block_on(&token | timeout(SHORT)), Reason::timeout(SHORT));
+    assert_eq!(clock.block_on(timeout(SHORT) | &token), Reason::timeout(SHORT));
     token.cancel_with("token");
-    assert_eq!(block_on(&token | timeout(LONG)), Reason::manual("token"));
+    assert_eq!(clock.block_on(&token | timeout(LONG)), Reason::manual("token"));
     // The token is still there to be used.
     assert!(token.is_cancelled());
 }

@@ -35,26 +35,27 @@ fn the_first_check_is_at_once_and_before_the_work() {
 #[test]
 fn wakes_exactly_once() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let fact = Fact::new();
     let mut source = pin!(condition(|| fact.ask()).every(SHORT));
     let wakes = Wakes::new();
     assert!(wakes.poll(source.as_mut()).is_pending());
     fact.come_true();
-    wakes.wait(1);
+    clock.pass(SHORT);
     assert_eq!(wakes.poll(source), Poll::Ready(Reason::condition("condition", 2)));
-    block_on(timeout(SHORT * 2));
+    clock.pass(SHORT * 2);
     assert_eq!((wakes.count(), Arc::strong_count(&wakes)), (1, 1));
 }
 
 #[test]
 fn changed_waker() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let mut source = pin!(condition(|| false).every(SHORT));
     let (first, last) = (Wakes::new(), Wakes::new());
     assert!(first.poll(source.as_mut()).is_pending());
     assert!(last.poll(source.as_mut()).is_pending());
-    last.wait(1);
-    block_on(timeout(SHORT * 2));
+    clock.pass(SHORT * 3);
     assert_eq!((first.count(), last.count()), (0, 1));
     assert_eq!(Arc::strong_count(&first), 1);
 }
@@ -62,13 +63,15 @@ fn changed_waker() {
 #[test]
 fn tie() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let fact = Fact::new();
     let source = condition(|| fact.ask()).every(SHORT);
     let mut run = pin!(Tally::new().ready_at(2).cancelable(source));
     let wakes = Wakes::new();
     assert!(wakes.poll(run.as_mut()).is_pending());
     fact.come_true();
-    wakes.wait(1);
+    clock.pass(SHORT);
+    assert_eq!(wakes.count(), 1);
     assert_eq!(poll_once(run), Poll::Ready(Ok(2)));
     // It was asked before the work was, and had come true.
     assert_eq!(fact.asked(), 2);
@@ -77,14 +80,15 @@ fn tie() {
 #[test]
 fn the_pause_begins_when_the_check_ends() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let half = Duration::from_millis(50);
     let mut starts = Vec::new();
     let slow = condition(|| {
-        starts.push(Instant::now());
-        thread::sleep(half);
+        starts.push(clock.now());
+        clock.pass(half);
         starts.len() == 4
     });
-    assert_eq!(block_on(slow.every(half)), Reason::condition("condition", 4));
+    assert_eq!(clock.block_on(slow.every(half)), Reason::condition("condition", 4));
     for pair in starts.windows(2) {
         let apart = pair[1] - pair[0];
         assert!(apart >= half * 2, "{apart:?}");
@@ -96,9 +100,10 @@ fn the_pause_begins_when_the_check_ends() {
 #[test]
 fn the_default_pause_is_100_ms() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let mut ends = Vec::new();
-    block_on(condition(|| {
-        ends.push(Instant::now());
+    clock.block_on(condition(|| {
+        ends.push(clock.now());
         ends.len() == 2
     }));
     let apart = ends[1] - ends[0];
@@ -109,39 +114,43 @@ fn the_default_pause_is_100_ms() {
 #[test]
 fn a_panic_counts_as_false() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let heard = Heard::default();
     let source = condition(third_time_lucky()).every(TICK).on_panic(heard.hook());
-    assert_eq!(block_on(source), Reason::condition("condition", 3));
+    assert_eq!(clock.block_on(source), Reason::condition("condition", 3));
     assert_eq!(heard.words(), ["no disk", "still no disk at check 2"]);
 }
 
 #[test]
 fn a_panic_without_a_hook_counts_as_false_too() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let source = condition(third_time_lucky()).every(TICK);
-    assert_eq!(block_on(source), Reason::condition("condition", 3));
+    assert_eq!(clock.block_on(source), Reason::condition("condition", 3));
 }
 
 #[test]
 fn a_panic_does_not_end_the_operation() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let always = condition(|| panic!("no disk")).every(TICK);
     let work = async {
         timeout(TICK * 10).await;
         7
     };
-    assert_eq!(block_on(work.cancelable(always)), Ok(7));
+    assert_eq!(clock.block_on(work.cancelable(always)), Ok(7));
 }
 
 #[test]
 fn a_hook_that_panics_is_ignored() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = calls.clone();
     let source = condition(third_time_lucky()).every(TICK).on_panic(move |_| {
         counter.fetch_add(1, Ordering::SeqCst);
         panic!("the hook as well");
     });
-    assert_eq!(block_on(source), Reason::condition("condition", 3));
+    assert_eq!(clock.block_on(source), Reason::condition("condition", 3));
     assert_eq!(calls.load(Ordering::SeqCst), 2);
 }

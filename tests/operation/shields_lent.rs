@@ -75,15 +75,17 @@ fn a_section_that_had_begun_before_the_race_was_made_is_not_waited_for() {
 #[test]
 fn a_section_whose_limit_has_passed_goes_on_and_protects_no_more() {
     let _watchdog = support::watchdog();
+    let clock = support::Clock::start();
     let wakes = support::Wakes::new();
     let [first, second] = [(); 2].map(|()| CancellationToken::new());
-    let mut section = pin!(shield_for(std::time::Duration::from_millis(5), pending::<()>()));
+    let limit = std::time::Duration::from_millis(5);
+    let mut section = pin!(shield_for(limit, pending::<()>()));
     {
         let mut run = pin!(section.as_mut().cancelable(&first));
         assert!(wakes.poll(run.as_mut()).is_pending());
         first.cancel();
         while wakes.poll(run.as_mut()).is_pending() {
-            wakes.wait(2);
+            clock.pass(limit);
         }
     }
     let mut run = pin!(section.cancelable(&second));

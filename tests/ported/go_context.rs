@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
 
-use crate::support::{self, Tally, Wakes, block_on, poll_once};
+use crate::support::{self, Clock, Tally, Wakes, block_on, poll_once};
 
 const SOON: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_secs(3600);
@@ -90,22 +90,24 @@ fn a_child_that_finishes_first_leaves_its_parent_alone() {
 #[test]
 fn a_deadline_passes() {
     let _watchdog = support::watchdog();
-    let start = Instant::now();
-    assert_eq!(because_of(deadline(start + SOON)).kind(), ReasonKind::Timeout);
-    assert!(start.elapsed() >= SOON);
-    for past in [Instant::now(), start] {
-        assert_eq!(because_of(deadline(past)).kind(), ReasonKind::Timeout);
+    let clock = Clock::start();
+    let start = clock.now();
+    assert_eq!(clock.block_on(deadline(start + SOON)).kind(), ReasonKind::Timeout);
+    clock.assert_passed(start, SOON);
+    for past in [clock.now(), start] {
+        assert_eq!(clock.block_on(deadline(past)).kind(), ReasonKind::Timeout);
     }
 }
 
 #[test]
 fn of_two_deadlines_the_earlier_one_counts() {
     let _watchdog = support::watchdog();
-    let later = Instant::now() + LONG;
+    let clock = Clock::start();
+    let later = clock.now() + LONG;
     let inner = pending::<()>().cancelable(deadline(later));
-    let outer = block_on(inner.cancelable(timeout(SOON)));
+    let outer = clock.block_on(inner.cancelable(timeout(SOON)));
     assert_eq!(outer.unwrap_err().reason(), &Reason::timeout(SOON));
-    assert_eq!(because_of(any_of((deadline(later), timeout(SOON)))), Reason::timeout(SOON));
+    assert_eq!(clock.block_on(any_of((deadline(later), timeout(SOON)))), Reason::timeout(SOON));
 }
 
 #[test]
@@ -188,6 +190,7 @@ fn any_layer_cancels_all_below_it() {
 #[test]
 fn any_layer_times_out_all_within_it() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     for short in [0, 15, 29] {
         let tally = Tally::new();
         type Layer = Pin<Box<dyn Future<Output = Result<usize, Cancelled>>>>;
@@ -197,7 +200,7 @@ fn any_layer_times_out_all_within_it() {
             let limit = if depth == short { SOON } else { LONG };
             layer = Box::pin(layer.try_cancelable(timeout(limit)));
         }
-        assert_eq!(block_on(layer).unwrap_err().reason(), &Reason::timeout(SOON));
+        assert_eq!(clock.block_on(layer).unwrap_err().reason(), &Reason::timeout(SOON));
         assert_eq!(tally.drops(), 1);
     }
 }

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::task::{Context, Poll};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cancelable::prelude::*;
 use cancelable::source::BoxSource;
 
-use crate::support::{self, Tally, Wakes, block_on, on_every_executor, poll_once};
+use crate::support::{self, Clock, Tally, Wakes, block_on, on_every_executor, poll_once};
 
 const SOON: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_secs(3600);
@@ -84,10 +84,12 @@ fn check_tells_the_true_reason() {
 #[test]
 fn two_limits_end_at_the_earlier_one() {
     let _watchdog = support::watchdog();
-    let start = Instant::now();
-    let reason = because_of(any_of((timeout(LONG), timeout(SOON), timeout(LONG))));
+    let clock = Clock::start();
+    let start = clock.now();
+    let reason = clock.block_on(any_of((timeout(LONG), timeout(SOON), timeout(LONG))));
     assert_eq!(reason, Reason::timeout(SOON));
-    assert!(start.elapsed() < LONG);
+    clock.assert_passed(start, SOON);
+    assert!(clock.now() - start < LONG);
 }
 
 #[test]
@@ -286,11 +288,12 @@ fn ten_thousand_deep_is_not_too_deep() {
 #[test]
 fn a_clock_starts_at_the_first_poll() {
     let _watchdog = support::watchdog();
+    let clock = Clock::start();
     let source = timeout(Duration::from_millis(30));
-    thread::sleep(Duration::from_millis(40));
-    let start = Instant::now();
-    assert_eq!(because_of(source), Reason::timeout(Duration::from_millis(30)));
-    assert!(start.elapsed() >= Duration::from_millis(30));
+    clock.pass(Duration::from_millis(40));
+    let start = clock.now();
+    assert_eq!(clock.block_on(source), Reason::timeout(Duration::from_millis(30)));
+    clock.assert_passed(start, Duration::from_millis(30));
 }
 
 #[test]
@@ -365,10 +368,12 @@ fn two_conditions_run_side_by_side() {
 #[test]
 fn at_least_so_long_and_the_data_must_be_there() {
     let _watchdog = support::watchdog();
-    let (ready, start) = (CancellationToken::new(), Instant::now());
+    let clock = Clock::start();
+    let (ready, start) = (CancellationToken::new(), clock.now());
     ready.cancel_with("data complete");
-    let both = because_of(all_of((timeout(SOON), condition(|| ready.is_cancelled()))));
-    assert!(start.elapsed() >= SOON);
+    let both = all_of((timeout(SOON), condition(|| ready.is_cancelled())));
+    let both = clock.block_on(both);
+    clock.assert_passed(start, SOON);
     assert_eq!(both.leaves(), [Reason::timeout(SOON), Reason::condition("condition", 1)]);
 }
 

@@ -58,10 +58,14 @@ fn tokens_as_they_are() {
 #[test]
 fn one_that_is_borrowed_goes_on() {
     let _watchdog = support::watchdog();
+    let clock = support::Clock::start();
+    let start = clock.now();
     let mut limit = pin!(timeout(Duration::from_millis(30)));
-    assert_eq!(block_on(async { 1 }.cancelable(limit.as_mut())), Ok(1));
+    assert_eq!(clock.block_on(async { 1 }.cancelable(limit.as_mut())), Ok(1));
     assert!(!limit.is_terminated());
+    clock.pass(Duration::from_millis(20));
     // The same countdown, not a new one.
-    assert!(block_on(pending::<()>().cancelable(limit.as_mut())).is_err());
+    assert!(clock.block_on(pending::<()>().cancelable(limit.as_mut())).is_err());
     assert!(limit.is_terminated());
+    clock.assert_passed(start, Duration::from_millis(30));
 }

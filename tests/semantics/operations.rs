@@ -107,8 +107,11 @@ fn g02_work_in_its_grace_goes_on_and_its_value_wins() {
 
     // When the time is over it is dropped, and the error says so.
     let (tally, limit) = (Tally::new(), Duration::from_millis(5));
-    let run = tally.ready_at(0).cancelable(timeout(limit)).grace(limit);
-    let cancelled = support::block_on(run).unwrap_err();
+    let (clock, run) =
+        (support::Clock::start(), tally.ready_at(0).cancelable(timeout(limit)).grace(limit));
+    let start = clock.now();
+    let cancelled = clock.block_on(run).unwrap_err();
+    clock.assert_passed(start, 2 * limit);
     assert!(cancelled.is_timeout() && cancelled.was_forced());
     assert_eq!(tally.drops(), 1);
 

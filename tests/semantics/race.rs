@@ -285,18 +285,21 @@ fn g02_it_holds_when_a_timeout_fires() {
     use std::time::Duration;
 
     let _watchdog = support::watchdog();
+    let clock = support::Clock::start();
     let wakes = Wakes::new();
     let limit = Duration::from_millis(5);
     let mut race = pin!(Tally::new().ready_at(2).cancelable(timeout(limit)));
     assert!(wakes.poll(race.as_mut()).is_pending());
-    wakes.wait(1);
+    clock.pass(limit);
+    assert_eq!(wakes.count(), 1);
     assert_eq!(won(wakes.poll(race.as_mut())), 2);
 
     let wakes = Wakes::new();
     let tally = Tally::new();
     let mut race = pin!(tally.ready_at(3).cancelable(timeout(limit)));
     assert!(wakes.poll(race.as_mut()).is_pending());
-    wakes.wait(1);
+    clock.pass(limit);
+    assert_eq!(wakes.count(), 1);
     assert_eq!(lost(wakes.poll(race.as_mut())), Reason::timeout(limit));
     assert_eq!(tally.polls(), 2);
 }

@@ -252,6 +252,7 @@ fn g10_a_limit_ends_the_protection() {
     use std::time::Duration;
 
     let _watchdog = support::watchdog();
+    let clock = support::Clock::start();
     for (limit, protects) in [(Duration::ZERO, false), (Duration::MAX, true)] {
         let token = CancellationToken::new();
         let work = async { shield_for(limit, pending::<()>()).await };
@@ -271,6 +272,8 @@ fn g10_a_limit_ends_the_protection() {
         .await;
         log.note("after");
     };
-    assert_eq!(support::block_on(work.cancelable(&token)), Err(Cancelled::new("stop")));
+    let start = clock.now();
+    assert_eq!(clock.block_on(work.cancelable(&token)), Err(Cancelled::new("stop")));
+    clock.assert_passed(start, limit);
     assert!(log.take().is_empty());
 }
