@@ -263,11 +263,13 @@ impl<'a> Scenario<'a> {
             step.action.happen(&token, &mut transcript);
         }
         let outcome = loop {
-            if task.is_woken() {
-                if let Poll::Ready(outcome) = task.poll() {
-                    break outcome;
-                }
-                continue;
+            match task.is_restless(PATIENCE) {
+                Ok(false) => {}
+                Ok(true) => match task.poll() {
+                    Poll::Ready(outcome) => break outcome,
+                    Poll::Pending => continue,
+                },
+                Err(stuck) => transcript.fail_to_end(stuck),
             }
             let due = steps.peek().and_then(|step| transcript.moment(step.at?));
             if let Some(due) = due.filter(|due| virtual_time::next().is_none_or(|next| next > *due))
@@ -276,8 +278,7 @@ impl<'a> Scenario<'a> {
                 let step = steps.next();
                 step.into_iter().for_each(|step| step.action.happen(&token, &mut transcript));
             } else if let Err(stuck) = task.step(PATIENCE) {
-                transcript.note("the run is pending");
-                transcript.fail(&format_args!("that the run ends: {stuck}"));
+                transcript.fail_to_end(stuck);
             }
         };
         transcript.note(format_args!("the run came out as {outcome:?}"));

@@ -13,6 +13,9 @@ use crate::timer::virtual_time;
 /// After every so many jumps of the clock, somebody looks whether it runs in a circle.
 const MANY_JUMPS: u64 = 100_000;
 
+/// After every so many polls without a rest, somebody looks whether it keeps the clock from moving.
+const MANY_POLLS: u64 = 100_000;
+
 /// A future, and whether it was woken.
 pub(super) struct Task<F> {
     future: Pin<Box<F>>,
@@ -23,6 +26,8 @@ pub(super) struct Task<F> {
     jumps: u64,
     /// When it began, on the clock of the machine.
     since: Instant,
+    /// How often it was polled since nothing had woken it, and when somebody first counted many.
+    restless: (u64, Option<Instant>),
 }
 
 /// Why a task cannot go on.
@@ -34,6 +39,8 @@ pub(super) enum Stuck {
     Still(Duration),
     /// The clock has jumped all too often.
     Circle(u64),
+    /// It was polled all too often while the clock stood still, with a limit on it.
+    Restless(u64),
 }
 
 impl fmt::Display for Stuck {
@@ -54,6 +61,11 @@ impl fmt::Display for Stuck {
                 f,
                 "this future waits without end: it is pending after {jumps} moves of the virtual \
                  clock"
+            ),
+            Stuck::Restless(polls) => write!(
+                f,
+                "this future does not rest: {polls} polls in a row have woken it, and while it is \
+                 woken the virtual clock does not move to the next limit"
             ),
         }
     }
@@ -80,7 +92,15 @@ impl<F: Future> Task<F> {
     pub(super) fn new(future: F) -> Self {
         let woken = Arc::new(Woken { flag: AtomicBool::new(true), thread: current() });
         let waker = Waker::from(woken.clone());
-        Task { future: Box::pin(future), woken, waker, polls: 0, jumps: 0, since: clock::real() }
+        Task {
+            future: Box::pin(future),
+            woken,
+            waker,
+            polls: 0,
+            jumps: 0,
+            since: clock::real(),
+            restless: (0, None),
+        }
     }
 
     /// How often it was polled.
@@ -88,8 +108,25 @@ impl<F: Future> Task<F> {
         self.polls
     }
 
-    pub(super) fn is_woken(&self) -> bool {
+    fn is_woken(&self) -> bool {
         self.woken.flag.load(Ordering::Acquire)
+    }
+
+    /// Whether it is to be polled, or else rests. It is asked once after each poll.
+    pub(super) fn is_restless(&mut self, patience: Duration) -> Result<bool, Stuck> {
+        if !self.is_woken() {
+            self.restless = (0, None);
+            return Ok(false);
+        }
+        let (polls, since) = &mut self.restless;
+        *polls += 1;
+        if *polls % MANY_POLLS == 0 && virtual_time::next().is_some() {
+            let now = clock::real();
+            if now.saturating_duration_since(*since.get_or_insert(now)) > patience {
+                return Err(Stuck::Restless(*polls));
+            }
+        }
+        Ok(true)
     }
 
     pub(super) fn poll(&mut self) -> Poll<F::Output> {
@@ -138,7 +175,7 @@ impl<F: Future> Task<F> {
         if !auto_advance {
             return self.wait(patience);
         }
-        while !self.is_woken() {
+        while !self.is_restless(patience)? {
             self.step(patience)?;
         }
         Ok(())

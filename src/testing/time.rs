@@ -222,8 +222,9 @@ impl PausedTime {
     ///
     /// When nothing will ever wake the future: no limit runs here, or auto-advance is off, and no other
     /// thread has woken it for as long as its patience lasts. When it waits without end: the clock has
-    /// moved a hundred thousand times or more, and for longer in real time than its patience lasts. A
-    /// panic of the future goes through.
+    /// moved a hundred thousand times or more, and for longer in real time than its patience lasts. When
+    /// it does not rest: a limit runs here, but each of as many polls has woken it, for as long, so that
+    /// the clock does not move. A panic of the future goes through.
     ///
     /// # Examples
     ///
@@ -267,7 +268,8 @@ impl PausedTime {
     }
 
     /// How long later calls of [`block_on`](Self::block_on) wait for another thread, in real time;
-    /// and how long they go on, at least, where the clock moves and moves. The default is five seconds.
+    /// and how long they go on, at least, where the clock moves and moves, or where the future does not
+    /// rest. The default is five seconds.
     ///
     /// ```should_panic
     /// use std::time::Duration;

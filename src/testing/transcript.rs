@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
+use super::task::Stuck;
 use crate::clock;
 
 /// What happened since it was begun, and when.
@@ -33,5 +34,12 @@ impl Transcript {
     #[track_caller]
     pub(super) fn fail(&self, expected: &dyn Display) -> ! {
         panic!("expected {expected}; what happened:\n{}", self.lines.join("\n"))
+    }
+
+    /// Panics, for the run does not end.
+    #[track_caller]
+    pub(super) fn fail_to_end(mut self, stuck: Stuck) -> ! {
+        self.note("the run is pending");
+        self.fail(&format_args!("that the run ends: {stuck}"))
     }
 }

@@ -168,6 +168,47 @@ fn a_clock_that_is_not_to_move_is_told_of() {
     assert!(!said.contains("no limit runs"), "{said}");
 }
 
+/// It is polled as long as it is woken, and no time passes: it waits for a limit that cannot come.
+#[test]
+fn what_does_not_rest_until_a_limit_panics() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    time.patience(ms(1));
+    let restless = || {
+        poll_fn(|cx| {
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        })
+    };
+    let said = panic_of(|| time.block_on(restless().cancelable(timeout(HOUR))));
+    assert!(said.starts_with("this future does not rest"), "{said}");
+    assert_eq!(time.elapsed(), Duration::ZERO);
+    let scenario = testing::Scenario::new().after(ms(1)).cancel("never comes");
+    let run = |source| restless().cancelable(any_of((source, timeout(HOUR))));
+    let said = panic_of(|| scenario.run(run));
+    assert!(said.contains("that the run ends: this future does not rest"), "{said}");
+
+    // With no limit it may take as long as it likes; and it is not counted from rest to rest.
+    time.patience(Duration::ZERO);
+    let mut polls = 0;
+    time.block_on(poll_fn(|cx| {
+        polls += 1;
+        cx.waker().wake_by_ref();
+        if polls == 300_000 { Poll::Ready(()) } else { Poll::Pending }
+    }));
+    let work = async {
+        for _ in 0..5 {
+            futures::join!(timeout(ms(1)), async {
+                for _ in 0..60_000 {
+                    smol::future::yield_now().await;
+                }
+            });
+        }
+    };
+    time.block_on(work);
+    assert_eq!(time.elapsed(), ms(5));
+}
+
 /// A condition that is never met, and work that never ends: the clock always has a next limit.
 #[test]
 fn what_waits_without_end_panics() {
