@@ -49,19 +49,21 @@ fn fires_once() {
 #[test]
 fn reason() {
     let _watchdog = support::watchdog();
-    let at = Instant::now() + SHORT;
-    thread::sleep(SHORT / 2);
+    let clock = Clock::start();
+    let at = clock.now() + SHORT;
+    clock.pass(SHORT / 2);
     let mut source = pin!(deadline(at));
-    let before = Instant::now();
+    let before = clock.now();
     let polled = poll_once(source.as_mut());
     let reason = match polled {
         Poll::Ready(reason) => reason,
-        Poll::Pending => block_on(source),
+        Poll::Pending => clock.block_on(source),
     };
     // From the first poll to the moment.
     let Reason::Timeout { after } = reason else { panic!("{reason:?}") };
     assert!(after <= at.saturating_duration_since(before), "{after:?}");
     assert!(after <= SHORT / 2, "{after:?}");
+    assert!(clock.now() >= at);
 }
 
 #[test]
