@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use crate::clock;
 use crate::sync::{AtomicBool, Ordering, Thread, current, park_timeout};
 use crate::timer::virtual_time;
+use crate::{ambient, clock};
 
 /// After every so many jumps of the clock, somebody looks whether it runs in a circle.
 const MANY_JUMPS: u64 = 100_000;
@@ -133,7 +133,8 @@ impl<F: Future> Task<F> {
         // Before the poll: a wake in between is one more poll, and none is lost.
         self.woken.flag.store(false, Ordering::Release);
         self.polls += 1;
-        self.future.as_mut().poll(&mut Context::from_waker(&self.waker))
+        // Where this is called within a source, its limits are none of that one.
+        ambient::ignore_limits(|| self.future.as_mut().poll(&mut Context::from_waker(&self.waker)))
     }
 
     /// Moves the clock to the next limit. Tells whether there is one.

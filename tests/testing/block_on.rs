@@ -85,6 +85,23 @@ fn it_may_be_advanced_and_nested_within() {
     assert_eq!(time.elapsed(), ms(75));
 }
 
+/// Where it is called within a source, its limits are none of the operation, and each begins when it
+/// begins.
+#[test]
+fn nested_within_a_source_its_limits_are_its_own() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let source = poll_fn(|_| {
+        testing::run(timeout(ms(1)));
+        time.block_on(timeout(ms(2)));
+        Poll::<Reason>::Pending
+    });
+    let run = pending::<()>().cancelable(source).named("run");
+    let operation = run.operation();
+    assert!(poll_once(Box::pin(run).as_mut()).is_pending());
+    assert_eq!((time.elapsed(), operation.deadline()), (ms(6), None), "two looks");
+}
+
 #[test]
 fn run_pauses_time_only_meanwhile() {
     let _watchdog = support::watchdog();
