@@ -103,6 +103,22 @@ fn nested_within_a_source_its_limits_are_its_own() {
 }
 
 #[test]
+fn the_guard_may_go_and_come_back_while_it_runs() {
+    let _watchdog = support::watchdog();
+    let guard = RefCell::new(Some(testing::pause()));
+    testing::run(async {
+        timeout(HOUR).await;
+        drop(guard.take());
+        let real = Instant::now();
+        timeout(ms(3)).await;
+        assert!(real.elapsed() >= ms(3), "the reactor wakes it");
+        let time = testing::pause();
+        timeout(HOUR).await;
+        assert_eq!(time.elapsed(), HOUR);
+    });
+}
+
+#[test]
 fn run_pauses_time_only_meanwhile() {
     let _watchdog = support::watchdog();
     let start = Instant::now();
