@@ -41,6 +41,43 @@ fn who_waits_for_a_child_made_meanwhile_is_woken() {
     });
 }
 
+/// A child that nobody waits for is not told, and asks. Its own cancellation and its parent's come at
+/// once: what was seen of it stays.
+#[test]
+fn what_is_seen_of_a_child_that_asks_stays() {
+    bounded_model(|| {
+        let parent = CancellationToken::new();
+        let child = parent.child_token();
+        let (above, own) = (cancel(&parent, "parent"), cancel(&child, "child"));
+        let seen = child.reason();
+        assert!(seen.is_none() || child.is_cancelled());
+        assert!(above.join().unwrap());
+        let won = own.join().unwrap();
+        let reason = child.reason().unwrap();
+        assert_eq!(reason.root(), &Reason::manual(if won { "child" } else { "parent" }));
+        assert!(seen.is_none_or(|seen| seen == reason));
+    });
+}
+
+/// Two begin to listen to a child at once, while its parent is cancelled. Both hear of it, once.
+#[test]
+fn two_who_begin_to_listen_to_a_child_hear_of_it() {
+    bounded_model(|| {
+        let parent = CancellationToken::new();
+        let child = parent.child_token();
+        let count = Count::new();
+        let listen = |count: Arc<Count>, child: CancellationToken| {
+            thread::spawn(move || child.on_cancel(move |_| count.add()).detach())
+        };
+        let one = listen(count.clone(), child.clone());
+        let two = listen(count.clone(), child.clone());
+        assert!(parent.cancel_with("stop"));
+        one.join().unwrap();
+        two.join().unwrap();
+        assert_eq!(count.get(), 2);
+    });
+}
+
 /// A child that is dropped while its parent is cancelled leaves nothing behind, and its callback
 /// runs at most once.
 #[test]

@@ -106,6 +106,7 @@ impl Wake for Slot {
 
 impl Latched for Slot {
     type Value = ();
+    type More = ();
 
     #[inline]
     fn latch(&self) -> &Latch<()> {

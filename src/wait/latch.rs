@@ -17,23 +17,32 @@ use std::task::Waker;
 use super::list::{WaitList, Wakers};
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
+/// `M` is what else changes with the value, under the same lock; mostly nothing.
 #[derive(Debug)]
-pub(crate) struct Latch<T> {
+pub(crate) struct Latch<T, M = ()> {
     /// Whether the value is there.
     set: AtomicBool,
     value: OnceLock<T>,
-    waiters: Mutex<WaitList>,
+    state: Mutex<State<M>>,
 }
 
-impl<T> Latch<T> {
+#[derive(Debug)]
+struct State<M> {
+    waiters: WaitList,
+    more: M,
+}
+
+impl<T, M: Default> Latch<T, M> {
     pub(crate) fn new() -> Self {
         Latch {
             set: AtomicBool::new(false),
             value: OnceLock::new(),
-            waiters: Mutex::new(WaitList::default()),
+            state: Mutex::new(State { waiters: WaitList::default(), more: M::default() }),
         }
     }
+}
 
+impl<T, M> Latch<T, M> {
     /// Whether the value is there. Takes no lock.
     #[inline]
     pub(crate) fn is_set(&self) -> bool {
@@ -50,19 +59,38 @@ impl<T> Latch<T> {
     ///
     /// The caller wakes them when it holds no lock.
     pub(crate) fn set(&self, value: T) -> Option<Wakers> {
+        self.set_and(value, |_, _| ()).map(|(waiters, ())| waiters)
+    }
+
+    /// The same, and what `take` makes of the rest and the value. That runs under the lock, and so
+    /// no code of others.
+    pub(crate) fn set_and<'a, R>(
+        &'a self,
+        value: T,
+        take: impl FnOnce(&mut M, &'a T) -> R,
+    ) -> Option<(Wakers, R)> {
         // Who comes too late need not wait for the lock.
         if self.is_set() {
             return None;
         }
-        let mut waiters = self.waiters.lock();
+        let mut state = self.state.lock();
         if let Err(late) = self.value.set(value) {
             // What it holds may run code of others when dropped: not under the lock.
-            drop(waiters);
+            drop(state);
             drop(late);
             return None;
         }
+        let Some(value) = self.value.get() else { unreachable!("it has just been set") };
         self.set.store(true, Ordering::Release);
-        Some(waiters.take())
+        Some((Wakers::of(&mut state.waiters), take(&mut state.more, value)))
+    }
+
+    /// Shows the rest, and whether the value has come, to code that is not of others.
+    pub(crate) fn with<R>(&self, look: impl FnOnce(&mut M, bool) -> R) -> R {
+        let mut state = self.state.lock();
+        // The lock has ordered this load after the store.
+        let is_set = self.set.load(Ordering::Relaxed);
+        look(&mut state.more, is_set)
     }
 
     /// Enters the list, or puts another waker at the place held there, and tells the place.
@@ -72,17 +100,17 @@ impl<T> Latch<T> {
     /// code of others.
     #[inline]
     pub(super) fn enter(&self, place: Option<usize>, waker: Waker) -> Option<usize> {
-        let mut waiters = self.waiters.lock();
+        let mut state = self.state.lock();
         if self.set.load(Ordering::Relaxed) {
             // The lock has ordered this load after the store.
-            drop(waiters);
+            drop(state);
             return None;
         }
         let (place, replaced) = match place {
-            Some(place) => (place, Some(waiters.replace(place, waker))),
-            None => (waiters.insert(waker), None),
+            Some(place) => (place, state.waiters.replace(place, waker)),
+            None => (state.waiters.insert(waker), None),
         };
-        drop(waiters);
+        drop(state);
         drop(replaced);
         Some(place)
     }
@@ -90,7 +118,7 @@ impl<T> Latch<T> {
     /// Leaves the list. Once the value is set there is no list to leave.
     pub(super) fn leave(&self, place: usize) {
         if !self.is_set() {
-            let removed = self.waiters.lock().remove(place);
+            let removed = self.state.lock().waiters.remove(place);
             drop(removed);
         }
     }

@@ -2,67 +2,33 @@
 
 use std::task::Waker;
 
-use slab::Slab;
-
+use super::Places;
 use crate::contain::contain;
-
-/// An empty list keeps at most this much room, so that one busy moment is not paid for for ever.
-pub(crate) const ROOM_KEPT: usize = 64;
 
 /// The wakers of those who wait. Its lock is around it, not within: every method here is quick and
 /// runs no code of others. A waker may be dropped, cloned or woken only by who has left the lock.
-#[derive(Debug, Default)]
-pub(crate) struct WaitList {
-    wakers: Slab<Waker>,
-}
-
-impl WaitList {
-    /// Adds a waker and tells its place.
-    #[inline]
-    pub(crate) fn insert(&mut self, waker: Waker) -> usize {
-        self.wakers.insert(waker)
-    }
-
-    /// Puts another waker at a place and hands out the one that was there.
-    #[inline]
-    pub(crate) fn replace(&mut self, place: usize, waker: Waker) -> Waker {
-        std::mem::replace(&mut self.wakers[place], waker)
-    }
-
-    /// Frees a place and hands out its waker, unless the list has been taken in the meantime.
-    #[inline]
-    pub(crate) fn remove(&mut self, place: usize) -> Option<Waker> {
-        let waker = self.wakers.try_remove(place);
-        if self.wakers.capacity() > ROOM_KEPT && self.wakers.is_empty() {
-            // There is no waker in it: dropping it runs nobody's code.
-            self.wakers = Slab::new();
-        }
-        waker
-    }
-
-    /// Takes everyone out.
-    pub(crate) fn take(&mut self) -> Wakers {
-        Wakers(std::mem::take(&mut self.wakers))
-    }
-
-    /// How many wait.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.wakers.len()
-    }
-}
+pub(crate) type WaitList = Places<Waker>;
 
 /// Those who were waiting, out of the lock.
 #[must_use = "whoever waited must be woken"]
 #[derive(Debug)]
-pub(crate) struct Wakers(Slab<Waker>);
+pub(crate) struct Wakers(WaitList);
 
 impl Wakers {
+    /// Takes everyone out of the list.
+    pub(super) fn of(list: &mut WaitList) -> Self {
+        Wakers(list.take())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Wakes everyone. A waker that panics takes nothing from the others.
     pub(crate) fn wake_all(self) {
         let mut wakers = self.0.into_iter();
         // One frame for all of them: it is entered again only after a panic.
-        while contain(|| wakers.by_ref().for_each(|(_, waker)| waker.wake())).is_err() {}
+        while contain(|| wakers.by_ref().for_each(Waker::wake)).is_err() {}
     }
 }
 
@@ -98,36 +64,7 @@ mod tests {
             list.insert(count.clone().into());
             list.insert(Arc::new(Hostile).into());
         }
-        list.take().wake_all();
+        Wakers::of(&mut list).wake_all();
         assert_eq!(count.0.load(Ordering::Relaxed), 3);
-    }
-
-    #[test]
-    fn places_are_reused() {
-        let mut list = WaitList::default();
-        for _ in 0..1000 {
-            let place = list.insert(Waker::noop().clone());
-            assert_eq!(place, 0);
-            drop(list.remove(place));
-        }
-        assert_eq!(list.len(), 0);
-    }
-
-    #[test]
-    fn an_empty_list_gives_its_room_back() {
-        let mut list = WaitList::default();
-        let places: Vec<_> = (0..10_000).map(|_| list.insert(Waker::noop().clone())).collect();
-        for place in places {
-            drop(list.remove(place));
-        }
-        assert!(list.wakers.capacity() <= ROOM_KEPT);
-    }
-
-    #[test]
-    fn removing_from_a_taken_list_does_nothing() {
-        let mut list = WaitList::default();
-        let place = list.insert(Waker::noop().clone());
-        drop(list.take());
-        drop(list.remove(place));
     }
 }

@@ -1,5 +1,6 @@
 //! Waiting: the one wait list that serves tokens, deadline slots and the signal hub.
 //!
+//! * [`places`]: things, each at a place that its owner remembers.
 //! * [`list`]: the wakers of who waits.
 //! * [`latch`]: a value that is set once, and who waits for it.
 //! * [`waiting`]: one who waits, and leaves when dropped.
@@ -7,11 +8,13 @@
 
 mod latch;
 mod list;
+mod places;
 mod probe;
 mod waiting;
 
 pub(crate) use latch::Latch;
-pub(crate) use list::{ROOM_KEPT, Wakers};
+pub(crate) use list::Wakers;
+pub(crate) use places::Places;
 pub(crate) use probe::{is_probe, probe};
 pub(crate) use waiting::{Latched, Waiting};
 

@@ -10,33 +10,37 @@ use super::{Latch, is_probe, polled_after_completion};
 /// What can be waited for: anything with a latch.
 pub(crate) trait Latched {
     type Value;
+    type More;
 
-    fn latch(&self) -> &Latch<Self::Value>;
+    fn latch(&self) -> &Latch<Self::Value, Self::More>;
 }
 
-impl<T> Latched for Latch<T> {
+impl<T, M> Latched for Latch<T, M> {
     type Value = T;
+    type More = M;
 
     #[inline]
-    fn latch(&self) -> &Latch<T> {
+    fn latch(&self) -> &Latch<T, M> {
         self
     }
 }
 
 impl<L: Latched> Latched for &L {
     type Value = L::Value;
+    type More = L::More;
 
     #[inline]
-    fn latch(&self) -> &Latch<L::Value> {
+    fn latch(&self) -> &Latch<L::Value, L::More> {
         (**self).latch()
     }
 }
 
 impl<L: Latched> Latched for Arc<L> {
     type Value = L::Value;
+    type More = L::More;
 
     #[inline]
-    fn latch(&self) -> &Latch<L::Value> {
+    fn latch(&self) -> &Latch<L::Value, L::More> {
         (**self).latch()
     }
 }

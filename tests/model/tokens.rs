@@ -116,6 +116,10 @@ impl Forest {
                 None => known.above.push((upper, child)),
             }
         }
+        if known.reason.is_some() {
+            // Cancelled from the start, it has no need of the others.
+            known.above.clear();
+        }
         let of = self.tokens;
         self.tokens += 1;
         self.known.insert(of, known);

@@ -3,6 +3,7 @@
 mod guard;
 mod node;
 mod registration;
+mod relations;
 mod thread;
 mod wait;
 
@@ -17,7 +18,7 @@ pub use registration::Registration;
 pub use wait::{WaitForCancellation, WaitForCancellationOwned};
 
 use crate::{Cancelled, Reason, Text};
-use node::{Inherits, Node};
+use node::Node;
 
 /// A switch that any task or thread may flip, once, to cancel whatever listens to it.
 ///
@@ -90,8 +91,7 @@ impl CancellationToken {
     pub fn linked<'a>(tokens: impl IntoIterator<Item = &'a CancellationToken>) -> Self {
         // All of the caller's code runs before the first link is made.
         let tokens: Vec<_> = tokens.into_iter().map(|token| token.node.clone()).collect();
-        let above = tokens.into_iter().map(|node| (node, Inherits::Reason));
-        CancellationToken { node: Node::below(above) }
+        CancellationToken { node: Node::linked(tokens) }
     }
 
     /// A token that is cancelled with this one, for the reason [`Reason::Parent`], and can be
@@ -115,7 +115,7 @@ impl CancellationToken {
     /// ```
     #[must_use]
     pub fn child_token(&self) -> Self {
-        CancellationToken { node: Node::below([(self.node.clone(), Inherits::Parent)]) }
+        CancellationToken { node: Node::child(self.node.clone()) }
     }
 
     /// Cancels, for the reason [`Reason::Manual`] without a message.
@@ -149,7 +149,8 @@ impl CancellationToken {
         self.node.cancel(reason.into())
     }
 
-    /// Whether the token is cancelled. Takes no lock.
+    /// Whether the token is cancelled. Takes no lock, but where it is the first to see that a child
+    /// is cancelled with its parent.
     ///
     /// ```
     /// let token = cancelable::CancellationToken::new();
@@ -161,7 +162,8 @@ impl CancellationToken {
         self.node.is_cancelled()
     }
 
-    /// Why it was cancelled, if it was. Takes no lock.
+    /// Why it was cancelled, if it was. Takes a lock only where
+    /// [`is_cancelled`](Self::is_cancelled) would.
     ///
     /// ```
     /// use cancelable::{CancellationToken, Reason};
@@ -226,6 +228,7 @@ impl CancellationToken {
     /// ```
     #[inline]
     pub fn cancelled(&self) -> WaitForCancellation<'_> {
+        self.node.enter();
         WaitForCancellation::new(&self.node)
     }
 
@@ -247,6 +250,7 @@ impl CancellationToken {
     /// ```
     #[inline]
     pub fn cancelled_owned(self) -> WaitForCancellationOwned {
+        self.node.enter();
         WaitForCancellationOwned::new(self.node)
     }
 

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use super::node::{Callback, Node};
+use super::node::Node;
+use super::relations::Callback;
 
 /// A callback that a [token](super::CancellationToken::on_cancel) has.
 ///
