@@ -1,12 +1,12 @@
 //! `Alarm`: one timer of the reactor. No task drives it: the reactor wakes it, whoever polls.
 
 #[cfg(not(cancelable_loom))]
-pub(super) use real::Alarm;
+pub(super) use real::{Alarm, has_come};
 
-#[cfg(cancelable_loom)]
-pub(super) use modelled::Alarm;
 #[cfg(all(test, cancelable_loom))]
 pub(super) use modelled::ring;
+#[cfg(cancelable_loom)]
+pub(super) use modelled::{Alarm, has_come};
 
 #[cfg(not(cancelable_loom))]
 mod real {
@@ -15,6 +15,13 @@ mod real {
     use std::time::Instant;
 
     use async_io::Timer;
+
+    use crate::clock;
+
+    /// Whether that moment has come.
+    pub(in crate::timer) fn has_come(at: Instant) -> bool {
+        clock::real() >= at
+    }
 
     #[derive(Debug)]
     pub(in crate::timer) struct Alarm(Timer);
@@ -39,32 +46,43 @@ mod modelled {
     use crate::sync::Mutex;
 
     loom::lazy_static! {
-        /// The wakers of the alarms that are set.
-        static ref REACTOR: Mutex<Vec<Waker>> = Mutex::new(Vec::new());
+        static ref REACTOR: Mutex<Reactor> = Mutex::default();
     }
 
-    /// An alarm that rings the second time it is polled: when it is set, and when the model, or
-    /// [`ring`], wakes its slot.
+    /// Time passes only when it rings.
+    #[derive(Default)]
+    struct Reactor {
+        now: Option<Instant>,
+        /// The alarms that are set, and whom they wake.
+        alarms: Vec<(Instant, Waker)>,
+    }
+
+    /// Whether that moment has come.
+    pub(in crate::timer) fn has_come(at: Instant) -> bool {
+        REACTOR.lock().now.is_some_and(|now| now >= at)
+    }
+
     #[derive(Debug)]
     pub(in crate::timer) struct Alarm {
-        set: bool,
+        at: Instant,
     }
 
     impl Alarm {
-        pub(in crate::timer) fn new(_at: Instant) -> Self {
-            Alarm { set: false }
+        pub(in crate::timer) fn new(at: Instant) -> Self {
+            Alarm { at }
         }
 
         pub(in crate::timer) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-            if std::mem::replace(&mut self.set, true) {
+            let mut reactor = REACTOR.lock();
+            if reactor.now.is_some_and(|now| now >= self.at) {
                 return Poll::Ready(());
             }
-            REACTOR.lock().push(cx.waker().clone());
+            reactor.alarms.push((self.at, cx.waker().clone()));
             Poll::Pending
         }
     }
 
-    /// The real one takes its timer back.
+    /// The real one takes its timer back. Here that stays: who is woken for nothing must bear it.
     impl Drop for Alarm {
         fn drop(&mut self) {}
     }
@@ -72,7 +90,11 @@ mod modelled {
     /// What the reactor does when the moment of every alarm that is set has come.
     #[cfg(test)]
     pub(in crate::timer) fn ring() {
-        let wakers = std::mem::take(&mut *REACTOR.lock());
-        wakers.into_iter().for_each(Waker::wake);
+        let mut reactor = REACTOR.lock();
+        let alarms = std::mem::take(&mut reactor.alarms);
+        let latest = alarms.iter().map(|(at, _)| *at).max();
+        reactor.now = reactor.now.max(latest);
+        drop(reactor);
+        alarms.into_iter().for_each(|(_, waker)| waker.wake());
     }
 }

@@ -17,7 +17,7 @@ use crate::wait::{Latched, Waiting};
 
 const LENGTH: Duration = Duration::from_secs(60);
 
-/// A wheel, and limits that all end at the same moment.
+/// A wheel, and limits that all end at the same moment, or later.
 #[derive(Clone)]
 struct Limits {
     wheel: Arc<Wheel>,
@@ -33,6 +33,11 @@ impl Limits {
     /// The slot of one limit more.
     fn join(&self) -> Arc<Slot> {
         self.wheel.slot(self.end, LENGTH).unwrap()
+    }
+
+    /// The slot of one that ends so much later.
+    fn join_later(&self, later: Duration) -> Arc<Slot> {
+        self.wheel.slot(self.end + later, LENGTH).unwrap()
     }
 
     /// How many slots the wheel holds.
@@ -64,7 +69,7 @@ fn registering_while_it_rings_misses_nothing() {
 }
 
 /// A limit that looks for its slot while the alarm of that one rings finds the one that rings, and
-/// then is told or woken; or it gets a slot of its own, which is in the wheel and rings later.
+/// then is told or woken; or it gets a slot of its own, whose moment has come.
 #[test]
 fn a_limit_that_comes_while_it_rings_has_a_slot_that_rings() {
     bounded_model(|| {
@@ -77,19 +82,63 @@ fn a_limit_that_comes_while_it_rings_has_a_slot_that_rings() {
         let seen = count.poll(waiting.as_mut());
         reactor.join().unwrap();
 
-        assert!(is_set(&old));
-        if Arc::ptr_eq(&old, &new) {
-            assert_eq!(limits.slots(), 0);
-        } else {
-            assert!(seen.is_pending());
-            assert_eq!(count.get(), 0);
-            assert_eq!(limits.slots(), 1, "the wheel has let go of a slot that has not rung");
-            ring();
-        }
+        assert!(is_set(&old) && is_set(&new));
+        assert_eq!(limits.slots(), 0);
         assert_eq!(count.get(), usize::from(seen.is_pending()));
         if seen.is_pending() {
             assert_eq!(count.poll(waiting.as_mut()), Poll::Ready(()));
         }
+    });
+}
+
+/// Only the first slot has an alarm. When it rings, that of the next is set.
+#[test]
+fn after_the_first_the_next_one_rings() {
+    model(|| {
+        let limits = Limits::new();
+        let first = limits.join();
+        let last = limits.join_later(2 * LENGTH);
+        let later = limits.join_later(LENGTH);
+        let mut all = vec![first, later, last];
+        ring();
+        while !all.is_empty() {
+            assert!(is_set(&all.remove(0)));
+            assert_eq!(limits.slots(), all.len());
+            assert!(all.iter().all(|slot| !is_set(slot)));
+            ring();
+        }
+    });
+}
+
+/// A limit that ends later comes while the first one rings: it has an alarm afterwards.
+#[test]
+fn one_that_ends_later_and_comes_while_it_rings_rings_too() {
+    bounded_model(|| {
+        let limits = Limits::new();
+        let first = limits.join();
+        let reactor = thread::spawn(ring);
+        let later = limits.join_later(LENGTH);
+        reactor.join().unwrap();
+        assert!(is_set(&first) && !is_set(&later));
+        ring();
+        assert!(is_set(&later));
+        assert_eq!(limits.slots(), 0);
+    });
+}
+
+/// Two set the alarm for slots of their own at once, while time passes: both fire.
+#[test]
+fn two_that_set_the_alarm_at_once_both_ring() {
+    bounded_model(|| {
+        let limits = Limits::new();
+        let remote = limits.clone();
+        let other = thread::spawn(move || remote.join());
+        let later = limits.join_later(LENGTH);
+        ring();
+        let earlier = other.join().unwrap();
+        ring();
+        ring();
+        assert!(is_set(&earlier) && is_set(&later));
         assert_eq!(limits.slots(), 0);
     });
 }
@@ -114,25 +163,21 @@ fn an_alarm_may_ring_while_it_is_set() {
     });
 }
 
-/// A slot that is woken twice at once rings once. The second wake does not let go of the slot that
-/// came after it at the same tick.
+/// A wheel that is woken twice at once, once for nothing, loses no slot and fires none early.
 #[test]
 fn a_second_wake_does_nothing() {
     bounded_model(|| {
         let limits = Limits::new();
-        let old = limits.join();
-        let stray = Waker::from(old.clone());
+        let first = limits.join();
+        let later = limits.join_later(LENGTH);
+        let stray = Waker::from(limits.wheel.clone());
         let reactor = thread::spawn(ring);
-        let other = thread::spawn(move || stray.wake());
-        let new = limits.join();
+        stray.wake();
         reactor.join().unwrap();
-        other.join().unwrap();
-        assert!(is_set(&old));
-        if Arc::ptr_eq(&old, &new) {
-            assert_eq!(limits.slots(), 0);
-        } else if !is_set(&new) {
-            assert_eq!(limits.slots(), 1, "the wheel has let go of a slot that has not rung");
-        }
+        assert!(is_set(&first) && !is_set(&later));
+        assert_eq!(limits.slots(), 1);
+        ring();
+        assert!(is_set(&later));
     });
 }
 

@@ -2,11 +2,12 @@
 //!
 //! Time limits almost never strike, so they are made cheap to set and to drop. A limit is rounded up
 //! to the end of a slot, whose width is about a thousandth of the limit's length. All limits that
-//! end in the same slot share one timer of the reactor and one wait list.
+//! end in the same slot share one wait list. All slots share one timer of the reactor, which is set
+//! for the first of them.
 //!
 //! * [`alarm`]: one timer of the reactor.
-//! * [`slot`]: a moment, those who wait for it, and its alarm.
-//! * [`wheel`]: which slots there are.
+//! * [`slot`]: a moment, and those who wait for it.
+//! * [`wheel`]: which slots there are, and the alarm of the first.
 //! * [`countdown`]: what a source of this crate holds.
 //!
 //! With the feature `testing`, a thread on which time is paused has slots of its own.

@@ -7,12 +7,15 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 use super::last;
 use super::slot::Slot;
+use super::wheel::Wheel;
 use crate::clock;
 use crate::contain::contain;
+use crate::wait::Latched;
 
 /// Below this many entries, nobody looks for those that nothing waits for any more.
 const FEW: usize = 64;
@@ -86,7 +89,7 @@ pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
     // What nanoseconds do not reach is never, as it is in real time.
     u64::try_from(length.as_nanos()).ok()?;
     let end = since.checked_add(length)?;
-    let slot = Slot::by_hand(end);
+    let slot = Slot::new(end);
     if end <= now {
         slot.fire();
     } else if LIMITS.try_with(|limits| limits.borrow_mut().add(end, &slot)).is_err() {
@@ -131,8 +134,26 @@ fn go_on(now: Instant, slots: BTreeMap<(Instant, u64), Weak<Slot>>) {
     let real = clock::real();
     for ((end, _), slot) in slots {
         let Some(slot) = slot.upgrade() else { continue };
-        let Some(end) = real.checked_add(end.saturating_duration_since(now)) else { continue };
+        let left = end.saturating_duration_since(now);
         // Where there is no reactor, there is nobody to tell: this runs in destructors.
-        let _ = contain(|| slot.hand_over(end));
+        let _ = contain(|| hand_over(slot, real, left));
+    }
+}
+
+/// Lets a slot of real time fire it.
+fn hand_over(slot: Arc<Slot>, now: Instant, left: Duration) {
+    // Where that is never, nobody fires it.
+    let Some(real) = Wheel::shared().slot(now, left) else { return };
+    if real.latch().enter(None, Waker::from(Arc::new(Follower(slot.clone())))).is_none() {
+        slot.fire();
+    }
+}
+
+/// Fires when the slot of real time does.
+struct Follower(Arc<Slot>);
+
+impl Wake for Follower {
+    fn wake(self: Arc<Self>) {
+        self.0.fire();
     }
 }

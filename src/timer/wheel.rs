@@ -5,13 +5,15 @@
 //! length or by less than the grain, and never early. Limits of lengths between one power of two and
 //! the next fall into at most about two thousand slots, however many limits there are.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use super::slot::{Home, Slot};
+use super::alarm::{Alarm, has_come};
+use super::slot::Slot;
 use crate::clock;
 use crate::sync::Mutex;
 
@@ -21,15 +23,52 @@ const GRAIN: u32 = 19;
 /// A slot is this much narrower than the limit is long, as a power of two: 2^10 is 1024.
 const FINENESS: u32 = 10;
 
-static WHEEL: LazyLock<Arc<Wheel>> = LazyLock::new(|| Arc::new(Wheel::new(clock::now())));
+static WHEEL: LazyLock<Arc<Wheel>> = LazyLock::new(|| Arc::new(Wheel::new(clock::real())));
 
-/// All slots that have not fired.
+/// All slots that have not fired, and the alarm of the first of them.
 #[derive(Debug)]
 pub(super) struct Wheel {
     /// Ticks are counted from here, one for each grain.
     epoch: Instant,
-    /// By the tick at which they end, so that widths share a slot where their ends coincide.
-    slots: Mutex<HashMap<u64, Arc<Slot>, BuildHasherDefault<TickHasher>>>,
+    state: Mutex<State>,
+}
+
+/// 1. Each slot is listed by the tick at which it ends, so that widths share a slot where their ends
+///    coincide. Its tick is in the order, too.
+/// 2. While there are slots, `next` is the tick of the first or an earlier one. Its alarm is set, or
+///    somebody is about to set it, who holds no lock.
+/// 3. An alarm that is kept here has not rung, or whoever it wakes has yet to look here.
+#[derive(Debug, Default)]
+struct State {
+    slots: HashMap<u64, Arc<Slot>, BuildHasherDefault<TickHasher>>,
+    order: BinaryHeap<Reverse<u64>>,
+    next: Option<u64>,
+    alarm: Option<(u64, Alarm)>,
+}
+
+impl State {
+    /// Adds a slot. Tells whether it is the first now, so that the alarm must be set anew.
+    fn insert(&mut self, tick: u64, slot: Arc<Slot>) -> bool {
+        self.slots.insert(tick, slot);
+        self.order.push(Reverse(tick));
+        let is_first = self.next.is_none_or(|next| tick < next);
+        if is_first {
+            self.next = Some(tick);
+        }
+        is_first
+    }
+
+    /// The tick of the first slot.
+    fn first(&self) -> Option<u64> {
+        self.order.peek().map(|&Reverse(tick)| tick)
+    }
+
+    /// Takes out the first slot if its moment has come.
+    fn take_due(&mut self, has_come: impl Fn(u64) -> bool) -> Option<Arc<Slot>> {
+        let tick = self.first().filter(|&tick| has_come(tick))?;
+        self.order.pop();
+        self.slots.remove(&tick)
+    }
 }
 
 impl Wheel {
@@ -39,7 +78,7 @@ impl Wheel {
     }
 
     pub(super) fn new(epoch: Instant) -> Self {
-        Wheel { epoch, slots: Mutex::new(HashMap::default()) }
+        Wheel { epoch, state: Mutex::default() }
     }
 
     /// The slot for a limit of this length that began then. `None` where its end is further off
@@ -48,38 +87,105 @@ impl Wheel {
         // What began before the epoch may end after it.
         let at = since.checked_add(length)?.saturating_duration_since(self.epoch);
         let tick = end_tick(at, length)?;
-        let mut slots = self.slots.lock();
-        let slot = match slots.entry(tick) {
-            Entry::Occupied(slot) => return Some(slot.get().clone()),
-            Entry::Vacant(vacant) => {
-                let end = Duration::from_nanos(tick.checked_mul(1 << GRAIN)?);
-                let slot = Slot::new(tick, self.epoch.checked_add(end)?, self.home());
-                vacant.insert(slot).clone()
-            }
-        };
-        drop(slots);
+        let mut state = self.state.lock();
+        if let Some(slot) = state.slots.get(&tick) {
+            return Some(slot.clone());
+        }
+        let slot = Slot::new(self.end(tick)?);
+        let is_first = state.insert(tick, slot.clone());
+        drop(state);
         // Outside of the lock: the reactor may drop wakers of others meanwhile. Whoever finds the
         // slot before its alarm is set waits for the same alarm.
-        slot.set_alarm();
+        if is_first && !self.set_alarm(tick) {
+            self.ring();
+        }
         Some(slot)
     }
 
-    fn home(self: &Arc<Self>) -> Weak<dyn Home> {
-        let wheel: Weak<Wheel> = Arc::downgrade(self);
-        wheel
+    /// When a slot of that tick ends, if the clock can tell.
+    fn end(&self, tick: u64) -> Option<Instant> {
+        self.epoch.checked_add(Duration::from_nanos(tick.checked_mul(1 << GRAIN)?))
+    }
+
+    fn has_come(&self, tick: u64) -> bool {
+        self.end(tick).is_some_and(has_come)
+    }
+
+    /// Sets the alarm for the first slot. False where its moment has come.
+    fn set_alarm(self: &Arc<Self>, tick: u64) -> bool {
+        let Some(end) = self.end(tick) else { return true };
+        // Where the reactor cannot be made, this panics, and whoever comes next must try again.
+        let panics = NoAlarmOnPanic(self);
+        let mut alarm = Alarm::new(end);
+        let waker = Waker::from(self.clone());
+        let rung = alarm.poll(&mut Context::from_waker(&waker));
+        std::mem::forget(panics);
+        if rung.is_ready() {
+            return false;
+        }
+        let mut state = self.state.lock();
+        let is_needed = state.slots.contains_key(&tick)
+            && state.alarm.as_ref().is_none_or(|&(earlier, _)| tick < earlier);
+        let spare = if is_needed {
+            state.alarm.replace((tick, alarm)).map(|(_, later)| later)
+        } else {
+            // The slot has fired, or an alarm is set whose ringing leads to the next one.
+            Some(alarm)
+        };
+        drop(state);
+        // It takes its timer back, which may drop wakers of others.
+        drop(spare);
+        true
+    }
+
+    /// Fires all slots whose moment has come, and sets the alarm for the next.
+    fn ring(self: &Arc<Self>) {
+        loop {
+            let mut due = Vec::new();
+            let mut state = self.state.lock();
+            // Out of the list first: whoever comes from here on makes a slot of their own, which is
+            // due at once. Whoever had found one of these registers with a latch that is set, and
+            // is told.
+            due.extend(std::iter::from_fn(|| state.take_due(|tick| self.has_come(tick))));
+            let spent = match state.alarm.take() {
+                Some((tick, alarm)) if !self.has_come(tick) => {
+                    state.alarm = Some((tick, alarm));
+                    None
+                }
+                spent => spent,
+            };
+            state.next = state.first();
+            let next = state.next.filter(|_| state.alarm.is_none());
+            drop(state);
+            drop(spent);
+            // Before the others are woken, which may take long.
+            let is_set = next.is_none_or(|tick| self.set_alarm(tick));
+            due.iter().for_each(|slot| slot.fire());
+            if is_set {
+                return;
+            }
+        }
     }
 
     /// How many slots there are.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.slots.lock().len()
+        self.state.lock().slots.len()
     }
 }
 
-impl Home for Wheel {
-    fn forget(&self, tick: u64) {
-        let slot = self.slots.lock().remove(&tick);
-        drop(slot);
+/// The reactor does this when the moment of an alarm has come.
+impl Wake for Wheel {
+    fn wake(self: Arc<Self>) {
+        self.ring();
+    }
+}
+
+struct NoAlarmOnPanic<'a>(&'a Wheel);
+
+impl Drop for NoAlarmOnPanic<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().next = None;
     }
 }
 

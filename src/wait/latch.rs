@@ -99,7 +99,7 @@ impl<T, M> Latch<T, M> {
     /// The waker comes by value, so that it is cloned and dropped outside of the lock: both are
     /// code of others.
     #[inline]
-    pub(super) fn enter(&self, place: Option<usize>, waker: Waker) -> Option<usize> {
+    pub(crate) fn enter(&self, place: Option<usize>, waker: Waker) -> Option<usize> {
         let mut state = self.state.lock();
         if self.set.load(Ordering::Relaxed) {
             // The lock has ordered this load after the store.
