@@ -31,9 +31,13 @@ impl<F, S, E> Cancelable<F, S, E> {
         matches!(self.phase, Phase::Done | Phase::Stopped)
     }
 
+    /// Whether the work has been polled, and is there.
+    fn has_begun(&self) -> bool {
+        matches!(self.phase, Phase::Racing | Phase::Kept)
+    }
+
     fn handle(&self) -> Operation {
-        let over = self.is_over();
-        self.extra.handle(matches!(self.phase, Phase::Racing | Phase::Kept), over)
+        self.extra.handle(self.has_begun(), self.is_over())
     }
 
     pub(super) fn observed_as(mut self, operation: Operation) -> Self {
@@ -383,7 +387,10 @@ macro_rules! builders {
                 Fut: Future<Output = ()> + Send + 'static,
             {
                 self.map_race(|race| {
-                    race.and_then(|earlier| FinallyOrSpawn::new(earlier, clean_up, spawn))
+                    let begun = race.has_begun();
+                    race.and_then(|earlier| {
+                        FinallyOrSpawn::new(earlier, clean_up, spawn).started(begun)
+                    })
                 })
             }
 

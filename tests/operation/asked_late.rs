@@ -120,6 +120,25 @@ fn hooks_and_clean_up_that_are_given_while_it_runs_count() {
     assert_eq!(log.take(), ["start", "handed on", "cancel"]);
 }
 
+/// Whether somebody had its handle before makes no difference: it had begun, and there is something
+/// to clean up.
+#[test]
+fn clean_up_that_is_given_while_it_runs_is_handed_on_if_it_is_dropped_at_once() {
+    let _watchdog = support::watchdog();
+    for asked in [false, true] {
+        let handed_on = Cell::new(0);
+        let mut run = pending::<()>().cancelable(never());
+        let before = asked.then(|| run.operation());
+        assert!(poll_once(Pin::new(&mut run)).is_pending());
+        drop(run.finally_or_spawn(|_| handed_on.set(handed_on.get() + 1), |_| async {}));
+        assert_eq!(handed_on.get(), 1, "asked for its handle before: {asked}");
+        assert!(before.is_none_or(|before| before.status() == Status::Cancelled));
+    }
+    // One that has not begun has nothing to clean up.
+    let run = pending::<()>().cancelable(never());
+    drop(run.finally_or_spawn(|_| panic!("handed on"), |_| async {}));
+}
+
 #[test]
 fn one_that_has_completed_is_not_shown_as_running() {
     let _watchdog = support::watchdog();
