@@ -5,78 +5,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 
 use super::ending::{Ending, Verdict};
+use super::observed::{OWN_HANDLES, Observed};
 use crate::ambient::{self, InShield, Protection, protect_whatever_waits};
-use crate::contain::{contain, message};
+use crate::contain::message;
 use crate::operation::{Hook, InPoll, Operation};
-use crate::source::WaitForCancellationOwned;
-use crate::sync::Mutex;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
-use crate::wait::is_probe;
-use crate::{Cancelled, Reason, clock, warn};
-
-/// Holds what only some runs have. The lock is taken by who asks for the operation of a run; polling
-/// needs none. To drop what is not there takes no call.
-#[derive(Default)]
-pub(crate) struct Rare {
-    extra: Mutex<Option<Box<Extra>>>,
-}
-
-impl Rare {
-    #[inline]
-    pub(crate) fn get_mut(&mut self) -> &mut Option<Box<Extra>> {
-        self.extra.get_mut()
-    }
-
-    /// The operation, if it is one. `over` says that all has ended.
-    pub(crate) fn shown(&self, over: bool) -> Option<Operation> {
-        let rare = self.extra.lock();
-        let extra = rare.as_deref()?;
-        if over {
-            extra.tell_end();
-        }
-        extra.operation().cloned()
-    }
-
-    /// A handle of the operation; from here on it is one. `begun` says that the work has been polled,
-    /// `over` that all has ended.
-    pub(crate) fn handle(&self, begun: bool, over: bool) -> Operation {
-        let mut rare = self.extra.lock();
-        let extra = rare.get_or_insert_default();
-        let operation = extra.make_operation().clone();
-        if begun {
-            extra.start_late();
-        }
-        if over {
-            extra.tell_end();
-        }
-        let waker = extra.take_waker();
-        drop(rare);
-        if let Some(waker) = waker {
-            // Its panic has been printed, and is not that of who asks for a handle.
-            let _ = contain(|| waker.wake());
-        }
-        operation
-    }
-}
-
-impl Drop for Rare {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(extra) = self.extra.get_mut().take() {
-            discard(extra);
-        }
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn discard(extra: Box<Extra>) {
-    drop(extra);
-}
+use crate::{Cancelled, Reason, clock};
 
 #[derive(Default)]
 pub(crate) struct Extra {
@@ -88,38 +25,6 @@ pub(crate) struct Extra {
     stopped: bool,
     observed: Option<Observed>,
 }
-
-/// The run of an operation.
-struct Observed {
-    operation: Operation,
-    /// Whether it has ended.
-    over: bool,
-    /// When it started, once it has.
-    since: Option<Instant>,
-    /// Whether somebody watches the operation. It is here so that asking takes no atomic read.
-    watched: bool,
-    /// What makes it the current operation: taken while it is that, so that no poll clones it.
-    current: Option<Operation>,
-    /// Waits for whoever cancels it by a handle, or from above, while the work is pending.
-    handles: Option<WaitForCancellationOwned>,
-    /// Whom to wake if somebody asks for a handle. Only while nobody else has one.
-    waker: Option<Waker>,
-    /// How long the work may go on once it is asked to stop.
-    #[cfg(feature = "time")]
-    grace: Option<Countdown>,
-    /// Keeps the races around it while it cleans up.
-    cleaning: Option<Arc<Protection>>,
-    /// What the work panicked with: it goes on once the operation has ended.
-    panic: Mutex<Option<Box<dyn Any + Send>>>,
-    /// Whether clean-up is outstanding that nobody would take over.
-    owes_clean_up: bool,
-    on_clean_up_lost: Mutex<Vec<Hook>>,
-}
-
-/// Its own one, and the one that makes it the current operation.
-const OWN_HANDLES: usize = 2;
-
-// The two locks are never taken: they make a run `Sync` when its parts are.
 
 impl Extra {
     /// Makes it this operation.
@@ -218,19 +123,19 @@ impl Extra {
     }
 
     /// Whom to wake now that somebody gets a handle: it watches for cancellation from then on.
-    fn take_waker(&mut self) -> Option<Waker> {
+    pub(super) fn take_waker(&mut self) -> Option<Waker> {
         self.observed.as_mut()?.waker.take()
     }
 
     /// Writes the ending that was not written while nobody could see it.
-    fn tell_end(&self) {
+    pub(super) fn tell_end(&self) {
         if let Some(observed) = self.observed.as_ref().filter(|observed| observed.over) {
             observed.operation.complete();
         }
     }
 
     /// Starts an operation that nobody had asked for before the first poll: it has no hooks yet.
-    fn start_late(&mut self) {
+    pub(super) fn start_late(&mut self) {
         if self.is_unstarted() {
             self.start(false);
             // It may be cancelled already, and wait for a shield.
@@ -485,114 +390,5 @@ impl Extra {
             cleaning.is_awaited()
         });
         awaited || self.stopped
-    }
-}
-
-impl Observed {
-    fn new(operation: Operation) -> Self {
-        Observed {
-            operation,
-            over: false,
-            since: None,
-            watched: false,
-            current: None,
-            handles: None,
-            waker: None,
-            #[cfg(feature = "time")]
-            grace: None,
-            cleaning: None,
-            panic: Mutex::default(),
-            owes_clean_up: false,
-            on_clean_up_lost: Mutex::default(),
-        }
-    }
-
-    /// The operation, if somebody watches it.
-    #[inline]
-    fn watched(&self) -> Option<&Operation> {
-        self.watched.then_some(&self.operation)
-    }
-
-    /// Cancels the operation. Somebody may have been quicker: tells why it is cancelled.
-    fn cancel(&self, reason: Reason) -> Reason {
-        self.operation.cancel_with(reason);
-        self.operation.cause()
-    }
-
-    /// Whether it is cancelled. If not, whoever cancels it wakes.
-    #[inline]
-    fn poll_handles(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.handles.is_none() && self.operation.is_alone(OWN_HANDLES) {
-            self.keep_waker(cx.waker());
-            return false;
-        }
-        if is_probe(cx.waker()) {
-            return self.operation.is_cancelled();
-        }
-        self.waker = None;
-        let handles = self.handles.get_or_insert_with(|| self.operation.cancelled_owned());
-        matches!(Pin::new(handles).poll(cx), Poll::Ready(_))
-    }
-
-    #[inline]
-    fn keep_waker(&mut self, waker: &Waker) {
-        let known = self.waker.as_ref().is_some_and(|known| known.will_wake(waker));
-        if !known && !is_probe(waker) {
-            self.waker = Some(waker.clone());
-        }
-    }
-
-    /// Whether a race around it waits for what it cleans up. If not, one that begins to wakes.
-    #[inline]
-    fn is_awaited(&self, cx: &mut Context<'_>) -> bool {
-        self.cleaning.as_ref().is_some_and(|cleaning| cleaning.poll_awaited(cx))
-    }
-
-    /// Whether it is within its grace period. The clock starts at the first call.
-    #[cfg(feature = "time")]
-    fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
-        let Observed { operation, grace: Some(grace), .. } = self else { return false };
-        !grace.is_done() && !operation.poll_forced(cx) && grace.poll("Cancelable", cx).is_pending()
-    }
-
-    /// Keeps a panic, and tells what stands for the outcome meanwhile.
-    fn keep(&mut self, panic: Box<dyn Any + Send>) -> Cancelled {
-        let cancelled = Reason::error(format!("panicked: {}", message(&*panic))).into();
-        *self.panic.get_mut() = Some(panic);
-        cancelled
-    }
-
-    /// Keeps a panic, unless there is one: the first is the one that goes on.
-    fn keep_first(&mut self, panic: Box<dyn Any + Send>) {
-        let kept = self.panic.get_mut().is_some();
-        if !kept {
-            self.keep(panic);
-        }
-    }
-}
-
-/// Guarantee 9: dropped after its first poll and before its end, it was cancelled.
-impl Drop for Observed {
-    fn drop(&mut self) {
-        if let Some(cleaning) = &self.cleaning {
-            cleaning.end();
-        }
-        if self.since.is_none() {
-            // Nobody will ever call its hooks, and they may hold its own handle.
-            self.operation.forget_hooks();
-            self.operation.leave();
-        }
-        if self.over || self.since.is_none() {
-            return;
-        }
-        self.operation.end_dropped();
-        if self.owes_clean_up {
-            warn::clean_up_lost(&self.operation.snapshot());
-            let hooks = std::mem::take(self.on_clean_up_lost.get_mut());
-            for hook in hooks {
-                // Its own panic has been printed, and there is nobody else to tell.
-                let _ = contain(|| hook(&self.operation));
-            }
-        }
     }
 }
