@@ -207,9 +207,14 @@ impl Drop for Watched {
     #[inline]
     fn drop(&mut self) {
         if let Some(operation) = self.0.take() {
-            operation.activity().into_iter().for_each(Activity::poll_returns);
+            poll_returned(operation);
         }
     }
+}
+
+#[cold]
+fn poll_returned(operation: Operation) {
+    operation.activity().into_iter().for_each(Activity::poll_returns);
 }
 
 impl Operation {

@@ -98,7 +98,7 @@ impl<T, M> Latch<T, M> {
     ///
     /// The waker comes by value, so that it is cloned and dropped outside of the lock: both are
     /// code of others.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(&self, place: Option<usize>, waker: Waker) -> Option<usize> {
         let mut state = self.state.lock();
         if self.set.load(Ordering::Relaxed) {
