@@ -1,13 +1,9 @@
 //! Rounds, in which each contestant has its turn, and what comes of them.
 
 use std::hint::black_box;
-use std::sync::Arc;
-use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Runtime;
-
-use crate::work::{VALUE, Wakes, Work, drive};
+use crate::contestant::{Contestant, Place, contestant};
 
 /// How long the measuring goes on.
 #[derive(Clone, Copy, Debug)]
@@ -16,75 +12,6 @@ pub(crate) struct Effort {
     pub(crate) rounds: usize,
     /// How long a turn takes, about.
     pub(crate) turn: Duration,
-}
-
-/// Does the job of a contestant so many times, with work that pends so often, and tells how many
-/// times the value came.
-type Turn<'a> = Box<dyn FnMut(u32, u64, &mut Context<'_>) -> u64 + 'a>;
-
-/// One way to do a job.
-pub(crate) struct Contestant<'a> {
-    pub(crate) name: &'static str,
-    turn: Turn<'a>,
-}
-
-impl<'a> Contestant<'a> {
-    pub(crate) fn new(
-        name: &'static str,
-        mut job: impl FnMut(Work, &mut Context<'_>) -> Option<u32> + 'a,
-    ) -> Self {
-        // The loop is compiled for each job, so that no call is measured that a user would not make.
-        let turn = move |pends, times, cx: &mut Context<'_>| {
-            let mut values = 0;
-            for _ in 0..times {
-                let value = job(black_box(Work::new(pends)), cx);
-                values += u64::from(black_box(value) == Some(VALUE));
-            }
-            values
-        };
-        Contestant { name, turn: Box::new(turn) }
-    }
-
-    /// Lets it have its turns within another runtime than the others.
-    pub(crate) fn within(self, runtime: &'a Runtime) -> Self {
-        let Contestant { name, mut turn } = self;
-        let turn = move |pends, times, cx: &mut Context<'_>| {
-            let _entered = runtime.enter();
-            turn(pends, times, cx)
-        };
-        Contestant { name, turn: Box::new(turn) }
-    }
-
-    fn bare() -> Self {
-        Contestant::new("the work alone", |work, cx| drive(work, cx, |value| Some(*value)))
-    }
-
-    /// The nanoseconds of one job, of so many. Each must yield the value, and wake as often as the
-    /// work does.
-    pub(crate) fn take_turn(&mut self, pends: u32, times: u64) -> f64 {
-        let wakes = Arc::new(Wakes::default());
-        let waker = Waker::from(wakes.clone());
-        let mut cx = Context::from_waker(&waker);
-        let start = Instant::now();
-        let values = (self.turn)(pends, times, &mut cx);
-        let taken = start.elapsed();
-        assert_eq!(values, times, "{} lost values", self.name);
-        assert_eq!(wakes.count(), times * u64::from(pends), "{} lost wakes", self.name);
-        taken.as_nanos() as f64 / times as f64
-    }
-
-    /// How many jobs fill a turn.
-    fn calibrate(&mut self, pends: u32, turn: Duration) -> u64 {
-        let wanted = turn.as_nanos() as f64;
-        let mut times = 16;
-        loop {
-            let each = self.take_turn(pends, times);
-            if each * times as f64 > wanted / 8.0 {
-                return ((wanted / each) as u64).max(1);
-            }
-            times *= 4;
-        }
-    }
 }
 
 /// Nanoseconds: the median of the rounds. A tenth of them are below `low`, a tenth above `high`.
@@ -113,23 +40,41 @@ pub(crate) struct Measured {
     pub(crate) net: Vec<(&'static str, Nanos)>,
 }
 
+/// How many jobs of a contestant fill a turn.
+fn calibrate(contestant: &mut Contestant, place: Place, pends: u32, turn: Duration) -> u64 {
+    let wanted = turn.as_nanos() as f64;
+    let mut times = 16;
+    loop {
+        let each = contestant.take_turn(place, pends, times);
+        if each * times as f64 > wanted / 8.0 {
+            return ((wanted / each) as u64).max(1);
+        }
+        times *= 4;
+    }
+}
+
 /// Lets each contestant have its turn in each round, so that whatever else the machine does meets
 /// all of them. What the work takes by itself is measured in the same rounds, and taken off.
-pub(crate) fn measure(contestants: &mut [Contestant<'_>], pends: u32, effort: Effort) -> Measured {
-    let mut bare = Contestant::bare();
-    let bare_times = bare.calibrate(pends, effort.turn);
+pub(crate) fn measure(
+    contestants: &mut [&mut Contestant],
+    place: Place,
+    pends: u32,
+    effort: Effort,
+) -> Measured {
+    let mut bare = contestant!("the work alone", |work| work, |value: &u32| Some(*value));
+    let bare_times = calibrate(&mut bare, place, pends, effort.turn);
     let times: Vec<_> =
-        contestants.iter_mut().map(|each| each.calibrate(pends, effort.turn)).collect();
+        contestants.iter_mut().map(|each| calibrate(each, place, pends, effort.turn)).collect();
     let mut bares = Vec::with_capacity(effort.rounds);
     let mut taken = vec![Vec::with_capacity(effort.rounds); contestants.len()];
     for round in 0..effort.rounds {
-        bares.push(bare.take_turn(pends, bare_times));
+        bares.push(bare.take_turn(place, pends, bare_times));
         // Another one begins each time.
         for offset in 0..contestants.len() {
             let index = (round + offset) % contestants.len();
             // What the one before has left in the caches is not its fault.
-            contestants[index].take_turn(pends, (times[index] / 16).max(1));
-            taken[index].push(contestants[index].take_turn(pends, times[index]));
+            contestants[index].take_turn(place, pends, (times[index] / 16).max(1));
+            taken[index].push(contestants[index].take_turn(place, pends, times[index]));
         }
     }
     let bare = Nanos::of(bares);

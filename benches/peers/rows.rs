@@ -1,21 +1,21 @@
 //! The contestants: under each set of limits, whoever can do that job, ours first.
 
-#[cfg(unix)]
-use std::cell::RefCell;
 use std::future::ready;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use async_shutdown::ShutdownManager;
+use cancel_safe_futures::coop_cancel;
 use cancelable::prelude::*;
 use futures_time::future::FutureExt as _;
 use stop_token::StopSource;
 use stop_token::future::FutureExt as _;
+use swansong::Swansong;
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
-use crate::measure::Contestant;
-use crate::work::{Same, drive, ok, some};
+use crate::contestant::{Contestant, contestant};
+use crate::work::{ok, some};
 
 /// So long that it does not strike.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -29,6 +29,7 @@ pub(crate) struct Limits {
     tokio: tokio_util::sync::CancellationToken,
     stop: StopSource,
     shutdown: ShutdownManager<()>,
+    swansong: Swansong,
     /// A runtime that has no timers but those that are measured.
     idle: Runtime,
 }
@@ -40,145 +41,181 @@ impl Limits {
             tokio: tokio_util::sync::CancellationToken::default(),
             stop: StopSource::default(),
             shutdown: ShutdownManager::default(),
+            swansong: Swansong::new(),
             idle,
         }
     }
 
-    pub(crate) fn timeout(&self) -> Vec<Contestant<'_>> {
+    pub(crate) fn timeout(&'static self) -> Vec<Contestant> {
         vec![
-            Contestant::new(OURS, |work, cx| drive(work.cancelable(timeout(LIMIT)), cx, ok)),
-            Contestant::new("tokio::time::timeout", |work, cx| {
-                drive(tokio::time::timeout(LIMIT, work), cx, ok)
-            }),
-            Contestant::new("tokio::time::timeout, idle", |work, cx| {
-                drive(tokio::time::timeout(LIMIT, work), cx, ok)
-            })
-            .within(&self.idle),
-            Contestant::new("tokio::select!", |work, cx| {
-                let race = async {
+            contestant!(OURS, |work| work.cancelable(timeout(LIMIT)), ok),
+            contestant!("tokio::time::timeout", |work| tokio::time::timeout(LIMIT, work), ok),
+            contestant!("tokio::time::timeout, idle", |work| tokio::time::timeout(LIMIT, work), ok)
+                .within(&self.idle),
+            contestant!(
+                "tokio::select!",
+                |work| async {
                     tokio::select! {
                         biased;
                         value = work => Some(value),
                         () = sleep(LIMIT) => None,
                     }
-                };
-                drive(race, cx, some)
-            }),
-            Contestant::new("futures-time timeout", |work, cx| {
-                drive(work.timeout(futures_time::time::Duration::from(LIMIT)), cx, ok)
-            }),
-            Contestant::new("stop-token timeout_at", |work, cx| {
-                drive(work.timeout_at(Instant::now() + LIMIT), cx, ok)
-            }),
+                },
+                some
+            ),
+            contestant!(
+                "futures-time timeout",
+                |work| work.timeout(futures_time::time::Duration::from(LIMIT)),
+                ok
+            ),
+            contestant!(
+                "stop-token timeout_at",
+                |work| work.timeout_at(Instant::now() + LIMIT),
+                ok
+            ),
         ]
     }
 
-    pub(crate) fn token(&self) -> Vec<Contestant<'_>> {
+    pub(crate) fn token(&'static self) -> Vec<Contestant> {
         vec![
-            Contestant::new(OURS, |work, cx| drive(work.cancelable(&self.token), cx, ok)),
-            Contestant::new("tokio-util run_until_cancelled", |work, cx| {
-                drive(self.tokio.run_until_cancelled(work), cx, some)
-            }),
-            Contestant::new("tokio::select!", |work, cx| {
-                let race = async {
+            contestant!(OURS, |work| work.cancelable(&self.token), ok),
+            contestant!(
+                "tokio-util run_until_cancelled",
+                |work| self.tokio.run_until_cancelled(work),
+                some
+            ),
+            contestant!(
+                "tokio::select!",
+                |work| async {
                     tokio::select! {
                         biased;
                         value = work => Some(value),
                         () = self.tokio.cancelled() => None,
                     }
-                };
-                drive(race, cx, some)
-            }),
-            Contestant::new("futures abortable", |work, cx| {
-                let (race, _handle) = futures::future::abortable(work);
-                drive(race, cx, ok)
-            }),
-            Contestant::new("stop-token timeout_at", |work, cx| {
-                drive(work.timeout_at(self.stop.token()), cx, ok)
-            }),
-            Contestant::new("async-shutdown wrap_cancel", |work, cx| {
-                drive(self.shutdown.wrap_cancel(work), cx, ok)
-            }),
+                },
+                some
+            ),
+            contestant!(
+                "futures abortable",
+                handle = None,
+                |work| {
+                    let (race, of_race) = futures::future::abortable(work);
+                    drop(handle.replace(of_race));
+                    race
+                },
+                ok
+            ),
+            contestant!("stop-token timeout_at", |work| work.timeout_at(self.stop.token()), ok),
+            contestant!("async-shutdown wrap_cancel", |work| self.shutdown.wrap_cancel(work), ok),
+            contestant!("swansong interrupt", |work| self.swansong.interrupt(work), some),
+            // One receiver, which is all that a pair has, serves all jobs, one after another.
+            contestant!(
+                "cancel-safe-futures coop_cancel",
+                pair = coop_cancel::new_pair::<()>(),
+                |work| async {
+                    // As a whole: without its other half the receiver would have nothing to wait for.
+                    let (_canceler, receiver) = &mut pair;
+                    tokio::select! {
+                        biased;
+                        value = work => Some(value),
+                        _ = receiver.recv() => None,
+                    }
+                },
+                some
+            ),
         ]
     }
 
-    pub(crate) fn both(&self) -> Vec<Contestant<'_>> {
+    pub(crate) fn both(&'static self) -> Vec<Contestant> {
         vec![
-            Contestant::new(OURS, |work, cx| {
-                drive(work.cancelable(any_of((timeout(LIMIT), &self.token))), cx, ok)
-            }),
-            Contestant::new("tokio::select!", |work, cx| {
-                let race = async {
+            contestant!(OURS, |work| work.cancelable(any_of((timeout(LIMIT), &self.token))), ok),
+            contestant!(
+                "tokio::select!",
+                |work| async {
                     tokio::select! {
                         biased;
                         value = work => Some(value),
                         () = sleep(LIMIT) => None,
                         () = self.tokio.cancelled() => None,
                     }
-                };
-                drive(race, cx, some)
-            }),
-            Contestant::new("tokio timeout(run_until_..)", |work, cx| {
-                let race = tokio::time::timeout(LIMIT, self.tokio.run_until_cancelled(work));
-                drive(race, cx, |output| output.as_ref().ok().and_then(some))
-            }),
-            Contestant::new("stop-token twice", |work, cx| {
-                let race = work.timeout_at(self.stop.token()).timeout_at(Instant::now() + LIMIT);
-                drive(race, cx, |output| output.as_ref().ok().and_then(ok))
-            }),
+                },
+                some
+            ),
+            contestant!(
+                "tokio timeout(run_until_..)",
+                |work| tokio::time::timeout(LIMIT, self.tokio.run_until_cancelled(work)),
+                |output: &Result<_, _>| output.as_ref().ok().and_then(some)
+            ),
+            contestant!(
+                "stop-token twice",
+                |work| work.timeout_at(self.stop.token()).timeout_at(Instant::now() + LIMIT),
+                |output: &Result<_, _>| output.as_ref().ok().and_then(ok)
+            ),
         ]
     }
 
     /// The same timeout over a run that is observed.
-    pub(crate) fn operation(&self) -> Vec<Contestant<'_>> {
+    pub(crate) fn operation(&'static self) -> Vec<Contestant> {
         vec![
-            Contestant::new(OURS, |work, cx| {
-                drive(Same(work).cancelable(timeout(LIMIT)).named("job"), cx, ok)
-            }),
-            Contestant::new("tokio::time::timeout", |work, cx| {
-                drive(tokio::time::timeout(LIMIT, work), cx, ok)
-            }),
-            Contestant::new("cancelable, with a hook", |work, cx| {
-                let run = Same(work).cancelable(timeout(LIMIT)).named("job");
-                drive(run.on_complete(|operation| _ = black_box(operation)), cx, ok)
-            }),
-            Contestant::new("cancelable, finally", |work, cx| {
-                let run = Same(work).cancelable(timeout(LIMIT)).named("job");
-                drive(
+            contestant!(OURS, |work| work.cancelable(timeout(LIMIT)).named("job"), ok),
+            contestant!("tokio::time::timeout", |work| tokio::time::timeout(LIMIT, work), ok),
+            contestant!(
+                "cancelable, with a hook",
+                |work| {
+                    let run = work.cancelable(timeout(LIMIT)).named("job");
+                    run.on_complete(|operation| _ = black_box(operation))
+                },
+                ok
+            ),
+            contestant!(
+                "cancelable, finally",
+                |work| {
+                    let run = work.cancelable(timeout(LIMIT)).named("job");
                     run.finally(|outcome| {
                         black_box(outcome);
                         ready(())
-                    }),
-                    cx,
-                    ok,
-                )
-            }),
-            Contestant::new("cancelable, plain, a shield", |work, cx| {
-                drive(shield(work).cancelable(timeout(LIMIT)), cx, ok)
-            }),
-            Contestant::new("cancelable, a shield", |work, cx| {
-                drive(shield(work).cancelable(timeout(LIMIT)).named("job"), cx, ok)
-            }),
+                    })
+                },
+                ok
+            ),
+            contestant!(
+                "cancelable, plain, a shield",
+                |work| shield(work).cancelable(timeout(LIMIT)),
+                ok
+            ),
+            contestant!(
+                "cancelable, a shield",
+                |work| shield(work).cancelable(timeout(LIMIT)).named("job"),
+                ok
+            ),
         ]
     }
 
     /// A listener for the signal is made for each piece of work; or one serves all of them, one
     /// after another.
     #[cfg(unix)]
-    pub(crate) fn all_three(&self) -> Vec<Contestant<'_>> {
-        use tokio::signal::unix::{SignalKind, signal as listen};
+    pub(crate) fn all_three(&'static self) -> Vec<Contestant> {
+        use tokio::signal::unix::{Signal as Listener, SignalKind, signal as listen};
 
-        let ours = RefCell::new(signal(Signal::Term).expect("SIGTERM can be caught"));
-        let tokios = RefCell::new(listen(SignalKind::terminate()).expect("SIGTERM can be caught"));
+        fn ours() -> cancelable::source::SignalSource {
+            signal(Signal::Term).expect("SIGTERM can be caught")
+        }
+        fn tokios() -> Listener {
+            listen(SignalKind::terminate()).expect("SIGTERM can be caught")
+        }
         vec![
-            Contestant::new(OURS, |work, cx| {
-                let stop = signal(Signal::Term).ok()?;
-                let limits = any_of((timeout(LIMIT), &self.token, stop));
-                drive(work.cancelable(limits), cx, ok)
-            }),
-            Contestant::new("tokio::select!", |work, cx| {
-                let mut stop = listen(SignalKind::terminate()).ok()?;
-                let race = async {
+            contestant!(
+                OURS,
+                |work| {
+                    let stop = work.own(ours());
+                    work.cancelable(any_of((timeout(LIMIT), &self.token, stop)))
+                },
+                ok
+            ),
+            contestant!(
+                "tokio::select!",
+                |work| async {
+                    let mut stop = tokios();
                     tokio::select! {
                         biased;
                         value = work => Some(value),
@@ -186,17 +223,22 @@ impl Limits {
                         () = self.tokio.cancelled() => None,
                         _ = stop.recv() => None,
                     }
-                };
-                drive(race, cx, some)
-            }),
-            Contestant::new("cancelable, one listener", move |work, cx| {
-                let mut stop = ours.borrow_mut();
-                let limits = any_of((timeout(LIMIT), &self.token, &mut *stop));
-                drive(work.cancelable(limits), cx, ok)
-            }),
-            Contestant::new("tokio::select!, one listener", move |work, cx| {
-                let mut stop = tokios.borrow_mut();
-                let race = async {
+                },
+                some
+            ),
+            contestant!(
+                "cancelable, one listener",
+                stop = ours(),
+                |work| {
+                    let stop = work.own(&mut stop);
+                    work.cancelable(any_of((timeout(LIMIT), &self.token, stop)))
+                },
+                ok
+            ),
+            contestant!(
+                "tokio::select!, one listener",
+                stop = tokios(),
+                |work| async {
                     tokio::select! {
                         biased;
                         value = work => Some(value),
@@ -204,15 +246,15 @@ impl Limits {
                         () = self.tokio.cancelled() => None,
                         _ = stop.recv() => None,
                     }
-                };
-                drive(race, cx, some)
-            }),
+                },
+                some
+            ),
         ]
     }
 
     /// Elsewhere there is no SIGTERM.
     #[cfg(not(unix))]
-    pub(crate) fn all_three(&self) -> Vec<Contestant<'_>> {
+    pub(crate) fn all_three(&'static self) -> Vec<Contestant> {
         Vec::new()
     }
 }

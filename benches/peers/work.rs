@@ -1,6 +1,7 @@
 //! The work that every contestant is given, and how it is polled.
 
 use std::hint::black_box;
+use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,18 +11,27 @@ use std::task::{Context, Poll, Wake};
 pub(crate) const VALUE: u32 = 42;
 
 /// A future that is pending so many times, waking its task each time, and then ready.
+///
+/// Each contestant gives it another `Owner`: code that two contestants share would be compiled once,
+/// and would become part of neither.
 #[derive(Debug)]
-pub(crate) struct Work {
+pub(crate) struct Work<Owner> {
     pends: u32,
+    owner: PhantomData<fn() -> Owner>,
 }
 
-impl Work {
+impl<Owner> Work<Owner> {
     pub(crate) fn new(pends: u32) -> Self {
-        Work { pends }
+        Work { pends, owner: PhantomData }
+    }
+
+    /// Makes a future, a limit for instance, a type of this owner too.
+    pub(crate) fn own<F>(&self, future: F) -> Own<F, Owner> {
+        Own { future, owner: PhantomData }
     }
 }
 
-impl Future for Work {
+impl<Owner> Future for Work<Owner> {
     type Output = u32;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<u32> {
@@ -34,17 +44,21 @@ impl Future for Work {
     }
 }
 
-/// The same work as another type: code that two contestants share would be compiled once, and would
-/// become part of neither.
+/// A future that is the same as another, as a type of its owner.
+#[pin_project::pin_project]
 #[derive(Debug)]
-pub(crate) struct Same(pub(crate) Work);
+pub(crate) struct Own<F, Owner> {
+    #[pin]
+    future: F,
+    owner: PhantomData<fn() -> Owner>,
+}
 
-impl Future for Same {
-    type Output = u32;
+impl<F: Future, Owner> Future for Own<F, Owner> {
+    type Output = F::Output;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<u32> {
-        Pin::new(&mut self.0).poll(cx)
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().future.poll(cx)
     }
 }
 

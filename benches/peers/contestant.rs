@@ -1,0 +1,115 @@
+//! Those who do a job, and the two places where they do it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+use tokio::task::{LocalSet, spawn_local};
+
+use crate::work::Wakes;
+
+/// Where the jobs are done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// A loop that polls by hand, with a waker that counts.
+    Hand,
+    /// One task, on the runtime.
+    Task(&'static Runtime),
+}
+
+/// Does a job so many times, with work that pends so often, and tells how many times the value came.
+type ByHand = Box<dyn FnMut(u32, u64, &mut Context<'_>) -> u64>;
+
+/// The same within a task, and how long that took.
+type InTask = Box<dyn Fn(u32, u64) -> Pin<Box<dyn Future<Output = (u64, Duration)>>>>;
+
+/// One way to do a job.
+pub(crate) struct Contestant {
+    pub(crate) name: &'static str,
+    by_hand: ByHand,
+    in_task: InTask,
+    runtime: Option<&'static Runtime>,
+}
+
+impl Contestant {
+    pub(crate) fn new(name: &'static str, by_hand: ByHand, in_task: InTask) -> Self {
+        Contestant { name, by_hand, in_task, runtime: None }
+    }
+
+    /// Lets it have its turns within another runtime than the others.
+    pub(crate) fn within(self, runtime: &'static Runtime) -> Self {
+        Contestant { runtime: Some(runtime), ..self }
+    }
+
+    /// The nanoseconds of one job, of so many. Each must yield the value and, where that can be
+    /// counted, wake as often as the work does.
+    pub(crate) fn take_turn(&mut self, place: Place, pends: u32, times: u64) -> f64 {
+        let (values, taken) = match place {
+            Place::Hand => self.take_turn_by_hand(pends, times),
+            Place::Task(runtime) => {
+                let runtime = self.runtime.unwrap_or(runtime);
+                let task = (self.in_task)(pends, times);
+                let turn = LocalSet::new().block_on(runtime, async { spawn_local(task).await });
+                turn.expect("the task ends by itself")
+            }
+        };
+        assert_eq!(values, times, "{} lost values", self.name);
+        taken.as_nanos() as f64 / times as f64
+    }
+
+    fn take_turn_by_hand(&mut self, pends: u32, times: u64) -> (u64, Duration) {
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(wakes.clone());
+        let mut cx = Context::from_waker(&waker);
+        let _entered = self.runtime.map(Runtime::enter);
+        let start = Instant::now();
+        let values = (self.by_hand)(pends, times, &mut cx);
+        let taken = start.elapsed();
+        assert_eq!(wakes.count(), times * u64::from(pends), "{} lost wakes", self.name);
+        (values, taken)
+    }
+}
+
+/// A contestant: its name, the race that it makes of the work, and how the value is found in the
+/// output. What a race borrows for a moment (`state = ..`) is made once for all of its jobs, or for all of one
+/// task.
+///
+/// The loop is compiled for each job and place, so that no call is measured that a user would not
+/// make; and the work is a type of its own in each.
+macro_rules! contestant {
+    ($name:expr, $($state:ident = $make:expr,)? |$work:ident| $race:expr, $value:expr $(,)?) => {{
+        enum ByHand {}
+        enum InTask {}
+        $(let mut $state = $make;)?
+        $crate::contestant::Contestant::new(
+            $name,
+            Box::new(move |pends, times, cx| {
+                let mut values = 0;
+                for _ in 0..times {
+                    let $work = std::hint::black_box($crate::work::Work::<ByHand>::new(pends));
+                    let value = $crate::work::drive($race, cx, $value);
+                    let found = std::hint::black_box(value) == Some($crate::work::VALUE);
+                    values += u64::from(found);
+                }
+                values
+            }),
+            Box::new(move |pends, times| {
+                Box::pin(async move {
+                    $(let mut $state = $make;)?
+                    let mut values = 0;
+                    let start = std::time::Instant::now();
+                    for _ in 0..times {
+                        let $work = std::hint::black_box($crate::work::Work::<InTask>::new(pends));
+                        let value = ($value)(&$race.await);
+                        let found = std::hint::black_box(value) == Some($crate::work::VALUE);
+                        values += u64::from(found);
+                    }
+                    (values, start.elapsed())
+                })
+            }),
+        )
+    }};
+}
+pub(crate) use contestant;
