@@ -1,18 +1,63 @@
-//! Rounds in which each contestant does the same job at several sizes, and the table of them.
+//! Rounds in which each contestant does the same job at several sizes.
 
+use std::sync::Barrier;
+use std::thread;
 use std::time::{Duration, Instant};
 
-/// One way to do a job of some size. What is made before the clock starts, and dropped after it has
-/// stopped, is not measured: the job tells how long the part took that is.
-pub(crate) struct Contestant<'a> {
-    name: &'static str,
-    job: Box<dyn FnMut(usize) -> Duration + 'a>,
+/// How many rounds there are at least, and for how long there are more, up to a hundred.
+const ROUNDS: (usize, Duration) = (9, Duration::from_millis(200));
+
+/// One way to do a job of some size, of which so many parts are measured. What is made before the clock
+/// starts, and dropped after it has stopped, is not measured: the job tells how long each part took.
+pub(crate) struct Contestant<'a, const PARTS: usize = 1> {
+    pub(crate) name: &'static str,
+    job: Box<dyn FnMut(usize) -> [Duration; PARTS] + 'a>,
 }
 
 impl<'a> Contestant<'a> {
-    pub(crate) fn new(name: &'static str, job: impl FnMut(usize) -> Duration + 'a) -> Self {
+    pub(crate) fn new(name: &'static str, mut job: impl FnMut(usize) -> Duration + 'a) -> Self {
+        Contestant::in_parts(name, move |size| [job(size)])
+    }
+}
+
+impl<'a, const PARTS: usize> Contestant<'a, PARTS> {
+    pub(crate) fn in_parts(
+        name: &'static str,
+        job: impl FnMut(usize) -> [Duration; PARTS] + 'a,
+    ) -> Self {
         Contestant { name, job: Box::new(job) }
     }
+}
+
+/// The nanoseconds for each of so many: of each contestant and each part the median of the rounds. In
+/// each round each contestant has its turn, so that whatever else the machine does
+/// meets all of them.
+pub(crate) fn measure<const PARTS: usize>(
+    contestants: &mut [Contestant<'_, PARTS>],
+    size: usize,
+    quick: bool,
+) -> Vec<[f64; PARTS]> {
+    let mut taken = vec![[const { Vec::new() }; PARTS]; contestants.len()];
+    let start = Instant::now();
+    for round in 0..100 {
+        if round > 0 && quick || round >= ROUNDS.0 && start.elapsed() > ROUNDS.1 {
+            break;
+        }
+        // Another one begins each time.
+        for offset in 0..contestants.len() {
+            let index = (round + offset) % contestants.len();
+            let parts = (contestants[index].job)(size);
+            for (rounds, part) in taken[index].iter_mut().zip(parts) {
+                rounds.push(part.as_nanos() as f64 / size as f64);
+            }
+        }
+    }
+    taken.into_iter().map(|parts| parts.map(median)).collect()
+}
+
+fn median(mut rounds: Vec<f64>) -> f64 {
+    rounds.sort_by(f64::total_cmp);
+    rounds[rounds.len() / 2]
 }
 
 /// How long a piece of code takes, and what it returns.
@@ -22,67 +67,29 @@ pub(crate) fn timed<R>(f: impl FnOnce() -> R) -> (Duration, R) {
     (start.elapsed(), result)
 }
 
-/// Prints the rows.
-pub(crate) struct Table {
-    quick: bool,
+/// How long two threads take that do the same at once, whichever takes longer. The clocks start when both are
+/// running.
+pub(crate) fn on_two_threads(turn: impl Fn() + Sync) -> Duration {
+    let both = Barrier::new(2);
+    let turn = || {
+        both.wait();
+        timed(&turn).0
+    };
+    thread::scope(|scope| {
+        let other = scope.spawn(turn);
+        turn().max(other.join().expect("the other thread has done its turn"))
+    })
 }
 
-impl Table {
-    pub(crate) fn new(quick: bool) -> Self {
-        println!(
-            "Nanoseconds for each of so many: the median of the rounds. The share is ours, which"
-        );
-        println!(
-            "comes first, of each other's at the largest size that both have. The exponent says"
-        );
-        println!("how the whole grows from the first size to the last: 1 is in proportion.");
-        Table { quick }
-    }
-
-    /// Measures a row at each size: in each round each contestant has its turn, so that whatever else
-    /// the machine does meets all of them.
-    pub(crate) fn row(
-        &mut self,
-        name: &str,
-        sizes: &[usize],
-        mut contestants: Vec<Contestant<'_>>,
-    ) {
-        let few: Vec<_> = sizes.iter().map(|size| (size / 1_000).max(2)).collect();
-        let (sizes, rounds) = if self.quick { (&few[..], 1) } else { (sizes, 9) };
-        println!("\n{name}");
-        let mut medians = vec![Vec::new(); contestants.len()];
-        for &size in sizes {
-            let mut taken = vec![Vec::new(); contestants.len()];
-            for _ in 0..rounds {
-                for (each, taken) in contestants.iter_mut().zip(&mut taken) {
-                    taken.push((each.job)(size).as_nanos() as f64 / size as f64);
-                }
-            }
-            for (mut taken, medians) in taken.into_iter().zip(&mut medians) {
-                taken.sort_by(f64::total_cmp);
-                medians.push(taken[taken.len() / 2]);
-            }
-        }
-        let ours = medians.first().and_then(|all| all.last()).copied().unwrap_or(f64::NAN);
-        for (index, (each, medians)) in contestants.iter().zip(&medians).enumerate() {
-            let at = sizes.iter().zip(medians).map(|(size, nanos)| format!("{size}: {nanos:.1}"));
-            let at = at.collect::<Vec<_>>().join("  ");
-            print!("  {:<34} {at:<60} exponent {:.2}", each.name, exponent(sizes, medians));
-            match medians.last() {
-                Some(theirs) if index > 0 => println!("  share {:.2}", ours / theirs),
-                _ => println!(),
-            }
-        }
-    }
+/// How long the processors have worked for this process.
+#[cfg(unix)]
+pub(crate) fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// How the time of the whole job grows with its size.
-fn exponent(sizes: &[usize], nanos: &[f64]) -> f64 {
-    match (sizes, nanos) {
-        ([first, .., last], [from, .., to]) => {
-            let (from, to) = (from * *first as f64, to * *last as f64);
-            (to / from).ln() / (*last as f64 / *first as f64).ln()
-        }
-        _ => f64::NAN,
-    }
+/// Elsewhere it is not known.
+#[cfg(not(unix))]
+pub(crate) fn processor_time() -> Duration {
+    Duration::ZERO
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use cancelable::prelude::*;
 use cancelable::{Filter, Registry};
 
-use crate::measure::{Contestant, Table, timed};
+use crate::measure::{Contestant, timed};
+use crate::table::Table;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 
@@ -41,7 +42,7 @@ pub(crate) fn rows(table: &mut Table) {
         timed(|| (0..size).for_each(run)).0
     };
     table.row(
-        "an operation enters a registry that has so many, and leaves",
+        ("an operation enters a registry that has so many, and leaves", None),
         &SIZES,
         vec![Contestant::new("registered", enter), Contestant::new("not registered", bare)],
     );
@@ -55,7 +56,7 @@ pub(crate) fn rows(table: &mut Table) {
         taken
     };
     table.row(
-        "a registry of so many, each operation",
+        ("a registry of so many, each operation", None),
         &SIZES,
         vec![
             Contestant::new("list", |size| listed(size, |registry| registry.list().len())),

@@ -1,0 +1,131 @@
+//! The memory that those who wait take: the futures, and what they hold elsewhere.
+
+use std::future::{Future, pending};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
+
+use cancelable::prelude::*;
+use tokio_util::sync::CancellationToken as TokioToken;
+
+use crate::limits::{length, new_runtime};
+use crate::table::{Table, Title};
+
+/// The argument with which a process is started that only holds waits.
+pub(crate) const HOLD: &str = "--hold";
+
+const OURS: &str = "cancelable";
+const THEIRS: &str = "tokio::select!";
+
+/// So long that it does not strike.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How long the limits are.
+const SAME: &str = "one length";
+const MIXED: &str = "mixed length";
+
+struct Ignore;
+
+impl Wake for Ignore {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// How many bytes each of so many waits takes. A process of its own holds them, whose memory nobody has used
+/// before: an allocator that counts would slow down all other rows.
+fn held(who: &str, lengths: &str, size: usize) -> Option<f64> {
+    let this = std::env::current_exe().ok()?;
+    let size = size.to_string();
+    let output = Command::new(this).args([HOLD, &format!("{who}, {lengths}"), &size]).output();
+    String::from_utf8(output.ok()?.stdout).ok()?.trim().parse().ok()
+}
+
+/// Holds so many waits, and prints by how many bytes for each the memory has grown.
+pub(crate) fn hold(who: &str, size: &str) -> ExitCode {
+    let Ok(size) = size.parse() else { return ExitCode::FAILURE };
+    let runtime = new_runtime();
+    let _entered = runtime.enter();
+    let limit = |number| if who.ends_with(SAME) { LIMIT } else { length(number) };
+    let (ours, theirs) = (CancellationToken::new(), TokioToken::new());
+    let grown = if who.starts_with(OURS) {
+        let wait = |number| pending::<()>().cancelable(any_of((timeout(limit(number)), &ours)));
+        growth(size, wait)
+    } else {
+        // Where all limits are the same the future need not keep it.
+        if who.ends_with(SAME) {
+            growth(size, |_| select(|| LIMIT, &theirs))
+        } else {
+            growth(size, |number| select(move || length(number), &theirs))
+        }
+    };
+    match grown {
+        Some(grown) => println!("{}", grown / size as f64),
+        None => return ExitCode::FAILURE,
+    }
+    ExitCode::SUCCESS
+}
+
+async fn select(limit: impl Fn() -> Duration, token: &TokioToken) {
+    tokio::select! {
+        biased;
+        () = pending::<()>() => {},
+        () = tokio::time::sleep(limit()) => {},
+        () = token.cancelled() => {},
+    }
+}
+
+/// By how many bytes the memory grows while so many waits are made and begin. One has begun before.
+fn growth<F: Future>(size: usize, wait: impl Fn(usize) -> F) -> Option<f64> {
+    let waker = Waker::from(Arc::new(Ignore));
+    let mut cx = Context::from_waker(&waker);
+    let mut begin = |number| {
+        let mut wait = Box::pin(wait(number));
+        assert!(wait.as_mut().poll(&mut cx).is_pending());
+        wait
+    };
+    let first = begin(0);
+    let mut waits = Vec::with_capacity(size);
+    let before = resident()?;
+    waits.extend((0..size).map(begin));
+    let after = resident()?;
+    drop((first, waits));
+    // The boxes lie in a list, whose places are no part of them.
+    Some(after - before - (size * size_of::<usize>()) as f64)
+}
+
+/// The bytes of memory that this process has in use.
+fn resident() -> Option<f64> {
+    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"))?;
+    let kilobytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024.0)
+}
+
+pub(crate) fn rows(table: &mut Table) {
+    let runtime = new_runtime();
+    let _entered = runtime.enter();
+    let (ours, theirs) = (CancellationToken::new(), TokioToken::new());
+    let race = pending::<()>().cancelable(any_of((timeout(LIMIT), &ours)));
+    let sizes = (size_of_val(&race), size_of_val(&select(|| LIMIT, &theirs)));
+    row(
+        table,
+        ("bytes of a future that waits under a timeout and a token", None),
+        Some((sizes.0 as f64, sizes.1 as f64)),
+    );
+    let size = table.few(100_000);
+    for (lengths, allowed) in [(SAME, Some(0.8)), (MIXED, None)] {
+        let name =
+            format!("bytes of one of {size} that wait under limits of {lengths} and a token");
+        let held = held(OURS, lengths, size).zip(held(THEIRS, lengths, size));
+        row(table, (&name, allowed), held);
+    }
+}
+
+/// Prints a row, unless the system does not tell.
+fn row(table: &mut Table, title: Title<'_>, bytes: Option<(f64, f64)>) {
+    println!("\n{}", title.0);
+    let Some((ours, theirs)) = bytes else { return println!("  not known on this system") };
+    println!("  {OURS:<34} {ours:.0}");
+    println!("  {THEIRS:<34} {theirs:.0}  share {:.2}", ours / theirs);
+    table.judge(title, ours / theirs, f64::NAN);
+}

@@ -1,0 +1,176 @@
+//! The table, what may be taken at most, and the summary at the end.
+
+use crate::measure::{Contestant, measure};
+
+/// Growth beyond this is flagged. Memory that no longer fits into the caches costs some by itself.
+const STEEPEST: f64 = 1.15;
+
+/// What is printed above a row, and the share of the first peer's that ours may take.
+pub(crate) type Title<'a> = (&'a str, Option<f64>);
+
+/// A contestant in a row, and the nanoseconds for each of so many, at each size.
+struct Line {
+    name: &'static str,
+    medians: Vec<(usize, f64)>,
+}
+
+impl Line {
+    fn show(&self) -> String {
+        let at = self.medians.iter().map(|(size, nanos)| format!("{size}: {nanos:.1}"));
+        let at = at.collect::<Vec<_>>().join("  ");
+        format!("  {:<34} {at:<60} exponent {:.2}", self.name, self.exponent())
+    }
+
+    /// At the largest size.
+    fn last(&self) -> f64 {
+        self.medians.last().map_or(f64::NAN, |(_, nanos)| *nanos)
+    }
+
+    /// How the time of the whole job grows with its size.
+    fn exponent(&self) -> f64 {
+        match self.medians[..] {
+            [(first, from), .., (last, to)] => {
+                let (first, last) = (first as f64, last as f64);
+                ((to * last) / (from * first)).ln() / (last / first).ln()
+            }
+            _ => f64::NAN,
+        }
+    }
+}
+
+/// A row in the summary.
+struct Judged {
+    name: String,
+    share: f64,
+    allowed: Option<f64>,
+    exponent: f64,
+}
+
+impl Judged {
+    /// What cannot be told is no fault: a job of one size does not grow.
+    fn is_missed(&self) -> bool {
+        self.allowed.is_some_and(|allowed| self.share > allowed)
+    }
+
+    fn is_steep(&self) -> bool {
+        self.exponent > STEEPEST
+    }
+}
+
+/// Prints the rows.
+pub(crate) struct Table {
+    quick: bool,
+    judged: Vec<Judged>,
+}
+
+impl Table {
+    pub(crate) fn new(quick: bool) -> Self {
+        println!(
+            "Nanoseconds for each of so many: the median of the rounds. The share is ours, which"
+        );
+        println!(
+            "comes first, of each other's at the largest size. The exponent says how the whole"
+        );
+        println!("grows from the first size to the last: 1 is in proportion.");
+        Table { quick, judged: Vec::new() }
+    }
+
+    /// So many; or few, if it is only to be shown that everything runs.
+    pub(crate) fn few(&self, size: usize) -> usize {
+        if self.quick { (size / 1_000).max(2) } else { size }
+    }
+
+    /// Measures a row at each size.
+    pub(crate) fn row(
+        &mut self,
+        title: Title<'_>,
+        sizes: &[usize],
+        contestants: Vec<Contestant<'_>>,
+    ) {
+        self.rows([title], sizes, contestants);
+    }
+
+    /// Measures a job of several parts at each size, and prints a row for each part.
+    pub(crate) fn rows<const PARTS: usize>(
+        &mut self,
+        titles: [Title<'_>; PARTS],
+        sizes: &[usize],
+        mut contestants: Vec<Contestant<'_, PARTS>>,
+    ) {
+        let sizes: Vec<_> = sizes.iter().map(|size| self.few(*size)).collect();
+        let measured: Vec<_> =
+            sizes.iter().map(|size| measure(&mut contestants, *size, self.quick)).collect();
+        for (part, title) in titles.into_iter().enumerate() {
+            let row = |index: usize| Line {
+                name: contestants[index].name,
+                medians: sizes
+                    .iter()
+                    .zip(&measured)
+                    .map(|(size, all)| (*size, all[index][part]))
+                    .collect(),
+            };
+            self.print(title, &(0..contestants.len()).map(row).collect::<Vec<_>>());
+        }
+    }
+
+    /// Prints a row, and judges ours by the first peer.
+    fn print(&mut self, title: Title<'_>, lines: &[Line]) {
+        let (name, allowed) = title;
+        println!("\n{name}");
+        let Some((ours, others)) = lines.split_first() else { return };
+        println!("{}", ours.show());
+        let share = |other: &Line| ours.last() / other.last();
+        for other in others {
+            println!("{}  share {:.2}", other.show(), share(other));
+        }
+        let peer = others.first();
+        self.judge(title, peer.map_or(f64::NAN, share), ours.exponent());
+        let Some(judged) = self.judged.last() else { return };
+        if let (Some(allowed), Some(peer)) = (allowed, peer) {
+            let verdict = if judged.is_missed() { "missed" } else { "met" };
+            println!("  of {}: {:.2}, allowed {allowed:.2}, {verdict}", peer.name, judged.share);
+        }
+        if judged.is_steep() {
+            println!("  grows faster than in proportion: exponent {:.2}", judged.exponent);
+        }
+    }
+
+    /// Notes a row for the summary. A few at a time say nothing about growth.
+    pub(crate) fn judge(&mut self, (name, allowed): Title<'_>, share: f64, exponent: f64) {
+        let exponent = if self.quick { f64::NAN } else { exponent };
+        self.judged.push(Judged { name: name.to_owned(), share, allowed, exponent });
+    }
+
+    /// Prints all rows once more in short, and tells whether all are met.
+    pub(crate) fn summary(&self) -> bool {
+        println!("\nshare  allowed  exponent");
+        let number = |number: f64| {
+            if number.is_finite() { format!("{number:.2}") } else { String::new() }
+        };
+        let mut missed = Vec::new();
+        for row in &self.judged {
+            let Judged { name, share, allowed, exponent } = row;
+            let verdict = match (row.is_missed(), row.is_steep()) {
+                (false, false) if allowed.is_some() => "met",
+                (false, false) => "",
+                (true, false) => "missed",
+                (false, true) => "steep",
+                (true, true) => "missed, steep",
+            };
+            let allowed = allowed.map(number).unwrap_or_default();
+            println!(
+                "{:>5}  {allowed:>7}  {:>8}  {name:<80}  {verdict}",
+                number(*share),
+                number(*exponent)
+            );
+            if row.is_missed() || row.is_steep() {
+                missed.push(format!("{name} ({verdict})"));
+            }
+        }
+        match &missed[..] {
+            [] => println!("\nall rows are met"),
+            missed => println!("\nmissed or steep: {}", missed.join("; ")),
+        }
+        missed.is_empty()
+    }
+}
