@@ -67,19 +67,45 @@ pub(crate) fn timed<R>(f: impl FnOnce() -> R) -> (Duration, R) {
     (start.elapsed(), result)
 }
 
-/// How long two threads take that do the same at once, whichever takes longer. The clocks start when both are
-/// running.
+/// How long two threads take that do the same at once, whichever takes longer. The clocks start when both
+/// are running.
 pub(crate) fn on_two_threads(turn: impl Fn() + Sync) -> Duration {
     let both = Barrier::new(2);
-    let turn = || {
+    let turn = &|number| {
+        take_processor(number);
         both.wait();
         timed(&turn).0
     };
     thread::scope(|scope| {
-        let other = scope.spawn(turn);
-        turn().max(other.join().expect("the other thread has done its turn"))
+        let threads = [0, 1].map(|number| scope.spawn(move || turn(number)));
+        let taken = threads.map(|thread| thread.join().expect("the thread has done its turn"));
+        taken[0].max(taken[1])
     })
 }
+
+/// Gives the thread one of the processors that it may use, if there is another for the other thread:
+/// two that share one do not run at once.
+#[cfg(target_os = "linux")]
+fn take_processor(number: usize) {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+    let Ok(all) = sched_getaffinity(None) else { return };
+    if all.count() < 2 {
+        return;
+    }
+    let mut one = CpuSet::new();
+    (0..CpuSet::MAX_CPU)
+        .filter(|at| all.is_set(*at))
+        .skip(number)
+        .take(1)
+        .for_each(|at| one.set(at));
+    // Where it is not allowed the system chooses.
+    _ = sched_setaffinity(None, &one);
+}
+
+/// Elsewhere the system chooses.
+#[cfg(not(target_os = "linux"))]
+fn take_processor(_: usize) {}
 
 /// How long the processors have worked for this process.
 #[cfg(unix)]
