@@ -32,13 +32,25 @@ struct State<M> {
     more: M,
 }
 
-impl<T, M: Default> Latch<T, M> {
-    pub(crate) fn new() -> Self {
+impl<T, M: Default> Default for Latch<T, M> {
+    #[inline]
+    fn default() -> Self {
         Latch {
             set: AtomicBool::new(false),
             value: OnceLock::new(),
             state: Mutex::new(State { waiters: WaitList::default(), more: M::default() }),
         }
+    }
+}
+
+impl<T, M: Default> Latch<T, M> {
+    pub(crate) fn new() -> Self {
+        Latch::default()
+    }
+
+    /// Drops all that it holds, which may be code of others.
+    pub(crate) fn clear(&mut self) {
+        *self = Latch::default();
     }
 }
 

@@ -26,7 +26,12 @@ impl Wakers {
 
     /// Wakes everyone. A waker that panics takes nothing from the others.
     pub(crate) fn wake_all(self) {
-        let mut wakers = self.0.into_iter();
+        Wakers::wake_all_of([self]);
+    }
+
+    /// The same for several lists.
+    pub(crate) fn wake_all_of(lists: impl IntoIterator<Item = Wakers>) {
+        let mut wakers = lists.into_iter().flat_map(|list| list.0);
         // One frame for all of them: it is entered again only after a panic.
         while contain(|| wakers.by_ref().for_each(Waker::wake)).is_err() {}
     }

@@ -14,7 +14,7 @@ mod waiting;
 
 pub(crate) use latch::Latch;
 pub(crate) use list::Wakers;
-pub(crate) use places::Places;
+pub(crate) use places::{Places, Things};
 pub(crate) use probe::{is_probe, probe};
 pub(crate) use waiting::{Latched, Waiting};
 

@@ -14,8 +14,8 @@ const ROOM_KEPT: usize = 64;
 pub(crate) struct Places<T> {
     /// At place 0.
     first: Option<T>,
-    /// From place 1 on.
-    others: Slab<T>,
+    /// From place 1 on. Apart, so that one thing by itself is small.
+    others: Option<Box<Slab<T>>>,
 }
 
 impl<T> Places<T> {
@@ -26,7 +26,7 @@ impl<T> Places<T> {
             self.first = Some(thing);
             0
         } else {
-            self.others.insert(thing) + 1
+            self.others.get_or_insert_default().insert(thing) + 1
         }
     }
 
@@ -35,7 +35,7 @@ impl<T> Places<T> {
     pub(crate) fn replace(&mut self, place: usize, thing: T) -> Option<T> {
         match place.checked_sub(1) {
             None => self.first.replace(thing),
-            Some(place) => Some(std::mem::replace(&mut self.others[place], thing)),
+            Some(place) => Some(std::mem::replace(self.others.as_mut()?.get_mut(place)?, thing)),
         }
     }
 
@@ -43,10 +43,11 @@ impl<T> Places<T> {
     #[inline]
     pub(crate) fn remove(&mut self, place: usize) -> Option<T> {
         let Some(place) = place.checked_sub(1) else { return self.first.take() };
-        let thing = self.others.try_remove(place);
-        if self.others.capacity() > ROOM_KEPT && self.others.is_empty() {
+        let others = self.others.as_mut()?;
+        let thing = others.try_remove(place);
+        if others.capacity() > ROOM_KEPT && others.is_empty() {
             // There is nothing in it: dropping it runs nobody's code.
-            self.others = Slab::new();
+            self.others = None;
         }
         thing
     }
@@ -58,47 +59,52 @@ impl<T> Places<T> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.others.is_empty()
+        self.first.is_none() && self.others.as_ref().is_none_or(|others| others.is_empty())
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.others.len()
+        usize::from(self.first.is_some()) + self.others.as_ref().map_or(0, |others| others.len())
     }
 }
 
 impl<T> Default for Places<T> {
     fn default() -> Self {
-        Places { first: None, others: Slab::new() }
+        Places { first: None, others: None }
     }
 }
 
 impl<T> IntoIterator for Places<T> {
     type Item = T;
-    type IntoIter = std::iter::Chain<std::option::IntoIter<T>, Things<T>>;
+    type IntoIter = Things<T>;
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.first.into_iter().chain(Things(self.others.into_iter()))
+    fn into_iter(self) -> Things<T> {
+        Things { first: self.first, others: self.others.map(|others| others.into_iter()) }
     }
 }
 
-/// What the slab gives, without the places.
+/// What was there, by place.
 #[derive(Debug)]
-pub(crate) struct Things<T>(slab::IntoIter<T>);
+pub(crate) struct Things<T> {
+    first: Option<T>,
+    others: Option<slab::IntoIter<T>>,
+}
 
 impl<T> Iterator for Things<T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.0.next().map(|(_, thing)| thing)
+        self.first.take().or_else(|| self.others.as_mut()?.next().map(|(_, thing)| thing))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len =
+            usize::from(self.first.is_some()) + self.others.as_ref().map_or(0, |rest| rest.len());
+        (len, Some(len))
     }
 }
 
-impl<T> DoubleEndedIterator for Things<T> {
-    fn next_back(&mut self) -> Option<T> {
-        self.0.next_back().map(|(_, thing)| thing)
-    }
-}
+impl<T> ExactSizeIterator for Things<T> {}
 
 #[cfg(test)]
 mod tests {
@@ -125,7 +131,7 @@ mod tests {
         for place in taken {
             assert!(places.remove(place).is_some());
         }
-        assert!(places.is_empty() && places.others.capacity() <= ROOM_KEPT);
+        assert!(places.is_empty() && places.others.is_none());
     }
 
     #[test]

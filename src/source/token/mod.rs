@@ -5,6 +5,7 @@ mod node;
 mod registration;
 mod relations;
 mod thread;
+mod told;
 mod wait;
 
 use std::fmt;
@@ -70,7 +71,7 @@ impl CancellationToken {
     /// assert!(!CancellationToken::new().is_cancelled());
     /// ```
     pub fn new() -> Self {
-        CancellationToken { node: Arc::new(Node::new()) }
+        CancellationToken { node: Node::new() }
     }
 
     /// A token that is cancelled when any of these is, with the reason of that one.

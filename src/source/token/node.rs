@@ -14,48 +14,21 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use super::relations::{Callback, Inherits, Relations};
+use super::told::{Reasons, Told};
 use crate::contain::contain;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
-use crate::wait::{Latch, Latched, Wakers};
+use crate::wait::{Latch, Latched};
 use crate::{Reason, Text};
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Node {
     latch: Latch<Reason, Relations<Node>>,
-    /// Those above it, if they were known when it was made.
-    above: Option<Above>,
-    /// Otherwise.
-    found: OnceLock<Box<Above>>,
+    /// The one above it of which it was made, as a child.
+    parent: Option<Link>,
+    /// Otherwise, those above it.
+    others: OnceLock<Box<[Link]>>,
     /// Whether there ever was a node below.
     has_below: AtomicBool,
-}
-
-/// Who is to hear of a cancellation that is under way.
-#[derive(Default)]
-struct Next {
-    below: Vec<(Arc<Node>, Reason)>,
-    waiters: Vec<Wakers>,
-    /// Those that have callbacks.
-    called: Vec<Arc<Node>>,
-}
-
-/// Those above.
-#[derive(Debug)]
-struct Above {
-    first: Link,
-    /// Mostly none, and then it allocates nothing.
-    others: Box<[Link]>,
-}
-
-impl Above {
-    fn parent(upper: Arc<Node>) -> Result<Self, Reason> {
-        let first = Link::new(upper, Inherits::Parent)?;
-        Ok(Above { first, others: Box::default() })
-    }
-
-    fn links(&self) -> impl Iterator<Item = &Link> {
-        std::iter::once(&self.first).chain(&self.others)
-    }
 }
 
 /// One above.
@@ -71,16 +44,9 @@ struct Link {
 const OUTSIDE: usize = usize::MAX;
 
 impl Link {
-    /// `Err` with what a node below inherits, where this one is cancelled already.
-    fn new(node: Arc<Node>, inherits: Inherits) -> Result<Self, Reason> {
-        // One that is asked by those below is itself told: it need not ask in turn.
-        node.enter();
-        let link = Link { node, inherits, place: AtomicUsize::new(OUTSIDE) };
-        if let Some(reason) = link.inherited() {
-            return Err(reason);
-        }
-        link.node.has_below.store(true, Ordering::Release);
-        Ok(link)
+    #[inline]
+    fn new(node: Arc<Node>, inherits: Inherits) -> Self {
+        Link { node, inherits, place: AtomicUsize::new(OUTSIDE) }
     }
 
     fn is_outside(&self) -> bool {
@@ -105,39 +71,20 @@ impl Link {
     }
 
     /// The reason of a node that is below this one and unknown to it, if this one is cancelled.
-    #[cold]
     fn inherited(&self) -> Option<Reason> {
-        let reason = self.node.latch.get()?;
-        // Whoever was about to enter the node held this lock: then the node is told.
-        self.node.latch.with(|relations, _| match self.inherits {
-            _ if !self.is_outside() => None,
-            Inherits::Reason => Some(reason.clone()),
-            Inherits::Parent => Some(relations.shared_parent_reason(reason)),
-        })
+        self.node.inherited(self.inherits, || self.is_outside())
     }
 }
 
 impl Node {
-    pub(super) fn new() -> Self {
-        Node::with(None)
-    }
-
-    fn with(above: Option<Above>) -> Self {
-        let found = OnceLock::new();
-        Node { latch: Latch::new(), above, found, has_below: AtomicBool::new(false) }
-    }
-
-    #[inline]
-    fn above(&self) -> Option<&Above> {
-        self.above.as_ref().or_else(|| self.found.get().map(Box::as_ref))
-    }
-
-    fn take_above(&mut self) -> Option<Above> {
-        self.above.take().or_else(|| self.found.take().map(|above| *above))
+    /// A node below none. It is written where it stays, which is quicker than to move it there.
+    pub(super) fn new() -> Arc<Self> {
+        Arc::default()
     }
 
     /// A node that was cancelled before anyone had it.
-    fn cancelled(reason: Reason) -> Self {
+    #[cold]
+    fn cancelled(reason: Reason) -> Arc<Self> {
         let node = Node::new();
         // Nobody waits for it.
         let _ = node.latch.set(reason);
@@ -146,60 +93,98 @@ impl Node {
 
     /// A node below this one. Where that is cancelled, so is the new one.
     pub(super) fn child(upper: Arc<Node>) -> Arc<Self> {
-        Arc::new(match Above::parent(upper) {
-            Ok(above) => Node::with(Some(above)),
-            Err(reason) => Node::cancelled(reason),
-        })
+        if let Some(reason) = upper.begin_below(Inherits::Parent) {
+            return Node::cancelled(reason);
+        }
+        let mut node = Node::new();
+        if let Some(node) = Arc::get_mut(&mut node) {
+            node.parent = Some(Link::new(upper, Inherits::Parent));
+        }
+        node
     }
 
     /// A node below those. Where one of them is cancelled, so is the new one, and for its reason.
     pub(super) fn linked(above: impl IntoIterator<Item = Arc<Node>>) -> Arc<Self> {
-        let links = above.into_iter().map(|upper| Link::new(upper, Inherits::Reason));
-        let mut links = match links.collect::<Result<Vec<_>, _>>() {
-            Ok(links) => links.into_iter(),
-            Err(reason) => return Arc::new(Node::cancelled(reason)),
-        };
-        let Some(first) = links.next() else { return Arc::new(Node::new()) };
-        let above = Above { first, others: links.collect() };
-        let node = Arc::new(Node::with(Some(above)));
-        // Of several above, the first that is cancelled counts: the node must be told, since who
-        // asks later cannot know which it was.
-        node.enter();
-        node
+        let links = above.into_iter().map(|upper| match upper.begin_below(Inherits::Reason) {
+            None => Ok(Link::new(upper, Inherits::Reason)),
+            Some(reason) => Err(reason),
+        });
+        match links.collect::<Result<Box<[_]>, _>>() {
+            Ok(links) => {
+                let node = Node::new();
+                let _ = node.others.set(links);
+                // Of several above, the first that is cancelled counts: the node must be told, since
+                // who asks later cannot know which it was.
+                node.enter();
+                node
+            }
+            Err(reason) => Node::cancelled(reason),
+        }
+    }
+
+    /// There is to be a node below. What it inherits, if this one is cancelled already.
+    #[inline]
+    fn begin_below(self: &Arc<Self>, inherits: Inherits) -> Option<Reason> {
+        // One that is asked by those below is itself told: it need not ask in turn.
+        self.enter();
+        if self.latch.is_set() {
+            return self.inherited(inherits, || true);
+        }
+        self.has_below.store(true, Ordering::Release);
+        None
+    }
+
+    /// What a node below that is not told inherits, if this one is cancelled. `is_outside` says that
+    /// it is not told.
+    #[cold]
+    fn inherited(&self, inherits: Inherits, is_outside: impl Fn() -> bool) -> Option<Reason> {
+        let reason = self.latch.get()?;
+        // Whoever was about to enter the node held this lock: then the node is told.
+        self.latch.with(|relations, _| match inherits {
+            _ if !is_outside() => None,
+            Inherits::Reason => Some(reason.clone()),
+            Inherits::Parent => Some(relations.shared_parent_reason(reason)),
+        })
+    }
+
+    /// Those above it.
+    fn above(&self) -> impl Iterator<Item = &Link> {
+        self.parent.iter().chain(self.others.get().into_iter().flat_map(|links| links.iter()))
+    }
+
+    /// The first of them.
+    #[inline]
+    fn first_above(&self) -> Option<&Link> {
+        self.parent.as_ref().or_else(|| self.others.get()?.first())
     }
 
     /// From here on those above tell it.
     #[inline]
     pub(super) fn enter(self: &Arc<Self>) {
-        if let Some(above) = self.above() {
-            if above.first.is_outside() {
-                self.enter_below(above);
-            }
+        if self.first_above().is_some_and(Link::is_outside) {
+            self.enter_below();
         }
     }
 
     #[cold]
-    fn enter_below(self: &Arc<Self>, above: &Above) {
-        for link in above.links() {
-            link.enter(self);
-        }
+    fn enter_below(self: &Arc<Self>) {
+        self.above().for_each(|link| link.enter(self));
     }
 
     /// Puts a node that is below none yet below `upper`. Not where that would close a circle.
     /// Tells whether it is below `upper` now.
     pub(super) fn descend_from(self: &Arc<Self>, upper: &Arc<Node>) -> bool {
-        if self.above().is_some() || upper.is_or_is_below(self) {
+        if self.first_above().is_some() || upper.is_or_is_below(self) {
             return false;
         }
-        match Above::parent(upper.clone()) {
-            Ok(above) => {
-                // One operation has one run, and only its run, or who builds it, enters it.
-                let _ = self.found.set(Box::new(above));
-                // Somebody may wait for it already.
-                self.enter();
-            }
-            Err(reason) => _ = self.cancel(reason),
+        if let Some(reason) = upper.begin_below(Inherits::Parent) {
+            self.cancel(reason);
+            return true;
         }
+        // One operation has one run, and only its run, or who builds it, enters it.
+        let _ = self.others.set(Box::new([Link::new(upper.clone(), Inherits::Parent)]));
+        // Somebody may wait for it already.
+        self.enter();
         true
     }
 
@@ -217,7 +202,7 @@ impl Node {
             if !seen.insert(Arc::as_ptr(node)) {
                 continue;
             }
-            for link in node.above().into_iter().flat_map(Above::links) {
+            for link in node.above() {
                 if Arc::ptr_eq(&link.node, other) {
                     return true;
                 }
@@ -235,16 +220,15 @@ impl Node {
 
     #[inline]
     pub(super) fn is_cancelled(&self) -> bool {
-        self.latch.is_set() || self.above().is_some_and(|above| self.asks(above))
+        self.latch.is_set() || self.first_above().is_some_and(|upper| self.asks(upper))
     }
 
     /// Whether one that is not told by those above is cancelled with them, as it is from here on.
-    fn asks(&self, above: &Above) -> bool {
-        let link = &above.first;
-        if !link.is_outside() || !link.node.latch.is_set() {
+    fn asks(&self, upper: &Link) -> bool {
+        if !upper.is_outside() || !upper.node.latch.is_set() {
             return false;
         }
-        match link.inherited() {
+        match upper.inherited() {
             Some(reason) => {
                 // Nobody is to hear of it, or it would be told.
                 if let Some(nobody) = self.latch.set(reason) {
@@ -266,46 +250,37 @@ impl Node {
         if self.is_cancelled() {
             return false;
         }
-        let mut next = Next::default();
-        if !self.flip(reason, &mut next) {
+        let mut told = Told::default();
+        if !self.flip(reason, &mut told) {
             return false;
         }
-        while let Some((node, reason)) = next.below.pop() {
+        while let Some((node, reason)) = told.next_below() {
             // One that is cancelled already tells those below it by itself.
-            node.flip(reason, &mut next);
+            node.flip(reason, &mut told);
         }
-        next.waiters.into_iter().for_each(Wakers::wake_all);
-        for node in next.called {
+        told.wake_all();
+        for node in told.called {
             node.call_all();
         }
         true
     }
 
     /// Flips this node, and notes who is to hear of it next. False where it was flipped before.
-    fn flip(self: &Arc<Self>, reason: Reason, next: &mut Next) -> bool {
+    fn flip(self: &Arc<Self>, reason: Reason, told: &mut Told<Node>) -> bool {
         let taken = self.latch.set_and(reason, |relations, reason| {
             let below = relations.below.take();
-            // Made once and shared: a child's reason holds its parent's.
-            let inherited = (!below.is_empty()).then(|| (reason, relations.parent_reason(reason)));
+            let parent = || Reasons::new(reason, relations.parent_reason(reason));
+            let reasons = (!below.is_empty()).then(parent);
             // Callbacks stay where they are until their turn comes, so that they can be taken back.
-            (below, inherited, relations.callbacks() > 0)
+            (below, reasons, relations.callbacks() > 0)
         });
-        let Some((waiters, (below, inherited, has_callbacks))) = taken else { return false };
-        if !waiters.is_empty() {
-            next.waiters.push(waiters);
-        }
+        let Some((waiters, (below, reasons, has_callbacks))) = taken else { return false };
+        told.note_waiters(waiters);
         if has_callbacks {
-            next.called.push(self.clone());
+            told.called.push(self.clone());
         }
-        if let Some((reason, parent)) = inherited {
-            // Last in, first out: turned round, the eldest comes first.
-            next.below.extend(below.into_iter().rev().filter_map(|(node, inherits)| {
-                let inherited = match inherits {
-                    Inherits::Parent => &parent,
-                    Inherits::Reason => reason,
-                };
-                Some((node.upgrade()?, inherited.clone()))
-            }));
+        if let Some(reasons) = reasons {
+            told.note_below(below.into_iter(), reasons);
         }
         true
     }
@@ -354,9 +329,8 @@ impl Node {
 /// Guarantee 11: nothing of it stays above, and a chain of any length goes without recursion.
 impl Drop for Node {
     fn drop(&mut self) {
-        let Some(above) = self.take_above() else { return };
-        let mut next = Some(above.first);
-        let mut others = above.others.into_vec();
+        let mut next = self.parent.take();
+        let mut others = self.others.take().map_or_else(Vec::new, Vec::from);
         while let Some(link) = next.take().or_else(|| others.pop()) {
             let place = link.place.load(Ordering::Relaxed);
             if place != OUTSIDE {
@@ -365,12 +339,12 @@ impl Drop for Node {
             }
             // Where this was its last handle it goes too, here and not in a nested call.
             let Some(mut node) = Arc::into_inner(link.node) else { continue };
-            if let Some(above) = node.take_above() {
-                next = Some(above.first);
-                others.extend(above.others);
+            next = node.parent.take();
+            if let Some(links) = node.others.take() {
+                others.extend(links);
             }
             // What its callbacks hold may panic when dropped; the rest must go all the same.
-            let _ = contain(|| drop(node));
+            let _ = contain(|| node.latch.clear());
         }
     }
 }
@@ -395,7 +369,7 @@ mod tests {
 
     #[test]
     fn a_node_that_is_only_looked_at_is_unknown_to_those_above() {
-        let upper = Arc::new(Node::new());
+        let upper = Node::new();
         let node = Node::child(upper.clone());
         assert!(!node.is_cancelled());
         assert_eq!(known(&upper), 0);
@@ -405,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_node_that_somebody_listens_to_is_known_once() {
-        let upper = Arc::new(Node::new());
+        let upper = Node::new();
         let node = Node::child(upper.clone());
         for _ in 0..3 {
             node.enter();
@@ -417,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_node_with_one_below_it_is_known() {
-        let upper = Arc::new(Node::new());
+        let upper = Node::new();
         let node = Node::child(upper.clone());
         let below = Node::child(node.clone());
         assert_eq!((known(&upper), known(&node)), (1, 0));
@@ -427,7 +401,7 @@ mod tests {
 
     #[test]
     fn of_several_above_the_first_that_is_cancelled_counts_whoever_asks_when() {
-        let (one, two) = (Arc::new(Node::new()), Arc::new(Node::new()));
+        let (one, two) = (Node::new(), Node::new());
         let node = Node::linked([one.clone(), two.clone()]);
         assert!(two.cancel(Reason::Dropped));
         assert!(one.cancel(Reason::Disconnected));

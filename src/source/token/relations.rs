@@ -10,7 +10,9 @@ use crate::{Reason, Text};
 pub(super) type Callback = Box<dyn FnOnce(&Reason) + Send>;
 
 /// What a node below makes of the reason.
+// A word, as what stands beside it: parts of words are slow to copy once they have been written.
 #[derive(Clone, Copy, Debug)]
+#[repr(usize)]
 pub(super) enum Inherits {
     /// A child: `Reason::Parent`.
     Parent,
