@@ -11,7 +11,7 @@ use cancelable::prelude::*;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken as TokioToken;
 
-use crate::limits::new_runtime;
+use crate::limits::with_timers;
 use crate::measure::{Contestant, on_two_threads};
 use crate::table::Table;
 
@@ -23,7 +23,7 @@ impl Wake for Ignore {
 
 pub(crate) fn rows(table: &mut Table) {
     reading(table);
-    setting(table, &new_runtime());
+    setting(table, &with_timers());
 }
 
 fn reading(table: &mut Table) {
