@@ -22,8 +22,9 @@ use crate::timer::Countdown;
 ///
 /// # Implementation
 ///
-/// Timeouts that end within the same slot share one timer of the reactor of `async-io`, on whatever
-/// runtime: setting one that does not fire costs about as much as taking two locks.
+/// Timeouts that end at about the same time share a slot, and all slots share one timer of the reactor
+/// of `async-io`, on whatever runtime: setting one that does not fire costs about as much as taking two
+/// locks.
 ///
 /// # Cancel safety
 ///
