@@ -74,7 +74,9 @@ impl fmt::Display for ShutdownReport {
         let took = Brief(self.took);
         match (left, all) {
             (_, 0) => write!(f, "shutdown: nothing was running")?,
+            (0, 1) => write!(f, "shutdown: the only operation stopped in {took}")?,
             (0, _) => write!(f, "shutdown: all {all} operations stopped in {took}")?,
+            (_, 1) => write!(f, "shutdown: the only operation did not stop in {took}")?,
             _ => write!(f, "shutdown: {left} of {all} operations did not stop in {took}")?,
         }
         let ends = [

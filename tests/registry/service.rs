@@ -34,7 +34,7 @@ fn it_waits_for_the_source_and_shuts_down_for_its_reason() {
     assert_eq!(support::block_on(run), Err(Cancelled::new("deployed anew")));
     let Poll::Ready(end) = wakes.poll(ends.as_mut()) else { panic!("still waiting") };
     assert_eq!((end.exit_code(), end.insisted), (ExitCode::SUCCESS, false));
-    assert!(end.to_string().starts_with("cancelled: deployed anew\nshutdown: all 1 "), "{end}");
+    assert!(end.to_string().starts_with("cancelled: deployed anew\nshutdown: the only "), "{end}");
 }
 
 #[test]

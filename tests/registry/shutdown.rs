@@ -39,7 +39,7 @@ fn nothing_happens_before_the_first_poll() {
     let Poll::Ready(report) = wakes.poll(shutdown.as_mut()) else { panic!("still waiting") };
     assert!(report.is_clean());
     assert_eq!(report.stopped[0].snapshot.status, Status::Cancelled);
-    assert!(report.to_string().starts_with("shutdown: all 1 operations stopped in "));
+    assert!(report.to_string().starts_with("shutdown: the only operation stopped in "));
     assert!(report.to_string().ends_with("(1 cancelled)"));
 }
 

@@ -45,7 +45,7 @@ fn a_shield_is_named() {
     assert_eq!(stuck.snapshot.reason, Some(Reason::manual("shutting down")));
     assert!(stuck.asked.is_some() && stuck.last_poll.is_some() && stuck.in_poll.is_none());
     let text = report.to_string();
-    assert!(text.starts_with("shutdown: 1 of 1 operations did not stop in "), "{text}");
+    assert!(text.starts_with("shutdown: the only operation did not stop in "), "{text}");
     let expected = format!("\noperation {} `save`: in shield \"flush\"\n  asked ", operation.id());
     assert!(text.contains(&expected), "{text}");
     assert!(text.contains(" ago: cancelled: shutting down\n"), "{text}");
