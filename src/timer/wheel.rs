@@ -47,20 +47,29 @@ struct State {
 }
 
 impl State {
-    /// Adds a slot. Tells whether it is the first now, so that the alarm must be set anew.
-    fn insert(&mut self, tick: u64, slot: Arc<Slot>) -> bool {
+    /// Adds a slot. The tick for which the alarm must be set then, if any.
+    fn insert(&mut self, tick: u64, slot: Arc<Slot>) -> Option<u64> {
         self.slots.insert(tick, slot);
         self.order.push(Reverse(tick));
-        let is_first = self.next.is_none_or(|next| tick < next);
-        if is_first {
-            self.next = Some(tick);
-        }
-        is_first
+        let first = match self.next {
+            Some(next) => (tick < next).then_some(tick),
+            // There may be others, where setting an alarm has failed.
+            None => self.first(),
+        };
+        self.next = first.or(self.next);
+        first
     }
 
     /// The tick of the first slot.
-    fn first(&self) -> Option<u64> {
-        self.order.peek().map(|&Reverse(tick)| tick)
+    fn first(&mut self) -> Option<u64> {
+        while let Some(&Reverse(tick)) = self.order.peek() {
+            if self.slots.contains_key(&tick) {
+                return Some(tick);
+            }
+            // That slot has gone without having fired.
+            self.order.pop();
+        }
+        None
     }
 
     /// Takes out the first slot if its moment has come.
@@ -92,11 +101,11 @@ impl Wheel {
             return Some(slot.clone());
         }
         let slot = Slot::new(self.end(tick)?);
-        let is_first = state.insert(tick, slot.clone());
+        let first = state.insert(tick, slot.clone());
         drop(state);
         // Outside of the lock: the reactor may drop wakers of others meanwhile. Whoever finds the
         // slot before its alarm is set waits for the same alarm.
-        if is_first && !self.set_alarm(tick) {
+        if first.is_some_and(|tick| !self.set_alarm(tick)) {
             self.ring();
         }
         Some(slot)
@@ -115,7 +124,7 @@ impl Wheel {
     fn set_alarm(self: &Arc<Self>, tick: u64) -> bool {
         let Some(end) = self.end(tick) else { return true };
         // Where the reactor cannot be made, this panics, and whoever comes next must try again.
-        let panics = NoAlarmOnPanic(self);
+        let panics = ForgetOnPanic(self, tick);
         let mut alarm = Alarm::new(end);
         let waker = Waker::from(self.clone());
         let rung = alarm.poll(&mut Context::from_waker(&waker));
@@ -181,11 +190,17 @@ impl Wake for Wheel {
     }
 }
 
-struct NoAlarmOnPanic<'a>(&'a Wheel);
+struct ForgetOnPanic<'a>(&'a Wheel, u64);
 
-impl Drop for NoAlarmOnPanic<'_> {
+impl Drop for ForgetOnPanic<'_> {
     fn drop(&mut self) {
-        self.0.state.lock().next = None;
+        let ForgetOnPanic(wheel, tick) = self;
+        let mut state = wheel.state.lock();
+        // Nobody is to find it any more.
+        let slot = state.slots.remove(tick);
+        state.next = None;
+        drop(state);
+        drop(slot);
     }
 }
 
@@ -291,6 +306,28 @@ mod tests {
         let (now, earlier) = (slot(Duration::ZERO), slot(Duration::from_secs(1800)));
         let between = now.end().duration_since(earlier.end());
         assert!(between > Duration::from_secs(1790), "the earlier one ends {between:?} earlier");
+    }
+
+    #[test]
+    fn the_first_slot_has_the_alarm() {
+        let mut state = State::default();
+        let at = clock::real();
+        let armed = [7, 9, 7 + 1, 3, 5].map(|tick| state.insert(tick, Slot::new(at)));
+        assert_eq!(armed, [Some(7), None, None, Some(3), None]);
+        let due: Vec<_> = std::iter::from_fn(|| state.take_due(|tick| tick <= 7)).collect();
+        assert_eq!((due.len(), state.first()), (3, Some(8)));
+    }
+
+    /// One whose alarm could not be set is gone. Whoever comes next sets the alarm for those left.
+    #[test]
+    fn a_slot_that_is_forgotten_keeps_nobody_waiting() {
+        let wheel = Wheel::new(clock::real());
+        let slot = || Slot::new(wheel.epoch);
+        let insert = |tick| wheel.state.lock().insert(tick, slot());
+        assert_eq!([1, 5].map(insert), [Some(1), None]);
+        drop(ForgetOnPanic(&wheel, 1));
+        assert_eq!(insert(9), Some(5));
+        assert_eq!(wheel.len(), 2);
     }
 
     #[test]
