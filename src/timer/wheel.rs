@@ -36,7 +36,8 @@ pub(super) struct Wheel {
 /// 1. Each slot is listed by the tick at which it ends, so that widths share a slot where their ends
 ///    coincide. Its tick is in the order, too.
 /// 2. While there are slots, `next` is the tick of the first or an earlier one. Its alarm is set, or
-///    somebody is about to set it, who holds no lock.
+///    somebody is about to set it, who holds no lock. Where that has failed it is none, and whoever
+///    comes next sets it.
 /// 3. An alarm that is kept here has not rung, or whoever it wakes has yet to look here.
 #[derive(Debug, Default)]
 struct State {
@@ -47,29 +48,25 @@ struct State {
 }
 
 impl State {
-    /// Adds a slot. The tick for which the alarm must be set then, if any.
-    fn insert(&mut self, tick: u64, slot: Arc<Slot>) -> Option<u64> {
+    fn insert(&mut self, tick: u64, slot: Arc<Slot>) {
         self.slots.insert(tick, slot);
         self.order.push(Reverse(tick));
-        let first = match self.next {
-            Some(next) => (tick < next).then_some(tick),
-            // There may be others, where setting an alarm has failed.
-            None => self.first(),
-        };
-        self.next = first.or(self.next);
-        first
     }
 
     /// The tick of the first slot.
-    fn first(&mut self) -> Option<u64> {
-        while let Some(&Reverse(tick)) = self.order.peek() {
-            if self.slots.contains_key(&tick) {
-                return Some(tick);
-            }
-            // That slot has gone without having fired.
-            self.order.pop();
+    fn first(&self) -> Option<u64> {
+        self.order.peek().map(|&Reverse(tick)| tick)
+    }
+
+    /// The tick for which an alarm must be set, if any. From here on that is up to the caller.
+    fn take_unset(&mut self) -> Option<u64> {
+        let first = self.first()?;
+        let is_set = self.next.is_some_and(|next| next <= first);
+        if is_set {
+            return None;
         }
-        None
+        self.next = Some(first);
+        Some(first)
     }
 
     /// Takes out the first slot if its moment has come.
@@ -97,11 +94,15 @@ impl Wheel {
         let at = since.checked_add(length)?.saturating_duration_since(self.epoch);
         let tick = end_tick(at, length)?;
         let mut state = self.state.lock();
-        if let Some(slot) = state.slots.get(&tick) {
-            return Some(slot.clone());
-        }
-        let slot = Slot::new(self.end(tick)?);
-        let first = state.insert(tick, slot.clone());
+        let slot = match state.slots.get(&tick) {
+            Some(slot) => slot.clone(),
+            None => {
+                let slot = Slot::new(self.end(tick)?);
+                state.insert(tick, slot.clone());
+                slot
+            }
+        };
+        let first = state.take_unset();
         drop(state);
         // Outside of the lock: the reactor may drop wakers of others meanwhile. Whoever finds the
         // slot before its alarm is set waits for the same alarm.
@@ -124,7 +125,7 @@ impl Wheel {
     fn set_alarm(self: &Arc<Self>, tick: u64) -> bool {
         let Some(end) = self.end(tick) else { return true };
         // Where the reactor cannot be made, this panics, and whoever comes next must try again.
-        let panics = ForgetOnPanic(self, tick);
+        let panics = UnsetOnPanic(self);
         let mut alarm = Alarm::new(end);
         let waker = Waker::from(self.clone());
         let rung = alarm.poll(&mut Context::from_waker(&waker));
@@ -150,12 +151,12 @@ impl Wheel {
     /// Fires all slots whose moment has come, and sets the alarm for the next.
     fn ring(self: &Arc<Self>) {
         loop {
-            let mut due = Vec::new();
+            let mut due = Due(Vec::new());
             let mut state = self.state.lock();
             // Out of the list first: whoever comes from here on makes a slot of their own, which is
             // due at once. Whoever had found one of these registers with a latch that is set, and
             // is told.
-            due.extend(std::iter::from_fn(|| state.take_due(|tick| self.has_come(tick))));
+            due.0.extend(std::iter::from_fn(|| state.take_due(|tick| self.has_come(tick))));
             let spent = match state.alarm.take() {
                 Some((tick, alarm)) if !self.has_come(tick) => {
                     state.alarm = Some((tick, alarm));
@@ -169,7 +170,7 @@ impl Wheel {
             drop(spent);
             // Before the others are woken, which may take long.
             let is_set = next.is_none_or(|tick| self.set_alarm(tick));
-            due.iter().for_each(|slot| slot.fire());
+            drop(due);
             if is_set {
                 return;
             }
@@ -190,17 +191,20 @@ impl Wake for Wheel {
     }
 }
 
-struct ForgetOnPanic<'a>(&'a Wheel, u64);
+struct UnsetOnPanic<'a>(&'a Wheel);
 
-impl Drop for ForgetOnPanic<'_> {
+impl Drop for UnsetOnPanic<'_> {
     fn drop(&mut self) {
-        let ForgetOnPanic(wheel, tick) = self;
-        let mut state = wheel.state.lock();
-        // Nobody is to find it any more.
-        let slot = state.slots.remove(tick);
-        state.next = None;
-        drop(state);
-        drop(slot);
+        self.0.state.lock().next = None;
+    }
+}
+
+/// Slots that are out of the list. They fire also where setting the next alarm panics.
+struct Due(Vec<Arc<Slot>>);
+
+impl Drop for Due {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|slot| slot.fire());
     }
 }
 
@@ -311,23 +315,35 @@ mod tests {
     #[test]
     fn the_first_slot_has_the_alarm() {
         let mut state = State::default();
-        let at = clock::real();
-        let armed = [7, 9, 7 + 1, 3, 5].map(|tick| state.insert(tick, Slot::new(at)));
+        let armed = [7, 9, 8, 3, 5].map(|tick| {
+            state.insert(tick, Slot::new(clock::real()));
+            state.take_unset()
+        });
         assert_eq!(armed, [Some(7), None, None, Some(3), None]);
         let due: Vec<_> = std::iter::from_fn(|| state.take_due(|tick| tick <= 7)).collect();
         assert_eq!((due.len(), state.first()), (3, Some(8)));
     }
 
-    /// One whose alarm could not be set is gone. Whoever comes next sets the alarm for those left.
+    /// Where an alarm could not be set, whoever comes next tries again, also for a slot that is there.
     #[test]
-    fn a_slot_that_is_forgotten_keeps_nobody_waiting() {
-        let wheel = Wheel::new(clock::real());
-        let slot = || Slot::new(wheel.epoch);
-        let insert = |tick| wheel.state.lock().insert(tick, slot());
-        assert_eq!([1, 5].map(insert), [Some(1), None]);
-        drop(ForgetOnPanic(&wheel, 1));
-        assert_eq!(insert(9), Some(5));
-        assert_eq!(wheel.len(), 2);
+    fn an_alarm_that_could_not_be_set_is_tried_again() {
+        let wheel = Arc::new(Wheel::new(clock::real()));
+        let soon = Duration::from_millis(20);
+        let tick = end_tick(soon, soon).unwrap();
+        let mut state = wheel.state.lock();
+        for tick in [1, tick] {
+            state.insert(tick, Slot::new(wheel.end(tick).unwrap()));
+        }
+        assert_eq!(state.take_unset(), Some(1));
+        drop(state);
+        drop(UnsetOnPanic(&wheel));
+        let found = wheel.slot(wheel.epoch, soon).unwrap();
+        let give_up = clock::real() + Duration::from_secs(30);
+        while !found.latch().is_set() {
+            assert!(clock::real() < give_up, "the slot has not fired");
+            std::thread::yield_now();
+        }
+        assert_eq!(wheel.len(), 0);
     }
 
     #[test]
