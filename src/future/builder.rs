@@ -387,7 +387,7 @@ macro_rules! builders {
                 Fut: Future<Output = ()> + Send + 'static,
             {
                 self.map_race(|race| {
-                    let begun = race.has_begun();
+                    let begun = race.has_begun() || race.phase == Phase::Ending;
                     race.and_then(|earlier| {
                         FinallyOrSpawn::new(earlier, clean_up, spawn).started(begun)
                     })

@@ -134,6 +134,15 @@ fn clean_up_that_is_given_while_it_runs_is_handed_on_if_it_is_dropped_at_once() 
         assert_eq!(handed_on.get(), 1, "asked for its handle before: {asked}");
         assert!(before.is_none_or(|before| before.status() == Status::Cancelled));
     }
+    // One that is cleaning up already has begun, too.
+    let handed_on = Cell::new(0);
+    let mut run = pending::<()>().cancelable(never()).finally(|_| pending::<()>());
+    let operation = run.operation();
+    assert!(poll_once(Pin::new(&mut run)).is_pending());
+    assert!(operation.cancel());
+    assert!(poll_once(Pin::new(&mut run)).is_pending());
+    drop(run.finally_or_spawn(|_| handed_on.set(handed_on.get() + 1), |_| async {}));
+    assert_eq!(handed_on.get(), 1);
     // One that has not begun has nothing to clean up.
     let run = pending::<()>().cancelable(never());
     drop(run.finally_or_spawn(|_| panic!("handed on"), |_| async {}));
