@@ -208,3 +208,31 @@ fn the_last_of_a_chain_take_it_along() {
         assert_eq!(Arc::strong_count(&count), 1);
     });
 }
+
+/// One that is listened to already is put below another while that is cancelled: all below it hear.
+#[test]
+fn one_that_is_put_below_meanwhile_tells_its_own() {
+    bounded_model(|| {
+        let (upper, node) = (CancellationToken::new(), CancellationToken::new());
+        let count = Count::new();
+        let counted = count.clone();
+        node.on_cancel(move |_| counted.add()).detach();
+        let canceller = cancel(&upper, "stop");
+        assert!(node.descend_from(&upper));
+        assert!(canceller.join().unwrap());
+        assert_eq!(node.reason(), Some(below("stop")));
+        assert_eq!(count.get(), 1);
+    });
+}
+
+/// A thread that waits for a child hears of its parent.
+#[test]
+fn a_thread_that_waits_for_a_child_is_woken() {
+    bounded_model(|| {
+        let parent = CancellationToken::new();
+        let child = parent.child_token();
+        let canceller = cancel(&parent, "stop");
+        assert_eq!(child.blocking_wait(), below("stop"));
+        assert!(canceller.join().unwrap());
+    });
+}

@@ -95,3 +95,16 @@ fn many_threads() {
         }
     });
 }
+
+#[test]
+fn who_waits_for_a_child_hears_of_its_parent() {
+    let _watchdog = support::watchdog();
+    let stopped = Some(Reason::parent(Reason::manual("stop")));
+    // Before, or meanwhile.
+    let parent = CancellationToken::new();
+    let (before, meanwhile) = (parent.child_token(), parent.child_token());
+    let waiting = thread::spawn(move || meanwhile.blocking_wait());
+    assert!(parent.cancel_with("stop"));
+    assert_eq!(before.blocking_wait_timeout(Duration::ZERO), stopped);
+    assert_eq!(waiting.join().ok(), stopped);
+}

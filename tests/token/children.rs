@@ -107,3 +107,32 @@ fn a_chain_of_100_000_does_not_recurse() {
     });
     thread.unwrap().join().unwrap();
 }
+
+#[test]
+fn g11_chains_of_children_and_links_go_on_a_small_stack() {
+    let _watchdog = support::watchdog();
+    let chain = |listened_to: bool| {
+        let top = CancellationToken::new();
+        let mut last = top.child_token();
+        let mut all = Vec::new();
+        for number in 0..100_000 {
+            last = match number % 2 {
+                0 => last.child_token(),
+                _ => CancellationToken::linked([&last, &top]),
+            };
+            if listened_to {
+                all.push(last.clone());
+            }
+        }
+        let heard = Arc::new(AtomicUsize::new(0));
+        let count = heard.clone();
+        last.on_cancel(move |_| _ = count.fetch_add(1, Ordering::Relaxed)).detach();
+        top.cancel();
+        assert!(last.is_cancelled());
+        drop((last, all));
+        assert_eq!(heard.load(Ordering::Relaxed), 1);
+    };
+    let small = thread::Builder::new().stack_size(128 * 1024);
+    let ended = small.spawn(move || [false, true].map(chain)).unwrap().join();
+    assert!(ended.is_ok());
+}

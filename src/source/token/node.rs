@@ -110,6 +110,7 @@ impl Node {
             Some(reason) => Err(reason),
         });
         match links.collect::<Result<Box<[_]>, _>>() {
+            Ok(links) if links.is_empty() => Node::new(),
             Ok(links) => {
                 let node = Node::new();
                 let _ = node.others.set(links);
@@ -181,10 +182,12 @@ impl Node {
             self.cancel(reason);
             return true;
         }
+        // Somebody may listen to it already: it must be told, and never ask. So it is known above before
+        // anybody can find the link here.
+        let link = Link::new(upper.clone(), Inherits::Parent);
+        link.enter(self);
         // One operation has one run, and only its run, or who builds it, enters it.
-        let _ = self.others.set(Box::new([Link::new(upper.clone(), Inherits::Parent)]));
-        // Somebody may wait for it already.
-        self.enter();
+        let _ = self.others.set(Box::new([link]));
         true
     }
 

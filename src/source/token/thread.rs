@@ -19,7 +19,7 @@ impl Wake for Unpark {
 }
 
 /// Blocks until the node is cancelled. A stray unpark only makes it look once more.
-pub(super) fn wait(node: &Node) -> Reason {
+pub(super) fn wait(node: &Arc<Node>) -> Reason {
     match wait_with(node, || {
         park();
         true
@@ -30,7 +30,7 @@ pub(super) fn wait(node: &Node) -> Reason {
 }
 
 /// Blocks until the node is cancelled or the limit has passed.
-pub(super) fn wait_timeout(node: &Node, limit: Duration) -> Option<Reason> {
+pub(super) fn wait_timeout(node: &Arc<Node>, limit: Duration) -> Option<Reason> {
     let Some(end) = clock::real().checked_add(limit) else { return Some(wait(node)) };
     wait_with(node, || {
         let left = end.saturating_duration_since(clock::real());
@@ -42,9 +42,10 @@ pub(super) fn wait_timeout(node: &Node, limit: Duration) -> Option<Reason> {
 }
 
 /// Looks, then sleeps, in turn, until `sleep` says that it has not slept.
-fn wait_with(node: &Node, mut sleep: impl FnMut() -> bool) -> Option<Reason> {
+fn wait_with(node: &Arc<Node>, mut sleep: impl FnMut() -> bool) -> Option<Reason> {
+    node.enter();
     let waker = Waker::from(Arc::new(Unpark(current())));
-    let mut waiting = Waiting::new(node);
+    let mut waiting = Waiting::new(&**node);
     loop {
         match waiting.poll("blocking_wait", &mut Context::from_waker(&waker), Reason::clone) {
             Poll::Ready(reason) => return Some(reason),
