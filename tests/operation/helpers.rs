@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use cancelable::{Cancelled, Operation, Reason, Status};
+use cancelable::{Operation, Status};
 
-use crate::support::Wakes;
+#[allow(unused_imports, reason = "each test file uses its part of it")]
+pub(crate) use crate::support::{kept, lost};
 
 /// What happened, in order.
 #[derive(Clone, Debug, Default)]
@@ -88,21 +89,6 @@ impl Gate {
     pub(crate) fn pass(&self) -> impl Future<Output = ()> + Send + 'static {
         let open = self.0.clone();
         poll_fn(move |_| if open.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending })
-    }
-}
-
-/// How many clones of the waker are kept somewhere.
-pub(crate) fn kept(wakes: &Arc<Wakes>) -> usize {
-    Arc::strong_count(wakes) - 1
-}
-
-/// The reason, where it is over and was cancelled.
-#[track_caller]
-pub(crate) fn lost<T>(polled: Poll<Result<T, Cancelled>>) -> Reason {
-    match polled {
-        Poll::Ready(Err(cancelled)) => cancelled.into_reason(),
-        Poll::Ready(Ok(_)) => panic!("the work won"),
-        Poll::Pending => panic!("still pending"),
     }
 }
 

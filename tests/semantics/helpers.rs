@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use cancelable::{Cancelled, Reason};
 
-use crate::support::Wakes;
+pub(crate) use crate::support::{kept, lost};
 
 /// Fires a [`Strict`] source by hand, and counts what happens to it.
 #[derive(Debug, Default)]
@@ -135,21 +135,6 @@ pub(crate) fn work<T>(mut poll: impl FnMut(usize) -> Poll<T>) -> impl Future<Out
         polls += 1;
         poll(polls)
     })
-}
-
-/// How many clones of the waker are kept somewhere.
-pub(crate) fn kept(wakes: &Arc<Wakes>) -> usize {
-    Arc::strong_count(wakes) - 1
-}
-
-/// The reason, where the race is over and the source has won.
-#[track_caller]
-pub(crate) fn lost<T>(polled: Poll<Result<T, Cancelled>>) -> Reason {
-    match polled {
-        Poll::Ready(Err(cancelled)) => cancelled.into_reason(),
-        Poll::Ready(Ok(_)) => panic!("the work won"),
-        Poll::Pending => panic!("still pending"),
-    }
 }
 
 /// The value, where the race is over and the work has won.

@@ -9,6 +9,7 @@
 )]
 
 mod clock;
+mod seen;
 #[cfg(not(feature = "testing"))]
 mod wakes;
 
@@ -22,6 +23,7 @@ use std::thread;
 use std::time::Duration;
 
 pub use clock::Clock;
+pub use seen::{kept, lost};
 
 /// The counting waker: that of the test kit, or, where that is left out, one that does the same.
 #[cfg(feature = "testing")]
