@@ -1,4 +1,5 @@
-//! The slot that this thread found last: the next limit of the same length mostly belongs to it too.
+//! The slots that this thread found last: the next limit of the same length mostly belongs to the
+//! same slot.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -8,16 +9,30 @@ use super::slot::Slot;
 use super::wheel::Wheel;
 use crate::wait::Latched;
 
+/// So many lengths are remembered, each at the place that its last bits tell.
+const LENGTHS: usize = 4;
+
+/// What a thread remembers of a length.
 struct Last {
-    /// Limits of this length that began between these moments, both included, end in the slot.
     length: Duration,
+    /// `None` as long as the length was seen once: where no two are alike, there is nothing to keep.
+    found: Option<Found>,
+}
+
+/// Limits that began between these moments, both included, end in the slot.
+struct Found {
     from: Instant,
     until: Instant,
     slot: Arc<Slot>,
 }
 
 thread_local! {
-    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+    static LAST: RefCell<[Option<Last>; LENGTHS]> = const { RefCell::new([const { None }; LENGTHS]) };
+}
+
+fn place(length: Duration) -> usize {
+    let bits = length.as_secs() ^ u64::from(length.subsec_millis());
+    bits as usize % LENGTHS
 }
 
 /// As [`Wheel::slot`] of the shared wheel, with neither lock nor look-up where the answer is that
@@ -25,18 +40,25 @@ thread_local! {
 pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
     let known = LAST.try_with(|last| {
         let last = last.borrow();
-        let last = last.as_ref()?;
-        let fits = last.length == length && last.from <= since && since <= last.until;
-        (fits && !last.slot.latch().is_set()).then(|| last.slot.clone())
+        let last = last[place(length)].as_ref().filter(|last| last.length == length)?;
+        let found = last.found.as_ref()?;
+        let fits = found.from <= since && since <= found.until && !found.slot.latch().is_set();
+        fits.then(|| found.slot.clone())
     });
     if let Ok(Some(slot)) = known {
         return Some(slot);
     }
     let slot = Wheel::shared().slot(since, length)?;
     if let Some(until) = slot.end().checked_sub(length) {
-        let last = Last { length, from: since, until, slot: slot.clone() };
-        // What was there before is dropped outside of the cell. A thread that ends keeps nothing.
-        let _ = LAST.try_with(|cell| cell.replace(Some(last)));
+        // A thread that ends remembers nothing.
+        let before = LAST.try_with(|last| {
+            let last = &mut last.borrow_mut()[place(length)];
+            let again = last.as_ref().is_some_and(|last| last.length == length);
+            let found = again.then(|| Found { from: since, until, slot: slot.clone() });
+            last.replace(Last { length, found })
+        });
+        // Dropped outside of the cell: wakers of others may go with it.
+        drop(before);
     }
     Some(slot)
 }
