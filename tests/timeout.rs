@@ -5,9 +5,9 @@
 mod support;
 
 use std::cell::RefCell;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -334,6 +334,61 @@ fn ten_thousand_expire_together() {
         assert_eq!(wakes.poll(source.as_mut()), Poll::Ready(Reason::timeout(after)));
     }
     assert_eq!(Arc::strong_count(&wakes), 1);
+}
+
+/// Those who are woken may wake others of their slot. A waker that polls at once is among them.
+#[test]
+fn wakers_that_poll_at_once() {
+    struct PollsAtOnce {
+        source: Mutex<Option<Pin<Box<Timeout>>>>,
+        done: Arc<Wakes>,
+    }
+
+    impl Wake for PollsAtOnce {
+        fn wake(self: Arc<Self>) {
+            let source = self.source.lock().unwrap().take();
+            assert!(source.is_some_and(|mut source| poll_once(source.as_mut()).is_ready()));
+            self.done.wake_by_ref();
+        }
+    }
+
+    let _watchdog = support::watchdog();
+    let done = Wakes::new();
+    for _ in 0..1000 {
+        let task = Arc::new(PollsAtOnce { source: Mutex::new(None), done: done.clone() });
+        let mut source = Box::pin(timeout(SHORT));
+        // It has the source before that can strike.
+        let mut held = task.source.lock().unwrap();
+        let waker = Waker::from(task.clone());
+        assert!(source.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        *held = Some(source);
+    }
+    done.wait(1000);
+}
+
+#[test]
+fn a_waker_that_panics_takes_nothing_from_the_others_of_its_slot() {
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker that panics");
+        }
+    }
+
+    let _watchdog = support::watchdog();
+    let wakes = Wakes::new();
+    let mut sources: Vec<_> = (0..100).map(|_| Box::pin(timeout(SHORT))).collect();
+    for (place, source) in sources.iter_mut().enumerate() {
+        let waker = if place % 2 == 0 { wakes.waker() } else { Arc::new(Panics).into() };
+        assert!(source.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    wakes.wait(50);
+    for source in &mut sources {
+        assert!(poll_once(source.as_mut()).is_ready());
+    }
+    let_time_pass();
+    assert_eq!((wakes.count(), Arc::strong_count(&wakes)), (50, 1));
 }
 
 #[test]

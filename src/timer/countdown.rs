@@ -112,6 +112,7 @@ impl Countdown {
     fn poll_slot(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         let State::Registered(slot) = &mut self.state else { unreachable!("it has a slot") };
         ready!(slot.poll(what, cx, |()| ()));
+        slot.waited_for().wake_next();
         self.run_out()
     }
 

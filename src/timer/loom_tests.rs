@@ -48,7 +48,23 @@ impl Limits {
 
 fn wait(slot: Arc<Slot>) -> Pin<Box<dyn Future<Output = ()>>> {
     let mut waiting = Waiting::new(slot);
-    Box::pin(poll_fn(move |cx| waiting.poll("the model", cx, |()| ())))
+    Box::pin(poll_fn(move |cx| {
+        let seen = waiting.poll("the model", cx, |()| ());
+        if seen.is_ready() {
+            waiting.waited_for().wake_next();
+        }
+        seen
+    }))
+}
+
+/// So many who wait for that slot.
+fn waits<const N: usize>(slot: &Arc<Slot>) -> [(Arc<Count>, Pin<Box<dyn Future<Output = ()>>>); N] {
+    std::array::from_fn(|_| {
+        let count = Count::new();
+        let mut waiting = wait(slot.clone());
+        assert!(count.poll(waiting.as_mut()).is_pending());
+        (count, waiting)
+    })
 }
 
 fn is_set(slot: &Arc<Slot>) -> bool {
@@ -201,6 +217,42 @@ fn leaving_while_it_rings_takes_nothing_from_others() {
         assert!(leaves.get() <= 1);
         assert_eq!(Arc::strong_count(&leaves), 1);
         assert_eq!(limits.slots(), 0);
+    });
+}
+
+/// Of three who wait, two are woken at first. One of those is polled while the slot fires, the other
+/// is never polled again. The third is woken once all the same, one tick later at the latest.
+#[test]
+fn who_is_left_is_woken_once() {
+    bounded_model(|| {
+        let limits = Limits::new();
+        let slot = limits.join();
+        let [mut polled, stuck, left] = waits(&slot);
+        let reactor = thread::spawn(ring);
+        let _ = polled.0.poll(polled.1.as_mut());
+        reactor.join().unwrap();
+        assert!(is_set(&slot));
+        ring();
+        assert_eq!([stuck.0.get(), left.0.get()], [1, 1]);
+        assert!(polled.0.get() <= 1);
+        drop((polled, stuck, left));
+        assert_eq!((limits.slots(), Arc::strong_count(&slot)), (0, 1));
+    });
+}
+
+/// The wheel comes for those who are left while one of the first is polled: each is woken once.
+#[test]
+fn nobody_is_woken_twice() {
+    bounded_model(|| {
+        let limits = Limits::new();
+        let slot = limits.join();
+        let [mut polled, stuck, left, last] = waits(&slot);
+        ring();
+        assert_eq!([left.0.get(), last.0.get()], [0, 0]);
+        let reactor = thread::spawn(ring);
+        assert!(polled.0.poll(polled.1.as_mut()).is_ready());
+        reactor.join().unwrap();
+        assert_eq!([&polled, &stuck, &left, &last].map(|one| one.0.get()), [1, 1, 1, 1]);
     });
 }
 

@@ -1,16 +1,27 @@
 //! `Slot`: a moment that many limits share.
+//!
+//! When it comes, the thread of the reactor wakes a few. Each limit that is polled then wakes a few
+//! of those who are left: it does so on a thread that runs tasks, where that costs a small part of
+//! what it costs from outside. Nobody depends on it: the wheel wakes whoever is left one tick later.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::wait::{Latch, Latched};
+use crate::wait::{Latch, Latched, Rest};
+
+/// So many are woken by whoever fires a slot. Where no more wait, nothing is left to others.
+const AT_FIRST: usize = if cfg!(cancelable_loom) { 2 } else { 4 };
+
+/// So many are woken by each limit that finds out.
+const AT_A_TIME: usize = if cfg!(cancelable_loom) { 1 } else { 16 };
 
 #[derive(Debug)]
 pub(super) struct Slot {
     /// When it fires.
     end: Instant,
-    /// Set when the moment has come. Those who wait for it are in its list.
-    latch: Latch<()>,
+    /// Set when the moment has come. Those who wait for it are in its list, and from then on in its
+    /// rest until they are woken.
+    latch: Latch<(), Rest>,
 }
 
 impl Slot {
@@ -24,20 +35,99 @@ impl Slot {
         self.end
     }
 
-    /// Its moment has come. Whoever calls this holds no lock, and has nothing borrowed.
+    /// Its moment has come: whoever looks from here on is told. Nobody is woken yet; the answer is
+    /// whether there are more than are woken at first.
+    pub(super) fn set(&self) -> bool {
+        self.latch.set_for_some(()) > AT_FIRST
+    }
+
+    /// Wakes the first. Whoever wakes somebody holds no lock, and has nothing borrowed.
+    pub(super) fn wake_first(&self) {
+        self.latch.wake_some(AT_FIRST);
+    }
+
+    /// Wakes the next ones.
+    pub(super) fn wake_next(&self) {
+        self.latch.wake_some(AT_A_TIME);
+    }
+
+    /// Wakes all who are left.
+    pub(super) fn wake_rest(&self) {
+        self.latch.wake_some(usize::MAX);
+    }
+
+    /// Its moment has come, and everyone is woken.
     pub(super) fn fire(&self) {
-        if let Some(waiters) = self.latch.set(()) {
-            waiters.wake_all();
-        }
+        self.set();
+        self.wake_rest();
     }
 }
 
 impl Latched for Slot {
     type Value = ();
-    type More = ();
+    type More = Rest;
 
     #[inline]
-    fn latch(&self) -> &Latch<()> {
+    fn latch(&self) -> &Latch<(), Rest> {
         &self.latch
+    }
+}
+
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A slot for which so many wait, and how many of them have been woken.
+    fn waited_for(many: usize) -> (Arc<Slot>, Arc<Count>) {
+        let (slot, count) = (Slot::new(Instant::now()), Arc::new(Count::default()));
+        for _ in 0..many {
+            assert!(slot.latch().enter(None, count.clone().into()).is_some());
+        }
+        (slot, count)
+    }
+
+    #[test]
+    fn a_few_at_a_time() {
+        let (slot, count) = waited_for(AT_FIRST + AT_A_TIME + 3);
+        let woken = || count.0.load(Ordering::Relaxed);
+        assert!(slot.set());
+        assert!(slot.latch().is_set() && woken() == 0);
+        slot.wake_first();
+        assert_eq!(woken(), AT_FIRST);
+        slot.wake_next();
+        assert_eq!(woken(), AT_FIRST + AT_A_TIME);
+        slot.wake_rest();
+        assert_eq!(woken(), AT_FIRST + AT_A_TIME + 3);
+        slot.wake_next();
+        slot.wake_rest();
+        assert_eq!((woken(), Arc::strong_count(&count)), (AT_FIRST + AT_A_TIME + 3, 1));
+    }
+
+    #[test]
+    fn nobody_is_left_of_a_few() {
+        let (slot, count) = waited_for(AT_FIRST);
+        assert!(!slot.set());
+        slot.wake_first();
+        assert_eq!((count.0.load(Ordering::Relaxed), Arc::strong_count(&count)), (AT_FIRST, 1));
+        assert!(!slot.set());
+    }
+
+    #[test]
+    fn all_at_once() {
+        let (slot, count) = waited_for(100);
+        slot.fire();
+        slot.fire();
+        assert_eq!((count.0.load(Ordering::Relaxed), Arc::strong_count(&count)), (100, 1));
     }
 }

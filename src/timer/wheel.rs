@@ -1,15 +1,18 @@
 //! `Wheel`: which slots there are, and which of them a limit belongs to.
 //!
-//! The width of a slot is the power of two nanoseconds next below 1/1024 of the limit's length, but
-//! at least [`GRAIN`] (about half a millisecond). So a limit strikes late by less than 1/1024 of its
-//! length or by less than the grain, and never early. Limits of lengths between one power of two and
-//! the next fall into at most about two thousand slots, however many limits there are.
+//! Time is counted in ticks of half a millisecond. The width of a slot is a power of two ticks, and
+//! with one tick more it is at most 1/512 of the limit's length, or two ticks. That one more is for
+//! those whom nobody wakes before the wheel does. So a limit strikes late by less than 1/512 of its
+//! length or by less than a millisecond, and never early. Limits of lengths between one power of two
+//! and the next fall into at most about a thousand slots, however many limits there are.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::binary_heap::{BinaryHeap, PeekMut};
+use std::collections::hash_map::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Wake, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::alarm::{Alarm, has_come};
@@ -17,32 +20,34 @@ use super::slot::Slot;
 use crate::clock;
 use crate::sync::Mutex;
 
-/// The smallest width, as a power of two nanoseconds: 2^19 ns is 0.52 ms.
-const GRAIN: u32 = 19;
+/// How many nanoseconds a tick is long.
+const TICK: u64 = 500_000;
 
-/// A slot is this much narrower than the limit is long, as a power of two: 2^10 is 1024.
-const FINENESS: u32 = 10;
+/// Limits are late by at most this part of their length.
+const FINENESS: u64 = 512;
 
 static WHEEL: LazyLock<Arc<Wheel>> = LazyLock::new(|| Arc::new(Wheel::new(clock::real())));
 
 /// All slots that have not fired, and the alarm of the first of them.
 #[derive(Debug)]
 pub(super) struct Wheel {
-    /// Ticks are counted from here, one for each grain.
+    /// Ticks are counted from here.
     epoch: Instant,
     state: Mutex<State>,
 }
 
 /// 1. Each slot is listed by the tick at which it ends, so that widths share a slot where their ends
 ///    coincide. Its tick is in the order, too.
-/// 2. While there are slots, `next` is the tick of the first or an earlier one. Its alarm is set, or
-///    somebody is about to set it, who holds no lock. Where that has failed it is none, and whoever
-///    comes next sets it.
+/// 2. While there are slots, late ones too, `next` is the tick of the first or an earlier one. Its
+///    alarm is set, or somebody is about to set it, who holds no lock. Where that has failed it is
+///    none, and whoever comes next sets it.
 /// 3. An alarm that is kept here has not rung, or whoever it wakes has yet to look here.
 #[derive(Debug, Default)]
 struct State {
     slots: HashMap<u64, Arc<Slot>, BuildHasherDefault<TickHasher>>,
     order: BinaryHeap<Reverse<u64>>,
+    /// Slots that have fired and may have somebody left, and the tick at which those are woken.
+    late: Option<(u64, Vec<Arc<Slot>>)>,
     next: Option<u64>,
     alarm: Option<(u64, Alarm)>,
 }
@@ -53,9 +58,16 @@ impl State {
         self.order.push(Reverse(tick));
     }
 
-    /// The tick of the first slot.
+    /// The first tick at which there is something to do.
     fn first(&self) -> Option<u64> {
-        self.order.peek().map(|&Reverse(tick)| tick)
+        let slot = self.order.peek().map(|&Reverse(tick)| tick);
+        let late = self.late.as_ref().map(|&(tick, _)| tick);
+        [slot, late].into_iter().flatten().min()
+    }
+
+    /// Whether there is something to do at that tick.
+    fn contains(&self, tick: u64) -> bool {
+        self.slots.contains_key(&tick) || self.late.as_ref().is_some_and(|late| late.0 == tick)
     }
 
     /// The tick for which an alarm must be set, if any. From here on that is up to the caller.
@@ -69,11 +81,22 @@ impl State {
         Some(first)
     }
 
-    /// Takes out the first slot if its moment has come.
-    fn take_due(&mut self, has_come: impl Fn(u64) -> bool) -> Option<Arc<Slot>> {
-        let tick = self.first().filter(|&tick| has_come(tick))?;
-        self.order.pop();
-        self.slots.remove(&tick)
+    /// Sets all slots whose moment has come, and takes them out.
+    fn take_due(&mut self, has_come: impl Fn(u64) -> bool) -> Due {
+        let mut due = Due::default();
+        if let Some((_, late)) = self.late.take_if(|(tick, _)| has_come(*tick)) {
+            due.late = late;
+        }
+        while let Some(first) = self.order.peek_mut().filter(|first| has_come(first.0)) {
+            let Reverse(tick) = PeekMut::pop(first);
+            let Some(slot) = self.slots.remove(&tick) else { continue };
+            if slot.set() {
+                let (_, late) = self.late.get_or_insert_with(|| (tick + 1, Vec::new()));
+                late.push(slot.clone());
+            }
+            due.slots.push(slot);
+        }
+        due
     }
 }
 
@@ -114,7 +137,7 @@ impl Wheel {
 
     /// When a slot of that tick ends, if the clock can tell.
     fn end(&self, tick: u64) -> Option<Instant> {
-        self.epoch.checked_add(Duration::from_nanos(tick.checked_mul(1 << GRAIN)?))
+        self.epoch.checked_add(Duration::from_nanos(tick.checked_mul(TICK)?))
     }
 
     fn has_come(&self, tick: u64) -> bool {
@@ -134,8 +157,8 @@ impl Wheel {
             return false;
         }
         let mut state = self.state.lock();
-        let is_needed = state.slots.contains_key(&tick)
-            && state.alarm.as_ref().is_none_or(|&(earlier, _)| tick < earlier);
+        let is_needed =
+            state.contains(tick) && state.alarm.as_ref().is_none_or(|&(earlier, _)| tick < earlier);
         let spare = if is_needed {
             state.alarm.replace((tick, alarm)).map(|(_, later)| later)
         } else {
@@ -151,12 +174,10 @@ impl Wheel {
     /// Fires all slots whose moment has come, and sets the alarm for the next.
     fn ring(self: &Arc<Self>) {
         loop {
-            let mut due = Due(Vec::new());
             let mut state = self.state.lock();
-            // Out of the list first: whoever comes from here on makes a slot of their own, which is
-            // due at once. Whoever had found one of these registers with a latch that is set, and
-            // is told.
-            due.0.extend(std::iter::from_fn(|| state.take_due(|tick| self.has_come(tick))));
+            // Whoever comes from here on makes a slot of their own, which is due at once. Whoever had
+            // found one of these registers with a latch that is set, and is told.
+            let due = state.take_due(|tick| self.has_come(tick));
             let spent = match state.alarm.take() {
                 Some((tick, alarm)) if !self.has_come(tick) => {
                     state.alarm = Some((tick, alarm));
@@ -199,12 +220,20 @@ impl Drop for UnsetOnPanic<'_> {
     }
 }
 
-/// Slots that are out of the list. They fire also where setting the next alarm panics.
-struct Due(Vec<Arc<Slot>>);
+/// Slots that are set and out of the list. Those who wait for them are woken when this is dropped.
+#[derive(Default)]
+struct Due {
+    slots: Vec<Arc<Slot>>,
+    /// Those of an earlier tick, with whoever is left.
+    late: Vec<Arc<Slot>>,
+}
 
 impl Drop for Due {
     fn drop(&mut self) {
-        self.0.iter().for_each(|slot| slot.fire());
+        // Where setting the next alarm has failed, nobody may come to wake the rest.
+        let wake = if thread::panicking() { Slot::wake_rest } else { Slot::wake_first };
+        self.slots.iter().for_each(|slot| wake(slot));
+        self.late.iter().for_each(|slot| slot.wake_rest());
     }
 }
 
@@ -213,9 +242,10 @@ impl Drop for Due {
 fn end_tick(at: Duration, length: Duration) -> Option<u64> {
     let at = u64::try_from(at.as_nanos()).ok()?;
     let length = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
-    let width = length.checked_ilog2().unwrap_or(0).saturating_sub(FINENESS).max(GRAIN);
-    let end = at.checked_next_multiple_of(1 << width)?;
-    Some(end >> GRAIN)
+    let may_be_late = length / (FINENESS * TICK);
+    let width = 1 << may_be_late.saturating_sub(1).max(1).ilog2();
+    let tick = at.div_ceil(TICK).checked_next_multiple_of(width)?;
+    tick.checked_mul(TICK).map(|_| tick)
 }
 
 /// Spreads ticks: they are few, and chosen by this file, so that no adversary needs to be feared.
@@ -246,21 +276,20 @@ mod tests {
     use crate::wait::Latched;
     use std::collections::HashSet;
 
-    const GRAIN_NANOS: u64 = 1 << GRAIN;
-
     /// Guarantee 5, in numbers: never early, and late by at most max(1 ms, 1/512 of the length).
     #[test]
     fn slots_end_in_time() {
         for exponent in 0..62 {
             for offset in [0, 1, 12_345] {
                 let length = (1u64 << exponent) + offset;
-                for start in [0u64, 1, GRAIN_NANOS - 1, GRAIN_NANOS, 98_765_432_109] {
+                for start in [0u64, 1, TICK - 1, TICK, 98_765_432_109] {
                     let Some(at) = start.checked_add(length) else { continue };
                     let tick =
                         end_tick(Duration::from_nanos(at), Duration::from_nanos(length)).unwrap();
-                    let end = tick * GRAIN_NANOS;
+                    let end = tick * TICK;
                     assert!(end >= at, "early: {length} from {start}");
-                    let late = end - at;
+                    // Whoever nobody else wakes is woken one tick later.
+                    let late = end + TICK - at;
                     assert!(late <= (length / 512).max(1_000_000), "late: {length} from {start}");
                 }
             }
@@ -279,7 +308,7 @@ mod tests {
         let ticks: HashSet<_> = (0..1_000_000u64)
             .map(|i| end_tick(length + Duration::from_micros(i * 60), length).unwrap())
             .collect();
-        assert!(ticks.len() <= 2048, "{} slots", ticks.len());
+        assert!(ticks.len() <= 1024, "{} slots", ticks.len());
     }
 
     #[test]
@@ -290,11 +319,11 @@ mod tests {
         let give_up = clock::now() + Duration::from_secs(30);
         while wheel.len() > 0 {
             assert!(clock::now() < give_up, "the slot is still there");
-            std::thread::yield_now();
+            thread::yield_now();
         }
         while !slot.latch().is_set() {
             assert!(clock::now() < give_up, "the slot has not fired");
-            std::thread::yield_now();
+            thread::yield_now();
         }
     }
 
@@ -320,8 +349,8 @@ mod tests {
             state.take_unset()
         });
         assert_eq!(armed, [Some(7), None, None, Some(3), None]);
-        let due: Vec<_> = std::iter::from_fn(|| state.take_due(|tick| tick <= 7)).collect();
-        assert_eq!((due.len(), state.first()), (3, Some(8)));
+        let due = state.take_due(|tick| tick <= 7);
+        assert_eq!((due.slots.len(), state.first()), (3, Some(8)));
     }
 
     /// Where an alarm could not be set, whoever comes next tries again, also for a slot that is there.
@@ -341,7 +370,7 @@ mod tests {
         let give_up = clock::real() + Duration::from_secs(30);
         while !found.latch().is_set() {
             assert!(clock::real() < give_up, "the slot has not fired");
-            std::thread::yield_now();
+            thread::yield_now();
         }
         assert_eq!(wheel.len(), 0);
     }
@@ -349,7 +378,7 @@ mod tests {
     #[test]
     fn a_slot_that_is_due_is_not_kept() {
         let wheel = Arc::new(Wheel::new(clock::now()));
-        std::thread::sleep(Duration::from_millis(2));
+        thread::sleep(Duration::from_millis(2));
         let slot = wheel.slot(wheel.epoch, Duration::ZERO).unwrap();
         assert!(slot.latch().is_set());
         assert_eq!(wheel.len(), 0);

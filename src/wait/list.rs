@@ -2,7 +2,7 @@
 
 use std::task::Waker;
 
-use super::Places;
+use super::{Places, Things};
 use crate::contain::contain;
 
 /// The wakers of those who wait. Its lock is around it, not within: every method here is quick and
@@ -24,6 +24,10 @@ impl Wakers {
         self.0.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Wakes everyone. A waker that panics takes nothing from the others.
     pub(crate) fn wake_all(self) {
         Wakers::wake_all_of([self]);
@@ -31,10 +35,24 @@ impl Wakers {
 
     /// The same for several lists.
     pub(crate) fn wake_all_of(lists: impl IntoIterator<Item = Wakers>) {
-        let mut wakers = lists.into_iter().flat_map(|list| list.0);
-        // One frame for all of them: it is entered again only after a panic.
-        while contain(|| wakers.by_ref().for_each(Waker::wake)).is_err() {}
+        wake(lists.into_iter().flatten());
     }
+}
+
+impl IntoIterator for Wakers {
+    type Item = Waker;
+    type IntoIter = Things<Waker>;
+
+    fn into_iter(self) -> Things<Waker> {
+        self.0.into_iter()
+    }
+}
+
+/// Wakes everyone. A waker that panics takes nothing from the others.
+pub(super) fn wake(wakers: impl IntoIterator<Item = Waker>) {
+    let mut wakers = wakers.into_iter();
+    // One frame for all of them: it is entered again only after a panic.
+    while contain(|| wakers.by_ref().for_each(Waker::wake)).is_err() {}
 }
 
 #[cfg(test)]

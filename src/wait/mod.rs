@@ -3,6 +3,7 @@
 //! * [`places`]: things, each at a place that its owner remembers.
 //! * [`list`]: the wakers of who waits.
 //! * [`latch`]: a value that is set once, and who waits for it.
+//! * [`rest`]: those who waited, and are woken a few at a time.
 //! * [`waiting`]: one who waits, and leaves when dropped.
 //! * [`probe`]: the waker that only asks.
 
@@ -10,12 +11,14 @@ mod latch;
 mod list;
 mod places;
 mod probe;
+mod rest;
 mod waiting;
 
 pub(crate) use latch::Latch;
 pub(crate) use list::Wakers;
 pub(crate) use places::{Places, Things};
 pub(crate) use probe::{is_probe, probe};
+pub(crate) use rest::Rest;
 pub(crate) use waiting::{Latched, Waiting};
 
 /// Guarantee 15: a future that is polled after it has resolved says so.

@@ -130,6 +130,11 @@ impl<L: Latched> Waiting<L> {
         true
     }
 
+    /// What it waits for.
+    pub(crate) fn waited_for(&self) -> &L {
+        &self.latch
+    }
+
     /// Whether the value has been seen.
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.place, Place::Done)
