@@ -179,6 +179,31 @@ fn an_alarm_may_ring_while_it_is_set() {
     });
 }
 
+/// The next slot is deserted, and may be forgotten. A limit that comes meanwhile has one that rings,
+/// be it the old one or a new one.
+#[test]
+fn who_comes_while_a_slot_is_forgotten_has_one_that_rings() {
+    bounded_model(|| {
+        let limits = Limits::new();
+        let first = limits.join();
+        drop(limits.join_later(LENGTH));
+        let last = limits.join_later(2 * LENGTH);
+        let reactor = thread::spawn(ring);
+        let next = limits.join_later(LENGTH);
+        let count = Count::new();
+        let mut waiting = wait(next.clone());
+        assert!(count.poll(waiting.as_mut()).is_pending());
+        reactor.join().unwrap();
+        assert!(is_set(&first) && !is_set(&next));
+        ring();
+        assert!(is_set(&next));
+        assert_eq!(count.get(), 1);
+        ring();
+        assert!(is_set(&last));
+        assert_eq!(limits.slots(), 0);
+    });
+}
+
 /// A wheel that is woken twice at once, once for nothing, loses no slot and fires none early.
 #[test]
 fn a_second_wake_does_nothing() {

@@ -35,6 +35,11 @@ impl Slot {
         self.end
     }
 
+    /// Whether nobody waits for it.
+    pub(super) fn is_deserted(&mut self) -> bool {
+        self.latch.is_deserted()
+    }
+
     /// Its moment has come: whoever looks from here on is told. Nobody is woken yet; the answer is
     /// whether there are more than are woken at first.
     pub(super) fn set(&self) -> bool {

@@ -8,7 +8,7 @@
 
 use std::cmp::Reverse;
 use std::collections::binary_heap::{BinaryHeap, PeekMut};
-use std::collections::hash_map::HashMap;
+use std::collections::hash_map::{Entry, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Wake, Waker};
@@ -96,7 +96,22 @@ impl State {
             }
             due.slots.push(slot);
         }
+        self.forget_deserted();
         due
+    }
+
+    /// Takes out the first slots as long as nobody has them: most limits are dropped before their
+    /// end, and an alarm that nobody waits for is not worth its wake-up.
+    fn forget_deserted(&mut self) {
+        while let Some(first) = self.order.peek_mut() {
+            let Entry::Occupied(mut slot) = self.slots.entry(first.0) else { return };
+            // Who finds a slot does so under the lock that is held here.
+            if !Arc::get_mut(slot.get_mut()).is_some_and(|slot| slot.is_deserted()) {
+                return;
+            }
+            slot.remove();
+            PeekMut::pop(first);
+        }
     }
 }
 
@@ -344,8 +359,9 @@ mod tests {
     #[test]
     fn the_first_slot_has_the_alarm() {
         let mut state = State::default();
-        let armed = [7, 9, 8, 3, 5].map(|tick| {
-            state.insert(tick, Slot::new(clock::real()));
+        let slots = [7, 9, 8, 3, 5].map(|tick| (tick, Slot::new(clock::real())));
+        let armed = slots.each_ref().map(|(tick, slot)| {
+            state.insert(*tick, slot.clone());
             state.take_unset()
         });
         assert_eq!(armed, [Some(7), None, None, Some(3), None]);
@@ -373,6 +389,25 @@ mod tests {
             thread::yield_now();
         }
         assert_eq!(wheel.len(), 0);
+    }
+
+    #[test]
+    fn slots_that_nobody_has_are_forgotten() {
+        let mut state = State::default();
+        let mut slots = [1, 2, 3, 4, 5].map(|tick| {
+            let slot = Slot::new(clock::real());
+            state.insert(tick, slot.clone());
+            Some(slot)
+        });
+        // Somebody waits for this one without having it.
+        let waits = slots[3].take().unwrap();
+        assert_eq!(waits.latch().enter(None, Waker::noop().clone()), Some(0));
+        drop(waits);
+        slots[1] = None;
+        slots[2] = None;
+        let due = state.take_due(|tick| tick <= 1);
+        assert_eq!((due.slots.len(), state.first(), state.slots.len()), (1, Some(4), 2));
+        assert!(slots[0].as_ref().is_some_and(|slot| slot.latch().is_set()));
     }
 
     #[test]

@@ -97,6 +97,11 @@ impl<T, M> Latch<T, M> {
         Some((Wakers::of(&mut state.waiters), take(&mut state.more, value)))
     }
 
+    /// Whether nobody waits.
+    pub(crate) fn is_deserted(&mut self) -> bool {
+        self.state.get_mut().waiters.is_empty()
+    }
+
     /// Shows the rest, and whether the value has come, to code that is not of others.
     pub(crate) fn with<R>(&self, look: impl FnOnce(&mut M, bool) -> R) -> R {
         let mut state = self.state.lock();
