@@ -62,6 +62,7 @@ impl Slot {
     }
 
     /// Its moment has come, and everyone is woken.
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn fire(&self) {
         self.set();
         self.wake_rest();
