@@ -1,16 +1,18 @@
 //! Time limits: many that are outstanding, and many that end within a second.
 
 use std::future::{Future, pending};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Wake, Waker};
-use std::time::Duration;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
 use futures::future::join_all;
+use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 
 use crate::measure::{Contestant, processor_time, timed};
-use crate::table::Table;
+use crate::table::{Table, Title};
 
 struct Ignore;
 
@@ -33,6 +35,12 @@ pub(crate) fn rows(table: &mut Table) {
 pub(crate) fn new_runtime() -> Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build().expect("the runtime can be made")
+}
+
+/// The one that most services run on, with as many threads here as everywhere.
+pub(crate) fn runtime_of_two() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().expect("the runtime can be made")
 }
 
 /// A runtime with a timer that ends before those that are measured, as in a program with many of
@@ -72,18 +80,66 @@ fn outstanding(table: &mut Table) {
             Contestant::in_parts("tokio", |size| {
                 set_and_drop((0..size).map(|number| tokio::time::sleep(length(number))))
             }),
+            Contestant::in_parts("floor: no slot to be found", |size| {
+                set_and_drop((0..size).map(|_| Floor::default()))
+            }),
         ],
     );
 }
 
+/// Reads the clock, keeps a clone of the waker, and takes a lock, to come and to go. It is as large as
+/// a limit of this crate.
+#[derive(Default)]
+struct Floor {
+    began: Option<Instant>,
+    waker: Option<Waker>,
+    place: [u64; 2],
+}
+
+static LOCK: Mutex<u64> = Mutex::new(0);
+
+impl Future for Floor {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.began = Some(Instant::now());
+        self.waker = Some(cx.waker().clone());
+        let mut entered = LOCK.lock();
+        *entered += 1;
+        self.place = [*entered; 2];
+        Poll::Pending
+    }
+}
+
+impl Drop for Floor {
+    fn drop(&mut self) {
+        *LOCK.lock() -= 1;
+    }
+}
+
 fn ending(table: &mut Table) {
-    /// All end within a second; what counts is the time from the last end until all tasks are done,
-    /// and for how long the processors have worked in all.
-    fn run<F: Future + Send + 'static>(limits: impl Iterator<Item = F>) -> [Duration; 2]
+    let titles = [
+        ("so many limits end within one second: past it, until the last task is done", Some(0.9)),
+        ("so many limits end within one second: time of the processors", Some(0.9)),
+    ];
+    ending_on(table, new_runtime, titles);
+    let titles = [
+        ("the same on a runtime of two threads: past it, until the last task is done", None),
+        ("the same on a runtime of two threads: time of the processors", None),
+    ];
+    ending_on(table, runtime_of_two, titles);
+}
+
+/// All end within a second; what counts is the time from the last end until all tasks are done, and
+/// for how long the processors have worked in all.
+fn ending_on(table: &mut Table, runtime: fn() -> Runtime, titles: [Title<'_>; 2]) {
+    fn run<F: Future + Send + 'static>(
+        runtime: Runtime,
+        limits: impl Iterator<Item = F>,
+    ) -> [Duration; 2]
     where
         F::Output: Send,
     {
-        let runtime = new_runtime();
         let limits: Vec<_> = limits.map(|limit| runtime.spawn(limit)).collect();
         let before = processor_time();
         let (taken, _) = timed(|| runtime.block_on(join_all(limits)));
@@ -95,23 +151,19 @@ fn ending(table: &mut Table) {
         Duration::from_nanos(1_000_000_000 / size as u64 * (number as u64 + 1))
     }
     table.rows(
-        [
-            (
-                "so many limits end within one second: past it, until the last task is done",
-                Some(0.9),
-            ),
-            ("so many limits end within one second: time of the processors", Some(0.9)),
-        ],
+        titles,
         &[1_000, 10_000, 100_000],
         vec![
             Contestant::in_parts("cancelable", |size| {
-                run((0..size).map(|number| pending::<()>().cancelable(timeout(end(number, size)))))
+                let limit = |number| pending::<()>().cancelable(timeout(end(number, size)));
+                run(runtime(), (0..size).map(limit))
             }),
             Contestant::in_parts("tokio", |size| {
                 // Made within the task: it belongs to the runtime in which it is made.
-                run((0..size).map(move |number| async move {
+                let limit = move |number| async move {
                     tokio::time::timeout(end(number, size), pending::<()>()).await
-                }))
+                };
+                run(runtime(), (0..size).map(limit))
             }),
         ],
     );

@@ -1,7 +1,7 @@
 //! Many tasks that wait for one token.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Wake, Waker};
@@ -9,9 +9,12 @@ use std::time::Duration;
 
 use cancelable::CancellationToken;
 use futures::executor::LocalPool;
+use futures::future::join_all;
+use futures::poll;
 use futures::task::LocalSpawnExt;
 use tokio_util::sync::CancellationToken as TokioToken;
 
+use crate::limits::runtime_of_two;
 use crate::measure::{Contestant, timed};
 use crate::table::Table;
 
@@ -47,6 +50,35 @@ fn wake_of(size: usize) -> Duration {
     let (taken, ()) = timed(|| list.into_iter().for_each(Waker::wake));
     assert!(wakers.iter().all(|count| count.0.load(Ordering::Relaxed) == 1));
     taken
+}
+
+/// Spawns each on a runtime of tokio with two threads; then times `cancel`, which is called from
+/// outside, and how long it takes from there until the last has ended.
+fn cancel_tasks<F>(waits: Vec<F>, cancel: impl FnOnce()) -> [Duration; 2]
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let runtime = runtime_of_two();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let spawn = |wait: F| {
+        let waiting = waiting.clone();
+        runtime.spawn(async move {
+            let mut wait = pin!(wait);
+            assert!(poll!(wait.as_mut()).is_pending());
+            waiting.fetch_add(1, Ordering::Relaxed);
+            wait.await;
+        })
+    };
+    let tasks: Vec<_> = waits.into_iter().map(spawn).collect();
+    while waiting.load(Ordering::Relaxed) < tasks.len() {
+        std::thread::yield_now();
+    }
+    let (until_done, called) = timed(|| {
+        let (called, ()) = timed(cancel);
+        runtime.block_on(join_all(tasks));
+        called
+    });
+    [called, until_done]
 }
 
 /// Spawns each on an executor of one thread; then times from `cancel` until the last has ended.
@@ -107,5 +139,29 @@ pub(crate) fn rows(table: &mut Table) {
         ("so many wait for one token: until the last task has ended", Some(0.7)),
         &SIZES,
         vec![Contestant::new("cancelable", ours), Contestant::new("tokio-util", theirs)],
+    );
+
+    let ours = |size| {
+        let token = CancellationToken::new();
+        let wait = || {
+            let wait = token.clone().cancelled_owned();
+            async { drop(wait.await) }
+        };
+        cancel_tasks((0..size).map(|_| wait()).collect(), || {
+            token.cancel();
+        })
+    };
+    let theirs = |size| {
+        let token = TokioToken::new();
+        let waits = (0..size).map(|_| token.clone().cancelled_owned()).collect();
+        cancel_tasks(waits, || token.cancel())
+    };
+    table.rows(
+        [
+            ("so many tasks of tokio wait for one token: the call of `cancel`", None),
+            ("so many tasks of tokio wait for one token: until the last has ended", None),
+        ],
+        &SIZES,
+        vec![Contestant::in_parts("cancelable", ours), Contestant::in_parts("tokio-util", theirs)],
     );
 }
