@@ -25,6 +25,8 @@ use crate::timer::Countdown;
 /// Timeouts that end at about the same time share a slot, and all slots share one timer of the reactor
 /// of `async-io`, on whatever runtime: setting one that does not fire costs about as much as taking two
 /// locks.
+/// Where more than a few fire at once, those that are woken first wake others when they are polled. If
+/// they are not polled, the others are woken a millisecond later.
 ///
 /// # Cancel safety
 ///

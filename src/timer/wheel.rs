@@ -1,10 +1,9 @@
 //! `Wheel`: which slots there are, and which of them a limit belongs to.
 //!
-//! Time is counted in ticks of half a millisecond. The width of a slot is a power of two ticks, and
-//! with one tick more it is at most 1/512 of the limit's length, or two ticks. That one more is for
-//! those whom nobody wakes before the wheel does. So a limit strikes late by less than 1/512 of its
-//! length or by less than a millisecond, and never early. Limits of lengths between one power of two
-//! and the next fall into at most about a thousand slots, however many limits there are.
+//! Time is counted in ticks of a millisecond. The width of a slot is the largest power of two ticks
+//! that is at most 1/512 of the limit's length, and at least one. So a limit strikes late by less than
+//! 1/512 of its length or by less than a millisecond, and never early. Limits of lengths between one
+//! power of two and the next fall into at most about a thousand slots, however many limits there are.
 
 use std::cmp::Reverse;
 use std::collections::binary_heap::{BinaryHeap, PeekMut};
@@ -21,7 +20,7 @@ use crate::clock;
 use crate::sync::Mutex;
 
 /// How many nanoseconds a tick is long.
-const TICK: u64 = 500_000;
+const TICK: u64 = 1_000_000;
 
 /// Limits are late by at most this part of their length.
 const FINENESS: u64 = 512;
@@ -257,8 +256,7 @@ impl Drop for Due {
 fn end_tick(at: Duration, length: Duration) -> Option<u64> {
     let at = u64::try_from(at.as_nanos()).ok()?;
     let length = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
-    let may_be_late = length / (FINENESS * TICK);
-    let width = 1 << may_be_late.saturating_sub(1).max(1).ilog2();
+    let width = 1 << (length / (FINENESS * TICK)).max(1).ilog2();
     let tick = at.div_ceil(TICK).checked_next_multiple_of(width)?;
     tick.checked_mul(TICK).map(|_| tick)
 }
@@ -303,9 +301,8 @@ mod tests {
                         end_tick(Duration::from_nanos(at), Duration::from_nanos(length)).unwrap();
                     let end = tick * TICK;
                     assert!(end >= at, "early: {length} from {start}");
-                    // Whoever nobody else wakes is woken one tick later.
-                    let late = end + TICK - at;
-                    assert!(late <= (length / 512).max(1_000_000), "late: {length} from {start}");
+                    let late = end - at;
+                    assert!(late < (length / 512).max(1_000_000), "late: {length} from {start}");
                 }
             }
         }
