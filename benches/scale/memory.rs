@@ -127,5 +127,5 @@ fn row(table: &mut Table, title: Title<'_>, bytes: Option<(f64, f64)>) {
     let Some((ours, theirs)) = bytes else { return println!("  not known on this system") };
     println!("  {OURS:<34} {ours:.0}");
     println!("  {THEIRS:<34} {theirs:.0}  share {:.2}", ours / theirs);
-    table.judge(title, ours / theirs, f64::NAN);
+    table.judge_size(title, ours / theirs);
 }

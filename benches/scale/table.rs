@@ -2,8 +2,12 @@
 
 use crate::measure::{Contestant, measure};
 
-/// Growth beyond this is flagged. Memory that no longer fits into the caches costs some by itself.
+/// Growth beyond this is flagged, unless all others in the row grow as fast: what no longer fits into the
+/// caches costs all of them some.
 const STEEPEST: f64 = 1.15;
+
+/// So far apart, two exponents are alike.
+const ALIKE: f64 = 0.05;
 
 /// What is printed above a row, and the share of the first peer's that ours may take.
 pub(crate) type Title<'a> = (&'a str, Option<f64>);
@@ -44,6 +48,8 @@ struct Judged {
     share: f64,
     allowed: Option<f64>,
     exponent: f64,
+    /// The exponent above which it is steep.
+    steepest: f64,
 }
 
 impl Judged {
@@ -53,7 +59,7 @@ impl Judged {
     }
 
     fn is_steep(&self) -> bool {
-        self.exponent > STEEPEST
+        self.exponent > self.steepest
     }
 }
 
@@ -124,7 +130,9 @@ impl Table {
             println!("{}  share {:.2}", other.show(), share(other));
         }
         let peer = others.first();
-        self.judge(title, peer.map_or(f64::NAN, share), ours.exponent());
+        let slowest = others.iter().map(Line::exponent).fold(f64::INFINITY, f64::min);
+        let steepest = if others.is_empty() { STEEPEST } else { STEEPEST.max(slowest + ALIKE) };
+        self.judge(title, peer.map_or(f64::NAN, share), (ours.exponent(), steepest));
         let Some(judged) = self.judged.last() else { return };
         if let (Some(allowed), Some(peer)) = (allowed, peer) {
             let verdict = if judged.is_missed() { "missed" } else { "met" };
@@ -136,9 +144,14 @@ impl Table {
     }
 
     /// Notes a row for the summary. A few at a time say nothing about growth.
-    pub(crate) fn judge(&mut self, (name, allowed): Title<'_>, share: f64, exponent: f64) {
+    fn judge(&mut self, (name, allowed): Title<'_>, share: f64, (exponent, steepest): (f64, f64)) {
         let exponent = if self.quick { f64::NAN } else { exponent };
-        self.judged.push(Judged { name: name.to_owned(), share, allowed, exponent });
+        self.judged.push(Judged { name: name.to_owned(), share, allowed, exponent, steepest });
+    }
+
+    /// Notes a row that is of one size, and so tells nothing about growth.
+    pub(crate) fn judge_size(&mut self, title: Title<'_>, share: f64) {
+        self.judge(title, share, (f64::NAN, STEEPEST));
     }
 
     /// Prints all rows once more in short, and tells whether all are met.
@@ -149,7 +162,7 @@ impl Table {
         };
         let mut missed = Vec::new();
         for row in &self.judged {
-            let Judged { name, share, allowed, exponent } = row;
+            let Judged { name, share, allowed, exponent, .. } = row;
             let verdict = match (row.is_missed(), row.is_steep()) {
                 (false, false) if allowed.is_some() => "met",
                 (false, false) => "",
