@@ -1,10 +1,12 @@
 //! Many tasks that wait for one token.
 
-use std::future::Future;
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use cancelable::CancellationToken;
@@ -138,7 +140,27 @@ pub(crate) fn rows(table: &mut Table) {
     table.row(
         ("so many wait for one token: until the last task has ended", Some(0.7)),
         &SIZES,
-        vec![Contestant::new("cancelable", ours), Contestant::new("tokio-util", theirs)],
+        vec![
+            Contestant::new("cancelable", ours),
+            Contestant::new("tokio-util", theirs),
+            Contestant::new("floor: the wakers alone", |size| {
+                let list: Rc<RefCell<Vec<Waker>>> = Rc::default();
+                let wait = || {
+                    let list = list.clone();
+                    // It is woken once, and then it is over.
+                    let mut listed = false;
+                    poll_fn(move |cx| {
+                        if std::mem::replace(&mut listed, true) {
+                            return Poll::Ready(());
+                        }
+                        list.borrow_mut().push(cx.waker().clone());
+                        Poll::Pending
+                    })
+                };
+                let waits = (0..size).map(|_| wait()).collect();
+                cancel_until_done(waits, || list.take().into_iter().for_each(Waker::wake))
+            }),
+        ],
     );
 
     let ours = |size| {
