@@ -54,23 +54,30 @@ impl Countdown {
     pub(crate) fn poll(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         match &self.state {
             State::Registered(slot) if slot.is_unchanged(cx) => Poll::Pending,
+            State::Stopped if is_probe(cx.waker()) => self.look_first(),
             _ => self.poll_changed(what, cx),
         }
+    }
+
+    /// The first look, where it is the first poll too: it starts the clock. Apart, so that it is small,
+    /// since mostly there is no other poll.
+    #[inline(never)]
+    fn look_first(&mut self) -> Poll<Duration> {
+        if self.begin().is_some() { Poll::Pending } else { self.run_out() }
     }
 
     /// All polls but those that find nothing new. Apart, so that those are small enough to become
     /// part of the poll of whatever waits.
     #[inline(never)]
     fn poll_changed(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
+        let looks = is_probe(cx.waker());
         let since = match &mut self.state {
             State::Registered(_) => return self.poll_slot(what, cx),
             State::Running { since } => {
                 // It is looked at for the first time again: it was lent to another race before,
                 // whose work needed no waiting. Only the clock knows whether it has run out.
                 let since = *since;
-                if is_probe(cx.waker())
-                    && clock::now().saturating_duration_since(since) >= self.length
-                {
+                if looks && clock::now().saturating_duration_since(since) >= self.length {
                     return self.run_out();
                 }
                 if ambient::asked_since().is_some() {
@@ -80,12 +87,10 @@ impl Countdown {
             }
             State::Never => return Poll::Pending,
             State::Done => polled_after_completion(what),
-            // A length of zero needs no clock.
-            State::Stopped if self.length.is_zero() => return self.run_out(),
-            State::Stopped => {
-                let asked = ambient::asked_since();
-                self.start(asked.unwrap_or_else(clock::now), asked)
-            }
+            State::Stopped => match self.begin() {
+                Some(since) => since,
+                None => return self.run_out(),
+            },
             State::Until(at) => {
                 let asked = ambient::asked_since();
                 let now = asked.unwrap_or_else(clock::now);
@@ -96,7 +101,7 @@ impl Countdown {
                 self.start(now, asked)
             }
         };
-        if is_probe(cx.waker()) {
+        if looks {
             return Poll::Pending;
         }
         let Some(slot) = slot_of(since, self.length) else {
@@ -114,6 +119,16 @@ impl Countdown {
         ready!(slot.poll(what, cx, |()| ()));
         slot.waited_for().wake_next();
         self.run_out()
+    }
+
+    /// Starts the clock and tells when. `None` where there is nothing to run, which needs no clock.
+    #[inline(always)]
+    fn begin(&mut self) -> Option<Instant> {
+        if self.length.is_zero() {
+            return None;
+        }
+        let asked = ambient::asked_since();
+        Some(self.start(asked.unwrap_or_else(clock::now), asked))
     }
 
     #[inline(always)]
