@@ -9,7 +9,7 @@ use super::slot::Slot;
 use super::wheel::Wheel;
 use crate::wait::Latched;
 
-/// So many lengths are remembered, each at the place that its last bits tell.
+/// So many lengths are remembered: a power of two.
 const LENGTHS: usize = 4;
 
 /// What a thread remembers of a length.
@@ -31,12 +31,14 @@ thread_local! {
 }
 
 fn place(length: Duration) -> usize {
-    let bits = length.as_secs() ^ u64::from(length.subsec_millis());
-    bits as usize % LENGTHS
+    // The golden ratio spreads what people write: round numbers.
+    let bits = length.as_secs() as u32 ^ length.subsec_nanos();
+    (bits.wrapping_mul(0x9e37_79b9) >> (u32::BITS - LENGTHS.ilog2())) as usize
 }
 
 /// As [`Wheel::slot`] of the shared wheel, with neither lock nor look-up where the answer is that
 /// of the last time. A slot that has fired is not an answer.
+#[inline]
 pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
     let known = LAST.try_with(|last| {
         let last = last.borrow();
@@ -45,9 +47,14 @@ pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
         let fits = found.from <= since && since <= found.until && !found.slot.latch().is_set();
         fits.then(|| found.slot.clone())
     });
-    if let Ok(Some(slot)) = known {
-        return Some(slot);
+    match known {
+        Ok(Some(slot)) => Some(slot),
+        _ => find(since, length),
     }
+}
+
+#[inline(never)]
+fn find(since: Instant, length: Duration) -> Option<Arc<Slot>> {
     let slot = Wheel::shared().slot(since, length)?;
     if let Some(until) = slot.end().checked_sub(length) {
         // A thread that ends remembers nothing.
