@@ -157,6 +157,61 @@ fn a_link_made_meanwhile_is_cancelled() {
     });
 }
 
+/// The same, where it is the one that is listed first.
+#[test]
+fn a_link_to_one_that_is_cancelled_meanwhile_has_its_reason() {
+    bounded_model(|| {
+        let (a, b) = (CancellationToken::new(), CancellationToken::new());
+        let canceller = cancel(&a, "a");
+        let linked = CancellationToken::linked([&a, &b]);
+        assert!(canceller.join().unwrap());
+        assert_eq!(linked.reason(), Some(Reason::manual("a")));
+        assert!(!b.is_cancelled());
+    });
+}
+
+/// Somebody asks a child while another begins to listen to it and its parent is cancelled: who listens
+/// hears of it, once.
+#[test]
+fn one_who_asks_takes_nothing_from_one_who_begins_to_listen() {
+    bounded_model(|| {
+        let parent = CancellationToken::new();
+        let child = parent.child_token();
+        let count = Count::new();
+        let (listener, counted) = (child.clone(), count.clone());
+        let listens = thread::spawn(move || listener.on_cancel(move |_| counted.add()).detach());
+        let canceller = cancel(&parent, "stop");
+        let seen = child.reason();
+        assert!(seen.is_none_or(|seen| seen == below("stop")));
+        listens.join().unwrap();
+        assert!(canceller.join().unwrap());
+        assert_eq!(count.get(), 1);
+        assert_eq!(child.reason(), Some(below("stop")));
+    });
+}
+
+/// Two look for the reason of one far below while the one at the top is cancelled. Who finds it cancelled
+/// finds the reason.
+#[test]
+fn two_who_look_up_a_chain_find_one_reason() {
+    bounded_model(|| {
+        let top = CancellationToken::new();
+        let middle = top.child_token();
+        let bottom = middle.child_token();
+        let canceller = cancel(&top, "stop");
+        let other = bottom.clone();
+        let other = thread::spawn(move || (other.is_cancelled(), other.reason()));
+        let here = (bottom.is_cancelled(), bottom.reason());
+        for (cancelled, reason) in [here, other.join().unwrap()] {
+            assert!(!cancelled || reason.is_some());
+            assert!(reason.is_none_or(|reason| reason == below("stop")));
+        }
+        assert!(canceller.join().unwrap());
+        assert_eq!(middle.reason(), Some(below("stop")));
+        assert_eq!(bottom.reason(), Some(below("stop")));
+    });
+}
+
 /// Parent and child are cancelled at once. The child keeps one reason, and what is below the child
 /// has the same root: nobody is told two stories.
 #[test]

@@ -1,6 +1,6 @@
 //! `Latch`: a value that is set once, and the list of those who wait for it.
 //!
-//! 1. The value is set at most once, and the flag says so. Both change only under the lock.
+//! 1. The latch is set at most once, and the flag says so. It changes only under the lock.
 //! 2. Whoever is in the list when the flag is set is woken, after the lock is released.
 //! 3. Nobody enters the list once the flag is set.
 //!
@@ -9,7 +9,8 @@
 //! who must first get the same lock, and then finds the waiter in the list.
 //!
 //! Reading needs no lock. The value is written before the flag is released, so that whoever has
-//! acquired the flag sees the value.
+//! acquired the flag sees the value. Where the value is known elsewhere, it may be left out, and be filled
+//! in later.
 
 use std::sync::OnceLock;
 use std::task::Waker;
@@ -20,13 +21,13 @@ use crate::sync::{AtomicBool, Mutex, Ordering};
 /// `M` is what else changes with the value, under the same lock; mostly nothing.
 #[derive(Debug)]
 pub(crate) struct Latch<T, M = ()> {
-    /// Whether the value is there.
+    /// Whether it is set.
     set: AtomicBool,
     value: OnceLock<T>,
     state: Mutex<State<M>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State<M> {
     waiters: WaitList,
     more: M,
@@ -35,11 +36,7 @@ struct State<M> {
 impl<T, M: Default> Default for Latch<T, M> {
     #[inline]
     fn default() -> Self {
-        Latch {
-            set: AtomicBool::new(false),
-            value: OnceLock::new(),
-            state: Mutex::new(State { waiters: WaitList::default(), more: M::default() }),
-        }
+        Latch { set: AtomicBool::new(false), value: OnceLock::new(), state: Mutex::default() }
     }
 }
 
@@ -47,21 +44,16 @@ impl<T, M: Default> Latch<T, M> {
     pub(crate) fn new() -> Self {
         Latch::default()
     }
-
-    /// Drops all that it holds, which may be code of others.
-    pub(crate) fn clear(&mut self) {
-        *self = Latch::default();
-    }
 }
 
 impl<T, M> Latch<T, M> {
-    /// Whether the value is there. Takes no lock.
+    /// Whether it is set. Takes no lock.
     #[inline]
     pub(crate) fn is_set(&self) -> bool {
         self.set.load(Ordering::Acquire)
     }
 
-    /// The value, if it is there. Takes no lock.
+    /// The value, if it is set and was given one. Takes no lock.
     #[inline]
     pub(crate) fn get(&self) -> Option<&T> {
         if self.is_set() { self.value.get() } else { None }
@@ -71,35 +63,48 @@ impl<T, M> Latch<T, M> {
     ///
     /// The caller wakes them when it holds no lock.
     pub(crate) fn set(&self, value: T) -> Option<Wakers> {
-        self.set_and(value, |_, _| ()).map(|(waiters, ())| waiters)
+        self.set_and(Some(value), |waiters, _| Wakers::of(waiters))
     }
 
-    /// The same, and what `take` makes of the rest and the value. That runs under the lock, and so
-    /// no code of others.
-    pub(crate) fn set_and<'a, R>(
-        &'a self,
-        value: T,
-        take: impl FnOnce(&mut M, &'a T) -> R,
-    ) -> Option<(Wakers, R)> {
+    /// Sets it, and tells what `take` makes of the list and the rest; `None` where somebody was first.
+    /// `take` runs under the lock, and so no code of others. It takes everyone out of the list.
+    ///
+    /// Without a value there is none, until it is filled in.
+    #[inline]
+    pub(crate) fn set_and<R>(
+        &self,
+        value: Option<T>,
+        take: impl FnOnce(&mut WaitList, &mut M) -> R,
+    ) -> Option<R> {
         // Who comes too late need not wait for the lock.
         if self.is_set() {
             return None;
         }
         let mut state = self.state.lock();
-        if let Err(late) = self.value.set(value) {
-            // What it holds may run code of others when dropped: not under the lock.
+        // The lock has ordered this load after the store.
+        if self.set.load(Ordering::Relaxed) {
+            // What the value holds may run code of others when dropped: not under the lock.
             drop(state);
-            drop(late);
+            drop(value);
             return None;
         }
-        let Some(value) = self.value.get() else { unreachable!("it has just been set") };
+        if let Some(value) = value {
+            self.fill(value);
+        }
         self.set.store(true, Ordering::Release);
-        Some((Wakers::of(&mut state.waiters), take(&mut state.more, value)))
+        let State { waiters, more } = &mut *state;
+        Some(take(waiters, more))
+    }
+
+    /// Puts in the value that was left out, unless somebody has done so: all who do put in the same.
+    pub(crate) fn fill(&self, value: T) {
+        let late = self.value.set(value);
+        drop(late);
     }
 
     /// Whether nobody waits.
     pub(crate) fn is_deserted(&mut self) -> bool {
-        self.state.get_mut().waiters.is_empty()
+        self.state.get_mut().waiters.len() == 0
     }
 
     /// Shows the rest, and whether the value has come, to code that is not of others.

@@ -2,6 +2,8 @@
 
 use std::task::Waker;
 
+use slab::Slab;
+
 use super::{Places, Things};
 use crate::contain::contain;
 
@@ -16,12 +18,8 @@ pub(crate) struct Wakers(WaitList);
 
 impl Wakers {
     /// Takes everyone out of the list.
-    pub(super) fn of(list: &mut WaitList) -> Self {
+    pub(crate) fn of(list: &mut WaitList) -> Self {
         Wakers(list.take())
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -30,12 +28,7 @@ impl Wakers {
 
     /// Wakes everyone. A waker that panics takes nothing from the others.
     pub(crate) fn wake_all(self) {
-        Wakers::wake_all_of([self]);
-    }
-
-    /// The same for several lists.
-    pub(crate) fn wake_all_of(lists: impl IntoIterator<Item = Wakers>) {
-        wake(lists.into_iter().flatten());
+        wake(self);
     }
 }
 
@@ -45,6 +38,36 @@ impl IntoIterator for Wakers {
 
     fn into_iter(self) -> Things<Waker> {
         self.0.into_iter()
+    }
+}
+
+/// Those who were waiting in many lists, most of which had one entry.
+#[must_use = "whoever waited must be woken"]
+#[derive(Debug, Default)]
+pub(crate) struct ManyWakers {
+    /// Who was alone in a list, side by side.
+    alone: Vec<Waker>,
+    lists: Vec<Box<Slab<Waker>>>,
+}
+
+impl ManyWakers {
+    /// Takes everyone out of a list. The list may be under its lock.
+    #[inline]
+    pub(crate) fn add(&mut self, list: &mut WaitList) {
+        let (first, others) = list.take_parts();
+        self.alone.extend(first);
+        self.lists.extend(others);
+    }
+
+    /// There will be about so many more lists.
+    pub(crate) fn reserve(&mut self, lists: usize) {
+        self.alone.reserve(lists);
+    }
+
+    /// Wakes everyone. A waker that panics takes nothing from the others.
+    pub(crate) fn wake_all(self) {
+        wake(self.alone);
+        wake(self.lists.into_iter().flat_map(|list| list.into_iter().map(|(_, waker)| waker)));
     }
 }
 

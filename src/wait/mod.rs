@@ -15,7 +15,7 @@ mod rest;
 mod waiting;
 
 pub(crate) use latch::Latch;
-pub(crate) use list::Wakers;
+pub(crate) use list::{ManyWakers, Wakers};
 pub(crate) use places::{Places, Things};
 pub(crate) use probe::{is_probe, probe};
 pub(crate) use rest::Rest;

@@ -19,6 +19,9 @@ pub(crate) struct Places<T> {
 }
 
 impl<T> Places<T> {
+    /// Nothing. A constant, so that it is written and not copied.
+    pub(crate) const EMPTY: Self = Places { first: None, others: None };
+
     /// Adds a thing and tells its place.
     #[inline]
     pub(crate) fn insert(&mut self, thing: T) -> usize {
@@ -58,6 +61,13 @@ impl<T> Places<T> {
         std::mem::take(self)
     }
 
+    /// The same, as what is at the first place and what is at the others.
+    #[inline]
+    pub(super) fn take_parts(&mut self) -> (Option<T>, Option<Box<Slab<T>>>) {
+        (self.first.take(), self.others.take())
+    }
+
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_none() && self.others.as_ref().is_none_or(|others| others.is_empty())
     }
@@ -69,8 +79,9 @@ impl<T> Places<T> {
 }
 
 impl<T> Default for Places<T> {
+    #[inline]
     fn default() -> Self {
-        Places { first: None, others: None }
+        Places::EMPTY
     }
 }
 

@@ -12,7 +12,7 @@ pub(crate) struct Rest(Option<Box<Things<Waker>>>);
 
 impl Rest {
     fn of(wakers: Wakers) -> Self {
-        Rest((!wakers.is_empty()).then(|| Box::new(wakers.into_iter())))
+        Rest((wakers.len() > 0).then(|| Box::new(wakers.into_iter())))
     }
 
     /// Takes out the next ones, at most so many.

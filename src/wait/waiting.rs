@@ -13,6 +13,12 @@ pub(crate) trait Latched {
     type More;
 
     fn latch(&self) -> &Latch<Self::Value, Self::More>;
+
+    /// The value, if the latch is set, also where it has none itself.
+    #[inline]
+    fn value(&self) -> Option<&Self::Value> {
+        self.latch().get()
+    }
 }
 
 impl<T, M> Latched for Latch<T, M> {
@@ -33,6 +39,11 @@ impl<L: Latched> Latched for &L {
     fn latch(&self) -> &Latch<L::Value, L::More> {
         (**self).latch()
     }
+
+    #[inline]
+    fn value(&self) -> Option<&L::Value> {
+        (**self).value()
+    }
 }
 
 impl<L: Latched> Latched for Arc<L> {
@@ -42,6 +53,11 @@ impl<L: Latched> Latched for Arc<L> {
     #[inline]
     fn latch(&self) -> &Latch<L::Value, L::More> {
         (**self).latch()
+    }
+
+    #[inline]
+    fn value(&self) -> Option<&L::Value> {
+        (**self).value()
     }
 }
 
@@ -109,7 +125,7 @@ impl<L: Latched> Waiting<L> {
             return Poll::Pending;
         }
         self.place = Place::Done;
-        match self.latch.latch().get() {
+        match self.latch.value() {
             Some(value) => Poll::Ready(tell(value)),
             None => unreachable!("the flag is set after the value"),
         }

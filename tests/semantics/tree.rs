@@ -180,6 +180,27 @@ fn g11_a_chain_of_100_000_is_cancelled_in_the_middle_and_at_the_leaf() {
 }
 
 #[test]
+fn g11_everyone_in_a_chain_of_100_000_tells_the_reason() {
+    let _watchdog = support::watchdog();
+    for link in [child, linked] {
+        for from_the_leaf_on in [false, true] {
+            on_a_small_stack(move || {
+                let mut chain = chain(link);
+                chain[0].cancel_with("top");
+                let root = chain.remove(0);
+                if from_the_leaf_on {
+                    chain.reverse();
+                }
+                for token in &chain {
+                    assert_eq!(token.reason().unwrap().root(), &Reason::manual("top"));
+                }
+                assert_eq!(root.reason(), Some(Reason::manual("top")));
+            });
+        }
+    }
+}
+
+#[test]
 fn g11_a_chain_of_100_000_is_dropped_in_any_order() {
     let _watchdog = support::watchdog();
     for link in [child, linked] {

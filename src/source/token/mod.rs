@@ -164,7 +164,8 @@ impl CancellationToken {
     }
 
     /// Why it was cancelled, if it was. Takes a lock only where
-    /// [`is_cancelled`](Self::is_cancelled) would.
+    /// [`is_cancelled`](Self::is_cancelled) would, or where it is the first to ask why the children of a
+    /// token were.
     ///
     /// ```
     /// use cancelable::{CancellationToken, Reason};

@@ -1,6 +1,8 @@
 //! `Node`: the state of a token, and its place among other tokens.
 //!
-//! 1. The latch holds the reason. It is set at most once, and that is the cancellation.
+//! 1. The latch holds the reason. It is set at most once, and that is the cancellation. A child that is
+//!    cancelled with its parent has no reason of its own: it is the one that its parent, which is set by
+//!    then, has for its children. So to flip a child is to set a flag.
 //! 2. A node owns those above it. Those above know it by a `Weak` that it takes back when it goes.
 //! 3. A node is told by those above from when somebody is to hear of it: one who waits, a callback, a
 //!    node below. Until then it asks the one above whenever somebody asks it, and nobody above knows
@@ -11,22 +13,24 @@
 //!    one lock at a time.
 
 use std::collections::HashSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::relations::{Callback, Inherits, Relations};
-use super::told::{Reasons, Told};
+use super::told::Told;
 use crate::contain::contain;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
-use crate::wait::{Latch, Latched};
+use crate::wait::{Latch, Latched, Things, Wakers};
 use crate::{Reason, Text};
 
 #[derive(Debug, Default)]
 pub(super) struct Node {
     latch: Latch<Reason, Relations<Node>>,
+    /// What children make of the reason of this node, once one has asked. Written under the lock.
+    inherited: OnceLock<Box<Reason>>,
     /// The one above it of which it was made, as a child.
     parent: Option<Link>,
     /// Otherwise, those above it.
-    others: OnceLock<Box<[Link]>>,
+    others: OnceLock<Box<Others>>,
     /// Whether there ever was a node below.
     has_below: AtomicBool,
 }
@@ -35,9 +39,15 @@ pub(super) struct Node {
 #[derive(Debug)]
 struct Link {
     node: Arc<Node>,
-    inherits: Inherits,
     /// Where that keeps this node, or [`OUTSIDE`]. Changes once, under the lock of the one above.
     place: AtomicUsize,
+}
+
+/// Those above a node that was not made as a child.
+#[derive(Debug)]
+struct Others {
+    links: Vec<Link>,
+    inherits: Inherits,
 }
 
 /// The place of a node that those above do not know.
@@ -45,8 +55,8 @@ const OUTSIDE: usize = usize::MAX;
 
 impl Link {
     #[inline]
-    fn new(node: Arc<Node>, inherits: Inherits) -> Self {
-        Link { node, inherits, place: AtomicUsize::new(OUTSIDE) }
+    fn new(node: Arc<Node>) -> Self {
+        Link { node, place: AtomicUsize::new(OUTSIDE) }
     }
 
     fn is_outside(&self) -> bool {
@@ -54,25 +64,20 @@ impl Link {
     }
 
     /// Enters a node below this one, or cancels it if this one is cancelled already.
-    fn enter(&self, node: &Arc<Node>) {
+    fn enter(&self, node: &Arc<Node>, inherits: Inherits) {
         let entered = self.node.latch.with(|relations, is_set| {
             // Another thread may have entered it meanwhile.
             if !is_set && self.is_outside() {
-                let place = relations.below.insert((Arc::downgrade(node), self.inherits));
+                let place = relations.below.insert((Arc::downgrade(node), inherits));
                 self.place.store(place, Ordering::Relaxed);
             }
             !is_set || !self.is_outside()
         });
         if !entered {
-            if let Some(reason) = self.inherited() {
-                node.cancel(reason);
+            if let Some(reason) = self.node.reason_below(inherits) {
+                node.cancel(reason.clone());
             }
         }
-    }
-
-    /// The reason of a node that is below this one and unknown to it, if this one is cancelled.
-    fn inherited(&self) -> Option<Reason> {
-        self.node.inherited(self.inherits, || self.is_outside())
     }
 }
 
@@ -98,7 +103,7 @@ impl Node {
         }
         let mut node = Node::new();
         if let Some(node) = Arc::get_mut(&mut node) {
-            node.parent = Some(Link::new(upper, Inherits::Parent));
+            node.parent = Some(Link::new(upper));
         }
         node
     }
@@ -106,14 +111,14 @@ impl Node {
     /// A node below those. Where one of them is cancelled, so is the new one, and for its reason.
     pub(super) fn linked(above: impl IntoIterator<Item = Arc<Node>>) -> Arc<Self> {
         let links = above.into_iter().map(|upper| match upper.begin_below(Inherits::Reason) {
-            None => Ok(Link::new(upper, Inherits::Reason)),
+            None => Ok(Link::new(upper)),
             Some(reason) => Err(reason),
         });
-        match links.collect::<Result<Box<[_]>, _>>() {
+        match links.collect::<Result<Vec<_>, _>>() {
             Ok(links) if links.is_empty() => Node::new(),
             Ok(links) => {
                 let node = Node::new();
-                let _ = node.others.set(links);
+                let _ = node.others.set(Box::new(Others { links, inherits: Inherits::Reason }));
                 // Of several above, the first that is cancelled counts: the node must be told, since
                 // who asks later cannot know which it was.
                 node.enter();
@@ -129,34 +134,75 @@ impl Node {
         // One that is asked by those below is itself told: it need not ask in turn.
         self.enter();
         if self.latch.is_set() {
-            return self.inherited(inherits, || true);
+            return self.reason_below(inherits).cloned();
         }
         self.has_below.store(true, Ordering::Release);
         None
     }
 
-    /// What a node below that is not told inherits, if this one is cancelled. `is_outside` says that
-    /// it is not told.
+    /// The reason of a node below, if this one is cancelled.
     #[cold]
-    fn inherited(&self, inherits: Inherits, is_outside: impl Fn() -> bool) -> Option<Reason> {
-        let reason = self.latch.get()?;
-        // Whoever was about to enter the node held this lock: then the node is told.
-        self.latch.with(|relations, _| match inherits {
-            _ if !is_outside() => None,
-            Inherits::Reason => Some(reason.clone()),
-            Inherits::Parent => Some(relations.shared_parent_reason(reason)),
+    fn reason_below(&self, inherits: Inherits) -> Option<&Reason> {
+        let reason = self.known_reason()?;
+        Some(match inherits {
+            Inherits::Parent => self.reason_of_children(reason),
+            Inherits::Reason => reason,
         })
+    }
+
+    /// What children make of the reason of this node, which is this. It is made once and shared.
+    fn reason_of_children<'a>(&'a self, reason: &'a Reason) -> &'a Reason {
+        if let Reason::Parent { .. } = reason {
+            return reason;
+        }
+        if self.inherited.get().is_none() {
+            self.latch.with(|relations, _| {
+                // Another thread may have made it meanwhile.
+                if self.inherited.get().is_none() {
+                    let _ = self.inherited.set(Box::new(relations.parent_reason(reason)));
+                }
+            });
+        }
+        self.inherited.get().map_or(reason, |inherited| inherited)
+    }
+
+    /// The reason, if the latch is set. Asks nobody whether it is.
+    #[inline]
+    fn known_reason(&self) -> Option<&Reason> {
+        if !self.latch.is_set() {
+            return None;
+        }
+        self.latch.get().or_else(|| self.parents_reason())
+    }
+
+    /// The reason of a child that was cancelled with its parent. All those on the way up that have none of
+    /// their own keep it, so that no way is gone twice.
+    fn parents_reason(&self) -> Option<&Reason> {
+        let mut upper = &self.parent.as_ref()?.node;
+        let mut without = Vec::new();
+        let own = loop {
+            match upper.latch.get() {
+                Some(reason) => break reason,
+                None => {
+                    without.push(upper);
+                    upper = &upper.parent.as_ref()?.node;
+                }
+            }
+        };
+        let reason = upper.reason_of_children(own);
+        without.into_iter().for_each(|node| node.latch.fill(reason.clone()));
+        Some(reason)
     }
 
     /// Those above it.
     fn above(&self) -> impl Iterator<Item = &Link> {
-        self.parent.iter().chain(self.others.get().into_iter().flat_map(|links| links.iter()))
+        self.parent.iter().chain(self.others.get().into_iter().flat_map(|others| &others.links))
     }
 
     /// The first of them.
     #[inline]
     fn first_above(&self) -> Option<&Link> {
-        self.parent.as_ref().or_else(|| self.others.get()?.first())
+        self.parent.as_ref().or_else(|| self.others.get()?.links.first())
     }
 
     /// From here on those above tell it.
@@ -169,7 +215,12 @@ impl Node {
 
     #[cold]
     fn enter_below(self: &Arc<Self>) {
-        self.above().for_each(|link| link.enter(self));
+        if let Some(link) = &self.parent {
+            link.enter(self, Inherits::Parent);
+        }
+        if let Some(others) = self.others.get() {
+            others.links.iter().for_each(|link| link.enter(self, others.inherits));
+        }
     }
 
     /// Puts a node that is below none yet below `upper`. Not where that would close a circle.
@@ -184,10 +235,10 @@ impl Node {
         }
         // Somebody may listen to it already: it must be told, and never ask. So it is known above before
         // anybody can find the link here.
-        let link = Link::new(upper.clone(), Inherits::Parent);
-        link.enter(self);
+        let link = Link::new(upper.clone());
+        link.enter(self, Inherits::Parent);
         // One operation has one run, and only its run, or who builds it, enters it.
-        let _ = self.others.set(Box::new([link]));
+        let _ = self.others.set(Box::new(Others { links: vec![link], inherits: Inherits::Parent }));
         true
     }
 
@@ -223,28 +274,27 @@ impl Node {
 
     #[inline]
     pub(super) fn is_cancelled(&self) -> bool {
-        self.latch.is_set() || self.first_above().is_some_and(|upper| self.asks(upper))
+        self.latch.is_set() || self.parent.as_ref().is_some_and(|parent| self.asks(parent))
     }
 
-    /// Whether one that is not told by those above is cancelled with them, as it is from here on.
-    fn asks(&self, upper: &Link) -> bool {
-        if !upper.is_outside() || !upper.node.latch.is_set() {
+    /// Whether a child that its parent does not tell is cancelled with it, as it is from here on.
+    fn asks(&self, parent: &Link) -> bool {
+        if !parent.is_outside() || !parent.node.latch.is_set() {
             return false;
         }
-        match upper.inherited() {
-            Some(reason) => {
-                // Nobody is to hear of it, or it would be told.
-                if let Some(nobody) = self.latch.set(reason) {
-                    nobody.wake_all();
-                }
-                true
-            }
-            None => self.latch.is_set(),
+        // Whoever entered it did so before the parent was set: once that is seen, so is the place.
+        if !parent.is_outside() {
+            return self.latch.is_set();
         }
+        // Nobody is to hear of it, or it would be told.
+        if let Some(nobody) = self.latch.set_and(None, |waiters, _| Wakers::of(waiters)) {
+            nobody.wake_all();
+        }
+        true
     }
 
     pub(super) fn reason(&self) -> Option<&Reason> {
-        if self.is_cancelled() { self.latch.get() } else { None }
+        if self.is_cancelled() { self.known_reason() } else { None }
     }
 
     /// Cancels this node and all below it: flips all of them, then wakes those who wait for any, then
@@ -254,38 +304,47 @@ impl Node {
             return false;
         }
         let mut told = Told::default();
-        if !self.flip(reason, &mut told) {
-            return false;
+        let Some(below) = self.flip(Some(reason), &mut told) else { return false };
+        if below.len() > 0 {
+            told.note_below(self.clone(), below);
         }
-        while let Some((node, reason)) = told.next_below() {
+        while let Some((node, reason)) = told.next_below(Node::reason_of) {
             // One that is cancelled already tells those below it by itself.
-            node.flip(reason, &mut told);
+            match node.flip(reason, &mut told) {
+                Some(below) if below.len() > 0 => told.note_below(node, below),
+                _ => {}
+            }
         }
-        told.wake_all();
+        told.waiters.wake_all();
         for node in told.called {
             node.call_all();
         }
         true
     }
 
-    /// Flips this node, and notes who is to hear of it next. False where it was flipped before.
-    fn flip(self: &Arc<Self>, reason: Reason, told: &mut Told<Node>) -> bool {
-        let taken = self.latch.set_and(reason, |relations, reason| {
-            let below = relations.below.take();
-            let parent = || Reasons::new(reason, relations.parent_reason(reason));
-            let reasons = (!below.is_empty()).then(parent);
+    /// The reason that `node` is given as this one, which is above it and cancelled, tells it. `None` for
+    /// a child, which finds it.
+    fn reason_of(&self, node: &Node, inherits: Inherits) -> Option<Reason> {
+        if node.parent.is_some() { None } else { self.reason_below(inherits).cloned() }
+    }
+
+    /// Flips this node, notes who is to hear of it, and tells who is below it. `None` where it was flipped
+    /// before.
+    #[inline]
+    fn flip(
+        self: &Arc<Self>,
+        reason: Option<Reason>,
+        told: &mut Told<Node>,
+    ) -> Option<Things<(Weak<Node>, Inherits)>> {
+        let (below, has_callbacks) = self.latch.set_and(reason, |waiters, relations| {
+            told.waiters.add(waiters);
             // Callbacks stay where they are until their turn comes, so that they can be taken back.
-            (below, reasons, relations.callbacks() > 0)
-        });
-        let Some((waiters, (below, reasons, has_callbacks))) = taken else { return false };
-        told.note_waiters(waiters);
+            (relations.below.take(), relations.callbacks() > 0)
+        })?;
         if has_callbacks {
             told.called.push(self.clone());
         }
-        if let Some(reasons) = reasons {
-            told.note_below(below.into_iter(), reasons);
-        }
-        true
+        Some(below.into_iter())
     }
 
     /// Runs the callbacks of this node, which is cancelled, one after another.
@@ -300,7 +359,7 @@ impl Node {
 
     /// Runs a callback of this node, which is cancelled. Its panic ends here.
     fn call(&self, callback: Callback) {
-        if let Some(reason) = self.latch.get() {
+        if let Some(reason) = self.known_reason() {
             // The panic hook has printed it; there is nobody else to tell.
             let _ = contain(|| callback(reason));
         }
@@ -333,21 +392,34 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         let mut next = self.parent.take();
-        let mut others = self.others.take().map_or_else(Vec::new, Vec::from);
-        while let Some(link) = next.take().or_else(|| others.pop()) {
+        let mut others = self.others.take().map_or_else(Vec::new, |others| others.links);
+        while let Some(mut link) = next.take().or_else(|| others.pop()) {
             let place = link.place.load(Ordering::Relaxed);
-            if place != OUTSIDE {
+            // Once the one above is cancelled it knows nobody any more.
+            if place != OUTSIDE && !link.node.latch.is_set() {
                 // A `Weak`, which runs nobody's code when it is dropped.
                 link.node.latch.with(|relations, _| relations.below.remove(place));
             }
             // Where this was its last handle it goes too, here and not in a nested call.
-            let Some(mut node) = Arc::into_inner(link.node) else { continue };
-            next = node.parent.take();
-            if let Some(links) = node.others.take() {
-                others.extend(links);
-            }
+            let mut take_above = |node: &mut Node| {
+                next = node.parent.take();
+                if let Some(more) = node.others.take() {
+                    others.extend(more.links);
+                }
+            };
             // What its callbacks hold may panic when dropped; the rest must go all the same.
-            let _ = contain(|| node.latch.clear());
+            if Arc::strong_count(&link.node) == 1 {
+                // It goes where it is, which is quicker than to move it out.
+                if let Some(node) = Arc::get_mut(&mut link.node) {
+                    take_above(node);
+                    let _ = contain(|| drop(link.node));
+                    continue;
+                }
+            }
+            if let Some(mut node) = Arc::into_inner(link.node) {
+                take_above(&mut node);
+                let _ = contain(|| drop(node));
+            }
         }
     }
 }
@@ -359,6 +431,11 @@ impl Latched for Node {
     #[inline]
     fn latch(&self) -> &Latch<Reason, Relations<Node>> {
         &self.latch
+    }
+
+    #[inline]
+    fn value(&self) -> Option<&Reason> {
+        self.known_reason()
     }
 }
 

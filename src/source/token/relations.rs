@@ -36,8 +36,6 @@ struct Rare {
     next_callback: u64,
     /// What the reasons of those below call the node.
     label: Option<Text>,
-    /// What children make of the reason, once one has asked.
-    inherited: Option<Reason>,
 }
 
 impl<N> Relations<N> {
@@ -81,16 +79,6 @@ impl<N> Relations<N> {
     pub(super) fn parent_reason(&self, reason: &Reason) -> Reason {
         let label = self.rare.as_ref().and_then(|rare| rare.label.clone());
         Reason::parent_named(label, reason.clone())
-    }
-
-    /// The same for a child that asks. It is made once and shared.
-    pub(super) fn shared_parent_reason(&mut self, reason: &Reason) -> Reason {
-        if let Some(inherited) = self.rare().inherited.clone() {
-            return inherited;
-        }
-        let inherited = self.parent_reason(reason);
-        self.rare().inherited = Some(inherited.clone());
-        inherited
     }
 }
 

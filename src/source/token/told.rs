@@ -4,14 +4,15 @@ use std::sync::{Arc, Weak};
 
 use super::relations::Inherits;
 use crate::Reason;
-use crate::wait::{Things, Wakers};
+use crate::wait::{ManyWakers, Things};
 
 /// Who is to hear of it, of a tree whose nodes are of type `N`.
 #[derive(Debug)]
 pub(super) struct Told<N> {
     /// The nodes below each that has been flipped, those of the last one first.
     below: Vec<Below<N>>,
-    waiters: Vec<Wakers>,
+    /// Those who wait for any that has been flipped.
+    pub(super) waiters: ManyWakers,
     /// Those that have callbacks.
     pub(super) called: Vec<Arc<N>>,
 }
@@ -19,83 +20,45 @@ pub(super) struct Told<N> {
 /// The nodes below one.
 #[derive(Debug)]
 struct Below<N> {
+    upper: Arc<N>,
     nodes: Things<(Weak<N>, Inherits)>,
-    reasons: Reasons,
-}
-
-/// The reason of a node, for those below it.
-#[derive(Debug)]
-pub(super) struct Reasons {
-    /// What children make of it. Made once and shared: it holds that of the node.
-    parent: Reason,
-    /// The reason itself, where that is another one.
-    own: Option<Reason>,
-}
-
-impl Reasons {
-    /// Those of a node that was cancelled for `own`, from which children make `parent`.
-    pub(super) fn new(own: &Reason, parent: Reason) -> Self {
-        let own = Some(own).filter(|own| !matches!(own, Reason::Parent { .. })).cloned();
-        Reasons { parent, own }
-    }
-
-    fn take(self, inherits: Inherits) -> Reason {
-        match inherits {
-            Inherits::Parent => self.parent,
-            Inherits::Reason => self.own.unwrap_or(self.parent),
-        }
-    }
-
-    fn get(&self, inherits: Inherits) -> Reason {
-        match inherits {
-            Inherits::Parent => self.parent.clone(),
-            Inherits::Reason => self.own.as_ref().unwrap_or(&self.parent).clone(),
-        }
-    }
 }
 
 impl<N> Told<N> {
-    /// Those who wait for one that has been flipped.
-    pub(super) fn note_waiters(&mut self, waiters: Wakers) {
-        if !waiters.is_empty() {
-            self.waiters.push(waiters);
-        }
+    /// The nodes below one that has been flipped, of which there are some.
+    pub(super) fn note_below(&mut self, upper: Arc<N>, nodes: Things<(Weak<N>, Inherits)>) {
+        // Mostly somebody waits for each.
+        self.waiters.reserve(nodes.len());
+        self.below.push(Below { upper, nodes });
     }
 
-    /// The nodes below it, of which there are some.
-    pub(super) fn note_below(&mut self, nodes: Things<(Weak<N>, Inherits)>, reasons: Reasons) {
-        self.below.push(Below { nodes, reasons });
-    }
-
-    /// The next node to flip, and for which reason. The eldest comes first, and what is below a node
-    /// before the next one beside it.
-    pub(super) fn next_below(&mut self) -> Option<(Arc<N>, Reason)> {
+    /// The next node to flip, and what `reason` has the one above give it. The eldest comes first, and what
+    /// is below a node before the next one beside it.
+    #[inline]
+    pub(super) fn next_below(
+        &mut self,
+        reason: impl Fn(&N, &N, Inherits) -> Option<Reason>,
+    ) -> Option<(Arc<N>, Option<Reason>)> {
         loop {
-            let Below { nodes, reasons } = self.below.last_mut()?;
-            let Some((node, inherits)) = nodes.next() else {
-                self.below.pop();
-                continue;
-            };
-            let reason = if nodes.len() == 0 {
+            let Below { upper, nodes } = self.below.last_mut()?;
+            let next = nodes.next().and_then(|(node, inherits)| {
+                let node = node.upgrade()?;
+                let reason = reason(upper, &node, inherits);
+                Some((node, reason))
+            });
+            if nodes.len() == 0 {
                 // Taken out before it is followed further: a chain takes no more room than a step.
-                self.below.pop()?.reasons.take(inherits)
-            } else {
-                reasons.get(inherits)
-            };
-            if let Some(node) = node.upgrade() {
-                return Some((node, reason));
+                self.below.pop();
+            }
+            if next.is_some() {
+                return next;
             }
         }
-    }
-
-    /// Wakes all who wait.
-    pub(super) fn wake_all(&mut self) {
-        Wakers::wake_all_of(self.waiters.drain(..));
     }
 }
 
 impl<N> Default for Told<N> {
     fn default() -> Self {
-        Told { below: Vec::new(), waiters: Vec::new(), called: Vec::new() }
+        Told { below: Vec::new(), waiters: ManyWakers::default(), called: Vec::new() }
     }
 }
