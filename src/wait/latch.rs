@@ -19,12 +19,14 @@ use super::list::{WaitList, Wakers};
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// `M` is what else changes with the value, under the same lock; mostly nothing.
+// In this order, so that what is looked at together lies together.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Latch<T, M = ()> {
     /// Whether it is set.
     set: AtomicBool,
-    value: OnceLock<T>,
     state: Mutex<State<M>>,
+    value: OnceLock<T>,
 }
 
 #[derive(Debug, Default)]
@@ -104,10 +106,11 @@ impl<T, M> Latch<T, M> {
 
     /// Whether nobody waits.
     pub(crate) fn is_deserted(&mut self) -> bool {
-        self.state.get_mut().waiters.len() == 0
+        self.state.get_mut().waiters.is_empty()
     }
 
     /// Shows the rest, and whether the value has come, to code that is not of others.
+    #[inline]
     pub(crate) fn with<R>(&self, look: impl FnOnce(&mut M, bool) -> R) -> R {
         let mut state = self.state.lock();
         // The lock has ordered this load after the store.

@@ -2,8 +2,6 @@
 
 use std::task::Waker;
 
-use slab::Slab;
-
 use super::{Places, Things};
 use crate::contain::contain;
 
@@ -41,36 +39,6 @@ impl IntoIterator for Wakers {
     }
 }
 
-/// Those who were waiting in many lists, most of which had one entry.
-#[must_use = "whoever waited must be woken"]
-#[derive(Debug, Default)]
-pub(crate) struct ManyWakers {
-    /// Who was alone in a list, side by side.
-    alone: Vec<Waker>,
-    lists: Vec<Box<Slab<Waker>>>,
-}
-
-impl ManyWakers {
-    /// Takes everyone out of a list. The list may be under its lock.
-    #[inline]
-    pub(crate) fn add(&mut self, list: &mut WaitList) {
-        let (first, others) = list.take_parts();
-        self.alone.extend(first);
-        self.lists.extend(others);
-    }
-
-    /// There will be about so many more lists.
-    pub(crate) fn reserve(&mut self, lists: usize) {
-        self.alone.reserve(lists);
-    }
-
-    /// Wakes everyone. A waker that panics takes nothing from the others.
-    pub(crate) fn wake_all(self) {
-        wake(self.alone);
-        wake(self.lists.into_iter().flat_map(|list| list.into_iter().map(|(_, waker)| waker)));
-    }
-}
-
 /// Wakes everyone. A waker that panics takes nothing from the others.
 pub(super) fn wake(wakers: impl IntoIterator<Item = Waker>) {
     let mut wakers = wakers.into_iter();
@@ -81,6 +49,7 @@ pub(super) fn wake(wakers: impl IntoIterator<Item = Waker>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wait::ManyWakers;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
@@ -112,5 +81,31 @@ mod tests {
         }
         Wakers::of(&mut list).wake_all();
         assert_eq!(count.0.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn of_many_lists_one_that_panics_takes_nothing_from_the_others() {
+        let count = Arc::new(Count::default());
+        let (good, bad) = (|| count.clone().into(), || Arc::new(Hostile).into());
+        let mut many = ManyWakers::default();
+        let mut alone = Vec::new();
+        for _ in 0..3 {
+            let mut list = WaitList::default();
+            for waker in [bad(), good(), bad(), good()] {
+                list.insert(waker);
+            }
+            assert!(many.take(&mut list).is_none() && list.is_empty());
+            for waker in [good(), bad()] {
+                list.insert(waker);
+                alone.extend(many.take(&mut list));
+                assert!(list.is_empty());
+            }
+        }
+        assert_eq!(alone.len(), 6);
+        let one = alone.pop();
+        many.add(one, alone.split_off(3));
+        many.add(None, alone);
+        many.wake_all();
+        assert_eq!(count.0.load(Ordering::Relaxed), 3 * 3);
     }
 }

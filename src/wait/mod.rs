@@ -2,6 +2,7 @@
 //!
 //! * [`places`]: things, each at a place that its owner remembers.
 //! * [`list`]: the wakers of who waits.
+//! * [`many`]: those who waited in many lists.
 //! * [`latch`]: a value that is set once, and who waits for it.
 //! * [`rest`]: those who waited, and are woken a few at a time.
 //! * [`waiting`]: one who waits, and leaves when dropped.
@@ -9,13 +10,15 @@
 
 mod latch;
 mod list;
+mod many;
 mod places;
 mod probe;
 mod rest;
 mod waiting;
 
 pub(crate) use latch::Latch;
-pub(crate) use list::{ManyWakers, Wakers};
+pub(crate) use list::{WaitList, Wakers};
+pub(crate) use many::ManyWakers;
 pub(crate) use places::{Places, Things};
 pub(crate) use probe::{is_probe, probe};
 pub(crate) use rest::Rest;

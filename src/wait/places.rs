@@ -1,7 +1,5 @@
 //! `Places`: things, each at a place that its owner remembers.
 
-use slab::Slab;
-
 /// With nothing in it, it keeps at most this much room, so that one busy moment is not paid for for
 /// ever.
 const ROOM_KEPT: usize = 64;
@@ -15,7 +13,79 @@ pub(crate) struct Places<T> {
     /// At place 0.
     first: Option<T>,
     /// From place 1 on. Apart, so that one thing by itself is small.
-    others: Option<Box<Slab<T>>>,
+    others: Option<Box<Row<T>>>,
+}
+
+/// Places in a row.
+#[derive(Debug)]
+struct Row<T> {
+    places: Vec<Place<T>>,
+    /// How many are taken.
+    taken: usize,
+    /// The one that was left last, or the end of the row.
+    free: usize,
+}
+
+#[derive(Debug)]
+enum Place<T> {
+    Taken(T),
+    /// With the one that is free after this one.
+    Free(usize),
+}
+
+impl<T> Row<T> {
+    #[inline]
+    fn insert(&mut self, thing: T) -> usize {
+        let index = self.free;
+        match self.places.get_mut(index) {
+            None => {
+                self.free = index + 1;
+                self.places.push(Place::Taken(thing));
+            }
+            Some(place) => {
+                let Place::Free(next) = *place else { unreachable!("what is free is not taken") };
+                self.free = next;
+                *place = Place::Taken(thing);
+            }
+        }
+        self.taken += 1;
+        index
+    }
+
+    fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        match self.places.get_mut(index)? {
+            Place::Taken(thing) => Some(thing),
+            Place::Free(_) => None,
+        }
+    }
+
+    #[inline]
+    fn remove(&mut self, index: usize) -> Option<T> {
+        let place = self.places.get_mut(index)?;
+        if let Place::Free(_) = place {
+            return None;
+        }
+        let left = std::mem::replace(place, Place::Free(self.free));
+        self.free = index;
+        self.taken -= 1;
+        left.into_thing()
+    }
+}
+
+impl<T> Place<T> {
+    #[inline]
+    fn into_thing(self) -> Option<T> {
+        match self {
+            Place::Taken(thing) => Some(thing),
+            Place::Free(_) => None,
+        }
+    }
+}
+
+impl<T> Default for Row<T> {
+    fn default() -> Self {
+        Row { places: Vec::new(), taken: 0, free: 0 }
+    }
 }
 
 impl<T> Places<T> {
@@ -47,8 +117,8 @@ impl<T> Places<T> {
     pub(crate) fn remove(&mut self, place: usize) -> Option<T> {
         let Some(place) = place.checked_sub(1) else { return self.first.take() };
         let others = self.others.as_mut()?;
-        let thing = others.try_remove(place);
-        if others.capacity() > ROOM_KEPT && others.is_empty() {
+        let thing = others.remove(place);
+        if others.taken == 0 && others.places.capacity() > ROOM_KEPT {
             // There is nothing in it: dropping it runs nobody's code.
             self.others = None;
         }
@@ -61,20 +131,30 @@ impl<T> Places<T> {
         std::mem::take(self)
     }
 
-    /// The same, as what is at the first place and what is at the others.
-    #[inline]
-    pub(super) fn take_parts(&mut self) -> (Option<T>, Option<Box<Slab<T>>>) {
-        (self.first.take(), self.others.take())
+    /// What `f` makes of the first thing, and what it makes of the others. If that is as large as they are,
+    /// it stands where they stood: many things need no new memory.
+    pub(crate) fn filter_map<R>(self, mut f: impl FnMut(T) -> Option<R>) -> (Option<R>, Vec<R>) {
+        let first = self.first.and_then(&mut f);
+        let others = self.others.map_or_else(Vec::new, |others| {
+            others.places.into_iter().filter_map(Place::into_thing).filter_map(f).collect()
+        });
+        (first, others)
     }
 
-    #[cfg(test)]
+    /// The only thing, if there is but one place. Otherwise everything stays.
+    #[inline]
+    pub(crate) fn take_only(&mut self) -> Option<T> {
+        if self.others.is_some() { None } else { self.first.take() }
+    }
+
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.others.as_ref().is_none_or(|others| others.is_empty())
+        self.first.is_none() && self.others.as_ref().is_none_or(|others| others.taken == 0)
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.others.as_ref().map_or(0, |others| others.len())
+        usize::from(self.first.is_some()) + self.others.as_ref().map_or(0, |others| others.taken)
     }
 }
 
@@ -90,7 +170,7 @@ impl<T> IntoIterator for Places<T> {
     type IntoIter = Things<T>;
 
     fn into_iter(self) -> Things<T> {
-        Things { first: self.first, others: self.others.map(|others| others.into_iter()) }
+        Things { first: self.first, others: self.others.map(|others| others.places.into_iter()) }
     }
 }
 
@@ -98,24 +178,17 @@ impl<T> IntoIterator for Places<T> {
 #[derive(Debug)]
 pub(crate) struct Things<T> {
     first: Option<T>,
-    others: Option<slab::IntoIter<T>>,
+    others: Option<std::vec::IntoIter<Place<T>>>,
 }
 
 impl<T> Iterator for Things<T> {
     type Item = T;
 
+    #[inline]
     fn next(&mut self) -> Option<T> {
-        self.first.take().or_else(|| self.others.as_mut()?.next().map(|(_, thing)| thing))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let len =
-            usize::from(self.first.is_some()) + self.others.as_ref().map_or(0, |rest| rest.len());
-        (len, Some(len))
+        self.first.take().or_else(|| self.others.as_mut()?.find_map(Place::into_thing))
     }
 }
-
-impl<T> ExactSizeIterator for Things<T> {}
 
 #[cfg(test)]
 mod tests {
@@ -151,6 +224,39 @@ mod tests {
         let taken = [places.insert("a"), places.insert("b")];
         assert_eq!(places.take().into_iter().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(taken.map(|place| places.remove(place)), [None, None]);
+    }
+
+    #[test]
+    fn what_is_made_of_each_is_handed_out() {
+        let mut places = Places::default();
+        for number in 0..1000_usize {
+            places.insert(Box::new(number));
+        }
+        for place in [0, 1, 500, 999] {
+            assert_eq!(places.remove(place), Some(Box::new(place)));
+        }
+        places.insert(Box::new(1000));
+        let (first, others) =
+            places.filter_map(|number| (*number % 3 != 0).then_some((*number, 0)));
+        assert_eq!(first, Some((1000, 0)));
+        let expected = (0..1000).filter(|number| number % 3 != 0 && ![1, 500].contains(number));
+        assert!(others.iter().map(|(number, _)| *number).eq(expected));
+    }
+
+    #[test]
+    fn a_place_is_handed_out_once() {
+        let mut places = Places::default();
+        let taken: Vec<_> = (0..10).map(|number| places.insert(number)).collect();
+        for place in [3, 7, 5] {
+            assert_eq!(places.remove(taken[place]), Some(place));
+            assert_eq!(places.remove(taken[place]), None);
+            assert_eq!(places.replace(taken[place], 0), None);
+        }
+        // What was left last is taken first, and then the end of the row.
+        assert_eq!([10, 11, 12, 13].map(|number| places.insert(number)), [5, 7, 3, 10]);
+        assert_eq!(places.len(), 11);
+        let things: Vec<_> = places.into_iter().collect();
+        assert_eq!(things, [0, 1, 2, 12, 4, 10, 6, 11, 8, 9, 13]);
     }
 
     #[test]

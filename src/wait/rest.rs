@@ -18,8 +18,8 @@ impl Rest {
     /// Takes out the next ones, at most so many.
     fn take(&mut self, most: usize) -> Vec<Waker> {
         let Some(rest) = &mut self.0 else { return Vec::new() };
-        let some = rest.take(most).collect();
-        if rest.len() == 0 {
+        let some: Vec<_> = rest.take(most).collect();
+        if some.len() < most {
             // There is nothing in it: dropping it runs nobody's code.
             self.0 = None;
         }

@@ -13,16 +13,19 @@
 //!    one lock at a time.
 
 use std::collections::HashSet;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 
-use super::relations::{Callback, Inherits, Relations};
+use super::relations::{Below, Callback, Inherits, Relations};
 use super::told::Told;
 use crate::contain::contain;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
-use crate::wait::{Latch, Latched, Things, Wakers};
+use crate::wait::{Latch, Latched, WaitList, Wakers};
 use crate::{Reason, Text};
 
+// In this order: cancelling many touches the front of each, and no more.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Node {
     latch: Latch<Reason, Relations<Node>>,
     /// What children make of the reason of this node, once one has asked. Written under the lock.
@@ -145,8 +148,8 @@ impl Node {
     fn reason_below(&self, inherits: Inherits) -> Option<&Reason> {
         let reason = self.known_reason()?;
         Some(match inherits {
-            Inherits::Parent => self.reason_of_children(reason),
             Inherits::Reason => reason,
+            _ => self.reason_of_children(reason),
         })
     }
 
@@ -213,10 +216,10 @@ impl Node {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn enter_below(self: &Arc<Self>) {
         if let Some(link) = &self.parent {
-            link.enter(self, Inherits::Parent);
+            link.enter(self, Inherits::Nothing);
         }
         if let Some(others) = self.others.get() {
             others.links.iter().for_each(|link| link.enter(self, others.inherits));
@@ -303,48 +306,65 @@ impl Node {
         if self.is_cancelled() {
             return false;
         }
-        let mut told = Told::default();
-        let Some(below) = self.flip(Some(reason), &mut told) else { return false };
-        if below.len() > 0 {
-            told.note_below(self.clone(), below);
-        }
-        while let Some((node, reason)) = told.next_below(Node::reason_of) {
-            // One that is cancelled already tells those below it by itself.
-            match node.flip(reason, &mut told) {
-                Some(below) if below.len() > 0 => told.note_below(node, below),
-                _ => {}
-            }
-        }
-        told.waiters.wake_all();
-        for node in told.called {
-            node.call_all();
+        let Some((waiters, is_alone)) = self.flip(Some(reason), Wakers::of) else { return false };
+        if is_alone {
+            waiters.wake_all();
+        } else {
+            self.tell_all(waiters);
         }
         true
     }
 
-    /// The reason that `node` is given as this one, which is above it and cancelled, tells it. `None` for
-    /// a child, which finds it.
-    fn reason_of(&self, node: &Node, inherits: Inherits) -> Option<Reason> {
-        if node.parent.is_some() { None } else { self.reason_below(inherits).cloned() }
+    /// The rest of a cancellation, where there is more to it than to wake those who wait for this node.
+    #[inline(never)]
+    fn tell_all(self: &Arc<Self>, waiters: Wakers) {
+        let mut told = Told::default();
+        told.flipped.push_back(self.clone());
+        while let Some(node) = told.flipped.pop_front() {
+            // Callbacks stay where they are until their turn comes, so that they can be taken back.
+            let (below, has_callbacks) =
+                node.latch.with(|relations, _| (relations.below.take(), relations.callbacks() > 0));
+            let (first, others) = below.filter_map(|below| node.tell(below, &mut told));
+            told.waiters.add(first, others);
+            if has_callbacks {
+                told.called.push(node);
+            }
+        }
+        waiters.wake_all();
+        told.waiters.wake_all();
+        for node in told.called {
+            node.call_all();
+        }
     }
 
-    /// Flips this node, notes who is to hear of it, and tells who is below it. `None` where it was flipped
-    /// before.
+    /// Flips a node below this one, and hands out who waits for it alone. One that is cancelled already
+    /// tells those below it by itself.
     #[inline]
-    fn flip(
-        self: &Arc<Self>,
-        reason: Option<Reason>,
-        told: &mut Told<Node>,
-    ) -> Option<Things<(Weak<Node>, Inherits)>> {
-        let (below, has_callbacks) = self.latch.set_and(reason, |waiters, relations| {
-            told.waiters.add(waiters);
-            // Callbacks stay where they are until their turn comes, so that they can be taken back.
-            (relations.below.take(), relations.callbacks() > 0)
-        })?;
-        if has_callbacks {
-            told.called.push(self.clone());
+    fn tell(&self, (node, inherits): Below<Node>, told: &mut Told<Node>) -> Option<Waker> {
+        let node = node.upgrade()?;
+        let reason = match inherits {
+            Inherits::Nothing => None,
+            _ => self.reason_below(inherits).cloned(),
+        };
+        let (waker, is_alone) = node.flip(reason, |waiters| told.waiters.take(waiters))?;
+        if !is_alone {
+            told.flipped.push_back(node);
         }
-        Some(below.into_iter())
+        waker
+    }
+
+    /// Flips this node. Hands out what `take` makes of those who wait for it, and whether nobody else is to
+    /// hear of it. `None` where it was flipped before. A child needs no reason.
+    #[inline(always)]
+    fn flip<R>(
+        &self,
+        reason: Option<Reason>,
+        take: impl FnOnce(&mut WaitList) -> R,
+    ) -> Option<(R, bool)> {
+        self.latch.set_and(reason, |waiters, relations| {
+            let is_alone = relations.below.is_empty() && relations.callbacks() == 0;
+            (take(waiters), is_alone)
+        })
     }
 
     /// Runs the callbacks of this node, which is cancelled, one after another.
@@ -477,6 +497,41 @@ mod tests {
         assert_eq!((known(&upper), known(&node)), (1, 0));
         assert!(upper.cancel(Reason::Dropped));
         assert!(below.is_cancelled() && !below.cancel(Reason::Disconnected));
+    }
+
+    #[test]
+    fn a_child_that_is_cancelled_with_its_parent_needs_no_reason_of_its_own() {
+        let upper = Node::new();
+        let told = Node::child(upper.clone());
+        told.enter();
+        let (inner, asks) = (Node::child(upper.clone()), Node::child(upper.clone()));
+        let leaf = Node::child(inner.clone());
+        leaf.enter();
+        assert!(upper.cancel(Reason::Disconnected));
+        assert!(asks.is_cancelled());
+        for node in [&told, &inner, &asks, &leaf] {
+            assert!(node.latch.is_set() && node.latch.get().is_none());
+        }
+        // All show the same one. Who stands between keeps it.
+        let reason = leaf.reason();
+        assert_eq!(reason, Some(&Reason::parent(Reason::Disconnected)));
+        assert_eq!(inner.latch.get(), reason);
+        for node in [&told, &asks] {
+            assert!(std::ptr::eq(node.reason().unwrap(), reason.unwrap()));
+        }
+        assert_eq!(upper.reason(), Some(&Reason::Disconnected));
+    }
+
+    #[test]
+    fn one_that_is_no_child_from_the_start_is_given_a_reason() {
+        let upper = Node::new();
+        let (linked, late) = (Node::linked([upper.clone()]), Node::new());
+        assert!(late.descend_from(&upper));
+        let below = Node::child(linked.clone());
+        assert!(upper.cancel(Reason::Disconnected));
+        assert_eq!(linked.latch.get(), Some(&Reason::Disconnected));
+        assert_eq!(late.latch.get(), Some(&Reason::parent(Reason::Disconnected)));
+        assert_eq!(below.reason(), Some(&Reason::parent(Reason::Disconnected)));
     }
 
     #[test]

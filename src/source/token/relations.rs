@@ -14,17 +14,22 @@ pub(super) type Callback = Box<dyn FnOnce(&Reason) + Send>;
 #[derive(Clone, Copy, Debug)]
 #[repr(usize)]
 pub(super) enum Inherits {
-    /// A child: `Reason::Parent`.
+    /// A child that was made as one: nothing, as it finds `Reason::Parent` in its parent.
+    Nothing,
+    /// A child that became one: `Reason::Parent`.
     Parent,
     /// A link: the reason as it is.
     Reason,
 }
 
+/// A node below.
+pub(super) type Below<N> = (Weak<N>, Inherits);
+
 /// Who is told when a node of type `N` is cancelled, and what. It stands under the lock of the node:
 /// nothing here runs code of others.
 pub(super) struct Relations<N> {
     /// The nodes below that are told.
-    pub(super) below: Places<(Weak<N>, Inherits)>,
+    pub(super) below: Places<Below<N>>,
     /// Mostly there is none of it, and then it allocates nothing.
     rare: Option<Box<Rare>>,
 }
