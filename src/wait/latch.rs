@@ -55,6 +55,15 @@ impl<T, M> Latch<T, M> {
         self.set.load(Ordering::Acquire)
     }
 
+    /// As [`is_set`](Self::is_set), for who then asks again before looking at the value. It orders
+    /// nothing, so that the compiler may keep in registers what it has read before.
+    ///
+    /// Who was woken sees the flag all the same: it was set before the wake-up.
+    #[inline]
+    pub(crate) fn seems_set(&self) -> bool {
+        self.set.load(Ordering::Relaxed)
+    }
+
     /// The value, if it is set and was given one. Takes no lock.
     #[inline]
     pub(crate) fn get(&self) -> Option<&T> {

@@ -1,7 +1,6 @@
 //! `Waiting`: one who waits for a latch. Dropping it leaves the list.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -64,6 +63,9 @@ impl<L: Latched> Latched for Arc<L> {
 /// One who waits. `L` is a latch, or something that owns or borrows one.
 pub(crate) struct Waiting<L: Latched> {
     latch: L,
+    /// Which waker is in the list; nobody's while none is. Apart from the place, so that one
+    /// comparison tells both that it is listed and with which waker.
+    waker: WakerId,
     place: Place,
 }
 
@@ -72,8 +74,8 @@ pub(crate) struct Waiting<L: Latched> {
 enum Place {
     /// Not in the list.
     Outside,
-    /// In the list, at this place, with this waker.
-    Listed { place: usize, waker: WakerId },
+    /// In the list, at this place.
+    Listed(usize),
     /// The value has been seen.
     Done,
 }
@@ -81,7 +83,7 @@ enum Place {
 impl<L: Latched> Waiting<L> {
     #[inline]
     pub(crate) fn new(latch: L) -> Self {
-        Waiting { latch, place: Place::Outside }
+        Waiting { latch, waker: WakerId::NOBODY, place: Place::Outside }
     }
 
     /// Ready, with what `tell` makes of the value, once the value is there. `what` names the future
@@ -102,10 +104,7 @@ impl<L: Latched> Waiting<L> {
     /// Whether there is nothing to do: the list has this waker, and the value has not come.
     #[inline(always)]
     pub(crate) fn is_unchanged(&self, cx: &Context<'_>) -> bool {
-        match &self.place {
-            Place::Listed { waker, .. } => waker.is(cx.waker()) && !self.latch.latch().is_set(),
-            _ => false,
-        }
+        self.waker == WakerId::of(cx.waker()) && !self.latch.latch().seems_set()
     }
 
     /// All polls but those that find nothing new. Apart, so that those are small enough to become
@@ -124,6 +123,7 @@ impl<L: Latched> Waiting<L> {
         if !is_set && (is_probe(cx.waker()) || self.enter(cx)) {
             return Poll::Pending;
         }
+        self.waker = WakerId::NOBODY;
         self.place = Place::Done;
         match self.latch.value() {
             Some(value) => Poll::Ready(tell(value)),
@@ -135,14 +135,14 @@ impl<L: Latched> Waiting<L> {
     /// where the value has come.
     #[inline(always)]
     pub(crate) fn enter(&mut self, cx: &Context<'_>) -> bool {
-        let listed = match &self.place {
-            Place::Listed { place, .. } => Some(*place),
+        let listed = match self.place {
+            Place::Listed(place) => Some(place),
             Place::Outside | Place::Done => None,
         };
         let waker = cx.waker().clone();
         let id = WakerId::of(&waker);
         let Some(place) = self.latch.latch().enter(listed, waker) else { return false };
-        self.place = Place::Listed { place, waker: id };
+        (self.waker, self.place) = (id, Place::Listed(place));
         true
     }
 
@@ -160,7 +160,7 @@ impl<L: Latched> Waiting<L> {
 impl<L: Latched> Drop for Waiting<L> {
     #[inline]
     fn drop(&mut self) {
-        if let Place::Listed { place, .. } = self.place {
+        if let Place::Listed(place) = self.place {
             self.latch.latch().leave(place);
         }
     }
@@ -170,7 +170,7 @@ impl<L: Latched> fmt::Debug for Waiting<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.place {
             Place::Outside => "Idle",
-            Place::Listed { .. } => "Waiting",
+            Place::Listed(_) => "Waiting",
             Place::Done => "Done",
         })
     }
@@ -185,18 +185,16 @@ impl<L: Latched> fmt::Debug for Waiting<L> {
 #[derive(Debug, PartialEq)]
 struct WakerId {
     data: usize,
-    vtable: NonZeroUsize,
+    vtable: usize,
 }
 
 impl WakerId {
+    /// Of no waker: a reference is never null.
+    const NOBODY: WakerId = WakerId { data: 0, vtable: 0 };
+
+    #[inline(always)]
     fn of(waker: &Waker) -> Self {
         let vtable = std::ptr::from_ref(waker.vtable()).addr();
-        // A reference is never null.
-        let vtable = NonZeroUsize::new(vtable).unwrap_or(NonZeroUsize::MIN);
         WakerId { data: waker.data().addr(), vtable }
-    }
-
-    fn is(&self, waker: &Waker) -> bool {
-        *self == WakerId::of(waker)
     }
 }
