@@ -134,10 +134,11 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
         let extra = this.extra.get_mut();
-        match *this.phase {
-            Phase::Fresh => return self.poll_first(cx),
-            Phase::Racing if !is_operation(extra) => {}
-            _ => return self.poll_apart(&mut None, cx),
+        if *this.phase != Phase::Racing {
+            return self.poll_first(cx);
+        }
+        if is_operation(extra) {
+            return self.poll_apart(&mut None, cx);
         }
         // A run of which nothing is asked, in any poll but its first: this part is kept short.
         let (Some(work), Some(source)) = (this.work.as_pin_mut(), this.source.as_pin_mut()) else {
@@ -185,12 +186,16 @@ where
         }
     }
 
-    /// The first poll. Here a run of which nothing is asked parts from the others.
+    /// The first poll, and those after the race. Here a run of which nothing is asked parts from the
+    /// others.
     #[inline(never)]
     fn poll_first(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<F::Output, Cancelled>> {
+        if self.phase != Phase::Fresh {
+            return self.poll_apart(&mut None, cx);
+        }
         if ambient::asked_since().is_some() {
             // It is within the source of an operation, and its limits are its own.
             return ambient::ignore_limits(|| self.poll_apart(&mut None, cx));
