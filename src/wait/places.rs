@@ -99,8 +99,15 @@ impl<T> Places<T> {
             self.first = Some(thing);
             0
         } else {
-            self.others.get_or_insert_default().insert(thing) + 1
+            self.insert_other(thing)
         }
+    }
+
+    // Here and in `remove`, what is for more than one thing is apart, so that what is for one saves
+    // no registers for it.
+    #[inline(never)]
+    fn insert_other(&mut self, thing: T) -> usize {
+        self.others.get_or_insert_default().insert(thing) + 1
     }
 
     /// Puts another thing at a place and hands out the one that was there.
@@ -115,7 +122,14 @@ impl<T> Places<T> {
     /// Frees a place and hands out what was there, unless all was taken in the meantime.
     #[inline]
     pub(crate) fn remove(&mut self, place: usize) -> Option<T> {
-        let Some(place) = place.checked_sub(1) else { return self.first.take() };
+        match place.checked_sub(1) {
+            None => self.first.take(),
+            Some(place) => self.remove_other(place),
+        }
+    }
+
+    #[inline(never)]
+    fn remove_other(&mut self, place: usize) -> Option<T> {
         let others = self.others.as_mut()?;
         let thing = others.remove(place);
         if others.taken == 0 && others.places.capacity() > ROOM_KEPT {
