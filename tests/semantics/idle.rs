@@ -120,6 +120,44 @@ fn g08_another_waker_takes_the_place_of_the_one_before() {
     assert_eq!((old.count(), new.count()), (0, 1));
 }
 
+/// Can be woken in two ways, by wakers that point to the same.
+#[derive(Default)]
+struct TwoWays {
+    one: AtomicUsize,
+    other: AtomicUsize,
+}
+
+impl std::task::Wake for TwoWays {
+    fn wake(self: Arc<Self>) {
+        self.one.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl futures::task::ArcWake for TwoWays {
+    fn wake_by_ref(this: &Arc<Self>) {
+        this.other.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn g08_a_waker_that_wakes_in_another_way_is_another_one() {
+    let _watchdog = support::watchdog();
+    let wakes = Arc::new(TwoWays::default());
+    let one = std::task::Waker::from(wakes.clone());
+    let other = futures::task::waker(wakes.clone());
+    assert_eq!(one.data(), other.data());
+
+    let token = CancellationToken::new();
+    let mut waiting = pin!(token.cancelled());
+    for waker in [&one, &other] {
+        let mut cx = std::task::Context::from_waker(waker);
+        assert!(waiting.as_mut().poll(&mut cx).is_pending());
+    }
+    token.cancel();
+    let count = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+    assert_eq!((count(&wakes.one), count(&wakes.other)), (0, 1));
+}
+
 #[test]
 fn g08_two_who_wait_are_two_in_the_list() {
     let _watchdog = support::watchdog();
