@@ -34,13 +34,23 @@ use crate::{Reason, ReasonKind};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Cancelled(Why);
 
-/// Without a word more than the reason takes: what is rare has a place of its own.
+/// Two words, so that a `Result` with a small value in it travels in registers.
 #[derive(Clone, PartialEq, Eq)]
 enum Why {
-    Asked(Reason),
-    #[cfg_attr(not(feature = "time"), allow(dead_code, reason = "no grace without a clock"))]
-    Forced(Arc<Reason>),
+    /// What needs nothing beside its kind.
+    Plain(&'static Reason),
+    Shared(Arc<Told>),
 }
+
+#[derive(Clone, PartialEq, Eq)]
+struct Told {
+    reason: Reason,
+    forced: bool,
+}
+
+static MANUAL: Reason = Reason::Manual { message: None };
+static DISCONNECTED: Reason = Reason::Disconnected;
+static DROPPED: Reason = Reason::Dropped;
 
 impl Cancelled {
     /// An error with this reason: for code of yours that ends a cancellation in its own way.
@@ -50,13 +60,18 @@ impl Cancelled {
     /// assert_eq!(Cancelled::new("stop").reason(), &Reason::manual("stop"));
     /// ```
     pub fn new(reason: impl Into<Reason>) -> Self {
-        Cancelled(Why::Asked(reason.into()))
+        Cancelled(match reason.into() {
+            Reason::Manual { message: None } => Why::Plain(&MANUAL),
+            Reason::Disconnected => Why::Plain(&DISCONNECTED),
+            Reason::Dropped => Why::Plain(&DROPPED),
+            reason => Why::Shared(Arc::new(Told { reason, forced: false })),
+        })
     }
 
     /// The work did not end within its grace period.
     #[cfg(feature = "time")]
     pub(crate) fn forced(reason: Reason) -> Self {
-        Cancelled(Why::Forced(Arc::new(reason)))
+        Cancelled(Why::Shared(Arc::new(Told { reason, forced: true })))
     }
 
     /// Whether the work was given a grace period, did not end within it,
@@ -66,7 +81,7 @@ impl Cancelled {
     /// assert!(!cancelable::Cancelled::new("stop").was_forced());
     /// ```
     pub fn was_forced(&self) -> bool {
-        matches!(self.0, Why::Forced(_))
+        matches!(&self.0, Why::Shared(told) if told.forced)
     }
 
     /// Why.
@@ -77,8 +92,8 @@ impl Cancelled {
     /// ```
     pub fn reason(&self) -> &Reason {
         match &self.0 {
-            Why::Asked(reason) => reason,
-            Why::Forced(reason) => reason,
+            Why::Plain(reason) => reason,
+            Why::Shared(told) => &told.reason,
         }
     }
 
@@ -90,8 +105,8 @@ impl Cancelled {
     /// ```
     pub fn into_reason(self) -> Reason {
         match self.0 {
-            Why::Asked(reason) => reason,
-            Why::Forced(reason) => Arc::unwrap_or_clone(reason),
+            Why::Plain(reason) => reason.clone(),
+            Why::Shared(told) => Arc::unwrap_or_clone(told).reason,
         }
     }
 
@@ -257,7 +272,7 @@ impl Error for Cancelled {
 /// An error with that reason.
 impl From<Reason> for Cancelled {
     fn from(reason: Reason) -> Self {
-        Cancelled(Why::Asked(reason))
+        Cancelled::new(reason)
     }
 }
 

@@ -54,22 +54,32 @@ impl Countdown {
     pub(crate) fn poll(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         match &self.state {
             State::Registered(slot) if slot.is_unchanged(cx) => Poll::Pending,
-            State::Stopped if is_probe(cx.waker()) => self.look_first(),
             _ => self.poll_changed(what, cx),
         }
-    }
-
-    /// The first look, where it is the first poll too: it starts the clock. Apart, so that it is small,
-    /// since mostly there is no other poll.
-    #[inline(never)]
-    fn look_first(&mut self) -> Poll<Duration> {
-        if self.begin().is_some() { Poll::Pending } else { self.run_out() }
     }
 
     /// All polls but those that find nothing new. Apart, so that those are small enough to become
     /// part of the poll of whatever waits.
     #[inline(never)]
     fn poll_changed(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
+        match self.state {
+            State::Stopped => self.poll_stopped(what, cx),
+            _ => self.poll_started(what, cx),
+        }
+    }
+
+    /// The first poll, which starts the clock. Mostly it is only a look, and there is no other poll: so it
+    /// is apart, and small.
+    #[inline(never)]
+    fn poll_stopped(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
+        if self.begin().is_none() {
+            return self.run_out();
+        }
+        if is_probe(cx.waker()) { Poll::Pending } else { self.poll_started(what, cx) }
+    }
+
+    #[inline(never)]
+    fn poll_started(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         let looks = is_probe(cx.waker());
         let since = match &mut self.state {
             State::Registered(_) => return self.poll_slot(what, cx),
@@ -87,10 +97,7 @@ impl Countdown {
             }
             State::Never => return Poll::Pending,
             State::Done => polled_after_completion(what),
-            State::Stopped => match self.begin() {
-                Some(since) => since,
-                None => return self.run_out(),
-            },
+            State::Stopped => unreachable!("the clock runs"),
             State::Until(at) => {
                 let asked = ambient::asked_since();
                 let now = asked.unwrap_or_else(clock::now);
