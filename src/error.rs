@@ -15,6 +15,9 @@ use crate::{Reason, ReasonKind};
 /// [`Reason::Error`], whose words are part of that sentence too: who logs an error sees them even
 /// without walking the chain.
 ///
+/// It is two words, and clones share what is in it. To make one allocates, unless the reason is one that
+/// says nothing beside its kind, as that of a token that was cancelled without a message.
+///
 /// # Examples
 ///
 /// ```
@@ -31,19 +34,20 @@ use crate::{Reason, ReasonKind};
 /// assert!(error.is_manual());
 /// assert_eq!(error.to_string(), "cancelled: no longer wanted");
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Cancelled(Why);
 
-/// Two words, so that a `Result` with a small value in it travels in registers.
-#[derive(Clone, PartialEq, Eq)]
+/// Two words, so that a `Result` with a small value in it is moved without a detour through memory:
+/// nearly all of them hold the value.
+#[derive(Clone)]
 enum Why {
-    /// What needs nothing beside its kind.
+    /// A reason of which there is but one.
     Plain(&'static Reason),
-    Shared(Arc<Told>),
+    Full(Arc<Full>),
 }
 
-#[derive(Clone, PartialEq, Eq)]
-struct Told {
+#[derive(Clone)]
+struct Full {
     reason: Reason,
     forced: bool,
 }
@@ -51,6 +55,14 @@ struct Told {
 static MANUAL: Reason = Reason::Manual { message: None };
 static DISCONNECTED: Reason = Reason::Disconnected;
 static DROPPED: Reason = Reason::Dropped;
+
+impl PartialEq for Cancelled {
+    fn eq(&self, other: &Self) -> bool {
+        self.reason() == other.reason() && self.was_forced() == other.was_forced()
+    }
+}
+
+impl Eq for Cancelled {}
 
 impl Cancelled {
     /// An error with this reason: for code of yours that ends a cancellation in its own way.
@@ -64,14 +76,14 @@ impl Cancelled {
             Reason::Manual { message: None } => Why::Plain(&MANUAL),
             Reason::Disconnected => Why::Plain(&DISCONNECTED),
             Reason::Dropped => Why::Plain(&DROPPED),
-            reason => Why::Shared(Arc::new(Told { reason, forced: false })),
+            reason => Why::Full(Arc::new(Full { reason, forced: false })),
         })
     }
 
     /// The work did not end within its grace period.
     #[cfg(feature = "time")]
     pub(crate) fn forced(reason: Reason) -> Self {
-        Cancelled(Why::Shared(Arc::new(Told { reason, forced: true })))
+        Cancelled(Why::Full(Arc::new(Full { reason, forced: true })))
     }
 
     /// Whether the work was given a grace period, did not end within it,
@@ -81,7 +93,7 @@ impl Cancelled {
     /// assert!(!cancelable::Cancelled::new("stop").was_forced());
     /// ```
     pub fn was_forced(&self) -> bool {
-        matches!(&self.0, Why::Shared(told) if told.forced)
+        matches!(&self.0, Why::Full(full) if full.forced)
     }
 
     /// Why.
@@ -93,7 +105,7 @@ impl Cancelled {
     pub fn reason(&self) -> &Reason {
         match &self.0 {
             Why::Plain(reason) => reason,
-            Why::Shared(told) => &told.reason,
+            Why::Full(full) => &full.reason,
         }
     }
 
@@ -106,7 +118,7 @@ impl Cancelled {
     pub fn into_reason(self) -> Reason {
         match self.0 {
             Why::Plain(reason) => reason.clone(),
-            Why::Shared(told) => Arc::unwrap_or_clone(told).reason,
+            Why::Full(full) => Arc::unwrap_or_clone(full).reason,
         }
     }
 

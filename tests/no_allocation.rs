@@ -167,10 +167,18 @@ fn g14_reading_a_token_allocates_nothing() {
         allocates_nothing("before", || (token.is_cancelled(), token.reason(), token.check()));
     assert!(!cancelled && reason.is_none() && check.is_ok());
     token.child_token().on_cancel(|_| {}).detach();
-    token.cancel_with(String::from("shared"));
+    token.cancel();
     let (cancelled, reason, check) =
         allocates_nothing("after", || (token.is_cancelled(), token.reason(), token.check()));
     assert!(cancelled && reason.is_some() && check.is_err());
+
+    // An error with a message is made when it is asked for. Its clones share it.
+    let token = CancellationToken::new();
+    token.cancel_with(String::from("shared"));
+    let (cancelled, reason) = allocates_nothing("after", || (token.is_cancelled(), token.reason()));
+    let error = token.check().unwrap_err();
+    let clone = allocates_nothing("a clone", || error.clone());
+    assert!(cancelled && reason.as_ref() == Some(clone.reason()));
 }
 
 /// What is left of `body` when it is over.
