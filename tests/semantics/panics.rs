@@ -1,6 +1,10 @@
 //! Guarantee 12: a callback, a waker or a predicate that panics harms nobody else.
 
+use std::error::Error;
+use std::fmt;
 use std::pin::pin;
+use std::sync::Barrier;
+use std::thread::{self, ThreadId};
 
 use cancelable::prelude::*;
 
@@ -30,6 +34,57 @@ fn g12_a_callback_that_panics_harms_nobody_else() {
 
     // Where the token is cancelled already, the callback runs at once.
     parent.on_cancel(|_| panic!("a late callback that panics")).detach();
+}
+
+/// An error that panics when it is dropped on that thread.
+#[derive(Debug)]
+struct PanicsOn(ThreadId);
+
+impl fmt::Display for PanicsOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an error that panics when it is dropped")
+    }
+}
+
+impl Error for PanicsOn {}
+
+impl Drop for PanicsOn {
+    fn drop(&mut self) {
+        assert!(thread::current().id() != self.0, "{self}");
+    }
+}
+
+#[test]
+fn g12_a_reason_that_panics_when_dropped_harms_nobody_else() {
+    let _watchdog = support::watchdog();
+    let here = thread::current().id();
+    for _ in 0..500 {
+        let parent = CancellationToken::new();
+        let children: Vec<_> = (0..500)
+            .map(|_| {
+                let child = parent.child_token();
+                child.on_cancel(|_| ()).detach();
+                child.cancel_with(Reason::error(PanicsOn(here)));
+                child
+            })
+            .collect();
+        let last = parent.child_token();
+        let wakes = Wakes::new();
+        let mut waiting = pin!(last.cancelled());
+        assert!(wakes.poll(waiting.as_mut()).is_pending());
+        // Somewhere the two meet. Then the last handle of a child may be the one of who cancels.
+        let start = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                children.into_iter().rev().for_each(drop);
+            });
+            start.wait();
+            assert!(parent.cancel(), "nor who cancels");
+        });
+        assert!(last.is_cancelled());
+        assert_eq!(wakes.count(), 1);
+    }
 }
 
 #[test]

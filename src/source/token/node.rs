@@ -346,7 +346,13 @@ impl Node {
             Inherits::Nothing => None,
             _ => self.reason_below(inherits).cloned(),
         };
-        let (waker, is_alone) = node.flip(reason, |waiters| told.waiters.take(waiters))?;
+        let Some((waker, is_alone)) = node.flip(reason, |waiters| told.waiters.take(waiters))
+        else {
+            // Its handles may have gone meanwhile. What its own reason holds may panic when dropped; the
+            // rest must be told all the same.
+            let _ = contain(|| drop(node));
+            return None;
+        };
         if !is_alone {
             told.flipped.push_back(node);
         }
