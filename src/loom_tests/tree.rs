@@ -181,7 +181,8 @@ fn one_who_asks_takes_nothing_from_one_who_begins_to_listen() {
         let (listener, counted) = (child.clone(), count.clone());
         let listens = thread::spawn(move || listener.on_cancel(move |_| counted.add()).detach());
         let canceller = cancel(&parent, "stop");
-        let seen = child.reason();
+        let (cancelled, seen) = (child.is_cancelled(), child.reason());
+        assert!(!cancelled || seen.is_some());
         assert!(seen.is_none_or(|seen| seen == below("stop")));
         listens.join().unwrap();
         assert!(canceller.join().unwrap());
