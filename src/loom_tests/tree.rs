@@ -213,6 +213,25 @@ fn two_who_look_up_a_chain_find_one_reason() {
     });
 }
 
+/// The one at the top and the one in the middle are cancelled at once. What was seen of the one at the
+/// bottom stays, and is the story of the one in the middle.
+#[test]
+fn what_is_seen_below_two_that_are_cancelled_stays() {
+    bounded_model(|| {
+        let top = CancellationToken::new();
+        let middle = top.child_token();
+        let bottom = middle.child_token();
+        let (above, own) = (cancel(&top, "top"), cancel(&middle, "middle"));
+        let (cancelled, seen) = (bottom.is_cancelled(), bottom.reason());
+        assert!(!cancelled || seen.is_some());
+        assert!(above.join().unwrap());
+        let won = own.join().unwrap();
+        let reason = bottom.reason();
+        assert_eq!(reason, Some(below(if won { "middle" } else { "top" })));
+        assert!(seen.is_none() || seen == reason);
+    });
+}
+
 /// Parent and child are cancelled at once. The child keeps one reason, and what is below the child
 /// has the same root: nobody is told two stories.
 #[test]
