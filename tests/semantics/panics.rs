@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::pin::pin;
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 use std::thread::{self, ThreadId};
 
 use cancelable::prelude::*;
@@ -85,6 +85,26 @@ fn g12_a_reason_that_panics_when_dropped_harms_nobody_else() {
         assert!(last.is_cancelled());
         assert_eq!(wakes.count(), 1);
     }
+}
+
+#[test]
+fn g12_what_a_callback_holds_may_panic_when_its_token_goes_with_one_below() {
+    let _watchdog = support::watchdog();
+    let here = thread::current().id();
+    let held = Arc::new(());
+    let top = CancellationToken::new();
+    let middle = top.child_token();
+    let beside = CancellationToken::new();
+    for token in [&top, &middle, &beside] {
+        let (hostile, kept) = (PanicsOn(here), held.clone());
+        token.on_cancel(move |_| drop((hostile, kept))).detach();
+    }
+    let linked = CancellationToken::linked([&middle, &beside]);
+    let leaf = linked.child_token();
+    drop((top, middle, beside, linked));
+    assert_eq!(Arc::strong_count(&held), 4, "a token keeps those above it");
+    drop(leaf);
+    assert_eq!(Arc::strong_count(&held), 1, "all of them went");
 }
 
 #[test]
