@@ -136,3 +136,27 @@ fn g11_chains_of_children_and_links_go_on_a_small_stack() {
     let ended = small.spawn(move || [false, true].map(chain)).unwrap().join();
     assert!(ended.is_ok());
 }
+
+#[test]
+fn everyone_who_waits_for_any_of_them_is_woken_once() {
+    let _watchdog = support::watchdog();
+    // So many wait for each child, and then those of these bits go.
+    for waiting in 0..5 {
+        for goes in 0..1_usize << waiting {
+            let parent = CancellationToken::new();
+            let children = [(); 3].map(|()| parent.child_token());
+            let wakes = Wakes::new();
+            let mut stay = Vec::new();
+            for child in &children {
+                let mut all: Vec<_> = (0..waiting).map(|_| Box::pin(child.cancelled())).collect();
+                all.iter_mut().for_each(|one| assert!(wakes.poll(one.as_mut()).is_pending()));
+                let all = all.into_iter().enumerate();
+                stay.extend(all.filter(|(bit, _)| goes >> bit & 1 == 0));
+            }
+            assert!(parent.cancel());
+            assert_eq!(wakes.count(), stay.len(), "{waiting} wait, {goes:b} go");
+            assert!(stay.iter_mut().all(|(_, one)| poll_once(one.as_mut()).is_ready()));
+            assert_eq!(Arc::strong_count(&wakes), 1);
+        }
+    }
+}
