@@ -3,10 +3,10 @@
 #[cfg(not(cancelable_loom))]
 pub(super) use real::{Alarm, has_come};
 
-#[cfg(all(test, cancelable_loom))]
-pub(super) use modelled::ring;
 #[cfg(cancelable_loom)]
 pub(super) use modelled::{Alarm, has_come};
+#[cfg(all(test, cancelable_loom))]
+pub(super) use modelled::{ring, ring_until};
 
 #[cfg(not(cancelable_loom))]
 mod real {
@@ -90,11 +90,21 @@ mod modelled {
     /// What the reactor does when the moment of every alarm that is set has come.
     #[cfg(test)]
     pub(in crate::timer) fn ring() {
+        let latest = REACTOR.lock().alarms.iter().map(|(at, _)| *at).max();
+        if let Some(latest) = latest {
+            ring_until(latest);
+        }
+    }
+
+    /// What the reactor does when that moment has come.
+    #[cfg(test)]
+    pub(in crate::timer) fn ring_until(moment: Instant) {
         let mut reactor = REACTOR.lock();
         let alarms = std::mem::take(&mut reactor.alarms);
-        let latest = alarms.iter().map(|(at, _)| *at).max();
-        reactor.now = reactor.now.max(latest);
+        let (due, later) = alarms.into_iter().partition::<Vec<_>, _>(|(at, _)| *at <= moment);
+        reactor.alarms = later;
+        reactor.now = reactor.now.max(Some(moment));
         drop(reactor);
-        alarms.into_iter().for_each(|(_, waker)| waker.wake());
+        due.into_iter().for_each(|(_, waker)| waker.wake());
     }
 }

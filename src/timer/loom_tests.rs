@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use loom::thread;
 
-use super::alarm::ring;
+use super::alarm::{ring, ring_until};
 use super::slot::Slot;
 use super::wheel::Wheel;
 use crate::clock;
-use crate::loom_tests::{Count, block_on, bounded_model, model};
+use crate::loom_tests::{Count, block_on, bounded_model, model, model_within};
 use crate::wait::{Latched, Waiting};
 
 const LENGTH: Duration = Duration::from_secs(60);
@@ -278,6 +278,56 @@ fn nobody_is_woken_twice() {
         assert!(polled.0.poll(polled.1.as_mut()).is_ready());
         reactor.join().unwrap();
         assert_eq!([&polled, &stuck, &left, &last].map(|one| one.0.get()), [1, 1, 1, 1]);
+    });
+}
+
+/// A slot fires while somebody is about to set its alarm, and the one that is set is far off. Whoever
+/// is left does not wait for that.
+#[test]
+fn who_is_left_does_not_wait_for_a_later_alarm() {
+    bounded_model(|| {
+        let limits = Limits::new();
+        let _far = limits.join_later(LENGTH);
+        let remote = limits.clone();
+        let other = thread::spawn(move || drop(remote.join()));
+        let slot = limits.join();
+        let all: [_; 3] = waits(&slot);
+        ring_until(slot.end());
+        other.join().unwrap();
+        // Where the reactor came too early, it comes again.
+        ring_until(slot.end());
+        ring_until(slot.end() + LENGTH / 2);
+        ring_until(slot.end() + LENGTH / 2);
+        assert_eq!(all.each_ref().map(|one| one.0.get()), [1, 1, 1]);
+    });
+}
+
+/// A slot is forgotten while its alarm is about to be set, and the one that is set is far off. The
+/// slot that comes next does not wait for that.
+#[test]
+fn the_next_slot_does_not_wait_for_a_later_alarm() {
+    model_within(5, || {
+        let limits = Limits::new();
+        let first = limits.join();
+        let _far = limits.join_later(4 * LENGTH);
+        let moment = first.end();
+        let reactor = thread::spawn(move || ring_until(moment));
+        let second = limits.join_later(LENGTH);
+        let forgotten = limits.join_later(2 * LENGTH);
+        let next = limits.join_later(3 * LENGTH);
+        let stray = Waker::from(limits.wheel.clone());
+        let other = thread::spawn(move || {
+            drop(forgotten);
+            stray.wake();
+        });
+        ring_until(second.end());
+        other.join().unwrap();
+        reactor.join().unwrap();
+        ring_until(second.end());
+        assert!(is_set(&first) && is_set(&second));
+        ring_until(next.end());
+        ring_until(next.end());
+        assert!(is_set(&next));
     });
 }
 

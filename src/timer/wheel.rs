@@ -200,7 +200,10 @@ impl Wheel {
                 spent => spent,
             };
             state.next = state.first();
-            let next = state.next.filter(|_| state.alarm.is_none());
+            // A later alarm does not do: the slot that somebody is setting one for may just have gone.
+            let next = state
+                .next
+                .filter(|&next| state.alarm.as_ref().is_none_or(|&(tick, _)| next < tick));
             drop(state);
             drop(spent);
             // Before the others are woken, which may take long.
