@@ -11,16 +11,20 @@
 //!    callback. All of them are under the lock of the latch.
 //! 5. Whatever walks the tree does so with a list of its own, not by recursion, and holds at most
 //!    one lock at a time.
+//!
+//! * [`reason`]: whether a node is cancelled, and why.
+//! * [`cancel`]: cancelling it and all below it.
+
+mod cancel;
+mod reason;
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
-use std::task::Waker;
 
-use super::relations::{Below, Callback, Inherits, Relations};
-use super::told::Told;
+use super::relations::{Inherits, Relations};
 use crate::contain::contain;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
-use crate::wait::{Latch, Latched, WaitList, Wakers};
+use crate::wait::{Latch, Latched};
 use crate::{Reason, Text};
 
 // In this order: cancelling many touches the front of each, and no more.
@@ -143,60 +147,6 @@ impl Node {
         None
     }
 
-    /// The reason of a node below, if this one is cancelled.
-    #[cold]
-    fn reason_below(&self, inherits: Inherits) -> Option<&Reason> {
-        let reason = self.known_reason()?;
-        Some(match inherits {
-            Inherits::Reason => reason,
-            _ => self.reason_of_children(reason),
-        })
-    }
-
-    /// What children make of the reason of this node, which is this. It is made once and shared.
-    fn reason_of_children<'a>(&'a self, reason: &'a Reason) -> &'a Reason {
-        if let Reason::Parent { .. } = reason {
-            return reason;
-        }
-        if self.inherited.get().is_none() {
-            self.latch.with(|relations, _| {
-                // Another thread may have made it meanwhile.
-                if self.inherited.get().is_none() {
-                    let _ = self.inherited.set(Box::new(relations.parent_reason(reason)));
-                }
-            });
-        }
-        self.inherited.get().map_or(reason, |inherited| inherited)
-    }
-
-    /// The reason, if the latch is set. Asks nobody whether it is.
-    #[inline]
-    fn known_reason(&self) -> Option<&Reason> {
-        if !self.latch.is_set() {
-            return None;
-        }
-        self.latch.get().or_else(|| self.parents_reason())
-    }
-
-    /// The reason of a child that was cancelled with its parent. All those on the way up that have none of
-    /// their own keep it, so that no way is gone twice.
-    fn parents_reason(&self) -> Option<&Reason> {
-        let mut upper = &self.parent.as_ref()?.node;
-        let mut without = Vec::new();
-        let own = loop {
-            match upper.latch.get() {
-                Some(reason) => break reason,
-                None => {
-                    without.push(upper);
-                    upper = &upper.parent.as_ref()?.node;
-                }
-            }
-        };
-        let reason = upper.reason_of_children(own);
-        without.into_iter().for_each(|node| node.latch.fill(reason.clone()));
-        Some(reason)
-    }
-
     /// Those above it.
     fn above(&self) -> impl Iterator<Item = &Link> {
         self.parent.iter().chain(self.others.get().into_iter().flat_map(|others| &others.links))
@@ -273,144 +223,6 @@ impl Node {
     pub(super) fn label(&self, name: Text) {
         let late = self.latch.with(|relations, _| relations.label(name));
         drop(late);
-    }
-
-    #[inline]
-    pub(super) fn is_cancelled(&self) -> bool {
-        self.latch.is_set() || self.parent.as_ref().is_some_and(|parent| self.asks(parent))
-    }
-
-    /// Whether a child that its parent does not tell is cancelled with it, as it is from here on.
-    fn asks(&self, parent: &Link) -> bool {
-        if !parent.is_outside() || !parent.node.latch.is_set() {
-            return false;
-        }
-        // Whoever entered it did so before the parent was set: once that is seen, so is the place.
-        if !parent.is_outside() {
-            return self.latch.is_set();
-        }
-        // Nobody is to hear of it, or it would be told.
-        if let Some(nobody) = self.latch.set_and(None, |waiters, _| Wakers::of(waiters)) {
-            nobody.wake_all();
-        }
-        true
-    }
-
-    pub(super) fn reason(&self) -> Option<&Reason> {
-        if self.is_cancelled() { self.known_reason() } else { None }
-    }
-
-    /// Cancels this node and all below it: flips all of them, then wakes those who wait for any, then
-    /// runs callbacks. So whoever is woken finds all of them cancelled.
-    pub(super) fn cancel(self: &Arc<Self>, reason: Reason) -> bool {
-        if self.is_cancelled() {
-            return false;
-        }
-        let Some((waiters, is_alone)) = self.flip(Some(reason), Wakers::of) else { return false };
-        if is_alone {
-            waiters.wake_all();
-        } else {
-            self.tell_all(waiters);
-        }
-        true
-    }
-
-    /// The rest of a cancellation, where there is more to it than to wake those who wait for this node.
-    #[inline(never)]
-    fn tell_all(self: &Arc<Self>, waiters: Wakers) {
-        let mut told = Told::default();
-        told.flipped.push_back(self.clone());
-        while let Some(node) = told.flipped.pop_front() {
-            // Callbacks stay where they are until their turn comes, so that they can be taken back.
-            let (below, has_callbacks) =
-                node.latch.with(|relations, _| (relations.below.take(), relations.callbacks() > 0));
-            let (first, others) = below.filter_map(|below| node.tell(below, &mut told));
-            told.waiters.add(first, others);
-            if has_callbacks {
-                told.called.push(node);
-            }
-        }
-        waiters.wake_all();
-        told.waiters.wake_all();
-        for node in told.called {
-            node.call_all();
-        }
-    }
-
-    /// Flips a node below this one, and hands out who waits for it alone. One that is cancelled already
-    /// tells those below it by itself.
-    #[inline]
-    fn tell(&self, (node, inherits): Below<Node>, told: &mut Told<Node>) -> Option<Waker> {
-        let node = node.upgrade()?;
-        let reason = match inherits {
-            Inherits::Nothing => None,
-            _ => self.reason_below(inherits).cloned(),
-        };
-        let Some((waker, is_alone)) = node.flip(reason, |waiters| told.waiters.take(waiters))
-        else {
-            // Its handles may have gone meanwhile. What its own reason holds may panic when dropped; the
-            // rest must be told all the same.
-            let _ = contain(|| drop(node));
-            return None;
-        };
-        if !is_alone {
-            told.flipped.push_back(node);
-        }
-        waker
-    }
-
-    /// Flips this node. Hands out what `take` makes of those who wait for it, and whether nobody else is to
-    /// hear of it. `None` where it was flipped before. A child needs no reason.
-    #[inline(always)]
-    fn flip<R>(
-        &self,
-        reason: Option<Reason>,
-        take: impl FnOnce(&mut WaitList) -> R,
-    ) -> Option<(R, bool)> {
-        self.latch.set_and(reason, |waiters, relations| {
-            let is_alone = relations.below.is_empty() && relations.callbacks() == 0;
-            (take(waiters), is_alone)
-        })
-    }
-
-    /// Runs the callbacks of this node, which is cancelled, one after another.
-    fn call_all(&self) {
-        loop {
-            match self.latch.with(|relations, _| relations.next_callback()) {
-                Some(callback) => self.call(callback),
-                None => return,
-            }
-        }
-    }
-
-    /// Runs a callback of this node, which is cancelled. Its panic ends here.
-    fn call(&self, callback: Callback) {
-        if let Some(reason) = self.known_reason() {
-            // The panic hook has printed it; there is nobody else to tell.
-            let _ = contain(|| callback(reason));
-        }
-    }
-
-    /// Adds a callback and tells its number, or runs it at once if the node is cancelled.
-    pub(super) fn add_callback(self: &Arc<Self>, callback: Callback) -> Option<u64> {
-        self.enter();
-        let added = self.latch.with(|relations, is_set| {
-            if is_set { Err(callback) } else { Ok(relations.add_callback(callback)) }
-        });
-        match added {
-            Ok(number) => Some(number),
-            Err(callback) => {
-                self.call(callback);
-                None
-            }
-        }
-    }
-
-    /// Takes a callback back, unless it has begun to run.
-    pub(super) fn remove_callback(&self, number: u64) {
-        let callback = self.latch.with(|relations, _| relations.remove_callback(number));
-        // What it holds may be a handle of this token: not under the lock.
-        drop(callback);
     }
 }
 
