@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
-use cancelable::source::Timeout;
+use cancelable::source::{Deadline, Timeout};
 use futures::future::FusedFuture;
 use support::{Clock, Tally, Wakes, block_on, poll_once};
 
@@ -336,11 +336,12 @@ fn ten_thousand_expire_together() {
     assert_eq!(Arc::strong_count(&wakes), 1);
 }
 
-/// Those who are woken may wake others of their slot. A waker that polls at once is among them.
+/// Those who are woken may wake others of their slot. A waker that polls at once is among them: so
+/// many of them must not all be woken within one another.
 #[test]
 fn wakers_that_poll_at_once() {
     struct PollsAtOnce {
-        source: Mutex<Option<Pin<Box<Timeout>>>>,
+        source: Mutex<Option<Pin<Box<Deadline>>>>,
         done: Arc<Wakes>,
     }
 
@@ -354,16 +355,20 @@ fn wakers_that_poll_at_once() {
 
     let _watchdog = support::watchdog();
     let done = Wakes::new();
-    for _ in 0..1000 {
+    let (many, mut waiting) = (100_000, 0);
+    let end = Instant::now() + Duration::from_secs(1);
+    for _ in 0..many {
         let task = Arc::new(PollsAtOnce { source: Mutex::new(None), done: done.clone() });
-        let mut source = Box::pin(timeout(SHORT));
+        let mut source = Box::pin(deadline(end));
         // It has the source before that can strike.
         let mut held = task.source.lock().unwrap();
         let waker = Waker::from(task.clone());
-        assert!(source.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        *held = Some(source);
+        if source.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+            *held = Some(source);
+            waiting += 1;
+        }
     }
-    done.wait(1000);
+    done.wait(waiting);
 }
 
 #[test]

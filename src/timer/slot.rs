@@ -15,6 +15,9 @@ const AT_FIRST: usize = if cfg!(cancelable_loom) { 2 } else { 4 };
 /// So many are woken by each limit that finds out.
 const AT_A_TIME: usize = if cfg!(cancelable_loom) { 1 } else { 16 };
 
+/// So many limits do so at once, and so deep they may be within one another.
+const AT_ONCE: usize = 8;
+
 #[derive(Debug)]
 pub(super) struct Slot {
     /// When it fires.
@@ -51,9 +54,9 @@ impl Slot {
         self.latch.wake_some(AT_FIRST);
     }
 
-    /// Wakes the next ones.
+    /// Wakes the next ones, unless enough others do so.
     pub(super) fn wake_next(&self) {
-        self.latch.wake_some(AT_A_TIME);
+        self.latch.help_to_wake(AT_A_TIME, AT_ONCE);
     }
 
     /// Wakes all who are left.
@@ -83,6 +86,7 @@ impl Latched for Slot {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{OnceLock, Weak};
     use std::task::Wake;
 
     #[derive(Default)]
@@ -118,6 +122,39 @@ mod tests {
         slot.wake_next();
         slot.wake_rest();
         assert_eq!((woken(), Arc::strong_count(&count)), (AT_FIRST + AT_A_TIME + 3, 1));
+    }
+
+    /// A waker that wakes the next ones at once goes no deeper than so many of them, and wakes everyone.
+    #[test]
+    fn wakers_that_wake_the_next_ones_at_once() {
+        #[derive(Default)]
+        struct Deep {
+            slot: OnceLock<Weak<Slot>>,
+            woken: AtomicUsize,
+            depth: AtomicUsize,
+            deepest: AtomicUsize,
+        }
+
+        impl Wake for Deep {
+            fn wake(self: Arc<Self>) {
+                self.woken.fetch_add(1, Ordering::Relaxed);
+                let depth = self.depth.fetch_add(1, Ordering::Relaxed) + 1;
+                self.deepest.fetch_max(depth, Ordering::Relaxed);
+                self.slot.get().unwrap().upgrade().unwrap().wake_next();
+                self.depth.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+
+        let (slot, deep) = (Slot::new(Instant::now()), Arc::new(Deep::default()));
+        deep.slot.set(Arc::downgrade(&slot)).unwrap();
+        for _ in 0..10_000 {
+            assert!(slot.latch().enter(None, deep.clone().into()).is_some());
+        }
+        assert!(slot.set());
+        slot.wake_first();
+        assert_eq!(deep.woken.load(Ordering::Relaxed), 10_000);
+        assert_eq!(deep.deepest.load(Ordering::Relaxed), AT_ONCE + 1);
+        assert_eq!(Arc::strong_count(&deep), 1);
     }
 
     #[test]

@@ -8,22 +8,48 @@ use super::{Latch, Things};
 /// Those who are left to be woken. It stands under the lock of the latch that they waited for, apart
 /// from it: mostly there is nobody.
 #[derive(Debug, Default)]
-pub(crate) struct Rest(Option<Box<Things<Waker>>>);
+pub(crate) struct Rest(Option<Box<Left>>);
+
+#[derive(Debug)]
+struct Left {
+    wakers: Things<Waker>,
+    /// How many help to wake them just now.
+    helpers: usize,
+}
 
 impl Rest {
     fn of(wakers: Wakers) -> Self {
-        Rest((wakers.len() > 0).then(|| Box::new(wakers.into_iter())))
+        if wakers.len() == 0 {
+            return Rest(None);
+        }
+        Rest(Some(Box::new(Left { wakers: wakers.into_iter(), helpers: 0 })))
     }
 
     /// Takes out the next ones, at most so many.
     fn take(&mut self, most: usize) -> Vec<Waker> {
-        let Some(rest) = &mut self.0 else { return Vec::new() };
-        let some: Vec<_> = rest.take(most).collect();
+        let Some(left) = &mut self.0 else { return Vec::new() };
+        let some: Vec<_> = left.wakers.by_ref().take(most).collect();
         if some.len() < most {
             // There is nothing in it: dropping it runs nobody's code.
             self.0 = None;
         }
         some
+    }
+
+    /// The same for one who helps, unless so many do already.
+    fn take_to_help(&mut self, most: usize, helpers: usize) -> Vec<Waker> {
+        match &mut self.0 {
+            Some(left) if left.helpers < helpers => left.helpers += 1,
+            _ => return Vec::new(),
+        }
+        self.take(most)
+    }
+
+    /// One who helped has done so.
+    fn helped(&mut self) {
+        if let Some(left) = &mut self.0 {
+            left.helpers -= 1;
+        }
     }
 }
 
@@ -42,5 +68,16 @@ impl<T> Latch<T, Rest> {
     pub(crate) fn wake_some(&self, most: usize) {
         let some = self.with(|rest, _| rest.take(most));
         wake(some);
+    }
+
+    /// The same, unless so many are about it: then it does nothing. A waker may poll at once, and so
+    /// come here again from within, as often as there are helpers and no more.
+    pub(crate) fn help_to_wake(&self, most: usize, helpers: usize) {
+        let some = self.with(|rest, _| rest.take_to_help(most, helpers));
+        if some.is_empty() {
+            return;
+        }
+        wake(some);
+        self.with(|rest, _| rest.helped());
     }
 }
