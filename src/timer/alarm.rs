@@ -53,8 +53,10 @@ mod modelled {
     #[derive(Default)]
     struct Reactor {
         now: Option<Instant>,
-        /// The alarms that are set, and whom they wake.
-        alarms: Vec<(Instant, Waker)>,
+        /// The alarms that are set: their numbers, and whom they wake.
+        alarms: Vec<(Instant, usize, Waker)>,
+        /// How many have ever been set.
+        set: usize,
     }
 
     /// Whether that moment has come.
@@ -65,11 +67,13 @@ mod modelled {
     #[derive(Debug)]
     pub(in crate::timer) struct Alarm {
         at: Instant,
+        /// Once it is set.
+        number: Option<usize>,
     }
 
     impl Alarm {
         pub(in crate::timer) fn new(at: Instant) -> Self {
-            Alarm { at }
+            Alarm { at, number: None }
         }
 
         pub(in crate::timer) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -77,20 +81,30 @@ mod modelled {
             if reactor.now.is_some_and(|now| now >= self.at) {
                 return Poll::Ready(());
             }
-            reactor.alarms.push((self.at, cx.waker().clone()));
+            reactor.set += 1;
+            self.number = Some(reactor.set);
+            let number = reactor.set;
+            reactor.alarms.push((self.at, number, cx.waker().clone()));
             Poll::Pending
         }
     }
 
-    /// The real one takes its timer back. Here that stays: who is woken for nothing must bear it.
+    /// It takes its timer back, unless that rings already.
     impl Drop for Alarm {
-        fn drop(&mut self) {}
+        fn drop(&mut self) {
+            let Some(number) = self.number.filter(|_| !std::thread::panicking()) else { return };
+            let mut reactor = REACTOR.lock();
+            let place = reactor.alarms.iter().position(|alarm| alarm.1 == number);
+            let taken = place.map(|place| reactor.alarms.swap_remove(place));
+            drop(reactor);
+            drop(taken);
+        }
     }
 
     /// What the reactor does when the moment of every alarm that is set has come.
     #[cfg(test)]
     pub(in crate::timer) fn ring() {
-        let latest = REACTOR.lock().alarms.iter().map(|(at, _)| *at).max();
+        let latest = REACTOR.lock().alarms.iter().map(|alarm| alarm.0).max();
         if let Some(latest) = latest {
             ring_until(latest);
         }
@@ -101,10 +115,10 @@ mod modelled {
     pub(in crate::timer) fn ring_until(moment: Instant) {
         let mut reactor = REACTOR.lock();
         let alarms = std::mem::take(&mut reactor.alarms);
-        let (due, later) = alarms.into_iter().partition::<Vec<_>, _>(|(at, _)| *at <= moment);
+        let (due, later) = alarms.into_iter().partition::<Vec<_>, _>(|alarm| alarm.0 <= moment);
         reactor.alarms = later;
         reactor.now = reactor.now.max(Some(moment));
         drop(reactor);
-        due.into_iter().for_each(|(_, waker)| waker.wake());
+        due.into_iter().for_each(|(_, _, waker)| waker.wake());
     }
 }

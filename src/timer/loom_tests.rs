@@ -299,6 +299,8 @@ fn who_is_left_does_not_wait_for_a_later_alarm() {
         ring_until(slot.end() + LENGTH / 2);
         ring_until(slot.end() + LENGTH / 2);
         assert_eq!(all.each_ref().map(|one| one.0.get()), [1, 1, 1]);
+        ring();
+        assert_eq!(limits.slots(), 0);
     });
 }
 
@@ -328,6 +330,8 @@ fn the_next_slot_does_not_wait_for_a_later_alarm() {
         ring_until(next.end());
         ring_until(next.end());
         assert!(is_set(&next));
+        ring();
+        assert_eq!(limits.slots(), 0);
     });
 }
 
