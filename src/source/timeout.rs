@@ -25,8 +25,9 @@ use crate::timer::Countdown;
 /// Timeouts that end at about the same time share a slot, and all slots share one timer of the reactor
 /// of `async-io`, on whatever runtime: setting one that does not fire costs about as much as taking two
 /// locks.
-/// Where more than a few fire at once, those that are woken first wake others when they are polled. If
-/// they are not polled, the others are woken a millisecond later.
+/// Where more than four fire at once, those that are woken first wake the others when they are polled.
+/// Whoever is left, because those were not polled in time, is woken a millisecond after the timeouts
+/// have fired. One that is polled before it is woken has fired all the same.
 ///
 /// # Cancel safety
 ///
