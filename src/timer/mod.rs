@@ -7,6 +7,7 @@
 //!
 //! * [`alarm`]: one timer of the reactor.
 //! * [`slot`]: a moment, and those who wait for it.
+//! * [`tick`]: at which moments slots end.
 //! * [`wheel`]: which slots there are, and the alarm of the first.
 //! * [`last`]: the slots that a thread found last.
 //! * [`countdown`]: what a source of this crate holds.
@@ -19,6 +20,7 @@ mod last;
 #[cfg(all(test, cancelable_loom))]
 mod loom_tests;
 mod slot;
+mod tick;
 #[cfg(feature = "testing")]
 pub(crate) mod virtual_time;
 mod wheel;
