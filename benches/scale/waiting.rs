@@ -32,8 +32,26 @@ impl Wake for Count {
     }
 }
 
+/// So many who wait for one token, and what cancels it.
+fn ours(size: usize) -> (Vec<impl Future<Output = ()> + Send>, impl FnOnce()) {
+    let token = CancellationToken::new();
+    let wait = || {
+        let wait = token.clone().cancelled_owned();
+        async { drop(wait.await) }
+    };
+    let waits = (0..size).map(|_| wait()).collect();
+    (waits, move || _ = token.cancel())
+}
+
+/// The same for tokio-util.
+fn theirs(size: usize) -> (Vec<impl Future<Output = ()> + Send>, impl FnOnce()) {
+    let token = TokioToken::new();
+    let waits = (0..size).map(|_| token.clone().cancelled_owned()).collect();
+    (waits, move || token.cancel())
+}
+
 /// Polls each once, so that all wait, each with a waker of its own; then times `cancel`.
-fn cancel_of<F: Future>(waits: Vec<F>, cancel: impl FnOnce()) -> Duration {
+fn cancel_of<F: Future>((waits, cancel): (Vec<F>, impl FnOnce())) -> Duration {
     let wakers: Vec<_> = waits.iter().map(|_| Arc::new(Count::default())).collect();
     let mut waits: Vec<Pin<Box<F>>> = waits.into_iter().map(Box::pin).collect();
     for (wait, count) in waits.iter_mut().zip(&wakers) {
@@ -56,7 +74,7 @@ fn wake_of(size: usize) -> Duration {
 
 /// Spawns each on a runtime of tokio with two threads; then times `cancel`, which is called from
 /// outside, and how long it takes from there until the last has ended.
-fn cancel_tasks<F>(waits: Vec<F>, cancel: impl FnOnce()) -> [Duration; 2]
+fn cancel_tasks<F>((waits, cancel): (Vec<F>, impl FnOnce())) -> [Duration; 2]
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -85,8 +103,7 @@ where
 
 /// Spawns each on an executor of one thread; then times from `cancel` until the last has ended.
 fn cancel_until_done<F: Future<Output = ()> + 'static>(
-    waits: Vec<F>,
-    cancel: impl FnOnce(),
+    (waits, cancel): (Vec<F>, impl FnOnce()),
 ) -> Duration {
     let mut pool = LocalPool::new();
     for wait in waits {
@@ -101,48 +118,22 @@ fn cancel_until_done<F: Future<Output = ()> + 'static>(
 }
 
 pub(crate) fn rows(table: &mut Table) {
-    let ours = |size| {
-        let token = CancellationToken::new();
-        cancel_of((0..size).map(|_| token.clone().cancelled_owned()).collect(), || {
-            token.cancel();
-        })
-    };
-    let theirs = |size| {
-        let token = TokioToken::new();
-        let waits = (0..size).map(|_| token.clone().cancelled_owned()).collect();
-        cancel_of(waits, || token.cancel())
-    };
     table.row(
         ("so many wait for one token: the call of `cancel`", Some(0.25)),
         &SIZES,
         vec![
-            Contestant::new("cancelable", ours),
-            Contestant::new("tokio-util", theirs),
+            Contestant::new("cancelable", |size| cancel_of(ours(size))),
+            Contestant::new("tokio-util", |size| cancel_of(theirs(size))),
             Contestant::new("floor: the wakers alone", wake_of),
         ],
     );
 
-    let ours = |size| {
-        let token = CancellationToken::new();
-        let wait = || {
-            let wait = token.clone().cancelled_owned();
-            async { drop(wait.await) }
-        };
-        cancel_until_done((0..size).map(|_| wait()).collect(), || {
-            token.cancel();
-        })
-    };
-    let theirs = |size| {
-        let token = TokioToken::new();
-        let waits = (0..size).map(|_| token.clone().cancelled_owned()).collect();
-        cancel_until_done(waits, || token.cancel())
-    };
     table.row(
         ("so many wait for one token: until the last task has ended", Some(0.7)),
         &SIZES,
         vec![
-            Contestant::new("cancelable", ours),
-            Contestant::new("tokio-util", theirs),
+            Contestant::new("cancelable", |size| cancel_until_done(ours(size))),
+            Contestant::new("tokio-util", |size| cancel_until_done(theirs(size))),
             Contestant::new("floor: the wakers alone", |size| {
                 let list: Rc<RefCell<Vec<Waker>>> = Rc::default();
                 let wait = || {
@@ -158,32 +149,20 @@ pub(crate) fn rows(table: &mut Table) {
                     })
                 };
                 let waits = (0..size).map(|_| wait()).collect();
-                cancel_until_done(waits, || list.take().into_iter().for_each(Waker::wake))
+                cancel_until_done((waits, || list.take().into_iter().for_each(Waker::wake)))
             }),
         ],
     );
 
-    let ours = |size| {
-        let token = CancellationToken::new();
-        let wait = || {
-            let wait = token.clone().cancelled_owned();
-            async { drop(wait.await) }
-        };
-        cancel_tasks((0..size).map(|_| wait()).collect(), || {
-            token.cancel();
-        })
-    };
-    let theirs = |size| {
-        let token = TokioToken::new();
-        let waits = (0..size).map(|_| token.clone().cancelled_owned()).collect();
-        cancel_tasks(waits, || token.cancel())
-    };
     table.rows(
         [
             ("so many tasks of tokio wait for one token: the call of `cancel`", None),
             ("so many tasks of tokio wait for one token: until the last has ended", None),
         ],
         &SIZES,
-        vec![Contestant::in_parts("cancelable", ours), Contestant::in_parts("tokio-util", theirs)],
+        vec![
+            Contestant::in_parts("cancelable", |size| cancel_tasks(ours(size))),
+            Contestant::in_parts("tokio-util", |size| cancel_tasks(theirs(size))),
+        ],
     );
 }
