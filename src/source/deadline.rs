@@ -14,7 +14,8 @@ use crate::timer::Countdown;
 ///
 /// A moment that has passed fires at the first poll, before the work is polled at all. It never
 /// fires early, and late by at most the larger of 1 ms and 1/512 of the time from the first poll to
-/// the moment, plus whatever the scheduler takes.
+/// the moment, plus whatever the scheduler takes. Many at the same moment are woken as
+/// [`timeout`](crate::timeout()) tells.
 ///
 /// # Cancel safety
 ///
