@@ -85,18 +85,10 @@ impl Latched for Slot {
 #[cfg(all(test, not(cancelable_loom)))]
 mod tests {
     use super::*;
+    use crate::wait::count::Count;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{OnceLock, Weak};
     use std::task::Wake;
-
-    #[derive(Default)]
-    struct Count(AtomicUsize);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
 
     /// A slot for which so many wait, and how many of them have been woken.
     fn waited_for(many: usize) -> (Arc<Slot>, Arc<Count>) {
@@ -110,7 +102,7 @@ mod tests {
     #[test]
     fn a_few_at_a_time() {
         let (slot, count) = waited_for(AT_FIRST + AT_A_TIME + 3);
-        let woken = || count.0.load(Ordering::Relaxed);
+        let woken = || count.get();
         assert!(slot.set());
         assert!(slot.latch().is_set() && woken() == 0);
         slot.wake_first();
@@ -162,7 +154,7 @@ mod tests {
         let (slot, count) = waited_for(AT_FIRST);
         assert!(!slot.set());
         slot.wake_first();
-        assert_eq!((count.0.load(Ordering::Relaxed), Arc::strong_count(&count)), (AT_FIRST, 1));
+        assert_eq!((count.get(), Arc::strong_count(&count)), (AT_FIRST, 1));
         assert!(!slot.set());
     }
 
@@ -171,6 +163,6 @@ mod tests {
         let (slot, count) = waited_for(100);
         slot.fire();
         slot.fire();
-        assert_eq!((count.0.load(Ordering::Relaxed), Arc::strong_count(&count)), (100, 1));
+        assert_eq!((count.get(), Arc::strong_count(&count)), (100, 1));
     }
 }

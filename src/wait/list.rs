@@ -50,18 +50,9 @@ pub(super) fn wake(wakers: impl IntoIterator<Item = Waker>) {
 mod tests {
     use super::*;
     use crate::wait::ManyWakers;
+    use crate::wait::count::Count;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
-
-    #[derive(Default)]
-    struct Count(AtomicUsize);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
 
     struct Hostile;
 
@@ -80,7 +71,7 @@ mod tests {
             list.insert(Arc::new(Hostile).into());
         }
         Wakers::of(&mut list).wake_all();
-        assert_eq!(count.0.load(Ordering::Relaxed), 3);
+        assert_eq!(count.get(), 3);
     }
 
     #[test]
@@ -106,6 +97,6 @@ mod tests {
         many.add(one, alone.split_off(3));
         many.add(None, alone);
         many.wake_all();
-        assert_eq!(count.0.load(Ordering::Relaxed), 3 * 3);
+        assert_eq!(count.get(), 3 * 3);
     }
 }

@@ -8,6 +8,8 @@
 //! * [`waiting`]: one who waits, and leaves when dropped.
 //! * [`probe`]: the waker that only asks.
 
+#[cfg(test)]
+pub(crate) mod count;
 mod latch;
 mod list;
 mod many;
