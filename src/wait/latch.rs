@@ -114,6 +114,7 @@ impl<T, M> Latch<T, M> {
     }
 
     /// Whether nobody waits.
+    #[cfg(feature = "time")]
     pub(crate) fn is_deserted(&mut self) -> bool {
         self.state.get_mut().waiters.is_empty()
     }

@@ -20,6 +20,7 @@ impl Wakers {
         Wakers(list.take())
     }
 
+    #[cfg(feature = "time")]
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -15,6 +15,7 @@ mod list;
 mod many;
 mod places;
 mod probe;
+#[cfg(feature = "time")]
 mod rest;
 mod waiting;
 
@@ -23,6 +24,7 @@ pub(crate) use list::{WaitList, Wakers};
 pub(crate) use many::ManyWakers;
 pub(crate) use places::{Places, Things};
 pub(crate) use probe::{is_probe, probe};
+#[cfg(feature = "time")]
 pub(crate) use rest::Rest;
 pub(crate) use waiting::{Latched, Waiting};
 

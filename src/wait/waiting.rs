@@ -147,6 +147,7 @@ impl<L: Latched> Waiting<L> {
     }
 
     /// What it waits for.
+    #[cfg(feature = "time")]
     pub(crate) fn waited_for(&self) -> &L {
         &self.latch
     }
