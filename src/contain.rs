@@ -15,13 +15,18 @@ use crate::warn;
 pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
         let text = message(&*payload);
-        // The destructor of a payload may panic too. Then it is leaked rather than let out.
-        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            std::mem::forget(second);
-        }
-        warn::panicked(&text);
+        // The destructor of a payload may panic too, and so may whoever hears the warning.
+        silence(|| drop(payload));
+        silence(|| warn::panicked(&text));
         text
     })
+}
+
+/// Runs `f`. What a panic in it carries is leaked rather than dropped, which might panic again.
+fn silence(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        std::mem::forget(payload);
+    }
 }
 
 /// What the panic said, where it said it in words.

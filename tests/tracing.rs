@@ -45,6 +45,25 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
+/// Panics at each event.
+struct Hostile;
+
+impl Subscriber for Hostile {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, _: &Event<'_>) {
+        panic!("a subscriber that panics");
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
 fn logged(f: impl FnOnce()) -> Vec<String> {
     let log = Log::default();
     tracing::subscriber::with_default(log.clone(), f);
@@ -83,4 +102,16 @@ fn a_hook_that_panics_is_a_warning() {
     });
     assert_eq!(lines.len(), 1);
     assert!(lines[0].contains("a callback panicked") && lines[0].contains("no disk"), "{lines:?}");
+}
+
+#[test]
+fn g12_a_subscriber_that_panics_harms_nobody_else() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let called = Wakes::new();
+    token.on_cancel(|_| panic!("a callback that panics")).detach();
+    let waker = called.waker();
+    token.on_cancel(move |_| waker.wake_by_ref()).detach();
+    tracing::subscriber::with_default(Hostile, || assert!(token.cancel()));
+    assert_eq!(called.count(), 1);
 }
