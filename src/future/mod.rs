@@ -43,7 +43,8 @@ pub(crate) use rare::Rare;
 /// who wins.
 ///
 /// Its methods ask for more: a name, hooks, clean-up. Asking for any of them makes the run an
-/// [`Operation`](crate::Operation). With none of them it allocates nothing.
+/// [`Operation`](crate::Operation). With none of them it allocates nothing
+/// but the error, where it is cancelled for a reason that says more than its kind.
 ///
 /// # Implementation
 ///
