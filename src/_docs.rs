@@ -95,6 +95,7 @@ pub mod guide {
 
     /// [runtimes.rs]: https://docs.rs/crate/cancelable/latest/source/examples/runtimes.rs
     /// [blocking_thread.rs]: https://docs.rs/crate/cancelable/latest/source/examples/blocking_thread.rs
+    /// [Operations]: crate::_docs::guide::operations
     /// [Command-line tools]: crate::_docs::guide::command_line_tools
     #[doc = include_str!("../docs/guide/06-runtimes.md")]
     pub mod runtimes {}
