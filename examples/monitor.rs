@@ -23,8 +23,9 @@ use std::io::{self, IsTerminal, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use cancelable::operation::{OperationId, Snapshot};
 use cancelable::prelude::*;
-use cancelable::{Event, Events, Filter, OperationId, ShutdownPlan, Snapshot};
+use cancelable::registry::{Event, Events, Filter, ShutdownPlan};
 use futures::StreamExt;
 use futures::future::join3;
 use smol::Timer;

@@ -24,9 +24,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use cancelable::operation::{OperationId, Snapshot};
 use cancelable::prelude::*;
 use cancelable::source::Never;
-use cancelable::{OperationId, Snapshot};
 use smol::lock::Barrier;
 
 /// Every operation that has started.

@@ -26,8 +26,9 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use cancelable::Status;
 use cancelable::prelude::*;
-use cancelable::{Filter, ShutdownPlan, Status};
+use cancelable::registry::{Filter, ShutdownPlan};
 use smol::Timer;
 
 /// Serves one request in a task of its own.
@@ -79,7 +80,8 @@ fn main() -> io::Result<ExitCode> {
     let (_, end) = smol::block_on(stop.serve(accept(Duration::from_millis(open))));
 
     println!("asked to end: {}", end.reason);
-    let in_the_end = |record: &&cancelable::Record| record.snapshot.status == Status::Cancelled;
+    let in_the_end =
+        |record: &&cancelable::registry::Record| record.snapshot.status == Status::Cancelled;
     let mut stopped: Vec<_> = end.report.stopped.iter().filter(in_the_end).collect();
     stopped.sort_by(|a, b| a.snapshot.name.cmp(&b.snapshot.name));
     println!("stopped:");

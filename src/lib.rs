@@ -1,30 +1,31 @@
-//! Cancel any future for a reason: a timeout, a token, an operating system signal, a condition, or
-//! any future of yours, composed with OR and AND, on every runtime.
+//! Cancel any future for a reason: a timeout, a token, an operating system signal, a condition, or any
+//! future of yours. Sources compose with OR and AND, and everything runs on every runtime.
 //!
-//! * A **source** is any future of a [`Reason`]: [`timeout`], [`deadline`], a
-//!   [`CancellationToken`], [`signal`](signal()), [`condition`], or one of yours. See [`source`].
-//! * Sources compose: [`any_of`] fires with the first of them, [`all_of`] when all have fired.
+//! * A **source** is any future of a [`Reason`]: [`timeout`], [`deadline`], a [`CancellationToken`],
+//!   [`signal`](signal()), [`condition`], or a future of yours. See [`source`].
+//! * Sources compose: [`any_of`] fires when the first of them fires, [`all_of`] when all of them have
+//!   fired.
 //! * [`cancelable`](CancelableExt::cancelable) races your future against one source and resolves to
 //!   `Result<T, Cancelled>`. [`Cancelled`] carries the reason.
-//! * A race of which more is asked is an [`Operation`]: it has a name, a status, progress and hooks,
-//!   and is cancelled with the operation around it. See [`scope`] and the methods of
-//!   [`Cancelable`].
-//! * Where a drop is too sudden, [`shield`](shield()) finishes a section first,
-//!   [`finally`](Cancelable::finally) runs clean-up that awaits, and
-//!   [`grace`](Cancelable::grace) lets the work end by itself.
-//! * [`cancelable`](CancelableStreamExt::cancelable) on a stream races that: its items as `Ok`, the
-//!   error once, then `None`.
-//! * A [`Registry`] lists the operations that [entered](Cancelable::registered) it, stops them, and
-//!   tells which of them does not stop, and why.
+//! * Give a race a name, hooks, progress or clean-up and it becomes an [`Operation`]: it has a status and
+//!   a handle that can cancel it, and it is cancelled together with the operation that it runs in. See
+//!   [`scope`] and the methods of [`Cancelable`].
+//! * If dropping the work is too abrupt, [`shield`](shield()) finishes a section first,
+//!   [`finally`](Cancelable::finally) runs clean-up that awaits, and [`grace`](Cancelable::grace) gives
+//!   the work time to end by itself.
+//! * [`cancelable`](CancelableStreamExt::cancelable) on a stream yields its items as `Ok`. Once the
+//!   source fires it yields the error once, then `None`.
+//! * A [`Registry`] lists the operations that were [registered](Cancelable::registered) in it, shuts
+//!   them down, and reports which of them did not stop and what they were doing. See [`registry`].
 //!
-//! Everything is a plain future. It runs on tokio, smol, async-std and a bare `block_on`; no
-//! runtime is chosen and no task is spawned.
+//! Everything is a plain future. It runs on tokio, smol, async-std and a bare `block_on`. This crate
+//! chooses no runtime and spawns no task.
 //!
-//! # Who wins
+//! # Which side wins
 //!
-//! A source that has fired by the first poll wins, and the work is never polled. Later, when a
-//! source fires, the work is polled once more, and wins if it is ready. The work is dropped before
-//! the outcome is told. [Semantics](_docs::semantics) has the whole contract.
+//! If the source has fired by the first poll, it wins and the work is never polled. If it fires later,
+//! the work is polled one last time and wins if it is ready. The work is dropped before the race
+//! resolves. [Semantics](_docs::semantics) has the whole contract.
 //!
 //! # Examples
 //!
@@ -46,7 +47,7 @@
 //! # });
 //! ```
 //!
-//! An operation that can be watched, and that cleans up however it ends:
+//! An operation that reports its progress, shields a section, and cleans up however it ends:
 //!
 //! ```
 //! use cancelable::prelude::*;
@@ -56,7 +57,7 @@
 //! let limit = timeout(Duration::from_secs(60));
 //! let copy = scope(limit, async |operation: Operation| {
 //!     for file in 1..=3 {
-//!         shield(async { /* what must not be cut in the middle */ }).await;
+//!         shield(async { /* a section that must run to its end */ }).await;
 //!         operation.report_progress(Progress::steps(file, 3));
 //!     }
 //! });
@@ -65,29 +66,32 @@
 //!     .on_progress(|operation, progress| println!("{}: {progress}", operation.id()))
 //!     .finally(|outcome| {
 //!         let done = outcome.is_ok();
-//!         async move { println!("{}", if done { "done" } else { "removing what is there" }) }
+//!         async move { println!("{}", if done { "done" } else { "removing the copy" }) }
 //!     });
 //!
-//! let operation = copy.operation(); // A handle, for whoever wants to watch or to cancel.
+//! let operation = copy.operation(); // A handle, to watch the operation or to cancel it.
 //! copy.await?;
 //! assert_eq!(operation.status(), Status::Completed);
 //! # Ok::<(), Cancelled>(()) }).unwrap();
 //! ```
 //!
+//! # Where things are
+//!
+//! The root has what most programs name, and [`prelude`] the part of it that is worth importing with
+//! `*`. Everything else is in the module of its concept: [`source`], [`reason`], [`operation`],
+//! [`stream`], [`registry`] and [`testing`].
+//!
 //! # Features
 //!
-//! | feature | what |
+//! | feature | adds |
 //! |---|---|
-//! | `time` (default) | [`timeout`], [`deadline`], [`condition`], [`condition_async`], [`shutdown`](Registry::shutdown) |
+//! | `time` (default) | [`timeout`], [`deadline`], [`condition`], [`condition_async`], [`shield_for`], [`finally_for`](Cancelable::finally_for), [`grace`](Cancelable::grace), [`shutdown`](Registry::shutdown) |
 //! | `signal` (default) | [`signal`](signal()), [`signals`], [`ctrl_c`], [`termination`] |
 //! | `macros` (default) | the attribute [`macro@cancelable`] |
 //! | `blocking` | [`condition_blocking`], [`run_blocking`](Operation::run_blocking) |
-//! | `tracing` | warnings about panics of callbacks and about clean-up that was lost go to `tracing` |
-//! | `testing` | virtual time, cuts at every await, a recorder, scenarios: see [`testing`] |
-//! | `serde` | `Serialize` for snapshots and what they hold, and for what a registry tells |
-//!
-//! Without `time` there is no [`shield_for`], [`finally_for`](Cancelable::finally_for) and
-//! [`grace`](Cancelable::grace) either.
+//! | `tracing` | reports panics of callbacks, and clean-up that could not run, as `tracing` warnings |
+//! | `testing` | virtual time, a cut at every await, a recorder and scenarios: see [`testing`] |
+//! | `serde` | `Serialize` for snapshots, for all values in them, and for what a registry returns |
 //!
 //! # Guide
 //!
@@ -114,7 +118,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// The documentation is that of all features. With fewer, some of its links lead nowhere.
+// The documentation is written for all features. With fewer, some links have no target.
 #![cfg_attr(
     not(all(
         feature = "time",
@@ -123,10 +127,10 @@
         feature = "blocking",
         feature = "testing"
     )),
-    allow(rustdoc::broken_intra_doc_links, reason = "what is linked may be left out")
+    allow(rustdoc::broken_intra_doc_links, reason = "the target may be behind a feature")
 )]
 
-// In layer order: each uses only what stands above it.
+// In layer order: a module uses only modules above it.
 mod sync;
 
 mod clock;
@@ -139,7 +143,7 @@ mod text;
 
 mod os_signal;
 
-mod reason;
+pub mod reason;
 
 mod error;
 
@@ -154,16 +158,16 @@ pub mod source;
 
 mod shield;
 
-mod operation;
+pub mod operation;
 
 mod future;
 
-mod stream;
+pub mod stream;
 
 #[cfg(feature = "serde")]
 mod serialize;
 
-mod registry;
+pub mod registry;
 
 pub mod prelude;
 
@@ -189,29 +193,28 @@ pub use error::Cancelled;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub use future::attribute as __private;
-pub use future::{
-    Call, Cancelable, CancelableExt, Ending, Fallible, Finally, FinallyOrSpawn, Spawner,
-    TryCancelable, scope, try_scope,
-};
-pub use operation::{
-    InScope, Operation, OperationId, ParseOperationIdError, Progress, Snapshot, Status,
-};
+pub use future::{Cancelable, CancelableExt, TryCancelable, scope, try_scope};
+#[doc(inline)]
+pub use operation::{Operation, Progress, Status};
 pub use os_signal::Signal;
-pub use reason::{ParentCause, Reason, ReasonKind};
-pub use registry::{
-    Drained, Event, Events, Filter, HistoryQuery, Inspection, Phase, Record, Registry, Stats,
-};
-#[cfg(feature = "time")]
-pub use registry::{ServiceEnd, Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen};
+#[doc(inline)]
+pub use reason::{Reason, ReasonKind};
+#[doc(inline)]
+pub use registry::Registry;
 #[cfg(feature = "time")]
 pub use shield::shield_for;
 pub use shield::{Shield, shield};
 #[cfg(feature = "blocking")]
+#[doc(inline)]
 pub use source::condition_blocking;
-pub use source::{CancellationToken, DropGuard, Registration, Sources, all_of, any_of, never};
+#[doc(inline)]
+pub use source::{CancellationToken, all_of, any_of, never};
 #[cfg(feature = "time")]
+#[doc(inline)]
 pub use source::{condition, condition_async, deadline, timeout};
 #[cfg(feature = "signal")]
+#[doc(inline)]
 pub use source::{ctrl_c, signal, signals, termination};
-pub use stream::{CancelableStream, CancelableStreamExt, Each, InChunks, Partial, Shape};
+#[doc(inline)]
+pub use stream::{CancelableStream, CancelableStreamExt};
 pub use text::Text;

@@ -1,4 +1,4 @@
-//! What most code that uses this crate wants: `use cancelable::prelude::*;`.
+//! The names that most programs need: `use cancelable::prelude::*;`.
 
 #[cfg(feature = "macros")]
 pub use crate::cancelable;

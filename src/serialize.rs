@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 
-use crate::{Cancelled, OperationId, Progress, Reason, ReasonKind, Signal, Snapshot, Status, Text};
+use crate::operation::{OperationId, Snapshot};
+use crate::{Cancelled, Progress, Reason, ReasonKind, Signal, Status, Text};
 
 /// Its text.
 impl Serialize for Text {

@@ -20,14 +20,20 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use cancelable::operation::{
+    Call, Fallible, InScope, OperationId, ParseOperationIdError, Snapshot,
+};
+use cancelable::reason::ParentCause;
+use cancelable::registry::{
+    Drained, Event, Events, Filter, HistoryQuery, Inspection, Phase, Record, Stats,
+};
 use cancelable::source::{
     AllOf, AnyOf, Because, BoxSource, Never, WaitForCancellation, WaitForCancellationOwned,
 };
+use cancelable::source::{DropGuard, Registration};
 use cancelable::{
-    Call, Cancelable, CancelableExt, CancellationToken, Cancelled, Drained, DropGuard, Event,
-    Events, Fallible, Filter, HistoryQuery, InScope, Inspection, Operation, OperationId,
-    ParentCause, ParseOperationIdError, Phase, Progress, Reason, ReasonKind, Record, Registration,
-    Registry, Shield, Signal, Snapshot, Stats, Status, Text, TryCancelable, all_of, any_of, never,
+    Cancelable, CancelableExt, CancellationToken, Cancelled, Operation, Progress, Reason,
+    ReasonKind, Registry, Shield, Signal, Status, Text, TryCancelable, all_of, any_of, never,
 };
 
 use support::poll_once;
@@ -184,7 +190,9 @@ fn g15_every_public_type_is_send_sync_and_unpin() {
         everything!(Timeout, Deadline, Condition<Inline<fn() -> bool>>);
         everything!(Condition<Async<fn() -> Ready<bool>, Ready<bool>>>);
         assert_none!(IsSend: Condition<Inline<Rc<()>>>);
-        use cancelable::{ServiceEnd, Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen};
+        use cancelable::registry::{
+            ServiceEnd, Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen,
+        };
         everything!(Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen<Never>, ServiceEnd);
         // It holds a source of any kind.
         assert_none!(IsSend: ShutdownWhen<Bound>);

@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
-use cancelable::{Filter, Phase, ServiceEnd, ShutdownPlan};
+use cancelable::registry::{Filter, Phase, ServiceEnd, ShutdownPlan};
 use rustix::process::{Signal as Number, getpid, kill_process};
 
 const LONG: Duration = Duration::from_secs(600);

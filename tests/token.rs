@@ -28,8 +28,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
+use cancelable::source::{DropGuard, Registration};
 use cancelable::source::{WaitForCancellation, WaitForCancellationOwned};
-use cancelable::{DropGuard, Registration};
 use futures::future::FusedFuture;
 use support::{Tally, Wakes, block_on, poll_once};
 

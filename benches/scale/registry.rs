@@ -5,8 +5,9 @@ use std::hint::black_box;
 use std::pin::Pin;
 use std::time::Duration;
 
+use cancelable::Registry;
 use cancelable::prelude::*;
-use cancelable::{Filter, Registry};
+use cancelable::registry::Filter;
 
 use crate::measure::{Contestant, timed};
 use crate::table::Table;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::extract::ConnectInfo;
 use axum::response::sse::{Event as Message, Sse};
-use cancelable::Event;
 use cancelable::prelude::*;
+use cancelable::registry::Event;
 use futures::{Stream, StreamExt, stream};
 use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};

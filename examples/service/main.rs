@@ -33,8 +33,8 @@ use axum::Router;
 use axum::middleware::from_fn;
 use axum::response::Html;
 use axum::routing::{get, post};
-use cancelable::ShutdownPlan;
 use cancelable::prelude::*;
+use cancelable::registry::ShutdownPlan;
 use tokio::net::TcpListener;
 
 /// How long requests have to stop.

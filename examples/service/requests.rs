@@ -9,8 +9,9 @@ use axum::extract::{ConnectInfo, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use cancelable::operation::{OperationId, Snapshot};
 use cancelable::prelude::*;
-use cancelable::{Filter, OperationId, Snapshot, Stats};
+use cancelable::registry::{Filter, Stats};
 use serde_json::{Value, json};
 
 /// How long a request may take.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use loom::thread;
 
 use super::{Count, block_on, model};
-use crate::OperationId;
+use crate::operation::OperationId;
 use crate::registry::{Entry, Members};
 use crate::wait::Waiting;
 

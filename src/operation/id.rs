@@ -44,7 +44,7 @@ impl OperationId {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::OperationId;
+    /// use cancelable::operation::OperationId;
     ///
     /// let registry = Registry::new();
     /// let run = async {}.cancelable(never()).registered_in(&registry);
@@ -73,7 +73,7 @@ impl fmt::Display for OperationId {
 ///
 /// ```
 /// use cancelable::prelude::*;
-/// use cancelable::OperationId;
+/// use cancelable::operation::OperationId;
 ///
 /// let id = async {}.cancelable(never()).operation().id();
 /// assert_eq!(id.to_string().parse(), Ok(id));
@@ -97,7 +97,7 @@ impl FromStr for OperationId {
 /// Something was to be an [`OperationId`], and is none.
 ///
 /// ```
-/// let error = "seven".parse::<cancelable::OperationId>().unwrap_err();
+/// let error = "seven".parse::<cancelable::operation::OperationId>().unwrap_err();
 /// assert_eq!(error.to_string(), "not the id of an operation, which is a number");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,7 @@
-//! `Operation`: a handle of a run that is observed.
+//! Operations: races that have a name, a status, progress and hooks.
+//!
+//! An [`Operation`] is the handle of one. The other types here are what its methods return, and the
+//! futures that the builder methods of [`Cancelable`](crate::Cancelable) make.
 
 mod activity;
 mod current;
@@ -19,6 +22,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use crate::future::{Call, Ending, Fallible, Finally, FinallyOrSpawn, Spawner};
 pub(crate) use activity::{Facts, InPoll, Shielded, Stage, Watcher};
 pub(crate) use hooks::Hook;
 pub use id::{OperationId, ParseOperationIdError};

@@ -1,4 +1,4 @@
-//! `Reason`: why something was cancelled.
+//! Why something was cancelled: [`Reason`], its [`ReasonKind`] and its [`ParentCause`].
 
 mod kind;
 mod parent;

@@ -25,7 +25,7 @@ impl Registry {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::Filter;
+    /// use cancelable::registry::Filter;
     ///
     /// # smol::block_on(async {
     /// let registry = Registry::new();

@@ -15,8 +15,9 @@ use futures::stream::FusedStream;
 use super::Record;
 use super::shared::Shared;
 use crate::contain::contain;
+use crate::operation::{OperationId, Snapshot};
 use crate::sync::{AtomicUsize, Mutex, Ordering};
-use crate::{OperationId, Progress, Reason, Snapshot, Text};
+use crate::{Progress, Reason, Text};
 
 /// Something that happened in a registry, by value.
 ///
@@ -29,7 +30,8 @@ use crate::{OperationId, Progress, Reason, Snapshot, Text};
 ///
 /// ```
 /// use cancelable::prelude::*;
-/// use cancelable::{Event, Registry};
+/// use cancelable::registry::Event;
+/// use cancelable::Registry;
 /// use futures::StreamExt;
 ///
 /// # smol::block_on(async {
@@ -98,7 +100,7 @@ impl Event {
     /// Which operation it is about, if it is about one.
     ///
     /// ```
-    /// assert_eq!(cancelable::Event::Closed.id(), None);
+    /// assert_eq!(cancelable::registry::Event::Closed.id(), None);
     /// ```
     pub fn id(&self) -> Option<OperationId> {
         match self {

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Operation, OperationId, Snapshot, Status, Text};
+use crate::operation::{OperationId, Snapshot};
+use crate::{Operation, Status, Text};
 
 type Predicate = Arc<dyn Fn(&Snapshot) -> bool + Send + Sync>;
 
@@ -18,7 +19,8 @@ type Predicate = Arc<dyn Fn(&Snapshot) -> bool + Send + Sync>;
 ///
 /// ```
 /// use cancelable::prelude::*;
-/// use cancelable::{Filter, Registry};
+/// use cancelable::registry::Filter;
+/// use cancelable::Registry;
 ///
 /// let registry = Registry::new();
 /// let fetch = async {}.cancelable(never()).named("Fetch /a").registered_in(&registry);
@@ -45,7 +47,8 @@ impl Filter {
     /// Every operation.
     ///
     /// ```
-    /// use cancelable::{Filter, Registry};
+    /// use cancelable::registry::Filter;
+    /// use cancelable::Registry;
     /// assert!(Registry::new().find(Filter::all()).is_empty());
     /// ```
     pub fn all() -> Self {
@@ -55,7 +58,8 @@ impl Filter {
     /// Those with this status, or another that is given.
     ///
     /// ```
-    /// use cancelable::{Filter, Status};
+    /// use cancelable::registry::Filter;
+    /// use cancelable::Status;
     /// let asked_or_not = Filter::all().status(Status::Running).status(Status::Cancelling);
     /// # let _ = asked_or_not;
     /// ```
@@ -68,7 +72,7 @@ impl Filter {
     /// not even the empty text.
     ///
     /// ```
-    /// let fetches = cancelable::Filter::all().name("fetch");
+    /// let fetches = cancelable::registry::Filter::all().name("fetch");
     /// # let _ = fetches;
     /// ```
     pub fn name(mut self, part: impl AsRef<str>) -> Self {
@@ -80,7 +84,7 @@ impl Filter {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::Filter;
+    /// use cancelable::registry::Filter;
     /// let parent = async {}.cancelable(never()).operation();
     /// let below = Filter::all().parent(parent.id());
     /// # let _ = below;
@@ -93,7 +97,7 @@ impl Filter {
     /// Those that have been running, or ran, for longer than that.
     ///
     /// ```
-    /// use cancelable::Filter;
+    /// use cancelable::registry::Filter;
     /// use std::time::Duration;
     /// let old = Filter::all().older_than(Duration::from_secs(60));
     /// # let _ = old;
@@ -106,7 +110,7 @@ impl Filter {
     /// Those to which this was attached. It may be asked for several keys.
     ///
     /// ```
-    /// let of_ann = cancelable::Filter::all().metadata("user", "ann");
+    /// let of_ann = cancelable::registry::Filter::all().metadata("user", "ann");
     /// # let _ = of_ann;
     /// ```
     pub fn metadata(mut self, key: impl Into<Text>, value: impl Into<Text>) -> Self {
@@ -123,7 +127,7 @@ impl Filter {
     /// # Examples
     ///
     /// ```
-    /// use cancelable::Filter;
+    /// use cancelable::registry::Filter;
     /// let behind = Filter::all().matching(|operation| {
     ///     operation.progress.as_ref().and_then(|progress| progress.fraction()) < Some(0.5)
     /// });
@@ -141,7 +145,7 @@ impl Filter {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::Filter;
+    /// use cancelable::registry::Filter;
     /// let operation = async {}.cancelable(never()).named("fetch").operation();
     /// assert!(Filter::all().name("FETCH").fits(&operation.snapshot()));
     /// ```

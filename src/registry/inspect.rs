@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::member::Member;
 use crate::operation::{Facts, Shielded, Stage};
-use crate::{OperationId, Snapshot, Status, Text, clock};
+use crate::operation::{OperationId, Snapshot};
+use crate::{Status, Text, clock};
 
 /// What an operation is about at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl fmt::Display for Phase {
 ///
 /// ```
 /// use cancelable::prelude::*;
-/// use cancelable::{Filter, Phase};
+/// use cancelable::registry::{Filter, Phase};
 ///
 /// # smol::block_on(async {
 /// let registry = Registry::new();

@@ -10,8 +10,9 @@ use super::shared::Shared;
 use super::{Entry, Record};
 use crate::contain::contain;
 use crate::operation::Watcher;
+use crate::operation::{OperationId, Snapshot};
 use crate::sync::{AtomicU64, Mutex, Ordering};
-use crate::{Operation, OperationId, Progress, Reason, Snapshot, clock};
+use crate::{Operation, Progress, Reason, clock};
 
 /// Why operations are cancelled that come, or have not ended, when their registry shuts down.
 pub(super) const SHUTTING_DOWN: &str = "shutting down";

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use crate::OperationId;
+use crate::operation::OperationId;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, fence};
 use crate::wait::Latch;
 

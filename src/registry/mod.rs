@@ -1,15 +1,19 @@
-//! `Registry`: who is running, and how to stop them.
+//! Lists operations, stops them, and reports which of them did not stop.
 //!
-//! * [`members`]: the map of who is in.
-//! * [`member`]: one of them, from its entry to its end.
-//! * [`past`] and [`stats`]: the history, and the numbers.
-//! * [`event`]: what happens, told to those who listen.
-//! * [`inspect`]: what one of them is doing.
-//! * [`shutdown`] and [`report`]: everyone is to stop, and who does not.
-//! * `unprotected`: whom a shutdown asks.
-//! * [`drained`]: waiting until everyone has left.
-//! * [`plan`] and [`service`]: the same for a process that is asked to end.
-//! * `serialize`: what is told by value, written down.
+//! A [`Registry`] is the entry point. The other types here are what its methods take and return.
+
+// Files:
+//
+// * `members`: the map of who is in.
+// * `member`: one of them, from its entry to its end.
+// * `past` and `stats`: the history, and the numbers.
+// * `event`: what happens, told to those who listen.
+// * `inspect`: what one of them is doing.
+// * `shutdown` and `report`: everyone is to stop, and who does not.
+// * `unprotected`: whom a shutdown asks.
+// * `drained`: waiting until everyone has left.
+// * `plan` and `service`: the same for a process that is asked to end.
+// * `serialize`: what is told by value, written down.
 
 mod builder;
 mod drained;
@@ -54,7 +58,8 @@ pub use service::{ServiceEnd, ShutdownWhen};
 pub use shutdown::Shutdown;
 pub use stats::Stats;
 
-use crate::{Operation, OperationId, Reason, Snapshot};
+use crate::operation::{OperationId, Snapshot};
+use crate::{Operation, Reason};
 use inspect::{Children, inspect};
 use member::{cancel_each, cancel_one};
 use shared::Shared;
@@ -111,7 +116,7 @@ impl Registry {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::Filter;
+    /// use cancelable::registry::Filter;
     /// # smol::block_on(async {
     /// let registry = Registry::with_history_limit(0);
     /// async {}.cancelable(never()).registered_in(&registry).await?;
@@ -156,7 +161,7 @@ impl Registry {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::Filter;
+    /// use cancelable::registry::Filter;
     /// let registry = Registry::new();
     /// let run = async {}.cancelable(never()).metadata("user", "ann").registered_in(&registry);
     /// assert_eq!(registry.find(Filter::all().metadata("user", "ann")).len(), 1);
@@ -209,7 +214,7 @@ impl Registry {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::Filter;
+    /// use cancelable::registry::Filter;
     /// let registry = Registry::new();
     /// let first = async {}.cancelable(never()).named("fetch /a").registered_in(&registry);
     /// let second = async {}.cancelable(never()).named("fetch /b").registered_in(&registry);
@@ -246,7 +251,7 @@ impl Registry {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::{Filter, Phase};
+    /// use cancelable::registry::{Filter, Phase};
     /// let registry = Registry::new();
     /// let run = async {}.cancelable(never()).registered_in(&registry);
     /// assert_eq!(registry.inspect(Filter::all())[0].phase, Phase::Pending);
@@ -264,7 +269,7 @@ impl Registry {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::{Filter, HistoryQuery};
+    /// use cancelable::registry::{Filter, HistoryQuery};
     /// # smol::block_on(async {
     /// let registry = Registry::new();
     /// for name in ["a", "b", "c"] {
@@ -346,7 +351,7 @@ impl Registry {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::Event;
+    /// use cancelable::registry::Event;
     /// use futures::StreamExt;
     ///
     /// # smol::block_on(async {

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::Filter;
 use super::stats::{Durations, Stats};
-use crate::{Snapshot, Status};
+use crate::Status;
+use crate::operation::Snapshot;
 
 /// An operation that has left a registry, by value.
 ///
@@ -14,7 +15,7 @@ use crate::{Snapshot, Status};
 ///
 /// ```
 /// use cancelable::prelude::*;
-/// use cancelable::Filter;
+/// use cancelable::registry::Filter;
 ///
 /// # smol::block_on(async {
 /// let registry = Registry::new();
@@ -44,7 +45,8 @@ pub struct Record {
 /// # Examples
 ///
 /// ```
-/// use cancelable::{Filter, HistoryQuery, Registry, Status};
+/// use cancelable::registry::{Filter, HistoryQuery};
+/// use cancelable::{Registry, Status};
 /// use std::time::Instant;
 ///
 /// let since = Instant::now();
@@ -62,7 +64,8 @@ impl HistoryQuery {
     /// Every record.
     ///
     /// ```
-    /// use cancelable::{HistoryQuery, Registry};
+    /// use cancelable::registry::HistoryQuery;
+    /// use cancelable::Registry;
     /// assert!(Registry::new().history(HistoryQuery::all()).is_empty());
     /// ```
     pub fn all() -> Self {
@@ -72,7 +75,7 @@ impl HistoryQuery {
     /// Those of operations that fit the filter, in place of an earlier filter.
     ///
     /// ```
-    /// use cancelable::{Filter, HistoryQuery};
+    /// use cancelable::registry::{Filter, HistoryQuery};
     /// let query = HistoryQuery::all().filter(Filter::all().name("fetch"));
     /// # let _ = query;
     /// ```
@@ -88,7 +91,7 @@ impl HistoryQuery {
     /// told of each, as long as the ring is large enough: of one that ended during that call twice.
     ///
     /// ```
-    /// use cancelable::HistoryQuery;
+    /// use cancelable::registry::HistoryQuery;
     /// let query = HistoryQuery::all().since(std::time::Instant::now());
     /// # let _ = query;
     /// ```
@@ -101,7 +104,7 @@ impl HistoryQuery {
     /// The latest so many of those that fit. With 0, none.
     ///
     /// ```
-    /// use cancelable::HistoryQuery;
+    /// use cancelable::registry::HistoryQuery;
     /// let query = HistoryQuery::all().last(10);
     /// # let _ = query;
     /// ```

@@ -18,7 +18,7 @@ type Hook = Box<dyn FnOnce(&Reason) + Send>;
 /// # Examples
 ///
 /// ```
-/// use cancelable::ShutdownPlan;
+/// use cancelable::registry::ShutdownPlan;
 /// use std::time::Duration;
 ///
 /// let plan = ShutdownPlan::new()
@@ -40,7 +40,7 @@ impl ShutdownPlan {
     /// No drain delay, and 30 seconds for the operations.
     ///
     /// ```
-    /// let plan = cancelable::ShutdownPlan::new();
+    /// let plan = cancelable::registry::ShutdownPlan::new();
     /// # drop(plan);
     /// ```
     pub fn new() -> Self {
@@ -60,7 +60,7 @@ impl ShutdownPlan {
     ///
     /// ```
     /// use std::time::Duration;
-    /// let plan = cancelable::ShutdownPlan::new().drain(Duration::from_secs(5));
+    /// let plan = cancelable::registry::ShutdownPlan::new().drain(Duration::from_secs(5));
     /// # drop(plan);
     /// ```
     pub fn drain(mut self, delay: Duration) -> Self {
@@ -72,7 +72,7 @@ impl ShutdownPlan {
     ///
     /// ```
     /// use std::time::Duration;
-    /// let plan = cancelable::ShutdownPlan::new().grace(Duration::from_secs(20));
+    /// let plan = cancelable::registry::ShutdownPlan::new().grace(Duration::from_secs(20));
     /// # drop(plan);
     /// ```
     pub fn grace(mut self, grace: Duration) -> Self {
@@ -84,7 +84,7 @@ impl ShutdownPlan {
     ///
     /// ```
     /// use std::time::Duration;
-    /// let plan = cancelable::ShutdownPlan::new().settle(Duration::from_millis(200));
+    /// let plan = cancelable::registry::ShutdownPlan::new().settle(Duration::from_millis(200));
     /// # drop(plan);
     /// ```
     pub fn settle(mut self, limit: Duration) -> Self {
@@ -96,7 +96,7 @@ impl ShutdownPlan {
     /// check fail. A panic of it harms nobody.
     ///
     /// ```
-    /// let plan = cancelable::ShutdownPlan::new().on_request(|reason| eprintln!("{reason}"));
+    /// let plan = cancelable::registry::ShutdownPlan::new().on_request(|reason| eprintln!("{reason}"));
     /// # drop(plan);
     /// ```
     pub fn on_request(self, hook: impl FnOnce(&Reason) + Send + 'static) -> Self {

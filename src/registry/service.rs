@@ -41,7 +41,8 @@ impl ServiceEnd {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::{Registry, ShutdownPlan};
+    /// use cancelable::registry::ShutdownPlan;
+    /// use cancelable::Registry;
     /// use std::process::ExitCode;
     ///
     /// # smol::block_on(async {
@@ -86,7 +87,8 @@ impl Registry {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::{Registry, ShutdownPlan};
+    /// use cancelable::registry::ShutdownPlan;
+    /// use cancelable::Registry;
     ///
     /// # smol::block_on(async {
     /// let (registry, stop) = (Registry::new(), CancellationToken::new());
@@ -131,7 +133,8 @@ impl Registry {
     /// # Examples
     ///
     /// ```no_run
-    /// use cancelable::{Registry, ShutdownPlan};
+    /// use cancelable::registry::ShutdownPlan;
+    /// use cancelable::Registry;
     /// use std::io;
     /// use std::process::ExitCode;
     /// use std::time::Duration;
@@ -192,7 +195,8 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::{Registry, ShutdownPlan};
+    /// use cancelable::registry::ShutdownPlan;
+    /// use cancelable::Registry;
     /// use std::time::Duration;
     ///
     /// # smol::block_on(async {
@@ -230,7 +234,8 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::{Registry, ShutdownPlan};
+    /// use cancelable::registry::ShutdownPlan;
+    /// use cancelable::Registry;
     ///
     /// # smol::block_on(async {
     /// let registry = Registry::new();

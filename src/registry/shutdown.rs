@@ -83,7 +83,7 @@ impl Registry {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::{Filter, Phase};
+    /// use cancelable::registry::{Filter, Phase};
     /// use std::time::Duration;
     ///
     /// # smol::block_on(async {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::member::Member;
-use crate::OperationId;
+use crate::operation::OperationId;
 
 /// Where an operation stands.
 #[derive(Clone, Copy, Default)]

@@ -1,14 +1,18 @@
-//! `CancelableStream`: a stream raced against a source.
+//! Streams raced against a source, and what is left of one that was cancelled.
 //!
-//! * [`ext`]: the method that every stream gains.
-//! * [`options`]: what is asked of the items: chunks, a limit between them, reports, what is kept.
-//! * [`builder`]: what is asked of the operation.
-//! * [`shape`]: how items are handed out.
-//! * [`partial`]: what is known of a stream that did not come to its end.
-//! * [`idle`]: the limit between two items.
-//! * [`look`]: how the source is asked before each item.
-//! * [`tracked`]: how a stream is polled of which more is asked.
-//! * [`end`]: how every stream ends.
+//! [`CancelableStreamExt::cancelable`] makes a [`CancelableStream`] of any stream.
+
+// Files:
+//
+// * `ext`: the method that every stream gains.
+// * `options`: what is asked of the items: chunks, a limit between them, reports, what is kept.
+// * `builder`: what is asked of the operation.
+// * `shape`: how items are handed out.
+// * `partial`: what is known of a stream that did not come to its end.
+// * `idle`: the limit between two items.
+// * `look`: how the source is asked before each item.
+// * `tracked`: how a stream is polled of which more is asked.
+// * `end`: how every stream ends.
 
 mod builder;
 mod end;

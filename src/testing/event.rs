@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{OperationId, Progress, Reason, Text};
+use crate::operation::OperationId;
+use crate::{Progress, Reason, Text};
 
 /// One thing that an operation did, as a [`Recorder`](super::Recorder) has heard of it.
 ///

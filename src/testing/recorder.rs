@@ -9,8 +9,9 @@ use super::diff::diff;
 use super::{Event, EventKind};
 use crate::clock;
 use crate::future::{Cancelable, Ending, TryCancelable};
+use crate::operation::OperationId;
 use crate::sync::Mutex;
-use crate::{Cancelled, Operation, OperationId};
+use crate::{Cancelled, Operation};
 
 /// Records what operations do: that they start, report progress and end.
 ///

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Display};
 
-use cancelable::Snapshot;
+use cancelable::operation::Snapshot;
 use cancelable::prelude::*;
 
 use crate::support::{self, block_on};

@@ -99,7 +99,7 @@ fn values_are_made_outside_of_the_operation() {
 #[test]
 fn every_call_is_an_operation_of_its_own() {
     #[cancelable]
-    async fn id(operation: Operation) -> Result<cancelable::OperationId, Cancelled> {
+    async fn id(operation: Operation) -> Result<cancelable::operation::OperationId, Cancelled> {
         Ok(operation.id())
     }
 

@@ -8,8 +8,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, Weak};
 use std::task::Poll;
 
+use cancelable::source::Registration;
 use cancelable::source::WaitForCancellationOwned;
-use cancelable::{CancellationToken, Reason, Registration};
+use cancelable::{CancellationToken, Reason};
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_oneof};
 

@@ -57,7 +57,7 @@ fn ends<F, S, E, T, X>(
 where
     F: Future<Output = Result<T, X>>,
     S: Future<Output = Reason>,
-    E: cancelable::Ending<Result<T, X>>,
+    E: cancelable::operation::Ending<Result<T, X>>,
     X: From<Cancelled> + std::fmt::Display,
 {
     let log = Log::new();

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use cancelable::operation::{OperationId, Snapshot};
 use cancelable::prelude::*;
-use cancelable::{OperationId, Snapshot};
 
 use crate::helpers::Gate;
 use crate::support::{self, poll_once};

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use cancelable::prelude::*;
-use cancelable::{DropGuard, Registration};
+use cancelable::source::{DropGuard, Registration};
 
 use crate::support::{self, Wakes, block_on, poll_once};
 

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use cancelable::prelude::*;
-use cancelable::{Filter, HistoryQuery};
+use cancelable::registry::{Filter, HistoryQuery};
 
 use crate::helpers::{Run, running, started};
 use crate::support::{self, poll_once};

@@ -7,8 +7,9 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
+use cancelable::operation::OperationId;
 use cancelable::prelude::*;
-use cancelable::{Event, Events, OperationId};
+use cancelable::registry::{Event, Events};
 use futures::{FutureExt, Stream, StreamExt};
 
 use crate::helpers::{pending_polls, running};
@@ -251,7 +252,7 @@ fn they_come_in_order_from_any_thread() {
         }
         threads.spawn(|| {
             while registry.stats().ended() < OPERATIONS as u64 {
-                registry.cancel_all(cancelable::Filter::all(), "stop");
+                registry.cancel_all(cancelable::registry::Filter::all(), "stop");
             }
         });
     });

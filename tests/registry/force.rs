@@ -5,8 +5,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use cancelable::ShutdownPlan;
 use cancelable::prelude::*;
+use cancelable::registry::ShutdownPlan;
 
 use crate::helpers::{running, started};
 use crate::support::{self, Wakes, poll_once};

@@ -4,8 +4,8 @@ use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
+use cancelable::operation::{OperationId, Snapshot};
 use cancelable::prelude::*;
-use cancelable::{OperationId, Snapshot};
 
 use crate::support::poll_once;
 
@@ -23,7 +23,7 @@ where
     Cancelable<F, S, E>: Future<Output = Result<(), Cancelled>> + Send + 'static,
     F: Future<Output = ()>,
     S: Future<Output = Reason>,
-    E: cancelable::Ending<()>,
+    E: cancelable::operation::Ending<()>,
 {
     let operation = run.operation();
     let mut run: Run = Box::pin(run);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
 use cancelable::prelude::*;
-use cancelable::{Filter, HistoryQuery};
+use cancelable::registry::{Filter, HistoryQuery};
 use futures::{FutureExt, Stream, StreamExt};
 
 use crate::helpers::{running, started};

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
-use cancelable::Filter;
 use cancelable::prelude::*;
+use cancelable::registry::Filter;
 use smol::future::yield_now;
 
 use crate::helpers::{ids, pending_polls, running, started};

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use cancelable::operation::Snapshot;
 use cancelable::prelude::*;
-use cancelable::{Filter, HistoryQuery, Snapshot};
+use cancelable::registry::{Filter, HistoryQuery};
 
 use crate::helpers::pending_polls;
 use crate::support::{self, poll_once};

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use cancelable::operation::OperationId;
 use cancelable::prelude::*;
-use cancelable::{Filter, OperationId};
+use cancelable::registry::Filter;
 use proptest::prelude::*;
 
 use crate::helpers::{Run, ids};

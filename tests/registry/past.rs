@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
-use cancelable::{Filter, HistoryQuery};
+use cancelable::registry::{Filter, HistoryQuery};
 
 use crate::helpers::{pending_polls, running, started};
 use crate::support::{self, poll_once};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
-use cancelable::{Event, Filter, Phase};
+use cancelable::registry::{Event, Filter, Phase};
 use futures::StreamExt;
 use serde_json::{Value, json, to_value};
 
@@ -11,7 +11,7 @@ use crate::helpers::{running, started};
 use crate::support;
 
 /// The events so far, without those of a snapshot.
-fn told(registry_events: &mut cancelable::Events) -> Vec<Value> {
+fn told(registry_events: &mut cancelable::registry::Events) -> Vec<Value> {
     let mut told = Vec::new();
     while let Some(Some(event)) = futures::FutureExt::now_or_never(registry_events.next()) {
         told.push(to_value(event).unwrap());

@@ -7,8 +7,8 @@ use std::sync::mpsc::channel;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use cancelable::ShutdownPlan;
 use cancelable::prelude::*;
+use cancelable::registry::ShutdownPlan;
 
 use crate::helpers::{running, started};
 use crate::support::{self, Tally, Wakes, on_every_executor, poll_once};

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
-use cancelable::{Filter, Phase};
+use cancelable::registry::{Filter, Phase};
 
 use crate::helpers::{Run, running, started};
 use crate::support::{self, Wakes, on_every_executor, poll_once};

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use cancelable::prelude::*;
-use cancelable::{Event, Filter, Phase};
+use cancelable::registry::{Event, Filter, Phase};
 use futures::{StreamExt, stream};
 
 use crate::support::{self, block_on, poll_once};

@@ -6,9 +6,10 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cancelable::Shield;
 use cancelable::prelude::*;
+use cancelable::registry::{Filter, Inspection, Phase, ShutdownReport};
 use cancelable::source::Never;
-use cancelable::{Filter, Inspection, Phase, Shield, ShutdownReport};
 
 use crate::helpers::{pending_polls, running, started};
 use crate::support::{self, poll_once};

@@ -3,7 +3,9 @@
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use cancelable::prelude::*;
-use cancelable::{Drained, Event, Events, Filter, HistoryQuery, Inspection, Phase, Record, Stats};
+use cancelable::registry::{
+    Drained, Event, Events, Filter, HistoryQuery, Inspection, Phase, Record, Stats,
+};
 
 fn everywhere<T: Send + Sync + 'static>() {}
 
@@ -26,8 +28,8 @@ fn everything_may_go_to_any_thread() {
 #[cfg(feature = "time")]
 #[test]
 fn shutdowns_may_go_to_any_thread() {
+    use cancelable::registry::{ServiceEnd, Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen};
     use cancelable::source::Never;
-    use cancelable::{ServiceEnd, Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen};
 
     everywhere::<Shutdown>();
     everywhere::<ShutdownPlan>();

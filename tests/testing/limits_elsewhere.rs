@@ -4,8 +4,8 @@ use std::future::pending;
 use std::pin::pin;
 
 use cancelable::prelude::*;
+use cancelable::registry::{Filter, Phase};
 use cancelable::testing::{self, Recorder, Wakes, slow_stream};
-use cancelable::{Filter, Phase};
 use futures::{StreamExt, future, stream};
 
 use super::{HOUR, NANO, ms};
