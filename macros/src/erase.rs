@@ -14,7 +14,7 @@ fn erase(ty: &mut Type) {
     match ty {
         Type::ImplTrait(hidden) => {
             let underscore_token = syn::Token![_](hidden.impl_token.span);
-            *ty = Type::Infer(TypeInfer { underscore_token });
+            *ty = Type::Infer(TypeInfer { attrs: Vec::new(), underscore_token });
         }
         Type::Array(array) => erase(&mut array.elem),
         Type::Group(group) => erase(&mut group.elem),
@@ -23,7 +23,7 @@ fn erase(ty: &mut Type) {
         Type::Reference(reference) => erase(&mut reference.elem),
         Type::Slice(slice) => erase(&mut slice.elem),
         Type::Tuple(tuple) => tuple.elems.iter_mut().for_each(erase),
-        Type::Path(TypePath { qself, path }) => {
+        Type::Path(TypePath { qself, path, .. }) => {
             if let Some(qself) = qself {
                 erase(&mut qself.ty);
             }
@@ -54,7 +54,7 @@ fn erase_in_path(path: &mut Path) {
                 }
             }
             PathArguments::Parenthesized(call) => {
-                call.inputs.iter_mut().for_each(erase);
+                call.inputs.iter_mut().for_each(|input| erase(&mut input.ty));
                 if let ReturnType::Type(_, output) = &mut call.output {
                     erase(output);
                 }

@@ -3,8 +3,8 @@
 use proc_macro2::{TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream};
 use syn::{
-    Attribute, Error, LitStr, Path, PathArguments, Result, ReturnType, Signature, Token, Type,
-    TypePath, Visibility, braced, token,
+    Attribute, Error, LitStr, Path, PathArguments, Result, ReturnType, Safety, Signature, Token,
+    Type, TypePath, Visibility, braced, token,
 };
 
 use crate::args::Problems;
@@ -67,7 +67,7 @@ impl Function {
                            that make another function of one";
             problems.add(Error::new(signature.fn_token.span, message));
         }
-        if let Some(token) = &signature.unsafety {
+        if let Safety::Unsafe(token) = &signature.safety {
             let message = "an `unsafe fn` cannot be cancelable: what its caller promises may not \
                            hold where a cancelled run ends";
             problems.add(Error::new(token.span, message));
@@ -115,7 +115,7 @@ fn output_kind(output: &Type) -> Output {
     match output {
         Type::Group(group) => output_kind(&group.elem),
         Type::Paren(paren) => output_kind(&paren.elem),
-        Type::Path(TypePath { qself: None, path }) if is_well_known(path) => Output::Never,
+        Type::Path(TypePath { qself: None, path, .. }) if is_well_known(path) => Output::Never,
         Type::Path(_) | Type::Macro(_) | Type::Verbatim(_) => Output::MayBeResult,
         Type::ImplTrait(_) => Output::Hidden,
         _ => Output::Never,
