@@ -1,10 +1,10 @@
 //! `DropGuard`: cancels a token when it is dropped.
 
 use super::CancellationToken;
-use crate::Reason;
+use crate::reason::Reason;
 
-/// Cancels a [token](CancellationToken::drop_guard) when it is dropped, for the reason
-/// [`Reason::Dropped`].
+/// Cancels a token when it is dropped, with the reason [`Reason::Dropped`]. Returned by
+/// [`drop_guard`](CancellationToken::drop_guard).
 ///
 /// # Examples
 ///
@@ -14,7 +14,7 @@ use crate::Reason;
 /// let token = CancellationToken::new();
 /// {
 ///     let _guard = token.drop_guard();
-///     // Whatever way this block is left, the token is cancelled.
+///     // However this block ends, the token is cancelled: at its end, by `?`, or by a panic.
 /// }
 /// assert!(token.is_cancelled());
 /// ```
@@ -30,7 +30,7 @@ impl DropGuard {
         DropGuard { token: Some(token) }
     }
 
-    /// Gives the token back and cancels nothing.
+    /// Returns the token without cancelling it.
     ///
     /// ```
     /// let guard = cancelable::CancellationToken::new().drop_guard();
@@ -39,7 +39,7 @@ impl DropGuard {
     pub fn disarm(mut self) -> CancellationToken {
         match self.token.take() {
             Some(token) => token,
-            None => unreachable!("only this takes the token out, and it takes the guard too"),
+            None => unreachable!("only `disarm` takes the token, and it consumes the guard"),
         }
     }
 }

@@ -1,11 +1,13 @@
-//! `CancellationToken`: a switch that any task or thread may flip, once.
+//! `CancellationToken`: a handle with which any task or thread can cancel others.
+//!
+//! * [`node`]: the state of a token, shared by its handles, and its parents and children.
+//! * [`wait`], [`blocking`], [`callback`]: tasks, threads and callbacks that listen to it.
+//! * [`guard`]: cancels a token when dropped.
 
+mod blocking;
+mod callback;
 mod guard;
 mod node;
-mod registration;
-mod relations;
-mod thread;
-mod told;
 mod wait;
 
 use std::fmt;
@@ -14,33 +16,35 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use callback::Registration;
 pub use guard::DropGuard;
-pub use registration::Registration;
 pub use wait::{WaitForCancellation, WaitForCancellationOwned};
 
-use crate::{Cancelled, Reason, Text};
+use crate::error::Cancelled;
+use crate::reason::Reason;
+use crate::text::Text;
 use node::Node;
 
-/// A switch that any task or thread may flip, once, to cancel whatever listens to it.
+/// Cancels everything that listens to it, from any task or thread.
 ///
-/// Clones are handles to the same token. Cancelling is synchronous, and works from any thread, also
-/// into an executor that is idle. The first cancellation wins and its reason stays. Two tokens are
-/// equal when they are handles to the same one.
+/// Clones are handles to the same token, and compare equal. The first cancellation wins: its reason
+/// stays, and later ones change nothing.
 ///
-/// A token is a source by itself: pass `token` or `&token` wherever a source is asked for.
+/// A token is a source: pass `token` or `&token` wherever a source is expected. Besides races, it can
+/// be listened to by futures ([`cancelled`](Self::cancelled)), callbacks
+/// ([`on_cancel`](Self::on_cancel)), threads ([`blocking_wait`](Self::blocking_wait)) and other tokens
+/// ([`child_token`](Self::child_token), [`linked`](Self::linked)). A dropped listener leaves nothing
+/// behind in the token.
 ///
-/// What listens can be anything: futures ([`cancelled`](Self::cancelled)), callbacks
-/// ([`on_cancel`](Self::on_cancel)), threads ([`blocking_wait`](Self::blocking_wait)), and other
-/// tokens ([`child_token`](Self::child_token), [`linked`](Self::linked)). When they are gone,
-/// nothing of them stays in the token, however long it lives.
+/// # Order of a cancellation
 ///
-/// # Order
+/// A call to [`cancel`](Self::cancel) marks the token and its descendants as cancelled, then wakes the
+/// waiters, then runs the callbacks. All of this is done when the call returns. Wakers and callbacks
+/// run with no lock held. Another thread may observe that a token is cancelled a moment before its
+/// descendants are.
 ///
-/// A cancellation flips the token and every token below it, then wakes those who wait, then runs the
-/// callbacks. All of it happens in the call to `cancel`, with no lock held. Another thread may see a
-/// token cancelled a moment before those below it. Dropping all handles cancels
-/// nothing: who waits for a token that nobody can cancel any more waits for ever, and callbacks are
-/// dropped without having run.
+/// Dropping all handles of a token does not cancel it: waiters then wait forever, and callbacks are
+/// dropped without having run. Use a [`drop_guard`](Self::drop_guard) to cancel on drop.
 ///
 /// # Examples
 ///
@@ -64,7 +68,7 @@ pub struct CancellationToken {
 }
 
 impl CancellationToken {
-    /// A token that is not cancelled.
+    /// Creates a token that is not cancelled.
     ///
     /// ```
     /// use cancelable::CancellationToken;
@@ -74,10 +78,10 @@ impl CancellationToken {
         CancellationToken { node: Node::new() }
     }
 
-    /// A token that is cancelled when any of these is, with the reason of that one.
+    /// Creates a token that is cancelled as soon as one of `tokens` is, with the same reason.
     ///
-    /// It works downwards only: cancelling it leaves the others alone. Where several of them are
-    /// cancelled already, the first listed counts. Linked to none, it is a token like any other.
+    /// Cancelling the new token does not affect `tokens`. If several of them are cancelled already, the
+    /// first in the list gives the reason. Linked to no token, it is the same as [`new`](Self::new).
     ///
     /// ```
     /// use cancelable::{CancellationToken, Reason};
@@ -90,17 +94,16 @@ impl CancellationToken {
     /// ```
     #[must_use]
     pub fn linked<'a>(tokens: impl IntoIterator<Item = &'a CancellationToken>) -> Self {
-        // All of the caller's code runs before the first link is made.
+        // The caller's iterator runs to its end before the first link is made.
         let tokens: Vec<_> = tokens.into_iter().map(|token| token.node.clone()).collect();
         CancellationToken { node: Node::linked(tokens) }
     }
 
-    /// A token that is cancelled with this one, for the reason [`Reason::Parent`], and can be
-    /// cancelled alone.
+    /// Creates a token that is cancelled with this one, with the reason [`Reason::Parent`].
     ///
-    /// A child of a cancelled token is cancelled from the start. A child that is dropped leaves
-    /// nothing in its parent. A child keeps its parent alive, and so all that are above it: a chain
-    /// lives as long as its last token.
+    /// Cancelling the child does not affect its parent. A child of a cancelled token is cancelled from
+    /// the start. A dropped child leaves nothing behind in its parent, and a child keeps its ancestors
+    /// alive.
     ///
     /// ```
     /// use cancelable::{CancellationToken, Reason};
@@ -119,10 +122,9 @@ impl CancellationToken {
         CancellationToken { node: Node::child(self.node.clone()) }
     }
 
-    /// Cancels, for the reason [`Reason::Manual`] without a message.
+    /// Cancels the token with the reason [`Reason::Manual`], without a message.
     ///
-    /// Returns whether this call did it: `false` says that the token was cancelled before, and that
-    /// nothing has changed.
+    /// Returns `false`, and changes nothing, if the token was already cancelled.
     ///
     /// ```
     /// let token = cancelable::CancellationToken::new();
@@ -133,11 +135,9 @@ impl CancellationToken {
         self.cancel_with(Reason::Manual { message: None })
     }
 
-    /// Cancels for that reason. A string literal or a `String` is a [`Reason::Manual`] with that
-    /// message.
+    /// Cancels the token with this reason. A string becomes a [`Reason::Manual`] with that message.
     ///
-    /// Returns whether this call did it: `false` says that the token was cancelled before, and that
-    /// nothing has changed, its reason included.
+    /// Returns `false`, and changes nothing, if the token was already cancelled.
     ///
     /// ```
     /// use cancelable::{CancellationToken, Reason};
@@ -150,8 +150,9 @@ impl CancellationToken {
         self.node.cancel(reason.into())
     }
 
-    /// Whether the token is cancelled. Takes no lock, but where it is the first to see that a child
-    /// is cancelled with its parent.
+    /// Returns whether the token is cancelled.
+    ///
+    /// Lock-free, except the first time a child token observes that its parent was cancelled.
     ///
     /// ```
     /// let token = cancelable::CancellationToken::new();
@@ -163,9 +164,10 @@ impl CancellationToken {
         self.node.is_cancelled()
     }
 
-    /// Why it was cancelled, if it was. Takes a lock only where
-    /// [`is_cancelled`](Self::is_cancelled) would, or where it is the first to ask why the children of a
-    /// token were.
+    /// Returns the reason for the cancellation, or `None` if the token is not cancelled.
+    ///
+    /// Lock-free, except where [`is_cancelled`](Self::is_cancelled) is not, and the first time the
+    /// reason of a token's children is derived from its own.
     ///
     /// ```
     /// use cancelable::{CancellationToken, Reason};
@@ -178,11 +180,12 @@ impl CancellationToken {
         self.node.reason().cloned()
     }
 
-    /// `Err` once the token is cancelled: for `?` between the steps of work that does not await.
+    /// Returns an error if the token is cancelled. Use it with `?` between the steps of work that does
+    /// not await.
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] with the reason of the token.
+    /// [`Cancelled`], with the token's reason, if the token is cancelled.
     ///
     /// # Examples
     ///
@@ -211,13 +214,13 @@ impl CancellationToken {
         }
     }
 
-    /// A future of the reason: ready once the token is cancelled.
+    /// Waits until the token is cancelled and returns the reason.
     ///
-    /// It is what `&token` becomes where a source is asked for.
+    /// `&token` converts into this future when it is used as a source.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it leaves the list of those who wait. A new one sees the same.
+    /// Nothing is lost by dropping it: a new one observes the same cancellation.
     ///
     /// # Examples
     ///
@@ -230,11 +233,11 @@ impl CancellationToken {
     /// ```
     #[inline]
     pub fn cancelled(&self) -> WaitForCancellation<'_> {
-        self.node.enter();
+        self.node.register_with_parents();
         WaitForCancellation::new(&self.node)
     }
 
-    /// The same as [`cancelled`](Self::cancelled), without the borrow: for a task of its own.
+    /// Same as [`cancelled`](Self::cancelled), but owns the token, so that the future can be spawned.
     ///
     /// # Cancel safety
     ///
@@ -252,19 +255,20 @@ impl CancellationToken {
     /// ```
     #[inline]
     pub fn cancelled_owned(self) -> WaitForCancellationOwned {
-        self.node.enter();
+        self.node.register_with_parents();
         WaitForCancellationOwned::new(self.node)
     }
 
-    /// Runs `callback` when the token is cancelled: once, on the thread that cancels, with no lock
-    /// held; or here and now, if it is cancelled already.
+    /// Registers a callback that runs once, when the token is cancelled. If the token is already
+    /// cancelled, the callback runs in this call.
     ///
-    /// Callbacks run in the order in which they were registered. One that panics harms neither the
-    /// others nor who cancels: the panic is printed by the panic hook and ends there.
+    /// Callbacks run on the thread that cancels, with no lock held, in the order of registration. A
+    /// panic of a callback affects neither the other callbacks nor the caller of `cancel`; the panic
+    /// hook prints it.
     ///
-    /// Dropping the [`Registration`] takes the callback back, unless it has begun to run. That does
-    /// not wait for one that is running on another thread. A callback that holds a handle of its own
-    /// token, and is [detached](Registration::detach), keeps both alive until the token is cancelled.
+    /// Dropping the [`Registration`] unregisters the callback, unless it has begun to run. The drop does
+    /// not wait for a callback that is running on another thread. A callback that owns a handle of its
+    /// own token and was [detached](Registration::detach) keeps both alive until the token is cancelled.
     ///
     /// ```
     /// use std::sync::mpsc::channel;
@@ -281,17 +285,19 @@ impl CancellationToken {
         Registration::new(&self.node, Box::new(callback))
     }
 
-    /// Makes it a child of `parent`, unless it is a child already or that would close a circle.
+    /// Makes the token a child of `parent` and returns whether it did: not if the token is a child
+    /// already, nor if that would close a cycle.
     pub(crate) fn descend_from(&self, parent: &CancellationToken) -> bool {
         self.node.descend_from(&parent.node)
     }
 
-    /// Names it in the reasons of its children.
+    /// Sets the name of this token in the reasons of its children.
     pub(crate) fn label(&self, name: Text) {
-        self.node.label(name);
+        self.node.set_label(name);
     }
 
-    /// A guard that cancels the token when it is dropped, for the reason [`Reason::Dropped`].
+    /// Returns a guard that cancels the token when it is dropped, with the reason
+    /// [`Reason::Dropped`].
     ///
     /// ```
     /// use cancelable::{CancellationToken, Reason};
@@ -303,9 +309,10 @@ impl CancellationToken {
         DropGuard::new(self.clone())
     }
 
-    /// Blocks this thread until the token is cancelled.
+    /// Blocks the thread until the token is cancelled, and returns the reason.
     ///
-    /// This is for threads. A task that calls it stops its executor.
+    /// Do not call this in a task: it blocks the executor's thread. Await
+    /// [`cancelled`](Self::cancelled) there.
     ///
     /// ```
     /// let token = cancelable::CancellationToken::new();
@@ -314,15 +321,16 @@ impl CancellationToken {
     /// assert_eq!(token.blocking_wait().to_string(), "cancelled: now");
     /// ```
     pub fn blocking_wait(&self) -> Reason {
-        thread::wait(&self.node)
+        blocking::wait(&self.node)
     }
 
-    /// Blocks this thread until the token is cancelled, but no longer than `limit`. `None` says
-    /// that the limit passed.
+    /// Blocks the thread until the token is cancelled, for at most `limit`. Returns `None` if `limit`
+    /// has passed.
     ///
-    /// A limit of zero only looks. One that is further off than the clock can tell is no limit.
+    /// A limit of zero checks without blocking. A limit that overflows the clock, such as
+    /// [`Duration::MAX`], never passes.
     ///
-    /// This is for threads. A task that calls it stops its executor.
+    /// Do not call this in a task: it blocks the executor's thread.
     ///
     /// ```
     /// use std::time::Duration;
@@ -330,14 +338,14 @@ impl CancellationToken {
     /// assert_eq!(token.blocking_wait_timeout(Duration::from_millis(1)), None);
     /// ```
     pub fn blocking_wait_timeout(&self, limit: Duration) -> Option<Reason> {
-        thread::wait_timeout(&self.node, limit)
+        blocking::wait_timeout(&self.node, limit)
     }
 }
 
-/// A panic while the lock is held is impossible: nothing of anyone else runs under it.
+/// No user code runs while the lock is held, so a panic cannot leave the state inconsistent.
 impl UnwindSafe for CancellationToken {}
 
-/// As above.
+/// For the same reason.
 impl RefUnwindSafe for CancellationToken {}
 
 impl Default for CancellationToken {

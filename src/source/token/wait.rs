@@ -1,4 +1,4 @@
-//! The futures of a token: ready once it is cancelled.
+//! The futures that wait for a token.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,81 +7,55 @@ use std::task::{Context, Poll};
 use futures::future::FusedFuture;
 
 use super::node::Node;
-use crate::Reason;
+use crate::reason::Reason;
 use crate::wait::Waiting;
 
-/// Future of [`CancellationToken::cancelled`](super::CancellationToken::cancelled) and of `&token`
-/// as a source.
-///
-/// # Cancel safety
-///
-/// Dropping it leaves the list of those who wait.
-///
-/// # Panics
-///
-/// When polled after completion.
-#[derive(Debug)]
-#[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct WaitForCancellation<'a> {
-    waiting: Waiting<&'a Node>,
+macro_rules! futures {
+    ($($(#[$doc:meta])* $future:ident $([$lifetime:lifetime])?, $node:ty;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Cancel safety
+        ///
+        /// Dropping it removes its waker from the token.
+        ///
+        /// # Panics
+        ///
+        /// When polled after completion.
+        #[derive(Debug)]
+        #[must_use = "futures do nothing unless you `.await` or poll them"]
+        pub struct $future $(<$lifetime>)? {
+            waiting: Waiting<$node>,
+        }
+
+        impl $(<$lifetime>)? $future $(<$lifetime>)? {
+            #[inline]
+            pub(super) fn new(node: $node) -> Self {
+                $future { waiting: Waiting::new(node) }
+            }
+        }
+
+        impl $(<$lifetime>)? Future for $future $(<$lifetime>)? {
+            type Output = Reason;
+
+            #[inline(always)]
+            fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
+                self.waiting.poll(stringify!($future), cx, Reason::clone)
+            }
+        }
+
+        impl $(<$lifetime>)? FusedFuture for $future $(<$lifetime>)? {
+            fn is_terminated(&self) -> bool {
+                self.waiting.is_done()
+            }
+        }
+    )*};
 }
 
-impl<'a> WaitForCancellation<'a> {
-    #[inline]
-    pub(super) fn new(node: &'a Node) -> Self {
-        WaitForCancellation { waiting: Waiting::new(node) }
-    }
-}
-
-impl Future for WaitForCancellation<'_> {
-    type Output = Reason;
-
-    #[inline(always)]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-        self.waiting.poll("WaitForCancellation", cx, Reason::clone)
-    }
-}
-
-impl FusedFuture for WaitForCancellation<'_> {
-    fn is_terminated(&self) -> bool {
-        self.waiting.is_done()
-    }
-}
-
-/// Future of [`CancellationToken::cancelled_owned`](super::CancellationToken::cancelled_owned) and
-/// of `token` as a source. It keeps the token alive.
-///
-/// # Cancel safety
-///
-/// Dropping it leaves the list of those who wait.
-///
-/// # Panics
-///
-/// When polled after completion.
-#[derive(Debug)]
-#[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct WaitForCancellationOwned {
-    waiting: Waiting<Arc<Node>>,
-}
-
-impl WaitForCancellationOwned {
-    #[inline]
-    pub(super) fn new(node: Arc<Node>) -> Self {
-        WaitForCancellationOwned { waiting: Waiting::new(node) }
-    }
-}
-
-impl Future for WaitForCancellationOwned {
-    type Output = Reason;
-
-    #[inline(always)]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-        self.waiting.poll("WaitForCancellationOwned", cx, Reason::clone)
-    }
-}
-
-impl FusedFuture for WaitForCancellationOwned {
-    fn is_terminated(&self) -> bool {
-        self.waiting.is_done()
-    }
+futures! {
+    /// Future of [`CancellationToken::cancelled`](super::CancellationToken::cancelled), and of `&token`
+    /// as a source.
+    WaitForCancellation ['a], &'a Node;
+    /// Future of [`CancellationToken::cancelled_owned`](super::CancellationToken::cancelled_owned), and
+    /// of `token` as a source. Keeps the token alive.
+    WaitForCancellationOwned, Arc<Node>;
 }

@@ -1,129 +1,145 @@
-//! Cancelling a node and all below it, and whom it calls then.
+//! Cancelling a node with its descendants, and the callbacks that run then.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
 
 use super::Node;
-use crate::Reason;
+use super::listeners::{Callback, Child, ReasonFrom};
 use crate::contain::contain;
-use crate::source::token::relations::{Below, Callback, Inherits};
-use crate::source::token::told::Told;
-use crate::wait::{WaitList, Wakers};
+use crate::reason::Reason;
+use crate::wait::{ManyWakers, WaitList, Wakers};
+
+/// The cancellation of a tree, walked breadth first.
+#[derive(Debug, Default)]
+struct CancelWalk {
+    /// Nodes that are cancelled and whose children are not yet.
+    unvisited: VecDeque<Arc<Node>>,
+    /// The waiters of all nodes that were cancelled.
+    waiters: ManyWakers,
+    /// Cancelled nodes that have callbacks.
+    with_callbacks: Vec<Arc<Node>>,
+}
 
 impl Node {
-    /// Cancels this node and all below it: flips all of them, then wakes those who wait for any, then
-    /// runs callbacks. So whoever is woken finds all of them cancelled.
+    /// Cancels this node and its descendants. Returns false if it was cancelled already.
+    ///
+    /// Marks the whole tree first, then wakes the waiters, then runs the callbacks, so that a woken
+    /// task finds every descendant cancelled.
     pub(in crate::source::token) fn cancel(self: &Arc<Self>, reason: Reason) -> bool {
         if self.is_cancelled() {
             return false;
         }
-        let Some((waiters, is_alone)) = self.flip(Some(reason), Wakers::of) else { return false };
-        if is_alone {
-            waiters.wake_all();
+        let Some((waiters, has_listeners)) = self.mark(Some(reason), Wakers::of) else {
+            return false;
+        };
+        if has_listeners {
+            self.cancel_listeners(waiters);
         } else {
-            self.tell_all(waiters);
+            waiters.wake_all();
         }
         true
     }
 
-    /// The rest of a cancellation, where there is more to it than to wake those who wait for this node.
+    /// Finishes the cancellation of a node that has children or callbacks.
     #[inline(never)]
-    fn tell_all(self: &Arc<Self>, waiters: Wakers) {
-        let mut told = Told::default();
-        told.flipped.push_back(self.clone());
-        while let Some(node) = told.flipped.pop_front() {
-            // Callbacks stay where they are until their turn comes, so that they can be taken back.
-            let (below, has_callbacks) =
-                node.latch.with(|relations, _| (relations.below.take(), relations.callbacks() > 0));
-            let (first, others) = below.filter_map(|below| node.tell(below, &mut told));
-            told.waiters.add(first, others);
+    fn cancel_listeners(self: &Arc<Self>, waiters: Wakers) {
+        let mut walk = CancelWalk::default();
+        walk.unvisited.push_back(self.clone());
+        while let Some(node) = walk.unvisited.pop_front() {
+            // Callbacks stay in the node until they run, so that they can still be unregistered.
+            let (children, has_callbacks) = node
+                .latch
+                .with(|listeners, _| (listeners.children.take(), listeners.callbacks() > 0));
+            let (first, others) = children.filter_map(|child| node.cancel_child(child, &mut walk));
+            walk.waiters.add(first, others);
             if has_callbacks {
-                told.called.push(node);
+                walk.with_callbacks.push(node);
             }
         }
         waiters.wake_all();
-        told.waiters.wake_all();
-        for node in told.called {
-            node.call_all();
+        walk.waiters.wake_all();
+        for node in walk.with_callbacks {
+            node.run_callbacks();
         }
     }
 
-    /// Flips a node below this one, and hands out who waits for it alone. One that is cancelled already
-    /// tells those below it by itself.
+    /// Marks a child of this node as cancelled, and returns its waiter if it has exactly one. A child
+    /// that is cancelled already notifies its own children.
     #[inline]
-    fn tell(&self, (node, inherits): Below<Node>, told: &mut Told<Node>) -> Option<Waker> {
-        let node = node.upgrade()?;
-        let reason = match inherits {
-            Inherits::Nothing => None,
-            _ => self.reason_below(inherits).cloned(),
+    fn cancel_child(&self, (child, from): Child<Node>, walk: &mut CancelWalk) -> Option<Waker> {
+        let child = child.upgrade()?;
+        let reason = match from {
+            ReasonFrom::Parent => None,
+            ReasonFrom::ParentWrapped | ReasonFrom::ParentAsIs => {
+                self.reason_for_child(from).cloned()
+            }
         };
-        let Some((waker, is_alone)) = node.flip(reason, |waiters| told.waiters.take(waiters))
+        let Some((waker, has_listeners)) = child.mark(reason, |waiters| walk.waiters.take(waiters))
         else {
-            // Its handles may have gone meanwhile. What its own reason holds may panic when dropped; the
-            // rest must be told all the same.
-            let _ = contain(|| drop(node));
+            // This may be the last handle, if the others were dropped meanwhile. A value in its reason
+            // may panic in its destructor; the other children must be cancelled all the same.
+            let _ = contain(|| drop(child));
             return None;
         };
-        if !is_alone {
-            told.flipped.push_back(node);
+        if has_listeners {
+            walk.unvisited.push_back(child);
         }
         waker
     }
 
-    /// Flips this node. Hands out what `take` makes of those who wait for it, and whether nobody else is to
-    /// hear of it. `None` where it was flipped before. A child needs no reason.
+    /// Marks this node as cancelled. Returns `take(waiters)` and whether it has children or callbacks;
+    /// `None` if it was cancelled already.
+    ///
+    /// `reason` is `None` for a child that reads its parent's.
     #[inline(always)]
-    fn flip<R>(
+    fn mark<R>(
         &self,
         reason: Option<Reason>,
         take: impl FnOnce(&mut WaitList) -> R,
     ) -> Option<(R, bool)> {
-        self.latch.set_and(reason, |waiters, relations| {
-            let is_alone = relations.below.is_empty() && relations.callbacks() == 0;
-            (take(waiters), is_alone)
+        self.latch.set_and(reason, |waiters, listeners| {
+            let has_listeners = !listeners.children.is_empty() || listeners.callbacks() > 0;
+            (take(waiters), has_listeners)
         })
     }
 
-    /// Runs the callbacks of this node, which is cancelled, one after another.
-    fn call_all(&self) {
-        loop {
-            match self.latch.with(|relations, _| relations.next_callback()) {
-                Some(callback) => self.call(callback),
-                None => return,
-            }
+    /// Runs the callbacks of this cancelled node, oldest first, with no lock held.
+    fn run_callbacks(&self) {
+        while let Some(callback) = self.latch.with(|listeners, _| listeners.pop_callback()) {
+            self.run_callback(callback);
         }
     }
 
-    /// Runs a callback of this node, which is cancelled. Its panic ends here.
-    fn call(&self, callback: Callback) {
+    /// Runs a callback of this cancelled node and contains its panic, which the panic hook has printed.
+    fn run_callback(&self, callback: Callback) {
         if let Some(reason) = self.known_reason() {
-            // The panic hook has printed it; there is nobody else to tell.
             let _ = contain(|| callback(reason));
         }
     }
 
-    /// Adds a callback and tells its number, or runs it at once if the node is cancelled.
+    /// Adds a callback and returns its number. If the node is cancelled, runs the callback instead.
     pub(in crate::source::token) fn add_callback(
         self: &Arc<Self>,
         callback: Callback,
     ) -> Option<u64> {
-        self.enter();
-        let added = self.latch.with(|relations, is_set| {
-            if is_set { Err(callback) } else { Ok(relations.add_callback(callback)) }
+        self.register_with_parents();
+        let added = self.latch.with(|listeners, is_set| {
+            if is_set { Err(callback) } else { Ok(listeners.add_callback(callback)) }
         });
         match added {
             Ok(number) => Some(number),
             Err(callback) => {
-                self.call(callback);
+                self.run_callback(callback);
                 None
             }
         }
     }
 
-    /// Takes a callback back, unless it has begun to run.
+    /// Removes a callback, unless it has begun to run.
     pub(in crate::source::token) fn remove_callback(&self, number: u64) {
-        let callback = self.latch.with(|relations, _| relations.remove_callback(number));
-        // What it holds may be a handle of this token: not under the lock.
+        let callback = self.latch.with(|listeners, _| listeners.remove_callback(number));
+        // It may own a handle of this token, so it is dropped after the lock is released.
         drop(callback);
     }
 }

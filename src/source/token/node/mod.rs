@@ -1,261 +1,286 @@
-//! `Node`: the state of a token, and its place among other tokens.
+//! `Node`: the state of a token, and its links to parents and children.
 //!
-//! 1. The latch holds the reason. It is set at most once, and that is the cancellation. A child that is
-//!    cancelled with its parent has no reason of its own: it is the one that its parent, which is set by
-//!    then, has for its children. So to flip a child is to set a flag.
-//! 2. A node owns those above it. Those above know it by a `Weak` that it takes back when it goes.
-//! 3. A node is told by those above from when somebody is to hear of it: one who waits, a callback, a
-//!    node below. Until then it asks the one above whenever somebody asks it, and nobody above knows
-//!    it. So a child that is only looked at costs its parent nothing.
-//! 4. Nobody is added to a node once its latch is set: neither one who waits, nor a node below, nor a
-//!    callback. All of them are under the lock of the latch.
-//! 5. Whatever walks the tree does so with a list of its own, not by recursion, and holds at most
-//!    one lock at a time.
+//! 1. The latch holds the reason. It is set at most once: setting it is the cancellation. A child that
+//!    is cancelled with its parent stores no reason and reads its parent's, so cancelling a child only
+//!    sets a flag.
+//! 2. A node owns its parents. A parent has a `Weak` of a registered child, which the child removes
+//!    when it is dropped.
+//! 3. A node is registered with its parents, which then notify it, as soon as anything listens to it: a
+//!    waiter, a callback or a child. Until then it asks its parent each time it is asked. So a child
+//!    that is only checked costs its parent nothing.
+//! 4. A node gets no waiter, child or callback once its latch is set. All of them are guarded by the
+//!    latch's lock.
+//! 5. Every walk of the tree uses a list of its own, not recursion, and holds at most one lock at a
+//!    time.
 //!
+//! The states of a node that was made as a child:
+//!
+//! ```text
+//!                  register_with_parents()
+//!    unregistered ────────────────────────▶ registered
+//!    asks its parent                        its parent notifies it
+//!         │      │                             │      │
+//!         │      └──────── cancel() ───────────┼──┐   │
+//!         │ ask_parent()                       │  └───┤ cancel()
+//!         ▼                   parent cancelled ▼      ▼
+//!    cancelled, reason in an ancestor ◀────────┘  cancelled, reason stored
+//!         │                                           ▲
+//!         └── a descendant walks up for its reason ───┘
+//! ```
+//!
+//! A node without parents, or with several (`linked`), always stores its reason.
+//!
+//! * [`listeners`]: children and callbacks.
 //! * [`reason`]: whether a node is cancelled, and why.
-//! * [`cancel`]: cancelling it and all below it.
+//! * [`cancel`]: cancelling a node with its descendants.
 
 mod cancel;
+mod listeners;
 mod reason;
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
-use super::relations::{Inherits, Relations};
 use crate::contain::contain;
+use crate::reason::Reason;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
+use crate::text::Text;
 use crate::wait::{Latch, Latched};
-use crate::{Reason, Text};
+pub(super) use listeners::Callback;
+use listeners::{Listeners, ReasonFrom};
 
-// In this order: cancelling many touches the front of each, and no more.
+// Fields in this order: cancelling many nodes touches only the front of each.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(super) struct Node {
-    latch: Latch<Reason, Relations<Node>>,
-    /// What children make of the reason of this node, once one has asked. Written under the lock.
-    inherited: OnceLock<Box<Reason>>,
-    /// The one above it of which it was made, as a child.
-    parent: Option<Link>,
-    /// Otherwise, those above it.
-    others: OnceLock<Box<Others>>,
-    /// Whether there ever was a node below.
-    has_below: AtomicBool,
+    latch: Latch<Reason, Listeners<Node>>,
+    /// `Reason::Parent` around this node's reason, once a child has asked. Written under the lock.
+    wrapped_reason: OnceLock<Box<Reason>>,
+    /// The parent of a node that was made as a child.
+    parent: Option<ParentLink>,
+    /// The parents of a node that was linked, or that became a child later.
+    more_parents: OnceLock<Box<MoreParents>>,
+    /// Whether the node ever had a child.
+    had_child: AtomicBool,
 }
 
-/// One above.
 #[derive(Debug)]
-struct Link {
+struct ParentLink {
     node: Arc<Node>,
-    /// Where that keeps this node, or [`OUTSIDE`]. Changes once, under the lock of the one above.
-    place: AtomicUsize,
+    /// Key of the child among the parent's children, or [`UNREGISTERED`]. Changes once, under the
+    /// parent's lock.
+    key: AtomicUsize,
 }
 
-/// Those above a node that was not made as a child.
 #[derive(Debug)]
-struct Others {
-    links: Vec<Link>,
-    inherits: Inherits,
+struct MoreParents {
+    links: Vec<ParentLink>,
+    from: ReasonFrom,
 }
 
-/// The place of a node that those above do not know.
-const OUTSIDE: usize = usize::MAX;
+/// The key of a child that its parent does not notify.
+const UNREGISTERED: usize = usize::MAX;
 
-impl Link {
+impl ParentLink {
     #[inline]
     fn new(node: Arc<Node>) -> Self {
-        Link { node, place: AtomicUsize::new(OUTSIDE) }
+        ParentLink { node, key: AtomicUsize::new(UNREGISTERED) }
     }
 
-    fn is_outside(&self) -> bool {
-        self.place.load(Ordering::Relaxed) == OUTSIDE
+    fn is_registered(&self) -> bool {
+        self.key.load(Ordering::Relaxed) != UNREGISTERED
     }
 
-    /// Enters a node below this one, or cancels it if this one is cancelled already.
-    fn enter(&self, node: &Arc<Node>, inherits: Inherits) {
-        let entered = self.node.latch.with(|relations, is_set| {
-            // Another thread may have entered it meanwhile.
-            if !is_set && self.is_outside() {
-                let place = relations.below.insert((Arc::downgrade(node), inherits));
-                self.place.store(place, Ordering::Relaxed);
+    /// Registers a child with this parent, or cancels the child if the parent is cancelled.
+    fn register(&self, child: &Arc<Node>, from: ReasonFrom) {
+        let registered = self.node.latch.with(|listeners, is_set| {
+            // Another thread may have registered it before this one got the lock.
+            if !is_set && !self.is_registered() {
+                let key = listeners.children.insert((Arc::downgrade(child), from));
+                self.key.store(key, Ordering::Relaxed);
             }
-            !is_set || !self.is_outside()
+            !is_set || self.is_registered()
         });
-        if !entered {
-            if let Some(reason) = self.node.reason_below(inherits) {
-                node.cancel(reason.clone());
+        if !registered {
+            if let Some(reason) = self.node.reason_for_child(from) {
+                child.cancel(reason.clone());
             }
         }
     }
 }
 
 impl Node {
-    /// A node below none. It is written where it stays, which is quicker than to move it there.
+    /// Creates a node without parents. Built inside the `Arc`: cheaper than moving it there.
     pub(super) fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    /// A node that was cancelled before anyone had it.
+    /// Creates a node that is cancelled from the start.
     #[cold]
     fn cancelled(reason: Reason) -> Arc<Self> {
         let node = Node::new();
-        // Nobody waits for it.
+        // It has no waiters to wake.
         let _ = node.latch.set(reason);
         node
     }
 
-    /// A node below this one. Where that is cancelled, so is the new one.
-    pub(super) fn child(upper: Arc<Node>) -> Arc<Self> {
-        if let Some(reason) = upper.begin_below(Inherits::Parent) {
+    /// Creates a child of `parent`, cancelled from the start if `parent` is.
+    pub(super) fn child(parent: Arc<Node>) -> Arc<Self> {
+        if let Some(reason) = parent.prepare_child(ReasonFrom::ParentWrapped) {
             return Node::cancelled(reason);
         }
         let mut node = Node::new();
         if let Some(node) = Arc::get_mut(&mut node) {
-            node.parent = Some(Link::new(upper));
+            node.parent = Some(ParentLink::new(parent));
         }
         node
     }
 
-    /// A node below those. Where one of them is cancelled, so is the new one, and for its reason.
-    pub(super) fn linked(above: impl IntoIterator<Item = Arc<Node>>) -> Arc<Self> {
-        let links = above.into_iter().map(|upper| match upper.begin_below(Inherits::Reason) {
-            None => Ok(Link::new(upper)),
+    /// Creates a node that is cancelled with the first of `parents` that is, with that one's reason.
+    pub(super) fn linked(parents: impl IntoIterator<Item = Arc<Node>>) -> Arc<Self> {
+        let from = ReasonFrom::ParentAsIs;
+        let links = parents.into_iter().map(|parent| match parent.prepare_child(from) {
+            None => Ok(ParentLink::new(parent)),
             Some(reason) => Err(reason),
         });
         match links.collect::<Result<Vec<_>, _>>() {
             Ok(links) if links.is_empty() => Node::new(),
             Ok(links) => {
                 let node = Node::new();
-                let _ = node.others.set(Box::new(Others { links, inherits: Inherits::Reason }));
-                // Of several above, the first that is cancelled counts: the node must be told, since
-                // who asks later cannot know which it was.
-                node.enter();
+                let _ = node.more_parents.set(Box::new(MoreParents { links, from }));
+                // The first parent to be cancelled counts. By asking later a node could not find out
+                // which one that was, so its parents notify it from the start.
+                node.register_with_parents();
                 node
             }
             Err(reason) => Node::cancelled(reason),
         }
     }
 
-    /// There is to be a node below. What it inherits, if this one is cancelled already.
+    /// Prepares this node to have a child. Returns the child's reason if this node is cancelled.
     #[inline]
-    fn begin_below(self: &Arc<Self>, inherits: Inherits) -> Option<Reason> {
-        // One that is asked by those below is itself told: it need not ask in turn.
-        self.enter();
+    fn prepare_child(self: &Arc<Self>, from: ReasonFrom) -> Option<Reason> {
+        // A node with children is notified by its own parents: the children ask only this node.
+        self.register_with_parents();
         if self.latch.is_set() {
-            return self.reason_below(inherits).cloned();
+            return self.reason_for_child(from).cloned();
         }
-        self.has_below.store(true, Ordering::Release);
+        self.had_child.store(true, Ordering::Release);
         None
     }
 
-    /// Those above it.
-    fn above(&self) -> impl Iterator<Item = &Link> {
-        self.parent.iter().chain(self.others.get().into_iter().flat_map(|others| &others.links))
+    fn parents(&self) -> impl Iterator<Item = &ParentLink> {
+        let more = self.more_parents.get().into_iter().flat_map(|more| &more.links);
+        self.parent.iter().chain(more)
     }
 
-    /// The first of them.
     #[inline]
-    fn first_above(&self) -> Option<&Link> {
-        self.parent.as_ref().or_else(|| self.others.get()?.links.first())
+    fn first_parent(&self) -> Option<&ParentLink> {
+        self.parent.as_ref().or_else(|| self.more_parents.get()?.links.first())
     }
 
-    /// From here on those above tell it.
+    /// Registers this node with its parents, which notify it from now on (invariant 3).
     #[inline]
-    pub(super) fn enter(self: &Arc<Self>) {
-        if self.first_above().is_some_and(Link::is_outside) {
-            self.enter_below();
+    pub(super) fn register_with_parents(self: &Arc<Self>) {
+        if self.first_parent().is_some_and(|parent| !parent.is_registered()) {
+            self.register_cold();
         }
     }
 
     #[inline(never)]
-    fn enter_below(self: &Arc<Self>) {
+    fn register_cold(self: &Arc<Self>) {
         if let Some(link) = &self.parent {
-            link.enter(self, Inherits::Nothing);
+            link.register(self, ReasonFrom::Parent);
         }
-        if let Some(others) = self.others.get() {
-            others.links.iter().for_each(|link| link.enter(self, others.inherits));
+        if let Some(more) = self.more_parents.get() {
+            more.links.iter().for_each(|link| link.register(self, more.from));
         }
     }
 
-    /// Puts a node that is below none yet below `upper`. Not where that would close a circle.
-    /// Tells whether it is below `upper` now.
-    pub(super) fn descend_from(self: &Arc<Self>, upper: &Arc<Node>) -> bool {
-        if self.first_above().is_some() || upper.is_or_is_below(self) {
+    /// Makes a node without parents a child of `parent`, unless that would close a cycle. Returns
+    /// whether it is a child of `parent` now.
+    pub(super) fn descend_from(self: &Arc<Self>, parent: &Arc<Node>) -> bool {
+        if self.first_parent().is_some() || parent.is_or_descends_from(self) {
             return false;
         }
-        if let Some(reason) = upper.begin_below(Inherits::Parent) {
+        let from = ReasonFrom::ParentWrapped;
+        if let Some(reason) = parent.prepare_child(from) {
             self.cancel(reason);
             return true;
         }
-        // Somebody may listen to it already: it must be told, and never ask. So it is known above before
-        // anybody can find the link here.
-        let link = Link::new(upper.clone());
-        link.enter(self, Inherits::Parent);
-        // One operation has one run, and only its run, or who builds it, enters it.
-        let _ = self.others.set(Box::new(Others { links: vec![link], inherits: Inherits::Parent }));
+        // Something may listen to the node already, so the parent must notify it. Register the link
+        // before another thread can find it in the node and take it for unregistered.
+        let link = ParentLink::new(parent.clone());
+        link.register(self, from);
+        // Only the operation that owns the node calls this, so no other thread has set parents.
+        let _ = self.more_parents.set(Box::new(MoreParents { links: vec![link], from }));
         true
     }
 
-    fn is_or_is_below(self: &Arc<Self>, other: &Arc<Node>) -> bool {
+    fn is_or_descends_from(self: &Arc<Self>, other: &Arc<Node>) -> bool {
         if Arc::ptr_eq(self, other) {
             return true;
         }
-        if !other.has_below.load(Ordering::Acquire) {
+        if !other.had_child.load(Ordering::Acquire) {
             return false;
         }
-        let mut unseen = vec![self];
-        // Two threads that close a circle at once are not kept from it; then this must still end.
-        let mut seen = HashSet::new();
-        while let Some(node) = unseen.pop() {
-            if !seen.insert(Arc::as_ptr(node)) {
+        let mut unvisited = vec![self];
+        // Two threads may still close a cycle at the same time. The set ends the walk in that case.
+        let mut visited = HashSet::new();
+        while let Some(node) = unvisited.pop() {
+            if !visited.insert(Arc::as_ptr(node)) {
                 continue;
             }
-            for link in node.above() {
+            for link in node.parents() {
                 if Arc::ptr_eq(&link.node, other) {
                     return true;
                 }
-                unseen.push(&link.node);
+                unvisited.push(&link.node);
             }
         }
         false
     }
 
-    /// Names it, once.
-    pub(super) fn label(&self, name: Text) {
-        let late = self.latch.with(|relations, _| relations.label(name));
-        drop(late);
+    /// Sets the name of this node in its children's reasons. Only the first call has an effect.
+    pub(super) fn set_label(&self, name: Text) {
+        let rejected = self.latch.with(|listeners, _| listeners.set_label(name));
+        drop(rejected);
     }
 }
 
-/// Guarantee 11: nothing of it stays above, and a chain of any length goes without recursion.
+/// Guarantee 11: a dropped node leaves nothing in its parents, and dropping a long chain does not
+/// recurse.
 impl Drop for Node {
     fn drop(&mut self) {
         let mut next = self.parent.take();
-        let mut others = self.others.take().map_or_else(Vec::new, |others| others.links);
-        while let Some(mut link) = next.take().or_else(|| others.pop()) {
-            let place = link.place.load(Ordering::Relaxed);
-            // Once the one above is cancelled it knows nobody any more.
-            if place != OUTSIDE && !link.node.latch.is_set() {
-                // A `Weak`, which runs nobody's code when it is dropped.
-                link.node.latch.with(|relations, _| relations.below.remove(place));
+        let mut more = self.more_parents.take().map_or_else(Vec::new, |more| more.links);
+        while let Some(mut link) = next.take().or_else(|| more.pop()) {
+            let key = link.key.load(Ordering::Relaxed);
+            // A cancelled parent has given up its list of children.
+            if key != UNREGISTERED && !link.node.latch.is_set() {
+                // Dropping the `Weak` under the lock runs no user code.
+                link.node.latch.with(|listeners, _| listeners.children.remove(key));
             }
-            // Where this was its last handle it goes too, here and not in a nested call.
-            let mut take_above = |node: &mut Node| {
+            // If this was the parent's last handle, drop the parent in this loop rather than in a
+            // nested `drop`: take its parents out of it first.
+            let mut take_parents = |node: &mut Node| {
                 next = node.parent.take();
-                if let Some(more) = node.others.take() {
-                    others.extend(more.links);
+                if let Some(parents) = node.more_parents.take() {
+                    more.extend(parents.links);
                 }
             };
-            // What its callbacks hold may panic when dropped; the rest must go all the same.
+            // A value owned by a callback may panic in its destructor; the remaining parents must be
+            // released all the same.
             if Arc::strong_count(&link.node) == 1 {
-                // It goes where it is, which is quicker than to move it out.
+                // Drop it in place: cheaper than moving it out of the `Arc`.
                 if let Some(node) = Arc::get_mut(&mut link.node) {
-                    take_above(node);
+                    take_parents(node);
                     let _ = contain(|| drop(link.node));
                     continue;
                 }
             }
             if let Some(mut node) = Arc::into_inner(link.node) {
-                take_above(&mut node);
+                take_parents(&mut node);
                 let _ = contain(|| drop(node));
             }
         }
@@ -264,10 +289,10 @@ impl Drop for Node {
 
 impl Latched for Node {
     type Value = Reason;
-    type More = Relations<Node>;
+    type More = Listeners<Node>;
 
     #[inline]
-    fn latch(&self) -> &Latch<Reason, Relations<Node>> {
+    fn latch(&self) -> &Latch<Reason, Listeners<Node>> {
         &self.latch
     }
 
@@ -281,79 +306,79 @@ impl Latched for Node {
 mod tests {
     use super::*;
 
-    fn known(upper: &Node) -> usize {
-        upper.latch.with(|relations, _| relations.below.len())
+    fn registered(parent: &Node) -> usize {
+        parent.latch.with(|listeners, _| listeners.children.len())
     }
 
     #[test]
-    fn a_node_that_is_only_looked_at_is_unknown_to_those_above() {
-        let upper = Node::new();
-        let node = Node::child(upper.clone());
+    fn checked_child_is_not_registered() {
+        let parent = Node::new();
+        let node = Node::child(parent.clone());
         assert!(!node.is_cancelled());
-        assert_eq!(known(&upper), 0);
+        assert_eq!(registered(&parent), 0);
         drop(node);
-        assert_eq!(Arc::weak_count(&upper), 0);
+        assert_eq!(Arc::weak_count(&parent), 0);
     }
 
     #[test]
-    fn a_node_that_somebody_listens_to_is_known_once() {
-        let upper = Node::new();
-        let node = Node::child(upper.clone());
+    fn registered_once() {
+        let parent = Node::new();
+        let node = Node::child(parent.clone());
         for _ in 0..3 {
-            node.enter();
-            assert_eq!(known(&upper), 1);
+            node.register_with_parents();
+            assert_eq!(registered(&parent), 1);
         }
         drop(node);
-        assert_eq!(known(&upper), 0);
+        assert_eq!(registered(&parent), 0);
     }
 
     #[test]
-    fn a_node_with_one_below_it_is_known() {
-        let upper = Node::new();
-        let node = Node::child(upper.clone());
-        let below = Node::child(node.clone());
-        assert_eq!((known(&upper), known(&node)), (1, 0));
-        assert!(upper.cancel(Reason::Dropped));
-        assert!(below.is_cancelled() && !below.cancel(Reason::Disconnected));
+    fn node_with_child_is_registered() {
+        let parent = Node::new();
+        let node = Node::child(parent.clone());
+        let child = Node::child(node.clone());
+        assert_eq!((registered(&parent), registered(&node)), (1, 0));
+        assert!(parent.cancel(Reason::Dropped));
+        assert!(child.is_cancelled() && !child.cancel(Reason::Disconnected));
     }
 
     #[test]
-    fn a_child_that_is_cancelled_with_its_parent_needs_no_reason_of_its_own() {
-        let upper = Node::new();
-        let told = Node::child(upper.clone());
-        told.enter();
-        let (inner, asks) = (Node::child(upper.clone()), Node::child(upper.clone()));
+    fn children_read_the_reason_of_an_ancestor() {
+        let top = Node::new();
+        let notified = Node::child(top.clone());
+        notified.register_with_parents();
+        let (inner, asking) = (Node::child(top.clone()), Node::child(top.clone()));
         let leaf = Node::child(inner.clone());
-        leaf.enter();
-        assert!(upper.cancel(Reason::Disconnected));
-        assert!(asks.is_cancelled());
-        for node in [&told, &inner, &asks, &leaf] {
+        leaf.register_with_parents();
+        assert!(top.cancel(Reason::Disconnected));
+        assert!(asking.is_cancelled());
+        for node in [&notified, &inner, &asking, &leaf] {
             assert!(node.latch.is_set() && node.latch.get().is_none());
         }
-        // All show the same one. Who stands between keeps it.
+        // All return the same reason. The walk from the leaf stores it in the node in between.
         let reason = leaf.reason();
         assert_eq!(reason, Some(&Reason::parent(Reason::Disconnected)));
         assert_eq!(inner.latch.get(), reason);
-        for node in [&told, &asks] {
+        for node in [&notified, &asking] {
             assert!(std::ptr::eq(node.reason().unwrap(), reason.unwrap()));
         }
-        assert_eq!(upper.reason(), Some(&Reason::Disconnected));
+        assert_eq!(top.reason(), Some(&Reason::Disconnected));
     }
 
     #[test]
-    fn one_that_is_no_child_from_the_start_is_given_a_reason() {
-        let upper = Node::new();
-        let (linked, late) = (Node::linked([upper.clone()]), Node::new());
-        assert!(late.descend_from(&upper));
-        let below = Node::child(linked.clone());
-        assert!(upper.cancel(Reason::Disconnected));
+    fn linked_and_late_children_store_the_reason() {
+        let top = Node::new();
+        let (linked, late) = (Node::linked([top.clone()]), Node::new());
+        assert!(late.descend_from(&top));
+        let child = Node::child(linked.clone());
+        assert!(top.cancel(Reason::Disconnected));
         assert_eq!(linked.latch.get(), Some(&Reason::Disconnected));
         assert_eq!(late.latch.get(), Some(&Reason::parent(Reason::Disconnected)));
-        assert_eq!(below.reason(), Some(&Reason::parent(Reason::Disconnected)));
+        assert_eq!(child.reason(), Some(&Reason::parent(Reason::Disconnected)));
     }
 
     #[test]
-    fn of_several_above_the_first_that_is_cancelled_counts_whoever_asks_when() {
+    fn first_cancelled_parent_counts() {
         let (one, two) = (Node::new(), Node::new());
         let node = Node::linked([one.clone(), two.clone()]);
         assert!(two.cancel(Reason::Dropped));

@@ -1,87 +1,91 @@
-//! Whether a node is cancelled, and why.
+//! Reading whether a node is cancelled, and its reason.
 
-use super::{Link, Node};
-use crate::Reason;
-use crate::source::token::relations::Inherits;
+use super::listeners::ReasonFrom;
+use super::{Node, ParentLink};
+use crate::reason::Reason;
 use crate::wait::Wakers;
 
 impl Node {
-    /// The reason of a node below, if this one is cancelled.
-    #[cold]
-    pub(super) fn reason_below(&self, inherits: Inherits) -> Option<&Reason> {
-        let reason = self.known_reason()?;
-        Some(match inherits {
-            Inherits::Reason => reason,
-            _ => self.reason_of_children(reason),
-        })
+    #[inline]
+    pub(in crate::source::token) fn is_cancelled(&self) -> bool {
+        self.latch.is_set() || self.parent.as_ref().is_some_and(|parent| self.ask_parent(parent))
     }
 
-    /// What children make of the reason of this node, which is this. It is made once and shared.
-    pub(super) fn reason_of_children<'a>(&'a self, reason: &'a Reason) -> &'a Reason {
-        if let Reason::Parent { .. } = reason {
-            return reason;
-        }
-        if self.inherited.get().is_none() {
-            self.latch.with(|relations, _| {
-                // Another thread may have made it meanwhile.
-                if self.inherited.get().is_none() {
-                    let _ = self.inherited.set(Box::new(relations.parent_reason(reason)));
-                }
-            });
-        }
-        self.inherited.get().map_or(reason, |inherited| inherited)
+    pub(in crate::source::token) fn reason(&self) -> Option<&Reason> {
+        if self.is_cancelled() { self.known_reason() } else { None }
     }
 
-    /// The reason, if the latch is set. Asks nobody whether it is.
+    /// Returns whether an unregistered child is cancelled because its parent is. If so, it sets the
+    /// child's latch: the child stays cancelled.
+    fn ask_parent(&self, parent: &ParentLink) -> bool {
+        if parent.is_registered() || !parent.node.latch.is_set() {
+            return false;
+        }
+        // A thread that registered the child did so before the parent's latch was set. Having seen the
+        // latch, this thread also sees that registration, and the parent notifies the child.
+        if parent.is_registered() {
+            return self.latch.is_set();
+        }
+        // An unregistered child has no waiters, so this wakes nothing.
+        if let Some(waiters) = self.latch.set_and(None, |waiters, _| Wakers::of(waiters)) {
+            waiters.wake_all();
+        }
+        true
+    }
+
+    /// Returns the reason if the latch is set, without asking the parent whether it is.
     #[inline]
     pub(super) fn known_reason(&self) -> Option<&Reason> {
         if !self.latch.is_set() {
             return None;
         }
-        self.latch.get().or_else(|| self.parents_reason())
+        self.latch.get().or_else(|| self.reason_from_ancestor())
     }
 
-    /// The reason of a child that was cancelled with its parent. All those on the way up that have none of
-    /// their own keep it, so that no way is gone twice.
-    fn parents_reason(&self) -> Option<&Reason> {
-        let mut upper = &self.parent.as_ref()?.node;
-        let mut without = Vec::new();
-        let own = loop {
-            match upper.latch.get() {
+    /// Returns the reason of a child that was cancelled with its parent and stores none.
+    ///
+    /// Walks up to the nearest ancestor that stores a reason, and stores its reason in every node in
+    /// between, so that the next walk is shorter.
+    fn reason_from_ancestor(&self) -> Option<&Reason> {
+        let mut ancestor = &self.parent.as_ref()?.node;
+        let mut between = Vec::new();
+        let stored = loop {
+            match ancestor.latch.get() {
                 Some(reason) => break reason,
                 None => {
-                    without.push(upper);
-                    upper = &upper.parent.as_ref()?.node;
+                    between.push(ancestor);
+                    ancestor = &ancestor.parent.as_ref()?.node;
                 }
             }
         };
-        let reason = upper.reason_of_children(own);
-        without.into_iter().for_each(|node| node.latch.fill(reason.clone()));
+        let reason = ancestor.wrapped_reason(stored);
+        between.into_iter().for_each(|node| node.latch.fill(reason.clone()));
         Some(reason)
     }
 
-    #[inline]
-    pub(in crate::source::token) fn is_cancelled(&self) -> bool {
-        self.latch.is_set() || self.parent.as_ref().is_some_and(|parent| self.asks(parent))
+    /// Returns the reason that a child gets from this node, if this node is cancelled.
+    #[cold]
+    pub(super) fn reason_for_child(&self, from: ReasonFrom) -> Option<&Reason> {
+        let reason = self.known_reason()?;
+        Some(match from {
+            ReasonFrom::ParentAsIs => reason,
+            ReasonFrom::Parent | ReasonFrom::ParentWrapped => self.wrapped_reason(reason),
+        })
     }
 
-    /// Whether a child that its parent does not tell is cancelled with it, as it is from here on.
-    fn asks(&self, parent: &Link) -> bool {
-        if !parent.is_outside() || !parent.node.latch.is_set() {
-            return false;
+    /// Returns `Reason::Parent` around this node's reason, built once and shared by all children.
+    fn wrapped_reason<'a>(&'a self, reason: &'a Reason) -> &'a Reason {
+        if let Reason::Parent { .. } = reason {
+            return reason;
         }
-        // Whoever entered it did so before the parent was set: once that is seen, so is the place.
-        if !parent.is_outside() {
-            return self.latch.is_set();
+        if self.wrapped_reason.get().is_none() {
+            self.latch.with(|listeners, _| {
+                // Another thread may have built it before this one got the lock.
+                if self.wrapped_reason.get().is_none() {
+                    let _ = self.wrapped_reason.set(Box::new(listeners.wrap_reason(reason)));
+                }
+            });
         }
-        // Nobody is to hear of it, or it would be told.
-        if let Some(nobody) = self.latch.set_and(None, |waiters, _| Wakers::of(waiters)) {
-            nobody.wake_all();
-        }
-        true
-    }
-
-    pub(in crate::source::token) fn reason(&self) -> Option<&Reason> {
-        if self.is_cancelled() { self.known_reason() } else { None }
+        self.wrapped_reason.get().map_or(reason, |wrapped| wrapped)
     }
 }

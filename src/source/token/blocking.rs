@@ -1,12 +1,12 @@
-//! Waiting for a token on a thread: the thread is one more waker in the list.
+//! Blocking a thread until a token is cancelled. The waker of such a waiter unparks its thread.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use super::node::Node;
-use crate::Reason;
 use crate::clock;
+use crate::reason::Reason;
 use crate::sync::{Thread, current, park, park_timeout};
 use crate::wait::Waiting;
 
@@ -18,21 +18,22 @@ impl Wake for Unpark {
     }
 }
 
-/// Blocks until the node is cancelled. A stray unpark only makes it look once more.
+/// Blocks until the node is cancelled. A stray unpark only causes one more poll.
 pub(super) fn wait(node: &Arc<Node>) -> Reason {
-    match wait_with(node, || {
+    let reason = poll_and_sleep(node, || {
         park();
         true
-    }) {
+    });
+    match reason {
         Some(reason) => reason,
-        None => unreachable!("waits without a limit"),
+        None => unreachable!("this wait has no limit"),
     }
 }
 
-/// Blocks until the node is cancelled or the limit has passed.
+/// Blocks until the node is cancelled or `limit` has passed.
 pub(super) fn wait_timeout(node: &Arc<Node>, limit: Duration) -> Option<Reason> {
     let Some(end) = clock::real().checked_add(limit) else { return Some(wait(node)) };
-    wait_with(node, || {
+    poll_and_sleep(node, || {
         let left = end.saturating_duration_since(clock::real());
         if !left.is_zero() {
             park_timeout(left);
@@ -41,9 +42,9 @@ pub(super) fn wait_timeout(node: &Arc<Node>, limit: Duration) -> Option<Reason> 
     })
 }
 
-/// Looks, then sleeps, in turn, until `sleep` says that it has not slept.
-fn wait_with(node: &Arc<Node>, mut sleep: impl FnMut() -> bool) -> Option<Reason> {
-    node.enter();
+/// Polls and sleeps in turn, until `sleep` returns false.
+fn poll_and_sleep(node: &Arc<Node>, mut sleep: impl FnMut() -> bool) -> Option<Reason> {
+    node.register_with_parents();
     let waker = Waker::from(Arc::new(Unpark(current())));
     let mut waiting = Waiting::new(&**node);
     loop {

@@ -1,27 +1,27 @@
-//! `Registration`: a callback of a token, taken back when this is dropped.
+//! `Registration`: unregisters a callback of a token when it is dropped.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use super::node::Node;
-use super::relations::Callback;
+use super::node::{Callback, Node};
 
-/// A callback that a [token](super::CancellationToken::on_cancel) has.
+/// A registered callback of a token, returned by
+/// [`on_cancel`](super::CancellationToken::on_cancel).
 ///
-/// Dropping it takes the callback back, if it has not begun to run. It does not wait for one that
-/// runs on another thread. It does not keep the token alive.
+/// Dropping it unregisters the callback, unless the callback has begun to run. The drop does not wait
+/// for a callback that is running on another thread. A registration does not keep the token alive.
 ///
 /// # Examples
 ///
 /// ```
 /// let token = cancelable::CancellationToken::new();
-/// let registration = token.on_cancel(|_| panic!("was taken back"));
+/// let registration = token.on_cancel(|_| panic!("was unregistered"));
 /// drop(registration);
 /// assert!(token.cancel());
 /// ```
-#[must_use = "dropping it takes the callback back: keep it, or call `detach`"]
+#[must_use = "dropping it unregisters the callback: keep it, or call `detach`"]
 pub struct Registration {
-    /// `None` where there is nothing to take back.
+    /// `None` if there is nothing to unregister.
     callback: Option<(Weak<Node>, u64)>,
 }
 
@@ -31,17 +31,16 @@ impl Registration {
         Registration { callback: number.map(|number| (Arc::downgrade(node), number)) }
     }
 
-    /// Leaves the callback where it is, for as long as the token lives.
+    /// Keeps the callback registered for as long as the token lives.
     ///
     /// ```
     /// use std::sync::mpsc::channel;
     ///
     /// let token = cancelable::CancellationToken::new();
     /// let (sender, receiver) = channel();
-    /// token.on_cancel(move |_| sender.send(()).unwrap()).detach();
+    /// token.on_cancel(move |_| sender.send(7).unwrap()).detach();
     /// token.cancel();
-    /// receiver.recv()?;
-    /// # Ok::<(), std::sync::mpsc::RecvError>(())
+    /// assert_eq!(receiver.recv(), Ok(7));
     /// ```
     pub fn detach(mut self) {
         self.callback = None;

@@ -1,0 +1,105 @@
+//! `Listeners`: the children and callbacks that a node notifies when it is cancelled.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Weak;
+
+use crate::reason::Reason;
+use crate::text::Text;
+use crate::wait::Places;
+
+pub(in crate::source::token) type Callback = Box<dyn FnOnce(&Reason) + Send>;
+
+/// Where a child node gets its reason when a parent is cancelled.
+// One word, like the `Weak` beside it: `(Weak, u8)` is slow to copy after it was written in parts.
+#[derive(Clone, Copy, Debug)]
+#[repr(usize)]
+pub(super) enum ReasonFrom {
+    /// For a node made as a child: it stores none and reads `Reason::Parent` from its parent.
+    Parent,
+    /// For a node that became a child later: it stores `Reason::Parent`.
+    ParentWrapped,
+    /// For a linked node: it stores the parent's reason as it is.
+    ParentAsIs,
+}
+
+/// A child that is notified.
+pub(super) type Child<N> = (Weak<N>, ReasonFrom);
+
+/// The children and callbacks of a node of type `N`. Tasks and threads that wait are in its latch.
+///
+/// Guarded by the node's lock, so no method here runs user code.
+pub(in crate::source::token) struct Listeners<N> {
+    pub(super) children: Places<Child<N>>,
+    /// Boxed because most nodes have neither a callback nor a label.
+    optional: Option<Box<CallbacksAndLabel>>,
+}
+
+#[derive(Default)]
+struct CallbacksAndLabel {
+    /// By number. Numbers grow, so the map keeps the callbacks in the order of registration.
+    callbacks: BTreeMap<u64, Callback>,
+    next_number: u64,
+    /// Name of the node in the reasons of its children.
+    label: Option<Text>,
+}
+
+impl<N> Listeners<N> {
+    fn optional(&mut self) -> &mut CallbacksAndLabel {
+        self.optional.get_or_insert_default()
+    }
+
+    /// Adds a callback and returns its number.
+    pub(super) fn add_callback(&mut self, callback: Callback) -> u64 {
+        let optional = self.optional();
+        let number = optional.next_number;
+        optional.next_number += 1;
+        optional.callbacks.insert(number, callback);
+        number
+    }
+
+    pub(super) fn remove_callback(&mut self, number: u64) -> Option<Callback> {
+        self.optional.as_mut()?.callbacks.remove(&number)
+    }
+
+    /// Removes the oldest callback.
+    pub(super) fn pop_callback(&mut self) -> Option<Callback> {
+        Some(self.optional.as_mut()?.callbacks.pop_first()?.1)
+    }
+
+    pub(super) fn callbacks(&self) -> usize {
+        self.optional.as_ref().map_or(0, |optional| optional.callbacks.len())
+    }
+
+    /// Sets the label. The first label stays, because reasons may already show it; a later one is
+    /// handed back.
+    pub(super) fn set_label(&mut self, name: Text) -> Option<Text> {
+        let label = &mut self.optional().label;
+        if label.is_some() {
+            return Some(name);
+        }
+        *label = Some(name);
+        None
+    }
+
+    /// Wraps the node's reason in a `Reason::Parent` that shows the label.
+    pub(super) fn wrap_reason(&self, reason: &Reason) -> Reason {
+        let label = self.optional.as_ref().and_then(|optional| optional.label.clone());
+        Reason::parent_named(label, reason.clone())
+    }
+}
+
+impl<N> Default for Listeners<N> {
+    fn default() -> Self {
+        Listeners { children: Places::default(), optional: None }
+    }
+}
+
+impl<N> fmt::Debug for Listeners<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listeners")
+            .field("children", &self.children.len())
+            .field("callbacks", &self.callbacks())
+            .finish()
+    }
+}
