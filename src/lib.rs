@@ -141,7 +141,7 @@ mod contain;
 
 mod text;
 
-mod os_signal;
+mod signal_kind;
 
 pub mod reason;
 
@@ -196,7 +196,6 @@ pub use future::attribute as __private;
 pub use future::{Cancelable, CancelableExt, TryCancelable, scope, try_scope};
 #[doc(inline)]
 pub use operation::{Operation, Progress, Status};
-pub use os_signal::Signal;
 #[doc(inline)]
 pub use reason::{Reason, ReasonKind};
 #[doc(inline)]
@@ -204,6 +203,7 @@ pub use registry::Registry;
 #[cfg(feature = "time")]
 pub use shield::shield_for;
 pub use shield::{Shield, shield};
+pub use signal_kind::Signal;
 #[cfg(feature = "blocking")]
 #[doc(inline)]
 pub use source::condition_blocking;

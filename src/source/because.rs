@@ -1,4 +1,4 @@
-//! `because`: any future as a source.
+//! `because`: makes any future a source.
 
 use std::fmt;
 use std::pin::Pin;
@@ -7,10 +7,10 @@ use std::task::{Context, Poll};
 use futures::future::FusedFuture;
 use pin_project::pin_project;
 
-use crate::Reason;
+use crate::reason::Reason;
 use crate::wait::polled_after_completion;
 
-/// Source of [`because`](crate::CancelableExt::because): fires when the future is ready.
+/// Source of [`because`](crate::CancelableExt::because): fires when its future is ready.
 ///
 /// # Panics
 ///
@@ -40,7 +40,7 @@ impl<F: Future> Future for Because<F> {
         }
         match this.future.poll(cx) {
             Poll::Pending => Poll::Pending,
-            // Looked at above.
+            // The reason is there: checked above.
             Poll::Ready(_) => this.reason.take().map_or(Poll::Pending, Poll::Ready),
         }
     }

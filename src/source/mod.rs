@@ -1,63 +1,52 @@
 //! Sources: futures of a [`Reason`].
 //!
-//! A source is nothing but `Future<Output = Reason>`. Those here are the ones this crate brings.
-//! Any future of yours with that output is a source too, and
-//! [`because`](crate::CancelableExt::because) makes one of any other future.
+//! A source is any `Future<Output = Reason>`. This module has the sources of this crate. A future of
+//! yours with that output is a source too, and [`because`](crate::CancelableExt::because) turns any
+//! other future into one.
 //!
-//! Sources are composed by [`any_of`](any_of()) (the first to fire wins) and [`all_of`](all_of())
-//! (all must have fired), also written `a | b` and `a & b`.
+//! [`any_of`](any_of()) (the first to fire wins) and [`all_of`](all_of()) (all must fire) combine
+//! sources into a new one. They are also written `a | b` and `a & b`.
 //!
 //! # Cancel safety
 //!
-//! Dropping a source takes back whatever it had registered. A timeout or a condition that is
-//! dropped loses its place in time; a token, a deadline or a signal source can be replaced by a new
-//! one without losing anything that happened while one of them was alive.
+//! Dropping a source removes everything it had registered. A dropped timeout or condition forgets how
+//! much time has passed. A token, a deadline or a signal source can be replaced by a new one: the new
+//! one sees everything that happened while either was alive.
 
-mod all_of;
-mod any_of;
 mod because;
+mod compose;
 #[cfg(feature = "time")]
 mod condition;
-#[cfg(feature = "time")]
-mod deadline;
-#[cfg(feature = "signal")]
-mod hub;
-mod list;
 mod never;
-mod operators;
 #[cfg(feature = "signal")]
 mod signal;
 #[cfg(feature = "time")]
 mod timeout;
 mod token;
-mod tuple;
 
 use std::pin::Pin;
 
-use crate::Reason;
+use crate::reason::Reason;
 
-pub use all_of::{AllOf, all_of};
-pub use any_of::{AnyOf, any_of};
 pub use because::Because;
+pub use compose::{AllOf, AnyOf, Sources, all_of, any_of};
 #[cfg(feature = "time")]
 pub use condition::{Async, Check, Condition, Inline, condition, condition_async};
 #[cfg(feature = "blocking")]
 pub use condition::{Blocking, condition_blocking};
-#[cfg(feature = "time")]
-pub use deadline::{Deadline, deadline};
-pub use list::Sources;
 pub use never::{Never, never};
 #[cfg(feature = "signal")]
 pub use signal::{SignalSource, ctrl_c, signal, signals, termination};
 #[cfg(feature = "time")]
-pub use timeout::{Timeout, timeout};
+pub use timeout::{Deadline, Timeout, deadline, timeout};
 pub use token::{
     CancellationToken, DropGuard, Registration, WaitForCancellation, WaitForCancellationOwned,
 };
 
-/// A source whose type is hidden, for lists of sources of different types.
+/// A boxed source: a name for "some source" in a struct, or for sources of different types in one
+/// list.
 ///
-/// A token goes in by [`cancelled`](CancellationToken::cancelled) or
+/// Box a token with [`cancelled`](CancellationToken::cancelled) or
 /// [`cancelled_owned`](CancellationToken::cancelled_owned).
 ///
 /// ```

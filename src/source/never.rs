@@ -1,13 +1,13 @@
-//! `never`: a source that does not fire.
+//! `never`: a source that never fires.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures::future::FusedFuture;
 
-use crate::Reason;
+use crate::reason::Reason;
 
-/// A source that never fires: for where a source is asked for and there is none.
+/// Creates a source that never fires. Pass it where a function requires a source and you have none.
 ///
 /// # Examples
 ///
@@ -39,7 +39,7 @@ impl Future for Never {
 }
 
 impl FusedFuture for Never {
-    /// True: it has nothing to wait for, so that `select!` need not poll it.
+    /// Returns true, so that `select!` does not poll it: it has nothing to wait for.
     fn is_terminated(&self) -> bool {
         true
     }

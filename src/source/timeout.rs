@@ -1,38 +1,34 @@
-//! `timeout`: fires when so much time has passed.
+//! `timeout` and `deadline`: sources that fire after a length of time, or at a point in time.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::FusedFuture;
 
-use crate::Reason;
+use crate::reason::Reason;
 use crate::timer::Countdown;
 
-/// A source that fires when `after` has passed since it was first polled, for the reason
+/// Creates a source that fires once `after` has passed since its first poll, with the reason
 /// [`Reason::Timeout`].
 ///
 /// It never fires early. It fires late by at most the larger of 1 ms and 1/512 of `after`, plus
-/// whatever the scheduler takes. A timeout of zero fires at its first poll, before the work is
-/// polled at all. One that is further off than the clock can tell, such as [`Duration::MAX`], never
-/// fires.
+/// scheduling delays. A timeout of zero fires in its first poll, before the work is polled. A timeout
+/// that overflows the clock, such as [`Duration::MAX`], never fires.
 ///
-/// Of two timeouts under [`any_of`](crate::any_of()) the shorter one fires, under
-/// [`all_of`](crate::all_of()) the longer one.
+/// Of two timeouts, [`any_of`](crate::any_of()) fires with the shorter and
+/// [`all_of`](crate::all_of()) with the longer one.
 ///
 /// # Implementation
 ///
-/// Timeouts that end at about the same time share a slot, and all slots share one timer of the reactor
-/// of `async-io`, on whatever runtime: setting one that does not fire costs about as much as taking two
-/// locks.
-/// Where more than four fire at once, those that are woken first wake the others when they are polled.
-/// Whoever is left, because those were not polled in time, is woken a millisecond after the timeouts
-/// have fired. One that is polled before it is woken has fired all the same.
+/// Timeouts that end at about the same time share a slot, and all slots share one timer of the
+/// `async-io` reactor, on every runtime. Setting a timeout that does not fire costs about as much as
+/// taking two locks.
 ///
 /// # Cancel safety
 ///
-/// Dropping it forgets how much time has passed. Use [`deadline`](crate::deadline()) where the end
-/// must stay the same.
+/// Dropping it forgets how much time has passed. Use [`deadline`](crate::deadline()) if the end must
+/// stay the same.
 ///
 /// # Examples
 ///
@@ -52,28 +48,71 @@ pub fn timeout(after: Duration) -> Timeout {
     Timeout { countdown: Countdown::lasting(after) }
 }
 
-/// Source of [`timeout`].
+/// Creates a source that fires at `at`, with the reason [`Reason::Timeout`]. The length in that reason
+/// is the time from the first poll to `at`.
 ///
-/// # Panics
+/// A deadline that has already passed fires in its first poll, before the work is polled. A deadline
+/// never fires early. It fires late by at most the larger of 1 ms and 1/512 of the time from the first
+/// poll to `at`, plus scheduling delays.
 ///
-/// When polled after completion.
-#[derive(Debug)]
-#[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Timeout {
-    countdown: Countdown,
+/// # Cancel safety
+///
+/// Nothing is lost: a new source for the same instant continues where the dropped one was.
+///
+/// # Examples
+///
+/// One deadline for several steps:
+///
+/// ```
+/// use cancelable::prelude::*;
+/// use std::time::{Duration, Instant};
+///
+/// # smol::block_on(async {
+/// let end = Instant::now() + Duration::from_millis(5);
+/// let first = async { 1 }.cancelable(deadline(end)).await;
+/// let second = std::future::pending::<i32>().cancelable(deadline(end)).await;
+/// assert_eq!(first, Ok(1));
+/// assert!(second.unwrap_err().is_timeout());
+/// # });
+/// ```
+#[inline]
+pub fn deadline(at: Instant) -> Deadline {
+    Deadline { countdown: Countdown::until(at) }
 }
 
-impl Future for Timeout {
-    type Output = Reason;
+macro_rules! limits {
+    ($($(#[$doc:meta])* $source:ident;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Panics
+        ///
+        /// When polled after completion.
+        #[derive(Debug)]
+        #[must_use = "futures do nothing unless you `.await` or poll them"]
+        pub struct $source {
+            countdown: Countdown,
+        }
 
-    #[inline(always)]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-        self.countdown.poll("Timeout", cx).map(Reason::timeout)
-    }
+        impl Future for $source {
+            type Output = Reason;
+
+            #[inline(always)]
+            fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
+                self.countdown.poll(stringify!($source), cx).map(Reason::timeout)
+            }
+        }
+
+        impl FusedFuture for $source {
+            fn is_terminated(&self) -> bool {
+                self.countdown.is_done()
+            }
+        }
+    )*};
 }
 
-impl FusedFuture for Timeout {
-    fn is_terminated(&self) -> bool {
-        self.countdown.is_done()
-    }
+limits! {
+    /// Source of [`timeout`].
+    Timeout;
+    /// Source of [`deadline`].
+    Deadline;
 }

@@ -1,4 +1,4 @@
-//! `Check`: the three ways to make one check of a condition.
+//! `Check`: the three ways to run one check of a condition.
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use pin_project::pin_project;
 
 use crate::contain::contain;
 
-/// How a [`Condition`](super::Condition) makes its checks. This trait is sealed.
+/// How a [`Condition`](super::Condition) runs its checks. This trait is sealed.
 pub trait Check: sealed::Check {}
 
 impl<C: sealed::Check> Check for C {}
@@ -18,13 +18,13 @@ mod sealed {
     use std::task::{Context, Poll};
 
     pub trait Check {
-        /// Starts a check, or goes on with the one that is running. A check that panics has ended
-        /// with what the panic said.
+        /// Starts a check, or continues the one that is running. `Err` holds the message of a check
+        /// that panicked.
         fn poll_check(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<bool, String>>;
     }
 }
 
-/// The checks of [`condition`](super::condition()): a closure, called within the poll.
+/// The checks of [`condition`](super::condition()): a closure that is called in the poll.
 pub struct Inline<P> {
     check: P,
 }
@@ -44,7 +44,7 @@ impl<P: FnMut() -> bool> sealed::Check for Inline<P> {
     }
 }
 
-/// The checks of [`condition_async`](super::condition_async()): futures, one after another.
+/// The checks of [`condition_async`](super::condition_async()): one future after another.
 #[pin_project]
 pub struct Async<P, Fut> {
     check: P,
@@ -74,14 +74,14 @@ impl<P: FnMut() -> Fut, Fut: Future<Output = bool>> sealed::Check for Async<P, F
             Ok(Poll::Ready(met)) => Ok(met),
             Err(message) => Err(message),
         };
-        // Also where it panicked: it must not be polled again. Its destructor may panic as well.
+        // Drop it even if it panicked: it must not be polled again. Its destructor may panic too.
         let dropped = contain(|| this.running.set(None));
         Poll::Ready(dropped.and(outcome))
     }
 }
 
-/// The checks of [`condition_blocking`](super::condition_blocking()): a closure that is lent to a
-/// thread of the pool for each.
+/// The checks of [`condition_blocking`](super::condition_blocking()): each sends the closure to a
+/// thread of the pool, which sends it back.
 #[cfg(feature = "blocking")]
 pub struct Blocking<P> {
     state: BlockingState<P>,
@@ -89,7 +89,7 @@ pub struct Blocking<P> {
 
 #[cfg(feature = "blocking")]
 enum BlockingState<P> {
-    /// `None` only while it is being sent.
+    /// `None` only while the closure moves to the pool.
     Here(Option<P>),
     OnThread(blocking::Task<(P, Result<bool, String>)>),
 }

@@ -1,4 +1,4 @@
-//! `condition`: fires when a check comes out true.
+//! `condition`: a source that fires when a check returns true.
 
 mod check;
 
@@ -16,29 +16,30 @@ pub use check::{Async, Check, Inline};
 
 use crate::ambient;
 use crate::contain::contain;
+use crate::reason::Reason;
+use crate::text::Text;
 use crate::timer::Countdown;
 use crate::wait::polled_after_completion;
-use crate::{Reason, Text};
 
-/// The pause between two checks, unless [`every`](Condition::every) says otherwise.
+/// Pause between two checks, unless [`every`](Condition::every) sets another.
 const DEFAULT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The shortest pause between two checks. Without one, a condition would keep its thread busy.
+/// Shortest pause between two checks. With none, a condition would keep its thread busy.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
-/// A source that fires when `check` returns true, for the reason [`Reason::Condition`].
+/// Creates a source that fires when `check` returns true, with the reason [`Reason::Condition`].
 ///
-/// The first check is made at the first poll, before the work is polled at all; the next ones
-/// [every](Condition::every) so often. They run on the task, within its poll: keep them short. Use
-/// [`condition_blocking`](crate::source::condition_blocking) (feature `blocking`) for a check that
-/// blocks, and [`condition_async`] for one that awaits.
+/// The first check runs in the first poll, before the work is polled. Each further check runs one
+/// [pause](Condition::every) after the one before: 100 ms by default. Checks run on the task, inside
+/// its poll, so keep them short. Use [`condition_async`] for a check that awaits, and
+/// [`condition_blocking`](crate::source::condition_blocking) (feature `blocking`) for one that blocks.
 ///
-/// A check that panics counts as false. The panic is printed by the panic hook, and handed to
-/// [`on_panic`](Condition::on_panic); the operation goes on.
+/// A check that panics counts as false. The panic hook prints the panic,
+/// [`on_panic`](Condition::on_panic) receives its message, and the operation continues.
 ///
 /// # Cancel safety
 ///
-/// Dropping it forgets how many checks were made and when the next is due.
+/// Dropping it forgets the number of checks and when the next one is due.
 ///
 /// # Examples
 ///
@@ -61,15 +62,15 @@ pub fn condition<P: FnMut() -> bool>(check: P) -> Condition<Inline<P>> {
     Condition::new(Inline::new(check))
 }
 
-/// A source that fires when the future that `check` returns comes out true, for the reason
+/// Creates a source that fires when the future returned by `check` resolves to true, with the reason
 /// [`Reason::Condition`].
 ///
-/// It is [`condition`] with checks that may await. A check that takes long delays the next one, so
-/// that no two run at once. When the operation ends while one is running, that one is dropped.
+/// Same as [`condition`], for checks that await. Checks never overlap: a slow check delays the next
+/// one. If the operation ends during a check, that check is dropped.
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops the check that is running, and forgets how many were made and when the next is
+/// Dropping it drops the running check, and forgets the number of checks and when the next one is
 /// due.
 ///
 /// # Examples
@@ -91,11 +92,11 @@ where
     Condition::new(Async::new(check))
 }
 
-/// A source that fires when `check` returns true, for the reason [`Reason::Condition`]. The checks
-/// run on the thread pool of the crate `blocking`.
+/// Creates a source that fires when `check` returns true, with the reason [`Reason::Condition`]. Its
+/// checks run on the thread pool of the `blocking` crate.
 ///
-/// It is [`condition`] with checks that may block. When the operation ends while one is running,
-/// nobody waits for that one: it runs to its end on the pool and its answer is ignored.
+/// Same as [`condition`], for checks that block. If the operation ends during a check, that check
+/// still runs to its end on the pool, and its result is ignored.
 ///
 /// # Cancel safety
 ///
@@ -134,7 +135,7 @@ pub struct Condition<C> {
     pause: Duration,
     name: Text,
     on_panic: Option<PanicHook>,
-    /// How many checks have ended.
+    /// Number of checks that have ended.
     checks: u64,
     state: State,
 }
@@ -160,25 +161,27 @@ impl<C: Check> Condition<C> {
         }
     }
 
-    /// Sets the pause between the end of one check and the start of the next. The default is
-    /// 100 ms.
+    /// Sets the pause between the end of one check and the start of the next. The default is 100 ms,
+    /// the minimum 1 ms.
     ///
-    /// Less than 1 ms is taken for 1 ms. The pause is as precise as a [`timeout`](crate::timeout())
-    /// of its length. After a pause that never ends, such as [`Duration::MAX`], there is no second
-    /// check.
+    /// The pause is as precise as a [`timeout`](crate::timeout()) of its length. A pause that
+    /// overflows the clock, such as [`Duration::MAX`], never ends, so there is no second check.
     ///
     /// ```
     /// use cancelable::prelude::*;
     /// use std::time::Duration;
-    /// let source = condition(|| false).every(Duration::from_secs(1));
-    /// # drop(source);
+    /// # smol::block_on(async {
+    /// let mut checks = 0;
+    /// let second = condition(|| { checks += 1; checks == 2 }).every(Duration::from_millis(2));
+    /// assert_eq!(second.await, Reason::condition("condition", 2));
+    /// # });
     /// ```
     pub fn every(mut self, pause: Duration) -> Self {
         self.pause = pause.max(SHORTEST_PAUSE);
         self
     }
 
-    /// Names it, for the reason. The default is `condition`, which an empty name also stands for.
+    /// Sets the name that the reason shows. The default is `condition`; an empty name is ignored.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -195,7 +198,7 @@ impl<C: Check> Condition<C> {
         self
     }
 
-    /// Calls `hook` with the message of each check that panics. A hook that panics too is ignored.
+    /// Calls `hook` with the message of each check that panics. A panic of the hook is ignored.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -227,7 +230,7 @@ impl<C: Check> Future for Condition<C> {
     type Output = Reason;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-        // Its pauses, and what its checks wait for, say nothing about when it fires.
+        // The limits of its pauses, and of futures in its checks, do not limit when it fires.
         ambient::ignore_limits(|| self.poll_check(cx))
     }
 }
@@ -242,7 +245,7 @@ impl<C: Check> Condition<C> {
                     *this.checks += 1;
                     let met = outcome.unwrap_or_else(|message| {
                         if let Some(hook) = this.on_panic {
-                            // Its own panic has been printed, and there is nobody else to tell.
+                            // The panic hook has printed its panic.
                             let _ = contain(|| hook(&message));
                         }
                         false
@@ -251,7 +254,7 @@ impl<C: Check> Condition<C> {
                         *this.state = State::Done;
                         return Poll::Ready(Reason::condition(this.name.clone(), *this.checks));
                     }
-                    // The clock of the pause starts now: it is polled in the next turn.
+                    // The next iteration polls the pause, which starts its clock.
                     *this.state = State::Pausing(Countdown::lasting(*this.pause));
                 }
                 State::Pausing(pause) => {

@@ -1,11 +1,12 @@
-//! The signal hub: the one listener of the process, and all who want to hear of a signal.
+//! The signal hub: the one place in the process that listens for operating system signals.
 //!
-//! Each kind of signal that was ever asked for has a queue, which the operating system's handler
-//! writes to. For each set of signals that somebody listens to there is one latch. A signal sets the latches of
-//! all sets that it belongs to, and lets go of them: who comes later gets a new one. So a source
-//! hears whatever is delivered after it was made, once, and leaves nothing behind.
+//! Each kind of signal that was ever requested has a queue, which the operating system's handler
+//! writes to. Each set of signals that a source listens to has one latch. A delivered signal sets the
+//! latches of all sets that contain it and removes them from the map; a source made later gets a new
+//! latch. So a source observes every signal delivered after it was made, once, and leaves nothing
+//! behind.
 //!
-//! Nobody drives the hub: the reactor wakes it, and it reads on that thread what has arrived.
+//! The hub needs no task: the reactor wakes it, and it reads its queues on the reactor's thread.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,24 +19,25 @@ use std::task::{Context, Poll, Wake, Waker};
 use async_signal::Signals;
 use futures::Stream;
 
-use crate::Signal;
+use crate::signal_kind::Signal;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 use crate::wait::Latch;
 
 static HUB: LazyLock<Arc<Hub>> = LazyLock::new(Arc::default);
 
-/// Takes part in the next delivery of any of these signals.
+/// Returns the latch that the next delivery of a signal in `set` sets.
 pub(super) fn listen(set: SignalSet) -> io::Result<Arc<Latch<Signal>>> {
     HUB.listen(set)
 }
 
-/// From now on, the second of these signals ends the process.
+/// Makes the second signal in `set` from now on exit the process.
 pub(super) fn exit_on_second(set: SignalSet) {
     let mut state = HUB.state.lock();
-    state.ladder = Ladder { set: SignalSet(state.ladder.set.0 | set.0), asked: false };
+    let set = SignalSet(state.exit_on_second.set.0 | set.0);
+    state.exit_on_second = ExitOnSecond { set, received_first: false };
 }
 
-/// Signals that can be caught, by their place in [`Signal::ALL`].
+/// A set of signals that can be caught. Bit N stands for the signal at index N of [`Signal::ALL`].
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SignalSet(u64);
 
@@ -43,11 +45,12 @@ impl SignalSet {
     pub(super) fn new(signals: impl IntoIterator<Item = Signal>) -> io::Result<Self> {
         let mut set = 0;
         for signal in signals {
-            catchable(signal)?;
+            check_catchable(signal)?;
             set |= SignalSet::bit(signal);
         }
         if set == 0 {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no signal was named"));
+            let message = "the list of signals is empty: name at least one";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         Ok(SignalSet(set))
     }
@@ -71,19 +74,19 @@ impl fmt::Debug for SignalSet {
     }
 }
 
-/// Refuses what no program can catch, what none should, and what the platform lacks.
-fn catchable(signal: Signal) -> io::Result<()> {
+/// Rejects signals that no program can or should catch, and signals that the platform lacks.
+fn check_catchable(signal: Signal) -> io::Result<()> {
     match signal {
-        // The first two cannot be caught. After any of the others the fault would come back at
-        // once, for ever.
+        // `SIGKILL` and `SIGSTOP` cannot be caught. The others report a fault: after their handler
+        // returned, the faulting instruction would run again, forever.
         Signal::Kill | Signal::Stop | Signal::Ill | Signal::Fpe | Signal::Segv | Signal::Bus => {
-            let why = format!("{signal} cannot be caught");
-            Err(io::Error::new(io::ErrorKind::InvalidInput, why))
+            let message = format!("{signal} cannot be caught");
+            Err(io::Error::new(io::ErrorKind::InvalidInput, message))
         }
         signal if cfg!(unix) || signal == Signal::Int => Ok(()),
         signal => {
-            let why = format!("this platform has no {}", signal.name());
-            Err(io::Error::new(io::ErrorKind::Unsupported, why))
+            let message = format!("this platform has no {}", signal.name());
+            Err(io::Error::new(io::ErrorKind::Unsupported, message))
         }
     }
 }
@@ -91,35 +94,35 @@ fn catchable(signal: Signal) -> io::Result<()> {
 #[derive(Default)]
 struct Hub {
     state: Mutex<State>,
-    /// How often the reactor has woken the hub since someone began to read.
+    /// Number of times the reactor woke the hub since a thread began to read; 0 while no thread reads.
     wakes: AtomicUsize,
 }
 
 #[derive(Default)]
 struct State {
-    /// What the operating system has delivered, for each kind of signal that was ever asked for.
+    /// The queue of each kind of signal that was ever requested.
     ///
-    /// Each kind has a queue of its own. So a queue can only be full of signals of its own kind, and
-    /// then it drops none that anybody would miss.
+    /// One queue for each kind: a full queue then only drops signals of its own kind, and one of that
+    /// kind is still in it.
     queues: BTreeMap<Signal, Signals>,
-    /// So few that a tree finds one sooner than a table, which would have to hash first.
+    /// A tree rather than a hash map: with so few entries a lookup costs less than hashing.
     latches: BTreeMap<SignalSet, Arc<Latch<Signal>>>,
-    ladder: Ladder,
+    exit_on_second: ExitOnSecond,
 }
 
-/// What command-line tools want: the first signal asks, the second insists.
+/// The first Ctrl-C cancels, the second exits: what users of command-line tools expect.
 #[derive(Clone, Copy, Default)]
-struct Ladder {
+struct ExitOnSecond {
     set: SignalSet,
-    asked: bool,
+    received_first: bool,
 }
 
-/// One signal that has arrived.
+/// A signal that was read from its queue.
 struct Delivery {
     signal: Signal,
-    /// Who is to hear of it.
-    heard: Vec<Arc<Latch<Signal>>>,
-    /// Whether it ends the process.
+    /// The latches of every set that contains the signal.
+    latches: Vec<Arc<Latch<Signal>>>,
+    /// Whether the signal ends the process.
     exit: bool,
 }
 
@@ -129,8 +132,8 @@ impl Hub {
         if let Some(latch) = state.latches.get(&set) {
             return Ok(latch.clone());
         }
-        // First what may be lacking, the descriptors. Nothing is registered yet, so that a signal
-        // keeps its default action where this fails.
+        // Open the descriptors of all new queues before registering any signal: if there are not
+        // enough descriptors, every signal keeps its default action.
         let mut queues = Vec::new();
         for signal in set.signals().filter(|signal| !state.queues.contains_key(signal)) {
             queues.push((signal, Signals::new::<async_signal::Signal>([])?));
@@ -144,13 +147,13 @@ impl Hub {
         state.latches.insert(set, latch.clone());
         drop(state);
         if added {
-            // Reads for the first time, which asks the reactor to wake the hub from now on.
+            // The first read of a queue asks the reactor to wake the hub.
             self.clone().wake();
         }
         Ok(latch)
     }
 
-    /// Reads what has arrived, then tells everyone, with no lock held.
+    /// Reads the signals that have arrived and sets their latches, with no lock held.
     fn deliver(&self, waker: &Waker) {
         let mut cx = Context::from_waker(waker);
         loop {
@@ -158,11 +161,11 @@ impl Hub {
             if deliveries.is_empty() {
                 return;
             }
-            for Delivery { signal, heard, exit } in deliveries {
+            for Delivery { signal, latches, exit } in deliveries {
                 if exit {
                     process::exit(128 + signal.number());
                 }
-                for latch in heard {
+                for latch in latches {
                     if let Some(waiters) = latch.set(signal) {
                         waiters.wake_all();
                     }
@@ -171,33 +174,35 @@ impl Hub {
         }
     }
 
-    /// Reads at most one signal of each kind, so that no kind keeps another from being heard, and
-    /// lets go of those who are to hear of it.
+    /// Reads at most one signal of each kind, so that a flood of one kind does not hold up the others,
+    /// and removes the latches that each signal is to set.
     fn read(&self, cx: &mut Context<'_>) -> Vec<Delivery> {
         let mut state = self.state.lock();
-        let State { queues, latches, ladder } = &mut *state;
+        let State { queues, latches, exit_on_second } = &mut *state;
         let mut deliveries = Vec::new();
-        for (signal, queue) in queues {
+        for (&signal, queue) in queues {
             if !has_arrived(queue, cx) {
                 continue;
             }
-            let exit = ladder.set.contains(*signal) && std::mem::replace(&mut ladder.asked, true);
-            let mut heard = Vec::new();
+            let exit = exit_on_second.set.contains(signal)
+                && std::mem::replace(&mut exit_on_second.received_first, true);
+            let mut removed = Vec::new();
             latches.retain(|set, latch| {
-                let hears = set.contains(*signal);
-                if hears {
-                    heard.push(latch.clone());
+                if !set.contains(signal) {
+                    return true;
                 }
-                !hears
+                removed.push(latch.clone());
+                false
             });
-            deliveries.push(Delivery { signal: *signal, heard, exit });
+            deliveries.push(Delivery { signal, latches: removed, exit });
         }
         deliveries
     }
 }
 
-/// Takes a signal out of a queue, if there is one. Otherwise the reactor wakes the hub when there is.
-/// A queue that cannot be read, because somebody has closed its descriptor for instance, is empty.
+/// Takes a signal out of a queue. If the queue is empty, the reactor wakes the hub once it is not.
+///
+/// A queue that cannot be read, for instance because its descriptor was closed, counts as empty.
 fn has_arrived(queue: &mut Signals, cx: &mut Context<'_>) -> bool {
     loop {
         match Pin::new(&mut *queue).poll_next(cx) {
@@ -208,11 +213,11 @@ fn has_arrived(queue: &mut Signals, cx: &mut Context<'_>) -> bool {
     }
 }
 
-/// The reactor does this when a signal has arrived.
+/// The waker that the reactor wakes when a signal has arrived.
 impl Wake for Hub {
     fn wake(self: Arc<Self>) {
-        // Whoever comes first reads, as often as it takes; the others only leave word. So a wake
-        // from within the reading, or from another thread, neither waits nor is lost.
+        // The first caller reads until no wake is left; concurrent callers only add to the count. So a
+        // wake from inside the read, or from another thread, neither blocks nor is lost.
         if self.wakes.fetch_add(1, Ordering::AcqRel) > 0 {
             return;
         }

@@ -1,4 +1,4 @@
-//! Tuples of sources, polled in place: no allocation, and each of its own type.
+//! Tuples of sources of different types, polled in place and without allocation.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,31 +7,33 @@ use std::time::Instant;
 use futures::future::{MaybeDone, maybe_done};
 use pin_project::pin_project;
 
-use super::list::{Sources, sealed};
-use crate::{Reason, ambient};
+use super::{Sources, sealed};
+use crate::ambient;
+use crate::reason::Reason;
 
-/// The latest limit of a list of which all must fire.
+/// The latest limit of the sources under an `all_of`.
 ///
-/// It is certain where every source that is pending has a limit. With one that has none there may
-/// be no end.
+/// `all_of` has a limit only if every pending source has one: a source without a limit may never
+/// fire.
 #[derive(Debug, Default)]
 struct Latest {
     latest: Option<Instant>,
-    uncertain: bool,
+    /// Whether a pending source has no limit.
+    unlimited: bool,
 }
 
 impl Latest {
-    /// Polls one source and tells whether it is pending.
+    /// Polls one source and returns whether it is pending.
     fn poll(&mut self, poll: impl FnOnce() -> bool) -> bool {
         let Some(since) = ambient::asked_since() else { return poll() };
         let (pending, limit) = ambient::ask_for_limit(since, poll);
         self.latest = self.latest.max(limit);
-        self.uncertain |= pending && limit.is_none();
+        self.unlimited |= pending && limit.is_none();
         pending
     }
 
     fn offer(self) {
-        if let Some(latest) = self.latest.filter(|_| !self.uncertain) {
+        if let Some(latest) = self.latest.filter(|_| !self.unlimited) {
             ambient::offer_limit(latest);
         }
     }
@@ -71,7 +73,8 @@ macro_rules! tuples {
 
             fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Vec<Reason>> {
                 let mut this = self.as_mut().project();
-                // All are polled, so that each is registered, and each is remembered once ready.
+                // Polls all of them, so that each registers its waker. `MaybeDone` keeps the reason of
+                // each that has fired.
                 let mut pending = false;
                 let mut limits = Latest::default();
                 $(pending |= limits.poll(|| this.$field.as_mut().poll(cx).is_pending());)*
@@ -84,7 +87,8 @@ macro_rules! tuples {
         }
 
         impl<$($S: Future<Output = Reason>),*> $every<$($S),*> {
-            /// Takes the reasons out. Not part of `poll`, whose frames pile up where sources nest.
+            /// Takes the reasons out. Not part of `poll`, to keep the stack frame of `poll` small
+            /// for nested sources.
             fn reasons(self: Pin<&mut Self>) -> Vec<Reason> {
                 let this = self.project();
                 [$(this.$field.take_output()),*].into_iter().flatten().collect()

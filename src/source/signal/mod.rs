@@ -1,4 +1,6 @@
-//! `signal`: fires when the process receives a signal.
+//! `signal`: a source that fires when the process receives a signal.
+
+mod hub;
 
 use std::io;
 use std::pin::Pin;
@@ -7,34 +9,38 @@ use std::task::{Context, Poll};
 
 use futures::future::FusedFuture;
 
-use super::hub::{self, SignalSet};
+use crate::reason::Reason;
+use crate::signal_kind::Signal;
 use crate::wait::{Latch, Waiting};
-use crate::{Reason, Signal};
+use hub::SignalSet;
 
-/// A source that fires when the process receives this signal, for the reason [`Reason::Signal`].
+/// Creates a source that fires when the process receives `signal`, with the reason
+/// [`Reason::Signal`].
 ///
-/// The signal is registered here and now, not at the first poll: once this call has returned, none is
-/// lost. One that arrives while the very first call for its kind runs may be lost: make the source
-/// early. From this call on its default action is gone too, for the rest of the process's life: a process
-/// that has asked for `SIGTERM` once no longer ends by it. See
-/// [`second_signal_exits`](SignalSource::second_signal_exits) for what command-line tools want.
+/// The signal is registered in this call, not at the first poll, so that no signal is lost after the
+/// call has returned. A signal that arrives during the very first call for its kind may be lost:
+/// create the source early.
 ///
-/// One delivered signal reaches every source that is alive then, on whatever runtime and thread.
-/// However many there are, they use three file descriptors for each kind of signal, and no thread but
-/// that of the reactor.
+/// Registering removes the default action of the signal for the rest of the process's life: a process
+/// that has registered `SIGTERM` once no longer ends when it receives it. Command-line tools usually
+/// want [`second_signal_exits`](SignalSource::second_signal_exits).
+///
+/// A delivered signal reaches every source that is alive at that moment, on any runtime and thread.
+/// However many sources there are, they use three file descriptors for each kind of signal, and no
+/// thread other than the reactor's.
 ///
 /// # Cancel safety
 ///
-/// A signal between dropping one source and making the next is not seen by either. Make the next
-/// one first.
+/// A signal that arrives after one source is dropped and before the next is created reaches neither.
+/// Create the next one first.
 ///
 /// # Errors
 ///
-/// * [`InvalidInput`](io::ErrorKind::InvalidInput) for what no program can or should catch:
+/// * [`InvalidInput`](io::ErrorKind::InvalidInput) for signals that no program can or should catch:
 ///   `SIGKILL`, `SIGSTOP`, `SIGILL`, `SIGFPE`, `SIGSEGV`, `SIGBUS`.
-/// * [`Unsupported`](io::ErrorKind::Unsupported) for what the platform lacks: on Windows,
-///   everything but `SIGINT` (Ctrl-C).
-/// * Whatever the operating system says when it refuses.
+/// * [`Unsupported`](io::ErrorKind::Unsupported) for signals that the platform lacks. Windows has
+///   only `SIGINT` (Ctrl-C).
+/// * Any error of the operating system.
 ///
 /// # Examples
 ///
@@ -52,10 +58,10 @@ pub fn signal(signal: Signal) -> io::Result<SignalSource> {
     signals([signal])
 }
 
-/// A source that fires when the process receives any of these signals, for the reason
-/// [`Reason::Signal`], which tells which one.
+/// Creates a source that fires when the process receives any of these signals, with the reason
+/// [`Reason::Signal`], which says which one it was.
 ///
-/// It is [`signal`] for several at once.
+/// Otherwise the same as [`signal`].
 ///
 /// # Cancel safety
 ///
@@ -63,8 +69,8 @@ pub fn signal(signal: Signal) -> io::Result<SignalSource> {
 ///
 /// # Errors
 ///
-/// As for [`signal`], and [`InvalidInput`](io::ErrorKind::InvalidInput) for an empty list. When one
-/// of them cannot be caught, or there are not enough descriptors, none is registered.
+/// As for [`signal`], and [`InvalidInput`](io::ErrorKind::InvalidInput) for an empty list. If one of
+/// the signals cannot be caught, or if the process runs out of file descriptors, none is registered.
 ///
 /// # Examples
 ///
@@ -83,7 +89,7 @@ pub fn signals(signals: impl IntoIterator<Item = Signal>) -> io::Result<SignalSo
     Ok(SignalSource { set, waiting: Waiting::new(hub::listen(set)?) })
 }
 
-/// A source that fires on Ctrl-C (`SIGINT`), for the reason [`Reason::Signal`].
+/// Creates a source that fires on Ctrl-C (`SIGINT`), with the reason [`Reason::Signal`].
 ///
 /// # Cancel safety
 ///
@@ -109,8 +115,8 @@ pub fn ctrl_c() -> io::Result<SignalSource> {
     signal(Signal::Int)
 }
 
-/// A source that fires when the process is asked to end: `SIGINT` or `SIGTERM`, for the reason
-/// [`Reason::Signal`]. On Windows, Ctrl-C alone.
+/// Creates a source that fires when the process receives `SIGINT` (Ctrl-C) or `SIGTERM`, with the
+/// reason [`Reason::Signal`]. On Windows, only Ctrl-C.
 ///
 /// # Cancel safety
 ///
@@ -128,7 +134,7 @@ pub fn ctrl_c() -> io::Result<SignalSource> {
 /// # fn main() -> std::io::Result<()> {
 /// # smol::block_on(async {
 /// let served = std::future::pending::<()>().cancelable(termination()?).await;
-/// eprintln!("{}", served.unwrap_err());
+/// assert!(served.unwrap_err().is_signal());
 /// # Ok(()) })
 /// # }
 /// ```
@@ -149,15 +155,16 @@ pub struct SignalSource {
 }
 
 impl SignalSource {
-    /// Lets the second of these signals end the process, with the exit code that shells use:
-    /// 128 plus the number of the signal.
+    /// Makes the second of these signals exit the process, with the exit code that shells use: 128
+    /// plus the number of the signal.
     ///
-    /// It is what users of command-line tools expect: the first Ctrl-C asks, the second insists.
-    /// The count starts at this call, for the whole process, and starts anew when this is called
-    /// again. It goes on when this source is dropped. The process ends by
-    /// [`std::process::exit`], from the thread of the reactor: no destructor runs.
+    /// Users of command-line tools expect this: the first Ctrl-C asks the program to stop, the second
+    /// forces it to. The count is one for the whole process. It starts at this call, starts again if
+    /// this is called again, and does not depend on this source staying alive.
     ///
-    /// Signals of one kind that come faster than the operating system delivers them are one signal.
+    /// The process exits with [`std::process::exit`] on the reactor's thread, so no destructor runs.
+    /// The operating system may merge signals of one kind that come in quick succession; they count as
+    /// one.
     ///
     /// ```no_run
     /// use cancelable::prelude::*;
@@ -168,7 +175,7 @@ impl SignalSource {
     /// let stop = termination()?.second_signal_exits();
     /// let worked = std::future::pending::<()>().cancelable(stop).await;
     /// save().await; // A second Ctrl-C ends even this.
-    /// # drop(worked);
+    /// assert!(worked.is_err());
     /// # Ok(()) })
     /// # }
     /// ```

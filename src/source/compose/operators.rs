@@ -1,12 +1,22 @@
-//! `a | b` and `a & b` between the sources of this crate.
+//! The operators `a | b` and `a & b` of this crate's sources.
 
 use std::ops::{BitAnd, BitOr};
 
-use super::*;
+use super::{AllOf, AnyOf, Sources, all_of, any_of};
+use crate::reason::Reason;
+use crate::source::because::Because;
+#[cfg(feature = "time")]
+use crate::source::condition::{Check, Condition};
+use crate::source::never::Never;
+#[cfg(feature = "signal")]
+use crate::source::signal::SignalSource;
+#[cfg(feature = "time")]
+use crate::source::timeout::{Deadline, Timeout};
+use crate::source::token::{CancellationToken, WaitForCancellation, WaitForCancellationOwned};
 
 macro_rules! operators {
     ($($(#[$cfg:meta])? [$($generics:tt)*] $source:ty $(where $($bounds:tt)*)?;)*) => {$(
-        /// [`any_of`](crate::any_of()) of the two.
+        /// Same as [`any_of`](crate::any_of()) of the two.
         $(#[$cfg])?
         impl<Other: IntoFuture<Output = Reason>, $($generics)*> BitOr<Other> for $source
         $(where $($bounds)*)?
@@ -18,7 +28,7 @@ macro_rules! operators {
             }
         }
 
-        /// [`all_of`](crate::all_of()) of the two.
+        /// Same as [`all_of`](crate::all_of()) of the two.
         $(#[$cfg])?
         impl<Other: IntoFuture<Output = Reason>, $($generics)*> BitAnd<Other> for $source
         $(where $($bounds)*)?
