@@ -1,12 +1,10 @@
 //! `Cancelled`: the error that carries a reason.
 
-use std::cell::RefCell;
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::contain::contain;
 use crate::{Reason, ReasonKind};
 
 /// The work was cancelled. It carries the [`Reason`].
@@ -223,51 +221,14 @@ impl Cancelled {
     }
 }
 
-thread_local! {
-    /// The last `Cancelled` that was printed, while somebody wants to know.
-    static PRINTED: RefCell<Printed> = const { RefCell::new(Printed::NotAsked) };
-}
-
-enum Printed {
-    NotAsked,
-    Asked(Option<Reason>),
-}
-
-impl Cancelled {
-    /// The text of an error, and the reason of the cancellation that is printed as part of it, if
-    /// one is. Of an error whose type is not known, that is all that can be learned.
-    pub(crate) fn within(error: &dyn fmt::Display) -> (String, Option<Reason>) {
-        // A thread that ends has no such cell any more.
-        let ask = |asked| PRINTED.try_with(|cell| cell.replace(asked));
-        let outer = ask(Printed::Asked(None));
-        let text = contain(|| error.to_string()).unwrap_or_default();
-        let reason = match outer.and_then(ask) {
-            Ok(Printed::Asked(reason)) => reason,
-            _ => None,
-        };
-        (text, reason)
-    }
-
-    /// Tells whoever wants to know that this is being printed.
-    fn note_printed(&self) {
-        let replaced = PRINTED.try_with(|printed| match &mut *printed.borrow_mut() {
-            Printed::Asked(reason) => reason.replace(self.reason().clone()),
-            Printed::NotAsked => None,
-        });
-        drop(replaced);
-    }
-}
-
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.note_printed();
         self.reason().fmt(f)
     }
 }
 
 impl fmt::Debug for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.note_printed();
         f.debug_struct("Cancelled")
             .field("reason", self.reason())
             .field("forced", &self.was_forced())

@@ -52,7 +52,7 @@ fn work_that_ends_by_itself_in_time_has_its_value_and_a_cause() {
 }
 
 #[test]
-fn work_that_fails_in_time_has_failed() {
+fn work_that_fails_in_its_grace_was_cancelled_and_keeps_its_error() {
     let _watchdog = support::watchdog();
     let run = try_scope(never(), async |operation: Operation| {
         operation.cancelled().await;
@@ -64,7 +64,7 @@ fn work_that_fails_in_time_has_failed() {
     assert!(poll_once(run.as_mut()).is_pending());
     operation.cancel_with("stop");
     assert!(poll_once(run.as_mut()).is_ready());
-    assert_eq!(operation.status(), Status::Failed);
+    assert_eq!(operation.status(), Status::Cancelled);
     assert_eq!(operation.error().as_deref(), Some("no disk"));
     assert_eq!(operation.reason(), Some(Reason::manual("stop")));
 }

@@ -101,10 +101,9 @@ use proc_macro::TokenStream;
 ///   The body does not run then.
 /// * Whatever a value returns by `?`. The body does not run then either.
 ///
-/// An error of the body makes the operation `Failed`, with what the error says: what `Display`
-/// prints, otherwise what `Debug` prints, otherwise the name of the type. An error that is the
-/// cancellation, as of `operation.check()?`, makes it `Cancelled`. An error that prints nothing is
-/// taken for that where the operation was asked to stop.
+/// If the body returns an error, the operation is `Cancelled` if it was asked to stop, and `Failed`
+/// otherwise. Its handle has the text of the error: what `Display` prints, else what `Debug` prints,
+/// else the name of the type.
 ///
 /// # Examples
 ///

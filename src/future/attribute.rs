@@ -1,24 +1,24 @@
 //! What the attribute writes into a function: the run as an operation, whatever its error can say.
 //!
-//! None of this is part of the public surface: only what the attribute expands to calls it.
+//! Only what the attribute expands to calls this: none of it is public.
 //!
-//! The status of an operation asks what an error says, but the attribute asks of an error no more
-//! than that it can be made from [`Cancelled`]. So each error is carried through the race in a
-//! [`Told`], which can always say something: what `Display` prints, otherwise what `Debug` prints,
-//! otherwise the name of the type. Which of them it is, the compiler finds out where the attribute
-//! stands, by looking for the method [`way`](Errors::way) on [`Errors`], then on what that derefs to.
+//! The attribute accepts any error type that can be made from [`Cancelled`]; `Display` is not
+//! required. An operation records the text of an error all the same: what `Display` prints, else what
+//! `Debug` prints, else the name of the type. Autoderef picks one at compile time:
+//! `errors(&work).way()` resolves to the method of [`Errors`] if the error has `Display`, else to
+//! that of [`Debugged`], else to that of [`Unprintable`].
 
 use std::any::type_name;
-use std::fmt::{self, Debug, Display};
+use std::fmt::{Debug, Display};
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use pin_project::pin_project;
-
-use super::TryCancelable;
-use crate::{Cancelled, Operation, Reason, Text};
+use super::ending::{ErrorOf, error_of_result};
+use super::{Cancelable, Fallible};
+use crate::error::Cancelled;
+use crate::operation::Operation;
+use crate::reason::Reason;
+use crate::text::Text;
 
 /// A new operation: one handle for the run, and one for the body.
 pub fn operation() -> (Operation, Operation) {
@@ -31,28 +31,24 @@ pub fn name(name: impl Into<Text>) -> Text {
     name.into()
 }
 
-/// The race of `work` against `source`, as an operation.
-pub fn run<F, S, W, T, X>(
+/// Races `work` against `source`, as an operation.
+pub fn run<F: Future, S>(
     work: F,
     source: S,
-    _way: W,
+    error_of: ErrorOf<F::Output>,
     operation: Option<Operation>,
     name: Text,
-) -> TryCancelable<Telling<F, W>, S::IntoFuture>
+) -> Cancelable<F, S::IntoFuture, Fallible<F::Output>>
 where
-    F: Future<Output = Result<T, X>>,
     S: IntoFuture<Output = Reason>,
-    X: From<Cancelled>,
-    W: Way<X>,
 {
-    let run = TryCancelable::new(Telling { work, way: PhantomData }, source);
-    let operation = operation.unwrap_or_else(Operation::new);
-    run.map_race(|race| race.observed_as(operation)).named(name)
+    let run = Cancelable::with_ending(work, source, Fallible::with(error_of));
+    run.observed_as(operation.unwrap_or_else(Operation::new)).named(name)
 }
 
-/// What comes out of that race, for the caller of the function.
-pub fn result<T, X, W>(result: Result<T, Told<X, W>>) -> Result<T, X> {
-    result.map_err(|told| told.error)
+/// Flattens what that race returns, for the caller of the function.
+pub fn result<T, X: From<Cancelled>>(result: Result<Result<T, X>, Cancelled>) -> Result<T, X> {
+    result?
 }
 
 /// The type of the errors of `work`.
@@ -73,8 +69,8 @@ pub struct Debugged<X>(Unprintable<X>);
 pub struct Unprintable<X>(PhantomData<fn() -> X>);
 
 impl<X: Display> Errors<X> {
-    pub fn way(&self) -> ByDisplay {
-        ByDisplay
+    pub fn way<T>(&self) -> ErrorOf<Result<T, X>> {
+        error_of_result
     }
 }
 
@@ -87,8 +83,12 @@ impl<X> Deref for Errors<X> {
 }
 
 impl<X: Debug> Debugged<X> {
-    pub fn way(&self) -> ByDebug {
-        ByDebug
+    pub fn way<T>(&self) -> ErrorOf<Result<T, X>> {
+        |value, found| {
+            if let Err(error) = value {
+                found(&format_args!("{error:?}"));
+            }
+        }
     }
 }
 
@@ -101,85 +101,11 @@ impl<X> Deref for Debugged<X> {
 }
 
 impl<X> Unprintable<X> {
-    pub fn way(&self) -> ByType {
-        ByType
-    }
-}
-
-/// A way to say something about an error.
-pub trait Way<X>: Copy {
-    fn say(error: &X, f: &mut fmt::Formatter<'_>) -> fmt::Result;
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct ByDisplay;
-
-#[derive(Clone, Copy, Debug)]
-pub struct ByDebug;
-
-#[derive(Clone, Copy, Debug)]
-pub struct ByType;
-
-impl<X: Display> Way<X> for ByDisplay {
-    fn say(error: &X, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        error.fmt(f)
-    }
-}
-
-impl<X: Debug> Way<X> for ByDebug {
-    fn say(error: &X, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        error.fmt(f)
-    }
-}
-
-impl<X> Way<X> for ByType {
-    fn say(_error: &X, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(type_name::<X>())
-    }
-}
-
-/// An error, and the way to say something about it.
-#[derive(Debug)]
-pub struct Told<X, W> {
-    error: X,
-    way: PhantomData<fn() -> W>,
-}
-
-impl<X, W> Told<X, W> {
-    fn new(error: X) -> Self {
-        Told { error, way: PhantomData }
-    }
-}
-
-impl<X: From<Cancelled>, W> From<Cancelled> for Told<X, W> {
-    fn from(cancelled: Cancelled) -> Self {
-        Told::new(cancelled.into())
-    }
-}
-
-impl<X, W: Way<X>> Display for Told<X, W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        W::say(&self.error, f)
-    }
-}
-
-/// Work whose errors are told that way.
-#[derive(Debug)]
-#[pin_project]
-pub struct Telling<F, W> {
-    #[pin]
-    work: F,
-    way: PhantomData<fn() -> W>,
-}
-
-impl<F, W, T, X> Future for Telling<F, W>
-where
-    F: Future<Output = Result<T, X>>,
-{
-    type Output = Result<T, Told<X, W>>;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().work.poll(cx).map_err(Told::new)
+    pub fn way<T>(&self) -> ErrorOf<Result<T, X>> {
+        |value, found| {
+            if value.is_err() {
+                found(&type_name::<X>());
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 #[cfg(feature = "time")]
 use std::time::Duration;
 
-use super::ending::judge_result;
+use super::ending::error_of_result;
 use super::extra::Extra;
 use super::{Cancelable, Ending, Finally, FinallyOrSpawn, Phase, Spawner, TryCancelable};
 #[cfg(feature = "time")]
@@ -80,13 +80,13 @@ where
         self,
         map: impl FnOnce(Cancelable<F, S, E>) -> Cancelable<F, S, N>,
     ) -> TryCancelable<F, S, N> {
-        self.race.ending.judge_by(judge_result);
+        self.race.ending.set_error_of(error_of_result);
         TryCancelable { race: map(self.race) }
     }
 
     /// The race, which is about to be observed.
     fn race(&self) -> &Cancelable<F, S, E> {
-        self.race.ending.judge_by(judge_result);
+        self.race.ending.set_error_of(error_of_result);
         &self.race
     }
 }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::ending::{Ending, Verdict};
+use super::ending::Ending;
 use super::observed::{OWN_HANDLES, Observed};
 use crate::ambient::{self, InShield, Protection, protect_whatever_waits};
 use crate::contain::message;
@@ -364,7 +364,7 @@ impl Extra {
         let operation = &observed.operation;
         let panic = observed.panic.get_mut().take();
         if let Some(panic) = panic {
-            operation.fail(&format_args!("panicked: {}", message(&*panic)));
+            operation.end_panicked(&format_args!("panicked: {}", message(&*panic)));
             if let Some(cleaning) = observed.cleaning.take() {
                 cleaning.end();
             }
@@ -373,15 +373,16 @@ impl Extra {
         match outcome {
             Err(cancelled) => operation.end_cancelled(cancelled.reason().clone()),
             Ok(value) => {
-                // Nobody can have cancelled what nobody knows of.
-                let alone = operation.is_alone(OWN_HANDLES);
-                let cause = if alone { None } else { operation.reason() };
-                match ending.verdict(value, cause.as_ref()) {
-                    // Nobody will ever know: not when, and not that it did.
-                    Verdict::Completed if alone => {}
-                    Verdict::Completed => operation.complete(),
-                    Verdict::Failed(error) => operation.fail(error),
-                    Verdict::Cancelled(reason) => operation.end_cancelled(reason),
+                let mut failed = false;
+                if let Some(error_of) = ending.error_of() {
+                    error_of(value, &mut |error| {
+                        failed = true;
+                        operation.end_with_error(error);
+                    });
+                }
+                // If nobody else has a handle, the ending cannot be seen.
+                if !failed && !operation.is_alone(OWN_HANDLES) {
+                    operation.complete();
                 }
             }
         }

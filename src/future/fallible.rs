@@ -13,10 +13,10 @@ use crate::{Cancelled, Reason};
 /// A future that may fail, raced against a source. Made by
 /// [`try_cancelable`](super::CancelableExt::try_cancelable).
 ///
-/// It has the methods of [`Cancelable`]. An `Err` of the work makes the operation
-/// [`Failed`](crate::Status::Failed); an `Err` that is the cancellation itself, from
-/// [`check`](crate::Operation::check) for instance, makes it
-/// [`Cancelled`](crate::Status::Cancelled).
+/// It has the methods of [`Cancelable`]. If the work returns `Err`, the operation is
+/// [`Cancelled`](crate::Status::Cancelled) if it has a [reason](crate::Operation::reason) to be, and
+/// [`Failed`](crate::Status::Failed) otherwise. The error itself plays no part in that: one that came
+/// from a race within the work is a failure.
 ///
 /// # Cancel safety
 ///

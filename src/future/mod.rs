@@ -177,6 +177,26 @@ where
         this.source.set(None);
     }
 
+    /// If the work returned an error, asks the source once more, without registering. The work may
+    /// have seen in this very poll that the source fired, as by `token.check()?`, and then the
+    /// operation has a cause.
+    fn note_cause_of_error(self: Pin<&mut Self>, outcome: &Option<Result<F::Output, Cancelled>>) {
+        let this = self.project();
+        let (Some(error_of), Some(Ok(value))) = (this.ending.error_of(), outcome) else { return };
+        let mut failed = false;
+        error_of(value, &mut |_| failed = true);
+        let (true, Some(source), Some(extra)) =
+            (failed, this.source.as_pin_mut(), this.extra.get_mut())
+        else {
+            return;
+        };
+        // A panic of the source must not take the place of the error.
+        let polled = contain(|| source.poll(&mut Context::from_waker(probe())));
+        if let (Ok(Poll::Ready(reason)), Some(operation)) = (polled, extra.operation()) {
+            operation.cancel_with(reason);
+        }
+    }
+
     /// The drop of the work, or of the source, has panicked: guarantee 13.
     #[cold]
     fn destructor_panicked(self: Pin<&mut Self>, panic: Box<dyn Any + Send>) {
@@ -306,6 +326,7 @@ where
             };
             // The work first: nothing of it is left when anyone hears of the outcome.
             if is_operation {
+                self.as_mut().note_cause_of_error(outcome);
                 let dropped =
                     catch_unwind(AssertUnwindSafe(|| self.as_mut().end_race(Phase::Ending)));
                 if let Err(panic) = dropped {

@@ -266,13 +266,37 @@ fn one_ending_has_the_error() {
         let operation = started();
         let called = Called::by(&operation);
         let run = complete(&operation);
-        operation.fail(&"no disk");
+        operation.end_with_error(&"no disk");
         run.join().unwrap();
         if operation.error().is_some() {
             assert_eq!((operation.status(), called.counts()), (Status::Failed, [0, 0, 1]));
         } else {
             assert_eq!((operation.status(), called.counts()), (Status::Completed, [1, 0, 0]));
         }
+        assert!(called.are_gone());
+    });
+}
+
+/// It is cancelled while the work returns an error. Status, reason and hooks agree: it was cancelled
+/// if it has a cause, and has failed otherwise.
+#[test]
+fn an_error_and_a_cancellation_at_once() {
+    bounded_model(|| {
+        let operation = started();
+        let called = Called::by(&operation);
+        let canceller = cancel(&operation, "stop");
+        operation.end_with_error(&"no disk");
+        let seen = operation.status();
+        let expected = if canceller.join().unwrap() {
+            assert_eq!(called.counts(), [0, 1, 0]);
+            (Status::Cancelled, Some(Reason::manual("stop")))
+        } else {
+            assert_eq!(called.counts(), [0, 0, 1]);
+            (Status::Failed, None)
+        };
+        assert_eq!(seen, expected.0);
+        assert_views(&operation, expected.0, expected.1.as_ref());
+        assert_eq!(operation.error().as_deref(), Some("no disk"));
         assert!(called.are_gone());
     });
 }
@@ -304,7 +328,7 @@ fn hooks_given_while_it_is_cancelled() {
 
 #[test]
 fn hooks_given_while_it_fails() {
-    hooks_given_while(|operation| operation.fail(&"no disk"), [0, 0, 1]);
+    hooks_given_while(|operation| operation.end_with_error(&"no disk"), [0, 0, 1]);
 }
 
 /// A second one is called once, too, where the first is being called.

@@ -22,7 +22,7 @@ pub(crate) struct Inner {
     pub(super) id: OperationId,
     token: OnceLock<CancellationToken>,
     pub(super) about: Mutex<About>,
-    pub(super) ended: OnceLock<Ending>,
+    pub(super) ended: OnceLock<EndRecord>,
     pub(super) hooks: Hooks,
     /// Only where somebody watches it.
     pub(super) activity: OnceLock<Box<Activity>>,
@@ -58,11 +58,21 @@ impl Parent {
     }
 }
 
-/// How it ended.
+/// How the work ended. What the status of that is, the cause decides: see [`Inner::status_of`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Outcome {
+    Completed,
+    /// It returned an error.
+    Err,
+    Panicked,
+    Cancelled,
+}
+
+/// The end of an operation.
 #[derive(Clone, Debug)]
-pub(super) struct Ending {
+pub(super) struct EndRecord {
     pub(super) at: Instant,
-    pub(super) status: Status,
+    outcome: Outcome,
     /// Why it was cancelled, if it was: also where the work completed all the same. Whoever looks
     /// first after the ending is there decides: see [`Inner::final_cause`].
     cause: OnceLock<Option<Reason>>,
@@ -98,10 +108,23 @@ impl Inner {
 
     pub(super) fn status(&self) -> Status {
         match (self.ended.get(), self.started()) {
-            (Some(ending), _) => ending.status,
+            (Some(ending), _) => self.status_of(ending),
             (None, None) => Status::Pending,
             (None, Some(_)) if !self.is_token_cancelled() => Status::Running,
-            (None, Some(_)) => self.ending().map_or(Status::Cancelling, |ending| ending.status),
+            (None, Some(_)) => {
+                self.ending().map_or(Status::Cancelling, |ending| self.status_of(ending))
+            }
+        }
+    }
+
+    /// The final status. An error that the work returned is a cancellation if there is a cause, and a
+    /// failure otherwise, so that status and cause never contradict each other.
+    pub(super) fn status_of(&self, ended: &EndRecord) -> Status {
+        match ended.outcome {
+            Outcome::Completed => Status::Completed,
+            Outcome::Err if self.final_cause(ended).is_some() => Status::Cancelled,
+            Outcome::Err | Outcome::Panicked => Status::Failed,
+            Outcome::Cancelled => Status::Cancelled,
         }
     }
 
@@ -109,12 +132,12 @@ impl Inner {
     /// whether it had started.
     pub(super) fn standing(
         &self,
-        ended: Option<&Ending>,
+        ended: Option<&EndRecord>,
         started: bool,
     ) -> (Status, Option<Reason>, Option<Text>) {
         let reason = self.cause_by(ended);
         match ended {
-            Some(ending) => (ending.status, reason, ending.error.clone()),
+            Some(ending) => (self.status_of(ending), reason, ending.error.clone()),
             None if !started => (Status::Pending, reason, None),
             None if reason.is_some() => (Status::Cancelling, reason, None),
             None => (Status::Running, None, None),
@@ -127,7 +150,7 @@ impl Inner {
     }
 
     /// The same, where this is all that is known of the ending.
-    fn cause_by(&self, ended: Option<&Ending>) -> Option<Reason> {
+    fn cause_by(&self, ended: Option<&EndRecord>) -> Option<Reason> {
         match ended {
             Some(ending) => self.final_cause(ending).clone(),
             None => self.token_reason().filter(|_| self.counts()),
@@ -152,7 +175,7 @@ impl Inner {
     /// at the token; who wants to know whether a cancellation counts has seen the token set, then
     /// looks at the ending. With the fences between, of two such one at least sees what the other
     /// has seen. So no cancellation that has been told of, or seen, is missing here.
-    fn final_cause<'a>(&self, ending: &'a Ending) -> &'a Option<Reason> {
+    fn final_cause<'a>(&self, ending: &'a EndRecord) -> &'a Option<Reason> {
         ending.cause.get_or_init(|| {
             fence(Ordering::SeqCst);
             self.token_reason()
@@ -160,7 +183,7 @@ impl Inner {
     }
 
     /// The ending, for who has set the token or seen it set: see [`Inner::final_cause`].
-    fn ending(&self) -> Option<&Ending> {
+    fn ending(&self) -> Option<&EndRecord> {
         fence(Ordering::SeqCst);
         self.ended.get()
     }
@@ -290,14 +313,13 @@ impl Inner {
         self.token.get().is_none() && self.hooks.is_empty()
     }
 
-    /// Writes the ending, if there is none.
-    pub(super) fn end(&self, status: Status, error: Option<Text>) -> bool {
-        let ending = Ending { at: clock::now(), status, cause: OnceLock::new(), error };
-        let first = self.ended.set(ending).is_ok();
-        if let Some(ending) = self.ended.get() {
-            self.final_cause(ending);
-        }
-        first
+    /// Records the end, unless there is one, and returns the final status if this call did it.
+    pub(super) fn end(&self, outcome: Outcome, error: Option<Text>) -> Option<Status> {
+        let ended = EndRecord { at: clock::now(), outcome, cause: OnceLock::new(), error };
+        let first = self.ended.set(ended).is_ok();
+        let ended = self.ended.get()?;
+        self.final_cause(ended);
+        first.then(|| self.status_of(ended))
     }
 }
 

@@ -125,7 +125,10 @@ impl Operation {
         self.inner.cause()
     }
 
-    /// What the error said, if it failed.
+    /// Returns the text of the error that the work returned, or of its panic, once it has ended so.
+    ///
+    /// It is there also if the operation counts as [`Cancelled`](Status::Cancelled), because it was
+    /// cancelled before the work returned its error.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -379,7 +382,7 @@ impl Operation {
         self.inner.hooks.on_progress(Arc::new(hook));
         if let Some(ending) = self.inner.ended.get() {
             // Nobody would let go of it later.
-            self.inner.hooks.forget_late(ending.status);
+            self.inner.hooks.forget_late(self.inner.status_of(ending));
         }
     }
 
@@ -439,10 +442,11 @@ impl Operation {
     /// new one was there. If both look, each hook is still called once: it is taken out first.
     fn call_late(&self, family: Status, call: impl FnOnce(&Operation)) {
         if let Some(ending) = self.inner.ended.get() {
-            if ending.status == family {
+            let status = self.inner.status_of(ending);
+            if status == family {
                 call(self);
             } else {
-                self.inner.hooks.forget_late(ending.status);
+                self.inner.hooks.forget_late(status);
             }
         }
     }

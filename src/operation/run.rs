@@ -3,10 +3,11 @@
 use std::fmt::Display;
 use std::time::Instant;
 
-use super::inner::Inner;
+use super::inner::{Inner, Outcome};
 use super::{Operation, Status};
 use crate::contain::contain;
 use crate::source::WaitForCancellationOwned;
+use crate::text::Text;
 use crate::{Reason, clock};
 
 impl Operation {
@@ -59,38 +60,39 @@ impl Operation {
 
     /// Ends with a value.
     pub(crate) fn complete(&self) {
-        if self.inner.end(Status::Completed, None) {
-            self.inner.hooks.complete(self);
-            self.end_told(Status::Completed);
-        }
+        self.end(Outcome::Completed, None, &"");
     }
 
-    /// Ends with an error.
-    pub(crate) fn fail(&self, error: &dyn Display) {
-        // What it says is code of others.
-        let text = contain(|| error.to_string()).unwrap_or_else(|said| format!("panicked: {said}"));
-        if self.inner.end(Status::Failed, Some(text.into())) {
-            self.inner.hooks.fail(self, error);
-            self.end_told(Status::Failed);
-        }
+    /// Ends with an error that the work returned: cancelled if it has a cause, otherwise failed.
+    pub(crate) fn end_with_error(&self, error: &dyn Display) {
+        self.end(Outcome::Err, Some(text_of(error)), error);
+    }
+
+    /// Ends with a panic of the work.
+    pub(crate) fn end_panicked(&self, error: &dyn Display) {
+        self.end(Outcome::Panicked, Some(text_of(error)), error);
     }
 
     /// Ends because it was cancelled. After its end this changes nothing.
     pub(crate) fn end_cancelled(&self, reason: Reason) {
-        if self.inner.ended.get().is_some() {
-            return;
-        }
-        self.inner.token().cancel_with(reason);
-        if self.inner.end(Status::Cancelled, None) {
-            if let Some(reason) = self.inner.cause() {
-                self.inner.hooks.cancel(self, &reason);
-            }
-            self.end_told(Status::Cancelled);
+        if self.inner.ended.get().is_none() {
+            self.inner.token().cancel_with(reason);
+            self.end(Outcome::Cancelled, None, &"");
         }
     }
 
-    /// The hooks of the ending have run.
-    fn end_told(&self, status: Status) {
+    /// Records the end, unless there is one, and calls the hooks of it.
+    fn end(&self, outcome: Outcome, text: Option<Text>, error: &dyn Display) {
+        let Some(status) = self.inner.end(outcome, text) else { return };
+        match status {
+            Status::Completed => self.inner.hooks.complete(self),
+            Status::Failed => self.inner.hooks.fail(self, error),
+            _ => {
+                if let Some(reason) = self.inner.cause() {
+                    self.inner.hooks.cancel(self, &reason);
+                }
+            }
+        }
         self.inner.hooks.forget(status);
         self.leave();
     }
@@ -107,4 +109,10 @@ impl Operation {
             self.end_cancelled(self.inner.dropped());
         }
     }
+}
+
+/// The text of an error. Its `Display` is user code and may panic.
+fn text_of(error: &dyn Display) -> Text {
+    let text = contain(|| error.to_string());
+    text.unwrap_or_else(|message| format!("panicked: {message}")).into()
 }

@@ -33,7 +33,8 @@ pub struct Snapshot {
     pub status: Status,
     /// Why it is cancelled, if it is.
     pub reason: Option<Reason>,
-    /// What the error said, if it failed.
+    /// The text of the error that the work returned, or of its panic. Also there if `status` is
+    /// [`Cancelled`](Status::Cancelled).
     pub error: Option<Text>,
     /// Which operation it is below.
     pub parent_id: Option<OperationId>,
@@ -93,7 +94,8 @@ impl fmt::Display for Snapshot {
         if let Some(reason) = &self.reason {
             write!(f, ": {reason}")?;
         }
-        if let Some(error) = &self.error {
+        // The error of a cancelled operation mostly repeats the reason.
+        if let Some(error) = self.error.as_ref().filter(|_| self.status != Status::Cancelled) {
             write!(f, ": {error}")?;
         }
         if let Some(progress) = &self.progress {

@@ -160,30 +160,54 @@ fn the_cancellation_of_its_source_coming_out_of_the_work_is_no_failure() {
     of_a_source::<Fault>();
 }
 
-fn of_its_own<X: From<Cancelled> + Display + Debug>() {
+fn without_a_cause<X: From<Cancelled> + Display + Debug>() {
     let run = async { Err::<(), X>(Cancelled::new("of its own").into()) };
-    assert_eq!(ends(run.try_cancelable(never())), was_cancelled(Reason::manual("of its own")));
+    let (status, reason, hooks) = ends(run.try_cancelable(never()));
+    assert_eq!((status, reason), (Status::Failed, None));
+    assert_eq!(hooks.len(), 1);
+    assert!(hooks[0].starts_with("failed: "), "{hooks:?}");
 }
 
+/// The cause decides, not the error: nobody asked this operation to stop.
 #[test]
-fn a_cancellation_of_its_own_coming_out_of_the_work_is_no_failure() {
+fn a_cancellation_without_a_cause_is_a_failure() {
     let _watchdog = support::watchdog();
-    of_its_own::<Cancelled>();
-    of_its_own::<io::Error>();
-    of_its_own::<Box<dyn Error>>();
-    of_its_own::<Fault>();
+    without_a_cause::<Cancelled>();
+    without_a_cause::<io::Error>();
+    without_a_cause::<Box<dyn Error>>();
+    without_a_cause::<Fault>();
+    without_a_cause::<Stopped>();
 }
 
+/// The limit is that of one call in the work. Those below the operation are left alone.
 #[test]
-fn an_error_that_comes_after_the_request_is_a_failure_with_a_cause() {
+fn a_limit_within_the_work_that_leaves_by_question_mark_is_a_failure() {
+    let _watchdog = support::watchdog();
+    let mut child = None;
+    let run = try_scope(never(), async |outer: Operation| {
+        child = Some(async { 7 }.cancelable(never()).child_of(&outer));
+        pending::<()>().cancelable(timeout(std::time::Duration::from_millis(1))).await?;
+        Ok::<(), io::Error>(())
+    });
+    let (status, reason, hooks) = ends(run);
+    assert_eq!((status, reason), (Status::Failed, None));
+    assert_eq!(hooks, ["failed: timed out after 1ms"]);
+    assert_eq!(support::block_on(child.unwrap()), Ok(7));
+}
+
+/// The cause decides, and what failed is not forgotten.
+#[test]
+fn an_error_after_the_request_is_a_cancellation_and_keeps_its_text() {
     let _watchdog = support::watchdog();
     let run = try_scope(never(), async |operation: Operation| {
         operation.cancel_with("stop");
         Err::<(), _>(Fault::Disk)
     });
-    let (status, reason, hooks) = ends(run);
-    assert_eq!((status, reason), (Status::Failed, Some(Reason::manual("stop"))));
-    assert_eq!(hooks, ["failed: no disk"]);
+    let operation = run.operation();
+    assert_eq!(ends(run), was_cancelled(Reason::manual("stop")));
+    assert_eq!(operation.error().as_deref(), Some("no disk"));
+    assert_eq!(operation.snapshot().error.as_deref(), Some("no disk"));
+    assert!(operation.snapshot().to_string().ends_with("cancelled: stop"));
 }
 
 #[test]

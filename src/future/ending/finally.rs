@@ -6,11 +6,10 @@ use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
 
-use super::sealed::{self, Judge};
-use super::{Ending, Verdict};
+use super::{Ending, ErrorOf, sealed};
+use crate::error::Cancelled;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
-use crate::{Cancelled, Reason};
 
 /// Clean-up of [`finally`](crate::Cancelable::finally), after what was given earlier.
 #[pin_project]
@@ -56,12 +55,12 @@ where
 {
     const CLEANS_UP: bool = true;
 
-    fn judge_by(&self, judge: Judge<T>) {
-        self.earlier.judge_by(judge);
+    fn set_error_of(&self, error_of: ErrorOf<T>) {
+        self.earlier.set_error_of(error_of);
     }
 
-    fn verdict<'a>(&self, value: &'a T, cause: Option<&Reason>) -> Verdict<'a> {
-        self.earlier.verdict(value, cause)
+    fn error_of(&self) -> Option<ErrorOf<T>> {
+        self.earlier.error_of()
     }
 
     fn start(self: Pin<&mut Self>) {

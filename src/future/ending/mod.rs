@@ -1,4 +1,5 @@
-//! What happens once the work of a run is gone: the verdict, and clean-up that awaits.
+//! What runs after the work is gone: clean-up that awaits, and the search for an error in what the
+//! work returned.
 
 mod finally;
 mod finally_or_spawn;
@@ -11,8 +12,7 @@ use std::task::{Context, Poll};
 pub use finally::Finally;
 pub use finally_or_spawn::{FinallyOrSpawn, Spawner};
 
-use crate::contain::contain;
-use crate::{Cancelled, Reason};
+use crate::error::Cancelled;
 
 /// What a run does once its work is gone. This trait is sealed: it is what
 /// [`finally`](crate::Cancelable::finally) and its relatives put together.
@@ -20,36 +20,26 @@ pub trait Ending<T>: sealed::Ending<T> {}
 
 impl<T, E: sealed::Ending<T>> Ending<T> for E {}
 
-/// What became of the work.
-#[allow(missing_debug_implementations, reason = "it is not reachable from outside")]
-pub enum Verdict<'a> {
-    /// It returned a value.
-    Completed,
-    /// It returned an error.
-    Failed(&'a (dyn Display + 'a)),
-    /// It returned the cancellation.
-    Cancelled(Reason),
-}
-
-use sealed::Judge;
+pub(super) use sealed::ErrorOf;
 
 mod sealed {
     use super::*;
 
-    /// Says what became of work that returned this, where the reason is why it was cancelled, if it
-    /// was.
+    /// Calls its second argument with the error, if the value holds one. The error is handed to a
+    /// closure because its text may come from a temporary.
     #[allow(unreachable_pub, reason = "part of a trait that is sealed by being unreachable")]
-    pub type Judge<T> = for<'a> fn(&'a T, Option<&Reason>) -> Verdict<'a>;
+    pub type ErrorOf<T> = fn(&T, &mut dyn FnMut(&dyn Display));
 
     pub trait Ending<T> {
         /// Whether there is anything to run.
         const CLEANS_UP: bool;
 
-        /// Lets `judge` say what became of the work.
-        fn judge_by(&self, judge: Judge<T>);
+        /// Sets the function that finds the error in what the work returned.
+        fn set_error_of(&self, error_of: ErrorOf<T>);
 
-        /// What became of work that returned this, where `cause` is why it was cancelled, if it was.
-        fn verdict<'a>(&self, value: &'a T, cause: Option<&Reason>) -> Verdict<'a>;
+        /// Returns the function that finds the error in what the work returned, or `None` if such
+        /// work does not fail.
+        fn error_of(&self) -> Option<ErrorOf<T>>;
 
         /// Notes that the run has started: from here on there is something to clean up.
         fn start(self: Pin<&mut Self>);
@@ -82,10 +72,10 @@ mod sealed {
 impl<T> sealed::Ending<T> for () {
     const CLEANS_UP: bool = false;
 
-    fn judge_by(&self, _judge: Judge<T>) {}
+    fn set_error_of(&self, _error_of: ErrorOf<T>) {}
 
-    fn verdict<'a>(&self, _value: &'a T, _cause: Option<&Reason>) -> Verdict<'a> {
-        Verdict::Completed
+    fn error_of(&self) -> Option<ErrorOf<T>> {
+        None
     }
 
     fn start(self: Pin<&mut Self>) {}
@@ -99,49 +89,45 @@ impl<T> sealed::Ending<T> for () {
     }
 }
 
-/// Work that may fail: an `Err` is a failure.
+/// Work that may fail: if it returns `Err`, its operation has failed, or was cancelled if it has a
+/// cause.
 ///
-/// What an error says is asked only of a run that is observed, so that only there it must be able to
-/// say it.
+/// Only an operation asks for the text of an error, so the error of a plain race needs no `Display`.
 pub struct Fallible<T> {
-    judge: OnceLock<Judge<T>>,
+    error_of: OnceLock<ErrorOf<T>>,
 }
 
 impl<T> Fallible<T> {
     pub(super) fn new() -> Self {
-        Fallible { judge: OnceLock::new() }
+        Fallible { error_of: OnceLock::new() }
+    }
+
+    #[cfg(feature = "macros")]
+    pub(super) fn with(error_of: ErrorOf<T>) -> Self {
+        Fallible { error_of: OnceLock::from(error_of) }
     }
 }
 
-/// The judge of work that may fail.
-pub(super) fn judge_result<'a, T, X: Display + From<Cancelled>>(
-    value: &'a Result<T, X>,
-    cause: Option<&Reason>,
-) -> Verdict<'a> {
-    let Err(error) = value else { return Verdict::Completed };
-    // `check()?` in the work, or a race in it, turns a cancellation into its error. Where that is
-    // what came out, and nothing was made of it, the work was cancelled.
-    let (text, printed) = Cancelled::within(error);
-    let is_what_came_out = |reason: &Reason| {
-        let said = contain(|| X::from(Cancelled::from(reason.clone())).to_string());
-        said.is_ok_and(|said| said == text)
-    };
-    if let Some(reason) = printed.iter().chain(cause).find(|reason| is_what_came_out(reason)) {
-        return Verdict::Cancelled(cause.unwrap_or(reason).clone());
+/// The [`ErrorOf`] of a `Result` whose error has `Display`.
+pub(super) fn error_of_result<T, X: Display>(
+    value: &Result<T, X>,
+    found: &mut dyn FnMut(&dyn Display),
+) {
+    if let Err(error) = value {
+        found(error);
     }
-    Verdict::Failed(error)
 }
 
 impl<T> sealed::Ending<T> for Fallible<T> {
     const CLEANS_UP: bool = false;
 
-    fn judge_by(&self, judge: Judge<T>) {
-        // There is one for each type: it makes no difference which call was first.
-        let _ = self.judge.set(judge);
+    fn set_error_of(&self, error_of: ErrorOf<T>) {
+        // All callers of one type set the same function, so the first one may win.
+        let _ = self.error_of.set(error_of);
     }
 
-    fn verdict<'a>(&self, value: &'a T, cause: Option<&Reason>) -> Verdict<'a> {
-        self.judge.get().map_or(Verdict::Completed, |judge| judge(value, cause))
+    fn error_of(&self) -> Option<ErrorOf<T>> {
+        self.error_of.get().copied()
     }
 
     fn start(self: Pin<&mut Self>) {}
