@@ -10,7 +10,7 @@ use std::task::{Context, Waker};
 use std::time::Instant;
 
 use crate::Text;
-use crate::contain::contain;
+use crate::panic::contain;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::wait::is_probe;
 

@@ -135,9 +135,9 @@ mod sync;
 
 mod clock;
 
-mod warn;
+mod hash;
 
-mod contain;
+mod panic;
 
 mod text;
 

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 use super::ending::Ending;
 use super::observed::{OWN_HANDLES, Observed};
 use crate::ambient::{self, InShield, Protection, protect_whatever_waits};
-use crate::contain::message;
 use crate::operation::{Hook, InPoll, Operation};
+use crate::panic::message;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
 use crate::{Cancelled, Reason, clock};

@@ -32,7 +32,7 @@ pub use scope::{scope, try_scope};
 pub use wrap::Call;
 
 use crate::ambient;
-use crate::contain::contain;
+use crate::panic::contain;
 use crate::wait::{polled_after_completion, probe};
 use crate::{Cancelled, Reason};
 pub(crate) use extra::Extra;

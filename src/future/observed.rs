@@ -7,14 +7,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use crate::ambient::Protection;
-use crate::contain::{contain, message};
 use crate::operation::{Hook, Operation};
+use crate::panic::{contain, message, warn_clean_up_lost};
 use crate::source::WaitForCancellationOwned;
 use crate::sync::Mutex;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
 use crate::wait::is_probe;
-use crate::{Cancelled, Reason, warn};
+use crate::{Cancelled, Reason};
 
 // The two locks are never taken: they make a run `Sync` when its parts are.
 
@@ -147,7 +147,7 @@ impl Drop for Observed {
         }
         self.operation.end_dropped();
         if self.owes_clean_up {
-            warn::clean_up_lost(&self.operation.snapshot());
+            warn_clean_up_lost(&self.operation.snapshot());
             let hooks = std::mem::take(self.on_clean_up_lost.get_mut());
             for hook in hooks {
                 // Its own panic has been printed, and there is nobody else to tell.

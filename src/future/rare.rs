@@ -1,8 +1,8 @@
 //! `Rare`: the place for what only some runs have.
 
 use super::extra::Extra;
-use crate::contain::contain;
 use crate::operation::Operation;
+use crate::panic::contain;
 use crate::sync::Mutex;
 
 /// Holds what only some runs have. The lock is taken by who asks for the operation of a run; polling

@@ -9,10 +9,10 @@ use loom::thread;
 use super::{Count, block_on, model};
 use crate::operation::OperationId;
 use crate::registry::{Entry, Members};
-use crate::wait::Waiting;
+use crate::wait::Waiter;
 
 fn emptied(members: &Members<()>) {
-    let mut waiting = Waiting::new(members.emptied().clone());
+    let mut waiting = Waiter::new(members.emptied().clone());
     block_on(poll_fn(|cx| waiting.poll("a model", cx, |()| ())));
 }
 
@@ -78,7 +78,7 @@ fn loom_it_is_not_over_while_somebody_is_in() {
         assert_eq!(members.enter(late, &Arc::new(())), Entry::Closed);
         leaves.join().unwrap();
         let wakes = Count::new();
-        let mut waiting = Waiting::new(members.emptied().clone());
+        let mut waiting = Waiter::new(members.emptied().clone());
         let mut over = pin!(poll_fn(|cx| waiting.poll("a model", cx, |()| ())));
         assert!(wakes.poll(over.as_mut()).is_pending());
         members.leave(stays);

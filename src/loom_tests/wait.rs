@@ -1,4 +1,4 @@
-//! Models of `Latch` and `Waiting`, which tokens, slots and signals share.
+//! Models of `Latch` and `Waiter`, which tokens, slots and signals share.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -9,12 +9,12 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use super::{Count, block_on, bounded_model, model};
-use crate::wait::{Latch, Waiting};
+use crate::wait::{Latch, Waiter};
 
 type Shared = Arc<Latch<usize>>;
 
 fn wait(latch: Shared) -> impl Future<Output = usize> {
-    let mut waiting = Waiting::new(latch);
+    let mut waiting = Waiter::new(latch);
     poll_fn(move |cx| waiting.poll("the model", cx, |value| *value))
 }
 

@@ -3,7 +3,7 @@
 use std::task::{Context, Waker};
 
 use super::Operation;
-use crate::contain::contain;
+use crate::panic::contain;
 use crate::sync::Ordering;
 
 /// Whether a grace period is cut short. One lock is around both: either the flag is seen by who

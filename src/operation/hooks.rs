@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Operation, Progress, Status};
 use crate::Reason;
-use crate::contain::contain;
+use crate::panic::contain;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
 pub(crate) type Hook = Box<dyn FnOnce(&Operation) + Send>;

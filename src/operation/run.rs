@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::inner::{Inner, Outcome};
 use super::{Operation, Status};
-use crate::contain::contain;
+use crate::panic::contain;
 use crate::source::WaitForCancellationOwned;
 use crate::text::Text;
 use crate::{Reason, clock};

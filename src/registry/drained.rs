@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use futures::future::FusedFuture;
 
 use super::Registry;
-use crate::wait::{Latch, Waiting};
+use crate::wait::{Latch, Waiter};
 
 impl Registry {
     /// Waits until the intake is [closed](Self::close) and everyone has left. It stops nobody, and
@@ -39,7 +39,7 @@ impl Registry {
     /// # });
     /// ```
     pub fn drained(&self) -> Drained {
-        Drained { waiting: Waiting::new(self.shared().members.emptied().clone()) }
+        Drained { waiting: Waiter::new(self.shared().members.emptied().clone()) }
     }
 }
 
@@ -47,7 +47,7 @@ impl Registry {
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Drained {
-    waiting: Waiting<Arc<Latch<()>>>,
+    waiting: Waiter<Arc<Latch<()>>>,
 }
 
 impl Future for Drained {

@@ -14,8 +14,8 @@ use futures::stream::FusedStream;
 
 use super::Record;
 use super::shared::Shared;
-use crate::contain::contain;
 use crate::operation::{OperationId, Snapshot};
+use crate::panic::contain;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 use crate::{Progress, Reason, Text};
 

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use super::event::Event;
 use super::shared::Shared;
 use super::{Entry, Record};
-use crate::contain::contain;
 use crate::operation::Watcher;
 use crate::operation::{OperationId, Snapshot};
+use crate::panic::contain;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::{Operation, Progress, Reason, clock};
 

@@ -14,9 +14,10 @@
 //! sees what the other did.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
+use crate::hash::MultiplyHasher;
 use crate::operation::OperationId;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, fence};
 use crate::wait::Latch;
@@ -28,7 +29,7 @@ const PARTS: usize = if cfg!(cancelable_loom) { 2 } else { 16 };
 /// An empty part keeps at most this much room, so that one busy moment is not paid for for ever.
 const ROOM_KEPT: usize = 64;
 
-type Part<M> = Mutex<HashMap<OperationId, Arc<M>, BuildHasherDefault<IdHasher>>>;
+type Part<M> = Mutex<HashMap<OperationId, Arc<M>, BuildHasherDefault<MultiplyHasher>>>;
 
 #[derive(Debug)]
 pub(crate) struct Members<M> {
@@ -144,27 +145,5 @@ impl<M> Members<M> {
         }
         all.sort_unstable_by_key(|(id, _)| *id);
         all.into_iter().map(|(_, member)| member).collect()
-    }
-}
-
-/// Ids are numbers of our own that never repeat: spreading their bits is all that a hash has to do.
-#[derive(Debug, Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(self.0 ^ u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // 2^64 divided by the golden ratio. The map looks at the high bits and at the low ones.
-        let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        self.0 = spread ^ (spread >> 32);
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Registry, Shutdown};
-use crate::contain::contain;
+use crate::panic::contain;
 use crate::sync::Mutex;
 use crate::{Reason, Signal};
 

@@ -14,7 +14,7 @@ use super::shared::Shared;
 use super::unprotected::unprotected;
 use super::{Registry, ShutdownReport};
 use crate::timer::Countdown;
-use crate::wait::{Latch, Waiting, polled_after_completion};
+use crate::wait::{Latch, Waiter, polled_after_completion};
 use crate::{Reason, clock};
 
 /// How long those whose grace period was cut short are waited for, if nothing else is asked for.
@@ -131,9 +131,9 @@ struct Wait {
     since: Instant,
     /// Those who were asked.
     asked: Vec<Arc<Member>>,
-    emptied: Waiting<Arc<Latch<()>>>,
+    emptied: Waiter<Arc<Latch<()>>>,
     /// `None` once it has come to force.
-    forced: Option<Waiting<Arc<Latch<()>>>>,
+    forced: Option<Waiter<Arc<Latch<()>>>>,
     /// How many grace periods had been cut short before.
     cut_short_before: u64,
 }
@@ -180,7 +180,7 @@ impl Shutdown {
     fn begin(&self) -> Wait {
         let shared = self.registry.shared();
         // First, so that whoever insists while it asks them is heard.
-        let forced = Waiting::new(shared.forced());
+        let forced = Waiter::new(shared.forced());
         let since = clock::now();
         self.registry.close();
         let asked = shared.members.all();
@@ -188,7 +188,7 @@ impl Shutdown {
         Wait {
             since,
             asked,
-            emptied: Waiting::new(shared.members.emptied().clone()),
+            emptied: Waiter::new(shared.members.emptied().clone()),
             forced: Some(forced),
             cut_short_before: shared.cut_short(),
         }

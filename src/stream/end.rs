@@ -9,8 +9,8 @@ use futures::stream::Stream;
 
 use super::tracked::Polled;
 use super::{CancelableStream, Shape, Stage};
-use crate::contain::contain;
 use crate::future::{Ending, Extra};
+use crate::panic::contain;
 use crate::{Cancelled, Reason, ambient};
 
 impl<St, S, E, M> CancelableStream<St, S, E, M>

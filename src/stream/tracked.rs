@@ -9,8 +9,8 @@ use futures::stream::Stream;
 use super::look::is_free;
 use super::{CancelableStream, Seen, Shape, Stage, protect};
 use crate::ambient::{self, InRace};
-use crate::contain::contain;
 use crate::future::{Ending, Extra};
+use crate::panic::contain;
 use crate::wait::probe;
 use crate::{Cancelled, Progress, Reason};
 

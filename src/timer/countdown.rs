@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::{slot::Slot, slot_of};
-use crate::wait::{Waiting, is_probe, polled_after_completion};
+use crate::wait::{Waiter, is_probe, polled_after_completion};
 use crate::{ambient, clock};
 
 /// A clock that starts when it is first polled, and then runs for a while or until a moment.
@@ -28,7 +28,7 @@ enum State {
     /// The clock runs; nothing is registered. After a first look that is where most of them end.
     Running { since: Instant },
     /// The clock runs, and the slot will wake it.
-    Registered(Waiting<Arc<Slot>>),
+    Registered(Waiter<Arc<Slot>>),
     /// The end is past what the clock can tell.
     Never,
     /// It has run out.
@@ -115,8 +115,8 @@ impl Countdown {
             self.state = State::Never;
             return Poll::Pending;
         };
-        let mut slot = Waiting::new(slot);
-        let entered = slot.enter(cx);
+        let mut slot = Waiter::new(slot);
+        let entered = slot.register(cx);
         self.state = State::Registered(slot);
         if entered { Poll::Pending } else { self.poll_slot(what, cx) }
     }
@@ -124,7 +124,7 @@ impl Countdown {
     fn poll_slot(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         let State::Registered(slot) = &mut self.state else { unreachable!("it has a slot") };
         ready!(slot.poll(what, cx, |()| ()));
-        slot.waited_for().wake_next();
+        slot.has_latch().wake_next();
         self.run_out()
     }
 

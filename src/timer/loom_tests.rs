@@ -13,7 +13,7 @@ use super::slot::Slot;
 use super::wheel::Wheel;
 use crate::clock;
 use crate::loom_tests::{Count, block_on, bounded_model, model, model_within};
-use crate::wait::{Latched, Waiting};
+use crate::wait::{HasLatch, Waiter};
 
 const LENGTH: Duration = Duration::from_secs(60);
 
@@ -47,11 +47,11 @@ impl Limits {
 }
 
 fn wait(slot: Arc<Slot>) -> Pin<Box<dyn Future<Output = ()>>> {
-    let mut waiting = Waiting::new(slot);
+    let mut waiting = Waiter::new(slot);
     Box::pin(poll_fn(move |cx| {
         let seen = waiting.poll("the model", cx, |()| ());
         if seen.is_ready() {
-            waiting.waited_for().wake_next();
+            waiting.has_latch().wake_next();
         }
         seen
     }))

@@ -16,10 +16,10 @@
 
 mod alarm;
 mod countdown;
-mod last;
 #[cfg(all(test, cancelable_loom))]
 mod loom_tests;
 mod slot;
+mod slot_cache;
 mod tick;
 #[cfg(feature = "testing")]
 pub(crate) mod virtual_time;
@@ -27,6 +27,6 @@ mod wheel;
 
 pub(crate) use countdown::Countdown;
 #[cfg(not(feature = "testing"))]
-use last::slot as slot_of;
+use slot_cache::slot as slot_of;
 #[cfg(feature = "testing")]
 use virtual_time::slot as slot_of;

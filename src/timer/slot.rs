@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::wait::{Latch, Latched, Rest};
+use crate::wait::{HasLatch, Latch, Rest};
 
 /// So many are woken by whoever fires a slot. Where no more wait, nothing is left to others.
 const AT_FIRST: usize = if cfg!(cancelable_loom) { 2 } else { 4 };
@@ -40,7 +40,7 @@ impl Slot {
 
     /// Whether nobody waits for it.
     pub(super) fn is_deserted(&mut self) -> bool {
-        self.latch.is_deserted()
+        self.latch.has_no_waiters()
     }
 
     /// Its moment has come: whoever looks from here on is told. Nobody is woken yet; the answer is
@@ -72,9 +72,9 @@ impl Slot {
     }
 }
 
-impl Latched for Slot {
+impl HasLatch for Slot {
     type Value = ();
-    type More = Rest;
+    type Extra = Rest;
 
     #[inline]
     fn latch(&self) -> &Latch<(), Rest> {
@@ -85,16 +85,16 @@ impl Latched for Slot {
 #[cfg(all(test, not(cancelable_loom)))]
 mod tests {
     use super::*;
-    use crate::wait::count::Count;
+    use crate::wait::CountWakes;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{OnceLock, Weak};
     use std::task::Wake;
 
     /// A slot for which so many wait, and how many of them have been woken.
-    fn waited_for(many: usize) -> (Arc<Slot>, Arc<Count>) {
-        let (slot, count) = (Slot::new(Instant::now()), Arc::new(Count::default()));
+    fn waited_for(many: usize) -> (Arc<Slot>, Arc<CountWakes>) {
+        let (slot, count) = (Slot::new(Instant::now()), Arc::new(CountWakes::default()));
         for _ in 0..many {
-            assert!(slot.latch().enter(None, count.clone().into()).is_some());
+            assert!(slot.latch().register(None, count.clone().into()).is_some());
         }
         (slot, count)
     }
@@ -140,7 +140,7 @@ mod tests {
         let (slot, deep) = (Slot::new(Instant::now()), Arc::new(Deep::default()));
         deep.slot.set(Arc::downgrade(&slot)).unwrap();
         for _ in 0..10_000 {
-            assert!(slot.latch().enter(None, deep.clone().into()).is_some());
+            assert!(slot.latch().register(None, deep.clone().into()).is_some());
         }
         assert!(slot.set());
         slot.wake_first();

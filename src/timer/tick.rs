@@ -5,45 +5,22 @@
 //! 1/512 of its length or by less than a millisecond, and never early. Limits of lengths between one
 //! power of two and the next fall into at most about a thousand slots, however many limits there are.
 
-use std::hash::Hasher;
 use std::time::Duration;
 
 /// How many nanoseconds a tick is long.
 pub(super) const TICK: u64 = 1_000_000;
 
 /// Limits are late by at most this part of their length.
-const FINENESS: u64 = 512;
+const PRECISION_DIVISOR: u64 = 512;
 
 /// The tick at which the slot ends that a limit of this length, ending `at` after the epoch, falls
 /// into. `None` where nanoseconds do not reach that far (584 years).
 pub(super) fn end_tick(at: Duration, length: Duration) -> Option<u64> {
     let at = u64::try_from(at.as_nanos()).ok()?;
     let length = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
-    let width = 1 << (length / (FINENESS * TICK)).max(1).ilog2();
+    let width = 1 << (length / (PRECISION_DIVISOR * TICK)).max(1).ilog2();
     let tick = at.div_ceil(TICK).checked_next_multiple_of(width)?;
     tick.checked_mul(TICK).map(|_| tick)
-}
-
-/// Spreads ticks: they are few, and chosen by this file, so that no adversary needs to be feared.
-#[derive(Debug, Default)]
-pub(super) struct TickHasher(u64);
-
-impl Hasher for TickHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, tick: u64) {
-        // The golden ratio, and its upper half brought down: tables look at both ends.
-        let spread = (self.0 ^ tick).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = spread ^ (spread >> 32);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 #[cfg(all(test, not(cancelable_loom)))]

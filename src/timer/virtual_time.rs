@@ -10,12 +10,12 @@ use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use super::last;
 use super::slot::Slot;
+use super::slot_cache;
 use super::wheel::Wheel;
 use crate::clock;
-use crate::contain::contain;
-use crate::wait::Latched;
+use crate::panic::contain;
+use crate::wait::HasLatch;
 
 /// Below this many entries, nobody looks for those that nothing waits for any more.
 const FEW: usize = 64;
@@ -83,9 +83,9 @@ impl Drop for Limits {
 }
 
 /// The slot for a limit of this length that began then: one of virtual time where time is paused on
-/// this thread, and otherwise a shared one, as [`last::slot`].
+/// this thread, and otherwise a shared one, as [`slot_cache::slot`].
 pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
-    let Some(now) = clock::virtual_now() else { return last::slot(since, length) };
+    let Some(now) = clock::virtual_now() else { return slot_cache::slot(since, length) };
     // What nanoseconds do not reach is never, as it is in real time.
     u64::try_from(length.as_nanos()).ok()?;
     let end = since.checked_add(length)?;
@@ -94,7 +94,7 @@ pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
         slot.fire();
     } else if LIMITS.try_with(|limits| limits.borrow_mut().add(end, &slot)).is_err() {
         // The thread ends, and nothing here can hold it any more: it passes in real time.
-        return last::slot(since, length);
+        return slot_cache::slot(since, length);
     }
     Some(slot)
 }
@@ -144,7 +144,7 @@ fn go_on(now: Instant, slots: BTreeMap<(Instant, u64), Weak<Slot>>) {
 fn hand_over(slot: Arc<Slot>, now: Instant, left: Duration) {
     // Where that is never, nobody fires it.
     let Some(real) = Wheel::shared().slot(now, left) else { return };
-    if real.latch().enter(None, Waker::from(Arc::new(Follower(slot.clone())))).is_none() {
+    if real.latch().register(None, Waker::from(Arc::new(Follower(slot.clone())))).is_none() {
         slot.fire();
     }
 }

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use super::alarm::{Alarm, has_come};
 use super::slot::Slot;
-use super::tick::{TICK, TickHasher, end_tick};
+use super::tick::{TICK, end_tick};
 use crate::clock;
+use crate::hash::MultiplyHasher;
 use crate::sync::Mutex;
 
 static WHEEL: LazyLock<Arc<Wheel>> = LazyLock::new(|| Arc::new(Wheel::new(clock::real())));
@@ -33,7 +34,7 @@ pub(super) struct Wheel {
 /// 3. An alarm that is kept here has not rung, or whoever it wakes has yet to look here.
 #[derive(Debug, Default)]
 struct State {
-    slots: HashMap<u64, Arc<Slot>, BuildHasherDefault<TickHasher>>,
+    slots: HashMap<u64, Arc<Slot>, BuildHasherDefault<MultiplyHasher>>,
     order: BinaryHeap<Reverse<u64>>,
     /// Slots that have fired and may have somebody left, and the tick at which those are woken.
     late: Option<(u64, Vec<Arc<Slot>>)>,
@@ -247,7 +248,7 @@ impl Drop for Due {
 #[cfg(all(test, not(cancelable_loom)))]
 mod tests {
     use super::*;
-    use crate::wait::Latched;
+    use crate::wait::HasLatch;
 
     #[test]
     fn a_slot_goes_when_it_fires() {
@@ -324,7 +325,7 @@ mod tests {
         });
         // Somebody waits for this one without having it.
         let waits = slots[3].take().unwrap();
-        assert_eq!(waits.latch().enter(None, Waker::noop().clone()), Some(0));
+        assert_eq!(waits.latch().register(None, Waker::noop().clone()), Some(0));
         drop(waits);
         slots[1] = None;
         slots[2] = None;

@@ -1,101 +1,101 @@
-//! `Latch`: a value that is set once, and the list of those who wait for it.
+//! `Latch`: a value that is set once, and the wait list of the tasks that wait for it.
 //!
-//! 1. The latch is set at most once, and the flag says so. It changes only under the lock.
-//! 2. Whoever is in the list when the flag is set is woken, after the lock is released.
-//! 3. Nobody enters the list once the flag is set.
+//! 1. The latch is set at most once, and the flag says whether it is. The flag changes only under the lock.
+//! 2. The wakers that are in the list when the flag is set are woken, after the lock is released.
+//! 3. No waker enters the list once the flag is set.
 //!
-//! No wake-up is lost: who registers holds the lock while looking at the flag and entering the
-//! list. Either the flag was set before, and registering reports it; or it is set later by someone
-//! who must first get the same lock, and then finds the waiter in the list.
+//! No wake-up is lost. A waiter looks at the flag and enters the list under one lock. Either the flag was set
+//! before, and the waiter sees it; or it is set later, by a thread that gets the same lock and then finds the
+//! waiter in the list.
 //!
-//! Reading needs no lock. The value is written before the flag is released, so that whoever has
-//! acquired the flag sees the value. Where the value is known elsewhere, it may be left out, and be filled
-//! in later.
+//! Reading takes no lock. The value is written before the flag is stored with release ordering, so whoever
+//! loads the flag with acquire ordering sees the value. If the value can be had elsewhere, the latch may be set
+//! without one, and filled in later.
 
 use std::sync::OnceLock;
 use std::task::Waker;
 
-use super::list::{WaitList, Wakers};
+use super::wakers::{WaitList, Wakers};
+use crate::panic::discard;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
-/// `M` is what else changes with the value, under the same lock; mostly nothing.
-// In this order, so that what is looked at together lies together.
+/// A value that is set once. `X` is what else changes with it under the same lock.
+// In this order, so that the fields of the fast path share a cache line.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct Latch<T, M = ()> {
-    /// Whether it is set.
+pub(crate) struct Latch<T, X = ()> {
     set: AtomicBool,
-    state: Mutex<State<M>>,
+    state: Mutex<State<X>>,
     value: OnceLock<T>,
 }
 
 #[derive(Debug, Default)]
-struct State<M> {
+struct State<X> {
     waiters: WaitList,
-    more: M,
+    extra: X,
 }
 
-impl<T, M: Default> Default for Latch<T, M> {
+impl<T, X: Default> Default for Latch<T, X> {
     #[inline]
     fn default() -> Self {
         Latch { set: AtomicBool::new(false), value: OnceLock::new(), state: Mutex::default() }
     }
 }
 
-impl<T, M: Default> Latch<T, M> {
+impl<T, X: Default> Latch<T, X> {
     pub(crate) fn new() -> Self {
         Latch::default()
     }
 }
 
-impl<T, M> Latch<T, M> {
-    /// Whether it is set. Takes no lock.
+impl<T, X> Latch<T, X> {
+    /// Returns true if it is set. Lock-free.
     #[inline]
     pub(crate) fn is_set(&self) -> bool {
         self.set.load(Ordering::Acquire)
     }
 
-    /// As [`is_set`](Self::is_set), for who then asks again before looking at the value. It orders
-    /// nothing, so that the compiler may keep in registers what it has read before.
+    /// Like [`is_set`](Self::is_set), but relaxed: call `is_set` before reading the value.
     ///
-    /// Who was woken sees the flag all the same: it was set before the wake-up.
+    /// Relaxed lets the compiler keep the task's waker in registers from one source to the next. A task that
+    /// was woken sees the flag all the same, since it was set before the wake-up.
     #[inline]
-    pub(crate) fn seems_set(&self) -> bool {
+    pub(crate) fn is_set_relaxed(&self) -> bool {
         self.set.load(Ordering::Relaxed)
     }
 
-    /// The value, if it is set and was given one. Takes no lock.
+    /// Returns the value, if it is set and was given one. Lock-free.
     #[inline]
     pub(crate) fn get(&self) -> Option<&T> {
         if self.is_set() { self.value.get() } else { None }
     }
 
-    /// Sets the value and hands out those to wake; `None` where somebody was first.
+    /// Sets the value and returns the waiters; `None` if it was set before.
     ///
-    /// The caller wakes them when it holds no lock.
+    /// The caller wakes the waiters once it holds no lock.
     pub(crate) fn set(&self, value: T) -> Option<Wakers> {
-        self.set_and(Some(value), |waiters, _| Wakers::of(waiters))
+        self.set_with(Some(value), |waiters, _| Wakers::of(waiters))
     }
 
-    /// Sets it, and tells what `take` makes of the list and the rest; `None` where somebody was first.
-    /// `take` runs under the lock, and so no code of others. It takes everyone out of the list.
+    /// Sets the latch and returns the result of `take`; `None` if it was set before.
     ///
-    /// Without a value there is none, until it is filled in.
+    /// `take` runs under the lock and must take all waiters out of the list. Without a value, the latch is set
+    /// and has none until it is [filled in](Self::fill).
     #[inline]
-    pub(crate) fn set_and<R>(
+    pub(crate) fn set_with<R>(
         &self,
         value: Option<T>,
-        take: impl FnOnce(&mut WaitList, &mut M) -> R,
+        take: impl FnOnce(&mut WaitList, &mut X) -> R,
     ) -> Option<R> {
-        // Who comes too late need not wait for the lock.
+        // If it was set before, there is no need to wait for the lock.
         if self.is_set() {
             return None;
         }
         let mut state = self.state.lock();
-        // The lock has ordered this load after the store.
+        // The flag changes only under this lock, so relaxed is enough here and below.
         if self.set.load(Ordering::Relaxed) {
-            // What the value holds may run code of others when dropped: not under the lock.
             drop(state);
+            // The value may hold user code with a destructor, so it is dropped after the lock.
             drop(value);
             return None;
         }
@@ -103,58 +103,53 @@ impl<T, M> Latch<T, M> {
             self.fill(value);
         }
         self.set.store(true, Ordering::Release);
-        let State { waiters, more } = &mut *state;
-        Some(take(waiters, more))
+        let State { waiters, extra } = &mut *state;
+        Some(take(waiters, extra))
     }
 
-    /// Puts in the value that was left out, unless somebody has done so: all who do put in the same.
+    /// Fills in a value that was left out, unless another thread did: all fill in the same value.
     pub(crate) fn fill(&self, value: T) {
-        let late = self.value.set(value);
-        drop(late);
+        let superfluous = self.value.set(value);
+        drop(superfluous);
     }
 
-    /// Whether nobody waits.
+    /// Runs `f` under the lock with the extra state and whether the latch is set. `f` must not run user code.
+    #[inline]
+    pub(crate) fn with_extra<R>(&self, f: impl FnOnce(&mut X, bool) -> R) -> R {
+        let mut state = self.state.lock();
+        let is_set = self.set.load(Ordering::Relaxed);
+        f(&mut state.extra, is_set)
+    }
+
+    /// Returns true if no task waits.
     #[cfg(feature = "time")]
-    pub(crate) fn is_deserted(&mut self) -> bool {
+    pub(crate) fn has_no_waiters(&mut self) -> bool {
         self.state.get_mut().waiters.is_empty()
     }
 
-    /// Shows the rest, and whether the value has come, to code that is not of others.
-    #[inline]
-    pub(crate) fn with<R>(&self, look: impl FnOnce(&mut M, bool) -> R) -> R {
-        let mut state = self.state.lock();
-        // The lock has ordered this load after the store.
-        let is_set = self.set.load(Ordering::Relaxed);
-        look(&mut state.more, is_set)
-    }
-
-    /// Enters the list, or puts another waker at the place held there, and tells the place.
-    /// `None` where the value has come.
+    /// Puts a waker into the wait list, at `index` if it has one already, and returns its index; `None` if
+    /// the latch is set.
     ///
-    /// The waker comes by value, so that it is cloned and dropped outside of the lock: both are
-    /// code of others.
+    /// The waker is passed by value, so that it is cloned before the lock is taken.
     #[inline(always)]
-    pub(crate) fn enter(&self, place: Option<usize>, waker: Waker) -> Option<usize> {
+    pub(crate) fn register(&self, index: Option<usize>, waker: Waker) -> Option<usize> {
         let mut state = self.state.lock();
         if self.set.load(Ordering::Relaxed) {
-            // The lock has ordered this load after the store.
             drop(state);
             return None;
         }
-        let (place, replaced) = match place {
-            Some(place) => (place, state.waiters.replace(place, waker)),
-            None => (state.waiters.insert(waker), None),
-        };
+        let Some(index) = index else { return Some(state.waiters.insert(waker)) };
+        let replaced = state.waiters.replace(index, waker);
         drop(state);
-        drop(replaced);
-        Some(place)
+        discard(replaced);
+        Some(index)
     }
 
-    /// Leaves the list. Once the value is set there is no list to leave.
-    pub(super) fn leave(&self, place: usize) {
+    /// Takes a waker out of the wait list. Once the latch is set, there is no list to leave.
+    pub(super) fn unregister(&self, index: usize) {
         if !self.is_set() {
-            let removed = self.state.lock().waiters.remove(place);
-            drop(removed);
+            let removed = self.state.lock().waiters.remove(index);
+            discard(removed);
         }
     }
 }

@@ -1,34 +1,34 @@
-//! Waiting: the one wait list that serves tokens, deadline slots and the signal hub.
+//! Waiting for something that happens once.
 //!
-//! * [`places`]: things, each at a place that its owner remembers.
-//! * [`list`]: the wakers of who waits.
-//! * [`many`]: those who waited in many lists.
-//! * [`latch`]: a value that is set once, and who waits for it.
-//! * [`rest`]: those who waited, and are woken a few at a time.
-//! * [`waiting`]: one who waits, and leaves when dropped.
-//! * [`probe`]: the waker that only asks.
+//! * [`latch`]: a value that is set once, and the wait list of the tasks that wait for it. It serves tokens,
+//!   deadline slots and the signal hub.
+//! * [`waiter`]: one waiting future, which leaves the wait list when it is dropped.
+//! * [`wakers`]: wakers in a wait list, and wakers taken out of one or many.
+//! * [`slab`]: values with stable indices.
+//! * [`waker_slot`]: a place for one waker.
+//! * [`probe`]: the waker of polls that only ask.
 
-#[cfg(test)]
-pub(crate) mod count;
 mod latch;
-mod list;
-mod many;
-mod places;
 mod probe;
 #[cfg(feature = "time")]
 mod rest;
-mod waiting;
+mod slab;
+mod waiter;
+mod waker_slot;
+mod wakers;
 
 pub(crate) use latch::Latch;
-pub(crate) use list::{WaitList, Wakers};
-pub(crate) use many::ManyWakers;
-pub(crate) use places::{Places, Things};
 pub(crate) use probe::{is_probe, probe};
 #[cfg(feature = "time")]
 pub(crate) use rest::Rest;
-pub(crate) use waiting::{Latched, Waiting};
+pub(crate) use slab::Slab;
+pub(crate) use waiter::{HasLatch, Waiter};
+pub(crate) use waker_slot::WakerSlot;
+#[cfg(all(test, feature = "time", not(cancelable_loom)))]
+pub(crate) use wakers::CountWakes;
+pub(crate) use wakers::{WaitList, WakeBatch, Wakers};
 
-/// Guarantee 15: a future that is polled after it has resolved says so.
+/// Panics because a future was polled after it had resolved (guarantee 15).
 #[cold]
 #[track_caller]
 pub(crate) fn polled_after_completion(what: &str) -> ! {

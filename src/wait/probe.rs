@@ -1,4 +1,4 @@
-//! The probe: a waker that wakes nobody, by which a source is asked and not made to wait.
+//! The probe: the waker of a poll that only asks whether a source has fired.
 
 use std::sync::{Arc, LazyLock};
 use std::task::{Wake, Waker};
@@ -9,20 +9,22 @@ impl Wake for Probe {
     fn wake(self: Arc<Self>) {}
 }
 
+// Not `Waker::noop()`: whether two of those compare equal depends on how the program was built.
 static PROBE: LazyLock<Waker> = LazyLock::new(|| Waker::from(Arc::new(Probe)));
 
-/// The waker of the first look.
+/// Returns the waker for the first poll of a source.
 ///
-/// A source of this crate that is polled with it says whether it has fired, notes when its clock
-/// started, and registers nothing: most work is ready at once, and would only have to leave again.
-/// A future of anyone else takes it for a waker like any other, and is polled again with the real
-/// one before the task goes to sleep.
+/// A source of this crate that is polled with it starts its clock and tells whether it has fired, but
+/// registers nothing. Most work is ready at its first poll, so a registration would be undone at once.
+///
+/// Any other future takes the probe for an ordinary waker. It is polled again with the task's waker before
+/// the task goes to sleep, so it loses no wake-up.
 #[inline]
 pub(crate) fn probe() -> &'static Waker {
     &PROBE
 }
 
-/// Whether this is the waker of the first look.
+/// Returns true if `waker` is the probe.
 #[inline]
 pub(crate) fn is_probe(waker: &Waker) -> bool {
     waker.will_wake(probe())

@@ -2,8 +2,9 @@
 
 use std::task::Waker;
 
-use super::list::{Wakers, wake};
-use super::{Latch, Things};
+use super::Latch;
+use super::slab::IntoIter;
+use super::wakers::{Wakers, wake_each};
 
 /// Those who are left to be woken. It stands under the lock of the latch that they waited for, apart
 /// from it: mostly there is nobody.
@@ -12,7 +13,7 @@ pub(crate) struct Rest(Option<Box<Left>>);
 
 #[derive(Debug)]
 struct Left {
-    wakers: Things<Waker>,
+    wakers: IntoIter<Waker>,
     /// How many help to wake them just now.
     helpers: usize,
 }
@@ -60,24 +61,24 @@ impl<T> Latch<T, Rest> {
         let Some(wakers) = self.set(value) else { return 0 };
         let many = wakers.len();
         // Whoever looks for somebody to wake before this finds nobody. Whoever set it does not.
-        self.with(|rest, _| *rest = Rest::of(wakers));
+        self.with_extra(|rest, _| *rest = Rest::of(wakers));
         many
     }
 
     /// Wakes at most so many of those who are left.
     pub(crate) fn wake_some(&self, most: usize) {
-        let some = self.with(|rest, _| rest.take(most));
-        wake(some);
+        let some = self.with_extra(|rest, _| rest.take(most));
+        wake_each(some);
     }
 
     /// The same, unless so many are about it: then it does nothing. A waker may poll at once, and so
     /// come here again from within, as often as there are helpers and no more.
     pub(crate) fn help_to_wake(&self, most: usize, helpers: usize) {
-        let some = self.with(|rest, _| rest.take_to_help(most, helpers));
+        let some = self.with_extra(|rest, _| rest.take_to_help(most, helpers));
         if some.is_empty() {
             return;
         }
-        wake(some);
-        self.with(|rest, _| rest.helped());
+        wake_each(some);
+        self.with_extra(|rest, _| rest.helped());
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use pin_project::{pin_project, pinned_drop};
 
 use super::{Ending, ErrorOf, sealed};
-use crate::contain::contain;
+use crate::panic::contain;
 use crate::sync::Mutex;
 use crate::{Cancelled, Reason};
 

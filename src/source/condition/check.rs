@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use pin_project::pin_project;
 
-use crate::contain::contain;
+use crate::panic::contain;
 
 /// How a [`Condition`](super::Condition) runs its checks. This trait is sealed.
 pub trait Check: sealed::Check {}

@@ -15,7 +15,7 @@ pub use check::Blocking;
 pub use check::{Async, Check, Inline};
 
 use crate::ambient;
-use crate::contain::contain;
+use crate::panic::contain;
 use crate::reason::Reason;
 use crate::text::Text;
 use crate::timer::Countdown;

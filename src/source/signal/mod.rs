@@ -11,7 +11,7 @@ use futures::future::FusedFuture;
 
 use crate::reason::Reason;
 use crate::signal_kind::Signal;
-use crate::wait::{Latch, Waiting};
+use crate::wait::{Latch, Waiter};
 use hub::SignalSet;
 
 /// Creates a source that fires when the process receives `signal`, with the reason
@@ -86,7 +86,7 @@ pub fn signal(signal: Signal) -> io::Result<SignalSource> {
 /// ```
 pub fn signals(signals: impl IntoIterator<Item = Signal>) -> io::Result<SignalSource> {
     let set = SignalSet::new(signals)?;
-    Ok(SignalSource { set, waiting: Waiting::new(hub::listen(set)?) })
+    Ok(SignalSource { set, waiting: Waiter::new(hub::listen(set)?) })
 }
 
 /// Creates a source that fires on Ctrl-C (`SIGINT`), with the reason [`Reason::Signal`].
@@ -151,7 +151,7 @@ pub fn termination() -> io::Result<SignalSource> {
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct SignalSource {
     set: SignalSet,
-    waiting: Waiting<Arc<Latch<Signal>>>,
+    waiting: Waiter<Arc<Latch<Signal>>>,
 }
 
 impl SignalSource {

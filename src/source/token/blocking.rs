@@ -8,7 +8,7 @@ use super::node::Node;
 use crate::clock;
 use crate::reason::Reason;
 use crate::sync::{Thread, current, park, park_timeout};
-use crate::wait::Waiting;
+use crate::wait::Waiter;
 
 struct Unpark(Thread);
 
@@ -46,7 +46,7 @@ pub(super) fn wait_timeout(node: &Arc<Node>, limit: Duration) -> Option<Reason> 
 fn poll_and_sleep(node: &Arc<Node>, mut sleep: impl FnMut() -> bool) -> Option<Reason> {
     node.register_with_parents();
     let waker = Waker::from(Arc::new(Unpark(current())));
-    let mut waiting = Waiting::new(&**node);
+    let mut waiting = Waiter::new(&**node);
     loop {
         match waiting.poll("blocking_wait", &mut Context::from_waker(&waker), Reason::clone) {
             Poll::Ready(reason) => return Some(reason),

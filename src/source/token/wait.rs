@@ -8,7 +8,7 @@ use futures::future::FusedFuture;
 
 use super::node::Node;
 use crate::reason::Reason;
-use crate::wait::Waiting;
+use crate::wait::Waiter;
 
 macro_rules! futures {
     ($($(#[$doc:meta])* $future:ident $([$lifetime:lifetime])?, $node:ty;)*) => {$(
@@ -24,13 +24,13 @@ macro_rules! futures {
         #[derive(Debug)]
         #[must_use = "futures do nothing unless you `.await` or poll them"]
         pub struct $future $(<$lifetime>)? {
-            waiting: Waiting<$node>,
+            waiting: Waiter<$node>,
         }
 
         impl $(<$lifetime>)? $future $(<$lifetime>)? {
             #[inline]
             pub(super) fn new(node: $node) -> Self {
-                $future { waiting: Waiting::new(node) }
+                $future { waiting: Waiter::new(node) }
             }
         }
 

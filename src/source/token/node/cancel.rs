@@ -6,9 +6,9 @@ use std::task::Waker;
 
 use super::Node;
 use super::listeners::{Callback, Child, ReasonFrom};
-use crate::contain::contain;
+use crate::panic::contain;
 use crate::reason::Reason;
-use crate::wait::{ManyWakers, WaitList, Wakers};
+use crate::wait::{WaitList, WakeBatch, Wakers};
 
 /// The cancellation of a tree, walked breadth first.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ struct CancelWalk {
     /// Nodes that are cancelled and whose children are not yet.
     unvisited: VecDeque<Arc<Node>>,
     /// The waiters of all nodes that were cancelled.
-    waiters: ManyWakers,
+    waiters: WakeBatch,
     /// Cancelled nodes that have callbacks.
     with_callbacks: Vec<Arc<Node>>,
 }
@@ -50,7 +50,7 @@ impl Node {
             // Callbacks stay in the node until they run, so that they can still be unregistered.
             let (children, has_callbacks) = node
                 .latch
-                .with(|listeners, _| (listeners.children.take(), listeners.callbacks() > 0));
+                .with_extra(|listeners, _| (listeners.children.take(), listeners.callbacks() > 0));
             let (first, others) = children.filter_map(|child| node.cancel_child(child, &mut walk));
             walk.waiters.add(first, others);
             if has_callbacks {
@@ -98,7 +98,7 @@ impl Node {
         reason: Option<Reason>,
         take: impl FnOnce(&mut WaitList) -> R,
     ) -> Option<(R, bool)> {
-        self.latch.set_and(reason, |waiters, listeners| {
+        self.latch.set_with(reason, |waiters, listeners| {
             let has_listeners = !listeners.children.is_empty() || listeners.callbacks() > 0;
             (take(waiters), has_listeners)
         })
@@ -106,7 +106,7 @@ impl Node {
 
     /// Runs the callbacks of this cancelled node, oldest first, with no lock held.
     fn run_callbacks(&self) {
-        while let Some(callback) = self.latch.with(|listeners, _| listeners.pop_callback()) {
+        while let Some(callback) = self.latch.with_extra(|listeners, _| listeners.pop_callback()) {
             self.run_callback(callback);
         }
     }
@@ -124,7 +124,7 @@ impl Node {
         callback: Callback,
     ) -> Option<u64> {
         self.register_with_parents();
-        let added = self.latch.with(|listeners, is_set| {
+        let added = self.latch.with_extra(|listeners, is_set| {
             if is_set { Err(callback) } else { Ok(listeners.add_callback(callback)) }
         });
         match added {
@@ -138,7 +138,7 @@ impl Node {
 
     /// Removes a callback, unless it has begun to run.
     pub(in crate::source::token) fn remove_callback(&self, number: u64) {
-        let callback = self.latch.with(|listeners, _| listeners.remove_callback(number));
+        let callback = self.latch.with_extra(|listeners, _| listeners.remove_callback(number));
         // It may own a handle of this token, so it is dropped after the lock is released.
         drop(callback);
     }

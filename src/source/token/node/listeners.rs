@@ -6,7 +6,7 @@ use std::sync::Weak;
 
 use crate::reason::Reason;
 use crate::text::Text;
-use crate::wait::Places;
+use crate::wait::Slab;
 
 pub(in crate::source::token) type Callback = Box<dyn FnOnce(&Reason) + Send>;
 
@@ -30,7 +30,7 @@ pub(super) type Child<N> = (Weak<N>, ReasonFrom);
 ///
 /// Guarded by the node's lock, so no method here runs user code.
 pub(in crate::source::token) struct Listeners<N> {
-    pub(super) children: Places<Child<N>>,
+    pub(super) children: Slab<Child<N>>,
     /// Boxed because most nodes have neither a callback nor a label.
     optional: Option<Box<CallbacksAndLabel>>,
 }
@@ -91,7 +91,7 @@ impl<N> Listeners<N> {
 
 impl<N> Default for Listeners<N> {
     fn default() -> Self {
-        Listeners { children: Places::default(), optional: None }
+        Listeners { children: Slab::default(), optional: None }
     }
 }
 

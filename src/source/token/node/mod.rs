@@ -41,11 +41,11 @@ mod reason;
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
-use crate::contain::contain;
+use crate::panic::contain;
 use crate::reason::Reason;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 use crate::text::Text;
-use crate::wait::{Latch, Latched};
+use crate::wait::{HasLatch, Latch};
 pub(super) use listeners::Callback;
 use listeners::{Listeners, ReasonFrom};
 
@@ -93,7 +93,7 @@ impl ParentLink {
 
     /// Registers a child with this parent, or cancels the child if the parent is cancelled.
     fn register(&self, child: &Arc<Node>, from: ReasonFrom) {
-        let registered = self.node.latch.with(|listeners, is_set| {
+        let registered = self.node.latch.with_extra(|listeners, is_set| {
             // Another thread may have registered it before this one got the lock.
             if !is_set && !self.is_registered() {
                 let key = listeners.children.insert((Arc::downgrade(child), from));
@@ -243,7 +243,7 @@ impl Node {
 
     /// Sets the name of this node in its children's reasons. Only the first call has an effect.
     pub(super) fn set_label(&self, name: Text) {
-        let rejected = self.latch.with(|listeners, _| listeners.set_label(name));
+        let rejected = self.latch.with_extra(|listeners, _| listeners.set_label(name));
         drop(rejected);
     }
 }
@@ -259,7 +259,7 @@ impl Drop for Node {
             // A cancelled parent has given up its list of children.
             if key != UNREGISTERED && !link.node.latch.is_set() {
                 // Dropping the `Weak` under the lock runs no user code.
-                link.node.latch.with(|listeners, _| listeners.children.remove(key));
+                link.node.latch.with_extra(|listeners, _| listeners.children.remove(key));
             }
             // If this was the parent's last handle, drop the parent in this loop rather than in a
             // nested `drop`: take its parents out of it first.
@@ -287,9 +287,9 @@ impl Drop for Node {
     }
 }
 
-impl Latched for Node {
+impl HasLatch for Node {
     type Value = Reason;
-    type More = Listeners<Node>;
+    type Extra = Listeners<Node>;
 
     #[inline]
     fn latch(&self) -> &Latch<Reason, Listeners<Node>> {
@@ -307,7 +307,7 @@ mod tests {
     use super::*;
 
     fn registered(parent: &Node) -> usize {
-        parent.latch.with(|listeners, _| listeners.children.len())
+        parent.latch.with_extra(|listeners, _| listeners.children.len())
     }
 
     #[test]

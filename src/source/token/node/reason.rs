@@ -27,7 +27,7 @@ impl Node {
             return self.latch.is_set();
         }
         // An unregistered child has no waiters, so this wakes nothing.
-        if let Some(waiters) = self.latch.set_and(None, |waiters, _| Wakers::of(waiters)) {
+        if let Some(waiters) = self.latch.set_with(None, |waiters, _| Wakers::of(waiters)) {
             waiters.wake_all();
         }
         true
@@ -79,7 +79,7 @@ impl Node {
             return reason;
         }
         if self.wrapped_reason.get().is_none() {
-            self.latch.with(|listeners, _| {
+            self.latch.with_extra(|listeners, _| {
                 // Another thread may have built it before this one got the lock.
                 if self.wrapped_reason.get().is_none() {
                     let _ = self.wrapped_reason.set(Box::new(listeners.wrap_reason(reason)));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::slot::Slot;
 use super::wheel::Wheel;
-use crate::wait::Latched;
+use crate::wait::HasLatch;
 
 /// So many lengths are remembered: a power of two.
 const LENGTHS: usize = 4;

@@ -1,0 +1,28 @@
+//! A hasher for keys that are numbers this crate makes itself: ticks of the timer wheel, ids of operations.
+
+use std::hash::Hasher;
+
+/// Hashes one number by one multiplication.
+///
+/// It does not resist keys that somebody chose to collide, and need not: no key comes from outside.
+#[derive(Debug, Default)]
+pub(crate) struct MultiplyHasher(u64);
+
+impl Hasher for MultiplyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 divided by the golden ratio. The multiplication spreads upwards, and the hash table also
+        // looks at the low bits, so the upper half is folded down.
+        let spread = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = spread ^ (spread >> 32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

@@ -1,0 +1,196 @@
+//! `Waiter`: one future that waits for a latch. Dropping it leaves the wait list.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::{Latch, is_probe, polled_after_completion};
+
+/// Something that has a latch to wait for.
+pub(crate) trait HasLatch {
+    type Value;
+    type Extra;
+
+    fn latch(&self) -> &Latch<Self::Value, Self::Extra>;
+
+    /// Returns the value if the latch is set. A latch that was set without a value finds it elsewhere.
+    #[inline]
+    fn value(&self) -> Option<&Self::Value> {
+        self.latch().get()
+    }
+}
+
+impl<T, X> HasLatch for Latch<T, X> {
+    type Value = T;
+    type Extra = X;
+
+    #[inline]
+    fn latch(&self) -> &Latch<T, X> {
+        self
+    }
+}
+
+impl<L: HasLatch> HasLatch for &L {
+    type Value = L::Value;
+    type Extra = L::Extra;
+
+    #[inline]
+    fn latch(&self) -> &Latch<L::Value, L::Extra> {
+        (**self).latch()
+    }
+
+    #[inline]
+    fn value(&self) -> Option<&L::Value> {
+        (**self).value()
+    }
+}
+
+impl<L: HasLatch> HasLatch for Arc<L> {
+    type Value = L::Value;
+    type Extra = L::Extra;
+
+    #[inline]
+    fn latch(&self) -> &Latch<L::Value, L::Extra> {
+        (**self).latch()
+    }
+
+    #[inline]
+    fn value(&self) -> Option<&L::Value> {
+        (**self).value()
+    }
+}
+
+/// A future that waits. `L` is a latch, or owns or borrows one.
+pub(crate) struct Waiter<L: HasLatch> {
+    latch: L,
+    /// The waker that is in the wait list, or `WakerId::NONE`. A field of its own, so that one comparison tells
+    /// both that a waker is listed and which.
+    waker: WakerId,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Unregistered,
+    /// In the wait list, at this index.
+    Registered(usize),
+    /// The value has been returned.
+    Done,
+}
+
+impl<L: HasLatch> Waiter<L> {
+    #[inline]
+    pub(crate) fn new(latch: L) -> Self {
+        Waiter { latch, waker: WakerId::NONE, state: State::Unregistered }
+    }
+
+    /// Resolves to the result of `map` once the value is set. `what` names the future in the panic of
+    /// guarantee 15.
+    ///
+    /// If nothing has changed since the last poll, this loads the flag and compares the waker: no lock, no
+    /// allocation (guarantee 8).
+    #[inline(always)]
+    pub(crate) fn poll<R>(
+        &mut self,
+        what: &str,
+        cx: &mut Context<'_>,
+        map: impl FnOnce(&L::Value) -> R,
+    ) -> Poll<R> {
+        if self.is_unchanged(cx) { Poll::Pending } else { self.poll_slow(what, cx, map) }
+    }
+
+    /// Returns true if the list has this waker and the value is not set.
+    #[inline(always)]
+    pub(crate) fn is_unchanged(&self, cx: &Context<'_>) -> bool {
+        self.waker == WakerId::of(cx.waker()) && !self.latch.latch().is_set_relaxed()
+    }
+
+    // Not inlined, so that the fast path is small enough to be inlined into the poll of the race.
+    #[inline(never)]
+    fn poll_slow<R>(
+        &mut self,
+        what: &str,
+        cx: &mut Context<'_>,
+        map: impl FnOnce(&L::Value) -> R,
+    ) -> Poll<R> {
+        if let State::Done = self.state {
+            polled_after_completion(what);
+        }
+        let is_set = self.latch.latch().is_set();
+        if !is_set && (is_probe(cx.waker()) || self.register(cx)) {
+            return Poll::Pending;
+        }
+        self.waker = WakerId::NONE;
+        self.state = State::Done;
+        match self.latch.value() {
+            Some(value) => Poll::Ready(map(value)),
+            None => unreachable!("the flag is set after the value"),
+        }
+    }
+
+    /// Puts the waker into the wait list, in place of an earlier one. Returns false if the value is set.
+    #[inline(always)]
+    pub(crate) fn register(&mut self, cx: &Context<'_>) -> bool {
+        let index = match self.state {
+            State::Registered(index) => Some(index),
+            State::Unregistered | State::Done => None,
+        };
+        let waker = cx.waker().clone();
+        let id = WakerId::of(&waker);
+        let Some(index) = self.latch.latch().register(index, waker) else { return false };
+        (self.waker, self.state) = (id, State::Registered(index));
+        true
+    }
+
+    /// Returns what has the latch.
+    #[cfg(feature = "time")]
+    pub(crate) fn has_latch(&self) -> &L {
+        &self.latch
+    }
+
+    /// Returns true if the value has been returned.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+}
+
+impl<L: HasLatch> Drop for Waiter<L> {
+    #[inline]
+    fn drop(&mut self) {
+        if let State::Registered(index) = self.state {
+            self.latch.latch().unregister(index);
+        }
+    }
+}
+
+impl<L: HasLatch> fmt::Debug for Waiter<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.state {
+            State::Unregistered => "Idle",
+            State::Registered(_) => "Waiting",
+            State::Done => "Done",
+        })
+    }
+}
+
+/// The identity of the waker in the list, without a second clone of it.
+///
+/// It is taken from the clone that goes into the list. That clone keeps its data alive, so the address cannot be
+/// reused for another waker in the meantime: comparing gives the answer of `Waker::will_wake`. If clones of a waker
+/// have another address than their original, this never matches, and the waker is replaced at every poll.
+#[derive(Debug, PartialEq)]
+struct WakerId {
+    data: usize,
+    vtable: usize,
+}
+
+impl WakerId {
+    /// No waker. The address of a vtable is never null.
+    const NONE: WakerId = WakerId { data: 0, vtable: 0 };
+
+    #[inline(always)]
+    fn of(waker: &Waker) -> Self {
+        let vtable = std::ptr::from_ref(waker.vtable()).addr();
+        WakerId { data: waker.data().addr(), vtable }
+    }
+}

@@ -1,0 +1,109 @@
+//! `WakerSlot`: a place for one waker, for what at most one task waits for.
+
+use std::task::Waker;
+
+use super::is_probe;
+use crate::panic::{discard, wake};
+use crate::sync::Mutex;
+
+/// A place for one waker.
+///
+/// The waker is cloned, woken and dropped with the lock released, since all three are user code. A panic
+/// while it is woken or dropped is contained. (`futures::task::AtomicWaker` clones and drops wakers while the slot
+/// is taken: a panic there leaves it deaf for good. `event_listener::Event` wakes with its lock held.)
+///
+/// No wake-up is lost if the task registers first and then looks at what it waits for, and the other side
+/// changes that first and then wakes: both go through the lock, in one order or the other.
+#[derive(Debug, Default)]
+pub(crate) struct WakerSlot(Mutex<Option<Waker>>);
+
+impl WakerSlot {
+    /// Stores the waker, unless the stored one wakes the same task. The probe is not stored.
+    ///
+    /// After this, the caller must look again at what it waits for.
+    #[inline]
+    pub(crate) fn register(&self, waker: &Waker) {
+        let known = self.0.lock().as_ref().is_some_and(|known| known.will_wake(waker));
+        if !known && !is_probe(waker) {
+            let waker = waker.clone();
+            let replaced = self.0.lock().replace(waker);
+            discard(replaced);
+        }
+    }
+
+    /// Takes the waker out and wakes it.
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = self.take() {
+            wake(waker);
+        }
+    }
+
+    /// Drops the waker without waking it.
+    pub(crate) fn clear(&self) {
+        discard(self.take());
+    }
+
+    /// Takes the waker out, for a caller that holds a lock. It must be woken or
+    /// [discarded](discard) after that lock is released.
+    pub(crate) fn take(&self) -> Option<Waker> {
+        self.0.lock().take()
+    }
+}
+
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests {
+    use super::WakerSlot;
+    use crate::wait::probe;
+    use crate::wait::wakers::CountWakes;
+    use std::sync::Arc;
+    use std::task::{Wake, Waker};
+
+    #[test]
+    fn wakes_once() {
+        let (slot, count) = (WakerSlot::default(), Arc::new(CountWakes::default()));
+        slot.register(&count.clone().into());
+        slot.register(&count.clone().into());
+        slot.wake();
+        slot.wake();
+        assert_eq!((count.get(), Arc::strong_count(&count)), (1, 1));
+    }
+
+    #[test]
+    fn the_last_waker_counts() {
+        let (slot, counts) =
+            (WakerSlot::default(), [(); 2].map(|()| Arc::new(CountWakes::default())));
+        for count in &counts {
+            slot.register(&count.clone().into());
+        }
+        slot.register(probe());
+        slot.wake();
+        assert_eq!(counts.map(|count| count.get()), [0, 1]);
+    }
+
+    /// A waker that panics when it is dropped does not make the slot deaf.
+    #[test]
+    fn destructors_may_panic() {
+        struct Hostile;
+
+        impl Drop for Hostile {
+            fn drop(&mut self) {
+                panic!("the destructor of a waker");
+            }
+        }
+
+        impl Wake for Hostile {
+            fn wake(self: Arc<Self>) {}
+        }
+
+        let (slot, count) = (WakerSlot::default(), Arc::new(CountWakes::default()));
+        slot.register(&Waker::from(Arc::new(Hostile)));
+        slot.register(&count.clone().into());
+        slot.wake();
+        assert_eq!(count.get(), 1);
+        slot.register(&Waker::from(Arc::new(Hostile)));
+        slot.clear();
+        slot.register(&count.clone().into());
+        slot.wake();
+        assert_eq!(count.get(), 2);
+    }
+}
