@@ -42,8 +42,9 @@ pub fn run<F: Future, S>(
 where
     S: IntoFuture<Output = Reason>,
 {
-    let run = Cancelable::with_ending(work, source, Fallible::with(error_of));
-    run.observed_as(operation.unwrap_or_else(Operation::new)).named(name)
+    let mut run = Cancelable::with_ending(work, source, Fallible::with(error_of));
+    run.run_state().observe_as(operation.unwrap_or_else(Operation::new));
+    run.named(name)
 }
 
 /// Flattens what that race returns, for the caller of the function.

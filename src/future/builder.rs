@@ -1,4 +1,9 @@
-//! The methods by which a run is observed and cleaned up after.
+//! The builder methods of `Cancelable`, `TryCancelable` and `CancelableStream`: name, hooks, grace
+//! period, clean-up.
+//!
+//! The macro `builder_methods` writes them, with their documentation, into an `impl` block of each of
+//! the three types. It uses four private methods of the type: `run_state`, `handle`, `is_running` and
+//! `map_ending`.
 
 use std::fmt::Display;
 #[cfg(feature = "time")]
@@ -11,62 +16,239 @@ use super::{Cancelable, Ending, Finally, FinallyOrSpawn, Phase, Spawner, TryCanc
 use crate::timer::Countdown;
 use crate::{Cancelled, Operation, Progress, Reason, Text};
 
+/// Writes the builder methods.
+///
+/// * `finally` and `finally_or_spawn`: the types of the run once it has that clean-up. They may name
+///   the type parameters of those methods.
+/// * Then, for each method, what its documentation says about this type only, and an example.
+macro_rules! builder_methods {
+    (
+        output: $Output:ty,
+        finally: $Finally:ty,
+        finally_or_spawn: $FinallyOrSpawn:ty,
+        $(#[$operation:meta])* operation,
+        $(#[$named:meta])* named,
+        $(#[$metadata:meta])* metadata,
+        $(#[$child_of:meta])* child_of,
+        $(#[$on_start:meta])* on_start,
+        $(#[$on_progress:meta])* on_progress,
+        $(#[$on_complete:meta])* on_complete,
+        $(#[$on_cancel:meta])* on_cancel,
+        $(#[$on_error:meta])* on_error,
+        $(#[$grace:meta])* grace,
+        $(#[$finally:meta])* finally,
+        $(#[$finally_for:meta])* finally_for,
+        $(#[$finally_or_spawn:meta])* finally_or_spawn,
+        $(#[$on_clean_up_lost:meta])* on_clean_up_lost,
+    ) => {
+        /// Returns a handle of the operation, before the first poll or after it.
+        ///
+        /// Call this before the first poll. Without a handle, a name, a hook or the like by then, there
+        /// is no operation yet: a cancellation through a handle obtained later takes effect at the next
+        /// poll, and a handle obtained after the end does not know the outcome.
+        ///
+        $(#[$operation])*
+        pub fn operation(&self) -> Operation {
+            self.handle()
+        }
+
+        /// Names the operation, for logs, snapshots and the reasons of operations below it. An empty
+        /// name counts as none.
+        ///
+        $(#[$named])*
+        pub fn named(mut self, name: impl Into<Text>) -> Self {
+            self.run_state().make_operation().set_name(name.into());
+            self
+        }
+
+        /// Sets a metadata entry, replacing any earlier value for the key.
+        ///
+        $(#[$metadata])*
+        pub fn metadata(mut self, key: impl Into<Text>, value: impl Into<Text>) -> Self {
+            self.run_state().make_operation().set_metadata(key.into(), value.into());
+            self
+        }
+
+        /// Makes the operation a child of `parent`, instead of the operation that is current at the
+        /// first poll. If this is called more than once, the first parent stays.
+        ///
+        $(#[$child_of])*
+        pub fn child_of(mut self, parent: &Operation) -> Self {
+            self.run_state().make_operation().enter_below(parent);
+            self
+        }
+
+        /// Calls `hook` at the first poll, before the source and the work are polled.
+        ///
+        /// Hooks of one kind run in the order in which they were added. A panic in a hook affects
+        /// neither the other hooks nor the operation.
+        ///
+        $(#[$on_start])*
+        pub fn on_start(mut self, hook: impl FnOnce(&Operation) + Send + 'static) -> Self {
+            self.run_state().make_operation().on_start(Box::new(hook));
+            self
+        }
+
+        /// Calls `hook` at each progress report, on the thread that reports.
+        ///
+        $(#[$on_progress])*
+        pub fn on_progress(
+            mut self,
+            hook: impl Fn(&Operation, &Progress) + Send + Sync + 'static,
+        ) -> Self {
+            self.run_state().make_operation().on_progress(hook);
+            self
+        }
+
+        /// Calls `hook` when the operation has completed.
+        ///
+        /// An operation completes, fails or is cancelled, and calls the hooks of that ending only:
+        /// after the work has been dropped and clean-up has run.
+        ///
+        $(#[$on_complete])*
+        pub fn on_complete(mut self, hook: impl FnOnce(&Operation) + Send + 'static) -> Self {
+            self.run_state().make_operation().on_complete(hook);
+            self
+        }
+
+        /// Calls `hook` when the operation was cancelled.
+        ///
+        $(#[$on_cancel])*
+        pub fn on_cancel(
+            mut self,
+            hook: impl FnOnce(&Operation, &Reason) + Send + 'static,
+        ) -> Self {
+            self.run_state().make_operation().on_cancel(hook);
+            self
+        }
+
+        /// Calls `hook` when the operation has failed.
+        ///
+        $(#[$on_error])*
+        pub fn on_error(
+            mut self,
+            hook: impl FnOnce(&Operation, &dyn Display) + Send + 'static,
+        ) -> Self {
+            self.run_state().make_operation().on_error(hook);
+            self
+        }
+
+        /// Lets the work continue for up to `limit` after a cancellation, so that it can end by
+        /// itself.
+        ///
+        /// When the source fires, the operation is [cancelled](Operation::cancelled) and the work
+        /// continues. If the work ends in time, its outcome stands, and the handle still reports the
+        /// reason. Otherwise it is dropped, and [`was_forced`](Cancelled::was_forced) returns `true`.
+        ///
+        /// The clock starts at the first poll after the cancellation. There is no grace period if
+        /// the source has fired by the first poll of all, because the work never starts then. Without
+        /// this method, a cancellation drops the work at once.
+        ///
+        $(#[$grace])*
+        #[cfg(feature = "time")]
+        pub fn grace(mut self, limit: Duration) -> Self {
+            self.run_state().set_grace(Countdown::lasting(limit));
+            self
+        }
+
+        /// Runs `clean_up` after the work has been dropped and before the outcome is returned.
+        ///
+        /// It runs however the work ended. After a panic it runs first, and then the panic continues. It
+        /// is polled as part of the operation, may await, and is shielded from every race around it.
+        /// Several clean-ups run one after another, in the order in which they were added. If the
+        /// operation is never polled, no clean-up runs.
+        ///
+        /// If the operation is dropped before the clean-up has finished, the clean-up is lost.
+        /// [`on_clean_up_lost`](Self::on_clean_up_lost) reports that;
+        /// [`finally_or_spawn`](Self::finally_or_spawn) is for clean-up that must run even then.
+        ///
+        $(#[$finally])*
+        pub fn finally<C, Fut>(mut self, clean_up: C) -> $Finally
+        where
+            C: FnOnce(&Result<$Output, Cancelled>) -> Fut,
+            Fut: Future<Output = ()>,
+        {
+            self.run_state().owe_clean_up();
+            self.map_ending(|earlier| Finally::new(earlier, clean_up))
+        }
+
+        /// Like [`finally`](Self::finally), but drops the clean-up if it takes longer than `limit`.
+        ///
+        $(#[$finally_for])*
+        #[cfg(feature = "time")]
+        pub fn finally_for<C, Fut>(mut self, limit: Duration, clean_up: C) -> $Finally
+        where
+            C: FnOnce(&Result<$Output, Cancelled>) -> Fut,
+            Fut: Future<Output = ()>,
+        {
+            let limit = Countdown::lasting(limit);
+            self.run_state().owe_clean_up();
+            self.map_ending(|earlier| Finally::new(earlier, clean_up).within(limit))
+        }
+
+        /// Like [`finally`](Self::finally), but hands unfinished clean-up to `spawn` if the operation
+        /// is dropped.
+        ///
+        /// Clean-up that had not begun gets [`Reason::Dropped`] as its outcome. If the operation is
+        /// dropped before its first poll, there is nothing to clean up and `spawn` is not called.
+        ///
+        $(#[$finally_or_spawn])*
+        pub fn finally_or_spawn<P, C, Fut>(mut self, spawn: P, clean_up: C) -> $FinallyOrSpawn
+        where
+            P: Spawner,
+            C: FnOnce(&Result<$Output, Cancelled>) -> Fut,
+            Fut: Future<Output = ()> + Send + 'static,
+        {
+            self.run_state().make_operation();
+            let running = self.is_running();
+            self.map_ending(|earlier| {
+                FinallyOrSpawn::new(earlier, clean_up, spawn).started(running)
+            })
+        }
+
+        /// Calls `hook` if the operation is dropped before clean-up of [`finally`](Self::finally) has
+        /// finished.
+        ///
+        $(#[$on_clean_up_lost])*
+        pub fn on_clean_up_lost(mut self, hook: impl FnOnce(&Operation) + Send + 'static) -> Self {
+            self.run_state().on_clean_up_lost(Box::new(hook));
+            self
+        }
+
+        /// Passes the operation to `show`, which may [watch](Operation::watch) it, unless it has ended.
+        pub(crate) fn show(mut self, show: impl FnOnce(&Operation)) -> Self {
+            if !self.is_over() {
+                // Like every handle, this one starts an operation whose work has been polled.
+                self.handle();
+                self.run_state().show(show);
+            }
+            self
+        }
+    };
+}
+pub(crate) use builder_methods;
+
 impl<F, S, E> Cancelable<F, S, E> {
-    fn extra(&mut self) -> &mut Extra {
+    pub(super) fn run_state(&mut self) -> &mut Extra {
         self.extra.get_mut().get_or_insert_default()
     }
 
-    fn map_race<N>(
-        self,
-        map: impl FnOnce(Cancelable<F, S, E>) -> Cancelable<F, S, N>,
-    ) -> Cancelable<F, S, N> {
-        map(self)
+    fn handle(&self) -> Operation {
+        let polled = matches!(self.phase, Phase::Racing | Phase::Kept);
+        self.extra.handle(polled, self.is_over())
     }
 
-    fn race(&self) -> &Self {
-        self
+    fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Racing | Phase::Kept | Phase::Ending)
     }
 
     fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Done | Phase::Stopped)
     }
 
-    /// Whether the work has been polled, and is there.
-    fn has_begun(&self) -> bool {
-        matches!(self.phase, Phase::Racing | Phase::Kept)
-    }
-
-    fn handle(&self) -> Operation {
-        self.extra.handle(self.has_begun(), self.is_over())
-    }
-
-    pub(super) fn observed_as(mut self, operation: Operation) -> Self {
-        self.extra().observe_as(operation);
-        self
-    }
-
-    /// Tells the operation something; from here on it is one.
-    pub(super) fn tell(mut self, tell: impl FnOnce(&mut Operation)) -> Self {
-        tell(self.extra().make_operation());
-        self
-    }
-
-    /// Hands the operation to somebody who may [watch](Operation::watch) it from here on, unless it has
-    /// ended.
-    pub(crate) fn show(mut self, show: impl FnOnce(&Operation)) -> Self {
-        if !self.is_over() {
-            // That it has begun is noted, as for whoever asks for a handle.
-            self.handle();
-            self.extra().show(show);
-        }
-        self
-    }
-
-    /// Runs something more afterwards.
-    fn and_then<N>(mut self, ending: impl FnOnce(E) -> N) -> Cancelable<F, S, N> {
-        self.extra().make_operation();
-        let Cancelable { work, source, ending: earlier, phase, extra } = self;
-        Cancelable { work, source, ending: ending(earlier), phase, extra }
+    fn map_ending<N>(self, map: impl FnOnce(E) -> N) -> Cancelable<F, S, N> {
+        let Cancelable { work, source, ending, phase, extra } = self;
+        Cancelable { work, source, ending: map(ending), phase, extra }
     }
 }
 
@@ -76,35 +258,35 @@ where
     E: Ending<Result<T, X>>,
     X: From<Cancelled> + Display,
 {
-    pub(crate) fn map_race<N>(
-        self,
-        map: impl FnOnce(Cancelable<F, S, E>) -> Cancelable<F, S, N>,
-    ) -> TryCancelable<F, S, N> {
+    pub(super) fn run_state(&mut self) -> &mut Extra {
         self.race.ending.set_error_of(error_of_result);
-        TryCancelable { race: map(self.race) }
+        self.race.run_state()
     }
 
-    /// The race, which is about to be observed.
-    fn race(&self) -> &Cancelable<F, S, E> {
+    fn handle(&self) -> Operation {
         self.race.ending.set_error_of(error_of_result);
-        &self.race
+        self.race.handle()
+    }
+
+    fn is_running(&self) -> bool {
+        self.race.is_running()
+    }
+
+    fn is_over(&self) -> bool {
+        self.race.is_over()
+    }
+
+    fn map_ending<N>(self, map: impl FnOnce(E) -> N) -> TryCancelable<F, S, N> {
+        TryCancelable { race: self.race.map_ending(map) }
     }
 }
 
-/// Writes the methods for a run, and for a run that may fail, which hands them on.
-macro_rules! builders {
-    ($Run:ident, [$($generics:tt)*], $Output:ty, [$($bounds:tt)*]) => {
-        impl<F: Future<Output = $Output>, S, E: Ending<$Output>, $($generics)*> $Run<F, S, E>
-        where
-            $($bounds)*
-        {
-            /// The handle of the operation, before the first poll or after.
-            ///
-            /// Best asked for before the first poll. Of a run of which nothing had been asked by then, a
-            /// cancellation by this handle is seen at the next poll, and nothing is known once it is over. Of one
-            /// that is an operation, and of which nobody has a handle by the time that it completes, the end is
-            /// noted when somebody asks.
-            ///
+/// The examples of `Cancelable` serve for `TryCancelable` too.
+macro_rules! methods_of_futures {
+    ($($types:tt)*) => {
+        builder_methods! {
+            $($types)*
+
             /// ```
             /// use cancelable::prelude::*;
             ///
@@ -115,40 +297,27 @@ macro_rules! builders {
             /// assert_eq!(operation.status(), Status::Completed);
             /// # });
             /// ```
-            pub fn operation(&self) -> Operation {
-                self.race().handle()
-            }
+            operation,
 
-            /// Names it: for logs, snapshots, and the reasons of operations below. An empty name is
-            /// none.
-            ///
             /// ```
             /// use cancelable::prelude::*;
+            ///
             /// let run = async {}.cancelable(never()).named("fetch");
             /// assert_eq!(run.operation().name().as_deref(), Some("fetch"));
             /// ```
-            pub fn named(self, name: impl Into<Text>) -> Self {
-                let name = name.into();
-                self.map_race(|race| race.tell(|operation| operation.set_name(name)))
-            }
+            named,
 
-            /// Attaches something to it, in place of what had the same key.
-            ///
             /// ```
             /// use cancelable::prelude::*;
+            ///
             /// let run = async {}.cancelable(never()).metadata("url", "/a");
             /// assert_eq!(run.operation().metadata()["url"], "/a");
             /// ```
-            pub fn metadata(self, key: impl Into<Text>, value: impl Into<Text>) -> Self {
-                let (key, value) = (key.into(), value.into());
-                self.map_race(|race| race.tell(|operation| operation.set_metadata(key, value)))
-            }
+            metadata,
 
-            /// Enters it below `parent`, instead of below the operation in which it is first
-            /// polled. The first parent stays.
-            ///
             /// ```
             /// use cancelable::prelude::*;
+            ///
             /// # smol::block_on(async {
             /// let above = async {}.cancelable(never()).named("ingest");
             /// let parent = above.operation();
@@ -159,17 +328,11 @@ macro_rules! builders {
             /// assert_eq!(cancelled.reason().root(), &Reason::manual("stop"));
             /// # });
             /// ```
-            pub fn child_of(self, parent: &Operation) -> Self {
-                self.map_race(|race| race.tell(|operation| operation.enter_below(parent)))
-            }
+            child_of,
 
-            /// Calls `hook` at the first poll, before the source and the work are looked at.
-            ///
-            /// Hooks of one kind run in the order in which they were given. One that panics harms
-            /// neither the others nor the operation.
-            ///
             /// ```
             /// use cancelable::prelude::*;
+            ///
             /// # smol::block_on(async {
             /// let run = async { 7 }.cancelable(never()).on_start(|operation| {
             ///     operation.cancel();
@@ -177,14 +340,11 @@ macro_rules! builders {
             /// assert!(run.await.is_err());
             /// # });
             /// ```
-            pub fn on_start(self, hook: impl FnOnce(&Operation) + Send + 'static) -> Self {
-                self.map_race(|race| race.tell(|operation| operation.on_start(Box::new(hook))))
-            }
+            on_start,
 
-            /// Calls `hook` at each report of progress, on the thread that reports.
-            ///
             /// ```
             /// use cancelable::prelude::*;
+            ///
             /// # smol::block_on(async {
             /// let run = scope(never(), async |operation: Operation| {
             ///     operation.report_progress(Progress::steps(1, 2));
@@ -192,18 +352,11 @@ macro_rules! builders {
             /// run.on_progress(|_, progress| assert_eq!(progress.fraction(), Some(0.5))).await?;
             /// # Ok::<(), Cancelled>(()) }).unwrap();
             /// ```
-            pub fn on_progress(
-                self,
-                hook: impl Fn(&Operation, &Progress) + Send + Sync + 'static,
-            ) -> Self {
-                self.map_race(|race| race.tell(|operation| operation.on_progress(hook)))
-            }
+            on_progress,
 
-            /// Calls `hook` when the work has returned a value. Of the three kinds of ending,
-            /// exactly one calls its hooks, once the work is gone and clean-up has run.
-            ///
             /// ```
             /// use cancelable::prelude::*;
+            ///
             /// # smol::block_on(async {
             /// let run = async { 7 }.cancelable(never()).on_complete(|operation| {
             ///     assert_eq!(operation.status(), Status::Completed);
@@ -211,14 +364,11 @@ macro_rules! builders {
             /// assert_eq!(run.await, Ok(7));
             /// # });
             /// ```
-            pub fn on_complete(self, hook: impl FnOnce(&Operation) + Send + 'static) -> Self {
-                self.map_race(|race| race.tell(|operation| operation.on_complete(hook)))
-            }
+            on_complete,
 
-            /// Calls `hook` when it was cancelled.
-            ///
             /// ```
             /// use cancelable::prelude::*;
+            ///
             /// # smol::block_on(async {
             /// let token = CancellationToken::new();
             /// token.cancel_with("stop");
@@ -228,19 +378,14 @@ macro_rules! builders {
             /// assert!(run.await.is_err());
             /// # });
             /// ```
-            pub fn on_cancel(
-                self,
-                hook: impl FnOnce(&Operation, &Reason) + Send + 'static,
-            ) -> Self {
-                self.map_race(|race| race.tell(|operation| operation.on_cancel(hook)))
-            }
+            on_cancel,
 
-            /// Calls `hook` when it has failed: when work that may fail returned an error, or when
-            /// the work panicked.
+            /// It has failed if the work panicked, or if fallible work returned an error.
             ///
             /// ```
             /// use cancelable::prelude::*;
             /// use std::io;
+            ///
             /// # smol::block_on(async {
             /// let run = async { Err::<(), _>(io::Error::other("no disk")) }
             ///     .try_cancelable(never())
@@ -248,23 +393,8 @@ macro_rules! builders {
             /// assert!(run.await.is_err());
             /// # });
             /// ```
-            pub fn on_error(
-                self,
-                hook: impl FnOnce(&Operation, &dyn Display) + Send + 'static,
-            ) -> Self {
-                self.map_race(|race| race.tell(|operation| operation.on_error(hook)))
-            }
+            on_error,
 
-            /// Lets the work go on for so long once it is asked to stop, so that it can end by
-            /// itself.
-            ///
-            /// When the source fires the operation is [cancelled](Operation::cancelled), and the
-            /// work goes on. If it returns a value in time, that is the outcome; the reason stays
-            /// readable at the handle. Otherwise it is dropped, and
-            /// [`was_forced`](Cancelled::was_forced) says so. A source that has fired by the first
-            /// poll leaves no grace: the work never starts. With no grace the work is dropped at
-            /// once.
-            ///
             /// ```
             /// use cancelable::prelude::*;
             /// use std::time::Duration;
@@ -277,25 +407,8 @@ macro_rules! builders {
             /// assert_eq!(run.grace(Duration::from_secs(60)).await, Ok("saved"));
             /// # });
             /// ```
-            #[cfg(feature = "time")]
-            pub fn grace(self, limit: Duration) -> Self {
-                self.map_race(|mut race| {
-                    race.extra().set_grace(Countdown::lasting(limit));
-                    race
-                })
-            }
+            grace,
 
-            /// Runs `clean_up` once the work is gone, and before the outcome is told: on every
-            /// ending, a panic included, which then goes on.
-            ///
-            /// It runs as part of this future, and may await. It is shielded from everything around
-            /// it. Several run one after another, in the order in which they were given. A run that
-            /// was never polled cleans up nothing.
-            ///
-            /// Should this future itself be dropped in the middle of it all, clean-up that has not
-            /// finished is lost; [`on_clean_up_lost`](Self::on_clean_up_lost) tells. See
-            /// [`finally_or_spawn`](Self::finally_or_spawn) for what must run even then.
-            ///
             /// ```
             /// use cancelable::prelude::*;
             /// use std::cell::Cell;
@@ -312,19 +425,8 @@ macro_rules! builders {
             /// assert!(closed.get());
             /// # });
             /// ```
-            pub fn finally<C, Fut>(self, clean_up: C) -> $Run<F, S, Finally<F::Output, E, C, Fut>>
-            where
-                C: FnOnce(&Result<F::Output, Cancelled>) -> Fut,
-                Fut: Future<Output = ()>,
-            {
-                self.map_race(|mut race| {
-                    race.extra().owe_clean_up();
-                    race.and_then(|earlier| Finally::new(earlier, clean_up))
-                })
-            }
+            finally,
 
-            /// The same, for so long at most: then the clean-up is dropped where it stands.
-            ///
             /// ```
             /// use cancelable::prelude::*;
             /// use std::future::pending;
@@ -336,29 +438,8 @@ macro_rules! builders {
             /// assert_eq!(run.await, Ok(7));
             /// # });
             /// ```
-            #[cfg(feature = "time")]
-            pub fn finally_for<C, Fut>(
-                self,
-                limit: Duration,
-                clean_up: C,
-            ) -> $Run<F, S, Finally<F::Output, E, C, Fut>>
-            where
-                C: FnOnce(&Result<F::Output, Cancelled>) -> Fut,
-                Fut: Future<Output = ()>,
-            {
-                let limit = Countdown::lasting(limit);
-                self.map_race(|mut race| {
-                    race.extra().owe_clean_up();
-                    race.and_then(|earlier| Finally::new(earlier, clean_up).within(limit))
-                })
-            }
+            finally_for,
 
-            /// The same as [`finally`](Self::finally), for clean-up that must run even where this
-            /// future is dropped: then what is left of it is handed to `spawn`, once.
-            ///
-            /// What is dropped before its first poll has nothing to clean up, and spawns nothing.
-            /// Clean-up that had not begun is told of [`Reason::Dropped`].
-            ///
             /// ```
             /// use cancelable::prelude::*;
             /// use std::sync::mpsc::channel;
@@ -376,27 +457,8 @@ macro_rules! builders {
             /// assert_eq!(receiver.recv(), Ok("closed"));
             /// # });
             /// ```
-            pub fn finally_or_spawn<P, C, Fut>(
-                self,
-                spawn: P,
-                clean_up: C,
-            ) -> $Run<F, S, FinallyOrSpawn<F::Output, E, C, Fut, P>>
-            where
-                P: Spawner,
-                C: FnOnce(&Result<F::Output, Cancelled>) -> Fut,
-                Fut: Future<Output = ()> + Send + 'static,
-            {
-                self.map_race(|race| {
-                    let begun = race.has_begun() || race.phase == Phase::Ending;
-                    race.and_then(|earlier| {
-                        FinallyOrSpawn::new(earlier, clean_up, spawn).started(begun)
-                    })
-                })
-            }
+            finally_or_spawn,
 
-            /// Calls `hook` where clean-up of [`finally`](Self::finally) is lost, because this
-            /// future was dropped before it had finished.
-            ///
             /// ```
             /// use cancelable::prelude::*;
             /// use std::sync::mpsc::channel;
@@ -414,18 +476,28 @@ macro_rules! builders {
             /// assert!(receiver.recv().is_ok());
             /// # });
             /// ```
-            pub fn on_clean_up_lost(
-                self,
-                hook: impl FnOnce(&Operation) + Send + 'static,
-            ) -> Self {
-                self.map_race(|mut race| {
-                    race.extra().on_clean_up_lost(Box::new(hook));
-                    race
-                })
-            }
+            on_clean_up_lost,
         }
     };
 }
 
-builders!(Cancelable, [T], T, [T: Sized]);
-builders!(TryCancelable, [T, X], Result<T, X>, [X: From<Cancelled> + Display]);
+impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
+    methods_of_futures! {
+        output: F::Output,
+        finally: Cancelable<F, S, Finally<F::Output, E, C, Fut>>,
+        finally_or_spawn: Cancelable<F, S, FinallyOrSpawn<F::Output, E, C, Fut, P>>,
+    }
+}
+
+impl<F, S, E, T, X> TryCancelable<F, S, E>
+where
+    F: Future<Output = Result<T, X>>,
+    E: Ending<Result<T, X>>,
+    X: From<Cancelled> + Display,
+{
+    methods_of_futures! {
+        output: F::Output,
+        finally: TryCancelable<F, S, Finally<F::Output, E, C, Fut>>,
+        finally_or_spawn: TryCancelable<F, S, FinallyOrSpawn<F::Output, E, C, Fut, P>>,
+    }
+}

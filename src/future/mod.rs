@@ -35,6 +35,7 @@ use crate::ambient;
 use crate::panic::contain;
 use crate::wait::{polled_after_completion, probe};
 use crate::{Cancelled, Reason};
+pub(crate) use builder::builder_methods;
 pub(crate) use extra::Extra;
 use race::{Race, is_operation, protect};
 pub(crate) use rare::Rare;

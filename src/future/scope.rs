@@ -43,7 +43,9 @@ where
     Fut: Future,
 {
     let operation = Operation::new();
-    Cancelable::new(body(operation.clone()), source).observed_as(operation)
+    let mut run = Cancelable::new(body(operation.clone()), source);
+    run.run_state().observe_as(operation);
+    run
 }
 
 /// [`scope`] for a body that may fail: one `Result` instead of two.
@@ -80,6 +82,7 @@ where
     X: From<Cancelled> + Display,
 {
     let operation = Operation::new();
-    let run = TryCancelable::new(body(operation.clone()), source);
-    run.map_race(|race| race.observed_as(operation))
+    let mut run = TryCancelable::new(body(operation.clone()), source);
+    run.run_state().observe_as(operation);
+    run
 }

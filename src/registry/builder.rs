@@ -14,7 +14,7 @@ fn enter(operation: &Operation, registry: &Registry) {
     Member::enter(registry.shared(), operation);
 }
 
-impl<F, S, E> Cancelable<F, S, E> {
+impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
     /// Enters it into the [global](Registry::global) registry. See
     /// [`registered_in`](Self::registered_in).
     ///
@@ -92,11 +92,11 @@ where
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub fn registered_in(self, registry: &Registry) -> Self {
-        self.map_race(|race| race.registered_in(registry))
+        self.show(|operation| enter(operation, registry))
     }
 }
 
-impl<St: Stream, S, E, M> CancelableStream<St, S, E, M> {
+impl<St: Stream, S, E: Ending<()>, M> CancelableStream<St, S, E, M> {
     /// Enters it into the [global](Registry::global) registry. See
     /// [`registered_in`](Self::registered_in).
     ///

@@ -56,7 +56,7 @@ impl<St: Stream, S, E, M> CancelableStream<St, S, E, M> {
     /// # });
     /// ```
     pub fn report_every(mut self, items: u64) -> Self {
-        self.extra().make_operation();
+        self.run_state().make_operation();
         self.desk.report_every = items;
         self
     }
