@@ -383,10 +383,10 @@ fn wrong_usage() {
     let cases: [(&Path, &[&str], &str); 6] = [
         (&absent, &[], "absent: No such file"),
         (&file, &[], "file: not a directory"),
-        (dir.path(), &["--timeout", "soon"], "--timeout: \"soon\" is not a duration"),
-        (dir.path(), &["--max-mib", "many"], "--max-mib: \"many\" is not a whole number"),
-        (dir.path(), &["--fast"], "unknown option --fast"),
-        (dir.path(), &["other"], "more than one directory"),
+        (dir.path(), &["--timeout", "soon"], "invalid value 'soon' for '--timeout <DURATION>'"),
+        (dir.path(), &["--max-mib", "many"], "invalid value 'many' for '--max-mib <N>'"),
+        (dir.path(), &["--fast"], "unexpected argument '--fast' found"),
+        (dir.path(), &["other"], "unexpected argument"),
     ];
     for (start, args, message) in cases {
         let ended = run(start, args);

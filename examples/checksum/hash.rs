@@ -1,4 +1,4 @@
-//! The SHA-256 of files, read in chunks on the thread pool.
+//! Hashes files with SHA-256, reading them in chunks on the thread pool.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,14 +14,14 @@ use smol::{Timer, unblock};
 use crate::report::Report;
 use crate::walk::Found;
 
-/// How much is read at once. Work that was cancelled ends with the chunk it is at.
+/// The size of a chunk. Cancelled work ends after the chunk it is reading.
 const CHUNK: usize = 1 << 20;
 
 /// How many files are read at once.
 const AT_ONCE: usize = 4;
 
-/// Prints one line for each file, in the order of the list. A file that cannot be read is reported
-/// and has no line.
+/// Prints one line for each file, in the order of the list. Files that cannot be read are reported
+/// and get no line.
 pub(crate) async fn print_all(
     files: Vec<Found>,
     pause: Duration,
@@ -43,12 +43,12 @@ pub(crate) async fn print_all(
     Ok(())
 }
 
-/// The hash of one file, in hexadecimal. It calls `on_chunk` with the length of each chunk.
+/// Returns the hash of one file, in hexadecimal. Calls `on_chunk` with the length of each chunk.
 async fn hash(path: &Path, pause: Duration, on_chunk: impl Fn(u64)) -> io::Result<String> {
     let path = path.to_owned();
     let mut reading = unblock(move || Reading::open(&path)).await?;
     loop {
-        // The pool gets the file for one chunk and gives it back.
+        // The thread pool borrows the file for one chunk.
         let (back, read) = unblock(move || {
             let read = reading.chunk();
             (reading, read)
@@ -65,7 +65,7 @@ async fn hash(path: &Path, pause: Duration, on_chunk: impl Fn(u64)) -> io::Resul
     }
 }
 
-/// A file that is being read.
+/// A file being read.
 struct Reading {
     file: File,
     buffer: Vec<u8>,
@@ -77,7 +77,7 @@ impl Reading {
         Ok(Reading { file: File::open(path)?, buffer: Vec::new(), hash: Sha256::new() })
     }
 
-    /// Reads and hashes the next chunk. Nothing is left when it is empty.
+    /// Reads and hashes the next chunk, and returns its length: 0 at the end of the file.
     fn chunk(&mut self) -> io::Result<usize> {
         self.buffer.clear();
         let read = (&self.file).take(CHUNK as u64).read_to_end(&mut self.buffer)?;
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
-    /// The hash of nothing, from the definition of SHA-256.
+    /// The hash of an empty file, from the SHA-256 specification.
     const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     #[test]

@@ -1,16 +1,15 @@
-//! A command-line tool: the SHA-256 of every file below a directory, until a limit or a signal
-//! stops it.
+//! A command-line tool that prints the SHA-256 of every file below a directory, until a limit or a
+//! signal stops it.
 //!
-//! `cargo run --example checksum -- --help` tells how to use it. The library is used in `run` and
-//! `stops`, and nowhere else: walking, hashing and reporting know nothing of cancellation.
+//! `cargo run --example checksum -- --help` explains how to use it. Only `run` and `sources` use the
+//! library: walking, hashing and reporting know nothing about cancellation.
 
 mod args;
 mod hash;
 mod report;
 mod walk;
 
-use std::env;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -19,25 +18,19 @@ use std::time::Duration;
 use cancelable::prelude::*;
 use cancelable::source::BoxSource;
 
-use args::{Args, Command};
+use args::Args;
+use clap::Parser;
 use report::Report;
 
 /// How often the number of bytes is compared with `--max-mib`.
 const CHECK_EVERY: Duration = Duration::from_millis(10);
 
 fn main() -> ExitCode {
-    let args = match args::parse(env::args_os().skip(1)) {
-        Ok(Command::Help) => {
-            let printed = io::stdout().write_all(args::HELP.as_bytes());
-            return ExitCode::from(if printed.is_ok() { 0 } else { report::TROUBLE });
-        }
-        Ok(Command::Run(args)) => args,
-        Err(message) => return wrong(&format!("{message} (try --help)")),
-    };
+    let args = Args::parse();
     match std::fs::metadata(&args.dir) {
         Ok(found) if found.is_dir() => {}
-        Ok(_) => return wrong(&format!("{}: not a directory", args.dir.display())),
-        Err(error) => return wrong(&format!("{}: {error}", args.dir.display())),
+        Ok(_) => return wrong_usage(&format!("{}: not a directory", args.dir.display())),
+        Err(error) => return wrong_usage(&format!("{}: {error}", args.dir.display())),
     }
     match smol::block_on(run(&args)) {
         Ok(code) => code,
@@ -48,13 +41,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// What was asked for cannot be done.
-fn wrong(message: &str) -> ExitCode {
+fn wrong_usage(message: &str) -> ExitCode {
     report::say(format_args!("{message}"));
     ExitCode::from(report::USAGE)
 }
 
-/// The work, raced against everything that may stop it.
+/// Races the work against everything that may cancel it.
 async fn run(args: &Args) -> io::Result<ExitCode> {
     let report = Arc::new(Report::new());
     let work = async {
@@ -62,33 +54,32 @@ async fn run(args: &Args) -> io::Result<ExitCode> {
         hash::print_all(files, args.slow, &report).await
     };
 
-    let stop = any_of(stops(args, &report)?);
-    match work.cancelable(stop).await {
+    match work.cancelable(any_of(sources(args, &report)?)).await {
         Ok(printed) => {
             printed?;
             report.print_total();
             Ok(ExitCode::from(report.exit_code()))
         }
         Err(cancelled) => {
-            // The work is gone by now. What it has printed and counted is still there.
+            // The work has been dropped; its output and its counts are still there.
             report.print_partial(cancelled.reason());
-            // Blocks the thread on purpose. A second signal ends the process even here.
+            // Blocks the thread on purpose: a second signal ends the process even here.
             thread::sleep(args.linger);
             Ok(ExitCode::from(report::exit_code_of(cancelled.reason())))
         }
     }
 }
 
-/// What may stop the work. Where several fire at once, the first of the list is the reason.
-fn stops<'a>(args: &Args, report: &'a Report) -> io::Result<Vec<BoxSource<'a>>> {
-    let mut stops: Vec<BoxSource<'a>> = Vec::new();
-    stops.push(Box::pin(termination()?.second_signal_exits()));
+/// Returns everything that may cancel the work. If several fire at once, the first one in the list is
+/// the reason.
+fn sources<'a>(args: &Args, report: &'a Report) -> io::Result<Vec<BoxSource<'a>>> {
+    let mut sources: Vec<BoxSource<'a>> = vec![Box::pin(termination()?.second_signal_exits())];
     if let Some(limit) = args.timeout {
-        stops.push(Box::pin(timeout(limit)));
+        sources.push(Box::pin(timeout(limit)));
     }
-    if let Some(limit) = args.max_bytes {
+    if let Some(limit) = args.max_bytes() {
         let exceeded = condition(move || report.bytes_read() > limit);
-        stops.push(Box::pin(exceeded.every(CHECK_EVERY).named("max-mib")));
+        sources.push(Box::pin(exceeded.every(CHECK_EVERY).named("max-mib")));
     }
-    Ok(stops)
+    Ok(sources)
 }

@@ -1,4 +1,4 @@
-//! What is printed: lines, progress, errors and totals. And the exit codes.
+//! Output: lines, progress, errors and totals, and the exit codes.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -12,16 +12,16 @@ use cancelable::Reason;
 use indicatif::{ProgressBar, ProgressStyle};
 use smol::unblock;
 
-/// Some files could not be read, or stdout could not be written.
+/// Exit code if some files could not be read, or stdout could not be written.
 pub(crate) const TROUBLE: u8 = 1;
-/// Wrong usage.
+/// Exit code for wrong usage.
 pub(crate) const USAGE: u8 = 2;
 const TIMEOUT: u8 = 124;
 const CONDITION: u8 = 125;
-/// The number of the signal is added to it.
+/// The signal number is added to this.
 const SIGNAL: u8 = 128;
 
-/// The exit code for a run that was stopped.
+/// Returns the exit code for a cancelled run.
 pub(crate) fn exit_code_of(reason: &Reason) -> u8 {
     match reason {
         Reason::Timeout { .. } => TIMEOUT,
@@ -33,19 +33,19 @@ pub(crate) fn exit_code_of(reason: &Reason) -> u8 {
     }
 }
 
-/// Prints a line on stderr. If nobody reads it, there is nobody to tell.
+/// Prints a line on stderr. Errors are ignored: there is no other place to report them.
 pub(crate) fn say(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "checksum: {line}");
 }
 
-/// Counts, and shows the counts.
+/// Counts files and bytes, and shows the counts.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// Hidden where stderr is no terminal.
+    /// Hidden if stderr is not a terminal.
     bar: ProgressBar,
     files_found: AtomicU64,
     files_printed: AtomicU64,
-    /// Whether lines may still be printed. Held while one is printed and counted.
+    /// Whether lines may still be printed. Locked while a line is printed and counted.
     open: Mutex<bool>,
     bytes_found: AtomicU64,
     bytes_read: AtomicU64,
@@ -85,14 +85,14 @@ impl Report {
         self.bytes_read.load(Ordering::Relaxed)
     }
 
-    /// Says on stderr that this could not be read, and counts it.
+    /// Reports on stderr that `path` could not be read, and counts it.
     pub(crate) fn unreadable(&self, path: &Path, error: &io::Error) {
         self.unreadable.fetch_add(1, Ordering::Relaxed);
         self.bar.suspend(|| say(format_args!("{}: {error}", path.display())));
     }
 
-    /// Prints the line of one file on stdout. It is written on the thread pool: whoever reads
-    /// stdout may be slow.
+    /// Prints the line of one file on stdout. The thread pool writes it, because the reader of stdout
+    /// may be slow.
     pub(crate) async fn print_line(self: &Arc<Self>, hash: &str, name: &Path) -> io::Result<()> {
         let line = line(hash, name);
         let this = self.clone();
@@ -104,10 +104,10 @@ impl Report {
             };
             let open = this.open.lock().unwrap_or_else(PoisonError::into_inner);
             if !*open {
-                // The run was stopped while this waited for a thread.
+                // The run was cancelled while this waited for a thread.
                 return Ok(());
             }
-            // Out of the way of the line only where both go to the terminal.
+            // The bar only needs to move out of the way if both go to the terminal.
             if io::stdout().is_terminal() { this.bar.suspend(write) } else { write() }?;
             this.files_printed.fetch_add(1, Ordering::Relaxed);
             Ok(())
@@ -116,7 +116,7 @@ impl Report {
         .map_err(|error: io::Error| io::Error::new(error.kind(), format!("stdout: {error}")))
     }
 
-    /// The last line on stderr of a run that came to its end.
+    /// Prints the last line of a run that finished.
     pub(crate) fn print_total(&self) {
         self.bar.finish_and_clear();
         let files = self.files_printed.load(Ordering::Relaxed);
@@ -124,8 +124,8 @@ impl Report {
         self.print_unreadable();
     }
 
-    /// Lets no further line out. One that is being printed is waited for, so that it is counted; but
-    /// not for long, because whoever reads stdout may have stopped.
+    /// Prevents further lines. Waits for a line that is being printed, so that it is counted, but only
+    /// briefly: the reader of stdout may have stopped reading.
     fn close(&self) {
         let patience = Instant::now() + Duration::from_millis(250);
         while Instant::now() < patience {
@@ -139,7 +139,7 @@ impl Report {
         }
     }
 
-    /// The last lines on stderr of a run that was stopped.
+    /// Prints the last lines of a run that was cancelled.
     pub(crate) fn print_partial(&self, reason: &Reason) {
         self.close();
         self.bar.finish_and_clear();
@@ -164,7 +164,7 @@ impl Report {
         }
     }
 
-    /// The exit code of a run that came to its end.
+    /// Returns the exit code of a run that finished.
     pub(crate) fn exit_code(&self) -> u8 {
         if self.unreadable.load(Ordering::Relaxed) == 0 { 0 } else { TROUBLE }
     }
@@ -178,8 +178,8 @@ fn mib(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
-/// A line as `sha256sum` prints it: one whose name has a backslash or an end of line in it begins
-/// with a backslash, and has those escaped.
+/// Formats a line the way `sha256sum` does: if the name contains a backslash or a line break, those
+/// are escaped and the line starts with a backslash.
 fn line(hash: &str, name: &Path) -> Vec<u8> {
     let name = name.as_os_str();
     #[cfg(unix)]

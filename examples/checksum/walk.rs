@@ -1,4 +1,4 @@
-//! The files below a directory.
+//! Finds the files below a directory.
 
 use std::fs;
 use std::io;
@@ -8,19 +8,19 @@ use smol::unblock;
 
 use crate::report::Report;
 
-/// A file to be read.
+/// A file to read.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) path: PathBuf,
-    /// The path below the directory that was started from.
+    /// The path relative to the starting directory.
     pub(crate) name: PathBuf,
 }
 
-/// Finds every file below `root`, sorted by the bytes of the names. What cannot be looked at is
-/// reported.
+/// Finds every file below `root`, sorted by the bytes of their names. Directories and files that
+/// cannot be read are reported.
 ///
-/// One directory is read at a time, on the thread pool, so that this can be stopped in between. A
-/// symbolic link is never followed, so there are no loops; only `root` itself may be one.
+/// Reads one directory at a time on the thread pool, so that a cancellation takes effect in between.
+/// Symbolic links are never followed, so there are no loops; only `root` itself may be a link.
 pub(crate) async fn walk(root: &Path, report: &Report) -> Vec<Found> {
     let mut found = Vec::new();
     let mut dirs = vec![PathBuf::new()];
@@ -52,7 +52,7 @@ fn below(root: &Path, path: &Path) -> Option<PathBuf> {
     path.strip_prefix(root).ok().map(Path::to_owned)
 }
 
-/// What is in one directory.
+/// The contents of one directory.
 #[derive(Debug, Default)]
 struct Listing {
     dirs: Vec<PathBuf>,
@@ -67,12 +67,12 @@ impl Listing {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    // There is nothing behind an entry that cannot be read.
+                    // An entry that cannot be read is skipped.
                     listing.unreadable.push((dir.to_owned(), error));
                     break;
                 }
             };
-            // That of the entry itself: it does not follow a link.
+            // The entry's own metadata: this does not follow a link.
             match entry.metadata() {
                 Ok(metadata) if metadata.is_dir() => listing.dirs.push(entry.path()),
                 Ok(metadata) if metadata.is_file() => {
