@@ -10,8 +10,7 @@ use std::thread;
 
 use cancelable::prelude::*;
 
-use crate::helpers::{Gate, Log, kept, lost};
-use crate::support::{self, Wakes, poll_once};
+use crate::support::{self, Gate, Log, Wakes, kept, lost, poll_once};
 
 #[test]
 fn a_plain_run_may_be_asked_for_its_handle_while_it_runs() {

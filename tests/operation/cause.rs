@@ -7,8 +7,7 @@ use std::thread;
 
 use cancelable::prelude::*;
 
-use crate::helpers::{Log, lost};
-use crate::support::{self, Tally, Wakes, poll_once};
+use crate::support::{self, Log, Tally, Wakes, lost, poll_once};
 
 /// Who may cancel.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -9,8 +9,7 @@ use std::thread;
 use cancelable::prelude::*;
 use futures::FutureExt;
 
-use crate::helpers::{Gate, Log, panic_of};
-use crate::support::{self, poll_once};
+use crate::support::{self, Gate, Log, panic_of, poll_once};
 
 /// The name of the current operation.
 fn current() -> Option<String> {

@@ -9,8 +9,7 @@ use std::pin::pin;
 
 use cancelable::prelude::*;
 
-use crate::helpers::{Log, panic_of, payload_of};
-use crate::support::{self, poll_once};
+use crate::support::{self, Log, panic_of, payload_of, poll_once};
 
 /// An error of someone else.
 #[derive(Debug, PartialEq)]

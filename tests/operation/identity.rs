@@ -10,8 +10,7 @@ use std::time::Duration;
 use cancelable::operation::{OperationId, Snapshot};
 use cancelable::prelude::*;
 
-use crate::helpers::Gate;
-use crate::support::{self, poll_once};
+use crate::support::{self, Gate, poll_once};
 
 fn operation() -> Operation {
     async {}.cancelable(never()).operation()

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use cancelable::prelude::*;
 
-use crate::helpers::{Gate, Log, kept, lost};
-use crate::support::{self, Clock, Tally, Wakes, poll_once};
+use crate::support::{self, Clock, Gate, Log, Tally, Wakes, kept, lost, poll_once};
 
 #[test]
 fn it_is_pending_then_running_then_completed() {

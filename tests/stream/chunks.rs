@@ -7,8 +7,7 @@ use cancelable::prelude::*;
 use futures::{StreamExt, stream};
 
 use crate::feed::{end, error, feed, item, next};
-use crate::helpers::panic_of;
-use crate::support::{self, Wakes, block_on};
+use crate::support::{self, Wakes, block_on, panic_of};
 
 #[test]
 fn all_are_full_but_the_last_and_none_is_empty() {

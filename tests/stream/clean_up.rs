@@ -8,8 +8,7 @@ use cancelable::prelude::*;
 use futures::stream::{self, FuturesUnordered, StreamExt};
 
 use crate::feed::{end, error, feed, item, next};
-use crate::helpers::{Gate, Log, kept, lost, panic_of};
-use crate::support::{self, Wakes, poll_once};
+use crate::support::{self, Gate, Log, Wakes, kept, lost, panic_of, poll_once};
 
 /// Clean-up that waits for a gate, and notes what it was told.
 fn clean_up(

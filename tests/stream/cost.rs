@@ -11,8 +11,7 @@ use cancelable::prelude::*;
 use futures::{Stream, stream};
 
 use crate::feed::item;
-use crate::helpers::kept;
-use crate::support::{self, Wakes};
+use crate::support::{self, Wakes, kept};
 
 const MILLION: u64 = 1_000_000;
 /// So many items are compared with so many others.

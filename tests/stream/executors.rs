@@ -7,8 +7,7 @@ use cancelable::prelude::*;
 use futures::channel::mpsc::unbounded;
 use futures::{StreamExt, TryStreamExt};
 
-use crate::helpers::Log;
-use crate::support::{self, on_every_executor};
+use crate::support::{Log, on_every_executor};
 
 on_every_executor! {
     async fn items_of_another_thread_come_through() {

@@ -9,8 +9,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
 use crate::feed::{end, error, feed, item, next};
-use crate::helpers::{Gate, Log, kept, lost};
-use crate::support::{self, Wakes, block_on};
+use crate::support::{self, Gate, Log, Wakes, block_on, kept, lost};
 
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(2);

@@ -9,8 +9,7 @@ use cancelable::prelude::*;
 use futures::{StreamExt, stream};
 
 use crate::feed::{end, error, feed, item, next};
-use crate::helpers::kept;
-use crate::support::{self, Wakes, block_on};
+use crate::support::{self, Wakes, block_on, kept};
 
 const LIMIT: Duration = Duration::from_millis(5);
 const HOUR: Duration = Duration::from_secs(3600);

@@ -9,8 +9,7 @@ use futures::stream::FusedStream;
 use futures::{Stream, StreamExt, stream};
 
 use crate::feed::{end, feed, item, next};
-use crate::helpers::{Gate, kept, lost};
-use crate::support::{self, Wakes};
+use crate::support::{self, Gate, Wakes, kept, lost};
 
 /// Lends `stream` to a race that stops it, and tells what it hands out to who polls it then.
 #[track_caller]

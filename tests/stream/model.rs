@@ -11,8 +11,7 @@ use proptest::prelude::{Just, Strategy, any};
 use proptest::{collection, prop_oneof};
 
 use crate::feed::{Tap, feed, next};
-use crate::helpers::kept;
-use crate::support::{self, Wakes};
+use crate::support::{self, Wakes, kept};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {

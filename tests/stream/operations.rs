@@ -10,8 +10,7 @@ use cancelable::prelude::*;
 use futures::{StreamExt, stream};
 
 use crate::feed::{end, error, feed, item, next};
-use crate::helpers::{Log, kept, panic_of};
-use crate::support::{self, Wakes, block_on};
+use crate::support::{self, Log, Wakes, block_on, kept, panic_of};
 
 #[test]
 fn it_runs_from_the_first_poll_and_completes_with_the_end() {

@@ -7,8 +7,7 @@ use cancelable::prelude::*;
 use futures::{Stream, stream};
 
 use crate::feed::{end, feed, item, next};
-use crate::helpers::{Log, kept, panic_of};
-use crate::support::{self, Wakes};
+use crate::support::{self, Log, Wakes, kept, panic_of};
 
 /// Panics when it is dropped.
 struct Bomb;

@@ -9,8 +9,7 @@ use cancelable::prelude::*;
 use futures::{StreamExt, stream};
 
 use crate::feed::{error, feed, item, next};
-use crate::helpers::panic_of;
-use crate::support::{self, Wakes, block_on};
+use crate::support::{self, Wakes, block_on, panic_of};
 
 #[test]
 fn the_last_ones_are_kept_oldest_first() {

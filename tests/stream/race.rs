@@ -12,8 +12,7 @@ use futures::stream::FusedStream;
 use futures::{Stream, StreamExt, stream};
 
 use crate::feed::{end, error, feed, item, next};
-use crate::helpers::kept;
-use crate::support::{self, Wakes, block_on};
+use crate::support::{self, Wakes, block_on, kept};
 
 /// A source that counts how often it is asked, and whether with the waker of the task.
 #[derive(Default)]
@@ -300,7 +299,7 @@ fn a_panic_goes_through_and_leaves_the_stream_as_it_was() {
     });
     let mut stream = pin!(hostile.cancelable(never()));
     assert_eq!(next(stream.as_mut(), &wakes), item(1));
-    let said = crate::helpers::panic_of(|| next(stream.as_mut(), &wakes));
+    let said = crate::support::panic_of(|| next(stream.as_mut(), &wakes));
     assert_eq!(said, "the second poll panics");
     assert_eq!(next(stream.as_mut(), &wakes), item(3));
 }

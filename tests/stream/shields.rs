@@ -7,8 +7,7 @@ use cancelable::prelude::*;
 use futures::{Stream, StreamExt, stream};
 
 use crate::feed::{end, error, item, next};
-use crate::helpers::{Gate, Log, kept, lost};
-use crate::support::{self, Wakes};
+use crate::support::{self, Gate, Log, Wakes, kept, lost};
 
 /// A stream of one item with a shield on the way to it.
 fn shielded(log: &Log, gate: &Gate) -> impl Stream<Item = u32> + use<> {

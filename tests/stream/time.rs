@@ -10,8 +10,7 @@ use cancelable::prelude::*;
 use futures::{Stream, StreamExt, stream};
 
 use crate::feed::{error, feed, item, next};
-use crate::helpers::kept;
-use crate::support::{self, Wakes, block_on};
+use crate::support::{self, Wakes, block_on, kept};
 
 const LIMIT: Duration = Duration::from_millis(5);
 

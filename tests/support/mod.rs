@@ -9,6 +9,8 @@
 )]
 
 mod clock;
+mod gate;
+mod log;
 mod seen;
 #[cfg(not(feature = "testing"))]
 mod wakes;
@@ -23,7 +25,9 @@ use std::thread;
 use std::time::Duration;
 
 pub use clock::Clock;
-pub use seen::{kept, lost};
+pub use gate::Gate;
+pub use log::{Log, NoteOnDrop};
+pub use seen::{kept, lost, panic_of, payload_of};
 
 /// The counting waker: that of the test kit, or, where that is left out, one that does the same.
 #[cfg(feature = "testing")]
@@ -139,20 +143,20 @@ macro_rules! on_every_executor {
 
             #[test]
             fn bare_block_on() {
-                let _watchdog = support::watchdog();
-                support::block_on(body());
+                let _watchdog = $crate::support::watchdog();
+                $crate::support::block_on(body());
             }
 
             #[test]
             fn tokio_current_thread() {
-                let _watchdog = support::watchdog();
+                let _watchdog = $crate::support::watchdog();
                 let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
                 runtime.block_on(body());
             }
 
             #[test]
             fn tokio_multi_thread() {
-                let _watchdog = support::watchdog();
+                let _watchdog = $crate::support::watchdog();
                 let runtime = tokio::runtime::Builder::new_multi_thread()
                     .worker_threads(2)
                     .build()
@@ -162,13 +166,13 @@ macro_rules! on_every_executor {
 
             #[test]
             fn smol() {
-                let _watchdog = support::watchdog();
+                let _watchdog = $crate::support::watchdog();
                 ::smol::block_on(async { ::smol::spawn(body()).await });
             }
 
             #[test]
             fn async_std() {
-                let _watchdog = support::watchdog();
+                let _watchdog = $crate::support::watchdog();
                 ::async_std::task::block_on(async { ::async_std::task::spawn(body()).await });
             }
         }

@@ -1,0 +1,22 @@
+//! `#[cancelable(..)]`: what its keys do, which functions it goes on, and what lints say of it.
+
+#![cfg(feature = "macros")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod errors;
+mod functions;
+#[cfg(feature = "time")]
+mod grace;
+mod hygiene;
+#[cfg(all(feature = "time", feature = "signal"))]
+mod keys;
+mod lints;
+mod methods;
+mod operations;
+mod order;
+mod parameter;
+mod registered;
+#[cfg(all(unix, feature = "signal"))]
+mod signals;

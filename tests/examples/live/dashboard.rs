@@ -1,0 +1,198 @@
+//! The page of the example `service` in Chromium, where that is installed: it shows what runs, and its
+//! button cancels.
+//!
+//! The browser prints the page as it is when it has been loaded. That is too early: nothing has
+//! happened by then. So the page comes through a relay, which adds a picture to it that comes late,
+//! and a script that presses a button and lets the picture come once it sees what it waits for.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Condvar, Mutex};
+use std::{env, fs, thread};
+
+use super::http::{answer, send};
+use super::program::LIMIT;
+use super::service::{LONG_WORK, service, wait_for_work};
+
+/// Presses the first button of work, and waits until the row is gone and the charts tell of it.
+const ADDED: &str = r##"
+<img src="/late" alt="">
+<script>
+let pressed = 0;
+const looks = setInterval(() => {
+  const work = [...document.querySelectorAll("#rows tr")].filter(row => row.textContent.includes("GET /work"));
+  if (!pressed && work.length === 2 && work.every(row => row.querySelector("progress"))) {
+    pressed = work[0].dataset.id;
+    work[0].querySelector("button").click();
+  }
+  const samples = document.querySelector("#active polyline")?.getAttribute("points").split(" ").length;
+  const ends = document.querySelector("#ends title").textContent;
+  if (pressed && work.length === 1 && samples >= 4 && ends.includes("cancelled: manual 1")) {
+    clearInterval(looks);
+    document.body.dataset.pressed = pressed;
+    fetch("/enough");
+  }
+}, 50);
+</script>
+</body>"##;
+
+/// Where the picture of the page is left, for whoever wants to look at it.
+fn picture() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("dashboard.png")
+}
+
+fn browser() -> Option<PathBuf> {
+    let directories: Vec<PathBuf> = env::split_paths(&env::var_os("PATH")?).collect();
+    let places =
+        directories.iter().flat_map(|dir| [dir.join("chromium"), dir.join("google-chrome")]);
+    places.into_iter().find(|path| path.is_file())
+}
+
+/// The head of a request, with its connection to be closed after the answer.
+fn head(from: &mut impl BufRead) -> io::Result<String> {
+    let mut head = String::new();
+    loop {
+        let mut line = String::new();
+        if from.read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if line == "\r\n" {
+            return Ok(format!("{head}Connection: close\r\n\r\n"));
+        }
+        if !line.to_lowercase().starts_with("connection:") {
+            head.push_str(&line);
+        }
+    }
+}
+
+/// Whether what the page waits for has happened.
+#[derive(Default)]
+struct Enough(Mutex<bool>, Condvar);
+
+fn relay(mut client: TcpStream, service: &str, enough: &Enough) -> io::Result<()> {
+    let head = head(&mut BufReader::new(client.try_clone()?))?;
+    let whole = |kind: &str, body: &str| {
+        let length = body.len();
+        format!(
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    };
+    match head.split(' ').nth(1) {
+        Some("/") => {
+            let (_, page) = answer(send(service, "GET", "/"));
+            let page = page.replace("</body>", ADDED);
+            client.write_all(whole("text/html; charset=utf-8", &page).as_bytes())
+        }
+        Some("/late") => {
+            let _reached = enough.1.wait_while(enough.0.lock().unwrap(), |enough| !*enough);
+            let svg = r#"<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>"#;
+            client.write_all(whole("image/svg+xml", svg).as_bytes())
+        }
+        Some("/enough") => {
+            *enough.0.lock().unwrap() = true;
+            enough.1.notify_all();
+            client.write_all(whole("text/plain", "").as_bytes())
+        }
+        _ => {
+            let mut to = TcpStream::connect(service)?;
+            to.write_all(head.as_bytes())?;
+            io::copy(&mut to, &mut client).map(drop)
+        }
+    }
+}
+
+/// Where the page can be had with what is added.
+fn relayed(service: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (service, enough) = (service.to_owned(), Arc::new(Enough::default()));
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let (service, enough) = (service.clone(), enough.clone());
+            // A browser that goes away ends it with an error.
+            thread::spawn(move || relay(client, &service, &enough));
+        }
+    });
+    address
+}
+
+/// It is killed when the test ends.
+struct Browser(Child);
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What the page has become.
+fn dump(browser: &Path, address: &str) -> String {
+    let profile = tempfile::tempdir().unwrap();
+    let mut command = Command::new(browser);
+    command.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+    ]);
+    command.args(["--disable-background-networking", "--disable-component-update"]);
+    command.args(["--disable-sync", "--window-size=1100,800", "--dump-dom"]);
+    command.arg(format!("--user-data-dir={}", profile.path().display()));
+    command.arg(format!("--screenshot={}", picture().display()));
+    command.arg(format!("http://{address}/"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut browser = Browser(command.spawn().unwrap());
+    let mut stdout = browser.0.stdout.take().unwrap();
+    let (sender, page) = channel();
+    thread::spawn(move || {
+        let mut page = String::new();
+        let read = stdout.read_to_string(&mut page);
+        sender.send(read.map(|_| page))
+    });
+    page.recv_timeout(LIMIT).expect("the page does not show what it should").unwrap()
+}
+
+/// The text between two others.
+fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+    let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("no {start} in {text}"));
+    rest.split_once(end).unwrap_or_else(|| panic!("no {end} in {text}")).0
+}
+
+#[test]
+fn the_dashboard_shows_what_runs_and_cancels_it() {
+    let Some(browser) = browser() else {
+        // Past the capture of the test's output: that it was left out is to be seen.
+        let _ = writeln!(io::stderr(), "no chromium is installed: the dashboard is not looked at");
+        return;
+    };
+    let _ = fs::remove_file(picture());
+    let (_running, address) = service();
+    assert_eq!(answer(send(&address, "GET", "/work?ms=1")).0, 200);
+    let works = [send(&address, "GET", LONG_WORK), send(&address, "GET", LONG_WORK)];
+    let ids = wait_for_work(&address, 2);
+
+    let page = dump(&browser, &relayed(&address));
+
+    let pressed: u64 = between(&page, "data-pressed=\"", "\"").parse().unwrap();
+    assert_eq!(pressed, ids[0], "the first row is the first that came");
+    assert_eq!(wait_for_work(&address, 1), [ids[1]]);
+    assert_eq!(between(&page, "role=\"status\">", "<"), "live");
+    let rows = between(&page, "<tbody id=\"rows\">", "</tbody>");
+    assert!(rows.contains(&format!("data-id=\"{}\"", ids[1])), "{rows}");
+    assert!(!rows.contains(&format!("data-id=\"{pressed}\"")), "{rows}");
+    assert!(rows.contains("ms=200000") && rows.contains("<td>running</td>"), "{rows}");
+    assert!(rows.contains(&format!("Cancel operation {}, GET /work", ids[1])), "{rows}");
+    let ends = between(&page, "<title id=\"ends-text\">", "</title>");
+    assert!(ends.starts_with("completed ") && !ends.starts_with("completed 0"), "{ends}");
+    let active = between(&page, "<title id=\"active-text\">", "</title>");
+    assert!(active.contains(" now, 3 at most"), "{active}");
+
+    let picture = fs::read(picture()).unwrap();
+    assert!(picture.starts_with(b"\x89PNG") && picture.len() > 10_000, "{}", picture.len());
+    drop(works);
+}

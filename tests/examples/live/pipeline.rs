@@ -1,0 +1,142 @@
+//! The example `pipeline`: files are counted, to the end and up to where it is stopped.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+
+use rustix::process::Signal;
+
+use super::program::{End, Running};
+
+/// A pause that no test lives to see the end of.
+const FOREVER: &str = "36000s";
+
+fn start(dir: &Path, options: &[&str]) -> Running {
+    let options = options.iter().map(OsStr::new);
+    Running::start("pipeline", &[dir.as_os_str()].into_iter().chain(options).collect::<Vec<_>>())
+}
+
+/// How many files, lines and bytes there are below a directory, found out in another way.
+fn counted(dir: &Path) -> (usize, usize, usize) {
+    let mut sum = (0, 0, 0);
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let (files, lines, bytes) = if path.is_dir() {
+            counted(&path)
+        } else {
+            let text = fs::read_to_string(&path).unwrap();
+            (1, text.matches('\n').count(), text.len())
+        };
+        sum = (sum.0 + files, sum.1 + lines, sum.2 + bytes);
+    }
+    sum
+}
+
+fn complete(end: &End, dir: &Path) {
+    let (files, lines, bytes) = counted(dir);
+    let total = format!("completed: {files} of {files} files, {lines} lines, {bytes} bytes");
+    assert_eq!(end.stdout[0], total, "{}", end.stderr);
+    assert_eq!(end.code, Some(0), "{}", end.stderr);
+}
+
+#[test]
+fn counts_the_sources_of_the_package() {
+    let end = Running::start("pipeline", &[]).end();
+    complete(&end, &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    assert!(end.stderr.starts_with("found 8 files\nfound 16 files\n"), "{}", end.stderr);
+    assert_eq!(end.stdout.len(), 2);
+    assert!(end.stdout[1].starts_with("last: wait/"), "{}", end.stdout[1]);
+}
+
+/// Twenty files of three lines and six bytes each, in two directories.
+fn twenty_files() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for below in ["a", "b"] {
+        fs::create_dir(dir.path().join(below)).unwrap();
+        for file in 0..10 {
+            fs::write(dir.path().join(below).join(format!("{file}")), "1\n2\n3\n").unwrap();
+        }
+    }
+    dir
+}
+
+#[test]
+fn counts_files_that_are_known() {
+    let dir = twenty_files();
+    let end = start(dir.path(), &["--limit", "30s"]).end();
+    complete(&end, dir.path());
+    assert_eq!(
+        end.stdout,
+        ["completed: 20 of 20 files, 60 lines, 120 bytes", "last: b/7, b/8, b/9"]
+    );
+}
+
+/// The pause after the first chunk outlasts the limit: what is left is the chunk.
+#[test]
+fn a_limit_leaves_what_was_counted() {
+    let dir = twenty_files();
+    let end = start(dir.path(), &["--limit", "3s", "--pause", "6s"]).end();
+    let total = "cancelled (timed out after 3s): 8 of 8 files, 24 lines, 48 bytes";
+    assert_eq!(end.stdout, [total, "last: a/5, a/6, a/7"], "{}", end.stderr);
+    assert_eq!(end.code, Some(1));
+}
+
+#[test]
+fn a_limit_that_is_over_at_once_leaves_nothing() {
+    let dir = twenty_files();
+    let end = start(dir.path(), &["--limit", "0ms"]).end();
+    let total = "cancelled (timed out after 0ns): 0 of 0 files, 0 lines, 0 bytes";
+    assert_eq!(end.stdout, [total], "{}", end.stderr);
+    assert_eq!(end.code, Some(1));
+}
+
+#[test]
+fn an_interrupt_leaves_what_was_counted() {
+    let dir = twenty_files();
+    let running = start(dir.path(), &["--pause", "4s"]);
+    running.wait_for_message("found 16 files");
+    running.signal(Signal::INT);
+    let end = running.end();
+    let total = "cancelled (received SIGINT (2)): 16 of 16 files, 48 lines, 96 bytes";
+    assert_eq!(end.stdout, [total, "last: b/3, b/4, b/5"], "{}", end.stderr);
+    assert_eq!(end.code, Some(1));
+}
+
+#[test]
+fn a_second_interrupt_ends_it_at_once() {
+    let dir = twenty_files();
+    let mut running = start(dir.path(), &["--pause", FOREVER]);
+    running.wait_for_message("found 8 files");
+    // Two that come too close together are one.
+    while running.is_running() {
+        running.signal(Signal::INT);
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let end = running.end();
+    assert_eq!((end.stdout.len(), end.code), (0, Some(130)), "{}", end.stderr);
+}
+
+#[test]
+fn what_cannot_be_read_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let end = start(&dir.path().join("absent"), &[]).end();
+    assert!(end.stderr.contains("absent: No such file"), "{}", end.stderr);
+    assert_eq!(end.stdout, ["completed: 0 of 0 files, 0 lines, 0 bytes"]);
+    assert_eq!(end.code, Some(1));
+}
+
+#[test]
+fn wrong_usage_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let cases: [(&[&str], &str); 4] = [
+        (&["--limit", "soon"], "\"soon\" is not 50ms or 2s"),
+        (&["--limit"], "a duration is missing"),
+        (&["--fast"], "--fast is unknown"),
+        (&["other"], "more than one directory"),
+    ];
+    for (options, says) in cases {
+        let end = start(dir.path(), options).end();
+        assert_eq!(end.stderr, format!("pipeline: {says}"));
+        assert_eq!((end.stdout.len(), end.code), (0, Some(1)));
+    }
+}

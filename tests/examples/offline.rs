@@ -1,0 +1,350 @@
+//! Runs every example to its end and compares what it prints with what its first lines promise.
+//!
+//! An example says what it prints in a block of kind `text` in its documentation. That is what is
+//! compared, line by line, so that no example promises what it does not do.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::support::{self, Watchdog};
+
+/// How long an example may run. It is shorter than what the watchdog allows.
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// How long it may take to build the examples where that has not been done before.
+const BUILD_LIMIT: Duration = Duration::from_secs(900);
+
+/// Each example with the features that it needs and the exit code with which it ends when nobody
+/// interferes.
+macro_rules! examples {
+    ($($name:ident: [$($feature:literal),*], exits $code:literal;)*) => {
+        /// The examples that the features of this build allow.
+        const BUILDABLE: &[&str] = &[$(
+            #[cfg(all($(feature = $feature),*))]
+            stringify!($name),
+        )*];
+
+        /// All that have a test here.
+        const TESTED: &[&str] = &[$(stringify!($name),)*];
+
+        $(
+            #[test]
+            #[cfg(all($(feature = $feature),*))]
+            fn $name() {
+                let end = Example::start(stringify!($name), &[]).end();
+                assert_eq!(end.stdout, promised(stringify!($name)), "{}", end.stderr);
+                assert_eq!(end.code, Some($code), "{}", end.stderr);
+            }
+        )*
+    };
+}
+
+examples! {
+    all_of: ["time"], exits 0;
+    any_of: ["time"], exits 0;
+    attribute: ["time", "macros"], exits 0;
+    because: [], exits 0;
+    blocking_pool: ["blocking"], exits 0;
+    blocking_thread: [], exits 0;
+    callbacks: [], exits 0;
+    command_line: ["time", "signal"], exits 124;
+    condition: ["time"], exits 0;
+    custom_source: [], exits 0;
+    errors: ["time"], exits 0;
+    grace: ["time"], exits 0;
+    hooks: [], exits 0;
+    nested: ["time"], exits 0;
+    operations_tree: [], exits 0;
+    progress_bar: [], exits 0;
+    registry: ["time", "signal"], exits 1;
+    retry: ["time"], exits 0;
+    retry_backon: [], exits 0;
+    runtimes: ["time"], exits 0;
+    save_on_ctrl_c: ["time", "signal"], exits 0;
+    signals: ["time", "signal"], exits 0;
+    stream: ["time"], exits 0;
+    timeout: ["time"], exits 0;
+    token_from_task: [], exits 0;
+    token_from_thread: [], exits 0;
+}
+
+/// The examples that have tests of their own: `checksum.rs` and `examples_live.rs`.
+const TESTED_ELSEWHERE: &[&str] = &["checksum", "monitor", "pipeline", "service"];
+
+#[test]
+fn every_example_has_a_test() {
+    let _watchdog = support::watchdog();
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(source_directory()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if !TESTED_ELSEWHERE.contains(&name.as_str()) {
+            found.insert(name);
+        }
+    }
+    assert_eq!(found, TESTED.iter().map(|name| name.to_string()).collect());
+}
+
+#[test]
+fn every_example_says_what_it_prints() {
+    let _watchdog = support::watchdog();
+    for name in TESTED {
+        assert!(!promised(name).is_empty(), "{name} promises nothing");
+    }
+}
+
+/// What these do depends on the signal that they get.
+#[cfg(all(unix, feature = "time", feature = "signal"))]
+mod signalled {
+    use super::*;
+    use rustix::process::{Pid, Signal, kill_process};
+
+    /// More than a test takes: an example that misses its signal ends in another way, later.
+    const LONG: &str = "20000";
+
+    fn send(signal: Signal, example: &Example) {
+        kill_process(Pid::from_child(&example.running.child), signal).unwrap();
+    }
+
+    fn tells(signal: Signal, line: &str) {
+        let mut example = Example::start("signals", &[LONG]);
+        assert_eq!(example.running.next_line(), Some("waiting for a signal"));
+        send(signal, &example);
+        let end = example.end();
+        assert_eq!(end.stdout, ["waiting for a signal", line], "{}", end.stderr);
+        assert_eq!(end.code, Some(0), "{}", end.stderr);
+    }
+
+    #[test]
+    fn signals_tells_an_interrupt() {
+        tells(Signal::INT, "received SIGINT (2)");
+    }
+
+    #[test]
+    fn signals_tells_a_termination() {
+        tells(Signal::TERM, "received SIGTERM (15)");
+    }
+
+    #[test]
+    fn signals_tells_a_hangup() {
+        tells(Signal::HUP, "received SIGHUP (1)");
+    }
+
+    fn cleans_up_and_exits(signal: Signal, says: &str, code: i32) {
+        let mut example = Example::start("command_line", &[LONG, "1"]);
+        assert_eq!(example.running.next_line(), Some("working"));
+        send(signal, &example);
+        let end = example.end();
+        assert_eq!(end.stdout, ["working", "cleaning up", "clean"], "{}", end.stderr);
+        assert_eq!(end.stderr.trim_end(), says);
+        assert_eq!(end.code, Some(code));
+    }
+
+    #[test]
+    fn command_line_cleans_up_after_an_interrupt() {
+        cleans_up_and_exits(Signal::INT, "received SIGINT (2)", 130);
+    }
+
+    #[test]
+    fn command_line_cleans_up_after_a_termination() {
+        cleans_up_and_exits(Signal::TERM, "received SIGTERM (15)", 143);
+    }
+
+    #[test]
+    fn save_on_ctrl_c_finishes_what_it_is_saving() {
+        let mut example = Example::start("save_on_ctrl_c", &[LONG, "1500"]);
+        assert_eq!(example.running.next_line(), Some("locked"));
+        assert_eq!(example.running.next_line(), Some("saving 1"));
+        send(Signal::INT, &example);
+        let end = example.end();
+        let mut says = promised("save_on_ctrl_c");
+        says[4] = "stopped: received SIGINT (2)".to_owned();
+        assert_eq!(end.stdout, says, "{}", end.stderr);
+        assert_eq!(end.code, Some(0), "{}", end.stderr);
+    }
+
+    #[test]
+    fn command_line_is_ended_by_the_second_signal() {
+        let mut example = Example::start("command_line", &[LONG, LONG]);
+        assert_eq!(example.running.next_line(), Some("working"));
+        send(Signal::INT, &example);
+        assert_eq!(example.running.next_line(), Some("cleaning up"));
+        send(Signal::TERM, &example);
+        let end = example.end();
+        assert_eq!(end.stdout, ["working", "cleaning up"], "{}", end.stderr);
+        assert_eq!(end.code, Some(143), "{}", end.stderr);
+    }
+}
+
+#[test]
+#[cfg(all(feature = "time", feature = "signal"))]
+fn command_line_says_that_the_time_is_up() {
+    let end = Example::start("command_line", &["10", "1"]).end();
+    assert_eq!(end.stderr.trim_end(), "timed out after 10ms");
+    assert_eq!(end.code, Some(124));
+}
+
+fn source_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
+}
+
+/// The lines of the `text` block in the documentation of an example.
+fn promised(name: &str) -> Vec<String> {
+    let source = fs::read_to_string(source_directory().join(format!("{name}.rs"))).unwrap();
+    let documentation = source.lines().map_while(|line| line.strip_prefix("//!"));
+    documentation
+        .map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned())
+        .skip_while(|line| line != "```text")
+        .skip(1)
+        .take_while(|line| line != "```")
+        .collect()
+}
+
+/// Where the built examples are. Cargo is asked once to bring them up to date: an ordinary
+/// `cargo test` has built them, `cargo test --test examples` has not.
+fn built_directory() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        // The test is `<target>/<profile>/deps/examples-<hash>`.
+        let test = std::env::current_exe().unwrap();
+        let profile = test.parent().and_then(Path::parent).unwrap();
+        let target = profile.parent().unwrap();
+        let name = profile.file_name().and_then(|name| name.to_str()).unwrap();
+
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet"]);
+        cargo.args(["--profile", if name == "debug" { "dev" } else { name }]);
+        cargo.arg("--target-dir").arg(target);
+        // The same features as this build, so that nothing is built twice.
+        cargo.arg("--no-default-features").args(["--features", &features().join(",")]);
+        cargo.args(BUILDABLE.iter().flat_map(|name| ["--example", name]));
+        let end = Running::start("the build of the examples", cargo, BUILD_LIMIT).end();
+        assert_eq!(end.code, Some(0), "{}", end.stderr);
+        profile.join("examples")
+    })
+}
+
+fn features() -> Vec<&'static str> {
+    let on = [
+        ("default", cfg!(feature = "default")),
+        ("time", cfg!(feature = "time")),
+        ("signal", cfg!(feature = "signal")),
+        ("macros", cfg!(feature = "macros")),
+        ("blocking", cfg!(feature = "blocking")),
+    ];
+    on.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
+}
+
+/// An example that runs, and the watchdog over the test.
+struct Example {
+    running: Running,
+    _watchdog: Watchdog,
+}
+
+impl Example {
+    /// Builds it first where need be. That may take longer than a test, so the watchdog of the test
+    /// starts after it.
+    fn start(name: &str, arguments: &[&str]) -> Self {
+        let path = built_directory().join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+        let watchdog = support::watchdog();
+        let mut command = Command::new(path);
+        command.args(arguments);
+        Example { running: Running::start(name, command, LIMIT), _watchdog: watchdog }
+    }
+
+    fn end(self) -> End {
+        self.running.end()
+    }
+}
+
+/// A process that is killed when it takes too long, or when its test ends.
+struct Running {
+    name: String,
+    child: Child,
+    give_up: Instant,
+    stdout: Vec<String>,
+    /// What comes next on its standard output. Closed when that is.
+    lines: Receiver<String>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+/// How a process ended.
+struct End {
+    stdout: Vec<String>,
+    stderr: String,
+    /// `None` where a signal ended it.
+    code: Option<i32>,
+}
+
+impl Running {
+    fn start(name: &str, mut command: Command, limit: Duration) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut stderr = child.stderr.take().unwrap();
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        let stderr = thread::spawn(move || {
+            let mut text = String::new();
+            let read = stderr.read_to_string(&mut text);
+            read.map_or_else(|error| error.to_string(), |_| text)
+        });
+        Running {
+            name: name.to_owned(),
+            child,
+            give_up: Instant::now() + limit,
+            stdout: Vec::new(),
+            lines,
+            stderr: Some(stderr),
+        }
+    }
+
+    /// The next line that it prints, or `None` where it prints no more.
+    fn next_line(&mut self) -> Option<&str> {
+        let left = self.give_up.saturating_duration_since(Instant::now());
+        match self.lines.recv_timeout(left) {
+            Ok(line) => self.stdout.push(line),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => self.fail_late(),
+        }
+        self.stdout.last().map(String::as_str)
+    }
+
+    /// Waits until it ends.
+    fn end(mut self) -> End {
+        while self.next_line().is_some() {}
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() >= self.give_up {
+                self.fail_late();
+            }
+            thread::sleep(Duration::from_millis(1));
+        };
+        let stderr = self.stderr.take().unwrap().join().unwrap();
+        End { stdout: std::mem::take(&mut self.stdout), stderr, code: status.code() }
+    }
+
+    /// The process is killed when the panic drops this.
+    fn fail_late(&self) -> ! {
+        panic!("{} did not end in time; it printed {:#?}", self.name, self.stdout)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail where it has ended, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

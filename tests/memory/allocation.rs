@@ -1,0 +1,290 @@
+//! Guarantee 8, counted: what allocates nothing, and that what goes gives its memory back.
+//!
+//! The counts are those of the thread that measures: other tests and the reactor do not disturb.
+
+use std::future::{pending, ready};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+
+use allocation_counter::{AllocationInfo, measure};
+use cancelable::prelude::*;
+use cancelable::source::BoxSource;
+
+use crate::support::{self, Wakes};
+
+/// A waker that was made before anything is measured.
+fn waker() -> Waker {
+    Wakes::new().waker()
+}
+
+#[track_caller]
+fn allocates_nothing<R>(what: &str, body: impl FnOnce() -> R) -> R {
+    let mut result = None;
+    let info = measure(|| result = Some(body()));
+    assert_eq!(info.count_total, 0, "{what}: {info:?}");
+    result.unwrap()
+}
+
+/// Makes a race of work that is ready at once, awaits it and drops it.
+#[track_caller]
+fn a_finished_race_allocates_nothing<S: IntoFuture<Output = Reason>>(
+    what: &str,
+    source: impl Fn() -> S,
+) {
+    let waker = waker();
+    let mut cx = Context::from_waker(&waker);
+    // The first race of a process sets up what all of them share.
+    assert!(pin!(ready(7).cancelable(source())).poll(&mut cx).is_ready());
+    let value = allocates_nothing(what, || pin!(ready(7).cancelable(source())).poll(&mut cx));
+    assert_eq!(value, Poll::Ready(Ok(7)));
+    let fine = ready(Ok::<_, Cancelled>(7));
+    let value = allocates_nothing(what, || pin!(fine.try_cancelable(source())).poll(&mut cx));
+    assert_eq!(value, Poll::Ready(Ok(7)));
+}
+
+#[test]
+fn g08_a_race_whose_work_is_ready_at_once_allocates_nothing() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    a_finished_race_allocates_nothing("never", never);
+    a_finished_race_allocates_nothing("token", || token.clone());
+    a_finished_race_allocates_nothing("borrowed token", || token.cancelled());
+    a_finished_race_allocates_nothing("any_of", || any_of((&token, never(), &token)));
+    a_finished_race_allocates_nothing("all_of", || all_of((&token, never(), &token)));
+    a_finished_race_allocates_nothing("operators", || &token | (never() & &token));
+    a_finished_race_allocates_nothing("because", || pending::<()>().because("never"));
+    #[cfg(feature = "time")]
+    {
+        use std::time::{Duration, Instant};
+        let hour = Duration::from_secs(3600);
+        a_finished_race_allocates_nothing("timeout", || timeout(hour));
+        a_finished_race_allocates_nothing("no timeout", || timeout(Duration::MAX));
+        a_finished_race_allocates_nothing("deadline", || deadline(Instant::now() + hour));
+        a_finished_race_allocates_nothing("condition", || condition(|| false));
+        a_finished_race_allocates_nothing("several", || {
+            any_of((timeout(hour), &token, all_of((timeout(hour), &token))))
+        });
+    }
+}
+
+#[test]
+fn g08_nor_does_it_make_room_in_a_token_that_was_never_waited_for() {
+    let _watchdog = support::watchdog();
+    let waker = waker();
+    let mut cx = Context::from_waker(&waker);
+    // The first race of a process sets up what all of them share.
+    assert!(pin!(ready(7).cancelable(never())).poll(&mut cx).is_ready());
+    let token = CancellationToken::new();
+    let value = allocates_nothing("a new token", || {
+        pin!(ready(7).cancelable(any_of((&token, &token)))).poll(&mut cx)
+    });
+    assert_eq!(value, Poll::Ready(Ok(7)));
+}
+
+/// One of each source that registers. None of them fires here.
+fn sources(token: &CancellationToken) -> Vec<(&'static str, BoxSource<'_>)> {
+    let mut sources: Vec<(&'static str, BoxSource<'_>)> = vec![
+        ("token", Box::pin(token.cancelled())),
+        ("owned token", Box::pin(token.clone().cancelled_owned())),
+        ("any_of tuple", Box::pin(any_of((never(), token)))),
+        ("any_of array", Box::pin(any_of([token, token]))),
+        ("any_of long", Box::pin(any_of(vec![token; 100]))),
+        ("all_of tuple", Box::pin(all_of((never(), token)))),
+        ("all_of array", Box::pin(all_of([token, token]))),
+        ("all_of long", Box::pin(all_of(vec![token; 100]))),
+    ];
+    sources.push(("nested", Box::pin(any_of((all_of((never(), token)), any_of([token]))))));
+    #[cfg(feature = "time")]
+    {
+        use std::time::{Duration, Instant};
+        let hour = Duration::from_secs(3600);
+        sources.push(("timeout", Box::pin(timeout(hour))));
+        sources.push(("no timeout", Box::pin(timeout(Duration::MAX))));
+        sources.push(("deadline", Box::pin(deadline(Instant::now() + hour))));
+        sources.push(("condition", Box::pin(condition(|| false).every(hour))));
+    }
+    #[cfg(all(unix, feature = "signal"))]
+    sources.push(("signal", Box::pin(signal(Signal::Usr2).unwrap())));
+    sources
+}
+
+#[test]
+fn g08_a_pending_source_polled_again_allocates_nothing() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    for (what, mut source) in sources(&token) {
+        let waker = waker();
+        let mut cx = Context::from_waker(&waker);
+        assert!(source.as_mut().poll(&mut cx).is_pending());
+        allocates_nothing(what, || {
+            for _ in 2..=100 {
+                assert!(source.as_mut().poll(&mut cx).is_pending());
+            }
+        });
+    }
+}
+
+#[test]
+fn g08_a_pending_race_polled_again_allocates_nothing() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    for (what, source) in sources(&token) {
+        let waker = waker();
+        let mut cx = Context::from_waker(&waker);
+        let mut race = Box::pin(pending::<()>().cancelable(source));
+        assert!(race.as_mut().poll(&mut cx).is_pending());
+        allocates_nothing(what, || {
+            for _ in 2..=100 {
+                assert!(race.as_mut().poll(&mut cx).is_pending());
+            }
+        });
+    }
+}
+
+#[test]
+fn g08_another_waker_is_taken_without_an_allocation() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    for (what, mut source) in sources(&token) {
+        let wakers = [waker(), waker()];
+        assert!(source.as_mut().poll(&mut Context::from_waker(&wakers[0])).is_pending());
+        allocates_nothing(what, || {
+            for waker in wakers.iter().cycle().take(100) {
+                assert!(source.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+            }
+        });
+    }
+}
+
+#[test]
+fn g14_reading_a_token_allocates_nothing() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let (cancelled, reason, check) =
+        allocates_nothing("before", || (token.is_cancelled(), token.reason(), token.check()));
+    assert!(!cancelled && reason.is_none() && check.is_ok());
+    token.child_token().on_cancel(|_| {}).detach();
+    token.cancel();
+    let (cancelled, reason, check) =
+        allocates_nothing("after", || (token.is_cancelled(), token.reason(), token.check()));
+    assert!(cancelled && reason.is_some() && check.is_err());
+
+    // An error with a message is made when it is asked for. Its clones share it.
+    let token = CancellationToken::new();
+    token.cancel_with(String::from("shared"));
+    let (cancelled, reason) = allocates_nothing("after", || (token.is_cancelled(), token.reason()));
+    let error = token.check().unwrap_err();
+    let clone = allocates_nothing("a clone", || error.clone());
+    assert!(cancelled && reason.as_ref() == Some(clone.reason()));
+}
+
+/// What is left of `body` when it is over.
+fn residue(body: impl FnOnce()) -> AllocationInfo {
+    let info = measure(body);
+    assert!(info.count_total > 0, "it measures something");
+    info
+}
+
+#[test]
+fn g11_children_one_after_another_leave_nothing_behind() {
+    let _watchdog = support::watchdog();
+    let parent = CancellationToken::new();
+    // The first one makes room in the parent, which the others use again.
+    drop(parent.child_token());
+    let left = residue(|| {
+        for _ in 0..10_000 {
+            drop(parent.child_token());
+        }
+    });
+    assert_eq!((left.count_current, left.bytes_current), (0, 0), "{left:?}");
+}
+
+#[test]
+fn g11_many_children_at_once_leave_nothing_behind() {
+    let _watchdog = support::watchdog();
+    let parent = CancellationToken::new();
+    let left = residue(|| drop((0..10_000).map(|_| parent.child_token()).collect::<Vec<_>>()));
+    assert!(left.bytes_current <= 4096, "{left:?}");
+    drop(parent);
+}
+
+#[test]
+fn g11_a_chain_leaves_nothing_behind() {
+    let _watchdog = support::watchdog();
+    for cancelled in [false, true] {
+        let left = residue(|| {
+            let root = CancellationToken::new();
+            let mut leaf = root.child_token();
+            for _ in 0..10_000 {
+                leaf = leaf.child_token();
+            }
+            if cancelled {
+                root.cancel();
+            }
+            drop(root);
+        });
+        assert_eq!((left.count_current, left.bytes_current), (0, 0), "{left:?}");
+    }
+}
+
+#[test]
+fn g09_those_who_wait_and_leave_give_their_memory_back() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let waker = waker();
+    let left = residue(|| {
+        let mut cx = Context::from_waker(&waker);
+        let mut races: Vec<_> =
+            (0..10_000).map(|_| Box::pin(pending::<()>().cancelable(token.cancelled()))).collect();
+        for race in &mut races {
+            assert!(race.as_mut().poll(&mut cx).is_pending());
+        }
+        drop(races);
+        drop((0..10_000).map(|_| token.on_cancel(|_| {})).collect::<Vec<_>>());
+    });
+    assert!(left.bytes_current <= 4096, "{left:?}");
+    drop(token);
+}
+
+#[cfg(feature = "time")]
+#[test]
+fn g09_a_timeout_that_is_dropped_leaves_its_slot_as_it_was() {
+    use std::time::Duration;
+
+    let _watchdog = support::watchdog();
+    let hour = Duration::from_secs(3600);
+    let waker = waker();
+    let mut cx = Context::from_waker(&waker);
+    let mut first = Box::pin(timeout(hour));
+    assert!(first.as_mut().poll(&mut cx).is_pending());
+    let left = residue(|| {
+        for _ in 0..1000 {
+            let mut race = Box::pin(pending::<()>().cancelable(timeout(hour)));
+            assert!(race.as_mut().poll(&mut cx).is_pending());
+        }
+    });
+    // All of them are in the slot of the first, or at the end of it in the one after that.
+    assert!(left.count_current <= 64, "{left:?}");
+}
+
+#[test]
+fn g08_the_counter_counts() {
+    let _watchdog = support::watchdog();
+    assert_eq!(measure(|| drop(Box::new(7))).count_total, 1);
+    let others = measure(|| {
+        let handle = thread::current();
+        drop(handle);
+    });
+    assert_eq!(others.count_total, 0);
+    // A token that is made does allocate, and so does the second who waits for it.
+    let waker = waker();
+    let first = measure(|| {
+        let token = CancellationToken::new();
+        let (mut one, mut two) = (pin!(token.cancelled()), pin!(token.cancelled()));
+        let mut cx = Context::from_waker(&waker);
+        assert!(one.as_mut().poll(&mut cx).is_pending());
+        assert!(two.as_mut().poll(&mut cx).is_pending());
+    });
+    assert!(first.count_total >= 2, "{first:?}");
+}

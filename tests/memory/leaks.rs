@@ -1,0 +1,79 @@
+//! Memory: a million operations one after another leave nothing behind in what outlives them.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use allocation_counter::measure;
+use cancelable::prelude::*;
+
+use crate::support::{self, Wakes};
+
+const WARM_UP: usize = 1_000;
+const OPERATIONS: usize = 1_000_000;
+
+/// What may have come in addition, in bytes: less than one for ten operations.
+const SLACK: i64 = 64 << 10;
+
+/// The slots of timeouts stay until their time has come. They are at most two thousand for lengths
+/// between one power of two and the next, and those of one hour are two seconds wide: the run takes
+/// a few of them, whose size together is well below the slack.
+const LIMIT: Duration = Duration::from_secs(3600);
+
+/// Does it a thousand times, then a million times: meanwhile, what this thread has allocated and not
+/// freed must not have grown. Tests beside this one run on threads of their own.
+fn leaves_nothing(what: &str, mut operation: impl FnMut()) {
+    (0..WARM_UP).for_each(|_| operation());
+    let grown = measure(|| (0..OPERATIONS).for_each(|_| operation())).bytes_current;
+    assert!(grown <= SLACK, "{what}: {grown} bytes more after {OPERATIONS} operations");
+}
+
+/// Runs work that is pending once, so that the source must register, and then ready.
+fn run_short(source: impl IntoFuture<Output = Reason>, waker: &Waker) {
+    let mut polls = 0;
+    let work = poll_fn(|_| {
+        polls += 1;
+        if polls == 1 { Poll::Pending } else { Poll::Ready(polls) }
+    });
+    let mut run = pin!(work.cancelable(source));
+    let mut cx = Context::from_waker(waker);
+    assert!(run.as_mut().poll(&mut cx).is_pending());
+    assert_eq!(run.as_mut().poll(&mut cx), Poll::Ready(Ok(2)));
+}
+
+/// A million operations on one token that lives on, which is cancelled in the end.
+fn on_one_token(what: &str, mut operation: impl FnMut(&CancellationToken, &Waker)) {
+    let (wakes, token) = (Wakes::new(), CancellationToken::new());
+    let waker = wakes.waker();
+    leaves_nothing(what, || operation(&token, &waker));
+    // Whoever had registered has left.
+    assert_eq!((wakes.count(), Arc::strong_count(&wakes)), (0, 2));
+    assert!(token.cancel());
+    assert_eq!(wakes.count(), 0);
+}
+
+#[test]
+fn races_with_one_token() {
+    let _watchdog = support::watchdog();
+    on_one_token("races", |token, waker| run_short(token, waker));
+}
+
+#[test]
+fn races_with_children_of_one_token() {
+    let _watchdog = support::watchdog();
+    on_one_token("children", |token, waker| run_short(token.child_token(), waker));
+}
+
+#[test]
+fn callbacks_taken_back() {
+    let _watchdog = support::watchdog();
+    on_one_token("callbacks", |token, _| drop(token.on_cancel(|reason| panic!("{reason}"))));
+}
+
+#[test]
+fn races_with_a_timeout_and_one_token() {
+    let _watchdog = support::watchdog();
+    on_one_token("timeouts", |token, waker| run_short(any_of((timeout(LIMIT), token)), waker));
+}

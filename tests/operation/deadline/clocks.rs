@@ -1,0 +1,78 @@
+//! When the clocks in the source of an operation start.
+
+use std::cell::Cell;
+use std::future::pending;
+use std::pin::pin;
+use std::time::Duration;
+
+use cancelable::prelude::*;
+
+use super::secs;
+use crate::support::{self, Clock, poll_once};
+
+const SHORT: Duration = Duration::from_millis(20);
+
+#[test]
+fn g05_the_clock_of_an_operation_starts_after_the_hooks_of_its_start() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    let began = Cell::new(None);
+    let work = async {
+        began.set(Some(clock.now()));
+        pending::<()>().await;
+    };
+    let run = work.cancelable(timeout(SHORT)).on_start(|_| Clock::pass_here(SHORT));
+    assert!(clock.block_on(run).unwrap_err().is_timeout());
+    clock.assert_passed(began.get().expect("it is not over before it began"), SHORT);
+}
+
+#[test]
+fn g05_all_clocks_in_the_source_of_an_operation_start_with_it() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    let polled = Cell::new(None);
+    let source = async {
+        polled.set(Some(clock.now()));
+        clock.pass(Duration::from_millis(2));
+        timeout(secs(1000)).await
+    };
+    let run = pending::<()>().cancelable(source);
+    let operation = run.operation();
+    assert!(poll_once(pin!(run)).is_pending());
+    assert!(operation.deadline().unwrap() <= polled.get().unwrap() + secs(1000));
+}
+
+#[test]
+fn a_moment_that_passes_during_the_hooks_of_the_start_is_seen_before_the_work() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    let at = clock.now() + SHORT;
+    let run = async { unreachable!("is never polled") }.cancelable(deadline(at));
+    let run = run.on_start(|_| Clock::pass_here(SHORT));
+    assert!(clock.block_on(run).is_err());
+}
+
+/// A source may get to its timeout only when it is looked at again, in the first poll, behind work
+/// that took its time.
+#[test]
+fn a_clock_that_is_come_to_in_the_second_look_starts_there() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    for named in [false, true] {
+        let (stop, asked) = (CancellationToken::new(), Cell::new(None));
+        let source = async {
+            stop.cancelled().await;
+            asked.set(Some(clock.now()));
+            timeout(SHORT).await
+        };
+        let work = async {
+            clock.pass(SHORT);
+            stop.cancel();
+            pending::<()>().await;
+        };
+        let run = work.cancelable(source);
+        let run = if named { run.named("run") } else { run };
+        assert!(clock.block_on(run).unwrap_err().is_timeout());
+        clock.assert_passed(asked.get().unwrap(), SHORT);
+    }
+}

@@ -1,0 +1,341 @@
+//! `finally`: clean-up that awaits, after the work is gone and before the caller sees the outcome.
+
+#[cfg(feature = "time")]
+mod clean_up_for;
+mod lost_clean_up;
+
+use std::cell::Cell;
+use std::future::{Future, pending};
+use std::io;
+use std::panic::{AssertUnwindSafe, panic_any};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use cancelable::prelude::*;
+use futures::FutureExt;
+
+use crate::support::{self, Gate, Log, Tally, Wakes, kept, lost, panic_of, poll_once};
+
+/// Runs work under a source with clean-up of two parts, and notes everything in order.
+fn cleaned<F: Future<Output = Result<u32, io::Error>>>(
+    work: F,
+    source: impl IntoFuture<Output = Reason>,
+    log: &Log,
+) -> (Operation, impl Future<Output = Result<u32, io::Error>>) {
+    let held = log.on_drop("work gone");
+    let work = async move {
+        let _held = held;
+        work.await
+    };
+    let clean = |name: &'static str| {
+        let log = log.clone();
+        move |outcome: &Result<Result<u32, io::Error>, Cancelled>| {
+            let outcome = match outcome {
+                Ok(Ok(value)) => format!("{value}"),
+                Ok(Err(error)) => format!("error {error}"),
+                Err(cancelled) => format!("{cancelled}"),
+            };
+            log.note(format_args!("{name}: {outcome}"));
+            async move {
+                futures::pending!();
+                log.note(format_args!("{name} done"));
+            }
+        }
+    };
+    let run = work.try_cancelable(source).finally(clean("a")).finally(clean("b"));
+    let operation = run.operation();
+    log.watch(&operation);
+    (operation, run)
+}
+
+/// Polls to the end, and tells how many polls that took.
+fn polls<F: Future + ?Sized>(mut run: Pin<&mut F>) -> (usize, F::Output) {
+    let mut polls = 0;
+    loop {
+        polls += 1;
+        if let Poll::Ready(output) = poll_once(run.as_mut()) {
+            return (polls, output);
+        }
+    }
+}
+
+#[test]
+fn it_runs_on_every_ending_between_the_work_and_the_hooks() {
+    let _watchdog = support::watchdog();
+    let log = Log::new();
+    let seen = |outcome: &str, hook: &str| {
+        let (a, b) = (format!("a: {outcome}"), format!("b: {outcome}"));
+        ["work gone", &a, "a done", &b, "b done", hook].map(str::to_owned)
+    };
+
+    let (_, run) = cleaned(async { Ok(7) }, never(), &log);
+    let (count, outcome) = polls(pin!(run));
+    assert_eq!((count, outcome.unwrap()), (3, 7));
+    assert_eq!(log.take(), seen("7", "completed"));
+
+    let (_, run) = cleaned(async { Err(io::Error::other("no disk")) }, never(), &log);
+    assert_eq!(polls(pin!(run)).1.unwrap_err().to_string(), "no disk");
+    assert_eq!(log.take(), seen("error no disk", "failed: no disk"));
+
+    let (_, run) = cleaned(pending(), async { Reason::manual("stop") }, &log);
+    assert!(polls(pin!(run)).1.is_err());
+    assert_eq!(log.take(), seen("cancelled: stop", "hook: cancelled: stop"), "at the first look");
+
+    let token = CancellationToken::new();
+    let (_, run) = cleaned(pending(), &token, &log);
+    let mut run = pin!(run);
+    assert!(poll_once(run.as_mut()).is_pending());
+    token.cancel_with("stop");
+    assert!(polls(run.as_mut()).1.is_err());
+    assert_eq!(log.take(), seen("cancelled: stop", "hook: cancelled: stop"), "later");
+
+    let (operation, run) = cleaned(pending(), never(), &log);
+    let mut run = pin!(run);
+    assert!(poll_once(run.as_mut()).is_pending());
+    operation.cancel_with("stop");
+    assert!(polls(run.as_mut()).1.is_err());
+    assert_eq!(log.take(), seen("cancelled: stop", "hook: cancelled: stop"), "by a handle");
+
+    let checks = async {
+        let operation = Operation::current().unwrap();
+        operation.cancel_with("stop");
+        operation.check()?;
+        Ok(7)
+    };
+    let (_, run) = cleaned(checks, never(), &log);
+    assert!(polls(pin!(run)).1.is_err());
+    assert_eq!(log.take(), seen("error cancelled: stop", "hook: cancelled: stop"));
+
+    let (operation, run) = cleaned(async { panic_any("on fire") }, never(), &log);
+    let said = panic_of(|| polls(pin!(run)).0);
+    assert_eq!(said, "on fire");
+    let told = seen("cancelled by an error: panicked: on fire", "failed: panicked: on fire");
+    assert_eq!(log.take(), told);
+    assert_eq!(operation.status(), Status::Failed);
+}
+
+#[test]
+fn the_value_is_neither_changed_nor_thrown_away() {
+    let _watchdog = support::watchdog();
+    let (gate, wakes) = (Gate::new(), Wakes::new());
+    let run = async { Box::new(7) }.cancelable(never()).finally(|_| gate.pass());
+    let operation = run.operation();
+    let mut run = pin!(run);
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    operation.cancel_with("while it cleans up");
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    gate.open();
+    assert_eq!(wakes.poll(run.as_mut()), Poll::Ready(Ok(Box::new(7))));
+    assert_eq!(operation.status(), Status::Completed);
+    assert_eq!(operation.reason(), Some(Reason::manual("while it cleans up")));
+    assert_eq!(kept(&wakes), 0);
+}
+
+#[test]
+fn it_is_not_even_called_before_the_end() {
+    let _watchdog = support::watchdog();
+    let (gate, called) = (Gate::new(), Cell::new(0));
+    let run = gate.pass().cancelable(never()).finally(|_| {
+        called.set(called.get() + 1);
+        async { futures::pending!() }
+    });
+    let mut run = pin!(run);
+    for _ in 0..3 {
+        assert!(poll_once(run.as_mut()).is_pending());
+    }
+    assert_eq!(called.get(), 0);
+    gate.open();
+    assert_eq!(polls(run).0, 2);
+    assert_eq!(called.get(), 1);
+}
+
+/// An inner run that cleans up at its end, within an outer one, plain or an operation.
+fn nested<'a>(
+    outer: &'a CancellationToken,
+    inner: &'a CancellationToken,
+    named: bool,
+    gates: &'a [Gate; 2],
+    log: &'a Log,
+) -> Pin<Box<dyn Future<Output = Result<(), Cancelled>> + 'a>> {
+    let work = async move {
+        let inner = gates[0].pass().cancelable(inner).finally(move |_| async move {
+            log.note("begun");
+            gates[1].pass().await;
+            log.note("done");
+        });
+        log.watch(&inner.operation());
+        let _ = inner.await;
+        log.note("after");
+        pending::<()>().await;
+    };
+    let run = work.cancelable(outer);
+    Box::pin(if named { run.named("outer") } else { run })
+}
+
+#[test]
+fn it_is_shielded_from_a_race_around_it_that_is_cancelled_meanwhile() {
+    let _watchdog = support::watchdog();
+    for named in [false, true] {
+        let tokens = [(); 2].map(|()| CancellationToken::new());
+        let (gates, log) = ([Gate::new(), Gate::new()], Log::new());
+        let mut run = nested(&tokens[0], &tokens[1], named, &gates, &log);
+        assert!(poll_once(run.as_mut()).is_pending());
+        tokens[1].cancel_with("inner");
+        assert!(poll_once(run.as_mut()).is_pending());
+        assert_eq!(log.take(), ["begun"]);
+        tokens[0].cancel_with("outer");
+        for _ in 0..2 {
+            assert!(poll_once(run.as_mut()).is_pending());
+        }
+        assert_eq!(log.take(), [""; 0]);
+        gates[1].open();
+        assert_eq!(lost(poll_once(run.as_mut())), Reason::manual("outer"));
+        assert_eq!(log.take(), ["done", "hook: cancelled: inner"], "what follows does not run");
+    }
+}
+
+#[test]
+fn it_is_shielded_where_it_begins_in_the_last_poll_of_a_race_around_it() {
+    let _watchdog = support::watchdog();
+    for named in [false, true] {
+        for both in [false, true] {
+            let tokens = [(); 2].map(|()| CancellationToken::new());
+            let (gates, log) = ([Gate::new(), Gate::new()], Log::new());
+            let mut run = nested(&tokens[0], &tokens[1], named, &gates, &log);
+            assert!(poll_once(run.as_mut()).is_pending());
+            tokens[0].cancel_with("outer");
+            if both {
+                tokens[1].cancel_with("inner");
+            } else {
+                gates[0].open();
+            }
+            assert!(poll_once(run.as_mut()).is_pending(), "it is not over");
+            assert_eq!(log.take(), ["begun"]);
+            gates[1].open();
+            assert_eq!(lost(poll_once(run.as_mut())), Reason::manual("outer"));
+            let seen = log.take();
+            assert_eq!((seen[0].as_str(), seen.len()), ("done", 2), "{seen:?}");
+        }
+    }
+}
+
+#[test]
+fn a_race_in_between_waits_too() {
+    let _watchdog = support::watchdog();
+    let (gate, log) = (Gate::new(), Log::new());
+    let token = CancellationToken::new();
+    let inner = async {}.cancelable(never()).finally(|_| async {
+        gate.pass().await;
+        log.note("done");
+    });
+    let plain = async { inner.await.is_ok() }.cancelable(&token);
+    let work = async {
+        log.note(format_args!("{}", plain.await.is_err()));
+        pending::<()>().await;
+    };
+    let outer = CancellationToken::new();
+    let mut run = pin!(work.cancelable(&outer));
+    assert!(poll_once(run.as_mut()).is_pending());
+    token.cancel();
+    assert!(poll_once(run.as_mut()).is_pending());
+    gate.open();
+    assert!(poll_once(run.as_mut()).is_pending());
+    assert_eq!(log.take(), ["done", "true"]);
+    outer.cancel();
+    assert!(poll_once(run.as_mut()).is_ready());
+}
+
+#[test]
+fn the_cancellation_of_a_parent_does_not_reach_into_it() {
+    let _watchdog = support::watchdog();
+    let (gate, log) = (Gate::new(), Log::new());
+    let outer = scope(never(), async |outer: Operation| {
+        let inner = async {}.cancelable(never()).finally(|_| async {
+            let current = Operation::current().unwrap();
+            // A shield and a race within clean-up go by themselves.
+            shield(gate.pass()).await;
+            let value = async { 7 }.cancelable(never()).await;
+            log.note(format_args!("{value:?} {} {}", current.is_cancelled(), outer.is_cancelled()));
+        });
+        inner.await.unwrap();
+    });
+    let operation = outer.operation();
+    let mut outer = pin!(outer);
+    assert!(poll_once(outer.as_mut()).is_pending());
+    operation.cancel_with("stop");
+    assert!(poll_once(outer.as_mut()).is_pending());
+    gate.open();
+    assert_eq!(lost(poll_once(outer)), Reason::manual("stop"));
+    assert_eq!(log.take(), ["Ok(7) true true"]);
+}
+
+#[test]
+fn clean_up_that_panics_fails_the_operation_and_lets_the_rest_run() {
+    let _watchdog = support::watchdog();
+    for in_future in [false, true] {
+        let log = Log::new();
+        let run = async { 7 }
+            .cancelable(never())
+            .finally(|_| {
+                assert!(in_future, "no clean-up");
+                async { panic_any("no clean-up") }
+            })
+            .finally(|_| async { log.note("second") });
+        let operation = run.operation();
+        log.watch(&operation);
+        assert_eq!(panic_of(|| support::block_on(run).is_ok()), "no clean-up");
+        assert_eq!(log.take(), ["second", "failed: panicked: no clean-up"]);
+        assert_eq!(operation.status(), Status::Failed);
+        assert!(Operation::current().is_none());
+    }
+}
+
+#[test]
+fn of_two_panics_the_first_goes_on() {
+    let _watchdog = support::watchdog();
+    let run = async { panic_any("the work") }
+        .cancelable(never())
+        .finally(|_| async { panic_any("the clean-up") });
+    let operation = run.operation();
+    assert_eq!(panic_of(|| support::block_on(run).is_ok()), "the work");
+    assert_eq!(operation.error().as_deref(), Some("panicked: the work"));
+}
+
+#[test]
+fn a_run_that_has_panicked_and_is_kept_is_waited_for_no_longer() {
+    let _watchdog = support::watchdog();
+    for named in [false, true] {
+        let token = CancellationToken::new();
+        let work = async {
+            let run = async { panic_any("on fire") }.cancelable(never()).finally(|_| async {
+                futures::pending!();
+            });
+            let mut run = Box::pin(run);
+            let caught: Result<Result<(), _>, _> =
+                AssertUnwindSafe(run.as_mut()).catch_unwind().await;
+            assert!(caught.is_err());
+            pending::<()>().await;
+            drop(run);
+        };
+        let run = work.cancelable(&token);
+        let mut run = pin!(if named { run.named("outer") } else { run });
+        for _ in 0..2 {
+            assert!(poll_once(run.as_mut()).is_pending());
+        }
+        token.cancel();
+        assert!(poll_once(run.as_mut()).is_ready());
+    }
+}
+
+#[test]
+fn it_may_borrow_from_what_is_around() {
+    let _watchdog = support::watchdog();
+    let mut rows = vec![1];
+    let tally = Tally::new();
+    let run = tally.ready_at(1).cancelable(never()).finally(|outcome| {
+        let (value, rows) = (*outcome.as_ref().unwrap(), &mut rows);
+        async move { rows.push(value + 1) }
+    });
+    assert_eq!(support::block_on(run), Ok(1));
+    assert_eq!(rows, [1, 2]);
+}

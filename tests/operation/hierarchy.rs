@@ -1,0 +1,387 @@
+//! Operations below operations: who is below whom, and what the end of one means for the others.
+
+mod many;
+
+use std::future::{Future, pending};
+use std::panic::panic_any;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use cancelable::prelude::*;
+
+use crate::support::{self, Gate, Log, Tally, Wakes, lost, panic_of, poll_once};
+
+type Run = Pin<Box<dyn Future<Output = Result<(), Cancelled>>>>;
+
+/// A run that waits for ever, below `parent`.
+fn child_of(parent: &Operation) -> (Operation, Run) {
+    let run = pending::<()>().cancelable(never()).child_of(parent);
+    (run.operation(), Box::pin(run))
+}
+
+#[test]
+fn one_that_is_first_polled_within_another_is_below_it() {
+    let _watchdog = support::watchdog();
+    let outer = scope(never(), async |outer: Operation| {
+        let inner = scope(never(), async |inner: Operation| {
+            assert_eq!(inner.parent_id(), Some(outer.id()));
+            assert_eq!(inner.snapshot().parent_name.as_deref(), Some("outer"));
+            async { Operation::current().unwrap().parent_id() }
+                .cancelable(never())
+                .named("innermost")
+                .await
+        });
+        let operation = inner.operation();
+        assert_eq!(operation.parent_id(), None, "not before its first poll");
+        assert_eq!(inner.await.unwrap().unwrap(), Some(operation.id()));
+    });
+    let outer = outer.named("outer");
+    let operation = outer.operation();
+    support::block_on(outer).unwrap();
+    assert_eq!(operation.parent_id(), None);
+}
+
+#[test]
+fn a_plain_run_in_between_changes_nothing() {
+    let _watchdog = support::watchdog();
+    let outer = scope(never(), async |outer: Operation| {
+        let inner = async { Operation::current().unwrap().parent_id() };
+        let inner = inner.cancelable(never()).named("inner");
+        let plain = async { inner.await.unwrap() }.cancelable(never());
+        assert_eq!(plain.await, Ok(Some(outer.id())));
+    });
+    support::block_on(outer).unwrap();
+}
+
+#[test]
+fn the_parent_that_is_named_wins_over_the_one_around() {
+    let _watchdog = support::watchdog();
+    let named = async {}.cancelable(never()).operation();
+    let other = async {}.cancelable(never()).operation();
+    let outer = scope(never(), async |outer: Operation| {
+        let child = pending::<()>().cancelable(never()).child_of(&named).child_of(&other);
+        let operation = child.operation();
+        let mut child = pin!(child);
+        assert!(poll_once(child.as_mut()).is_pending());
+        assert_eq!(operation.parent_id(), Some(named.id()), "the first one");
+        other.cancel();
+        outer.cancel();
+        assert!(!operation.is_cancelled());
+        named.cancel_with("stop");
+        assert_eq!(lost(poll_once(child)).root(), &Reason::manual("stop"));
+    });
+    support::block_on(outer).unwrap();
+}
+
+/// Ends the parent as `end` does, and tells what that means for a child that runs elsewhere.
+#[track_caller]
+fn ends(
+    source: impl Future<Output = Reason> + 'static,
+    end: impl FnOnce(&Operation, Run),
+) -> Option<String> {
+    let parent = pending::<()>().cancelable(source).named("parent");
+    let operation = parent.operation();
+    let mut parent: Run = Box::pin(parent);
+    assert!(poll_once(parent.as_mut()).is_pending());
+    let (child, mut run) = child_of(&operation);
+    let (grandchild, mut below) = child_of(&child);
+    let (wakes, wakes_below) = (Wakes::new(), Wakes::new());
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    assert!(wakes_below.poll(below.as_mut()).is_pending());
+    end(&operation, parent);
+    let reason = child.reason();
+    assert_eq!(wakes.count(), usize::from(reason.is_some()));
+    assert_eq!(wakes_below.count(), usize::from(reason.is_some()));
+    assert_eq!(grandchild.reason(), reason);
+    let reason = reason?;
+    assert_eq!(reason.kind(), ReasonKind::Parent);
+    assert_eq!(Some(reason.root().clone()), operation.reason());
+    assert_eq!(lost(wakes.poll(run.as_mut())), reason);
+    assert_eq!(lost(wakes_below.poll(below.as_mut())), reason);
+    assert_eq!(child.status(), Status::Cancelled);
+    Some(reason.to_string())
+}
+
+fn poll_to_the_end(_: &Operation, parent: Run) {
+    assert!(support::block_on(parent).is_err());
+}
+
+#[test]
+fn every_cancellation_of_the_parent_reaches_those_below_with_its_name_and_reason() {
+    let _watchdog = support::watchdog();
+    let told = |message: Option<String>| message.expect("the child is cancelled");
+
+    let token = CancellationToken::new();
+    let message = ends(token.clone().into_future(), |parent, run| {
+        token.cancel_with("stop");
+        poll_to_the_end(parent, run);
+    });
+    assert_eq!(told(message), "parent `parent` cancelled: stop");
+
+    let message = ends(never(), |parent, _run| assert!(parent.cancel_with("stop")));
+    assert_eq!(told(message), "parent `parent` cancelled: stop", "at the request");
+
+    let message = ends(never(), |parent, _run| assert!(parent.token().cancel()));
+    assert_eq!(told(message), "parent `parent` cancelled");
+
+    let message = ends(never(), |_, run| drop(run));
+    assert_eq!(told(message), "parent `parent` cancelled: dropped before it was done");
+
+    let (sender, receiver) = futures::channel::oneshot::channel::<()>();
+    drop(sender);
+    let gate = Gate::new();
+    let source = {
+        let pass = gate.pass();
+        async move {
+            pass.await;
+            let _ = receiver.await;
+            Reason::Disconnected
+        }
+    };
+    let message = ends(source, |parent, run| {
+        gate.open();
+        poll_to_the_end(parent, run);
+    });
+    assert_eq!(told(message), "parent `parent` cancelled: the other side disconnected");
+
+    let gate = Gate::new();
+    let pass = gate.pass();
+    let source = async move {
+        pass.await;
+        Reason::signal(Signal::Term)
+    };
+    let message = ends(source, |parent, run| {
+        gate.open();
+        poll_to_the_end(parent, run);
+    });
+    assert_eq!(told(message), format!("parent `parent` cancelled: received {}", Signal::Term));
+}
+
+#[cfg(feature = "time")]
+#[test]
+fn the_limits_and_conditions_of_the_parent_reach_those_below() {
+    use std::time::Duration;
+
+    let _watchdog = support::watchdog();
+    let message = ends(timeout(Duration::from_millis(2)), poll_to_the_end).unwrap();
+    assert_eq!(message, "parent `parent` cancelled: timed out after 2ms");
+    let mut checks = 0;
+    let third = condition(move || {
+        checks += 1;
+        checks == 3
+    });
+    let third = third.every(Duration::from_millis(1)).named("disk");
+    let message = ends(third, poll_to_the_end).unwrap();
+    assert_eq!(message, "parent `parent` cancelled: condition `disk` met after 3 checks");
+}
+
+#[test]
+fn a_parent_that_has_not_started_is_named_too() {
+    let _watchdog = support::watchdog();
+    let parent = pending::<()>().cancelable(never()).named("parent");
+    let (child, _run) = child_of(&parent.operation());
+    let token = parent.operation().token().child_token();
+    parent.operation().cancel_with("stop");
+    let message = "parent `parent` cancelled: stop";
+    assert_eq!(child.reason().unwrap().to_string(), message);
+    assert_eq!(token.reason().unwrap().to_string(), message);
+}
+
+#[test]
+fn a_parent_that_completes_or_fails_leaves_those_below_alone() {
+    let _watchdog = support::watchdog();
+    let completed = async { 7 }.cancelable(never());
+    let operation = completed.operation();
+    let (child, mut run) = child_of(&operation);
+    assert!(poll_once(run.as_mut()).is_pending());
+    support::block_on(completed).unwrap();
+    assert!(!operation.cancel());
+    assert!(!child.is_cancelled() && poll_once(run.as_mut()).is_pending());
+
+    let failed = async { Err::<(), _>(std::io::Error::other("no disk")) }.try_cancelable(never());
+    let (child, _run) = child_of(&failed.operation());
+    support::block_on(failed).unwrap_err();
+    assert!(!child.is_cancelled());
+
+    let panicked = async { panic_any("on fire") }.cancelable(never());
+    let (child, _run) = child_of(&panicked.operation());
+    assert_eq!(panic_of(|| support::block_on(panicked).is_ok()), "on fire");
+    assert!(!child.is_cancelled());
+}
+
+#[test]
+fn nothing_goes_up_or_sideways() {
+    let _watchdog = support::watchdog();
+    let parent = async {}.cancelable(never()).operation();
+    let (child, mut run) = child_of(&parent);
+    let (sibling, _sibling) = child_of(&parent);
+    let (grandchild, _below) = child_of(&child);
+    assert!(poll_once(run.as_mut()).is_pending());
+    child.cancel_with("stop");
+    assert!(poll_once(run.as_mut()).is_ready());
+    assert!(!parent.is_cancelled() && !parent.token().is_cancelled());
+    assert!(!sibling.is_cancelled());
+    assert!(grandchild.is_cancelled());
+}
+
+#[test]
+fn a_token_that_several_share_is_left_alone() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let mut runs: Vec<_> = (0..3)
+        .map(|_| {
+            let run = pending::<()>().cancelable(token.clone());
+            let operation = run.operation();
+            let mut run = Box::pin(run);
+            assert!(poll_once(run.as_mut()).is_pending());
+            (operation, run)
+        })
+        .collect();
+    runs[0].0.cancel_with("only this one");
+    drop(runs.remove(1));
+    assert!(!token.is_cancelled());
+    assert!(!runs[1].0.is_cancelled());
+    assert!(poll_once(runs[0].1.as_mut()).is_ready());
+    assert!(poll_once(runs[1].1.as_mut()).is_pending());
+    token.cancel_with("all");
+    assert_eq!(lost(poll_once(runs[1].1.as_mut())), Reason::manual("all"));
+    assert_eq!(runs[0].0.reason(), Some(Reason::manual("only this one")));
+}
+
+#[test]
+fn one_that_is_started_below_a_cancelled_one_never_begins() {
+    let _watchdog = support::watchdog();
+    let tally = Tally::new();
+    let outer = scope(never(), async |outer: Operation| {
+        outer.cancel_with("stop");
+        let inner = tally.ready_at(1).cancelable(never()).named("inner");
+        let operation = inner.operation();
+        assert!(inner.await.unwrap_err().is_parent());
+        assert_eq!(operation.status(), Status::Cancelled);
+    });
+    support::block_on(outer.named("outer")).unwrap();
+    assert_eq!((tally.polls(), tally.drops()), (0, 1));
+
+    let ended = pending::<()>().cancelable(async { Reason::manual("stop") });
+    let operation = ended.operation();
+    support::block_on(ended).unwrap_err();
+    let late = pending::<()>().cancelable(never()).child_of(&operation);
+    assert_eq!(support::block_on(late).unwrap_err().reason().root(), &Reason::manual("stop"));
+}
+
+#[test]
+fn a_spawned_task_is_below_it_within_its_scope() {
+    let _watchdog = support::watchdog();
+    let log = Log::new();
+    let work = scope(never(), async |outer: Operation| {
+        let inner = pending::<()>().cancelable(never()).named("inner");
+        let operation = inner.operation();
+        let task = smol::spawn(outer.in_scope(inner));
+        while operation.parent_id().is_none() {
+            smol::future::yield_now().await;
+        }
+        assert_eq!(operation.parent_id(), Some(outer.id()));
+        let asks = async {
+            outer.cancel_with("stop");
+            log.note(task.await.unwrap_err());
+        };
+        shield(asks).await;
+    });
+    // Where the task is quick, nobody has looked at the operation by the end of the section.
+    drop(smol::block_on(work.named("outer")));
+    assert_eq!(log.take(), ["parent `outer` cancelled: stop"]);
+}
+
+#[test]
+fn hooks_of_those_below_run_by_themselves() {
+    let _watchdog = support::watchdog();
+    let log = Log::new();
+    let work = scope(never(), async |outer: Operation| {
+        let inner = pending::<()>().cancelable(never()).named("inner");
+        log.watch(&inner.operation());
+        let outer_log = log.clone();
+        outer.on_cancel(move |_, reason| outer_log.note(format_args!("outer {reason}")));
+        inner.await.unwrap_err();
+        pending::<()>().await;
+    });
+    let work = work.named("outer");
+    let operation = work.operation();
+    let mut work = pin!(work);
+    assert!(poll_once(work.as_mut()).is_pending());
+    operation.cancel_with("stop");
+    assert_eq!(log.take(), [""; 0]);
+    assert!(poll_once(work.as_mut()).is_ready());
+    let seen = ["hook: parent `outer` cancelled: stop", "outer cancelled: stop"];
+    assert_eq!(log.take(), seen);
+}
+
+#[test]
+fn circles_are_harmless() {
+    let _watchdog = support::watchdog();
+    let run = pending::<()>().cancelable(never());
+    let itself = run.operation();
+    let run = run.child_of(&itself);
+    assert_eq!(itself.parent_id(), None);
+    assert!(itself.cancel_with("stop"));
+    assert_eq!(support::block_on(run).unwrap_err().into_reason(), Reason::manual("stop"));
+
+    let [a, b, c] = [(); 3].map(|()| pending::<()>().cancelable(never()));
+    let (first, second, third) = (a.operation(), b.operation(), c.operation());
+    let (b, c) = (b.child_of(&first), c.child_of(&second));
+    let a = a.child_of(&third);
+    assert_eq!(first.parent_id(), None, "it would have closed the circle");
+    assert!(second.cancel_with("stop"));
+    assert!(!first.is_cancelled() && third.is_cancelled());
+    drop((a, b, c));
+}
+
+#[test]
+fn one_that_is_polled_within_one_below_it_makes_no_circle() {
+    let _watchdog = support::watchdog();
+    let upper = pending::<()>().cancelable(never());
+    let operation = upper.operation();
+    let lower = upper.cancelable(never()).child_of(&operation);
+    let below = lower.operation();
+    let mut lower = Box::pin(lower);
+    assert!(poll_once(lower.as_mut()).is_pending());
+    assert_eq!(below.parent_id(), Some(operation.id()));
+    assert_eq!(operation.parent_id(), None);
+    operation.cancel_with("stop");
+    assert!(poll_once(lower.as_mut()).is_ready());
+}
+
+#[test]
+fn one_in_the_scope_of_another_within_a_shield_is_cancelled_with_that() {
+    let _watchdog = support::watchdog();
+    let other = async {}.cancelable(never()).operation();
+    let below = pending::<()>().cancelable(never()).named("below");
+    let run = async { shield(other.in_scope(below)).await.unwrap_err().into_reason() };
+    let mut run = pin!(run.cancelable(never()).named("run"));
+    assert!(poll_once(run.as_mut()).is_pending());
+    other.cancel_with("stop");
+    let reason = Reason::parent(Reason::manual("stop"));
+    assert_eq!(poll_once(run), Poll::Ready(Ok(reason)));
+}
+
+#[test]
+fn one_whose_run_is_gone_before_its_first_poll_still_cancels_those_below() {
+    let _watchdog = support::watchdog();
+    let parent = async {}.cancelable(never());
+    let operation = parent.operation();
+    let (child, mut run) = child_of(&operation);
+    drop(parent);
+    assert!(poll_once(run.as_mut()).is_pending() && !child.is_cancelled());
+    operation.cancel_with("stop");
+    assert_eq!(lost(poll_once(run.as_mut())).root(), &Reason::manual("stop"));
+}
+
+#[test]
+fn a_name_that_comes_after_those_below_is_told_them() {
+    let _watchdog = support::watchdog();
+    let parent = async {}.cancelable(never());
+    let operation = parent.operation();
+    let (child, _run) = child_of(&operation);
+    let _parent = parent.named("late");
+    operation.cancel_with("stop");
+    assert_eq!(child.reason().unwrap().to_string(), "parent `late` cancelled: stop");
+}

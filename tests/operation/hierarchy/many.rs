@@ -1,0 +1,185 @@
+//! Many operations: ten thousand beside and below each other, and what they leave behind.
+
+use std::env;
+use std::future::pending;
+use std::process::Command;
+use std::sync::Arc;
+use std::thread;
+
+use cancelable::prelude::*;
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, get_current_pid};
+
+use crate::support::{self, Wakes, kept, poll_once};
+
+const MANY: usize = 10_000;
+
+#[test]
+fn ten_thousand_children_are_cancelled_at_once() {
+    let _watchdog = support::watchdog();
+    let parent = async {}.cancelable(never()).named("parent").operation();
+    let wakes = Wakes::new();
+    let mut children: Vec<_> = (0..MANY)
+        .map(|_| {
+            let run = pending::<()>().cancelable(never()).child_of(&parent);
+            let operation = run.operation();
+            let mut run = Box::pin(run);
+            assert!(wakes.poll(run.as_mut()).is_pending());
+            (operation, run)
+        })
+        .collect();
+    assert_eq!(kept(&wakes), MANY);
+    parent.cancel_with("stop");
+    assert_eq!((wakes.count(), kept(&wakes)), (MANY, 0), "each is woken once");
+    for (operation, run) in &mut children {
+        let cancelled = support::block_on(run).unwrap_err();
+        assert_eq!(cancelled.to_string(), "parent `parent` cancelled: stop");
+        assert_eq!(operation.status(), Status::Cancelled);
+    }
+}
+
+/// A chain, the first on top.
+fn chain(held: &Arc<()>) -> Vec<Operation> {
+    let mut chain = vec![pending::<()>().cancelable(never()).named("top").operation()];
+    for _ in 1..MANY {
+        let run = pending::<()>().cancelable(never()).child_of(&chain[chain.len() - 1]);
+        chain.push(run.operation());
+    }
+    for operation in &chain {
+        let held = held.clone();
+        operation.on_complete(move |_| drop(held));
+    }
+    chain
+}
+
+/// Runs it where a recursion would soon be at its end.
+fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
+    thread::Builder::new().stack_size(128 << 10).spawn(test).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_chain_of_ten_thousand_is_cancelled_without_recursion() {
+    let _watchdog = support::watchdog();
+    on_a_small_stack(|| {
+        let held = Arc::new(());
+        let chain = chain(&held);
+        let middle = MANY / 2;
+        chain[middle].cancel_with("stop");
+        assert!(!chain[middle - 1].is_cancelled());
+        for operation in &chain[middle + 1..] {
+            let reason = operation.reason().unwrap();
+            assert_eq!(reason.kind(), ReasonKind::Parent);
+            assert_eq!(reason.root(), &Reason::manual("stop"));
+        }
+        let last = chain[MANY - 1].reason().unwrap();
+        assert!(last.to_string().len() < 100, "it does not tell of all in between");
+        chain[0].cancel();
+        assert!(chain.iter().all(Operation::is_cancelled));
+        drop((chain, last));
+        assert_eq!(Arc::strong_count(&held), 1);
+    });
+}
+
+#[test]
+fn a_chain_of_ten_thousand_is_dropped_without_recursion() {
+    let _watchdog = support::watchdog();
+    on_a_small_stack(|| {
+        let held = Arc::new(());
+        drop(chain(&held));
+        assert_eq!(Arc::strong_count(&held), 1, "from the top");
+
+        let mut from_below = chain(&held);
+        while from_below.pop().is_some() {}
+        assert_eq!(Arc::strong_count(&held), 1, "from below");
+
+        // The last one keeps its place below all others, but nothing of them.
+        let last = chain(&held).pop().unwrap();
+        assert_eq!(Arc::strong_count(&held), 2);
+        assert!(last.parent_id().is_some());
+        drop(last);
+        assert_eq!(Arc::strong_count(&held), 1);
+    });
+}
+
+#[test]
+fn a_chain_of_parents_that_are_gone_still_cancels() {
+    let _watchdog = support::watchdog();
+    let top = async {}.cancelable(never()).named("top").operation();
+    let mut lower = top.clone();
+    for _ in 0..100 {
+        lower = async {}.cancelable(never()).child_of(&lower).operation();
+    }
+    top.cancel_with("stop");
+    assert_eq!(lower.reason().unwrap().root(), &Reason::manual("stop"));
+}
+
+#[test]
+fn a_parent_keeps_nothing_of_those_below() {
+    let _watchdog = support::watchdog();
+    let held = Arc::new(());
+    let parent = async {}.cancelable(never()).operation();
+    for end in 0..4 {
+        let kept = held.clone();
+        let work = async move {
+            let _kept = kept;
+            if end == 0 { 7 } else { pending().await }
+        };
+        let run = work.cancelable(never()).child_of(&parent);
+        let operation = run.operation();
+        let on_cancel = held.clone();
+        operation.on_cancel(move |_, _| drop(on_cancel));
+        let mut run = Box::pin(run);
+        if end > 1 {
+            assert!(poll_once(run.as_mut()).is_pending());
+        }
+        if end == 3 {
+            operation.cancel();
+            assert!(poll_once(run.as_mut()).is_ready());
+        } else if end == 0 {
+            assert!(poll_once(run.as_mut()).is_ready());
+        }
+        drop((run, operation));
+        assert_eq!(Arc::strong_count(&held), 1, "ending {end}");
+    }
+}
+
+/// How much memory the process holds, in bytes.
+fn live() -> u64 {
+    let pid = get_current_pid().unwrap();
+    let mut system = System::new();
+    let memory = ProcessRefreshKind::nothing().with_memory();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, memory);
+    system.process(pid).unwrap().memory()
+}
+
+const ALONE: &str = "CANCELABLE_TEST_ALONE";
+
+/// What may have come in addition, in bytes, after that many operations: less than the smallest
+/// thing that each could leave behind, a place in a list.
+const SLACK: u64 = 2 << 20;
+const OPERATIONS: usize = 300_000;
+
+#[test]
+fn a_parent_that_lives_long_does_not_grow() {
+    let _watchdog = support::watchdog();
+    if env::var_os(ALONE).is_none() {
+        // In a process of its own: what runs beside it would be counted too.
+        let name = "hierarchy::many::a_parent_that_lives_long_does_not_grow";
+        let mut alone = Command::new(env::current_exe().unwrap());
+        let output = alone.args(["--exact", name]).env(ALONE, "1").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let parent = async {}.cancelable(never()).named("parent").operation();
+    let run = || {
+        let run = async { 7 }.cancelable(never()).child_of(&parent).on_cancel(|_, _| {});
+        support::block_on(run).unwrap();
+        let mut dropped = Box::pin(pending::<()>().cancelable(never()).child_of(&parent));
+        assert!(poll_once(dropped.as_mut()).is_pending());
+    };
+    (0..1_000).for_each(|_| run());
+    let before = live();
+    (0..OPERATIONS / 2).for_each(|_| run());
+    let grown = live().saturating_sub(before);
+    assert!(grown <= SLACK, "{grown} bytes more after {OPERATIONS} operations");
+}

@@ -1,0 +1,109 @@
+//! What hooks hold, and when it is let go of.
+
+use std::future::{Future, pending};
+use std::io;
+use std::panic::panic_any;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use cancelable::prelude::*;
+
+use crate::support::{self, Log, poll_once};
+
+/// Gives an operation one hook of every kind, each of which holds something.
+fn hold_in_hooks(operation: &Operation, held: &Arc<()>) {
+    let [a, b, c, d] = [(); 4].map(|()| held.clone());
+    operation.on_complete(move |_| drop(a));
+    operation.on_cancel(move |_, _| drop(b));
+    operation.on_error(move |_, _| drop(c));
+    operation.on_progress(move |_, _| assert!(Arc::strong_count(&d) > 0));
+}
+
+#[test]
+fn what_hooks_hold_is_let_go_of_at_the_end_of_every_kind() {
+    let _watchdog = support::watchdog();
+    let held = Arc::new(());
+    let each = |run: Pin<Box<dyn Future<Output = ()>>>, operation: Operation| {
+        hold_in_hooks(&operation, &held);
+        assert_eq!(Arc::strong_count(&held), 5);
+        let mut run = run;
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _ = poll_once(run.as_mut());
+        }));
+        drop((run, ended));
+        assert!(operation.status().is_final());
+        assert_eq!(Arc::strong_count(&held), 1, "{}", operation.status());
+        hold_in_hooks(&operation, &held);
+        drop(operation);
+        assert_eq!(Arc::strong_count(&held), 1, "also what came late");
+    };
+    macro_rules! each {
+        ($run:expr) => {{
+            let run = $run;
+            let operation = run.operation();
+            each(Box::pin(async { drop(run.await) }), operation);
+        }};
+    }
+    each!(async { 7 }.cancelable(never()));
+    each!(async { Err::<(), _>(io::Error::other("no disk")) }.try_cancelable(never()));
+    each!(async { panic_any("on fire") }.cancelable(never()));
+    each!(pending::<()>().cancelable(async { Reason::Disconnected }));
+    each!(pending::<()>().cancelable(never()));
+}
+
+#[test]
+fn what_late_hooks_hold_is_let_go_of_at_once() {
+    let _watchdog = support::watchdog();
+    let held = Arc::new(());
+    let run = async { 7 }.cancelable(never());
+    let operation = run.operation();
+    support::block_on(run).unwrap();
+    let [a, b, c] = [(); 3].map(|()| held.clone());
+    operation.on_complete(move |_| drop(a));
+    operation.on_cancel(move |_, _| drop(b));
+    operation.on_error(move |_, _| drop(c));
+    assert_eq!(Arc::strong_count(&held), 1);
+}
+
+#[test]
+fn hooks_that_hold_their_own_handle_keep_nothing_after_the_end() {
+    let _watchdog = support::watchdog();
+    let held = Arc::new(());
+    let run = async { 7 }.cancelable(never());
+    let operation = run.operation();
+    let (handle, kept) = (operation.clone(), held.clone());
+    operation.on_cancel(move |_, _| drop((handle, kept)));
+    let (handle, kept) = (operation.clone(), held.clone());
+    operation.on_progress(move |_, _| drop((handle.clone(), kept.clone())));
+    drop(operation);
+    assert_eq!(support::block_on(run), Ok(7));
+    assert_eq!(Arc::strong_count(&held), 1);
+}
+
+#[test]
+fn a_hook_may_drop_the_last_handle() {
+    let _watchdog = support::watchdog();
+    let log = Log::new();
+    let last = Arc::new(Mutex::new(None::<Operation>));
+    let (taken, note) = (last.clone(), log.clone());
+    let run = async { 7 }.cancelable(never()).on_complete(move |operation| {
+        drop(taken.lock().unwrap().take());
+        note.note(operation.status());
+    });
+    *last.lock().unwrap() = Some(run.operation());
+    let mut run = Box::pin(run);
+    assert!(poll_once(run.as_mut()).is_ready());
+    drop(run);
+    assert_eq!(log.take(), ["completed"]);
+    assert!(last.lock().unwrap().is_none());
+}
+
+#[test]
+fn those_of_a_run_that_is_never_polled_keep_nothing_though_they_hold_its_handle() {
+    let _watchdog = support::watchdog();
+    let held = Arc::new(());
+    let run = async {}.cancelable(never());
+    let (handle, kept) = (run.operation(), held.clone());
+    drop(run.on_complete(move |_| drop((handle, kept))));
+    assert_eq!(Arc::strong_count(&held), 1);
+}

@@ -1,0 +1,28 @@
+//! Operations: status, cause, hooks, clean-up, children, and what their handles return.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod asked_late;
+mod cause;
+mod current;
+#[cfg(feature = "time")]
+mod deadline;
+mod ending;
+#[cfg(feature = "time")]
+mod every_await;
+mod executors;
+mod finally;
+#[cfg(feature = "time")]
+mod grace;
+mod hierarchy;
+mod hooks;
+mod identity;
+mod progress;
+#[cfg(feature = "blocking")]
+mod run_blocking;
+#[cfg(feature = "serde")]
+mod serde;
+mod status;
+mod thread_ends;
+mod wrap;

@@ -1,0 +1,207 @@
+//! `run_blocking`: closures on the thread pool, within an operation.
+
+use std::panic::panic_any;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use cancelable::prelude::*;
+
+use crate::support::{self, Wakes, lost, panic_of, payload_of, poll_once};
+
+fn operation() -> Operation {
+    async {}.cancelable(never()).named("run").operation()
+}
+
+#[test]
+fn it_runs_elsewhere_within_the_operation() {
+    let _watchdog = support::watchdog();
+    let operation = operation();
+    let here = thread::current().id();
+    let seen = operation.run_blocking(move || {
+        assert_ne!(thread::current().id(), here);
+        Operation::current().map(|operation| operation.id())
+    });
+    assert_eq!(support::block_on(seen), Ok(Some(operation.id())));
+    assert!(Operation::current().is_none());
+}
+
+#[test]
+fn it_is_within_the_operation_that_runs_it_and_not_the_one_that_awaits() {
+    let _watchdog = support::watchdog();
+    let other = operation();
+    let work = scope(never(), async |awaiting: Operation| {
+        let seen = other.run_blocking(|| Operation::current().unwrap().id()).await.unwrap();
+        assert_eq!(seen, other.id());
+        assert_ne!(seen, awaiting.id());
+    });
+    support::block_on(work).unwrap();
+}
+
+#[test]
+fn an_operation_that_is_polled_there_is_below_it() {
+    let _watchdog = support::watchdog();
+    let operation = operation();
+    let parent = operation.run_blocking(|| {
+        let work = async { Operation::current().unwrap().parent_id() };
+        support::block_on(work.cancelable(never()).named("below")).unwrap()
+    });
+    assert_eq!(support::block_on(parent), Ok(Some(operation.id())));
+}
+
+#[test]
+fn check_within_it_sees_the_cancellation() {
+    let _watchdog = support::watchdog();
+    let operation = operation();
+    let (begun, has_begun) = channel();
+    let (told, tells) = channel();
+    let (release, released) = channel::<()>();
+    let run = operation.run_blocking(move || {
+        let operation = Operation::current().unwrap();
+        assert!(operation.check().is_ok());
+        begun.send(()).unwrap();
+        let stopped = operation.token().blocking_wait();
+        told.send((stopped, operation.check().map_err(Cancelled::into_reason))).unwrap();
+        // A value that is there in time would win.
+        released.recv().unwrap();
+    });
+    let mut run = pin!(run);
+    let wakes = Wakes::new();
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    has_begun.recv().unwrap();
+    operation.cancel_with("stop");
+    assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
+    assert_eq!(tells.recv(), Ok((Reason::manual("stop"), Err(Reason::manual("stop")))));
+    release.send(()).unwrap();
+}
+
+#[test]
+fn the_awaiting_side_leaves_at_once_and_discards_what_comes_late() {
+    let _watchdog = support::watchdog();
+    let operation = operation();
+    let (begun, has_begun) = channel();
+    let (release, released) = channel::<()>();
+    let value = Arc::new(());
+    let late = value.clone();
+    let run = operation.run_blocking(move || {
+        begun.send(()).unwrap();
+        released.recv().unwrap();
+        late
+    });
+    let mut run = Box::pin(run);
+    let wakes = Wakes::new();
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    has_begun.recv().unwrap();
+    operation.cancel_with("stop");
+    assert_eq!(wakes.count(), 1, "it is told at once");
+    assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
+    drop(run);
+    assert_eq!(Arc::strong_count(&value), 2, "the closure still holds it");
+    release.send(()).unwrap();
+    while Arc::strong_count(&value) > 1 {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn what_is_cancelled_already_is_refused() {
+    let _watchdog = support::watchdog();
+    let operation = operation();
+    operation.cancel_with("stop");
+    let run = operation.run_blocking(|| 7);
+    assert_eq!(support::block_on(run).unwrap_err().into_reason(), Reason::manual("stop"));
+}
+
+#[test]
+fn a_panic_goes_through() {
+    let _watchdog = support::watchdog();
+    let operation = operation();
+    let said =
+        panic_of(|| support::block_on(operation.run_blocking(|| -> u32 { panic_any("on fire") })));
+    assert_eq!(said, "on fire");
+    let payload =
+        payload_of(|| support::block_on(operation.run_blocking(|| -> u32 { panic_any(7) })));
+    assert_eq!(payload.downcast_ref(), Some(&7));
+    assert!(!operation.is_cancelled());
+}
+
+#[test]
+fn a_panic_in_an_operation_makes_it_fail() {
+    let _watchdog = support::watchdog();
+    let run = scope(never(), async |operation: Operation| {
+        operation.run_blocking(|| -> u32 { panic_any("on fire") }).await
+    });
+    let operation = run.operation();
+    assert_eq!(panic_of(|| support::block_on(run)), "on fire");
+    assert_eq!(operation.error().as_deref(), Some("panicked: on fire"));
+}
+
+#[test]
+fn the_threads_of_the_pool_are_clean_afterwards() {
+    let _watchdog = support::watchdog();
+    // More closures than the pool keeps threads for, so that threads are used again.
+    for round in 0..20 {
+        let operation = operation();
+        let run = operation.run_blocking(move || {
+            let seen = thread::current().id();
+            assert!(Operation::current().is_some());
+            if round % 2 == 0 {
+                panic_any("on fire");
+            }
+            seen
+        });
+        let ended =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| support::block_on(run)));
+        assert_eq!(ended.is_err(), round % 2 == 0);
+        let clean = support::block_on(blocking_current());
+        assert!(clean, "an unrelated job sees an operation");
+    }
+}
+
+/// Whether an unrelated job on the same pool is within no operation.
+async fn blocking_current() -> bool {
+    smol::unblock(|| Operation::current().is_none()).await
+}
+
+#[test]
+fn dropping_it_leaves_too() {
+    let _watchdog = support::watchdog();
+    let operation = operation();
+    let (begun, has_begun) = channel();
+    let (done, is_done) = channel();
+    let mut run = Box::pin(operation.run_blocking(move || {
+        begun.send(()).unwrap();
+        thread::sleep(Duration::from_millis(5));
+        done.send(()).unwrap();
+    }));
+    assert!(poll_once(run.as_mut()).is_pending());
+    has_begun.recv().unwrap();
+    drop(run);
+    is_done.recv().unwrap();
+    assert!(!operation.is_cancelled(), "it is the operation's work, not the operation");
+}
+
+#[test]
+fn a_shield_around_it_waits_for_its_end() {
+    let _watchdog = support::watchdog();
+    let (release, released) = channel::<()>();
+    let wakes = Wakes::new();
+    let run = scope(never(), async |operation: Operation| {
+        // It waits on behalf of another operation: this one's closure would leave at once.
+        let _ = operation;
+        shield(smol::unblock(move || released.recv().unwrap())).await;
+        unreachable!("what follows the shield does not run");
+    });
+    let operation = run.operation();
+    let mut run = pin!(run);
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    operation.cancel_with("stop");
+    let woken = wakes.count();
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    release.send(()).unwrap();
+    wakes.wait(woken + 1);
+    let polled: std::task::Poll<Result<(), Cancelled>> = wakes.poll(run.as_mut());
+    assert_eq!(lost(polled), Reason::manual("stop"));
+}

@@ -1,0 +1,53 @@
+//! The feature `serde`: what a snapshot is, written as JSON.
+
+use cancelable::prelude::*;
+use cancelable::{Cancelled, ReasonKind, Text};
+use serde_json::{json, to_value};
+
+use crate::support;
+
+#[test]
+fn a_snapshot_has_all_its_fields() {
+    let _watchdog = support::watchdog();
+    let parent = async {}.cancelable(never()).named("ingest").operation();
+    let run = async {}.cancelable(never()).named("fetch").metadata("url", "/a").child_of(&parent);
+    let operation = run.operation();
+    operation.report_progress(Progress::steps(1, 4).with_message("waiting").with("host", "b"));
+    operation.cancel_with("stop");
+    assert_eq!(
+        to_value(operation.snapshot()).unwrap(),
+        json!({
+            "id": operation.id().as_u64(),
+            "name": "fetch",
+            "status": "pending",
+            "reason": { "kind": "manual", "text": "cancelled: stop" },
+            "error": null,
+            "parent_id": parent.id().as_u64(),
+            "parent_name": "ingest",
+            "metadata": { "url": "/a" },
+            "progress": {
+                "message": "waiting",
+                "fraction": 0.25,
+                "done": 1,
+                "total": 4,
+                "details": { "host": "b" },
+            },
+            "elapsed": 0.0,
+            "remaining": null,
+        })
+    );
+}
+
+#[test]
+fn its_parts_are_written_by_themselves() {
+    let _watchdog = support::watchdog();
+    assert_eq!(to_value(ReasonKind::Parent).unwrap(), json!("parent"));
+    assert_eq!(to_value(Signal::Term).unwrap(), json!("SIGTERM"));
+    assert_eq!(to_value(Status::Cancelling).unwrap(), json!("cancelling"));
+    assert_eq!(to_value(Text::from("a\"b")).unwrap(), json!("a\"b"));
+    let cancelled = to_value(Cancelled::new(Reason::signal(Signal::Int))).unwrap();
+    let text = Reason::signal(Signal::Int).to_string();
+    assert_eq!(cancelled, json!({ "reason": { "kind": "signal", "text": text }, "forced": false }));
+    let progress = to_value(Progress::at(0.5)).unwrap();
+    assert_eq!((&progress["fraction"], &progress["done"]), (&json!(0.5), &json!(null)));
+}

@@ -1,0 +1,287 @@
+//! `wrap`: calls that do not start, and are interrupted, once an operation is cancelled.
+
+use std::cell::Cell;
+use std::future::pending;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+#[cfg(feature = "time")]
+use std::time::Duration;
+
+use cancelable::prelude::*;
+use futures::future::FusedFuture;
+
+#[cfg(feature = "time")]
+use crate::support::Clock;
+use crate::support::{self, Gate, Tally, Wakes, kept, lost, panic_of, poll_once};
+
+fn operation() -> Operation {
+    async {}.cancelable(never()).operation()
+}
+
+#[test]
+fn it_passes_arguments_and_values_through() {
+    let _watchdog = support::watchdog();
+    let operation = operation();
+    let add = operation.wrap(async |(a, b): (u32, u32)| a + b);
+    assert_eq!(support::block_on(add((3, 4))), Ok(7));
+    assert_eq!(support::block_on(add((1, 1))), Ok(2), "as often as wanted");
+    let fails = operation.wrap(async |text: &str| text.parse::<u32>());
+    assert!(support::block_on(fails("x")).unwrap().is_err(), "an error is a value");
+    assert_eq!(support::block_on(fails("7")).unwrap(), Ok(7));
+}
+
+#[test]
+fn it_may_borrow_and_be_called_side_by_side() {
+    let _watchdog = support::watchdog();
+    let (calls, operation) = (Cell::new(0), operation());
+    let call = operation.wrap(async |by: u32| {
+        futures::pending!();
+        calls.set(calls.get() + by);
+        calls.get()
+    });
+    let (mut first, mut second) = (pin!(call(1)), pin!(call(2)));
+    assert!(poll_once(first.as_mut()).is_pending());
+    assert!(poll_once(second.as_mut()).is_pending());
+    assert_eq!(poll_once(second.as_mut()), Poll::Ready(Ok(2)));
+    assert_eq!(poll_once(first.as_mut()), Poll::Ready(Ok(3)));
+}
+
+/// Counts how often it is called, and refuses.
+#[track_caller]
+fn refuses(operation: &Operation) -> Reason {
+    let calls = Cell::new(0);
+    let call = operation.wrap(|()| {
+        calls.set(calls.get() + 1);
+        async { 7 }
+    });
+    let refused = support::block_on(call(())).unwrap_err();
+    assert_eq!(calls.get(), 0, "it is not even called");
+    refused.into_reason()
+}
+
+#[test]
+fn it_refuses_for_every_cause() {
+    let _watchdog = support::watchdog();
+    let cancelled = operation();
+    cancelled.cancel_with("stop");
+    assert_eq!(refuses(&cancelled), Reason::manual("stop"));
+
+    let by_token = operation();
+    by_token.token().cancel_with("stop");
+    assert_eq!(refuses(&by_token), Reason::manual("stop"));
+
+    let parent = async {}.cancelable(never()).named("above");
+    let child = async {}.cancelable(never()).child_of(&parent.operation()).operation();
+    parent.operation().cancel_with("stop");
+    assert_eq!(refuses(&child).root(), &Reason::manual("stop"));
+
+    let run = pending::<()>().cancelable(async { Reason::Disconnected });
+    let by_source = run.operation();
+    assert!(support::block_on(run).is_err());
+    assert_eq!(refuses(&by_source), Reason::Disconnected);
+
+    let run = pending::<()>().cancelable(never());
+    let dropped = run.operation();
+    let mut run = Box::pin(run);
+    assert!(poll_once(run.as_mut()).is_pending());
+    drop(run);
+    assert_eq!(refuses(&dropped), Reason::Dropped);
+}
+
+#[test]
+fn it_refuses_at_its_first_poll_too() {
+    let _watchdog = support::watchdog();
+    let (tally, operation) = (Tally::new(), operation());
+    let call = operation.wrap(|()| tally.ready_at(1));
+    let call = pin!(call(()));
+    operation.cancel_with("stop");
+    assert_eq!(lost(poll_once(call)), Reason::manual("stop"));
+    assert_eq!(tally.polls(), 0);
+}
+
+#[cfg(feature = "time")]
+#[test]
+fn it_gives_way_where_the_deadline_has_passed_unseen() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    for nested in [false, true] {
+        let polled = Cell::new(false);
+        let late = async |operation: Operation| {
+            // It does not await, so that nobody looks at the clock.
+            clock.pass(Duration::from_millis(10));
+            assert!(!operation.is_cancelled());
+            operation.wrap(async |()| polled.set(true))(()).await
+        };
+        let limit = timeout(Duration::from_millis(5));
+        let work = scope(limit, async |outer: Operation| match nested {
+            true => scope(never(), late).await?,
+            false => late(outer).await,
+        });
+        let cancelled = clock.block_on(work).and_then(|called| called).unwrap_err();
+        assert_eq!(cancelled.reason().root().kind(), ReasonKind::Timeout);
+        assert!(!polled.get(), "it never starts");
+    }
+}
+
+#[cfg(feature = "time")]
+#[test]
+fn it_goes_on_where_what_seemed_a_deadline_is_none() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    // A source that looks at something now and then.
+    let source = async {
+        loop {
+            timeout(Duration::from_millis(1)).await;
+        }
+    };
+    let work = scope(source, async |operation: Operation| {
+        futures::pending!();
+        clock.pass(Duration::from_millis(10));
+        operation.wrap(async |()| 7)(()).await
+    });
+    assert_eq!(clock.block_on(work), Ok(Ok(7)));
+}
+
+#[cfg(feature = "time")]
+#[test]
+fn it_does_not_refuse_while_a_condition_only_pauses() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    let source = condition(|| false).every(Duration::from_millis(1));
+    let work = scope(source, async |operation: Operation| {
+        futures::pending!();
+        clock.pass(Duration::from_millis(10));
+        operation.wrap(async |()| 7)(()).await
+    });
+    let mut work = pin!(work);
+    assert!(poll_once(work.as_mut()).is_pending());
+    assert_eq!(poll_once(work.as_mut()), Poll::Ready(Ok(Ok(7))));
+}
+
+#[test]
+fn it_interrupts_a_call_that_is_under_way() {
+    let _watchdog = support::watchdog();
+    let (tally, operation, wakes) = (Tally::new(), operation(), Wakes::new());
+    let call = operation.wrap(|()| tally.ready_at(0));
+    let mut call = pin!(call(()));
+    assert!(wakes.poll(call.as_mut()).is_pending());
+    assert_eq!(kept(&wakes), 1);
+    operation.cancel_with("stop");
+    assert_eq!(wakes.count(), 1);
+    assert_eq!(lost(wakes.poll(call.as_mut())), Reason::manual("stop"));
+    assert_eq!((tally.polls(), tally.drops()), (2, 1), "one last poll");
+    assert_eq!(kept(&wakes), 0);
+}
+
+#[test]
+fn a_call_that_is_ready_when_it_is_interrupted_wins() {
+    let _watchdog = support::watchdog();
+    let (gate, operation) = (Gate::new(), operation());
+    let call = operation.wrap(async |()| {
+        gate.pass().await;
+        7
+    });
+    let mut call = pin!(call(()));
+    assert!(poll_once(call.as_mut()).is_pending());
+    gate.open();
+    operation.cancel();
+    assert_eq!(poll_once(call.as_mut()), Poll::Ready(Ok(7)));
+}
+
+#[test]
+fn a_shield_in_a_call_is_honoured() {
+    let _watchdog = support::watchdog();
+    let (gate, operation, after) = (Gate::new(), operation(), Cell::new(false));
+    let call = operation.wrap(async |()| {
+        shield(gate.pass()).await;
+        after.set(true);
+    });
+    let mut call = pin!(call(()));
+    assert!(poll_once(call.as_mut()).is_pending());
+    operation.cancel_with("stop");
+    assert!(poll_once(call.as_mut()).is_pending());
+    gate.open();
+    assert_eq!(lost(poll_once(call.as_mut())), Reason::manual("stop"));
+    assert!(!after.get());
+}
+
+#[test]
+fn what_was_wrapped_outlives_the_handle_and_leaves_nothing() {
+    let _watchdog = support::watchdog();
+    let held = Arc::new(());
+    let call = {
+        let operation = operation();
+        let held = held.clone();
+        operation.wrap(move |()| {
+            let held = held.clone();
+            async move { Arc::strong_count(&held) }
+        })
+    };
+    assert_eq!(support::block_on(call(())), Ok(3));
+    drop(call);
+    assert_eq!(Arc::strong_count(&held), 1);
+
+    let (operation, wakes) = (operation(), Wakes::new());
+    let mut dropped = Box::pin(operation.wrap(|()| pending::<()>())(()));
+    assert!(wakes.poll(dropped.as_mut()).is_pending());
+    drop(dropped);
+    assert_eq!(kept(&wakes), 0, "a call that is dropped leaves the list");
+}
+
+#[test]
+fn polled_after_completion_it_says_so() {
+    let _watchdog = support::watchdog();
+    let operation = operation();
+    let mut call = pin!(operation.wrap(async |()| 7)(()));
+    assert!(!call.is_terminated());
+    assert_eq!(poll_once(call.as_mut()), Poll::Ready(Ok(7)));
+    assert!(call.is_terminated());
+    assert!(panic_of(|| poll_once(call.as_mut())).contains("polled after completion"));
+
+    operation.cancel();
+    let mut call = pin!(operation.wrap(async |()| 7)(()));
+    assert!(!call.is_terminated());
+    assert!(poll_once(call.as_mut()).is_ready());
+    assert!(call.is_terminated());
+    assert!(panic_of(|| poll_once(call.as_mut())).contains("polled after completion"));
+}
+
+/// Tries until it works, with a pause between, and lets the cancellation through.
+async fn retry<T, E>(
+    call: impl AsyncFn() -> Result<Result<T, E>, Cancelled>,
+    pause: impl AsyncFn() -> Result<(), Cancelled>,
+) -> Result<T, Cancelled> {
+    loop {
+        if let Ok(value) = call().await? {
+            return Ok(value);
+        }
+        pause().await?;
+    }
+}
+
+#[test]
+fn a_retry_loop_by_hand_goes_on_after_errors_and_ends_when_cancelled() {
+    let _watchdog = support::watchdog();
+    let (operation, attempts) = (operation(), Cell::new(0));
+    let try_it = operation.wrap(async |()| {
+        attempts.set(attempts.get() + 1);
+        if attempts.get() == 3 { Ok(attempts.get()) } else { Err("busy") }
+    });
+    let short = operation.wrap(async |()| {});
+    let value = support::block_on(retry(async || try_it(()).await, async || short(()).await));
+    assert_eq!(value, Ok(3));
+
+    // Cancelled within the pause: it is interrupted, and there is no further attempt.
+    attempts.set(10);
+    let long = operation.wrap(async |()| pending::<()>().await);
+    let mut paused = pin!(retry(async || try_it(()).await, async || long(()).await));
+    assert!(poll_once(paused.as_mut()).is_pending());
+    assert_eq!(attempts.get(), 11);
+    operation.cancel_with("stop");
+    assert_eq!(lost(poll_once(paused.as_mut())), Reason::manual("stop"));
+    assert_eq!(attempts.get(), 11);
+    let refused = support::block_on(retry(async || try_it(()).await, async || short(()).await));
+    assert_eq!(refused.unwrap_err().into_reason(), Reason::manual("stop"));
+    assert_eq!(attempts.get(), 11);
+}

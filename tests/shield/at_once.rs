@@ -1,0 +1,208 @@
+//! Several shields at once, some of which are not polled on every poll of what is around them.
+
+use std::pin::pin;
+
+use cancelable::prelude::*;
+use futures::stream::{FuturesUnordered, StreamExt};
+
+use crate::support::{self, Gate, Log, Wakes, kept, lost, poll_once};
+
+#[test]
+fn all_of_a_join_are_waited_for() {
+    let _watchdog = support::watchdog();
+    for first in [0, 1] {
+        for named in [false, true] {
+            let (gates, log) = ([Gate::new(), Gate::new()], Log::new());
+            let token = CancellationToken::new();
+            let part = async |number: usize| {
+                shield(async {
+                    gates[number].pass().await;
+                    log.note(format_args!("section {number}"));
+                })
+                .await;
+                log.note(format_args!("after {number}"));
+            };
+            let run = async { futures::join!(part(0), part(1)) }.cancelable(&token);
+            let run = if named { run.named("run") } else { run };
+            let mut run = pin!(run);
+            assert!(poll_once(run.as_mut()).is_pending());
+            token.cancel_with("stop");
+            assert!(poll_once(run.as_mut()).is_pending());
+            gates[first].open();
+            assert!(poll_once(run.as_mut()).is_pending(), "the other one is not over");
+            assert_eq!(log.take(), [format!("section {first}")]);
+            gates[1 - first].open();
+            assert_eq!(lost(poll_once(run.as_mut())), Reason::manual("stop"));
+            assert_eq!(log.take(), [format!("section {}", 1 - first)]);
+        }
+    }
+}
+
+#[test]
+fn one_beside_a_shield_goes_on_meanwhile() {
+    let _watchdog = support::watchdog();
+    let (gate, token, tally) = (Gate::new(), CancellationToken::new(), support::Tally::new());
+    let run = async { futures::join!(shield(gate.pass()), tally.ready_at(0)) };
+    let mut run = pin!(run.cancelable(&token));
+    assert!(poll_once(run.as_mut()).is_pending());
+    token.cancel();
+    assert!(poll_once(run.as_mut()).is_pending());
+    assert!(poll_once(run.as_mut()).is_pending());
+    assert_eq!(tally.polls(), 3, "the work is one future: it is polled as a whole");
+    gate.open();
+    assert!(poll_once(run.as_mut()).is_ready());
+    assert_eq!(tally.drops(), 1);
+}
+
+#[test]
+fn g10_one_that_is_not_polled_each_time_is_waited_for_all_the_same() {
+    let _watchdog = support::watchdog();
+    for named in [false, true] {
+        let token = CancellationToken::new();
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            (0..5).map(|_| futures::channel::oneshot::channel::<()>()).unzip();
+        let log = Log::new();
+        let work = async {
+            let mut all: FuturesUnordered<_> = receivers
+                .into_iter()
+                .map(|receiver| {
+                    let log = &log;
+                    async move {
+                        shield(async {
+                            receiver.await.unwrap();
+                            log.note("section");
+                        })
+                        .await;
+                        log.note("after");
+                    }
+                })
+                .collect();
+            while all.next().await.is_some() {}
+        };
+        let run = work.cancelable(&token);
+        let run = if named { run.named("run") } else { run };
+        let mut run = pin!(run);
+        let wakes = Wakes::new();
+        assert!(wakes.poll(run.as_mut()).is_pending());
+        token.cancel_with("stop");
+        // None of them has been woken: none is polled in these.
+        assert!(wakes.poll(run.as_mut()).is_pending());
+        assert!(wakes.poll(run.as_mut()).is_pending());
+        let last = senders.len() - 1;
+        for (number, sender) in senders.into_iter().enumerate() {
+            let before = wakes.count();
+            sender.send(()).unwrap();
+            assert_eq!(wakes.count(), before + 1);
+            let polled = wakes.poll(run.as_mut());
+            assert_eq!(log.take(), ["section"], "what follows does not run");
+            if number < last {
+                assert!(polled.is_pending(), "{number} of {last}");
+            } else {
+                assert_eq!(lost(polled), Reason::manual("stop"));
+            }
+        }
+        assert_eq!(kept(&wakes), 0);
+    }
+}
+
+#[test]
+fn ten_thousand_at_once() {
+    let _watchdog = support::watchdog();
+    let (open, token, done) =
+        (CancellationToken::new(), CancellationToken::new(), support::Tally::new());
+    let work = async {
+        let all: Vec<_> = (0..10_000)
+            .map(|_| async {
+                shield(open.cancelled()).await;
+                // Counted by way of its polls.
+                done.ready_at(1).await;
+            })
+            .collect();
+        futures::future::join_all(all).await;
+    };
+    let mut run = pin!(work.cancelable(&token));
+    assert!(poll_once(run.as_mut()).is_pending());
+    token.cancel();
+    assert!(poll_once(run.as_mut()).is_pending());
+    open.cancel();
+    // So many are not all polled in one go.
+    while poll_once(run.as_mut()).is_pending() {}
+    assert_eq!(done.polls(), 0, "nothing that follows runs");
+}
+
+#[test]
+fn one_after_another_leaves_nothing_behind() {
+    let _watchdog = support::watchdog();
+    let (token, gate) = (CancellationToken::new(), Gate::new());
+    let work = async {
+        for _ in 0..10_000 {
+            shield(async { futures::pending!() }).await;
+        }
+        gate.pass().await;
+    };
+    let mut run = pin!(work.cancelable(&token));
+    for _ in 0..=10_000 {
+        assert!(poll_once(run.as_mut()).is_pending());
+    }
+    token.cancel();
+    assert!(poll_once(run.as_mut()).is_ready(), "those that are over are not waited for");
+}
+
+#[test]
+fn of_two_races_beside_each_other_each_waits_for_its_own() {
+    let _watchdog = support::watchdog();
+    let (gate, log) = (Gate::new(), Log::new());
+    let tokens = [CancellationToken::new(), CancellationToken::new()];
+    let work = async {
+        let shielded = async { shield(gate.pass()).await }.cancelable(&tokens[0]);
+        let bare = std::future::pending::<()>().cancelable(&tokens[1]);
+        let shielded = async { log.note(format_args!("shielded {}", shielded.await.is_err())) };
+        let bare = async { log.note(format_args!("bare {}", bare.await.is_err())) };
+        futures::join!(shielded, bare);
+    };
+    let mut run = pin!(work.cancelable(never()));
+    assert!(poll_once(run.as_mut()).is_pending());
+    tokens.iter().for_each(|token| assert!(token.cancel()));
+    assert!(poll_once(run.as_mut()).is_pending());
+    assert_eq!(log.take(), ["bare true"], "the shield of the other one is none of its business");
+    gate.open();
+    assert!(poll_once(run.as_mut()).is_ready());
+    assert_eq!(log.take(), ["shielded true"]);
+}
+
+#[test]
+fn one_that_is_ready_lets_those_beside_it_win() {
+    let _watchdog = support::watchdog();
+    // The work ends by itself while a section in it is not over: its value wins.
+    let (gate, token) = (Gate::new(), CancellationToken::new());
+    let work = async {
+        let section = pin!(shield(std::future::pending::<()>()));
+        futures::future::select(section, pin!(gate.pass())).await;
+        7
+    };
+    let mut run = pin!(work.cancelable(&token));
+    assert!(poll_once(run.as_mut()).is_pending());
+    token.cancel();
+    assert!(poll_once(run.as_mut()).is_pending());
+    gate.open();
+    assert_eq!(poll_once(run.as_mut()), std::task::Poll::Ready(Ok(7)));
+}
+
+#[test]
+fn their_number_alone_tells_what_they_cost() {
+    let _watchdog = support::watchdog();
+    let took = |number: usize| {
+        let all: FuturesUnordered<_> = (0..number)
+            .map(|_| async {
+                std::future::pending::<()>().cancelable(never()).finally(|_| async {}).await
+            })
+            .collect();
+        let mut all = Box::pin(all.collect::<Vec<_>>());
+        let start = std::time::Instant::now();
+        assert!(poll_once(all.as_mut()).is_pending());
+        start.elapsed()
+    };
+    let fastest = |number| (0..3).map(|_| took(number)).min().unwrap();
+    let (few, many) = (fastest(500), fastest(16_000));
+    assert!(many < 200 * few, "{few:?}, {many:?}");
+}

@@ -1,0 +1,18 @@
+//! Each source by itself: when it fires, for what reason, and what it costs until then.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[cfg(feature = "time")]
+mod all_of;
+#[cfg(feature = "time")]
+mod any_of;
+mod because;
+#[cfg(feature = "time")]
+mod condition;
+#[cfg(feature = "time")]
+mod deadline;
+mod never;
+mod reason;
+#[cfg(feature = "time")]
+mod timeout;

@@ -1,0 +1,480 @@
+//! `timeout`: as a source, and its clock.
+
+use std::cell::RefCell;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use cancelable::prelude::*;
+use cancelable::source::{Deadline, Timeout};
+use futures::future::FusedFuture;
+
+use crate::support::{self, Clock, Tally, Wakes, block_on, poll_once};
+
+/// Long enough for a busy machine to poll twice in.
+const SHORT: Duration = Duration::from_millis(100);
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Comes back when everything that was due by now has struck.
+fn let_time_pass() {
+    block_on(timeout(SHORT * 2));
+}
+
+#[test]
+fn fires() {
+    let _watchdog = support::watchdog();
+    let start = Instant::now();
+    block_on(timeout(SHORT));
+    assert!(start.elapsed() >= SHORT);
+}
+
+#[test]
+#[should_panic(expected = "`Timeout` polled after completion")]
+fn fires_once() {
+    let _watchdog = support::watchdog();
+    let mut source = pin!(timeout(SHORT));
+    let wakes = Wakes::new();
+    assert!(wakes.poll(source.as_mut()).is_pending());
+    wakes.wait(1);
+    assert!(poll_once(source.as_mut()).is_ready());
+    let _ = poll_once(source);
+}
+
+#[test]
+#[should_panic(expected = "`Timeout` polled after completion")]
+fn zero_fires_once() {
+    let _watchdog = support::watchdog();
+    let mut source = pin!(timeout(Duration::ZERO));
+    assert!(poll_once(source.as_mut()).is_ready());
+    let _ = poll_once(source);
+}
+
+#[test]
+fn reason() {
+    let _watchdog = support::watchdog();
+    for after in [Duration::ZERO, Duration::from_nanos(1), SHORT] {
+        assert_eq!(block_on(timeout(after)), Reason::timeout(after));
+    }
+}
+
+#[test]
+fn already_fired() {
+    let _watchdog = support::watchdog();
+    let tally = Tally::new();
+    let cancelled = block_on(tally.ready_at(1).cancelable(timeout(Duration::ZERO))).unwrap_err();
+    assert!(cancelled.is_timeout());
+    assert_eq!((tally.polls(), tally.drops()), (0, 1));
+}
+
+#[test]
+fn pending_registers_waker() {
+    let _watchdog = support::watchdog();
+    let mut source = pin!(timeout(SHORT));
+    let wakes = Wakes::new();
+    assert!(wakes.poll(source.as_mut()).is_pending());
+    assert_eq!(Arc::strong_count(&wakes), 2);
+    wakes.wait(1);
+    assert!(wakes.poll(source).is_ready());
+}
+
+#[test]
+fn polling_again_with_the_same_waker_registers_once() {
+    let _watchdog = support::watchdog();
+    let mut source = pin!(timeout(LONG));
+    let wakes = Wakes::new();
+    for _ in 0..1000 {
+        assert!(wakes.poll(source.as_mut()).is_pending());
+    }
+    assert_eq!((Arc::strong_count(&wakes), wakes.count()), (2, 0));
+}
+
+#[test]
+fn wakes_exactly_once() {
+    let _watchdog = support::watchdog();
+    let mut source = pin!(timeout(SHORT));
+    let wakes = Wakes::new();
+    assert!(wakes.poll(source.as_mut()).is_pending());
+    wakes.wait(1);
+    assert!(wakes.poll(source).is_ready());
+    let_time_pass();
+    assert_eq!((wakes.count(), Arc::strong_count(&wakes)), (1, 1));
+}
+
+#[test]
+fn changed_waker() {
+    let _watchdog = support::watchdog();
+    let mut source = pin!(timeout(SHORT));
+    let (first, last) = (Wakes::new(), Wakes::new());
+    assert!(first.poll(source.as_mut()).is_pending());
+    assert!(last.poll(source.as_mut()).is_pending());
+    last.wait(1);
+    assert!(last.poll(source).is_ready());
+    let_time_pass();
+    assert_eq!((first.count(), last.count()), (0, 1));
+    assert_eq!(Arc::strong_count(&first), 1);
+}
+
+#[test]
+fn drop_deregisters() {
+    let _watchdog = support::watchdog();
+    let mut source = Box::pin(timeout(SHORT));
+    let wakes = Wakes::new();
+    assert!(wakes.poll(source.as_mut()).is_pending());
+    drop(source);
+    assert_eq!(Arc::strong_count(&wakes), 1);
+    let_time_pass();
+    assert_eq!(wakes.count(), 0);
+}
+
+#[test]
+fn tie() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    let mut run = pin!(Tally::new().ready_at(2).cancelable(timeout(SHORT)));
+    let wakes = Wakes::new();
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    clock.pass(SHORT);
+    assert_eq!(wakes.count(), 1);
+    assert_eq!(poll_once(run), Poll::Ready(Ok(2)));
+}
+
+#[test]
+fn drops_work_once() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    let tally = Tally::new();
+    let mut run = Box::pin(tally.ready_at(0).cancelable(timeout(SHORT)));
+    let wakes = Wakes::new();
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    clock.pass(SHORT);
+    assert_eq!(wakes.count(), 1);
+    assert_eq!(tally.drops(), 0);
+    assert!(wakes.poll(run.as_mut()).is_ready());
+    assert_eq!(tally.drops(), 1);
+    drop(run);
+    assert_eq!(tally.drops(), 1);
+}
+
+#[test]
+fn never_polled_registers_nothing() {
+    let _watchdog = support::watchdog();
+    let wakes = Wakes::new();
+    // While the work is polled for the first time there is nothing but the waker of this poll.
+    let seen = std::future::poll_fn(|_| Poll::Ready(Arc::strong_count(&wakes)));
+    let mut run = pin!(seen.cancelable(timeout(SHORT)));
+    assert_eq!(wakes.poll(run.as_mut()), Poll::Ready(Ok(2)));
+    assert_eq!(Arc::strong_count(&wakes), 1);
+}
+
+#[test]
+fn the_first_look_starts_the_clock_and_registers_nothing() {
+    let _watchdog = support::watchdog();
+    let limit = RefCell::new(Box::pin(timeout(LONG)));
+    let source = std::future::poll_fn(|cx| limit.borrow_mut().as_mut().poll(cx));
+    // The source as it stands while the work is polled for the first time.
+    let work = std::future::poll_fn(|_| Poll::Ready(format!("{:?}", limit.borrow())));
+    let shown = block_on(work.cancelable(source)).unwrap();
+    assert!(shown.contains("Running"), "{shown}");
+}
+
+#[test]
+fn debug() {
+    let _watchdog = support::watchdog();
+    let mut source = pin!(timeout(Duration::from_millis(1234)));
+    let shown = format!("{source:?}");
+    assert!(shown.starts_with("Timeout") && shown.contains("1.234s"), "{shown}");
+    assert!(poll_once(source.as_mut()).is_pending());
+    let shown = format!("{source:?}");
+    assert!(shown.contains("Waiting") && shown.contains("1.234s"), "{shown}");
+}
+
+#[test]
+fn fused() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    let mut source = pin!(timeout(SHORT));
+    let wakes = Wakes::new();
+    assert!(!source.is_terminated());
+    assert!(wakes.poll(source.as_mut()).is_pending());
+    assert!(!source.is_terminated());
+    clock.pass(SHORT);
+    assert!(wakes.poll(source.as_mut()).is_ready());
+    assert!(source.is_terminated());
+    let mut never = pin!(timeout(Duration::MAX));
+    assert!(poll_once(never.as_mut()).is_pending());
+    assert!(!never.is_terminated());
+}
+
+#[test]
+fn the_clock_starts_at_the_first_poll() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    let mut source = pin!(timeout(SHORT));
+    clock.pass(SHORT * 2);
+    let start = clock.now();
+    assert!(poll_once(source.as_mut()).is_pending());
+    clock.block_on(source);
+    clock.assert_passed(start, SHORT);
+}
+
+#[test]
+fn the_clock_starts_before_the_work_is_first_polled() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    // The work blocks for longer than the limit, and is pending then: it has had its time.
+    let mut polls = 0;
+    let work = std::future::poll_fn(|_| {
+        polls += 1;
+        clock.pass(SHORT * 3);
+        Poll::<()>::Pending
+    });
+    let mut run = pin!(work.cancelable(timeout(SHORT)));
+    assert!(matches!(poll_once(run.as_mut()), Poll::Ready(Err(_))));
+    assert_eq!(polls, 2);
+}
+
+#[test]
+fn max_never_fires() {
+    let _watchdog = support::watchdog();
+    let mut source = pin!(timeout(Duration::MAX));
+    let wakes = Wakes::new();
+    for _ in 0..100 {
+        assert!(wakes.poll(source.as_mut()).is_pending());
+    }
+    // There is nothing to wait for.
+    assert_eq!(Arc::strong_count(&wakes), 1);
+    assert_eq!(block_on(async { 7 }.cancelable(timeout(Duration::MAX))), Ok(7));
+}
+
+#[test]
+fn longer_than_nanoseconds_reach_never_fires() {
+    let _watchdog = support::watchdog();
+    // A thousand years are no problem for the clock, but 2^64 nanoseconds are only 584.
+    let millennium = Duration::from_secs(1000 * 365 * 24 * 3600);
+    for after in [millennium, Duration::from_nanos(u64::MAX), Duration::from_secs(u64::MAX >> 1)] {
+        let mut source = pin!(timeout(after));
+        for _ in 0..3 {
+            assert!(poll_once(source.as_mut()).is_pending(), "{after:?}");
+        }
+    }
+}
+
+#[test]
+fn never_early() {
+    let _watchdog = support::watchdog();
+    let lengths = [1, 300, 524, 1_000, 1_500, 2_048, 5_000, 9_999, 40_000];
+    for after in lengths.map(Duration::from_micros) {
+        for _ in 0..5 {
+            let start = Instant::now();
+            block_on(timeout(after));
+            let took = start.elapsed();
+            assert!(took >= after, "{took:?} of {after:?}");
+            // Only against gross mistakes: the machine may be busy.
+            assert!(took < after + Duration::from_secs(10), "{took:?} of {after:?}");
+        }
+    }
+}
+
+#[test]
+fn those_of_one_slot_are_woken_exactly_once_each() {
+    let _watchdog = support::watchdog();
+    let mut sources: Vec<_> = (0..1000).map(|_| Box::pin(timeout(SHORT))).collect();
+    let wakes: Vec<_> = (0..1000).map(|_| Wakes::new()).collect();
+    for (source, wakes) in sources.iter_mut().zip(&wakes) {
+        assert!(wakes.poll(source.as_mut()).is_pending());
+    }
+    for wakes in &wakes {
+        wakes.wait(1);
+    }
+    for (source, wakes) in sources.iter_mut().zip(&wakes) {
+        assert_eq!(wakes.poll(source.as_mut()), Poll::Ready(Reason::timeout(SHORT)));
+    }
+    let_time_pass();
+    assert!(wakes.iter().all(|wakes| wakes.count() == 1));
+}
+
+#[test]
+fn those_who_leave_a_slot_do_not_disturb_the_others() {
+    let _watchdog = support::watchdog();
+    let wakes: Vec<_> = (0..300).map(|_| Wakes::new()).collect();
+    let mut sources: Vec<_> = wakes.iter().map(|_| Some(Box::pin(timeout(SHORT)))).collect();
+    for (source, wakes) in sources.iter_mut().zip(&wakes) {
+        assert!(wakes.poll(source.as_mut().unwrap().as_mut()).is_pending());
+    }
+    for source in sources.iter_mut().step_by(2) {
+        *source = None;
+    }
+    for wakes in wakes.iter().skip(1).step_by(2) {
+        wakes.wait(1);
+    }
+    let_time_pass();
+    for (place, wakes) in wakes.iter().enumerate() {
+        assert_eq!(wakes.count(), place % 2, "{place}");
+    }
+}
+
+#[test]
+fn ten_thousand_expire_together() {
+    let _watchdog = support::watchdog();
+    let after = SHORT;
+    let mut sources: Vec<_> = (0..10_000).map(|_| Box::pin(timeout(after))).collect();
+    let wakes = Wakes::new();
+    for source in &mut sources {
+        assert!(wakes.poll(source.as_mut()).is_pending());
+    }
+    wakes.wait(10_000);
+    let_time_pass();
+    assert_eq!(wakes.count(), 10_000);
+    for source in &mut sources {
+        assert_eq!(wakes.poll(source.as_mut()), Poll::Ready(Reason::timeout(after)));
+    }
+    assert_eq!(Arc::strong_count(&wakes), 1);
+}
+
+/// Those who are woken may wake others of their slot. A waker that polls at once is among them: so
+/// many of them must not all be woken within one another.
+#[test]
+fn wakers_that_poll_at_once() {
+    struct PollsAtOnce {
+        source: Mutex<Option<Pin<Box<Deadline>>>>,
+        done: Arc<Wakes>,
+    }
+
+    impl Wake for PollsAtOnce {
+        fn wake(self: Arc<Self>) {
+            let source = self.source.lock().unwrap().take();
+            assert!(source.is_some_and(|mut source| poll_once(source.as_mut()).is_ready()));
+            self.done.wake_by_ref();
+        }
+    }
+
+    let _watchdog = support::watchdog();
+    let done = Wakes::new();
+    let (many, mut waiting) = (100_000, 0);
+    let end = Instant::now() + Duration::from_secs(1);
+    for _ in 0..many {
+        let task = Arc::new(PollsAtOnce { source: Mutex::new(None), done: done.clone() });
+        let mut source = Box::pin(deadline(end));
+        // It has the source before that can strike.
+        let mut held = task.source.lock().unwrap();
+        let waker = Waker::from(task.clone());
+        if source.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+            *held = Some(source);
+            waiting += 1;
+        }
+    }
+    done.wait(waiting);
+}
+
+#[test]
+fn a_waker_that_panics_takes_nothing_from_the_others_of_its_slot() {
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker that panics");
+        }
+    }
+
+    let _watchdog = support::watchdog();
+    let wakes = Wakes::new();
+    let mut sources: Vec<_> = (0..100).map(|_| Box::pin(timeout(SHORT))).collect();
+    for (place, source) in sources.iter_mut().enumerate() {
+        let waker = if place % 2 == 0 { wakes.waker() } else { Arc::new(Panics).into() };
+        assert!(source.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    wakes.wait(50);
+    for source in &mut sources {
+        assert!(poll_once(source.as_mut()).is_ready());
+    }
+    let_time_pass();
+    assert_eq!((wakes.count(), Arc::strong_count(&wakes)), (50, 1));
+}
+
+#[test]
+fn polled_from_thread_to_thread() {
+    let _watchdog = support::watchdog();
+    let after = Duration::from_secs(1);
+    let mut source: std::pin::Pin<Box<Timeout>> = Box::pin(timeout(after));
+    let start = Instant::now();
+    let wakes: Vec<_> = (0..5).map(|_| Wakes::new()).collect();
+    for wakes in &wakes {
+        let wakes = wakes.clone();
+        source = thread::spawn(move || {
+            assert!(wakes.poll(source.as_mut()).is_pending());
+            source
+        })
+        .join()
+        .unwrap();
+    }
+    wakes[4].wait(1);
+    // Polled again by others, it has kept the start of its clock.
+    assert!(start.elapsed() >= after);
+    assert_eq!(poll_once(source.as_mut()), Poll::Ready(Reason::timeout(after)));
+    let_time_pass();
+    let counts: Vec<_> = wakes.iter().map(|wakes| wakes.count()).collect();
+    assert_eq!(counts, [0, 0, 0, 0, 1]);
+}
+
+#[test]
+fn set_from_many_threads() {
+    let _watchdog = support::watchdog();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for round in 0..200 {
+                    let after = Duration::from_micros(500 + round * 37);
+                    let start = Instant::now();
+                    // Some are waited for, others are dropped, all in slots shared with the rest. On
+                    // a busy machine one may be over by the time that its first poll returns.
+                    let mut dropped = Box::pin(timeout(after));
+                    let over = poll_once(dropped.as_mut()).is_ready();
+                    assert!(!over || start.elapsed() >= after);
+                    if round % 4 == 0 {
+                        assert_eq!(block_on(timeout(after)), Reason::timeout(after));
+                        assert!(start.elapsed() >= after);
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn one_after_another() {
+    let _watchdog = support::watchdog();
+    let (after, start) = (Duration::from_millis(2), Instant::now());
+    for _ in 0..20 {
+        block_on(timeout(after));
+    }
+    assert!(start.elapsed() >= after * 20);
+}
+
+/// Its clock runs on from race to race, also where each race is over at its first poll, so that the
+/// limit never waits.
+#[test]
+fn lent_to_races_that_are_ready_at_once_it_still_fires() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    let length = Duration::from_millis(20);
+    let mut limit = timeout(length);
+    let start = clock.now();
+    loop {
+        let outcome = poll_once(pin!(async {}.cancelable(&mut limit)));
+        let passed = clock.now() - start;
+        match outcome {
+            Poll::Ready(Ok(())) => {
+                assert!(passed < support::LIMIT, "it does not fire");
+                clock.pass(Duration::from_millis(1));
+            }
+            Poll::Ready(Err(cancelled)) => {
+                assert_eq!(cancelled.reason(), &Reason::timeout(length));
+                assert!(passed >= length, "early: {passed:?}");
+                return;
+            }
+            Poll::Pending => unreachable!("the work is ready"),
+        }
+    }
+}

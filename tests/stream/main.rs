@@ -1,0 +1,24 @@
+//! Streams: items raced against a source, chunks, limits between items, and what is kept.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod chunks;
+mod clean_up;
+mod cost;
+mod executors;
+mod feed;
+#[cfg(feature = "time")]
+mod grace;
+#[cfg(feature = "time")]
+mod idle;
+mod lent;
+mod model;
+mod operations;
+mod panics;
+mod partial;
+mod race;
+mod shields;
+#[cfg(feature = "time")]
+mod time;
+mod wakes;

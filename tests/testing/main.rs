@@ -1,0 +1,38 @@
+//! The test kit: virtual time, cuts at every await, the recorder, scenarios and the counting waker.
+
+#![cfg(feature = "testing")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod at_poll;
+mod awaits;
+mod block_on;
+mod everything;
+mod limits_elsewhere;
+mod recorder;
+mod resume;
+mod scenario;
+mod slow;
+mod time;
+mod wakes;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+const NANO: Duration = Duration::from_nanos(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// What `f` says when it panics.
+#[track_caller]
+fn panic_of<R>(f: impl FnOnce() -> R) -> String {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else { panic!("it did not panic") };
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => payload.downcast::<&str>().map(|text| (*text).to_owned()).unwrap(),
+    }
+}
