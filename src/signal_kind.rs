@@ -1,4 +1,4 @@
-//! `Signal`: which operating system signal.
+//! `Signal`: the names and numbers of operating system signals.
 
 use std::fmt;
 use std::io;
@@ -8,8 +8,8 @@ macro_rules! signals {
     ($($(#[$cfg:meta])? $variant:ident, $name:literal, $constant:ident, $elsewhere:literal, $doc:literal;)*) => {
         /// An operating system signal.
         ///
-        /// Naming one does not register anything. What a platform lacks, and what no program can
-        /// catch, is refused when a source is made from it.
+        /// A value of this type registers nothing. Creating a [source](crate::signal()) from a signal
+        /// that the platform lacks, or that cannot be caught, is an error.
         ///
         /// # Examples
         ///
@@ -32,11 +32,11 @@ macro_rules! signals {
         }
 
         impl Signal {
-            /// Every signal that has a name here.
+            /// Every signal of this platform.
             pub(crate) const ALL: &'static [Signal] = &[$($(#[$cfg])? Signal::$variant,)*];
 
-            /// The number of the signal on this platform. Where the platform has no such signal,
-            /// the number that most Unix systems give it.
+            /// Returns the number of the signal on this platform. If the platform has no such signal,
+            /// returns the number that most Unix systems use.
             ///
             /// ```
             /// assert_eq!(cancelable::Signal::Int.number(), 2);
@@ -52,7 +52,7 @@ macro_rules! signals {
                 }
             }
 
-            /// The name of the signal, such as `"SIGTERM"`.
+            /// Returns the name of the signal, such as `"SIGTERM"`.
             ///
             /// ```
             /// assert_eq!(cancelable::Signal::Hup.name(), "SIGHUP");
@@ -63,7 +63,7 @@ macro_rules! signals {
                 }
             }
 
-            /// The same signal in the words of the crate that registers it.
+            /// Converts to the type of the crate that registers signals.
             #[cfg(feature = "signal")]
             pub(crate) fn registrable(self) -> async_signal::Signal {
                 match self {
@@ -84,14 +84,14 @@ signals! {
     Bus, "SIGBUS", SIGBUS, 7, "a bad memory access; cannot be a source";
     Fpe, "SIGFPE", SIGFPE, 8, "an arithmetic fault; cannot be a source";
     Kill, "SIGKILL", SIGKILL, 9, "the process is killed; cannot be caught";
-    Usr1, "SIGUSR1", SIGUSR1, 10, "whatever the program says it means";
+    Usr1, "SIGUSR1", SIGUSR1, 10, "for use by the program";
     Segv, "SIGSEGV", SIGSEGV, 11, "an invalid memory access; cannot be a source";
-    Usr2, "SIGUSR2", SIGUSR2, 12, "whatever the program says it means";
-    Pipe, "SIGPIPE", SIGPIPE, 13, "a write to a pipe that nobody reads";
+    Usr2, "SIGUSR2", SIGUSR2, 12, "for use by the program";
+    Pipe, "SIGPIPE", SIGPIPE, 13, "a write to a pipe without readers";
     Alarm, "SIGALRM", SIGALRM, 14, "an alarm clock of the process";
     Term, "SIGTERM", SIGTERM, 15, "a request to terminate";
     Child, "SIGCHLD", SIGCHLD, 17, "a child process stopped or ended";
-    Cont, "SIGCONT", SIGCONT, 18, "the process goes on after a stop";
+    Cont, "SIGCONT", SIGCONT, 18, "the process continues after a stop";
     Stop, "SIGSTOP", SIGSTOP, 19, "the process is stopped; cannot be caught";
     Tstp, "SIGTSTP", SIGTSTP, 20, "Ctrl-Z";
     Ttin, "SIGTTIN", SIGTTIN, 21, "a background process reads from the terminal";
@@ -112,8 +112,8 @@ impl fmt::Display for Signal {
     }
 }
 
-/// Fails with [`InvalidInput`](io::ErrorKind::InvalidInput) for a number that is no signal on this
-/// platform. Real-time signals have no names here and are refused too.
+/// Fails with [`InvalidInput`](io::ErrorKind::InvalidInput) if the platform has no signal of this
+/// number, and for real-time signals.
 impl TryFrom<i32> for Signal {
     type Error = io::Error;
 
@@ -123,7 +123,7 @@ impl TryFrom<i32> for Signal {
     }
 }
 
-/// Takes the name with or without `SIG`, in any case. Fails with
+/// Accepts the name with or without `SIG`, in any case. Fails with
 /// [`InvalidInput`](io::ErrorKind::InvalidInput) for any other text.
 impl FromStr for Signal {
     type Err = io::Error;
@@ -139,5 +139,5 @@ impl FromStr for Signal {
 }
 
 fn unknown(what: fmt::Arguments<'_>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, format!("no signal of this platform has {what}"))
+    io::Error::new(io::ErrorKind::InvalidInput, format!("this platform has no signal with {what}"))
 }

@@ -1,4 +1,4 @@
-//! `Text`: a short string that is cheap to clone.
+//! `Text`: a string that is cheap to clone.
 
 use std::borrow::{Borrow, Cow};
 use std::cmp::Ordering;
@@ -7,9 +7,9 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A name or a message: a literal, or a string shared by all of its clones.
+/// A name or a message: a string literal, or a string that its clones share.
 ///
-/// Cloning one never allocates. It derefs to `str`, and compares, orders and hashes as `str` does.
+/// Cloning never allocates. A `Text` dereferences to `str`, and compares, orders and hashes like one.
 ///
 /// # Examples
 ///
@@ -31,7 +31,7 @@ enum Repr {
 }
 
 impl Text {
-    /// The text itself.
+    /// Returns the text.
     ///
     /// ```
     /// assert_eq!(cancelable::Text::from("x").as_str(), "x");
@@ -52,7 +52,7 @@ impl Deref for Text {
     }
 }
 
-/// Equal, ordered and hashed as the `str` it is, it can be looked up in maps by one.
+/// Allows looking up a `Text` in a map by a `&str`.
 impl Borrow<str> for Text {
     fn borrow(&self) -> &str {
         self.as_str()

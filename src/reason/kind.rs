@@ -1,8 +1,8 @@
-//! `ReasonKind`: of which kind a reason is.
+//! `ReasonKind`: the kind of a reason.
 
 use std::fmt;
 
-/// The kinds of [`Reason`](crate::Reason), without what they hold: to match on, to count by, to log.
+/// The kind of a [`Reason`](crate::Reason), without its values. Use it to match, count or log.
 ///
 /// # Examples
 ///
@@ -15,26 +15,26 @@ use std::fmt;
 pub enum ReasonKind {
     /// A time limit passed.
     Timeout,
-    /// Someone asked for it.
+    /// `cancel` or `cancel_with` was called.
     Manual,
     /// The process received a signal.
     Signal,
     /// A condition was met.
     Condition,
-    /// Something above was cancelled.
+    /// A parent was cancelled.
     Parent,
     /// Every source of an [`all_of`](crate::all_of()) fired.
     All,
-    /// An error was the cause.
+    /// An error caused the cancellation.
     Error,
-    /// The other side went away.
+    /// The other side disconnected.
     Disconnected,
-    /// What owned the work was dropped.
+    /// The owner of the work was dropped.
     Dropped,
 }
 
 impl ReasonKind {
-    /// The kind as one lower-case word.
+    /// Returns the kind as one lower-case word.
     ///
     /// ```
     /// assert_eq!(cancelable::ReasonKind::Manual.as_str(), "manual");

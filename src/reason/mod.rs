@@ -12,15 +12,16 @@ use std::time::Duration;
 pub use kind::ReasonKind;
 pub use parent::ParentCause;
 
-use crate::{Signal, Text};
+use crate::signal_kind::Signal;
+use crate::text::Text;
 
 /// Why something was cancelled.
 ///
-/// Every source is a future of a `Reason`. The first reason to arrive is the one that is kept.
-/// A `Reason` takes 32 bytes at most. Cloning one never allocates.
+/// Every source is a future of a `Reason`. If several sources fire, the first reason is kept.
 ///
-/// Two reasons are equal when they are of the same kind and say the same. Two
-/// [errors](Reason::Error) are equal when they are the same error, not merely similar ones.
+/// A `Reason` has at most 32 bytes, and cloning it never allocates. Two reasons are equal if they are
+/// of the same kind and hold equal values. Two [errors](Reason::Error) are equal only if they are
+/// clones of one error.
 ///
 /// # Examples
 ///
@@ -40,59 +41,60 @@ use crate::{Signal, Text};
 pub enum Reason {
     /// A time limit passed.
     Timeout {
-        /// How long the limit was, measured from when its clock started.
+        /// The length of the limit, measured from when its clock started.
         after: Duration,
     },
-    /// Someone asked for it.
+    /// `cancel` or `cancel_with` was called.
     Manual {
-        /// What they said, if anything.
+        /// The message passed to `cancel_with`, if any.
         message: Option<Text>,
     },
     /// The process received a signal of the operating system.
     Signal {
-        /// Which one.
+        /// The signal.
         signal: Signal,
     },
     /// A condition was met.
     Condition {
         /// The name of the condition.
         name: Text,
-        /// How many checks it took, the one that was met included.
+        /// Number of checks, including the one that returned true.
         checks: u64,
     },
-    /// Something above was cancelled: a parent token, for instance.
+    /// A parent was cancelled: a parent token, or an operation further out.
     ///
-    /// However deep the tree, this holds what happened at its top: never another `Parent`.
+    /// It holds the reason at the top of the tree, however deep the tree is, and never another
+    /// `Parent`.
     #[non_exhaustive]
     Parent {
-        /// Why the one above was cancelled, and which one that is.
+        /// The reason of the parent, and its name.
         reason: Arc<ParentCause>,
     },
     /// Every source of an [`all_of`](crate::all_of()) fired.
     ///
-    /// The list is flat: never does it hold another `All`, nor the `Parent` of one.
+    /// The list is flat: it contains neither another `All` nor the `Parent` of one.
     #[non_exhaustive]
     All {
-        /// The reason of each, in the order in which the sources were listed.
+        /// The reason of each source, in the order of the list.
         reasons: Arc<[Reason]>,
     },
-    /// An error was the cause.
+    /// An error caused the cancellation.
     #[non_exhaustive]
     Error {
-        /// The error. [`downcast_ref`](Reason::downcast_ref) gives it back with its type.
+        /// The error. [`downcast_ref`](Reason::downcast_ref) returns it with its type.
         error: Arc<dyn Error + Send + Sync>,
     },
-    /// The other side went away: a client that hung up, for instance.
+    /// The other side disconnected: a client closed its connection, for instance.
     Disconnected,
-    /// What owned the work was dropped: the future around it, or a guard.
+    /// The owner of the work was dropped: the future around it, or a guard.
     Dropped,
 }
 
-// Reasons travel by value through every poll that is ready.
+// Every poll that is ready moves a reason, so it stays small.
 const _: () = assert!(size_of::<Reason>() <= 4 * size_of::<u64>());
 
 impl Reason {
-    /// Someone asked for it, and said this.
+    /// Creates a [`Manual`](Reason::Manual) reason with a message.
     ///
     /// ```
     /// use cancelable::Reason;
@@ -102,7 +104,7 @@ impl Reason {
         Reason::Manual { message: Some(message.into()) }
     }
 
-    /// A time limit of this length passed.
+    /// Creates a [`Timeout`](Reason::Timeout) reason for a limit of this length.
     ///
     /// ```
     /// use cancelable::Reason;
@@ -113,7 +115,7 @@ impl Reason {
         Reason::Timeout { after }
     }
 
-    /// The process received this signal.
+    /// Creates a [`Signal`](Reason::Signal) reason.
     ///
     /// ```
     /// use cancelable::{Reason, Signal};
@@ -123,7 +125,8 @@ impl Reason {
         Reason::Signal { signal }
     }
 
-    /// The condition of this name was met at this check.
+    /// Creates a [`Condition`](Reason::Condition) reason: the condition `name` was met at check number
+    /// `checks`.
     ///
     /// ```
     /// use cancelable::Reason;
@@ -134,10 +137,10 @@ impl Reason {
         Reason::Condition { name: name.into(), checks }
     }
 
-    /// The one above was cancelled for this reason.
+    /// Creates a [`Parent`](Reason::Parent) reason from the reason of the parent.
     ///
-    /// A reason that already is a [`Parent`](Reason::Parent) comes back as it is: what counts is
-    /// what happened at the top.
+    /// A reason that is a [`Parent`](Reason::Parent) already is returned unchanged, so that it still
+    /// holds the reason at the top.
     ///
     /// ```
     /// use cancelable::Reason;
@@ -149,10 +152,10 @@ impl Reason {
         Reason::parent_named(None, reason)
     }
 
-    /// The one above, which has this name, was cancelled for this reason.
+    /// Creates a [`Parent`](Reason::Parent) reason from the name and the reason of the parent.
     ///
-    /// As for [`parent`](Reason::parent), a reason that already is a [`Parent`](Reason::Parent)
-    /// comes back as it is.
+    /// As for [`parent`](Reason::parent), a reason that is a [`Parent`](Reason::Parent) already is
+    /// returned unchanged.
     ///
     /// ```
     /// use cancelable::{Reason, Text};
@@ -166,10 +169,10 @@ impl Reason {
         }
     }
 
-    /// All of these came together.
+    /// Creates an [`All`](Reason::All) reason from the reasons of all sources.
     ///
-    /// The reasons within an [`All`](Reason::All) are taken out of it, so that the list is flat. Those
-    /// within the `All` of a [`Parent`](Reason::Parent) become a `Parent` each.
+    /// The list is kept flat. An [`All`](Reason::All) among `reasons` is replaced by its elements; a
+    /// [`Parent`](Reason::Parent) of an `All` is replaced by a `Parent` of each element.
     ///
     /// ```
     /// use cancelable::Reason;
@@ -192,7 +195,7 @@ impl Reason {
         Reason::All { reasons: flat.into() }
     }
 
-    /// An error was the cause.
+    /// Creates an [`Error`](Reason::Error) reason.
     ///
     /// ```
     /// use cancelable::Reason;
@@ -206,7 +209,7 @@ impl Reason {
         Reason::Error { error: error.into().into() }
     }
 
-    /// Which kind of reason this is.
+    /// Returns the kind of this reason.
     ///
     /// ```
     /// use cancelable::{Reason, ReasonKind};
@@ -226,8 +229,10 @@ impl Reason {
         }
     }
 
-    /// What is to be said about it. For [`Manual`](Reason::Manual) that is exactly what was passed
-    /// in, or `None`; for every other kind it is the sentence that `Display` prints.
+    /// Returns the message.
+    ///
+    /// For [`Manual`](Reason::Manual) this is exactly the message that was passed in, or `None`. For
+    /// every other kind it is what `Display` prints.
     ///
     /// ```
     /// use cancelable::Reason;
@@ -241,7 +246,7 @@ impl Reason {
         }
     }
 
-    /// What happened at the top: the reason within a [`Parent`](Reason::Parent), or this one.
+    /// Returns the reason inside a [`Parent`](Reason::Parent); for any other kind, the reason itself.
     ///
     /// ```
     /// use cancelable::Reason;
@@ -256,7 +261,7 @@ impl Reason {
         reason
     }
 
-    /// The reasons that came together in an [`All`](Reason::All), or this one alone.
+    /// Returns the elements of an [`All`](Reason::All); for any other kind, the reason itself.
     ///
     /// ```
     /// use cancelable::Reason;
@@ -269,8 +274,10 @@ impl Reason {
         }
     }
 
-    /// The error of that type that was the cause: here, at the [root](Reason::root), or, where
-    /// several reasons came together, the first such among them.
+    /// Returns the error of type `E` that caused the cancellation.
+    ///
+    /// It looks at this reason and at its [root](Reason::root). Among the elements of an
+    /// [`All`](Reason::All) it returns the first error of that type.
     ///
     /// ```
     /// use cancelable::Reason;
@@ -282,7 +289,7 @@ impl Reason {
         self.errors().find_map(|error| error.downcast_ref())
     }
 
-    /// The errors that were causes, in order.
+    /// Iterates over the errors that caused the cancellation, in order.
     pub(crate) fn errors(&self) -> impl Iterator<Item = &(dyn Error + Send + Sync + 'static)> {
         self.root().leaves().iter().filter_map(|leaf| match leaf.root() {
             Reason::Error { error } => Some(&**error),
@@ -339,28 +346,28 @@ impl PartialEq for Reason {
 
 impl Eq for Reason {}
 
-/// [`Manual`](Reason::Manual), with that message.
+/// Creates a [`Manual`](Reason::Manual) reason with this message.
 impl From<&'static str> for Reason {
     fn from(message: &'static str) -> Self {
         Reason::manual(message)
     }
 }
 
-/// [`Manual`](Reason::Manual), with that message.
+/// Creates a [`Manual`](Reason::Manual) reason with this message.
 impl From<String> for Reason {
     fn from(message: String) -> Self {
         Reason::manual(message)
     }
 }
 
-/// [`Manual`](Reason::Manual), with that message.
+/// Creates a [`Manual`](Reason::Manual) reason with this message.
 impl From<Cow<'static, str>> for Reason {
     fn from(message: Cow<'static, str>) -> Self {
         Reason::manual(message)
     }
 }
 
-/// [`Manual`](Reason::Manual), with that message.
+/// Creates a [`Manual`](Reason::Manual) reason with this message.
 impl From<Text> for Reason {
     fn from(message: Text) -> Self {
         Reason::manual(message)

@@ -1,12 +1,12 @@
-//! `ParentCause`: which one above was cancelled, and why.
+//! `ParentCause`: the name of a cancelled parent, and its reason.
 
 use std::fmt;
 use std::ops::Deref;
 
 use super::Reason;
-use crate::Text;
+use crate::text::Text;
 
-/// Which one above was cancelled, and why.
+/// The name of a cancelled parent, and its reason. Held by [`Reason::Parent`].
 ///
 /// # Examples
 ///
@@ -26,7 +26,7 @@ pub struct ParentCause {
 }
 
 impl ParentCause {
-    /// Its name, if it has one.
+    /// Returns the name of the parent, if it has one.
     ///
     /// ```
     /// use cancelable::Reason;
@@ -38,7 +38,7 @@ impl ParentCause {
         self.name.as_deref()
     }
 
-    /// Why it was cancelled.
+    /// Returns the reason of the parent.
     ///
     /// ```
     /// use cancelable::Reason;
@@ -51,7 +51,7 @@ impl ParentCause {
     }
 }
 
-/// It is a reason, with a name.
+/// Dereferences to the reason of the parent.
 impl Deref for ParentCause {
     type Target = Reason;
 
@@ -67,7 +67,7 @@ impl fmt::Display for ParentCause {
             write!(f, "`{name}` ")?;
         }
         match &self.reason {
-            // Its own sentence begins with the same word.
+            // Its text starts with "cancelled" already.
             manual @ Reason::Manual { .. } => write!(f, "{manual}"),
             reason => write!(f, "cancelled: {reason}"),
         }
