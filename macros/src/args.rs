@@ -1,27 +1,28 @@
-//! What stands in the parentheses of the attribute.
+//! Parsing of the attribute's arguments.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Error, Path, Result, Token, token};
 
+use crate::problems::Problems;
 use crate::value::{Value, value};
 
-/// The keys, for messages.
+/// List of the keys, for messages.
 const KEYS: &str = "`timeout`, `deadline`, `token`, `signal`, `condition`, `source`, `name`, \
                     `registered`, `grace` and `crate`";
 
-/// All of the arguments.
+/// The arguments of the attribute.
 pub(crate) struct Args {
-    /// In the order in which they are written.
+    /// Keys with a value, in the order in which they are written.
     pub(crate) given: Vec<Given>,
-    /// Whether the run is listed, and where that is written.
+    /// Where `registered` is written, if it is.
     pub(crate) registered: Option<Span>,
-    /// Where the crate `cancelable` is, if it goes by another name.
+    /// Path of the crate `cancelable`, if given.
     pub(crate) krate: Option<Path>,
 }
 
-/// A value, and the key that named it.
+/// A key and its value.
 pub(crate) struct Given {
     pub(crate) key: Ident,
     pub(crate) value: Value,
@@ -35,14 +36,14 @@ enum Arg {
 }
 
 impl Args {
-    /// Reads the arguments. All that is wrong with them is reported together.
+    /// Parses the arguments. The error reports all mistakes in them.
     pub(crate) fn parse(tokens: TokenStream) -> Result<Args> {
         Args::parse_all.parse2(tokens)
     }
 
     fn parse_all(input: ParseStream<'_>) -> Result<Args> {
         let mut args = Args { given: Vec::new(), registered: None, krate: None };
-        let mut problems = Problems(None);
+        let mut problems = Problems::default();
         while !input.is_empty() {
             match input.parse::<Arg>().and_then(|arg| args.add(arg)) {
                 Ok(()) => {}
@@ -61,7 +62,7 @@ impl Args {
         Ok(args)
     }
 
-    /// Adds one. Only sources may come several times.
+    /// Adds an argument. Only sources may be given several times.
     fn add(&mut self, arg: Arg) -> Result<()> {
         let (twice, key) = match arg {
             Arg::Given(Given { key, value }) => {
@@ -77,22 +78,6 @@ impl Args {
             return Err(Error::new(key.span(), format_args!("`{key}` is given twice")));
         }
         Ok(())
-    }
-}
-
-/// Errors that are reported together.
-pub(crate) struct Problems(pub(crate) Option<Error>);
-
-impl Problems {
-    pub(crate) fn add(&mut self, error: Error) {
-        match &mut self.0 {
-            Some(errors) => errors.combine(error),
-            none => *none = Some(error),
-        }
-    }
-
-    pub(crate) fn into_result(self) -> Result<()> {
-        self.0.map_or(Ok(()), Err)
     }
 }
 
@@ -143,9 +128,9 @@ impl Parse for Arg {
     }
 }
 
-/// This key stands for itself.
+/// Parses the key `registered`, which takes no value.
 fn registered(key: Ident, input: ParseStream<'_>) -> Result<Arg> {
-    // Anything else is the next key, and lacks a comma before it.
+    // Anything but `=` or `(` is reported as the next key, which lacks a comma before it.
     if !input.peek(Token![=]) && !input.peek(token::Paren) {
         return Ok(Arg::Registered(key));
     }

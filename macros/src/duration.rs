@@ -1,15 +1,15 @@
-//! The text of a length of time, such as `"1m30s"`.
+//! Parsing of a duration such as `"1m30s"`.
 
 use std::time::Duration;
 
-/// Hours in nanoseconds, and so on, from large to small.
+/// The units and their nanoseconds, from large to small.
 const UNITS: [(&str, u128); 8] = [
     ("h", 3_600_000_000_000),
     ("m", 60_000_000_000),
     ("s", 1_000_000_000),
     ("ms", 1_000_000),
     ("us", 1_000),
-    // The micro sign, and the Greek letter that looks the same.
+    // The micro sign, and the Greek letter mu, which looks the same.
     ("\u{b5}s", 1_000),
     ("\u{3bc}s", 1_000),
     ("ns", 1),
@@ -17,42 +17,42 @@ const UNITS: [(&str, u128); 8] = [
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
-/// A fraction of an hour with more digits than this is no whole number of nanoseconds.
+/// A fraction of an hour with more digits than this is not a whole number of nanoseconds.
 const MOST_DIGITS: usize = 13;
 
-/// What is said of lengths that are none.
-pub(crate) struct Words {
+/// Error messages that depend on the use of the duration.
+pub(crate) struct Messages {
     empty: &'static str,
     negative: &'static str,
     zero: &'static str,
 }
 
-/// The length is a time limit.
-pub(crate) const LIMIT: Words = Words {
+/// Messages for a time limit.
+pub(crate) const LIMIT: Messages = Messages {
     empty: "the time limit is empty: write a number and a unit, such as \"30s\"",
     negative: "is negative: a time limit cannot pass before it starts",
     zero: "is zero: the function would be cancelled before it starts",
 };
 
-/// The length is a grace period.
-pub(crate) const GRACE: Words = Words {
+/// Messages for a grace period.
+pub(crate) const GRACE: Messages = Messages {
     empty: "the grace period is empty: write a number and a unit, such as \"5s\"",
     negative: "is negative: a grace period cannot end before it starts",
-    zero: "is zero: a body without grace is dropped at once, and that is so without the key",
+    zero: "is zero: leave out `grace` to drop the body at once",
 };
 
-/// Reads a length of time. The error is a sentence for the user.
-pub(crate) fn parse(text: &str, words: &Words) -> Result<Duration, String> {
+/// Parses a duration. The error is a message for the user.
+pub(crate) fn parse(text: &str, messages: &Messages) -> Result<Duration, String> {
     let problem = |what: &str| Err(format!("{text:?} {what}"));
 
     if text.is_empty() {
-        return Err(words.empty.into());
+        return Err(messages.empty.into());
     }
     if text.contains(char::is_whitespace) {
         return problem("has a space in it: write it without, such as \"1m30s\"");
     }
     if text.starts_with('-') {
-        return problem(words.negative);
+        return problem(messages.negative);
     }
 
     let mut total: u128 = 0;
@@ -99,7 +99,7 @@ pub(crate) fn parse(text: &str, words: &Words) -> Result<Duration, String> {
     }
 
     if total == 0 {
-        return problem(words.zero);
+        return problem(messages.zero);
     }
     let Ok(seconds) = u64::try_from(total / NANOS_PER_SECOND) else { return problem(TOO_LONG) };
     Ok(Duration::new(seconds, (total % NANOS_PER_SECOND) as u32))
@@ -107,21 +107,21 @@ pub(crate) fn parse(text: &str, words: &Words) -> Result<Duration, String> {
 
 const TOO_LONG: &str = "is longer than a `Duration` can be";
 
-/// The units, for messages.
+/// List of the units, for messages.
 fn units() -> &'static str {
     "`h`, `m`, `s`, `ms`, `us` (or `\u{b5}s`) or `ns`"
 }
 
-/// One number and its unit, as they stand there.
+/// A number and its unit, as written.
 struct Part<'a> {
     whole: &'a str,
-    /// What comes after a point, if there is one.
+    /// Digits after the decimal point, if there is one.
     fraction: Option<&'a str>,
     unit: &'a str,
 }
 
 impl<'a> Part<'a> {
-    /// Takes the first part of `rest`, which is not empty. The part is not empty either.
+    /// Takes the first part off `rest`. `rest` must not be empty; the part never is.
     fn take(rest: &mut &'a str) -> Self {
         let mut take = |wanted: fn(char) -> bool| {
             let end = rest.find(|found| !wanted(found)).unwrap_or(rest.len());
@@ -133,7 +133,7 @@ impl<'a> Part<'a> {
         let point = take(|found| found == '.');
         let fraction = take(|found| found.is_ascii_digit());
         let unit = take(|found| !found.is_ascii_digit() && found != '.');
-        // Two points in a row are as good as no digit between them.
+        // Two points in a row count as a missing digit.
         let fraction = match point {
             "" => None,
             "." => Some(fraction),
@@ -142,7 +142,7 @@ impl<'a> Part<'a> {
         Part { whole, fraction, unit }
     }
 
-    /// What the fraction makes of that unit, in nanoseconds, if it is a whole number of them.
+    /// Returns the fraction of `unit` in nanoseconds, if it is a whole number of them.
     fn fraction_of(&self, unit: u128) -> Option<u128> {
         let digits = self.fraction.unwrap_or("").trim_end_matches('0');
         if digits.is_empty() {
@@ -247,11 +247,7 @@ mod tests {
         for (text, with) in [
             ("", "the grace period is empty: write a number and a unit, such as \"5s\""),
             ("-1s", "\"-1s\" is negative: a grace period cannot end before it starts"),
-            (
-                "0s",
-                "\"0s\" is zero: a body without grace is dropped at once, and that is so without \
-                 the key",
-            ),
+            ("0s", "\"0s\" is zero: leave out `grace` to drop the body at once"),
         ] {
             assert_eq!(parse(text, &GRACE), Err(with.to_owned()));
         }

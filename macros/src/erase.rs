@@ -1,10 +1,10 @@
-//! The return type as it may be written within a body.
+//! Rewriting of the return type so that it is allowed inside a body.
 
 use syn::{
     GenericArgument, Path, PathArguments, ReturnType, Type, TypeInfer, TypeParamBound, TypePath,
 };
 
-/// The type with `_` for each `impl Trait` in it, which only signatures may have.
+/// Replaces each `impl Trait` in the type by `_`: only signatures may contain `impl Trait`.
 pub(crate) fn without_impl_trait(mut ty: Type) -> Type {
     erase(&mut ty);
     ty
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn hidden_types_become_holes() {
+    fn impl_trait_becomes_a_placeholder() {
         becomes("Result<impl Display + 'a, E>", "Result<_, E>");
         becomes(
             "io::Result<(u8, [impl A; 3], Vec<&'a impl B>)>",
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_stays() {
+    fn other_types_stay() {
         for ty in
             ["Result<&'a [dyn Any], fn(u8) -> !>", "Self::Page<{ N + 1 }>", "made!(from this)"]
         {

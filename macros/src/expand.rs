@@ -1,21 +1,22 @@
-//! The code that takes the place of the function.
+//! Expansion: the code that replaces the function.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{PatType, ReturnType};
+use syn::{PatType, Type};
 
-use crate::args::{Args, Given, Problems};
+use crate::args::{Args, Given};
 use crate::erase::without_impl_trait;
-use crate::function::Function;
+use crate::function::{Boxed, Function};
 use crate::make::{Crate, any_of, at, make};
 use crate::parameter;
+use crate::problems::Problems;
 use crate::value::Value;
 
-/// The function made cancelable; or as it is, together with all that is wrong.
+/// Returns the cancelable function; or, if there are mistakes, their errors and the function as it is.
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
-    let mut problems = Problems(None);
+    let mut problems = Problems::default();
     let args = Args::parse(args).map_err(|error| problems.add(error));
     let function = syn::parse2::<Function>(item.clone()).map_err(|error| problems.add(error));
     if let Ok(function) = &function {
@@ -30,12 +31,14 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     }
 }
 
-/// The signature stays, but for the parameter that the caller does not see. The new body first
-/// makes the values, each in a statement of its own, so that what it borrows or locks on the way is
-/// free again for the next. Then the arguments move into the work.
+/// Wraps the body. The signature stays as it is, except for the handle's parameter.
+///
+/// The new body first evaluates the values, each in its own statement, so that temporaries of one value
+/// (a borrow, a lock guard) are gone before the next. Then the arguments move into the work.
 fn cancelable(args: &Args, mut function: Function) -> TokenStream {
     let handle = parameter::take(&mut function.signature);
-    let Function { attributes, visibility, signature, braces, inner_attributes, body } = &function;
+    let Function { attributes, visibility, signature, braces, inner_attributes, body, boxed } =
+        &function;
     let krate = |place| Crate { path: args.krate.as_ref(), place };
 
     let mut statements = Vec::new();
@@ -54,7 +57,7 @@ fn cancelable(args: &Args, mut function: Function) -> TokenStream {
     let (name, krate_here) = (signature.ident.unraw().to_string(), krate(place));
     let mut name = quote_spanned!(place=> #krate_here::__private::name(#name));
     let mut sources = Vec::new();
-    let mut asked = Vec::new();
+    let mut builder_calls = Vec::new();
     for Given { key, value } in &args.given {
         let place = at(key.span());
         let made = make(value, &krate(place), place);
@@ -67,47 +70,52 @@ fn cancelable(args: &Args, mut function: Function) -> TokenStream {
         match value {
             Value::Name(_) => name = variable.into_token_stream(),
             Value::Grace(_) | Value::GraceOf(_) => {
-                asked.push(quote_spanned!(place=> .grace(#variable)));
+                builder_calls.push(quote_spanned!(place=> .grace(#variable)));
             }
             _ => sources.push(variable.into_token_stream()),
         }
     }
-    asked.extend(args.registered.map(|key| quote_spanned!(at(key)=> .registered())));
+    builder_calls.extend(args.registered.map(|key| quote_spanned!(at(key)=> .registered())));
     let sources = any_of(sources, &krate(at(Span::call_site())));
 
-    // What the return type lacks is reported at the return type.
-    let place = at(match &signature.output {
-        ReturnType::Type(_, output) => output.span(),
-        ReturnType::Default => signature.ident.span(),
-    });
-    let pin = pin(&signature.output, place);
+    // Trait bounds that the return type does not meet are reported at the return type.
+    let output = function.output();
+    let place = at(output.map_or_else(|| signature.ident.span(), Spanned::span));
+    let pin = pin(output, place);
     let krate = krate(place);
     let work_place = at(braces.span.join());
-    // The body keeps a block of its own, so that its items are not those that the return type
-    // names. The braces of that block are of the macro, or a lint would ask the user to remove them.
+    // The body stays in a block of its own, so that its items do not shadow names in the return type.
+    // The braces have a span of the macro, or a lint would ask the user to remove them.
     let work = quote_spanned!(work_place=> async move { #pin { #body } });
-    // In a block, so that nothing of it but the run is there during the await.
+    // Built in a block, so that only the operation itself is alive across the await.
     let run = quote_spanned! {place=>
         let run = {
             let work = #work;
             let way = #krate::__private::errors(&work).way();
-            #krate::__private::run(work, #sources, way, #operation, #name) #(#asked)*
+            #krate::__private::run(work, #sources, way, #operation, #name) #(#builder_calls)*
         };
         #krate::__private::result(run.await)
     };
 
     let mut tokens = quote!(#(#attributes)* #visibility #signature);
     braces.surround(&mut tokens, |tokens| {
-        tokens.extend(quote!(#(#inner_attributes)* #(#statements)* #run));
+        let statements = quote!(#(#statements)* #run);
+        tokens.extend(quote!(#(#inner_attributes)*));
+        tokens.extend(match boxed {
+            None => statements,
+            Some(Boxed { call, .. }) => {
+                quote_spanned!(work_place=> #call(async move { #statements }))
+            }
+        });
     });
     tokens
 }
 
-/// Tells the compiler what the work returns, so that `?` and literals in it know their type as they
-/// do in any function. It never runs.
-fn pin(output: &ReturnType, place: Span) -> TokenStream {
-    let ReturnType::Type(_, output) = output else { return TokenStream::new() };
-    let output = without_impl_trait((**output).clone());
+/// Fixes the type that the work returns, so that `?` and literals in the body are inferred as in any
+/// function. The code never runs.
+fn pin(output: Option<&Type>, place: Span) -> TokenStream {
+    let Some(output) = output else { return TokenStream::new() };
+    let output = without_impl_trait(output.clone());
     quote_spanned! {place=>
         if let ::core::option::Option::Some(result) = ::core::option::Option::None::<#output> {
             return result;
@@ -123,7 +131,7 @@ mod tests {
         squeezed(expand(args.parse().unwrap(), item.parse().unwrap()))
     }
 
-    /// As text without spaces: those between two tokens depend on how the tokens were made.
+    /// Removes whitespace: how tokens are spaced depends on how they were made.
     fn squeezed(tokens: TokenStream) -> String {
         tokens.to_string().split_whitespace().collect()
     }
@@ -135,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn all_around_the_body_stays() {
+    fn rest_of_the_function_stays() {
         let start = "
             /// What it does.
             #[inline]
@@ -151,33 +159,33 @@ mod tests {
     }
 
     #[test]
-    fn inner_attributes_stay_at_the_start() {
+    fn inner_attributes() {
         let tokens = expanded("source = s", "async fn f() -> R { #![a] #![b(c)] x }");
         has(&tokens, "async fn f() -> R");
         has(&tokens, "#![a] #![b(c)] let source0");
     }
 
     #[test]
-    fn syntax_of_the_body_is_not_read() {
+    fn body_is_not_parsed() {
         let tokens = expanded("source = s", "async fn f() -> R { some new @ syntax # 1 ~> 2 }");
         has(&tokens, "{ some new @ syntax # 1 ~> 2 }");
     }
 
     #[test]
-    fn limits_are_known_at_compile_time() {
+    fn literal_limit() {
         let tokens = expanded("timeout = \"1m0.5s\"", "async fn f() -> R { x }");
         has(&tokens, "::cancelable::timeout(::core::time::Duration::new(60u64, 500000000u32))");
     }
 
     #[test]
-    fn one_source_needs_no_any_of() {
+    fn one_source() {
         assert!(!expanded("source = s", "async fn f() -> R { x }").contains("any_of"));
         let two = expanded("source = s, token = t", "async fn f() -> R { x }");
         has(&two, "::cancelable::any_of((source0, source1,))");
     }
 
     #[test]
-    fn no_source_is_one_that_never_fires() {
+    fn no_source() {
         for args in ["", "name = \"x\"", "registered", "grace = \"5s\""] {
             has(&expanded(args, "async fn f() -> R { x }"), "work, ::cancelable::never(), way,");
         }
@@ -185,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_is_that_of_the_function() {
+    fn name() {
         let default = expanded("", "async fn fetch(&self) -> R { x }");
         has(&default, "::cancelable::__private::name(\"fetch\")");
         let raw = expanded("", "async fn r#match() -> R { x }");
@@ -196,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_of_the_run() {
+    fn builder_calls() {
         let plain = expanded("source = s", "async fn f() -> R { x }");
         assert!(!plain.contains(".grace(") && !plain.contains(".registered("), "{plain}");
         let both = expanded("registered, grace = \"1m5s\"", "async fn f() -> R { x }");
@@ -205,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_handle_is_there_for_the_values() {
+    fn handle() {
         let tokens = expanded("source = s", "async fn f(a: u8, op: Operation) -> R { x }");
         has(&tokens, "async fn f(a: u8,) -> R");
         has(&tokens, "let op: Operation = ::core::convert::identity(handle); let source0");
@@ -215,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_made_in_the_order_in_which_they_are_written() {
+    fn order_of_values() {
         let args = "grace = g, source = a, name = n, source = b";
         let tokens = expanded(args, "async fn f() -> R { x }");
         let places = ["letgrace", "letsource0", "letname", "letsource1", "letrun"];
@@ -224,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn many_sources_make_tuples_of_tuples() {
+    fn many_sources() {
         let args = "source = s, ".repeat(25);
         let tokens = expanded(&args, "async fn f() -> R { x }");
         assert_eq!(tokens.matches("any_of").count(), 4);
@@ -232,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_crate_by_another_path() {
+    fn crate_path() {
         let keys = "timeout = \"1s\", deadline = d, token = t, signal = [\"SIGHUP\", s], \
                     condition = c, source = s, name = n, grace = \"1s\", registered";
         let function = "async fn f(op: Operation) -> R { x }";
@@ -243,15 +251,29 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_leaves_the_function_as_it_is() {
+    fn function_stays_on_error() {
         let tokens = expanded("timeout = \"x\"", "async fn f() -> R { x }");
         assert!(tokens.ends_with("asyncfnf()->R{x}"), "{tokens}");
         assert!(tokens.contains("compile_error!"));
     }
 
     #[test]
-    fn mistakes_are_reported_together() {
+    fn errors_are_combined() {
         let tokens = expanded("a = 1, timeout = \"x\", signal = [\"x\", \"y\"]", "fn f() {}");
         assert_eq!(tokens.matches("compile_error!").count(), 6);
+    }
+
+    #[test]
+    fn boxed_async_block() {
+        let tokens = expanded(
+            "token = self.stop",
+            "fn f<'a>(&'a self, op: Operation) -> Pin<Box<dyn Future<Output = R> + Send + 'a>> {
+                Box::pin(async move { let op = op; op })
+            }",
+        );
+        has(&tokens, "fn f<'a>(&'a self,) -> Pin<Box<dyn Future<Output = R> + Send + 'a>>");
+        assert!(tokens.contains("Box::pin(asyncmove{let(operation,handle)="), "{tokens}");
+        has(&tokens, "::core::option::Option::None::<R>");
+        has(&tokens, "{ let op = op; op }");
     }
 }

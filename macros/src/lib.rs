@@ -1,4 +1,4 @@
-//! The attribute of the crate `cancelable`. Use it from there: `use cancelable::prelude::*;`.
+//! The attribute macro of the crate `cancelable`, which exports it.
 
 mod args;
 mod duration;
@@ -7,102 +7,101 @@ mod expand;
 mod function;
 mod make;
 mod parameter;
+mod problems;
 mod signal;
 mod value;
 
 use proc_macro::TokenStream;
 
-/// Races the body of an `async fn` against the sources that its keys name, as an operation.
+/// Races the body of an `async fn` against sources, as an operation.
 ///
-/// The function keeps its signature. It returns a `Result` whose error type is `Cancelled` or
-/// implements `From<Cancelled>`. If a source fires before the body is done, the body is dropped and
-/// the function returns that error. `?` and `return` work as in any function.
+/// Use it for sources that belong to the function, whoever calls it. The function keeps its signature.
+/// It returns a `Result` whose error type is `Cancelled` or implements `From<Cancelled>`. If a source
+/// fires before the body completes, the body is dropped and the function returns that error. `?` and
+/// `return` work as in any function.
 ///
-/// It is what `try_scope(any_of((..)), |operation| body).named("..")` does, and the same rules tell
-/// who wins: a source that has fired by the first poll wins over the body, a value that is there
-/// later wins over the sources, and among sources that have fired the first one written wins.
+/// The attribute does what `try_scope(any_of((..)), |operation| body).named("..")` does, with the same
+/// rule for ties: a source that has fired by the first poll wins over the body; later, a value that is
+/// ready wins over the sources; among sources that have fired, the first one written wins.
 ///
-/// Each call is an operation of its own: it has a name and a status, is below the operation in which
-/// it is first polled, and is cancelled with that. Without any source only that cancels it, or a
-/// handle.
+/// Each call is an operation. It has a name and a status, is a child of the operation in which it is
+/// first polled, and is cancelled with it. Without any source, only its parent or a handle cancels it.
 ///
 /// # Keys
 ///
-/// Sources may be given several times, the others once.
+/// Sources may be given several times, other keys once.
 ///
-/// | key | value | fires |
+/// | source | value | fires |
 /// |---|---|---|
-/// | `timeout` | a text such as `"30s"` or `"1.5s"`, or a `Duration` | when so much time has passed |
-/// | `deadline` | an `Instant` | when that moment has come |
+/// | `timeout` | a string such as `"30s"` or `"1.5s"`, or a `Duration` | after that time |
+/// | `deadline` | an `Instant` | at that instant |
 /// | `token` | a `CancellationToken`, or a reference to one | when the token is cancelled |
-/// | `signal` | a text such as `"SIGTERM"`, a `Signal`, or a list of them: `["SIGINT", "SIGTERM"]` | when the process receives one of them |
-/// | `condition` | a closure or function that returns `bool` | when a check comes out true; checks are 100 ms apart |
+/// | `signal` | a string such as `"SIGTERM"`, a `Signal`, or a list: `["SIGINT", "SIGTERM"]` | when the process receives one of the signals |
+/// | `condition` | a closure or function that returns `bool` | when a check returns true; checks are 100 ms apart |
 /// | `source` | any source | when the source fires |
 ///
-/// | key | value | is no source: it |
+/// | other key | value | effect |
 /// |---|---|---|
-/// | `name` | a text, or a `String` or `Text` | names the operation; otherwise it has the name of the function. An empty one is none |
+/// | `name` | a string, or a `String` or `Text` | names the operation; the default is the name of the function, and an empty name is none |
 /// | `registered` | none | lists the operation in the global registry while it runs |
-/// | `grace` | a text such as `"5s"`, or a `Duration` | lets the body go on for so long once it is asked to stop |
-/// | `crate` | a path | tells where the crate is, if not at `::cancelable` |
+/// | `grace` | a string such as `"5s"`, or a `Duration` | gives the body this much time to end by itself after a cancellation |
+/// | `crate` | a path | path of the crate, if it is not `::cancelable` |
 ///
-/// A text is read at compile time. That of a `timeout` or a `grace` is a number and a unit, `h`,
-/// `m`, `s`, `ms`, `us` (or `µs`) or `ns`, or several of them from large to small: `"1m30s"`.
-/// Fractions such as `"1.5s"` work; of several parts, the last may have one: `"1m0.5s"`. That of a
-/// `signal` is its name, with or without `SIG`, in any case.
+/// Strings are checked at compile time. A duration is a number and a unit (`h`, `m`, `s`, `ms`, `us` or
+/// `µs`, `ns`), or several of them from large to small: `"1m30s"`. The last part may have a fraction:
+/// `"1.5s"`, `"1m0.5s"`. A signal is its name, with or without `SIG`, in any case.
 ///
-/// `timeout`, `deadline`, `condition` and `grace` need the feature `time`, and `signal` the feature
-/// of that name.
+/// `timeout`, `deadline`, `condition` and `grace` require the feature `time`, and `signal` the feature
+/// `signal`.
 ///
 /// # The handle
 ///
-/// A parameter of type `Operation` is the handle of the run. The attribute supplies it, and callers
-/// do not see it: with `async fn copy(from: &str, operation: Operation)` they write `copy("a")`.
+/// A parameter of type `Operation` receives the handle of the operation. The attribute removes it from
+/// the signature: callers of `async fn copy(from: &str, operation: Operation)` write `copy("a")`.
 ///
-/// It is known by the last name in its path. A type of yours that is called `Operation` does not
-/// compile there, unless it is a type parameter of the function itself. To take an operation from
-/// the caller, give the type another name: `use cancelable::Operation as Handle;`.
+/// The attribute recognizes the type by the last name in its path. A type of yours that is also called
+/// `Operation` does not compile as a parameter, unless it is a type parameter of the function. To take
+/// an operation from the caller, rename the type: `use cancelable::Operation as Handle;`.
 ///
 /// # Values
 ///
-/// The values are expressions. They may use the arguments of the function, the handle, and `self`.
-/// They are evaluated at the first poll, not when the function is called: once each, in the order
-/// in which they are written, before the operation starts and anything of the body runs. This is
-/// also when the clock of a `timeout` starts and when a `signal` is registered.
+/// Values are expressions. They may use the function's arguments, the handle, and `self`. Each is
+/// evaluated once, in the order in which they are written, at the first poll and before the operation
+/// starts. This is also when the clock of a `timeout` starts and when a `signal` is registered.
 ///
-/// What the body uses of the arguments is moved into it. A value must not hold on to that:
+/// The body then takes the arguments it uses. So a value must not keep them:
 ///
-/// * `token` only looks at its value and takes a handle of its own. `token = token`,
-///   `token = &token` and `token = self.token` do the same, and leave the argument to the body, also
-///   where `self` is `&mut self`.
-/// * `name` reads its value and is done with it: `name = format!("fetch {url}")`.
-/// * A `source` or a `condition` that takes an argument by value, or borrows one, has it for the
-///   whole run. If the body needs it too, clone it or make the argument a reference.
+/// * `token` borrows its value and clones the token. `token = token`, `token = &token` and
+///   `token = self.token` all leave the argument to the body, even with `&mut self`.
+/// * `name` evaluates its value at once: `name = format!("fetch {url}")`.
+/// * A `source` or a `condition` that moves or borrows an argument keeps it until the operation ends.
+///   If the body needs the argument too, clone it or pass a reference.
 ///
 /// # Functions
 ///
-/// It goes on functions and methods with any kind of `self`, also on those of trait implementations.
-/// Types hidden by `impl Trait` may be among the arguments and within the `Result`. It does not go
-/// on an `unsafe` or `extern` function.
+/// The attribute works on functions, and on methods with any kind of `self`, including methods of trait
+/// implementations. `impl Trait` may be used in arguments and inside the `Result`. `unsafe` and `extern`
+/// functions are refused.
 ///
-/// Attributes that make another function of an `async fn`, such as those that runtimes have for
-/// `main` and for tests, go below it.
+/// Put attributes that turn an `async fn` into another function, such as `#[tokio::main]` and
+/// `#[tokio::test]`, below this one. In an `impl` with `#[async_trait]`, put this attribute on the
+/// methods: it accepts the boxed function that `#[async_trait]` makes of them.
 ///
 /// # Cancel safety
 ///
-/// Cancelling drops the body at the await it stands at, as all of async Rust does; with `grace`, once
-/// that is over. So does dropping the future of the function, at once.
+/// A cancellation drops the body at its current await; with `grace`, only after the grace period.
+/// Dropping the function's future drops the body at once.
 ///
 /// # Errors
 ///
 /// * The error of the body.
-/// * `Cancelled`, as the error type of the function, if a source fires first.
-/// * The same with the reason `Error`, which holds the `io::Error`, if a signal cannot be registered.
-///   The body does not run then.
-/// * Whatever a value returns by `?`. The body does not run then either.
+/// * `Cancelled`, converted into the function's error type, if a source fires first.
+/// * `Cancelled` with the reason `Error`, which holds the `io::Error`, if a signal cannot be registered.
+///   The body does not run.
+/// * Any error that a value returns with `?`. The body does not run.
 ///
-/// If the body returns an error, the operation is `Cancelled` if it was asked to stop, and `Failed`
-/// otherwise. Its handle has the text of the error: what `Display` prints, else what `Debug` prints,
+/// If the body returns an error, the operation is `Cancelled` if it had been cancelled by then, and
+/// `Failed` otherwise. The operation keeps the text of the error: from `Display`, else from `Debug`,
 /// else the name of the type.
 ///
 /// # Examples
@@ -126,8 +125,7 @@ use proc_macro::TokenStream;
 /// # });
 /// ```
 ///
-/// A method with an error type of its own, limits that come with the call, and a token that lies
-/// within `self`:
+/// A method with its own error type, a limit from an argument, and a token in `self`:
 ///
 /// ```
 /// use cancelable::prelude::*;
@@ -161,7 +159,7 @@ use proc_macro::TokenStream;
 /// # io::Result::Ok(()) }).unwrap();
 /// ```
 ///
-/// Any source, here a condition with a name, and a check of a flag:
+/// Any source, here a named condition, and a condition on a flag:
 ///
 /// ```
 /// use cancelable::prelude::*;
@@ -184,7 +182,7 @@ use proc_macro::TokenStream;
 /// # });
 /// ```
 ///
-/// The handle, and time to come to an end:
+/// The handle, and a grace period in which the body ends by itself:
 ///
 /// ```
 /// use cancelable::prelude::*;
@@ -203,7 +201,7 @@ use proc_macro::TokenStream;
 ///         sum += number;
 ///         operation.report_progress(Progress::steps(done, numbers.len() as u64));
 ///         if sum > 5 {
-///             stop.cancel_with("that is plenty");
+///             stop.cancel_with("that is enough");
 ///         }
 ///         # smol::future::yield_now().await;
 ///     }
@@ -215,7 +213,7 @@ use proc_macro::TokenStream;
 /// # });
 /// ```
 ///
-/// An unknown unit, an unknown signal, an unknown key: they do not compile.
+/// An unknown unit, signal or key does not compile:
 ///
 /// ```compile_fail
 /// use cancelable::prelude::*;
@@ -229,3 +227,7 @@ use proc_macro::TokenStream;
 pub fn cancelable(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(args.into(), item.into()).into()
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

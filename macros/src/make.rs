@@ -1,4 +1,4 @@
-//! The expressions that make the values.
+//! The expressions that evaluate the keys' values.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use syn::spanned::Spanned;
 
 use crate::value::{Signal, Value};
 
-/// `any_of` takes a tuple of as many sources.
+/// Length of the longest tuple that `any_of` takes.
 const LONGEST_TUPLE: usize = 12;
 
-/// Where the crate is, for errors at that place.
+/// The path of the crate, with a span for errors.
 pub(crate) struct Crate<'a> {
     pub(crate) path: Option<&'a Path>,
     pub(crate) place: Span,
@@ -27,7 +27,7 @@ impl ToTokens for Crate<'_> {
     }
 }
 
-/// The expression that makes one value.
+/// Returns the expression for one value.
 pub(crate) fn make(value: &Value, krate: &Crate<'_>, place: Span) -> TokenStream {
     match value {
         Value::Limit(limit) => {
@@ -42,8 +42,7 @@ pub(crate) fn make(value: &Value, krate: &Crate<'_>, place: Span) -> TokenStream
         Value::GraceOf(expr) => quote_spanned! {place=>
             ::core::convert::identity::<::core::time::Duration>(#expr)
         },
-        // Only looked at, whether it is a token or a reference of any kind to one: the argument
-        // stays with the body.
+        // Borrows the token, or the reference to one, so that the body can still use it.
         Value::Token(expr) => {
             let borrowed = quote_spanned!(at(expr.span())=> &(#expr));
             quote_spanned! {place=>
@@ -65,7 +64,7 @@ pub(crate) fn make(value: &Value, krate: &Crate<'_>, place: Span) -> TokenStream
                 }
             }
         }
-        // So that what is no source is reported here and not where the sources meet.
+        // Called here so that a value that is not a source is reported at that value.
         Value::Source(expr) => quote_spanned! {at(expr.span())=>
             ::core::future::IntoFuture::into_future(#expr)
         },
@@ -77,8 +76,8 @@ fn duration(length: Duration, place: Span) -> TokenStream {
     quote_spanned!(place=> ::core::time::Duration::new(#seconds, #nanos))
 }
 
-/// The first of these, in a tuple of tuples if they are many. With none of them only a handle
-/// cancels, or what is above.
+/// Combines the sources with `any_of`, in nested tuples if there are too many for one. Without any
+/// source, the operation is cancelled only by its handle or its parent.
 pub(crate) fn any_of(mut sources: Vec<TokenStream>, krate: &Crate<'_>) -> TokenStream {
     match &sources[..] {
         [] => return quote!(#krate::never()),
@@ -94,8 +93,8 @@ pub(crate) fn any_of(mut sources: Vec<TokenStream>, krate: &Crate<'_>) -> TokenS
     quote!(#krate::any_of((#(#sources,)*)))
 }
 
-/// A span of the macro at that place: what is made with it cannot clash with a name of the user,
-/// and no lint takes it for code of the user.
+/// Returns a hygienic span at `place`: names made with it do not clash with the user's, and lints do
+/// not treat the code as the user's.
 pub(crate) fn at(place: Span) -> Span {
     Span::mixed_site().located_at(place)
 }

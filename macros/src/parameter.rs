@@ -1,32 +1,32 @@
-//! The parameter of type `Operation`, which the caller does not see.
+//! The parameter of type `Operation`, which the attribute removes from the signature.
 
 use syn::punctuated::Pair;
 use syn::{Error, FnArg, GenericParam, PatType, PathArguments, Signature, Type};
 
-use crate::args::Problems;
+use crate::problems::Problems;
 
-/// What a parameter is, by its type.
+/// Classification of a parameter by its type.
 enum Kind {
     Handle,
-    /// A reference to a handle, which would be one to nothing.
+    /// A reference to a handle: an error.
     Reference,
     Other,
 }
 
-/// Adds what is wrong with the parameters that may be meant for the handle.
+/// Adds the errors of parameters that look like the handle.
 pub(crate) fn check(signature: &Signature, problems: &mut Problems) {
     let mut found = false;
     for parameter in typed(signature) {
         match kind(&parameter.ty, signature) {
             Kind::Handle if !found => found = true,
             Kind::Handle => {
-                let message = "another parameter of type `Operation`: the function has one handle, \
-                               which is cheap to clone";
+                let message = "a second parameter of type `Operation`: the function has one handle; \
+                               clone it instead";
                 problems.add(Error::new_spanned(parameter, message));
             }
             Kind::Reference => {
-                let message = "the function gets its handle by value: write `Operation`. To take \
-                               one from the caller, give the type another name: `use \
+                let message = "the handle is passed by value: write `Operation`. To take an \
+                               operation from the caller, rename the type: `use \
                                cancelable::Operation as Handle;`";
                 problems.add(Error::new_spanned(&parameter.ty, message));
             }
@@ -35,7 +35,7 @@ pub(crate) fn check(signature: &Signature, problems: &mut Problems) {
     }
 }
 
-/// Takes the parameter for the handle out of the signature, if there is one.
+/// Removes the handle's parameter from the signature and returns it, if there is one.
 pub(crate) fn take(signature: &mut Signature) -> Option<PatType> {
     let is_handle = |input: &FnArg| match input {
         FnArg::Typed(parameter) => matches!(kind(&parameter.ty, signature), Kind::Handle),
@@ -78,7 +78,7 @@ fn kind(ty: &Type, signature: &Signature) -> Kind {
     }
 }
 
-/// Whether the function has a type parameter of that name.
+/// Returns whether the function has a type parameter named `Operation`.
 fn has_type_of_its_own(signature: &Signature) -> bool {
     signature
         .generics
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use quote::ToTokens;
 
-    /// The signature without the parameter, and the parameter.
+    /// Returns the signature without the parameter, and the parameter.
     fn taken(signature: &str) -> (String, Option<String>) {
         let mut signature: Signature = syn::parse_str(signature).unwrap();
         let parameter = take(&mut signature).map(|parameter| text(&parameter));
@@ -158,13 +158,13 @@ mod tests {
 
     #[track_caller]
     fn problems(signature: &str) -> usize {
-        let mut problems = Problems(None);
+        let mut problems = Problems::default();
         check(&syn::parse_str(signature).unwrap(), &mut problems);
         problems.into_result().err().into_iter().flatten().count()
     }
 
     #[test]
-    fn what_is_wrong() {
+    fn mistakes() {
         assert_eq!(problems("fn f(&self, a: Operation, b: u32, c: &u32)"), 0);
         assert_eq!(problems("fn f(a: Operation, b: Operation, c: a::Operation)"), 2);
         assert_eq!(problems("fn f(a: &Operation, b: &mut &Operation, c: Operation)"), 2);

@@ -1,6 +1,6 @@
-//! The names of signals.
+//! Names of signals.
 
-/// Each name, and the variant of `Signal` that it stands for.
+/// Names of signals and their variants of `Signal`.
 const NAMES: [(&str, &str); 23] = [
     ("SIGHUP", "Hup"),
     ("SIGINT", "Int"),
@@ -27,11 +27,11 @@ const NAMES: [(&str, &str); 23] = [
     ("SIGSYS", "Sys"),
 ];
 
-/// Those that no program can catch, or should.
+/// Signals that no program can or should catch.
 const NEVER: [&str; 6] = ["SIGKILL", "SIGSTOP", "SIGILL", "SIGFPE", "SIGSEGV", "SIGBUS"];
 
-/// The variant of `Signal` of that name, which is written with or without `SIG`, in any case, as
-/// when it is parsed at run time. The error is a sentence for the user.
+/// Returns the variant of `Signal` of this name, given with or without `SIG`, in any case, as
+/// `Signal::from_str` accepts it. The error is a message for the user.
 pub(crate) fn variant(text: &str) -> Result<&'static str, String> {
     let upper = text.to_ascii_uppercase();
     let short = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -44,7 +44,7 @@ pub(crate) fn variant(text: &str) -> Result<&'static str, String> {
         Some(name) => {
             Err(format!("`{name}` cannot be a source: no program can catch it and go on"))
         }
-        None => Err(format!("no signal has the name {text:?}; a name is written like \"SIGTERM\"")),
+        None => Err(format!("there is no signal {text:?}: write a name such as \"SIGTERM\"")),
     }
 }
 
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_with_and_without_prefix_in_any_case() {
+    fn prefix_and_case_are_optional() {
         for text in ["SIGTERM", "TERM", "sigterm", "term", "SigTerm"] {
             assert_eq!(variant(text), Ok("Term"), "{text}");
         }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_is_the_one_of_its_variant() {
+    fn names_match_variants() {
         use std::str::FromStr;
         for (name, variant) in NAMES {
             let signal = cancelable::Signal::from_str(name).unwrap();
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_caught() {
+    fn uncatchable() {
         let message = "`SIGKILL` cannot be a source: no program can catch it and go on";
         assert_eq!(variant("kill"), Err(message.to_owned()));
         let message = "`SIGBUS` cannot be a source: no program can catch it and go on";
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_crate_refuses_the_same() {
+    fn crate_refuses_the_same() {
         use std::str::FromStr;
         for name in NEVER {
             let signal = cancelable::Signal::from_str(name).unwrap();
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn unknown_names() {
-        let message = "no signal has the name \"SIGFOO\"; a name is written like \"SIGTERM\"";
+        let message = "there is no signal \"SIGFOO\": write a name such as \"SIGTERM\"";
         assert_eq!(variant("SIGFOO"), Err(message.to_owned()));
         for text in ["", "SIG", "SIGSIGTERM", "15", " SIGTERM"] {
             assert!(variant(text).is_err(), "{text:?}");

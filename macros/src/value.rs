@@ -1,45 +1,45 @@
-//! The values of the keys.
+//! Values of the keys.
 
 use std::time::Duration;
 
 use proc_macro2::Ident;
 use syn::{Error, Expr, ExprLit, ExprUnary, Lit, LitStr, Result, UnOp};
 
-use crate::args::Problems;
+use crate::problems::Problems;
 use crate::{duration, signal};
 
-/// What a key is set to.
+/// The value of a key.
 pub(crate) enum Value {
-    /// A timeout that is known now.
+    /// A timeout given as a literal.
     Limit(Duration),
     Timeout(Expr),
     Deadline(Expr),
     Token(Expr),
-    /// A signal, or any of several.
+    /// One signal, or a list.
     Signals(Vec<Signal>),
     Condition(Expr),
     Source(Expr),
-    /// What the operation is called.
+    /// The name of the operation.
     Name(Expr),
-    /// A grace period that is known now.
+    /// A grace period given as a literal.
     Grace(Duration),
     GraceOf(Expr),
 }
 
 pub(crate) enum Signal {
-    /// The name of the variant, at the place of the text.
+    /// The name of the variant, with the span of the literal.
     Named(Ident),
     Expr(Expr),
 }
 
 impl Value {
-    /// Whether it is a source: they come as often as one likes.
+    /// Returns whether it is a source. Only sources may be given several times.
     pub(crate) fn is_source(&self) -> bool {
         !matches!(self, Value::Name(_) | Value::Grace(_) | Value::GraceOf(_))
     }
 }
 
-/// Reads what that key, which takes a value, is set to.
+/// Checks and converts the value of `key`.
 pub(crate) fn value(key: &Ident, expr: Expr) -> Result<Value> {
     match key.to_string().as_str() {
         "timeout" => limit(expr),
@@ -56,9 +56,9 @@ pub(crate) fn value(key: &Ident, expr: Expr) -> Result<Value> {
 fn limit(expr: Expr) -> Result<Value> {
     match literal(&expr) {
         None => Ok(Value::Timeout(expr)),
-        Some(Lit::Str(text)) => length(text, &duration::LIMIT).map(Value::Limit),
+        Some(Lit::Str(text)) => duration(text, &duration::LIMIT).map(Value::Limit),
         Some(_) => {
-            let message = "a time limit is a text with its unit, such as \"30s\", or an expression \
+            let message = "a time limit is a string with a unit, such as \"30s\", or an expression \
                            of type `Duration`";
             Err(Error::new_spanned(expr, message))
         }
@@ -68,22 +68,23 @@ fn limit(expr: Expr) -> Result<Value> {
 fn grace(expr: Expr) -> Result<Value> {
     match literal(&expr) {
         None => Ok(Value::GraceOf(expr)),
-        Some(Lit::Str(text)) => length(text, &duration::GRACE).map(Value::Grace),
+        Some(Lit::Str(text)) => duration(text, &duration::GRACE).map(Value::Grace),
         Some(_) => {
-            let message = "a grace period is a text with its unit, such as \"5s\", or an \
+            let message = "a grace period is a string with a unit, such as \"5s\", or an \
                            expression of type `Duration`";
             Err(Error::new_spanned(expr, message))
         }
     }
 }
 
-fn length(text: &LitStr, words: &duration::Words) -> Result<Duration> {
-    duration::parse(&text.value(), words).map_err(|sentence| Error::new(text.span(), sentence))
+fn duration(text: &LitStr, messages: &duration::Messages) -> Result<Duration> {
+    duration::parse(&without_suffix(text)?, messages)
+        .map_err(|message| Error::new(text.span(), message))
 }
 
 fn deadline(expr: Expr) -> Result<Value> {
     if literal(&expr).is_some() {
-        let message = "a deadline is an expression of type `Instant`; for a length of time write \
+        let message = "a deadline is an expression of type `Instant`; for a duration write \
                        `timeout = \"30s\"`";
         return Err(Error::new_spanned(expr, message));
     }
@@ -92,9 +93,10 @@ fn deadline(expr: Expr) -> Result<Value> {
 
 fn name(expr: Expr) -> Result<Value> {
     match literal(&expr) {
-        None | Some(Lit::Str(_)) => Ok(Value::Name(expr)),
+        None => Ok(Value::Name(expr)),
+        Some(Lit::Str(text)) => without_suffix(text).map(|_| Value::Name(expr.clone())),
         Some(_) => {
-            let message = "a name is a text such as \"fetch\", or an expression of type `String` \
+            let message = "a name is a string such as \"fetch\", or an expression of type `String` \
                            or `Text`";
             Err(Error::new_spanned(expr, message))
         }
@@ -106,15 +108,15 @@ fn signals(expr: Expr) -> Result<Value> {
         return Ok(Value::Signals(vec![one_signal(expr)?]));
     };
     if list.elems.is_empty() {
-        return Err(Error::new_spanned(list, "this list names no signal"));
+        return Err(Error::new_spanned(list, "the list of signals is empty"));
     }
-    let mut problems = Problems(None);
+    let mut problems = Problems::default();
     let mut signals: Vec<Signal> = Vec::new();
     for element in list.elems.clone() {
         let place = element.clone();
         match one_signal(element) {
             Ok(Signal::Named(new)) if signals.iter().any(|old| old.is(&new)) => {
-                problems.add(Error::new_spanned(place, "this list names that signal twice"));
+                problems.add(Error::new_spanned(place, "this signal is in the list twice"));
             }
             Ok(signal) => signals.push(signal),
             Err(error) => problems.add(error),
@@ -127,9 +129,9 @@ fn signals(expr: Expr) -> Result<Value> {
 fn one_signal(expr: Expr) -> Result<Signal> {
     match literal(&expr) {
         None => Ok(Signal::Expr(expr)),
-        Some(Lit::Str(text)) => match signal::variant(&text.value()) {
+        Some(Lit::Str(text)) => match signal::variant(&without_suffix(text)?) {
             Ok(variant) => Ok(Signal::Named(Ident::new(variant, text.span()))),
-            Err(sentence) => Err(Error::new(text.span(), sentence)),
+            Err(message) => Err(Error::new(text.span(), message)),
         },
         Some(_) => {
             let message = "a signal is a name such as \"SIGTERM\", a list of names, or an \
@@ -145,7 +147,18 @@ impl Signal {
     }
 }
 
-/// The literal that an expression is, also where it is negative.
+/// Refuses a suffix, as in `"5s"x`, which Rust allows in the arguments of a macro.
+fn without_suffix(text: &LitStr) -> Result<String> {
+    match text.suffix() {
+        "" => Ok(text.value()),
+        suffix => {
+            let message = format!("a string has no suffix: remove `{suffix}` after the quotes");
+            Err(Error::new(text.span(), message))
+        }
+    }
+}
+
+/// Returns the literal in an expression, also if it is negated.
 fn literal(expr: &Expr) -> Option<&Lit> {
     match ungrouped(expr) {
         Expr::Lit(ExprLit { lit, .. }) => Some(lit),
@@ -154,7 +167,7 @@ fn literal(expr: &Expr) -> Option<&Lit> {
     }
 }
 
-/// What is passed on by a macro of the user comes in groups that nobody sees.
+/// Removes the invisible groups around expressions that come from a user's macro.
 fn ungrouped(mut expr: &Expr) -> &Expr {
     while let Expr::Group(group) = expr {
         expr = &group.expr;

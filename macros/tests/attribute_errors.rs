@@ -1,8 +1,8 @@
-//! What the attribute says about mistakes, and where it says it.
+//! Error messages of the attribute, and the spans they point at.
 //!
-//! Each file in `attribute_errors` is compiled, and what comes out is compared with the file of the
-//! same name that ends in `.stderr`. Only messages of the attribute itself are looked at, not those
-//! of the compiler. There is no watchdog here: the compiler takes as long as it takes.
+//! Each file in `attribute_errors` is compiled, and the messages are compared with the `.stderr` file of
+//! the same name. The files contain only mistakes that the attribute itself reports, because messages of
+//! the compiler change with its version. No watchdog: the compiler takes as long as it takes.
 
 #[test]
 fn messages() {

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod async_trait;
 mod errors;
 mod functions;
 #[cfg(feature = "time")]

@@ -1,4 +1,4 @@
-//! What the attribute does not go on.
+//! Items that the attribute refuses.
 
 use cancelable::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Keys that are unknown, without a value, or given twice.
+//! Keys that are unknown, given twice, or have no value.
 
 use cancelable::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Keys of the operation that say nothing, or too much.
+//! Invalid keys of the operation: `name`, `registered`, `grace`.
 
 use cancelable::prelude::*;
 

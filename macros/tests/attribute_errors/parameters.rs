@@ -1,4 +1,4 @@
-//! Parameters that may be meant for the handle, and are none.
+//! Parameters that look like the handle but are not accepted.
 
 use cancelable::prelude::*;
 

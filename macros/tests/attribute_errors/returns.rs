@@ -1,4 +1,4 @@
-//! Return types that cannot hold why the function was cancelled.
+//! Return types that cannot hold `Cancelled`.
 
 use cancelable::prelude::*;
 

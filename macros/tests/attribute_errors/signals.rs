@@ -1,4 +1,4 @@
-//! Signals that there are not, or that no program can catch.
+//! Signals that do not exist or cannot be caught.
 
 use cancelable::prelude::*;
 

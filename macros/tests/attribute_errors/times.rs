@@ -1,4 +1,4 @@
-//! Time limits and deadlines that say nothing.
+//! Invalid time limits and deadlines.
 
 use cancelable::prelude::*;
 
@@ -54,6 +54,11 @@ async fn negative_number() -> Result<(), Cancelled> {
 
 #[cancelable(deadline = "30s")]
 async fn deadline_of_text() -> Result<(), Cancelled> {
+    Ok(())
+}
+
+#[cancelable(timeout = "30s"x)]
+async fn suffix() -> Result<(), Cancelled> {
     Ok(())
 }
 
