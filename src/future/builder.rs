@@ -235,7 +235,7 @@ impl<F, S, E> Cancelable<F, S, E> {
 
     fn handle(&self) -> Operation {
         let polled = matches!(self.phase, Phase::Racing | Phase::Kept);
-        self.extra.handle(polled, self.is_over())
+        self.extra.handle(polled)
     }
 
     fn is_running(&self) -> bool {

@@ -4,10 +4,10 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use super::ending::Ending;
-use super::observed::{OWN_HANDLES, Observed};
+use super::observed::Observed;
 use crate::ambient::{self, InShield, Protection, protect_whatever_waits};
 use crate::operation::{Hook, InPoll, Operation};
 use crate::panic::message;
@@ -110,27 +110,6 @@ impl Extra {
                 // They may have taken their time: no clock starts before it is looked at.
                 observed.since = Some(clock::now());
             }
-        }
-    }
-
-    /// Somebody has got a handle in a poll of the work, and might cancel it before the next.
-    #[inline]
-    pub(crate) fn is_unwatched(&self) -> bool {
-        let observed = self.observed.as_ref();
-        observed.is_some_and(|observed| {
-            observed.handles.is_none() && !observed.operation.is_alone(OWN_HANDLES)
-        })
-    }
-
-    /// Whom to wake now that somebody gets a handle: it watches for cancellation from then on.
-    pub(super) fn take_waker(&mut self) -> Option<Waker> {
-        self.observed.as_mut()?.waker.take()
-    }
-
-    /// Writes the ending that was not written while nobody could see it.
-    pub(super) fn tell_end(&self) {
-        if let Some(observed) = self.observed.as_ref().filter(|observed| observed.over) {
-            observed.operation.complete();
         }
     }
 
@@ -250,7 +229,6 @@ impl Extra {
         self.shields = Vec::new();
         if let Some(observed) = &mut self.observed {
             observed.handles = None;
-            observed.waker = None;
             #[cfg(feature = "time")]
             {
                 observed.grace = None;
@@ -380,8 +358,7 @@ impl Extra {
                         operation.end_with_error(error);
                     });
                 }
-                // If nobody else has a handle, the ending cannot be seen.
-                if !failed && !operation.is_alone(OWN_HANDLES) {
+                if !failed {
                     operation.complete();
                 }
             }

@@ -388,7 +388,7 @@ impl<F, S, E> fmt::Debug for Cancelable<F, S, E> {
             Phase::Stopped => "stopped",
             Phase::Done => "done",
         };
-        let operation = self.extra.shown(self.phase == Phase::Done);
+        let operation = self.extra.operation();
         f.debug_struct("Cancelable")
             .field("work", &format_args!("{}", type_name::<F>()))
             .field("source", &format_args!("{}", type_name::<S>()))

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use crate::ambient::Protection;
@@ -31,8 +31,6 @@ pub(super) struct Observed {
     pub(super) current: Option<Operation>,
     /// Waits for whoever cancels it by a handle, or from above, while the work is pending.
     pub(super) handles: Option<WaitForCancellationOwned>,
-    /// Whom to wake if somebody asks for a handle. Only while nobody else has one.
-    pub(super) waker: Option<Waker>,
     /// How long the work may go on once it is asked to stop.
     #[cfg(feature = "time")]
     pub(super) grace: Option<Countdown>,
@@ -45,9 +43,6 @@ pub(super) struct Observed {
     pub(super) on_clean_up_lost: Mutex<Vec<Hook>>,
 }
 
-/// Its own one, and the one that makes it the current operation.
-pub(super) const OWN_HANDLES: usize = 2;
-
 impl Observed {
     pub(super) fn new(operation: Operation) -> Self {
         Observed {
@@ -57,7 +52,6 @@ impl Observed {
             watched: false,
             current: None,
             handles: None,
-            waker: None,
             #[cfg(feature = "time")]
             grace: None,
             cleaning: None,
@@ -82,24 +76,11 @@ impl Observed {
     /// Whether it is cancelled. If not, whoever cancels it wakes.
     #[inline]
     pub(super) fn poll_handles(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.handles.is_none() && self.operation.is_alone(OWN_HANDLES) {
-            self.keep_waker(cx.waker());
-            return false;
-        }
         if is_probe(cx.waker()) {
             return self.operation.is_cancelled();
         }
-        self.waker = None;
         let handles = self.handles.get_or_insert_with(|| self.operation.cancelled_owned());
         matches!(Pin::new(handles).poll(cx), Poll::Ready(_))
-    }
-
-    #[inline]
-    pub(super) fn keep_waker(&mut self, waker: &Waker) {
-        let known = self.waker.as_ref().is_some_and(|known| known.will_wake(waker));
-        if !known && !is_probe(waker) {
-            self.waker = Some(waker.clone());
-        }
     }
 
     /// Whether a race around it waits for what it cleans up. If not, one that begins to wakes.

@@ -26,14 +26,7 @@ impl<F: Future, S: Future<Output = Reason>> Race<'_, F, S> {
         if let Poll::Ready(reason) = self.look(false, cx) {
             return self.cancel(reason, cx);
         }
-        if self.poll_work(false, cx).is_ready() {
-            return Poll::Ready(());
-        }
-        if self.extra.as_deref().is_some_and(Extra::is_unwatched) {
-            // As after the first poll.
-            return self.look_again(cx);
-        }
-        Poll::Pending
+        self.poll_work(false, cx)
     }
 
     #[inline(never)]

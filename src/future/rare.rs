@@ -18,33 +18,19 @@ impl Rare {
         self.extra.get_mut()
     }
 
-    /// The operation, if it is one. `over` says that all has ended.
-    pub(crate) fn shown(&self, over: bool) -> Option<Operation> {
-        let rare = self.extra.lock();
-        let extra = rare.as_deref()?;
-        if over {
-            extra.tell_end();
-        }
-        extra.operation().cloned()
+    /// Returns the operation, if the run is one.
+    pub(crate) fn operation(&self) -> Option<Operation> {
+        self.extra.lock().as_deref()?.operation().cloned()
     }
 
-    /// A handle of the operation; from here on it is one. `begun` says that the work has been polled,
-    /// `over` that all has ended.
-    pub(crate) fn handle(&self, begun: bool, over: bool) -> Operation {
-        let mut rare = self.extra.lock();
-        let extra = rare.get_or_insert_default();
+    /// Returns a handle of the operation; from here on it is one. `begun` says that the work has been
+    /// polled.
+    pub(crate) fn handle(&self, begun: bool) -> Operation {
+        let mut extra = self.extra.lock();
+        let extra = extra.get_or_insert_default();
         let operation = extra.make_operation().clone();
         if begun {
             extra.start_late();
-        }
-        if over {
-            extra.tell_end();
-        }
-        let waker = extra.take_waker();
-        drop(rare);
-        if let Some(waker) = waker {
-            // Its panic has been printed, and is not that of who asks for a handle.
-            let _ = contain(|| waker.wake());
         }
         operation
     }

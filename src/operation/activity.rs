@@ -224,8 +224,6 @@ impl Operation {
 
     /// From here on somebody watches.
     pub(crate) fn watch(&self, watcher: Arc<dyn Watcher>) {
-        // With a token it is never taken for one that nobody would hear of.
-        self.inner.token();
         let activity = self.inner.activity.get_or_init(|| Box::new(Activity::new()));
         activity.watchers.lock().push(watcher);
     }

@@ -1,8 +1,7 @@
 //! `Inner`: the state that all handles of an operation share.
 //!
 //! 1. The token is the cell of the cause: it is set at most once, and whatever cancels the
-//!    operation goes through it: its source, its parent, a handle, a drop. It is made when the
-//!    first of them asks for it.
+//!    operation goes through it: its source, its parent, a handle, a drop.
 //! 2. The ending is written at most once. It says what is final: status, cause, error, time.
 //! 3. A hook of an ending is either called by who writes the ending, or by who adds it afterwards.
 
@@ -20,7 +19,7 @@ use crate::{Reason, Text, ambient, clock};
 
 pub(crate) struct Inner {
     pub(super) id: OperationId,
-    token: OnceLock<CancellationToken>,
+    token: CancellationToken,
     pub(super) about: Mutex<About>,
     pub(super) ended: OnceLock<EndRecord>,
     pub(super) hooks: Hooks,
@@ -38,6 +37,8 @@ pub(super) struct About {
     pub(super) started: Option<Instant>,
     /// When its own limits, and those of its parents as they were when it started, are over.
     pub(super) deadline: Option<Instant>,
+    /// Whether the token is to show the name.
+    token_has_label: bool,
 }
 
 /// The operation above, by value: a long chain of operations is not a chain of owners.
@@ -83,7 +84,7 @@ impl Inner {
     pub(super) fn new() -> Self {
         Inner {
             id: OperationId::next(),
-            token: OnceLock::new(),
+            token: CancellationToken::new(),
             about: Mutex::default(),
             ended: OnceLock::new(),
             hooks: Hooks::default(),
@@ -91,26 +92,16 @@ impl Inner {
         }
     }
 
-    /// The token, which is there from now on.
     #[inline]
     pub(super) fn token(&self) -> &CancellationToken {
-        self.token.get_or_init(CancellationToken::new)
-    }
-
-    /// Whether the token is cancelled. One that is not there is not.
-    fn is_token_cancelled(&self) -> bool {
-        self.token.get().is_some_and(CancellationToken::is_cancelled)
-    }
-
-    fn token_reason(&self) -> Option<Reason> {
-        self.token.get()?.reason()
+        &self.token
     }
 
     pub(super) fn status(&self) -> Status {
         match (self.ended.get(), self.started()) {
             (Some(ending), _) => self.status_of(ending),
             (None, None) => Status::Pending,
-            (None, Some(_)) if !self.is_token_cancelled() => Status::Running,
+            (None, Some(_)) if !self.token.is_cancelled() => Status::Running,
             (None, Some(_)) => {
                 self.ending().map_or(Status::Cancelling, |ending| self.status_of(ending))
             }
@@ -153,20 +144,20 @@ impl Inner {
     fn cause_by(&self, ended: Option<&EndRecord>) -> Option<Reason> {
         match ended {
             Some(ending) => self.final_cause(ending).clone(),
-            None => self.token_reason().filter(|_| self.counts()),
+            None => self.token.reason().filter(|_| self.counts()),
         }
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
         match self.ended.get() {
             Some(ending) => self.final_cause(ending).is_some(),
-            None => self.is_token_cancelled() && self.counts(),
+            None => self.token.is_cancelled() && self.counts(),
         }
     }
 
     /// Cancels it, unless it has ended.
     pub(super) fn cancel(&self, reason: Reason) -> bool {
-        self.ended.get().is_none() && self.token().cancel_with(reason) && self.counts()
+        self.ended.get().is_none() && self.token.cancel_with(reason) && self.counts()
     }
 
     /// The cause at the end, for who has seen the ending. The first who looks settles it.
@@ -178,7 +169,7 @@ impl Inner {
     fn final_cause<'a>(&self, ending: &'a EndRecord) -> &'a Option<Reason> {
         ending.cause.get_or_init(|| {
             fence(Ordering::SeqCst);
-            self.token_reason()
+            self.token.reason()
         })
     }
 
@@ -196,8 +187,8 @@ impl Inner {
 
     /// Enters it below `parent`, unless it is below one already, or is that very one, or above it.
     pub(super) fn enter_below(&self, parent: &Arc<Inner>) {
-        parent.tell_name();
-        if !self.token().descend_from(parent.token()) {
+        parent.label_token();
+        if !self.token.descend_from(parent.token()) {
             return;
         }
         self.note_parent(parent, false);
@@ -218,10 +209,28 @@ impl Inner {
         self.about.lock().deadline
     }
 
-    /// From here on its token may be handed out, or tell others: what it tells them names it.
-    pub(super) fn tell_name(&self) {
-        if let Some(name) = self.about.lock().name.clone() {
-            self.token().label(name);
+    /// Sets the name.
+    pub(super) fn set_name(this: &mut Arc<Self>, name: Option<Text>) {
+        let label = Inner::note(this, |about| {
+            about.name = name;
+            about.name.clone().filter(|_| about.token_has_label)
+        });
+        // The token was handed out before there was a name.
+        if let Some(label) = label {
+            this.token.label(label);
+        }
+    }
+
+    /// Labels the token with the name of the operation. Called before the token is handed out or gets
+    /// a child, because the reasons of children show the label; a label costs an allocation.
+    pub(super) fn label_token(&self) {
+        let name = {
+            let mut about = self.about.lock();
+            about.token_has_label = true;
+            about.name.clone()
+        };
+        if let Some(name) = name {
+            self.token.label(name);
         }
     }
 
@@ -290,27 +299,6 @@ impl Inner {
         if let Some(parent) = parent {
             this.limit(parent.deadline());
         }
-        this.name_token();
-    }
-
-    /// Where the token was handed out, that was perhaps before there was a name.
-    #[inline]
-    pub(super) fn name_token(&self) {
-        if self.token.get().is_some() {
-            self.tell_name();
-        }
-    }
-
-    /// Whether nobody but the run, which has so many handles, can cancel it, or hear of it.
-    #[inline]
-    pub(super) fn is_alone(self: &Arc<Self>, own: usize) -> bool {
-        if Arc::strong_count(self) > own {
-            return false;
-        }
-        // Whoever has given up a handle has done before what it did: made the token, and cancelled
-        // it, or added a hook. Only after this is that certain to be seen.
-        fence(Ordering::Acquire);
-        self.token.get().is_none() && self.hooks.is_empty()
     }
 
     /// Records the end, unless there is one, and returns the final status if this call did it.

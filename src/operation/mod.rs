@@ -241,9 +241,7 @@ impl Operation {
     }
 
     pub(crate) fn set_name(&mut self, name: Text) {
-        let name = Some(name).filter(|name| !name.is_empty());
-        Inner::note(&mut self.inner, |about| about.name = name);
-        self.inner.name_token();
+        Inner::set_name(&mut self.inner, Some(name).filter(|name| !name.is_empty()));
     }
 
     /// All that is known about it at this moment, by value.
@@ -339,7 +337,7 @@ impl Operation {
     /// assert!(token.is_cancelled());
     /// ```
     pub fn token(&self) -> CancellationToken {
-        self.inner.tell_name();
+        self.inner.label_token();
         self.inner.token().clone()
     }
 

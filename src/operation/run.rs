@@ -52,12 +52,6 @@ impl Operation {
         self.inner.limit(Some(at));
     }
 
-    /// Whether nobody but the run, which has so many handles, can cancel it, or hear of it.
-    #[inline]
-    pub(crate) fn is_alone(&self, own: usize) -> bool {
-        self.inner.is_alone(own)
-    }
-
     /// Ends with a value.
     pub(crate) fn complete(&self) {
         self.end(Outcome::Completed, None, &"");

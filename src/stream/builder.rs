@@ -18,7 +18,7 @@ impl<St: Stream, S, E, M> CancelableStream<St, S, E, M> {
     }
 
     pub(super) fn handle(&self) -> Operation {
-        self.extra.handle(matches!(self.stage, Stage::Streaming), self.is_over())
+        self.extra.handle(matches!(self.stage, Stage::Streaming))
     }
 
     fn is_running(&self) -> bool {

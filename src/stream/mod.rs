@@ -307,7 +307,7 @@ impl<St: Stream, S, E, M> fmt::Debug for CancelableStream<St, S, E, M> {
             Stage::Stopped(_) => "stopped",
             Stage::Done => "done",
         };
-        let operation = self.extra.shown(matches!(self.stage, Stage::Done));
+        let operation = self.extra.operation();
         f.debug_struct("CancelableStream")
             .field("stream", &format_args!("{}", type_name::<St>()))
             .field("source", &format_args!("{}", type_name::<S>()))

@@ -240,8 +240,6 @@ where
         let this = self.as_mut().project();
         let mut unknown = std::mem::take(this.free_looks) > 0;
         if let Some(extra) = this.extra.get_mut() {
-            // Somebody may have got a handle in this poll of the stream.
-            unknown |= extra.is_unwatched();
             // A race around it waits for clean-up only while it waits for an item. In between it is
             // the caller whom that race would drop, and it could not know when to ask again.
             unknown |= E::CLEANS_UP && extra.hold_clean_up();

@@ -52,14 +52,15 @@ fn a_plain_run_that_waits_for_a_shield_tells_why_when_it_is_asked() {
 }
 
 #[test]
-fn an_operation_that_is_asked_for_its_handle_while_it_runs_is_woken() {
+fn an_operation_that_is_asked_for_its_handle_while_it_runs_hears_it() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let mut run = pin!(pending::<()>().cancelable(never()).named("run"));
     assert!(wakes.poll(run.as_mut()).is_pending());
     let operation = run.operation();
-    assert!(wakes.count() > 0, "so that it waits for that handle");
+    assert_eq!(wakes.count(), 0, "it listens from its first pending poll on");
     operation.cancel_with("stop");
+    assert_eq!(wakes.count(), 1);
     assert_eq!(lost(wakes.poll(run)), Reason::manual("stop"));
 }
 
