@@ -44,11 +44,11 @@ pub(crate) struct Args {
     max_mib: Option<u32>,
 
     /// Pause after each chunk of 1 MiB
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "0s", hide_default_value = true, value_parser = humantime::parse_duration)]
     pub(crate) slow: Duration,
 
     /// Block this long once stopped: time for a second Ctrl-C
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "0s", hide_default_value = true, value_parser = humantime::parse_duration)]
     pub(crate) linger: Duration,
 }
 
