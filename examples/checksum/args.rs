@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Option<Duration>,
 
-    /// Stop when more than N MiB have been read (checked every 10 ms)
+    /// Stop when more than N MiB have been read
     #[arg(long, value_name = "N")]
     max_mib: Option<u32>,
 
