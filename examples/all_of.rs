@@ -1,4 +1,4 @@
-//! AND: a picture is shown for at least a tenth of a second, and until the data is there.
+//! AND: shows a picture for at least 100 ms, and until the data has arrived.
 //!
 //! Prints:
 //!
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
 
-/// Stands for a picture that turns until somebody stops it.
+/// Stands in for an animation that runs until it is cancelled.
 async fn turn() {
     loop {
         smol::Timer::after(Duration::from_millis(10)).await;
@@ -35,7 +35,7 @@ fn main() {
             }
         });
 
-        // The token fires first and is remembered. `timeout(shortest) & &ready` is the same.
+        // The token fires first and is remembered. `timeout(shortest) & &ready` means the same.
         let shown = turn().cancelable(all_of((timeout(shortest), &ready))).await;
         println!("the picture was shown long enough: {}", start.elapsed() >= shortest);
 

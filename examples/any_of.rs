@@ -1,4 +1,4 @@
-//! OR: whichever source fires first stops the work, and its reason is the one you get.
+//! OR: the source that fires first cancels the work, and you get its reason.
 //!
 //! Prints:
 //!
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use cancelable::prelude::*;
 
-/// Stands for a server that does not answer.
+/// Stands in for a server that never answers.
 async fn download() -> Vec<u8> {
     std::future::pending().await
 }
@@ -31,10 +31,10 @@ fn main() {
         report("the limit", any_of((timeout(Duration::from_millis(50)), &user))).await;
 
         user.cancel_with("stop was pressed");
-        // Between sources of this crate, `|` is the same.
+        // For sources of this crate, `|` means the same.
         report("the user", timeout(Duration::from_secs(60)) | &user).await;
 
-        // A timeout of zero has fired from the start, and so has the token: the order decides.
+        // A timeout of zero fires at the first poll, and the token has fired too: the order decides.
         let limit = || timeout(Duration::ZERO);
         report("both at once, the limit listed first", any_of((limit(), &user))).await;
         report("both at once, the user listed first", any_of((&user, limit()))).await;

@@ -1,4 +1,4 @@
-//! Functions that are cancelable by what their attribute says.
+//! Makes functions cancelable with an attribute.
 //!
 //! Prints:
 //!
@@ -18,14 +18,14 @@ use std::time::Duration;
 
 use cancelable::prelude::*;
 
-/// Stands for a call to some server.
+/// Stands in for a call to a server.
 #[cancelable(timeout = "50ms")]
 async fn ask(delay: Duration) -> Result<u32, Cancelled> {
     smol::Timer::after(delay).await;
     Ok(42)
 }
 
-/// An error type of one's own, into which `Cancelled` converts.
+/// Your own error type, with a conversion from `Cancelled`.
 enum CountError {
     NoWords,
     Cancelled(Cancelled),
@@ -52,8 +52,8 @@ struct Counter {
 }
 
 impl Counter {
-    /// The limit comes with the call, and the token is part of the counter. The body may change the
-    /// counter all the same.
+    /// The caller passes the time limit; the token is a field of the counter, and the body can still
+    /// change the counter.
     #[cancelable(token = self.stop, timeout = limit)]
     async fn count(&mut self, line: &str, limit: Duration) -> Result<usize, CountError> {
         self.lines += 1;
@@ -67,8 +67,8 @@ impl Counter {
     }
 }
 
-/// A run with a name made from its arguments. The caller does not pass the operation. Asked to
-/// stop, it has five seconds to come to an end; it needs none of them.
+/// Names its operation after an argument. The caller does not pass the operation. Once cancelled, the
+/// body has five seconds to finish; it needs almost none of them.
 #[cancelable(token = stop, name = format!("copy {file}"), grace = "5s")]
 async fn copy(
     file: &str,

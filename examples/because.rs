@@ -1,4 +1,4 @@
-//! `because` makes a source of any future: here a timer and a channel of tokio.
+//! Turns any future into a source with `because`: here a timer and a channel of tokio.
 //!
 //! Prints:
 //!
@@ -26,12 +26,12 @@ async fn main() {
     let window = tokio::time::sleep(Duration::from_millis(50));
     report("a timer of tokio", window.because("the maintenance window is over")).await;
 
-    // Any other reason will do as well. What the future returns is dropped.
+    // Any other reason works too. The output of the future is dropped.
     let (client, gone) = oneshot::channel::<()>();
     drop(client);
     report("a channel of tokio", gone.because(Reason::Disconnected)).await;
 
-    // Where what it returns tells the reason, an async block is all it takes.
+    // If the output says why, an async block that returns the reason is enough.
     let (accounts, refused) = oneshot::channel::<String>();
     let refused = async {
         match refused.await {

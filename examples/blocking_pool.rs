@@ -1,5 +1,5 @@
-//! Blocking code on the thread pool, within an operation: the side that awaits leaves at once when
-//! it is cancelled, and the code hears of it at its next look.
+//! Runs blocking code on a thread pool as part of an operation. When the operation is cancelled, the
+//! awaiting side returns at once, and the blocking code notices at its next check.
 //!
 //! Needs the feature `blocking`. Prints:
 //!
@@ -15,7 +15,7 @@ use std::sync::mpsc::channel;
 
 use cancelable::prelude::*;
 
-/// Blocks its thread, and asks now and then.
+/// Blocks its thread, and checks for cancellation now and then.
 fn count_primes(limit: u64) -> Result<u64, Cancelled> {
     let operation = Operation::current();
     let mut count = 0;
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
         println!("the primes below 100 are {}", run.await?);
 
-        // The user leaves as soon as the counting has begun.
+        // The user leaves as soon as counting has started.
         let (begun, leave) = smol::channel::bounded(1);
         let (sender, stopped) = channel();
         let run = try_scope(leave.recv().because("the user left"), async |operation: Operation| {
@@ -44,9 +44,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 let name = Operation::current().and_then(|operation| operation.name());
                 println!("on the pool it is: {}", name.as_deref().unwrap_or("nobody"));
                 let _ = begun.send_blocking(());
-                // It would go on for ages.
+                // Uncancelled, this would take ages.
                 let outcome = count_primes(u64::MAX);
-                // Nobody awaits it any more: its value is dropped. What it does is not undone.
+                // The result is dropped, since the awaiting side is gone. Side effects remain.
                 let _ = sender.send(outcome.clone());
                 outcome
             });
@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             println!("the thread stopped by itself: {cancelled}");
         }
 
-        // What comes next on that pool is within nothing.
+        // The next closure on that pool is not part of any operation.
         let clean = smol::unblock(|| Operation::current().is_none()).await;
         println!("the pool is clean: {clean}");
         Ok(())

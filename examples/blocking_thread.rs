@@ -1,5 +1,5 @@
-//! Tokens without any executor: a thread that computes and asks now and then, and a thread that
-//! only waits.
+//! Uses tokens without an executor: one thread computes and checks now and then, another one only
+//! waits.
 //!
 //! Prints:
 //!
@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use cancelable::prelude::*;
 
-/// Looks for the first number whose square ends in these digits, and asks before each.
+/// Finds the first number whose square ends in these digits, checking the token before each try.
 fn search(digits: u64, token: &CancellationToken) -> Result<u64, Cancelled> {
     let mut number = 0_u64;
     loop {
-        // Loads a flag and takes no lock: cheap enough for an inner loop.
+        // An atomic load, no lock: cheap enough for an inner loop.
         token.check()?;
         if number.wrapping_mul(number) % 1000 == digits {
             return Ok(number);
@@ -32,7 +32,7 @@ fn main() {
 
     let worker = thread::spawn({
         let token = token.clone();
-        // No square ends in a 2: it would search for ever.
+        // No square ends in 2, so this would search forever.
         move || search(2, &token)
     });
     let watcher = thread::spawn({
@@ -40,7 +40,7 @@ fn main() {
         move || token.blocking_wait()
     });
 
-    // Waits too, but no longer than this.
+    // Waits as well, but not longer than this.
     let limit = Duration::from_millis(20);
     if token.blocking_wait_timeout(limit).is_none() {
         println!("not cancelled within {limit:?}");

@@ -1,5 +1,4 @@
-//! What a token can tell besides futures: callbacks, child tokens, linked tokens. And a guard that
-//! cancels one.
+//! Callbacks, child tokens and linked tokens, and a guard that cancels a token when dropped.
 //!
 //! Prints:
 //!
@@ -18,7 +17,7 @@ fn state(token: &CancellationToken) -> String {
     token.reason().map_or_else(|| "not cancelled".to_owned(), |reason| reason.to_string())
 }
 
-/// However this is left, by `?` or by a panic too, the token is cancelled: unless all went well.
+/// Cancels the token however this function is left, including `?` and panics, unless all went well.
 fn upload(token: &CancellationToken, name: &str) -> Result<(), std::num::ParseIntError> {
     let guard = token.drop_guard();
     let _size: u32 = name.parse()?;
@@ -29,13 +28,13 @@ fn upload(token: &CancellationToken, name: &str) -> Result<(), std::num::ParseIn
 fn main() {
     let server = CancellationToken::new();
 
-    // Runs on the thread that cancels. Dropping the registration takes the callback back.
+    // Runs on the thread that cancels. Dropping the registration removes the callback.
     let registration = server.on_cancel(|reason| println!("the server stops: {reason}"));
     drop(server.on_cancel(|_| println!("never printed")));
 
-    // Cancelling goes down the tree, never up or sideways.
+    // Cancellation propagates down the tree, never up or sideways.
     let (first, second) = (server.child_token(), server.child_token());
-    // Cancelled with whichever of these comes first, for the same reason.
+    // Cancelled when the first of these is, with the same reason.
     let either = CancellationToken::linked([&server, &second]);
 
     second.cancel_with("client left");

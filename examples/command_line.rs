@@ -1,8 +1,8 @@
-//! What users of a command-line tool expect: Ctrl-C asks it to stop, it cleans up and exits with
-//! 130; a second Ctrl-C ends it at once, even while it cleans up; a time limit exits with 124.
+//! Does what users expect of a command-line tool: after Ctrl-C it cleans up and exits with 130; a
+//! second Ctrl-C ends it at once, even during clean-up; after a timeout it exits with 124.
 //!
-//! `command_line [LIMIT [CLEAN_UP]]` takes the time limit and how long the clean-up lasts, both in
-//! milliseconds. Left alone it exits with 124, says `timed out after 300ms` on standard error, and
+//! `command_line [LIMIT [CLEAN_UP]]` takes the time limit and the duration of the clean-up, both in
+//! milliseconds. Without a signal it exits with 124, writes `timed out after 300ms` to stderr, and
 //! prints:
 //!
 //! ```text
@@ -29,7 +29,7 @@ fn exit_code(cancelled: &Cancelled) -> ExitCode {
     }
 }
 
-/// Stands for removing a file that is only half written.
+/// Stands in for removing a half-written file.
 async fn clean_up(lasts: Duration) {
     println!("cleaning up");
     smol::Timer::after(lasts).await;
@@ -41,14 +41,14 @@ fn main() -> io::Result<ExitCode> {
     let limit = Duration::from_millis(arguments.next().unwrap_or(300));
     let lasts = Duration::from_millis(arguments.next().unwrap_or(100));
 
-    // Before the work starts: what cannot be registered is known at once.
+    // Before the work starts, so that a failed registration is reported at once.
     let stop = termination()?.second_signal_exits();
     smol::block_on(async {
         println!("working");
         let work = std::future::pending::<()>();
         let worked = work.cancelable(any_of((stop, timeout(limit)))).await;
 
-        // The work has been dropped by now. Here is the place for what must happen either way.
+        // The work has been dropped by now: this is the place for clean-up.
         clean_up(lasts).await;
         Ok(match worked {
             Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! Stops work that takes too much memory: a condition looks at the process every few milliseconds.
+//! Cancels work that uses too much memory: a condition checks the process every few milliseconds.
 //!
 //! Prints:
 //!
@@ -14,14 +14,14 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 const MEBIBYTE: u64 = 1 << 20;
 
-/// How much memory this process uses, in bytes.
+/// Returns the memory used by this process, in bytes.
 fn used(system: &mut System, process: Pid) -> u64 {
     let what = ProcessRefreshKind::nothing().with_memory();
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[process]), false, what);
     system.process(process).map_or(0, |process| process.memory())
 }
 
-/// Takes ever more memory. It is let go when the work is cancelled, for that drops this future.
+/// Allocates more and more memory. Cancelling drops this future, which frees the memory.
 async fn load() -> usize {
     let mut blocks = Vec::new();
     while blocks.len() < 1000 {
@@ -36,8 +36,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut system = System::new();
     let limit = used(&mut system, process) + 50 * MEBIBYTE;
 
-    // The check runs on the task, between two polls of the work. One that takes long belongs into
-    // `condition_blocking`.
+    // The check runs on the task, between two polls of the work. Use `condition_blocking` for a slow
+    // check.
     let memory = condition(move || used(&mut system, process) > limit)
         .every(Duration::from_millis(5))
         .named("memory");

@@ -1,4 +1,4 @@
-//! Sources of your own: an async function that reads commands, and a future written by hand that
+//! Two sources of your own: an async function that reads commands, and a hand-written future that
 //! fires when a budget is used up.
 //!
 //! Prints:
@@ -18,7 +18,7 @@ use cancelable::prelude::*;
 use futures::task::AtomicWaker;
 use smol::channel::{Receiver, unbounded};
 
-/// An async function that returns a `Reason` is a source. This one drops what it does not know.
+/// An async function that returns a `Reason` is a source. This one ignores unknown commands.
 async fn stop_command(commands: Receiver<&'static str>) -> Reason {
     while let Ok(command) = commands.recv().await {
         if command == "stop" {
@@ -41,7 +41,7 @@ impl Budget {
     }
 }
 
-/// Written by hand, for a single task: an `AtomicWaker` holds one waker.
+/// A hand-written source for a single task: an `AtomicWaker` holds one waker.
 struct UsedUp {
     budget: Arc<Budget>,
     calls: u32,
@@ -51,7 +51,7 @@ impl Future for UsedUp {
     type Output = Reason;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-        // Register, then look: what is spent in between is not missed.
+        // Register first, then check, so that spending in between is not missed.
         self.budget.waker.register(cx.waker());
         if self.budget.used.load(Ordering::Acquire) < self.calls {
             return Poll::Pending;

@@ -1,5 +1,5 @@
-//! What becomes of `Cancelled`: an `io::Error`, a variant of an error of your own, or a cause of
-//! your own found again.
+//! Converts `Cancelled` into an `io::Error` or a variant of your own error, and finds a cause of your
+//! own by its type.
 //!
 //! Prints:
 //!
@@ -30,7 +30,7 @@ impl From<io::Error> for LoadError {
     }
 }
 
-/// This is what `?` and `try_cancelable` need.
+/// `?` and `try_cancelable` need this conversion.
 impl From<Cancelled> for LoadError {
     fn from(cancelled: Cancelled) -> Self {
         LoadError::GaveUp(cancelled)
@@ -51,7 +51,7 @@ impl fmt::Display for TooMany {
 
 impl Error for TooMany {}
 
-/// Work that fails with the error of another crate: one `?` for the race, one for the work.
+/// Runs work that fails with an error of another crate: one `?` for the race, one for the work.
 async fn load(
     read: impl Future<Output = io::Result<u32>>,
     token: &CancellationToken,
@@ -61,7 +61,7 @@ async fn load(
 
 fn main() {
     smol::block_on(async {
-        // `io::Error` is made from `Cancelled`, so that there is one `Result` instead of two.
+        // `io::Error` implements `From<Cancelled>`, so there is one `Result` instead of two.
         let read = std::future::pending::<io::Result<u32>>();
         let error = read.try_cancelable(timeout(Duration::from_millis(20))).await.unwrap_err();
         println!("as an io::Error: {:?}, {error}", error.kind());
@@ -83,7 +83,7 @@ fn main() {
             }
         }
 
-        // An error as the reason keeps its type.
+        // An error used as the reason keeps its type.
         let token = CancellationToken::new();
         token.cancel_with(Reason::error(TooMany { requests: 17, allowed: 10 }));
         let cancelled = token.check().unwrap_err();

@@ -1,5 +1,5 @@
-//! Workers that are asked to stop and may finish what they are at: one does so in time, one is
-//! dropped when its time is over, and one never looks.
+//! Gives cancelled workers a grace period to finish: one finishes in time, one is dropped when the
+//! period ends, and one never notices.
 //!
 //! Prints:
 //!
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use cancelable::prelude::*;
 
-/// Bakes one loaf after another, and looks after each. A loaf in the oven is not thrown away.
+/// Bakes one loaf after another and checks after each, so a loaf in the oven is not thrown away.
 async fn bake(operation: Operation) -> String {
     let mut loaves = 0;
     loop {
@@ -28,7 +28,7 @@ async fn bake(operation: Operation) -> String {
     }
 }
 
-/// Hears of the request at once, but takes too long to finish.
+/// Notices the cancellation at once, but takes too long to finish.
 async fn paint(operation: Operation) -> String {
     let reason = operation.cancelled().await;
     println!("painter: asked to stop: {reason}");

@@ -1,5 +1,5 @@
-//! What an operation calls when, and what it does not call. One of the hooks panics, which is seen
-//! on standard error, and harms nobody.
+//! Shows which hooks an operation calls, and when. One hook panics: the message appears on stderr,
+//! and nothing else is affected.
 //!
 //! Prints:
 //!
@@ -22,7 +22,7 @@ use std::io;
 
 use cancelable::prelude::*;
 
-/// The name of an operation.
+/// Returns the name of an operation.
 fn name(operation: &Operation) -> String {
     operation.name().map_or_else(|| "?".to_owned(), |name| name.to_string())
 }
@@ -31,7 +31,7 @@ fn tell(operation: &Operation, what: impl Display) {
     println!("{}: {what}", name(operation));
 }
 
-/// Every run gets the same: exactly one of the three is called.
+/// Adds the same hooks to every operation: exactly one of the three endings is called.
 fn with_hooks<F>(
     run: Cancelable<F, impl Future<Output = Reason>>,
 ) -> Cancelable<F, impl Future<Output = Reason>>
@@ -59,7 +59,7 @@ fn main() {
             .on_complete(|operation| {
                 operation.on_complete(|operation| tell(operation, "added by a hook"));
             })
-            // What awaits belongs here. It runs before the hooks of the ending.
+            // Clean-up that awaits belongs here. It runs before the hooks of the ending.
             .finally(|_| async { println!("first: clean-up") });
         let operation = first.operation();
         let _ = first.await;
@@ -69,18 +69,18 @@ fn main() {
         second.operation().cancel_with("not today");
         let _ = second.await;
 
-        // Of plain `cancelable` an error would be a value like any other.
+        // With plain `cancelable` an `Err` would be a value like any other.
         let third = async { Err::<(), _>(io::Error::other("the disk is full")) }
             .try_cancelable(never())
             .named("third")
             .on_error(|operation, error| tell(operation, format_args!("failed: {error}")));
         let _ = third.await;
 
-        // Dropped by whoever owns it, after its first poll.
+        // Dropped by its owner after its first poll.
         let fourth = with_hooks(std::future::pending::<()>().cancelable(never()).named("fourth"));
         smol::future::or(async { drop(fourth.await) }, async {}).await;
 
-        // Dropped without ever having been polled: that is no run, and no hook is called.
+        // Dropped before its first poll: it never started, so no hook is called.
         let fifth = with_hooks(async {}.cancelable(never()).named("fifth"));
         let operation = fifth.operation();
         drop(fifth);

@@ -1,9 +1,9 @@
-//! Shows in a terminal what runs: a table of operations that is drawn anew a few times a second. Where
-//! the output is no terminal, the table is printed once for each change.
+//! Shows the running operations in a terminal, as a table that is redrawn a few times a second. If
+//! stdout is not a terminal, the table is printed after each change.
 //!
-//! `monitor [MILLISECONDS]`: how long each step of the work takes; 60 if nothing is said. What runs is a
-//! backup that only pretends. It ends by itself; Ctrl-C and `SIGTERM` end it earlier, and then a report
-//! goes to the standard error. A second signal ends it at once. The last table, on a file:
+//! `monitor [MILLISECONDS]` sets how long each step of the work takes, by default 60. The work is a
+//! simulated backup. It ends by itself; Ctrl-C and `SIGTERM` end it earlier, and then a report goes to
+//! stderr. A second signal ends it at once. The last table, written to a file:
 //!
 //! ```text
 //!    id  operation           status      progress
@@ -30,23 +30,23 @@ use futures::StreamExt;
 use futures::future::join3;
 use smol::Timer;
 
-/// How often the table is drawn on a terminal.
+/// How often the table is redrawn on a terminal.
 const REDRAW: Duration = Duration::from_millis(200);
 
-/// How much of a line is shown there.
+/// The longest line shown on a terminal.
 const TERMINAL_WIDTH: usize = 80;
 
-/// How wide a bar of progress is.
+/// The width of a progress bar.
 const BAR: usize = 10;
 
-/// Tells of the operation around it how far it has got.
+/// Reports progress on the current operation.
 fn tell(done: u64, total: u64) {
     if let Some(operation) = Operation::current() {
         operation.report_progress(Progress::steps(done, total));
     }
 }
 
-/// Does the first steps of so many, and tells after each how far it has got.
+/// Does the first `done` of `total` steps, and reports progress after each.
 async fn steps(total: u64, done: u64, each: Duration) {
     for done in 1..=done {
         Timer::after(each).await;
@@ -54,11 +54,11 @@ async fn steps(total: u64, done: u64, each: Duration) {
     }
 }
 
-/// What runs: operations below an operation.
+/// The simulated backup: operations below an operation.
 async fn backup(each: Duration) {
     let _ = steps(8, 8, each).cancelable(never()).named("scan").registered().await;
     tell(1, 3);
-    // The other side of this one falls silent.
+    // This one stalls, as if its server had stopped answering.
     let mail = async {
         steps(12, 3, each).await;
         pending::<()>().await;
@@ -70,16 +70,16 @@ async fn backup(each: Duration) {
     )
     .await;
     tell(2, 3);
-    // Never left half-written: Ctrl-C waits for it.
+    // Never left half-written: Ctrl-C waits for this section.
     let index = shield(steps(6, 6, each)).named("write index");
     let _ = index.cancelable(never()).named("write index").registered().await;
     tell(3, 3);
 }
 
-/// Everyone who is or was in the registry, by id.
+/// Returns a snapshot of every operation that is or was in the registry, by id.
 fn everyone() -> BTreeMap<OperationId, Snapshot> {
     let registry = Registry::global();
-    // Those who leave in between are in both, and what is known of their end counts.
+    // An operation that ends between the two calls is in both lists: keep its final snapshot.
     let running = registry.list();
     let ended = registry.history(Filter::all()).into_iter().map(|record| record.snapshot);
     running.into_iter().chain(ended).map(|snapshot| (snapshot.id, snapshot)).collect()
@@ -105,14 +105,14 @@ fn write_row(table: &mut String, snapshot: &Snapshot, depth: usize, on_terminal:
     let (id, status) = (snapshot.id, snapshot.status.as_str());
     let line = format!("{id:>5}  {name:<18}  {status:<10}  {time}{bar:<BAR$}  {amount}{why}");
     let mut line = line.trim_end().to_owned();
-    // A line that breaks would spoil the drawing.
+    // A wrapped line would break the redraw.
     if on_terminal && line.chars().count() > TERMINAL_WIDTH {
         line = line.chars().take(TERMINAL_WIDTH - 1).chain(['…']).collect();
     }
     let _ = writeln!(table, "{line}");
 }
 
-/// Writes those who are below a parent, and those below them.
+/// Writes the descendants of an operation.
 fn write_below(
     table: &mut String,
     parent: Option<OperationId>,
@@ -133,10 +133,10 @@ fn table(on_terminal: bool) -> String {
     table
 }
 
-/// Where the table is drawn.
+/// The screen that the table is drawn on.
 struct Screen {
     is_terminal: bool,
-    /// What is there.
+    /// The text on the screen now.
     drawn: String,
     drawn_at: Option<Instant>,
 }
@@ -146,7 +146,7 @@ impl Screen {
         Screen { is_terminal: io::stdout().is_terminal(), drawn: String::new(), drawn_at: None }
     }
 
-    /// Whether people have had time to look at what is there. Whoever reads a pipe needs none.
+    /// Whether it is time to redraw. A pipe gets every change.
     fn is_due(&self) -> bool {
         !self.is_terminal || self.drawn_at.is_none_or(|at| at.elapsed() >= REDRAW)
     }
@@ -159,7 +159,7 @@ impl Screen {
                 writeln!(stdout, "{table}")?;
             }
         } else {
-            // Up by as many lines as there are, and clear what is below.
+            // Move up to the first line of the table and clear everything below.
             match self.drawn.lines().count() {
                 0 => write!(stdout, "{table}")?,
                 lines => write!(stdout, "\x1b[{lines}A\x1b[J{table}")?,
@@ -171,10 +171,10 @@ impl Screen {
     }
 }
 
-/// Draws until that operation has left.
+/// Draws until the operation has left the registry.
 async fn watch(last: OperationId, mut events: Events, screen: &mut Screen) -> io::Result<()> {
     loop {
-        // What happens next, or nothing for so long that it is time to draw anyway.
+        // Wait for the next event, or until it is time to redraw anyway.
         match events.next().cancelable(timeout(REDRAW)).await {
             Ok(Some(Event::Ended(record))) if record.snapshot.id == last => return Ok(()),
             _ if screen.is_due() => screen.draw()?,
@@ -188,7 +188,7 @@ fn main() -> io::Result<ExitCode> {
 
     let plan = ShutdownPlan::new().grace(Duration::from_secs(10));
     let stop = Registry::global().shutdown_on_termination(plan)?;
-    // Listens before anything runs: whoever comes later may miss the end.
+    // Listen before anything runs, so that no event is missed.
     let events = Registry::global().events(256);
     let run = backup(Duration::from_millis(each)).cancelable(never()).named("backup").registered();
     let root = run.operation().id();
@@ -197,13 +197,13 @@ fn main() -> io::Result<ExitCode> {
     let mut screen = Screen::new();
     let (watched, end) = smol::block_on(stop.serve(watch(root, events, &mut screen)));
     watched.unwrap_or(Ok(()))?;
-    // How it ended. After a signal `watch` may be gone before it has drawn that.
+    // Draw the final state: after a signal, `watch` may be dropped before it has drawn it.
     screen.draw()?;
     if matches!(end.reason.root(), Reason::Signal { .. }) {
         eprintln!("{end}");
         return Ok(end.exit_code());
     }
-    // It has ended, and has told why by itself.
+    // The operation has ended, and its status says why.
     let _ = smol::block_on(work);
     Ok(ExitCode::SUCCESS)
 }

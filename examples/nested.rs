@@ -1,4 +1,4 @@
-//! Sources within sources, and a list of sources that is put together while the program runs.
+//! Nests sources within sources, and builds a list of sources at run time.
 //!
 //! Prints:
 //!
@@ -21,7 +21,7 @@ struct Settings {
 }
 
 impl Settings {
-    /// Boxes hide the types, which differ, so that they fit into one `Vec`. An empty one never
+    /// Boxes erase the types, so that different sources fit into one `Vec`. An empty list never
     /// fires.
     fn sources(&self) -> Vec<BoxSource<'_>> {
         let mut sources: Vec<BoxSource<'_>> = Vec::new();

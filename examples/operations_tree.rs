@@ -1,5 +1,5 @@
-//! Operations within operations, printed as the tree that they are: below the one that polls them,
-//! below one that is named, and across a task that is spawned.
+//! Prints a tree of operations. The parent of an operation is the operation that polls it, or one
+//! chosen with `child_of`, or the one that a spawned task enters with `in_scope`.
 //!
 //! Prints:
 //!
@@ -34,7 +34,7 @@ use smol::lock::Barrier;
 struct Tree(Arc<Mutex<Vec<Operation>>>);
 
 impl Tree {
-    /// A hook that enters an operation.
+    /// Returns a hook that adds its operation to the list.
     fn enter(&self) -> impl FnOnce(&Operation) + Send + 'static {
         let tree = self.clone();
         move |operation| {
@@ -44,7 +44,7 @@ impl Tree {
         }
     }
 
-    /// Work with a name that shows in the tree, and that nothing stops but what is above it.
+    /// Makes an operation that only its parent cancels.
     fn run<F: Future>(&self, name: &'static str, work: F) -> Cancelable<F, Never> {
         work.cancelable(never()).named(name).on_start(self.enter())
     }
@@ -71,7 +71,7 @@ fn print_below(parent: Option<OperationId>, all: &[Snapshot], depth: usize) {
     }
 }
 
-/// Work that says that it is there, and never ends.
+/// Reports that it has started, and never ends.
 async fn wait(all_there: Arc<Barrier>) {
     all_there.wait().await;
     std::future::pending().await
@@ -79,14 +79,14 @@ async fn wait(all_there: Arc<Barrier>) {
 
 fn main() {
     let tree = Tree::default();
-    // Three that wait, and the one that prints.
+    // Three that wait, and one that prints.
     let all_there = Arc::new(Barrier::new(4));
 
     smol::block_on(async {
         let stop = CancellationToken::new();
         let parse = async {
             let _ = tree.run("line 1", async {}).await;
-            // What is polled in here is below. It waits for this line, and for the next one.
+            // An operation that is polled in here is a child of `parse`.
             let line_2 = tree.run("line 2", wait(all_there.clone()));
             smol::future::zip(line_2, std::future::pending::<()>()).await
         };
@@ -98,10 +98,10 @@ fn main() {
         let ingest = ingest.cancelable(&stop).named("ingest").on_start(tree.enter());
         let operation = ingest.operation();
 
-        // A task is within nothing, unless it is told within what.
+        // A spawned task is not part of any operation unless it enters one.
         let index = tree.run("index", wait(all_there.clone()));
         let index = smol::spawn(operation.in_scope(index));
-        // The same, for one operation alone.
+        // The same for a single operation.
         let report = tree.run("report", wait(all_there.clone())).child_of(&operation);
         let report = smol::spawn(report);
 

@@ -1,25 +1,25 @@
-//! Counts the lines and the bytes of the files below a directory, and says how far it got when it is
-//! stopped: by Ctrl-C, by `SIGTERM`, or by a limit.
+//! Counts the lines and bytes of the files below a directory, and reports how far it got if it is
+//! cancelled by Ctrl-C, by `SIGTERM` or by a time limit.
 //!
-//! `pipeline [DIR] [--limit 50ms] [--pause 10ms]`: `DIR` is the package's own `src` if nothing else is
-//! said, `--pause` rests after each chunk of files, to have time to watch. Durations are in `ms` or
-//! `s`. Progress goes to the standard error. To the end it prints, for instance:
+//! `pipeline [DIR] [--limit 50ms] [--pause 10ms]`: `DIR` defaults to the `src` directory of this
+//! package, and `--pause` waits after each chunk of files, so that there is time to watch. Durations
+//! are in `ms` or `s`. Progress goes to stderr. If it completes, it prints, for instance:
 //!
 //! ```text
 //! completed: 82 of 82 files, 13501 lines, 480213 bytes
 //! last: wait/mod.rs, wait/slot.rs, warn.rs
 //! ```
 //!
-//! and where it is stopped, with those files that were found but are in no chunk:
+//! If it is cancelled, it also lists the files that were found but not counted:
 //!
 //! ```text
 //! cancelled (timed out after 50ms): 40 of 43 files, 6130 lines, 220117 bytes
 //! not counted: registry/event.rs, registry/filter.rs, registry/inspect.rs
 //! ```
 //!
-//! The chunk that is being read when it is stopped is finished, and counted. A second signal ends the
-//! process at once. The exit code is 0 when all was counted, and 1 when it was stopped or something
-//! could not be read.
+//! A chunk that is being read at that moment is finished and counted. A second signal ends the process
+//! at once. The exit code is 0 if everything was counted, and 1 if it was cancelled or a file could not
+//! be read.
 
 use std::cell::Cell;
 use std::env;
@@ -37,17 +37,17 @@ use futures::{AsyncReadExt, Stream, StreamExt, stream};
 use smol::Timer;
 use smol::fs::{self, File};
 
-/// How many files are read at the same time.
+/// How many files are read concurrently.
 const CHUNK: usize = 8;
 
-/// What was asked for.
+/// The arguments.
 struct Arguments {
     dir: PathBuf,
     limit: Option<Duration>,
     pause: Duration,
 }
 
-/// Reads `50ms` and `2s`.
+/// Parses `50ms` and `2s`.
 fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.strip_suffix("ms") {
         Some(number) => (number, 1),
@@ -79,7 +79,7 @@ fn arguments() -> Result<Arguments, String> {
     Ok(Arguments { dir: dir.unwrap_or_else(own), limit, pause })
 }
 
-/// What cannot be read: each is told at once, and counted.
+/// Reports each path that cannot be read, and counts them.
 #[derive(Default)]
 struct Troubles(Cell<usize>);
 
@@ -90,8 +90,8 @@ impl Troubles {
     }
 }
 
-/// The files and the directories of a directory, each sorted by name. Whatever else is in it, such as
-/// symbolic links, is passed over.
+/// Returns the files and the directories in a directory, each sorted by name. Other entries, such as
+/// symbolic links, are skipped.
 async fn look_into(dir: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let (mut files, mut dirs) = (Vec::new(), Vec::new());
     let mut entries = fs::read_dir(dir).await?;
@@ -109,7 +109,7 @@ async fn look_into(dir: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     Ok((files, dirs))
 }
 
-/// The files below a directory. A directory is looked into when its turn comes, and not earlier.
+/// Streams the files below a directory. Each directory is read only when its turn comes.
 fn files_below(dir: &Path, troubles: &Troubles) -> impl Stream<Item = PathBuf> {
     let to_visit = vec![dir.to_owned()];
     stream::unfold(to_visit, async |mut to_visit: Vec<PathBuf>| {
@@ -124,7 +124,7 @@ fn files_below(dir: &Path, troubles: &Troubles) -> impl Stream<Item = PathBuf> {
     .flatten()
 }
 
-/// How much there is.
+/// Lines and bytes.
 #[derive(Clone, Copy, Default)]
 struct Total {
     files: usize,
@@ -140,7 +140,7 @@ impl Total {
     }
 }
 
-/// Reads a file piece by piece: a large one takes no more memory than a small one.
+/// Counts the lines of a file in pieces, so that a large file needs no more memory than a small one.
 async fn count(path: &Path) -> io::Result<Total> {
     let mut file = File::open(path).await?;
     let mut piece = vec![0; 64 * 1024];
@@ -155,7 +155,7 @@ async fn count(path: &Path) -> io::Result<Total> {
     }
 }
 
-/// Names below the directory, for people.
+/// Formats names relative to the directory.
 fn names(paths: &[PathBuf], dir: &Path) -> String {
     let name = |path: &PathBuf| path.strip_prefix(dir).unwrap_or(path).display().to_string();
     paths.iter().map(name).collect::<Vec<_>>().join(", ")
@@ -177,7 +177,7 @@ async fn run(arguments: &Arguments) -> io::Result<ExitCode> {
         })
         .keep_last(3)
         .chunks(CHUNK);
-    // Readable whatever becomes of the stream.
+    // Can be read however the stream ends.
     let partial = chunks.partial();
 
     let mut total = Total::default();
@@ -199,7 +199,7 @@ async fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     let Total { files, lines, bytes } = total;
     let found = partial.count();
     println!("{}{why}: {files} of {found} files, {lines} lines, {bytes} bytes", partial.status());
-    // The last three at least; and where it was stopped, all that are in no chunk.
+    // At least the last three files; after a cancellation, every file that is in no chunk.
     let last = partial.items();
     let in_no_chunk = usize::try_from(found).map_or(0, |found| found - handled);
     if in_no_chunk > 0 {

@@ -1,5 +1,5 @@
-//! A progress bar of the crate `indicatif` that follows an operation. It is drawn on standard
-//! error, and hidden where that is no terminal.
+//! Connects a progress bar of the crate `indicatif` to an operation. The bar is drawn on stderr, and
+//! hidden if stderr is not a terminal.
 //!
 //! Prints:
 //!
@@ -15,7 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 const FILES: u64 = 20;
 
-/// Stands for work that knows nothing of bars.
+/// Stands in for work that knows nothing about progress bars.
 async fn hash_files(operation: Operation) {
     for file in 1..=FILES {
         smol::Timer::after(Duration::from_millis(10)).await;
@@ -24,7 +24,7 @@ async fn hash_files(operation: Operation) {
     }
 }
 
-/// The bar, and a run that it follows.
+/// Returns the bar, and an operation that it follows.
 async fn with_bar<Fut: Future>(
     work: impl FnOnce(Operation) -> Fut,
     limit: u64,
@@ -47,7 +47,7 @@ async fn with_bar<Fut: Future>(
                 }
             }
         })
-        // Any hook has the handle.
+        // Every hook gets the operation.
         .on_progress(move |operation, progress| {
             if progress.counted().is_some_and(|(done, _)| done == limit) {
                 operation.cancel_with("seven are enough");

@@ -1,9 +1,9 @@
-//! A service whose requests are operations in a registry: it lists them, and when it is to end it
-//! tells which of them did not stop, and what they wait for.
+//! Keeps the requests of a service in a registry: it lists them, and at shutdown it reports which of
+//! them did not stop, and what they are waiting for.
 //!
-//! It ends by itself after a moment; an argument makes it another number of milliseconds. Send it a
-//! signal to end it earlier: press Ctrl-C, or `kill -TERM` its process. A second signal ends it at
-//! once. The whole report goes to the standard error. Prints:
+//! It ends by itself after a moment; an argument sets how many milliseconds that takes. To end it
+//! earlier, press Ctrl-C or `kill -TERM` its process. A second signal ends it at once. The whole
+//! report goes to stderr. Prints:
 //!
 //! ```text
 //! running:
@@ -18,7 +18,7 @@
 //!   PUT /c: in shield "upload"
 //! ```
 //!
-//! Its exit code is 1, because a request did not stop.
+//! The exit code is 1, because one request did not stop.
 
 use std::env;
 use std::future::pending;
@@ -31,32 +31,32 @@ use cancelable::prelude::*;
 use cancelable::registry::{Filter, ShutdownPlan};
 use smol::Timer;
 
-/// Serves one request in a task of its own.
+/// Serves one request in its own task.
 fn serve<F>(name: &'static str, request: F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let run = request.cancelable(timeout(Duration::from_secs(60))).named(name).registered();
     smol::spawn(async move {
-        // Who asked is gone: there is nobody to answer.
+        // The client is gone, so there is nothing to answer.
         let _ = run.await;
     })
     .detach();
 }
 
-/// The service: some requests come, and then no more.
+/// The service: it gets a few requests, and then no more.
 async fn accept(open: Duration) {
     let registry = Registry::global();
     serve("GET /", async {});
     serve("GET /b", pending());
-    // A file that is written to its end, once that has begun.
+    // Once this upload has begun, it runs to its end.
     serve("PUT /a", async {
         let flush = async {
             Timer::after(Duration::from_millis(500)).await;
         };
         shield(flush).named("flush").await;
     });
-    // One whose other side does not answer.
+    // This upload never gets an answer.
     serve("PUT /c", shield(pending()).named("upload").into_future());
 
     while registry.stats().running < 3 || registry.stats().completed < 1 {
@@ -75,7 +75,7 @@ fn main() -> io::Result<ExitCode> {
     let open = env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(100);
 
     let plan = ShutdownPlan::new().grace(Duration::from_secs(2));
-    // Registered here and now: a signal that comes from here on is not lost.
+    // Registers the signals now: none is lost from here on.
     let stop = Registry::global().shutdown_on_termination(plan)?;
     let (_, end) = smol::block_on(stop.serve(accept(Duration::from_millis(open))));
 

@@ -1,5 +1,5 @@
-//! Retries by hand: a call that fails is tried again after a pause, and a cancellation ends it all
-//! at once, wherever it stands.
+//! Retries by hand: a failed call is tried again after a pause, and a cancellation ends the loop at
+//! once, in a call or in a pause.
 //!
 //! Prints:
 //!
@@ -26,7 +26,7 @@ use cancelable::prelude::*;
 #[derive(Clone, Copy)]
 struct Busy;
 
-/// What a retry may end with besides a value. Only one of the two is about the server.
+/// The errors of a retry. Only one of the two is about the server.
 enum RetryError {
     Exhausted { tries: u32, last: Busy },
     Cancelled(Cancelled),
@@ -55,8 +55,9 @@ impl fmt::Display for Busy {
     }
 }
 
-/// A server that answers at the call of that number; at no call, where it is zero.
+/// A server that is busy until its `answers_at`-th call.
 struct Server {
+    /// Zero: it is always busy.
     answers_at: u32,
     calls: Cell<u32>,
     /// Whether its calls never return.
@@ -73,20 +74,20 @@ impl Server {
     }
 }
 
-/// Tries three times, with a pause that doubles.
+/// Tries three times, with pauses that double.
 async fn retry(
     what: &str,
     operation: &Operation,
     server: &Server,
     mut pause: Duration,
 ) -> Result<u32, RetryError> {
-    // Both belong to the operation: neither begins, nor goes on, once that is cancelled.
+    // Both stop with the operation: once it is cancelled, neither starts or continues.
     let ask = operation.wrap(|()| server.ask());
     let wait = operation.wrap(smol::Timer::after);
 
     let mut tries = 1;
     loop {
-        // `?` takes the cancellation out of the loop. What is left is what the server said.
+        // `?` leaves the loop with the cancellation. What remains is the server's answer.
         let last = match ask(()).await? {
             Ok(answer) => return Ok(answer),
             Err(last) => last,
@@ -130,8 +131,8 @@ fn main() {
         });
         report(what, run.await);
 
-        // Here the loop is not the work of the operation: it only has a handle. `wrap` is what ends
-        // it.
+        // Here the loop is not the work of the operation; it only has a handle. `wrap` is what ends
+        // the loop.
         let user = CancellationToken::new();
         let session = std::future::pending::<()>().cancelable(&user).named("session");
         let operation = session.operation();

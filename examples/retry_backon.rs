@@ -1,5 +1,5 @@
-//! Retries with the crate `backon`: it decides when to try again, and the operation decides whether
-//! to go on at all.
+//! Retries with the crate `backon`, which decides when to try again; the operation decides whether to
+//! continue at all.
 //!
 //! Prints:
 //!
@@ -27,7 +27,7 @@ enum FetchError {
 }
 
 impl FetchError {
-    /// A cancellation never is: whoever cancelled does not want another try.
+    /// A cancellation is never retried: the caller has given up.
     fn is_worth_a_retry(&self) -> bool {
         matches!(self, FetchError::Busy)
     }
@@ -49,7 +49,7 @@ impl fmt::Display for FetchError {
     }
 }
 
-/// A server that answers at the third call.
+/// A server that answers the third call.
 struct Server {
     calls: Cell<u32>,
     knows_the_page: bool,
@@ -73,10 +73,10 @@ async fn fetch(
     pause: Duration,
 ) -> Result<u32, FetchError> {
     let fetch = operation.wrap(|()| server.fetch());
-    // Two errors, one within the other, become one.
+    // Flattens the two nested results into one.
     let attempt = async || fetch(()).await?;
 
-    // A pause that is cut short ends in one more attempt, which is refused.
+    // A pause that is cut short is followed by one more attempt, which fails without starting.
     attempt
         .retry(ExponentialBuilder::default().with_min_delay(pause).with_max_times(4))
         .sleep(operation.wrap(smol::Timer::after))
@@ -106,7 +106,7 @@ fn main() {
             report(what, run.await);
         }
 
-        // The loop is not the work of this operation, so that it ends by `wrap` alone.
+        // The loop is not the work of this operation: only `wrap` ends it.
         let user = CancellationToken::new();
         let session = std::future::pending::<()>().cancelable(&user).named("session");
         let operation = session.operation();

@@ -1,4 +1,4 @@
-//! The same async function on three runtimes, in one program. None of them needs its own timers.
+//! Runs the same async function on three runtimes in one program. No runtime's own timers are needed.
 //!
 //! Prints:
 //!
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use cancelable::prelude::*;
 
-/// It names no runtime. What it waits for comes from this crate.
+/// Names no runtime: everything it waits for comes from this crate.
 async fn work(token: CancellationToken) -> [String; 3] {
     let limit = Duration::from_millis(20);
     let quick = async { 42 }.cancelable(timeout(Duration::from_secs(60))).await;
@@ -29,7 +29,7 @@ async fn work(token: CancellationToken) -> [String; 3] {
 fn main() -> io::Result<()> {
     let token = CancellationToken::new();
 
-    // No `enable_time`, no `enable_io`: nothing of tokio's is used but its tasks.
+    // No `enable_time` and no `enable_io`: only tokio's tasks are used.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
     let task = runtime.spawn(work(token.clone()));
     token.cancel_with("done here");

@@ -1,7 +1,7 @@
-//! Ctrl-C in the middle of saving: the file is finished first, and the lock is given back.
+//! Handles Ctrl-C in the middle of saving: the file is finished first, and the lock is released.
 //!
-//! `save_on_ctrl_c [LIMIT [SAVING]]` takes a time limit and how long the saving lasts, both in
-//! milliseconds. Press Ctrl-C while it is saving. Left alone it runs into the limit, and prints:
+//! `save_on_ctrl_c [LIMIT [SAVING]]` takes a time limit and how long saving takes, both in
+//! milliseconds. Press Ctrl-C while it saves. Without a signal it reaches the limit, and prints:
 //!
 //! ```text
 //! locked
@@ -12,7 +12,7 @@
 //! the file says 1
 //! ```
 //!
-//! With Ctrl-C, the line before the last says `stopped: received SIGINT (2)`.
+//! With Ctrl-C, the second to last line is `stopped: received SIGINT (2)`.
 
 use std::env;
 use std::io;
@@ -41,7 +41,7 @@ impl Store {
         }
     }
 
-    /// Two steps that belong together. Between them the state is in neither place.
+    /// Two steps that belong together. Between them, the state is in neither place.
     async fn save(&self, count: u64) -> io::Result<()> {
         println!("saving {count}");
         let (new, file) = (self.directory.join("count.new"), self.file());
@@ -63,7 +63,7 @@ impl Store {
 async fn count(store: &Store) -> io::Result<()> {
     store.lock()?;
     for count in 1.. {
-        // Where a cancellation comes meanwhile, the loop ends here, once the file is there.
+        // If it is cancelled meanwhile, the loop ends here, after the file has been written.
         shield(store.save(count)).await?;
     }
     Ok(())

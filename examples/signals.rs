@@ -1,14 +1,14 @@
-//! Waits for a signal of the operating system and tells which one came.
+//! Waits for an operating system signal and prints which one arrived.
 //!
-//! Send it one: press Ctrl-C, or `kill -TERM` or `kill -HUP` its process. It waits for a second; an
-//! argument makes it another number of milliseconds. Without a signal it prints:
+//! Press Ctrl-C, or send its process `kill -TERM` or `kill -HUP`. It waits for one second; an argument
+//! sets another number of milliseconds. Without a signal it prints:
 //!
 //! ```text
 //! waiting for a signal
 //! no signal: timed out after 1s
 //! ```
 //!
-//! With one, the second line says which: `received SIGTERM (15)`, for instance.
+//! With a signal, the second line names it: `received SIGTERM (15)`, for instance.
 
 use std::env;
 use std::io;
@@ -19,7 +19,7 @@ use cancelable::prelude::*;
 fn main() -> io::Result<()> {
     let limit = env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(1000);
 
-    // Registered here and now: a signal that comes between this line and the await is not lost.
+    // Registers now: a signal that arrives between this line and the await is not lost.
     let stop =
         if cfg!(unix) { signals([Signal::Int, Signal::Term, Signal::Hup])? } else { ctrl_c()? };
     println!("waiting for a signal");

@@ -1,5 +1,5 @@
-//! A stream of readings that are averaged four at a time, until it ends, somebody has enough of it,
-//! or the device falls silent; and what is known of each stream afterwards.
+//! Averages a stream of readings, four at a time, until the stream ends, a token is cancelled or the
+//! device stalls. Prints a summary of each stream afterwards.
 //!
 //! Prints:
 //!
@@ -18,7 +18,7 @@ use std::time::Duration;
 use cancelable::prelude::*;
 use futures::{Stream, StreamExt, stream};
 
-/// A device that tells a reading every millisecond.
+/// A device that sends a reading every millisecond.
 fn device(readings: u32) -> impl Stream<Item = u32> {
     stream::iter(1..=readings).then(async |reading| {
         smol::Timer::after(Duration::from_millis(1)).await;
@@ -26,10 +26,10 @@ fn device(readings: u32) -> impl Stream<Item = u32> {
     })
 }
 
-/// Averages what comes, and prints what became of the stream.
+/// Averages the readings, and prints how the stream ended.
 async fn average(readings: impl Stream<Item = u32>, enough: Option<u32>) {
     let readings = readings
-        // For the whole stream, and between two readings.
+        // One limit for the whole stream, one between two readings.
         .cancelable(timeout(Duration::from_secs(30)))
         .idle_timeout(Duration::from_millis(200))
         .report_every(2)

@@ -1,4 +1,4 @@
-//! A time limit for one future, and one deadline for several steps.
+//! Sets a time limit for one future, and one deadline for several steps.
 //!
 //! Prints:
 //!
@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
 
-/// Stands for a call to some server.
+/// Stands in for a call to a server.
 async fn ask(delay: Duration) -> u32 {
     smol::Timer::after(delay).await;
     42
 }
 
-/// The deadline is for all steps together: what one leaves over, the next may use.
+/// All steps share one deadline: the next step may use the time that a fast one leaves.
 async fn steps(end: Instant) {
     for (step, delay) in [(1, 1), (2, 1), (3, 60_000)] {
         match ask(Duration::from_millis(delay)).cancelable(deadline(end)).await {

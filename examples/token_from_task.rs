@@ -1,4 +1,4 @@
-//! One task stops another through a token.
+//! One task cancels another through a token.
 //!
 //! Prints:
 //!
@@ -13,8 +13,8 @@
 use cancelable::prelude::*;
 use smol::channel::{Receiver, Sender, bounded};
 
-/// Works until the token is cancelled. The token is asked only while the worker waits for a job, so
-/// that no job is left half done.
+/// Works until the token is cancelled. The worker races only its wait for a job against the token, so
+/// no job is left half done.
 async fn work(
     jobs: Receiver<u32>,
     done: Sender<u32>,
@@ -25,7 +25,7 @@ async fn work(
         match jobs.recv().cancelable(&token).await {
             Ok(Ok(job)) => {
                 count += 1;
-                // Nobody may want to hear of it.
+                // The receiver may be gone already.
                 let _ = done.send(job).await;
             }
             Ok(Err(_closed)) => return (count, None),

@@ -1,5 +1,4 @@
-//! A plain thread cancels work on an executor that is asleep: nothing else is going on that would
-//! wake it.
+//! A plain thread cancels work on an executor that is asleep: nothing else would wake it.
 //!
 //! Prints:
 //!
@@ -17,7 +16,7 @@ use cancelable::prelude::*;
 fn main() {
     let token = CancellationToken::new();
 
-    // It knows nothing of async: a thread of a user interface, for instance.
+    // Knows nothing about async code: the thread of a user interface, for instance.
     let window = thread::spawn({
         let token = token.clone();
         move || {

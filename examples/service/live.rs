@@ -1,4 +1,4 @@
-//! What happens, as server-sent events: for the page, or for `curl -N`.
+//! Server-sent events about the running operations, for the page or for `curl -N`.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -12,23 +12,23 @@ use futures::{Stream, StreamExt, stream};
 use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How often the numbers are told. That also finds out which clients have gone away.
+/// How often the statistics are sent. This also detects clients that have gone away.
 const NUMBERS_EVERY: Duration = Duration::from_millis(500);
 
-/// How many events may wait for a slow client.
+/// How many events are buffered for a slow client.
 const CAPACITY: usize = 1024;
 
-/// Three kinds of messages, all of them JSON: `operations`, which is who is in, comes first, and again
-/// where the client was too slow; `change` is one event; `stats` are the numbers.
+/// Sends three kinds of JSON messages: `operations` lists the running operations, first and again
+/// after the client missed events; `change` is one event; `stats` are the statistics.
 ///
-/// The stream is an operation itself. So it is listed, can be cancelled, and ends with the service.
+/// The stream is an operation itself, so it is listed, can be cancelled, and ends with the service.
 pub(crate) async fn events(
     ConnectInfo(client): ConnectInfo<SocketAddr>,
 ) -> Sse<impl Stream<Item = Result<Message, Infallible>>> {
     let registry = Registry::global();
-    // Listens before it looks who is in, so that nobody is missed.
+    // Listen before listing, so that no operation is missed.
     let changes = registry.events(CAPACITY).map(|event| match event {
-        // Some are lost: it begins anew.
+        // Some events were lost, so send the whole list again.
         Event::Missed { .. } => message("operations", &registry.list()),
         event => message("change", &event),
     });
@@ -46,12 +46,12 @@ pub(crate) async fn events(
         .named("GET /events")
         .metadata("client", client.to_string())
         .registered();
-    // The error is the last item, and is no message: the client sees the end.
+    // The error is the last item. It is not a message: the client just sees the end.
     Sse::new(messages.filter_map(async |message| message.ok().map(Ok)))
 }
 
 fn message(name: &str, data: &impl Serialize) -> Message {
     let written = Message::default().event(name).json_data(data);
-    // What cannot be written as JSON becomes a comment. That does not happen to these types.
+    // An event that cannot be serialized becomes a comment. That does not happen with these types.
     written.unwrap_or_else(|error| Message::default().comment(error.to_string()))
 }

@@ -1,24 +1,24 @@
-//! A service whose requests are operations: they can be listed, followed, and cancelled while they
-//! run, and it ends only after it has told who was still running.
+//! A service whose requests are operations: they can be listed, watched and cancelled while they run,
+//! and shutdown reports any that did not stop.
 //!
-//! `cargo run --example service --features serde -- [ADDRESS]`; without an address it is
-//! `127.0.0.1:8080`. Port 0 takes a free one. It prints where it listens. Then open that in a browser,
-//! or:
+//! `cargo run --example service --features serde -- [ADDRESS]` listens on `127.0.0.1:8080` unless
+//! another address is given; port 0 picks a free one. It prints its address. Open that in a browser,
+//! or send:
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /` | a page that shows live what runs |
-//! | `GET /work?ms=500` | after so many milliseconds, how long it took |
-//! | `GET /operations`, `?name=work` | who is running, as JSON |
-//! | `POST /operations/7/cancel` | whether that was cancelled: 200, or 409 where it was before, or 404 |
-//! | `GET /stats` | numbers, as JSON |
-//! | `GET /events` | what happens, as server-sent events |
+//! | `GET /` | a page that shows the running operations live |
+//! | `GET /work?ms=500` | after that many milliseconds, the time it took |
+//! | `GET /operations`, `?name=work` | the running operations, as JSON |
+//! | `POST /operations/7/cancel` | 200 if this cancelled it, 409 if it was cancelled before, 404 if it is not running |
+//! | `GET /stats` | statistics, as JSON |
+//! | `GET /events` | changes, as server-sent events |
 //!
-//! A client that goes away cancels its request. `SIGTERM` and Ctrl-C end the service: it takes no new
-//! requests, cancels those that run, answers them, and prints the report. The exit code is 0 where all
-//! of them stopped.
+//! A client that goes away cancels its request. `SIGTERM` and Ctrl-C shut the service down: it accepts
+//! no new requests, cancels the running ones, answers them, and prints a report. The exit code is 0 if
+//! all of them stopped.
 //!
-//! Whoever reaches it may cancel what runs. A service for others puts that behind a login.
+//! Anyone who can reach this service can cancel its operations. Put a real one behind a login.
 
 mod live;
 mod requests;
@@ -37,10 +37,10 @@ use cancelable::prelude::*;
 use cancelable::registry::ShutdownPlan;
 use tokio::net::TcpListener;
 
-/// How long requests have to stop.
+/// How long requests may take to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long the last answers have to reach their clients.
+/// How long the last answers may take to reach their clients.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 fn routes() -> Router {
@@ -49,9 +49,9 @@ fn routes() -> Router {
         .route("/operations", get(requests::list))
         .route("/operations/{id}/cancel", post(requests::cancel))
         .route("/stats", get(requests::stats))
-        // What is above is an operation for as long as its handler runs.
+        // The routes above are operations while their handlers run.
         .layer(from_fn(requests::as_operation))
-        // This one goes on after its handler: its stream is the operation.
+        // This one outlives its handler: its stream is the operation.
         .route("/events", get(live::events))
         .route("/", get(async || Html(include_str!("dashboard.html"))))
 }
@@ -63,7 +63,7 @@ async fn main() -> io::Result<ExitCode> {
 
     let plan =
         ShutdownPlan::new().grace(GRACE).on_request(|reason| eprintln!("stopping: {reason}"));
-    // Before anyone is told where it listens: a signal that comes from here on is not lost.
+    // Registers the signals before the address is printed, so that none is lost.
     let stop = Registry::global().shutdown_on_termination(plan)?;
     println!("listening on http://{}", listener.local_addr()?);
 
@@ -75,10 +75,10 @@ async fn main() -> io::Result<ExitCode> {
     });
     let server = tokio::spawn(server.into_future());
 
-    // The server goes on meanwhile: what comes now is refused by the registry, and told so.
+    // The server keeps running meanwhile, and the registry refuses new requests.
     let end = stop.await;
     closing.cancel();
-    // Connections that no longer do anything keep nobody waiting.
+    // Idle connections do not delay the exit.
     let _ = server.cancelable(timeout(LAST_ANSWERS)).await;
 
     eprintln!("{end}");

@@ -1,4 +1,4 @@
-//! Requests as operations, and the requests about them.
+//! Runs requests as operations, and answers requests about operations.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,17 +14,17 @@ use cancelable::prelude::*;
 use cancelable::registry::{Filter, Stats};
 use serde_json::{Value, json};
 
-/// How long a request may take.
+/// The time limit of a request.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// How often slow work tells how far it has got.
+/// How often slow work reports progress.
 const STEP: Duration = Duration::from_millis(100);
 
-/// What stands behind the `?` of a request.
+/// The query of a `/work` request.
 type Asked = Query<HashMap<String, String>>;
 
-/// Runs a request as an operation of the registry. Where the client goes away the server drops this
-/// future: then the operation was cancelled, too.
+/// Runs a request as an operation of the registry. If the client goes away, the server drops this
+/// future, which cancels the operation.
 pub(crate) async fn as_operation(
     ConnectInfo(client): ConnectInfo<SocketAddr>,
     request: Request,
@@ -41,7 +41,7 @@ pub(crate) async fn as_operation(
         .registered()
         .await;
     answered.unwrap_or_else(|cancelled| {
-        // Nothing has been answered yet: a request that is cancelled still gets to know why.
+        // No answer has been sent yet, so the client of a cancelled request still learns why.
         let code = match cancelled.reason().root() {
             Reason::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::SERVICE_UNAVAILABLE,
@@ -50,7 +50,7 @@ pub(crate) async fn as_operation(
     })
 }
 
-/// Work that takes as long as it is told to. It is cancelled like any future: by being dropped.
+/// Work that takes as long as requested. Cancelling drops it, like any future.
 pub(crate) async fn work(Query(asked): Asked) -> Result<Json<Value>, StatusCode> {
     let asked = asked.get("ms").map_or(Ok(1000), |ms| ms.parse::<u64>());
     let length = Duration::from_millis(asked.map_err(|_| StatusCode::BAD_REQUEST)?);
@@ -67,7 +67,7 @@ pub(crate) async fn work(Query(asked): Asked) -> Result<Json<Value>, StatusCode>
     Ok(Json(json!({ "worked_ms": length.as_millis() as u64 })))
 }
 
-/// Who is running, this request among them.
+/// Lists the running operations, including this request.
 pub(crate) async fn list(Query(asked): Asked) -> Json<Vec<Snapshot>> {
     let filter = match asked.get("name") {
         Some(part) => Filter::all().name(part),
@@ -80,7 +80,7 @@ pub(crate) async fn stats() -> Json<Stats> {
     Json(Registry::global().stats())
 }
 
-/// Cancels an operation by its id.
+/// Cancels an operation by id.
 pub(crate) async fn cancel(Path(id): Path<u64>) -> (StatusCode, Json<Value>) {
     let registry = Registry::global();
     let (code, cancelled) = match registry.get(OperationId::from_u64(id)) {
