@@ -1,4 +1,4 @@
-//! Those who do a job, and the two places where they do it.
+//! The contestants, and the two places where they run.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,19 +10,20 @@ use tokio::task::{LocalSet, spawn_local};
 
 use crate::work::Wakes;
 
-/// Where the jobs are done.
+/// Where the jobs run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
-    /// A loop that polls by hand, with a waker that counts.
+    /// A loop that polls by hand, with a counting waker.
     Hand,
     /// One task, on the runtime.
     Task(&'static Runtime),
 }
 
-/// Does a job so many times, with work that pends so often, and tells how many times the value came.
+/// Runs a job `times` times, with work that is pending `pends` times, and returns how often the value
+/// was right.
 type ByHand = Box<dyn FnMut(u32, u64, &mut Context<'_>) -> u64>;
 
-/// The same within a task, and how long that took.
+/// Does the same within a task, and also returns the elapsed time.
 type InTask = Box<dyn Fn(u32, u64) -> Pin<Box<dyn Future<Output = (u64, Duration)>>>>;
 
 /// One way to do a job.
@@ -38,13 +39,13 @@ impl Contestant {
         Contestant { name, by_hand, in_task, runtime: None }
     }
 
-    /// Lets it have its turns within another runtime than the others.
+    /// Runs this contestant within its own runtime.
     pub(crate) fn within(self, runtime: &'static Runtime) -> Self {
         Contestant { runtime: Some(runtime), ..self }
     }
 
-    /// The nanoseconds of one job, of so many. Each must yield the value and, where that can be
-    /// counted, wake as often as the work does.
+    /// Returns the nanoseconds per job over `times` jobs. Checks that each job yields the value and,
+    /// if wakes can be counted, wakes as often as the work does.
     pub(crate) fn take_turn(&mut self, place: Place, pends: u32, times: u64) -> f64 {
         let (values, taken) = match place {
             Place::Hand => self.take_turn_by_hand(pends, times),
@@ -72,12 +73,12 @@ impl Contestant {
     }
 }
 
-/// A contestant: its name, the race that it makes of the work, and how the value is found in the
-/// output. What a race borrows for a moment (`state = ..`) is made once for all of its jobs, or for all of one
+/// Defines a contestant: its name, the future it wraps around the work, and how to find the value in
+/// the output. State that the future borrows (`state = ..`) is made once for all its jobs, or once per
 /// task.
 ///
-/// The loop is compiled for each job and place, so that no call is measured that a user would not
-/// make; and the work is a type of its own in each.
+/// The loop is compiled separately for each job and place, with its own type of work, so that no call
+/// is measured that a user would not make.
 macro_rules! contestant {
     ($name:expr, $($state:ident = $make:expr,)? |$work:ident| $race:expr, $value:expr $(,)?) => {{
         enum ByHand {}

@@ -1,4 +1,4 @@
-//! What nobody who sets limits can do without.
+//! The floor: the steps that no timeout or token can avoid.
 
 use std::hint::black_box;
 use std::pin::Pin;
@@ -12,11 +12,11 @@ use crate::contestant::{Contestant, contestant};
 /// The name of the floor in each row.
 pub(crate) const FLOOR: &str = "floor";
 
-/// So many limits at most.
+/// The largest number of limits in a row.
 const MOST: usize = 3;
 
-/// A reading of the clock, where one of the limits is a timeout; and for each limit a clone of the
-/// waker that is dropped in the end, and a turn at a lock to come and one to go.
+/// One clock reading if a limit is a timeout; and for each limit, one clone of the waker, dropped at
+/// the end, and one lock acquisition each to register and to leave.
 struct Floor<W> {
     work: W,
     clock: bool,
@@ -45,7 +45,8 @@ impl<W: Future + Unpin> Future for Floor<W> {
     }
 }
 
-/// The floor of work that is pending once or more, under so many limits, with a timeout or without.
+/// Returns the floor for work that is pending at least once, under `limits` limits, with or without a
+/// timeout.
 pub(crate) fn floor(clock: bool, sources: usize) -> Contestant {
     static LOCKS: [Mutex<u32>; MOST] = [const { Mutex::new(0) }; MOST];
     let locks = &LOCKS[..sources];

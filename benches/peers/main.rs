@@ -1,8 +1,8 @@
-//! What it costs to put work under limits that do not strike: this crate beside its peers.
+//! Measures what it costs to put work under limits that never fire: this crate beside its peers.
 //!
-//! `cargo bench --bench peers` measures and judges. After `--`: `--strict` fails where a row is missed;
-//! `--quick` only shows that everything runs; `--loop ROW CONTESTANT TIMES` lets one contestant run by
-//! itself, for profilers. What is measured is told in `docs/performance.md`.
+//! `cargo bench --bench peers` measures all rows and judges them. After `--`: `--strict` exits with 1
+//! if a row misses its goal; `--quick` only checks that everything runs; `--loop ROW CONTESTANT TIMES`
+//! runs one contestant alone, for profilers. `docs/performance.md` describes what is measured.
 
 mod contestant;
 mod floor;
@@ -22,15 +22,15 @@ use crate::measure::{Effort, clock_read, measure};
 use crate::report::Report;
 use crate::rows::Limits;
 
-/// What the work is called, and how often it is pending before it is ready.
+/// The kinds of work: their names, and how often each is pending before it is ready.
 const WORK: [(&str, u32); 3] = [("ready", 0), ("once", 1), ("100 polls", 99)];
 
 /// One set of limits.
 struct Row {
     limits: &'static str,
-    /// Who can do it, ours first.
+    /// Every contestant that can do it, ours first.
     contestants: Vec<Contestant>,
-    /// For each work the share of the time of the first peer that ours may take when polled by hand.
+    /// For each kind of work, the goal: our share of the first peer's time when polled by hand.
     shares: [Option<f64>; 3],
 }
 
@@ -98,7 +98,7 @@ fn main() -> ExitCode {
     if met || !strict { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Measures and prints all rows, and tells whether all are met.
+/// Measures and prints all rows. Returns whether all goals are met.
 fn run(limits: &'static Limits, runtime: &'static Runtime, effort: Effort) -> bool {
     let start = Instant::now();
     let mut report = Report::new(clock_read(effort));
@@ -115,15 +115,16 @@ fn run(limits: &'static Limits, runtime: &'static Runtime, effort: Effort) -> bo
     report.all_met()
 }
 
-/// Measures and prints the works of one row. Within a task ours must not be behind; what it costs to
-/// be observed is not judged there.
+/// Measures and prints every kind of work of one row. Within a task the goal is not to be slower than
+/// the first peer; operations are not judged there.
 fn measure_row(report: &mut Report, mut row: Row, place: Place, effort: Effort) {
     for ((work, pends), share) in WORK.into_iter().zip(row.shares) {
         let by_hand = matches!(place, Place::Hand);
         let within = if by_hand { "" } else { "in a task: " };
         let name = format!("{within}{work}, {}", row.limits);
         let share = if by_hand { share } else { share.filter(|share| *share < 1.0).and(Some(1.0)) };
-        // Work that is ready at once needs no limit to be set; many polls need one, as one does.
+        // Work that is ready at once never registers a limit; many polls register one, as a single
+        // pending poll does.
         let floor = by_hand && pends == 1;
         let contestants = row.contestants.iter_mut().filter(|each| floor || each.name != FLOOR);
         let mut contestants: Vec<_> = contestants.collect();
@@ -133,7 +134,7 @@ fn measure_row(report: &mut Report, mut row: Row, place: Place, effort: Effort) 
     }
 }
 
-/// Lets one contestant do its job so many times.
+/// Runs the job of one contestant `times` times.
 fn repeat(limits: &'static Limits, row: &str, contestant: &str, times: &str) -> ExitCode {
     let Ok(times) = times.parse() else {
         eprintln!("not a number: {times}");
@@ -153,15 +154,15 @@ fn repeat(limits: &'static Limits, row: &str, contestant: &str, times: &str) -> 
     ExitCode::FAILURE
 }
 
-/// A runtime for the timers and signals of tokio. Nobody drives it while contestants are polled by
+/// Makes a runtime for tokio's timers and signals. No thread drives it while contestants are polled by
 /// hand.
 fn new_runtime() -> Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build().expect("the runtime can be made")
 }
 
-/// Gives a runtime a timer that ends before those that are measured, as in a program with many of
-/// them. A timer that ends before all others costs tokio a system call.
+/// Gives a runtime a timer that is due before the measured ones, as in a program with many timers. A
+/// timer that is due before all others costs tokio a system call.
 fn have_timers(runtime: &Runtime) {
     runtime.spawn(async { tokio::time::sleep(Duration::from_secs(50)).await });
     runtime.block_on(async { tokio::time::sleep(Duration::from_millis(2)).await });

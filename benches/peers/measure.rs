@@ -1,20 +1,20 @@
-//! Rounds, in which each contestant has its turn, and what comes of them.
+//! Measures in rounds: each contestant has one turn per round.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use crate::contestant::{Contestant, Place, contestant};
 
-/// How long the measuring goes on.
+/// How long to measure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
-    /// How many times each contestant has its turn.
+    /// How many turns each contestant has.
     pub(crate) rounds: usize,
-    /// How long a turn takes, about.
+    /// The approximate length of a turn.
     pub(crate) turn: Duration,
 }
 
-/// Nanoseconds: the median of the rounds. A tenth of them are below `low`, a tenth above `high`.
+/// Nanoseconds: the median of the rounds, and the 10th and 90th percentiles.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Nanos {
     pub(crate) low: f64,
@@ -34,13 +34,13 @@ impl Nanos {
     }
 }
 
-/// What the work takes by itself, and what each contestant takes on top of it.
+/// The time of the bare work, and the time that each contestant adds to it.
 pub(crate) struct Measured {
     pub(crate) bare: Nanos,
     pub(crate) net: Vec<(&'static str, Nanos)>,
 }
 
-/// How many jobs of a contestant fill a turn.
+/// Returns how many jobs of a contestant fill a turn.
 fn calibrate(contestant: &mut Contestant, place: Place, pends: u32, turn: Duration) -> u64 {
     let wanted = turn.as_nanos() as f64;
     let mut times = 16;
@@ -53,8 +53,8 @@ fn calibrate(contestant: &mut Contestant, place: Place, pends: u32, turn: Durati
     }
 }
 
-/// Lets each contestant have its turn in each round, so that whatever else the machine does meets
-/// all of them. What the work takes by itself is measured in the same rounds, and taken off.
+/// Gives each contestant one turn per round, so that other load on the machine affects all of them. The
+/// bare work is measured in the same rounds and subtracted.
 pub(crate) fn measure(
     contestants: &mut [&mut Contestant],
     place: Place,
@@ -69,10 +69,10 @@ pub(crate) fn measure(
     let mut taken = vec![Vec::with_capacity(effort.rounds); contestants.len()];
     for round in 0..effort.rounds {
         bares.push(bare.take_turn(place, pends, bare_times));
-        // Another one begins each time.
+        // A different contestant starts each round.
         for offset in 0..contestants.len() {
             let index = (round + offset) % contestants.len();
-            // What the one before has left in the caches is not its fault.
+            // Warm up the caches after the previous contestant.
             contestants[index].take_turn(place, pends, (times[index] / 16).max(1));
             taken[index].push(contestants[index].take_turn(place, pends, times[index]));
         }
@@ -83,7 +83,7 @@ pub(crate) fn measure(
     Measured { bare, net: names.zip(net).collect() }
 }
 
-/// What it costs to read the clock: what a timeout cannot do without.
+/// Measures one clock reading, which every timeout needs.
 pub(crate) fn clock_read(effort: Effort) -> Nanos {
     let times = 10_000;
     let round = |_| {

@@ -1,4 +1,4 @@
-//! The tables, and the verdict.
+//! Prints the tables and the verdict.
 
 use crate::floor::FLOOR;
 use crate::measure::{Measured, Nanos};
@@ -18,7 +18,7 @@ impl Report {
         Report { missed: Vec::new() }
     }
 
-    /// Prints a row. Ours may take at most that share of the time of the first peer.
+    /// Prints a row. `share` is the goal: our time divided by the first peer's.
     pub(crate) fn row(&mut self, name: &str, measured: &Measured, allowed: Option<f64>) {
         println!("\n{name} (the work alone: {})", show(measured.bare));
         let Some(((_, ours), others)) = measured.net.split_first() else { return };
@@ -28,7 +28,7 @@ impl Report {
             println!("  {other:<32} {}  share {:.2}", show(*nanos), share_of(nanos));
         }
         let is_peer = |name: &str| {
-            // Who shares one listener has less to do.
+            // Contestants that share one listener have less to do.
             name != FLOOR && !name.starts_with(OURS) && !name.ends_with("one listener")
         };
         let peers = others.iter().filter(|(name, _)| is_peer(name));
@@ -45,7 +45,7 @@ impl Report {
         println!();
     }
 
-    /// Names the rows in which ours has taken more than it may, and tells whether there are none.
+    /// Prints the rows that miss their goal, and returns whether there are none.
     pub(crate) fn all_met(&self) -> bool {
         match &self.missed[..] {
             [] => println!("all rows are met"),

@@ -1,4 +1,4 @@
-//! The contestants: under each set of limits, whoever can do that job, ours first.
+//! The contestants for each set of limits, ours first.
 
 use std::future::ready;
 use std::hint::black_box;
@@ -17,20 +17,20 @@ use tokio::time::sleep;
 use crate::contestant::{Contestant, contestant};
 use crate::work::{ok, some};
 
-/// So long that it does not strike.
+/// Long enough that it never fires.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The name that ours has in each row.
+/// The name of this crate in each row.
 pub(crate) const OURS: &str = "cancelable";
 
-/// What the work is put under. Tokens are made once, as a program makes them.
+/// The limits. Tokens are made once, as a program would.
 pub(crate) struct Limits {
     token: CancellationToken,
     tokio: tokio_util::sync::CancellationToken,
     stop: StopSource,
     shutdown: ShutdownManager<()>,
     swansong: Swansong,
-    /// A runtime that has no timers but those that are measured.
+    /// A runtime with no timers except the measured ones.
     idle: Runtime,
 }
 
@@ -108,12 +108,12 @@ impl Limits {
             contestant!("stop-token timeout_at", |work| work.timeout_at(self.stop.token()), ok),
             contestant!("async-shutdown wrap_cancel", |work| self.shutdown.wrap_cancel(work), ok),
             contestant!("swansong interrupt", |work| self.swansong.interrupt(work), some),
-            // One receiver, which is all that a pair has, serves all jobs, one after another.
+            // A pair has only one receiver, so it serves all jobs, one after another.
             contestant!(
                 "cancel-safe-futures coop_cancel",
                 pair = coop_cancel::new_pair::<()>(),
                 |work| async {
-                    // As a whole: without its other half the receiver would have nothing to wait for.
+                    // Captures the whole pair: without its other half, the receiver has nothing to wait for.
                     let (_canceler, receiver) = &mut pair;
                     tokio::select! {
                         biased;
@@ -154,7 +154,7 @@ impl Limits {
         ]
     }
 
-    /// The same timeout over a run that is observed.
+    /// The same timeout over an operation.
     pub(crate) fn operation(&'static self) -> Vec<Contestant> {
         vec![
             contestant!(OURS, |work| work.cancelable(timeout(LIMIT)).named("job"), ok),
@@ -191,7 +191,7 @@ impl Limits {
         ]
     }
 
-    /// A listener for the signal is made for each piece of work; or one serves all of them, one
+    /// Either each job makes its own listener for the signal, or one listener serves all jobs, one
     /// after another.
     #[cfg(unix)]
     pub(crate) fn all_three(&'static self) -> Vec<Contestant> {
@@ -252,7 +252,7 @@ impl Limits {
         ]
     }
 
-    /// Elsewhere there is no SIGTERM.
+    /// Other platforms have no SIGTERM.
     #[cfg(not(unix))]
     pub(crate) fn all_three(&'static self) -> Vec<Contestant> {
         Vec::new()

@@ -1,4 +1,4 @@
-//! The work that every contestant is given, and how it is polled.
+//! The work that every contestant gets, and how it is polled.
 
 use std::hint::black_box;
 use std::marker::PhantomData;
@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake};
 
-/// What the work returns.
+/// The value that the work returns.
 pub(crate) const VALUE: u32 = 42;
 
-/// A future that is pending so many times, waking its task each time, and then ready.
+/// A future that is pending a number of times, waking its task each time, and then ready.
 ///
-/// Each contestant gives it another `Owner`: code that two contestants share would be compiled once,
-/// and would become part of neither.
+/// Each contestant gives it a different `Owner`: code shared by two contestants would be compiled once
+/// and inlined into neither.
 #[derive(Debug)]
 pub(crate) struct Work<Owner> {
     pends: u32,
@@ -25,7 +25,7 @@ impl<Owner> Work<Owner> {
         Work { pends, owner: PhantomData }
     }
 
-    /// Makes a future, a limit for instance, a type of this owner too.
+    /// Gives another future, such as a limit, a type of this owner too.
     pub(crate) fn own<F>(&self, future: F) -> Own<F, Owner> {
         Own { future, owner: PhantomData }
     }
@@ -44,7 +44,7 @@ impl<Owner> Future for Work<Owner> {
     }
 }
 
-/// A future that is the same as another, as a type of its owner.
+/// Wraps a future in a type of its owner.
 #[pin_project::pin_project]
 #[derive(Debug)]
 pub(crate) struct Own<F, Owner> {
@@ -62,7 +62,7 @@ impl<F: Future, Owner> Future for Own<F, Owner> {
     }
 }
 
-/// Counts wakes. All of them come from the thread that measures, so that a load and a store do.
+/// Counts wakes. All of them come from the measuring thread, so a load and a store suffice.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes(AtomicU64);
 
@@ -82,12 +82,12 @@ impl Wake for Wakes {
     }
 }
 
-/// Polls until ready, and looks for the value in the output. As with an executor, what is polled
-/// lies behind a pointer, and the compiler knows nothing of it from one poll to the next.
+/// Polls until ready, and finds the value in the output. As with an executor, the future is behind a
+/// pointer, and the compiler knows nothing about it from one poll to the next.
 ///
-/// Always inlined, and the output looked at where it lies: moving a future to where it is polled,
-/// and its output to where it is wanted, is not measured. What that takes depends on their sizes
-/// and on the code around.
+/// Always inlined, and the output is inspected in place: this does not measure moving the future to
+/// where it is polled or its output to where it is used, which depends on their sizes and on the
+/// surrounding code.
 #[inline(always)]
 pub(crate) fn drive<F: Future>(
     future: F,
@@ -102,12 +102,12 @@ pub(crate) fn drive<F: Future>(
     }
 }
 
-/// The value of a future that may fail.
+/// Finds the value of a future that may fail.
 pub(crate) fn ok<E>(output: &Result<u32, E>) -> Option<u32> {
     output.as_ref().ok().copied()
 }
 
-/// The value of a future that may have none.
+/// Finds the value of a future that may have none.
 pub(crate) fn some(output: &Option<u32>) -> Option<u32> {
     *output
 }

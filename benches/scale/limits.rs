@@ -1,4 +1,4 @@
-//! Time limits: many that are outstanding, and many that end within a second.
+//! Time limits: many outstanding ones, and many that fire within a second.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -20,7 +20,7 @@ impl Wake for Ignore {
     fn wake(self: Arc<Self>) {}
 }
 
-/// From a second to an hour, all lengths mixed.
+/// From one second to one hour, all lengths mixed.
 pub(crate) fn length(number: usize) -> Duration {
     Duration::from_millis(1_000 + (number as u64).wrapping_mul(2_654_435_761) % 3_600_000)
 }
@@ -37,14 +37,14 @@ pub(crate) fn new_runtime() -> Runtime {
     builder.enable_all().build().expect("the runtime can be made")
 }
 
-/// The one that most services run on, with as many threads here as everywhere.
+/// The runtime of most services, with the same number of threads on every machine.
 pub(crate) fn runtime_of_two() -> Runtime {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(2).enable_all().build().expect("the runtime can be made")
 }
 
-/// A runtime with a timer that ends before those that are measured, as in a program with many of
-/// them. A timer that ends before all others costs tokio a system call.
+/// Makes a runtime with a timer that is due before the measured ones, as in a program with many timers.
+/// A timer that is due before all others costs tokio a system call.
 pub(crate) fn with_timers() -> Runtime {
     let runtime = new_runtime();
     runtime.spawn(async { tokio::time::sleep(Duration::from_millis(900)).await });
@@ -53,7 +53,7 @@ pub(crate) fn with_timers() -> Runtime {
 }
 
 fn outstanding(table: &mut Table) {
-    /// How long it takes to make limits and poll each once, so that it is set; to drop them; and both.
+    /// Measures making limits and polling each once, so that it is set; dropping them; and both.
     fn set_and_drop<F: Future>(limits: impl Iterator<Item = F>) -> [Duration; 3] {
         let waker = Waker::from(Arc::new(Ignore));
         let mut cx = Context::from_waker(&waker);
@@ -87,8 +87,8 @@ fn outstanding(table: &mut Table) {
     );
 }
 
-/// Reads the clock, keeps a clone of the waker, and takes a lock, to come and to go. It is as large as
-/// a limit of this crate.
+/// Reads the clock, keeps a clone of the waker, and takes a lock to register and to leave. As large as a
+/// limit of this crate.
 #[derive(Default)]
 struct Floor {
     began: Option<Instant>,
@@ -130,8 +130,8 @@ fn ending(table: &mut Table) {
     ending_on(table, runtime_of_two, titles);
 }
 
-/// All end within a second; what counts is the time from the last end until all tasks are done, and
-/// for how long the processors have worked in all.
+/// All limits fire within a second. Measures the time from the last deadline until all tasks are done,
+/// and the CPU time in all.
 fn ending_on(table: &mut Table, runtime: fn() -> Runtime, titles: [Title<'_>; 2]) {
     fn run<F: Future + Send + 'static>(
         runtime: Runtime,
@@ -146,7 +146,7 @@ fn ending_on(table: &mut Table, runtime: fn() -> Runtime, titles: [Title<'_>; 2]
         let computed = processor_time() - before;
         [taken.saturating_sub(Duration::from_secs(1)), computed]
     }
-    /// Spread over the second.
+    /// Spreads the deadlines over the second.
     fn end(number: usize, size: usize) -> Duration {
         Duration::from_nanos(1_000_000_000 / size as u64 * (number as u64 + 1))
     }
@@ -159,7 +159,7 @@ fn ending_on(table: &mut Table, runtime: fn() -> Runtime, titles: [Title<'_>; 2]
                 run(runtime(), (0..size).map(limit))
             }),
             Contestant::in_parts("tokio", |size| {
-                // Made within the task: it belongs to the runtime in which it is made.
+                // Made within the task, because it belongs to the runtime in which it is made.
                 let limit = move |number| async move {
                     tokio::time::timeout(end(number, size), pending::<()>()).await
                 };

@@ -1,8 +1,9 @@
-//! How the cost of this crate and its peers grows: many waiters, many children, many limits, many
-//! items, many operations.
+//! Measures how the cost of this crate and its peers grows with many waiters, children, limits, items
+//! and operations.
 //!
-//! `cargo bench --bench scale` measures, judges and prints. After `--`: `--strict` fails where a row is
-//! missed; `--quick` only shows that everything runs. What is measured is told in `docs/performance.md`.
+//! `cargo bench --bench scale` measures all rows and judges them. After `--`: `--strict` exits with 1 if
+//! a row misses its goal; `--quick` only checks that everything runs. `docs/performance.md` describes
+//! what is measured.
 
 mod children;
 mod limits;
@@ -20,7 +21,7 @@ use crate::table::Table;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    // A process of its own, started for the row about memory.
+    // This is the child process of the memory rows.
     if let [memory::HOLD, who, size] = *arguments.iter().map(String::as_str).collect::<Vec<_>>() {
         return memory::hold(who, size);
     }

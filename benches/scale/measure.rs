@@ -1,14 +1,14 @@
-//! Rounds in which each contestant does the same job at several sizes.
+//! Measures in rounds: each contestant does the same job at several sizes.
 
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How many rounds there are at least, and for how long there are more, up to a hundred.
+/// The minimum number of rounds, and for how long to add more, up to a hundred.
 const ROUNDS: (usize, Duration) = (9, Duration::from_millis(200));
 
-/// One way to do a job of some size, of which so many parts are measured. What is made before the clock
-/// starts, and dropped after it has stopped, is not measured: the job tells how long each part took.
+/// One way to do a job of a given size, with `N` measured parts. The job itself returns the time of each
+/// part, so that setting up and dropping are not measured.
 pub(crate) struct Contestant<'a, const PARTS: usize = 1> {
     pub(crate) name: &'static str,
     job: Box<dyn FnMut(usize) -> [Duration; PARTS] + 'a>,
@@ -29,9 +29,8 @@ impl<'a, const PARTS: usize> Contestant<'a, PARTS> {
     }
 }
 
-/// The nanoseconds for each of so many: of each contestant and each part the median of the rounds. In
-/// each round each contestant has its turn, so that whatever else the machine does
-/// meets all of them.
+/// Returns the nanoseconds per unit of size for each contestant and part: the median of the rounds. Each
+/// contestant has one turn per round, so that other load on the machine affects all of them.
 pub(crate) fn measure<const PARTS: usize>(
     contestants: &mut [Contestant<'_, PARTS>],
     size: usize,
@@ -43,7 +42,7 @@ pub(crate) fn measure<const PARTS: usize>(
         if round > 0 && quick || round >= ROUNDS.0 && start.elapsed() > ROUNDS.1 {
             break;
         }
-        // Another one begins each time.
+        // A different contestant starts each round.
         for offset in 0..contestants.len() {
             let index = (round + offset) % contestants.len();
             let parts = (contestants[index].job)(size);
@@ -60,15 +59,15 @@ fn median(mut rounds: Vec<f64>) -> f64 {
     rounds[rounds.len() / 2]
 }
 
-/// How long a piece of code takes, and what it returns.
+/// Runs a closure, and returns the elapsed time and its result.
 pub(crate) fn timed<R>(f: impl FnOnce() -> R) -> (Duration, R) {
     let start = Instant::now();
     let result = f();
     (start.elapsed(), result)
 }
 
-/// How long two threads take that do the same at once, whichever takes longer. The clocks start when both
-/// are running.
+/// Runs the same closure on two threads at once, and returns the time of the slower one. The clocks
+/// start when both threads are running.
 pub(crate) fn on_two_threads(turn: impl Fn() + Sync) -> Duration {
     let both = Barrier::new(2);
     let turn = &|number| {
@@ -83,8 +82,8 @@ pub(crate) fn on_two_threads(turn: impl Fn() + Sync) -> Duration {
     })
 }
 
-/// Gives the thread one of the processors that it may use, if there is another for the other thread:
-/// two that share one do not run at once.
+/// Pins the thread to one of its processors, if there is another one for the other thread: two threads on
+/// the same processor do not run at once.
 #[cfg(target_os = "linux")]
 fn take_processor(number: usize) {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -99,22 +98,22 @@ fn take_processor(number: usize) {
         .skip(number)
         .take(1)
         .for_each(|at| one.set(at));
-    // Where it is not allowed the system chooses.
+    // If pinning is not allowed, the system chooses.
     _ = sched_setaffinity(None, &one);
 }
 
-/// Elsewhere the system chooses.
+/// On other platforms the system chooses.
 #[cfg(not(target_os = "linux"))]
 fn take_processor(_: usize) {}
 
-/// How long the processors have worked for this process.
+/// Returns the CPU time of this process.
 #[cfg(unix)]
 pub(crate) fn processor_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Elsewhere it is not known.
+/// Unknown on other platforms.
 #[cfg(not(unix))]
 pub(crate) fn processor_time() -> Duration {
     Duration::ZERO

@@ -1,4 +1,4 @@
-//! The memory that those who wait take: the futures, and what they hold elsewhere.
+//! Memory per waiter: its future, and its entries elsewhere.
 
 use std::future::{Future, pending};
 use std::process::{Command, ExitCode};
@@ -12,16 +12,16 @@ use tokio_util::sync::CancellationToken as TokioToken;
 use crate::limits::{length, new_runtime};
 use crate::table::{Table, Title};
 
-/// The argument with which a process is started that only holds waits.
+/// The argument that makes this program hold waits and print their size.
 pub(crate) const HOLD: &str = "--hold";
 
 const OURS: &str = "cancelable";
 const THEIRS: &str = "tokio::select!";
 
-/// So long that it does not strike.
+/// Long enough that it never fires.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// How long the limits are.
+/// The lengths of the limits.
 const SAME: &str = "one length";
 const MIXED: &str = "mixed length";
 
@@ -31,8 +31,8 @@ impl Wake for Ignore {
     fn wake(self: Arc<Self>) {}
 }
 
-/// How many bytes each of so many waits takes. A process of its own holds them, whose memory nobody has used
-/// before: an allocator that counts would slow down all other rows.
+/// Returns the bytes per wait. A fresh child process holds them: a counting allocator would slow down all
+/// other rows.
 fn held(who: &str, lengths: &str, size: usize) -> Option<f64> {
     let this = std::env::current_exe().ok()?;
     let size = size.to_string();
@@ -40,7 +40,7 @@ fn held(who: &str, lengths: &str, size: usize) -> Option<f64> {
     String::from_utf8(output.ok()?.stdout).ok()?.trim().parse().ok()
 }
 
-/// Holds so many waits, and prints by how many bytes for each the memory has grown.
+/// Holds the waits, and prints by how many bytes per wait the memory has grown.
 pub(crate) fn hold(who: &str, size: &str) -> ExitCode {
     let Ok(size) = size.parse() else { return ExitCode::FAILURE };
     let runtime = new_runtime();
@@ -51,7 +51,7 @@ pub(crate) fn hold(who: &str, size: &str) -> ExitCode {
         let wait = |number| pending::<()>().cancelable(any_of((timeout(limit(number)), &ours)));
         growth(size, wait)
     } else {
-        // Where all limits are the same the future need not keep it.
+        // With equal limits, the compiler could leave the length out of the future.
         if who.ends_with(SAME) {
             growth(size, |_| select(|| LIMIT, &theirs))
         } else {
@@ -74,7 +74,8 @@ async fn select(limit: impl Fn() -> Duration, token: &TokioToken) {
     }
 }
 
-/// By how many bytes the memory grows while so many waits are made and begin. One has begun before.
+/// Returns by how many bytes the memory grows while the waits are made and register. One wait has
+/// registered before.
 fn growth<F: Future>(size: usize, wait: impl Fn(usize) -> F) -> Option<f64> {
     let waker = Waker::from(Arc::new(Ignore));
     let mut cx = Context::from_waker(&waker);
@@ -89,11 +90,11 @@ fn growth<F: Future>(size: usize, wait: impl Fn(usize) -> F) -> Option<f64> {
     waits.extend((0..size).map(begin));
     let after = resident()?;
     drop((first, waits));
-    // The boxes lie in a list, whose places are no part of them.
+    // The list of boxes is not part of a wait.
     Some(after - before - (size * size_of::<usize>()) as f64)
 }
 
-/// The bytes of memory that this process has in use.
+/// Returns the bytes of memory in use by this process.
 fn resident() -> Option<f64> {
     let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"))?;
@@ -121,7 +122,7 @@ pub(crate) fn rows(table: &mut Table) {
     }
 }
 
-/// Prints a row, unless the system does not tell.
+/// Prints a row, if the system reports memory use.
 fn row(table: &mut Table, title: Title<'_>, bytes: Option<(f64, f64)>) {
     println!("\n{}", title.0);
     let Some((ours, theirs)) = bytes else { return println!("  not known on this system") };

@@ -1,4 +1,4 @@
-//! The registry: entering and leaving, listing, and cancelling all.
+//! The registry: registering and leaving, listing, and cancelling all.
 
 use std::future::pending;
 use std::hint::black_box;
@@ -16,7 +16,7 @@ const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 
 type Run = Pin<Box<dyn Future<Output = Result<(), Cancelled>>>>;
 
-/// So many operations that are running.
+/// Running operations.
 fn running(registry: &Registry, size: usize) -> Vec<Run> {
     let waker = futures::task::noop_waker();
     let mut cx = std::task::Context::from_waker(&waker);

@@ -1,4 +1,4 @@
-//! Streams: what it costs each item that the stream can be cancelled.
+//! Streams: the cost per item of making a stream cancelable.
 
 use std::hint::black_box;
 use std::pin::pin;
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken as TokioToken;
 use crate::measure::{Contestant, timed};
 use crate::table::Table;
 
-/// Looks at each item, and tells how long that takes.
+/// Consumes the items, and returns the elapsed time.
 fn look(size: usize, stream: impl Stream) -> Duration {
     let mut stream = pin!(stream);
     let mut seen = 0;

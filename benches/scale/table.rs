@@ -1,18 +1,18 @@
-//! The table, what may be taken at most, and the summary at the end.
+//! The table, the goals, and the summary at the end.
 
 use crate::measure::{Contestant, measure};
 
-/// Growth beyond this is flagged, unless all others in the row grow as fast: what no longer fits into the
-/// caches costs all of them some.
+/// Flags growth beyond this exponent, unless all others in the row grow as fast: data that no longer fits
+/// into the caches costs all of them some.
 const STEEPEST: f64 = 1.15;
 
-/// So far apart, two exponents are alike.
+/// Two exponents this close count as equal.
 const ALIKE: f64 = 0.05;
 
-/// What is printed above a row, and the share of the first peer's that ours may take.
+/// The title of a row, and its goal: our share of the first peer's time.
 pub(crate) type Title<'a> = (&'a str, Option<f64>);
 
-/// A contestant in a row, and the nanoseconds for each of so many, at each size.
+/// A contestant in a row, and its nanoseconds per unit at each size.
 struct Line {
     name: &'static str,
     medians: Vec<(usize, f64)>,
@@ -25,12 +25,12 @@ impl Line {
         format!("  {:<34} {at:<60} exponent {:.2}", self.name, self.exponent())
     }
 
-    /// At the largest size.
+    /// Returns the time at the largest size.
     fn last(&self) -> f64 {
         self.medians.last().map_or(f64::NAN, |(_, nanos)| *nanos)
     }
 
-    /// How the time of the whole job grows with its size.
+    /// Returns the exponent with which the time of the whole job grows with its size.
     fn exponent(&self) -> f64 {
         match self.medians[..] {
             [(first, from), .., (last, to)] => {
@@ -42,18 +42,18 @@ impl Line {
     }
 }
 
-/// A row in the summary.
+/// A row of the summary.
 struct Judged {
     name: String,
     share: f64,
     allowed: Option<f64>,
     exponent: f64,
-    /// The exponent above which it is steep.
+    /// The exponent above which growth counts as steep.
     steepest: f64,
 }
 
 impl Judged {
-    /// What cannot be told is no fault: a job of one size does not grow.
+    /// A job of one size has no exponent, and is never steep.
     fn is_missed(&self) -> bool {
         self.allowed.is_some_and(|allowed| self.share > allowed)
     }
@@ -81,7 +81,7 @@ impl Table {
         Table { quick, judged: Vec::new() }
     }
 
-    /// So many; or few, if it is only to be shown that everything runs.
+    /// Returns `size`, or a small number with `--quick`.
     pub(crate) fn few(&self, size: usize) -> usize {
         if self.quick { (size / 1_000).max(2) } else { size }
     }
@@ -96,7 +96,7 @@ impl Table {
         self.rows([title], sizes, contestants);
     }
 
-    /// Measures a job of several parts at each size, and prints a row for each part.
+    /// Measures a job with several parts at each size, and prints a row for each part.
     pub(crate) fn rows<const PARTS: usize>(
         &mut self,
         titles: [Title<'_>; PARTS],
@@ -119,7 +119,7 @@ impl Table {
         }
     }
 
-    /// Prints a row, and judges ours by the first peer.
+    /// Prints a row, and compares ours with the first peer.
     fn print(&mut self, title: Title<'_>, lines: &[Line]) {
         let (name, allowed) = title;
         println!("\n{name}");
@@ -143,18 +143,18 @@ impl Table {
         }
     }
 
-    /// Notes a row for the summary. A few at a time say nothing about growth.
+    /// Adds a row to the summary. Small sizes say nothing about growth.
     fn judge(&mut self, (name, allowed): Title<'_>, share: f64, (exponent, steepest): (f64, f64)) {
         let exponent = if self.quick { f64::NAN } else { exponent };
         self.judged.push(Judged { name: name.to_owned(), share, allowed, exponent, steepest });
     }
 
-    /// Notes a row that is of one size, and so tells nothing about growth.
+    /// Adds a row of one size, which says nothing about growth, to the summary.
     pub(crate) fn judge_size(&mut self, title: Title<'_>, share: f64) {
         self.judge(title, share, (f64::NAN, STEEPEST));
     }
 
-    /// Prints all rows once more in short, and tells whether all are met.
+    /// Prints the summary of all rows, and returns whether all goals are met.
     pub(crate) fn summary(&self) -> bool {
         println!("\nshare  allowed  exponent");
         let number = |number: f64| {

@@ -1,4 +1,4 @@
-//! Two threads at once: that read one flag, that set limits, and that wait for one token.
+//! Two threads at once: reading one flag, setting limits, and waiting for one token.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -42,7 +42,7 @@ fn reading(table: &mut Table) {
 }
 
 fn setting(table: &mut Table, runtime: &Runtime) {
-    /// Sets and drops so many on each thread.
+    /// Sets and drops `count` limits on each thread.
     fn twice<F: Future>(
         runtime: &Runtime,
         size: usize,

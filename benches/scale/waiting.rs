@@ -1,4 +1,4 @@
-//! Many tasks that wait for one token.
+//! Many tasks waiting for one token.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -22,7 +22,7 @@ use crate::table::Table;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 
-/// One waker for each who waits.
+/// One waker for each waiter.
 #[derive(Debug, Default)]
 struct Count(AtomicUsize);
 
@@ -32,7 +32,7 @@ impl Wake for Count {
     }
 }
 
-/// So many who wait for one token, and what cancels it.
+/// The waiters of one token, and the token.
 fn ours(size: usize) -> (Vec<impl Future<Output = ()> + Send>, impl FnOnce()) {
     let token = CancellationToken::new();
     let wait = || {
@@ -50,7 +50,7 @@ fn theirs(size: usize) -> (Vec<impl Future<Output = ()> + Send>, impl FnOnce()) 
     (waits, move || token.cancel())
 }
 
-/// Polls each once, so that all wait, each with a waker of its own; then times `cancel`.
+/// Polls each waiter once with its own waker, then times `cancel`.
 fn cancel_of<F: Future>((waits, cancel): (Vec<F>, impl FnOnce())) -> Duration {
     let wakers: Vec<_> = waits.iter().map(|_| Arc::new(Count::default())).collect();
     let mut waits: Vec<Pin<Box<F>>> = waits.into_iter().map(Box::pin).collect();
@@ -63,7 +63,7 @@ fn cancel_of<F: Future>((waits, cancel): (Vec<F>, impl FnOnce())) -> Duration {
     taken
 }
 
-/// The wakers alone, woken and dropped: what `cancel` cannot do without.
+/// The wakers alone, woken and dropped: `cancel` cannot avoid that.
 fn wake_of(size: usize) -> Duration {
     let wakers: Vec<_> = (0..size).map(|_| Arc::new(Count::default())).collect();
     let list: Vec<_> = wakers.iter().map(|count| Waker::from(count.clone())).collect();
@@ -72,8 +72,8 @@ fn wake_of(size: usize) -> Duration {
     taken
 }
 
-/// Spawns each on a runtime of tokio with two threads; then times `cancel`, which is called from
-/// outside, and how long it takes from there until the last has ended.
+/// Spawns the waiters on a tokio runtime with two threads; then times `cancel`, called from outside, and
+/// the time from there until the last task has ended.
 fn cancel_tasks<F>((waits, cancel): (Vec<F>, impl FnOnce())) -> [Duration; 2]
 where
     F: Future<Output = ()> + Send + 'static,
@@ -101,7 +101,8 @@ where
     [called, until_done]
 }
 
-/// Spawns each on an executor of one thread; then times from `cancel` until the last has ended.
+/// Spawns the waiters on an executor with one thread; then times from `cancel` until the last task has
+/// ended.
 fn cancel_until_done<F: Future<Output = ()> + 'static>(
     (waits, cancel): (Vec<F>, impl FnOnce()),
 ) -> Duration {
@@ -138,7 +139,7 @@ pub(crate) fn rows(table: &mut Table) {
                 let list: Rc<RefCell<Vec<Waker>>> = Rc::default();
                 let wait = || {
                     let list = list.clone();
-                    // It is woken once, and then it is over.
+                    // Each task is woken once, and then ends.
                     let mut listed = false;
                     poll_fn(move |cx| {
                         if std::mem::replace(&mut listed, true) {
