@@ -1,9 +1,14 @@
-//! The pages of `docs/`, for reading. There is no code here.
+//! The pages of `docs/`. There is no code here.
 //!
-//! The links of a page are for reading it as a file. Those that stand above its text here are for reading it in
-//! the documentation: of two definitions of a link the first one counts.
+//! A page links to other files, which works in the repository but not in this documentation. So each page has link
+//! definitions of its own here, above its text: if a link is defined twice, the first definition counts. The pictures
+//! are defined as data URIs, drawn by `tests/package/pictures.rs`.
 
-/// What is guaranteed, number by number.
+/// The contract of the crate, number by number.
+///
+#[doc = include_str!("../docs/pictures/states.uri")]
+#[doc = include_str!("../docs/pictures/polls.uri")]
+#[doc = include_str!("../docs/pictures/timeline.uri")]
 #[doc = include_str!("../docs/semantics.md")]
 pub mod semantics {}
 
@@ -55,6 +60,7 @@ pub mod guide {
     /// [Operations]: crate::_docs::guide::operations
     /// [Clean-up]: crate::_docs::guide::clean_up
     /// [timeout.rs]: https://docs.rs/crate/cancelable/latest/source/examples/timeout.rs
+    #[doc = include_str!("../docs/pictures/polls.uri")]
     #[doc = include_str!("../docs/guide/01-first-steps.md")]
     pub mod first_steps {}
 
@@ -116,12 +122,14 @@ pub mod guide {
     /// [progress_bar.rs]: https://docs.rs/crate/cancelable/latest/source/examples/progress_bar.rs
     /// [operations_tree.rs]: https://docs.rs/crate/cancelable/latest/source/examples/operations_tree.rs
     /// [blocking_pool.rs]: https://docs.rs/crate/cancelable/latest/source/examples/blocking_pool.rs
+    #[doc = include_str!("../docs/pictures/states.uri")]
     #[doc = include_str!("../docs/guide/09-operations.md")]
     pub mod operations {}
 
     /// [Shields]: crate::_docs::guide::shields
     /// [save_on_ctrl_c.rs]: https://docs.rs/crate/cancelable/latest/source/examples/save_on_ctrl_c.rs
     /// [grace.rs]: https://docs.rs/crate/cancelable/latest/source/examples/grace.rs
+    #[doc = include_str!("../docs/pictures/timeline.uri")]
     #[doc = include_str!("../docs/guide/10-clean-up.md")]
     pub mod clean_up {}
 
