@@ -164,10 +164,10 @@ mod future;
 
 pub mod stream;
 
+pub mod registry;
+
 #[cfg(feature = "serde")]
 mod serialize;
-
-pub mod registry;
 
 pub mod prelude;
 

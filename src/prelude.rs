@@ -4,7 +4,7 @@
 pub use crate::cancelable;
 pub use crate::future::{Cancelable, CancelableExt, scope, try_scope};
 pub use crate::operation::{Operation, Progress, Status};
-pub use crate::registry::Registry;
+pub use crate::registry::{Filter, Registry};
 pub use crate::shield::shield;
 #[cfg(feature = "time")]
 pub use crate::shield::shield_for;

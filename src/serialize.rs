@@ -1,80 +1,99 @@
-//! `Serialize` for what a snapshot holds: for logs and dashboards.
+//! `Serialize` for snapshots, all values in them, and what a registry returns: for logs and dashboards.
 //!
-//! Names and kinds are strings, durations are seconds with a fraction. There is no `Deserialize`: an
-//! error cannot be made again from what it said.
+//! Names and kinds are strings, durations are seconds with a fraction. An `Instant` is left out: it means
+//! nothing outside of the process. There is no `Deserialize`, because an error cannot be restored from its
+//! text.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 
-use crate::operation::{OperationId, Snapshot};
-use crate::{Cancelled, Progress, Reason, ReasonKind, Signal, Status, Text};
+use crate::error::Cancelled;
+use crate::operation::{OperationId, Progress, Snapshot, Status};
+use crate::reason::{Reason, ReasonKind};
+#[cfg(feature = "time")]
+use crate::registry::ShutdownReport;
+use crate::registry::{Durations, Event, Inspection, Phase, Record, Stats};
+use crate::signal_kind::Signal;
+use crate::text::Text;
 
-/// Its text.
+/// Serializes a struct with the given fields.
+macro_rules! fields {
+    ($serializer:ident, $name:literal, $($field:literal: $value:expr),* $(,)?) => {{
+        let count = [$($field),*].len();
+        let mut fields = $serializer.serialize_struct($name, count)?;
+        $(fields.serialize_field($field, $value)?;)*
+        fields.end()
+    }};
+}
+
+fn seconds(duration: Option<Duration>) -> Option<f64> {
+    duration.as_ref().map(Duration::as_secs_f64)
+}
+
+/// As its text.
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self)
     }
 }
 
-/// Its number.
+/// As its number.
 impl Serialize for OperationId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(self.as_u64())
     }
 }
 
-/// Its name, in lower case.
+/// As its name, in lower case.
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// Its name, in lower case.
+/// As its name, in lower case.
 impl Serialize for ReasonKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
 }
 
-/// Its name, `SIGTERM` for instance.
+/// As its name, such as `SIGTERM`.
 impl Serialize for Signal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
     }
 }
 
-/// Its `kind`, and its sentence as `text`.
+/// As its `kind`, and its `text` for people.
 impl Serialize for Reason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Reason", 2)?;
-        fields.serialize_field("kind", &self.kind())?;
-        fields.serialize_field("text", &self.to_string())?;
-        fields.end()
+        fields!(serializer, "Reason", "kind": &self.kind(), "text": &self.to_string())
     }
 }
 
-/// Its `reason`, and whether it was `forced`.
+/// As its `reason`, and whether it was `forced`.
 impl Serialize for Cancelled {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Cancelled", 2)?;
-        fields.serialize_field("reason", self.reason())?;
-        fields.serialize_field("forced", &self.was_forced())?;
-        fields.end()
+        let forced = self.was_forced();
+        fields!(serializer, "Cancelled", "reason": self.reason(), "forced": &forced)
     }
 }
 
-/// Its `message`, its `fraction`, what is `done` and in `total`, and its `details`.
+/// As its `message`, `fraction`, steps `done` and in `total`, and `details`.
 impl Serialize for Progress {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Progress", 5)?;
-        fields.serialize_field("message", &self.message())?;
-        fields.serialize_field("fraction", &self.fraction())?;
-        fields.serialize_field("done", &self.counted().map(|(done, _)| done))?;
-        fields.serialize_field("total", &self.counted().map(|(_, total)| total))?;
-        fields.serialize_field("details", &Details(self))?;
-        fields.end()
+        fields!(
+            serializer,
+            "Progress",
+            "message": &self.message(),
+            "fraction": &self.fraction(),
+            "done": &self.counted().map(|(done, _)| done),
+            "total": &self.counted().map(|(_, total)| total),
+            "details": &Details(self),
+        )
     }
 }
 
@@ -90,21 +109,145 @@ impl Serialize for Details<'_> {
     }
 }
 
-/// All its fields. `elapsed` and `remaining` are seconds.
+/// All its fields. `elapsed` and `remaining` are in seconds.
 impl Serialize for Snapshot {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Snapshot", 11)?;
-        fields.serialize_field("id", &self.id)?;
-        fields.serialize_field("name", &self.name)?;
-        fields.serialize_field("status", &self.status)?;
-        fields.serialize_field("reason", &self.reason)?;
-        fields.serialize_field("error", &self.error)?;
-        fields.serialize_field("parent_id", &self.parent_id)?;
-        fields.serialize_field("parent_name", &self.parent_name)?;
-        fields.serialize_field("metadata", &self.metadata)?;
-        fields.serialize_field("progress", &self.progress)?;
-        fields.serialize_field("elapsed", &self.elapsed.as_secs_f64())?;
-        fields.serialize_field("remaining", &self.remaining.as_ref().map(Duration::as_secs_f64))?;
-        fields.end()
+        fields!(
+            serializer,
+            "Snapshot",
+            "id": &self.id,
+            "name": &self.name,
+            "status": &self.status,
+            "reason": &self.reason,
+            "error": &self.error,
+            "parent_id": &self.parent_id,
+            "parent_name": &self.parent_name,
+            "metadata": &self.metadata,
+            "progress": &self.progress,
+            "elapsed": &self.elapsed.as_secs_f64(),
+            "remaining": &seconds(self.remaining),
+        )
+    }
+}
+
+/// As its `snapshot`, and `stopping` in seconds.
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let stopping = seconds(self.stopping);
+        fields!(serializer, "Record", "snapshot": &self.snapshot, "stopping": &stopping)
+    }
+}
+
+/// All its fields, with durations in seconds; `durations` by status, and `stopping_durations`.
+impl Serialize for Stats {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let by_status = [Status::Completed, Status::Failed, Status::Cancelled]
+            .map(|status| (status, self.durations(status)));
+        fields!(
+            serializer,
+            "Stats",
+            "pending": &self.pending,
+            "running": &self.running,
+            "cancelling": &self.cancelling,
+            "completed": &self.completed,
+            "failed": &self.failed,
+            "cancelled": &self.cancelled,
+            "never_started": &self.never_started,
+            "refused": &self.refused,
+            "cancelled_by": &self.cancelled_by,
+            "average_duration": &seconds(self.average_duration),
+            "longest_duration": &seconds(self.longest_duration),
+            "average_stopping": &seconds(self.average_stopping),
+            "longest_stopping": &seconds(self.longest_stopping),
+            "durations": &by_status.into_iter().collect::<BTreeMap<_, _>>(),
+            "stopping_durations": self.stopping_durations(),
+        )
+    }
+}
+
+/// As `count`, `average`, `min`, `max`, and the percentiles `p50`, `p90`, `p99`, all in seconds.
+impl Serialize for Durations {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        fields!(
+            serializer,
+            "Durations",
+            "count": &self.count(),
+            "average": &seconds(self.average()),
+            "min": &seconds(self.min()),
+            "max": &seconds(self.max()),
+            "p50": &seconds(self.percentile(50.0)),
+            "p90": &seconds(self.percentile(90.0)),
+            "p99": &seconds(self.percentile(99.0)),
+        )
+    }
+}
+
+/// As the name of the variant in `event`, in lower case, and its fields.
+impl Serialize for Event {
+    #[rustfmt::skip]
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Event::Registered(snapshot) => {
+                fields!(serializer, "Event", "event": "registered", "snapshot": snapshot)
+            }
+            Event::Started { id, name } => {
+                fields!(serializer, "Event", "event": "started", "id": id, "name": name)
+            }
+            Event::Progress { id, name, progress } => fields!(
+                serializer, "Event", "event": "progress", "id": id, "name": name, "progress": progress,
+            ),
+            Event::Cancelling { id, name, reason } => fields!(
+                serializer, "Event", "event": "cancelling", "id": id, "name": name, "reason": reason,
+            ),
+            Event::Ended(record) => {
+                fields!(serializer, "Event", "event": "ended", "record": record)
+            }
+            Event::Refused { id, name } => {
+                fields!(serializer, "Event", "event": "refused", "id": id, "name": name)
+            }
+            Event::Closed => fields!(serializer, "Event", "event": "closed"),
+            Event::Missed { count } => {
+                fields!(serializer, "Event", "event": "missed", "count": count)
+            }
+        }
+    }
+}
+
+/// As the report says it, such as `in shield "flush"`.
+impl Serialize for Phase {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// All its fields, with durations in seconds.
+impl Serialize for Inspection {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        fields!(
+            serializer,
+            "Inspection",
+            "snapshot": &self.snapshot,
+            "phase": &self.phase,
+            "asked": &seconds(self.asked),
+            "last_poll": &seconds(self.last_poll),
+            "in_poll": &seconds(self.in_poll),
+            "longest_poll": &self.longest_poll.as_secs_f64(),
+        )
+    }
+}
+
+/// All its fields. `took` is in seconds.
+#[cfg(feature = "time")]
+impl Serialize for ShutdownReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        fields!(
+            serializer,
+            "ShutdownReport",
+            "took": &self.took.as_secs_f64(),
+            "forced": &self.forced,
+            "cut_short": &self.cut_short,
+            "stopped": &self.stopped,
+            "remaining": &self.remaining,
+        )
     }
 }

@@ -268,10 +268,6 @@ impl Operation {
         );
     }
 
-    pub(crate) fn has_ended(&self) -> bool {
-        self.inner.ended.get().is_some()
-    }
-
     pub(crate) fn facts(&self) -> Option<Facts> {
         Some(self.activity()?.facts())
     }

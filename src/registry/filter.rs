@@ -1,26 +1,23 @@
-//! `Filter`: which operations.
+//! `Filter`: selects operations.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::operation::{OperationId, Snapshot};
-use crate::{Operation, Status, Text};
+use crate::operation::{Operation, OperationId, Snapshot, Status};
+use crate::text::Text;
 
 type Predicate = Arc<dyn Fn(&Snapshot) -> bool + Send + Sync>;
 
-/// Which operations: by status, name, parent, age, metadata, or a predicate of yours.
+/// Selects operations by status, name, parent, age, metadata, or a predicate of yours.
 ///
-/// What is asked for goes together: an operation must fit all of it, also where the same is asked
-/// for twice, two parts of a name for instance. Several statuses are the exception: one of them is
-/// enough.
+/// An operation must match everything that the filter asks for, including both of two parts of a name.
+/// Only statuses are alternatives: if there are several, one of them must match.
 ///
 /// # Examples
 ///
 /// ```
 /// use cancelable::prelude::*;
-/// use cancelable::registry::Filter;
-/// use cancelable::Registry;
 ///
 /// let registry = Registry::new();
 /// let fetch = async {}.cancelable(never()).named("Fetch /a").registered_in(&registry);
@@ -44,94 +41,95 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Every operation.
+    /// Creates a filter that matches every operation.
     ///
     /// ```
-    /// use cancelable::registry::Filter;
-    /// use cancelable::Registry;
+    /// use cancelable::prelude::*;
     /// assert!(Registry::new().find(Filter::all()).is_empty());
     /// ```
     pub fn all() -> Self {
         Filter::default()
     }
 
-    /// Those with this status, or another that is given.
+    /// Matches operations with this status, or another status that the filter was given.
     ///
     /// ```
-    /// use cancelable::registry::Filter;
-    /// use cancelable::Status;
-    /// let asked_or_not = Filter::all().status(Status::Running).status(Status::Cancelling);
-    /// # let _ = asked_or_not;
+    /// use cancelable::prelude::*;
+    /// let active = Filter::all().status(Status::Running).status(Status::Cancelling);
+    /// let pending = async {}.cancelable(never()).operation().snapshot();
+    /// assert!(!active.fits(&pending));
     /// ```
     pub fn status(mut self, status: Status) -> Self {
         self.statuses.push(status);
         self
     }
 
-    /// Those whose name contains this, in upper or lower case. One without a name contains nothing,
-    /// not even the empty text.
+    /// Matches operations whose name contains `part`, ignoring case. An operation without a name never
+    /// matches, not even the empty string.
     ///
     /// ```
-    /// let fetches = cancelable::registry::Filter::all().name("fetch");
-    /// # let _ = fetches;
+    /// use cancelable::prelude::*;
+    /// let fetch = async {}.cancelable(never()).named("Fetch /a").operation().snapshot();
+    /// assert!(Filter::all().name("fetch").fits(&fetch));
     /// ```
     pub fn name(mut self, part: impl AsRef<str>) -> Self {
         self.names.push(part.as_ref().to_lowercase());
         self
     }
 
-    /// Those directly below this one.
+    /// Matches operations directly below the operation with this id.
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::registry::Filter;
     /// let parent = async {}.cancelable(never()).operation();
-    /// let below = Filter::all().parent(parent.id());
-    /// # let _ = below;
+    /// let child = async {}.cancelable(never()).child_of(&parent).operation();
+    /// assert!(Filter::all().parent(parent.id()).fits(&child.snapshot()));
     /// ```
     pub fn parent(mut self, id: OperationId) -> Self {
         self.parents.push(id);
         self
     }
 
-    /// Those that have been running, or ran, for longer than that.
+    /// Matches operations that have been running for longer than `age`, or ran for longer than that.
     ///
     /// ```
-    /// use cancelable::registry::Filter;
+    /// use cancelable::prelude::*;
     /// use std::time::Duration;
-    /// let old = Filter::all().older_than(Duration::from_secs(60));
-    /// # let _ = old;
+    /// let new = async {}.cancelable(never()).operation().snapshot();
+    /// assert!(!Filter::all().older_than(Duration::from_secs(60)).fits(&new));
     /// ```
     pub fn older_than(mut self, age: Duration) -> Self {
         self.older_than = self.older_than.max(Some(age));
         self
     }
 
-    /// Those to which this was attached. It may be asked for several keys.
+    /// Matches operations that have this metadata entry. Call it again for further entries.
     ///
     /// ```
-    /// let of_ann = cancelable::registry::Filter::all().metadata("user", "ann");
-    /// # let _ = of_ann;
+    /// use cancelable::prelude::*;
+    /// let of_ann = async {}.cancelable(never()).metadata("user", "ann").operation().snapshot();
+    /// assert!(Filter::all().metadata("user", "ann").fits(&of_ann));
     /// ```
     pub fn metadata(mut self, key: impl Into<Text>, value: impl Into<Text>) -> Self {
         self.metadata.push((key.into(), value.into()));
         self
     }
 
-    /// Those for which the predicate is true. It is called with no lock held.
+    /// Matches operations for which the predicate returns true. It is called with no lock held.
     ///
     /// # Panics
     ///
-    /// A panic of the predicate goes through to who uses the filter.
+    /// A panic of the predicate propagates to the caller that uses the filter.
     ///
     /// # Examples
     ///
     /// ```
-    /// use cancelable::registry::Filter;
+    /// use cancelable::prelude::*;
     /// let behind = Filter::all().matching(|operation| {
     ///     operation.progress.as_ref().and_then(|progress| progress.fraction()) < Some(0.5)
     /// });
-    /// # let _ = behind;
+    /// let silent = async {}.cancelable(never()).operation().snapshot();
+    /// assert!(behind.fits(&silent));
     /// ```
     pub fn matching(
         mut self,
@@ -141,42 +139,36 @@ impl Filter {
         self
     }
 
-    /// Whether an operation of which this is known fits.
+    /// Returns whether an operation with this snapshot matches.
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::registry::Filter;
     /// let operation = async {}.cancelable(never()).named("fetch").operation();
     /// assert!(Filter::all().name("FETCH").fits(&operation.snapshot()));
     /// ```
     pub fn fits(&self, snapshot: &Snapshot) -> bool {
-        let named = |parts: &[String]| {
+        let is_named = || {
             let name = snapshot.name.as_ref().map(|name| name.to_lowercase());
-            name.is_some_and(|name| parts.iter().all(|part| name.contains(part.as_str())))
+            name.is_some_and(|name| self.names.iter().all(|part| name.contains(part.as_str())))
         };
+        let has = |(key, value): &(Text, Text)| snapshot.metadata.get(key.as_str()) == Some(value);
         (self.statuses.is_empty() || self.statuses.contains(&snapshot.status))
             && self.parents.iter().all(|parent| snapshot.parent_id == Some(*parent))
             && self.older_than.is_none_or(|age| snapshot.elapsed > age)
-            && (self.names.is_empty() || named(&self.names))
-            && self
-                .metadata
-                .iter()
-                .all(|(key, value)| snapshot.metadata.get(key.as_str()) == Some(value))
+            && (self.names.is_empty() || is_named())
+            && self.metadata.iter().all(has)
             && self.predicates.iter().all(|predicate| predicate(snapshot))
     }
 
-    /// The same for one of which a snapshot is made only where it is needed.
+    /// Returns whether the operation matches. Takes a snapshot only if the filter asks for anything.
     pub(super) fn fits_operation(&self, operation: &Operation) -> bool {
-        self.asks_nothing() || self.fits(&operation.snapshot())
-    }
-
-    fn asks_nothing(&self) -> bool {
-        self.statuses.is_empty()
+        let is_all = self.statuses.is_empty()
             && self.names.is_empty()
             && self.parents.is_empty()
             && self.older_than.is_none()
             && self.metadata.is_empty()
-            && self.predicates.is_empty()
+            && self.predicates.is_empty();
+        is_all || self.fits(&operation.snapshot())
     }
 }
 

@@ -1,40 +1,40 @@
-//! `Inspection`: what an operation is doing, for who asks why it does not stop.
+//! `Inspection`: what an operation is doing, and why it does not stop.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
 use super::member::Member;
-use crate::operation::{Facts, Shielded, Stage};
-use crate::operation::{OperationId, Snapshot};
-use crate::{Status, Text, clock};
+use crate::clock;
+use crate::operation::{Facts, OperationId, Shielded, Snapshot, Stage, Status};
+use crate::text::Text;
 
-/// What an operation is about at one moment.
+/// What an operation is doing at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// It has not been polled yet: whoever owns it does not poll it.
+    /// It has not been polled yet: its owner does not poll it.
     Pending,
-    /// Its work runs, or waits for something.
+    /// Its work is being polled, or waits for something.
     Running,
-    /// It was asked to stop, and its work goes on within its grace period.
+    /// It was asked to stop, and its work goes on during its grace period.
     Grace,
-    /// A shield is to be finished.
+    /// It is in a shield, which must finish first.
     #[non_exhaustive]
     Shield {
         /// The name of the shield.
         name: Option<Text>,
     },
-    /// What runs after its work has not ended.
+    /// Its clean-up is running.
     Finally,
-    /// Its end is known, and its hooks run.
+    /// It has ended, and its hooks are running.
     Hooks,
-    /// It waits for an operation below it, or at least that has not ended either.
+    /// It has a child operation that has not ended, and is presumably waiting for it.
     #[non_exhaustive]
     Child {
-        /// Which one.
+        /// The id of the child.
         id: OperationId,
-        /// Its name.
+        /// The name of the child.
         name: Option<Text>,
     },
 }
@@ -55,7 +55,8 @@ impl fmt::Display for Phase {
     }
 }
 
-/// What an operation is doing, by value: what is known about it, and where it stands.
+/// What an operation is doing, and what is known about it. Returned by
+/// [`Registry::inspect`](super::Registry::inspect).
 ///
 /// `Display` prints it on a few lines, for people.
 ///
@@ -63,7 +64,6 @@ impl fmt::Display for Phase {
 ///
 /// ```
 /// use cancelable::prelude::*;
-/// use cancelable::registry::{Filter, Phase};
 ///
 /// # smol::block_on(async {
 /// let registry = Registry::new();
@@ -79,25 +79,25 @@ impl fmt::Display for Phase {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// What is known about it: id, name, parent, reason, last progress and more.
+    /// What is known about it: its id, name, parent, reason, latest progress and more.
     pub snapshot: Snapshot,
-    /// What it is about.
+    /// What it is doing.
     pub phase: Phase,
-    /// How long ago it was asked to stop. `None` where it was not.
+    /// How long ago it was asked to stop. `None` if it was not.
     pub asked: Option<Duration>,
-    /// How long ago it was last polled; zero while it is. `None` where it has never been.
+    /// How long ago it was last polled; zero while it is being polled. `None` if it never was.
     pub last_poll: Option<Duration>,
-    /// For how long a poll of it has not returned. `None` where it is not being polled. If this
-    /// grows, its body does not yield: nothing can stop it.
+    /// How long the current poll has been running. `None` if it is not being polled. If this grows, the
+    /// work does not yield, and nothing can stop it.
     pub in_poll: Option<Duration>,
-    /// How long its longest single poll took, the one that has not returned included.
+    /// The duration of its longest poll, including the current one.
     pub longest_poll: Duration,
 }
 
-/// From when on a poll that has not returned is worth a word.
+/// The current poll is reported once it takes this long.
 const LONG_POLL: Duration = Duration::from_millis(100);
 
-/// From when on a poll that has returned is.
+/// A poll that has returned is reported if it took this long.
 const LONG_PAST_POLL: Duration = Duration::from_millis(10);
 
 impl fmt::Display for Inspection {
@@ -137,28 +137,25 @@ impl fmt::Display for Inspection {
     }
 }
 
-/// A duration as people read it: three digits at most before the unit, and one after the point.
+/// Prints a duration for people: with two units, or with one digit after the point.
 pub(super) struct Brief(pub(super) Duration);
 
 impl fmt::Display for Brief {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.as_secs();
-        if seconds >= 3600 {
-            write!(f, "{}h {:02}m", seconds / 3600, seconds % 3600 / 60)
-        } else if seconds >= 60 {
-            write!(f, "{}m {:02}s", seconds / 60, seconds % 60)
-        } else if seconds >= 1 {
-            write!(f, "{seconds}.{}s", self.0.subsec_millis() / 100)
-        } else {
-            write!(f, "{}ms", self.0.as_millis())
+        match self.0.as_secs() {
+            0 => write!(f, "{}ms", self.0.as_millis()),
+            seconds @ 1..60 => write!(f, "{seconds}.{}s", self.0.subsec_millis() / 100),
+            seconds @ 60..3600 => write!(f, "{}m {:02}s", seconds / 60, seconds % 60),
+            seconds => write!(f, "{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
         }
     }
 }
 
-/// Those of the live members below each operation, the eldest first.
+/// The oldest live child of each operation that has any.
 pub(super) struct Children(HashMap<OperationId, (OperationId, Option<Text>)>);
 
 impl Children {
+    /// Finds the children among live members that are ordered by id.
     pub(super) fn of<'a>(members: impl IntoIterator<Item = &'a Member>) -> Self {
         let mut children = HashMap::new();
         for member in members {
@@ -171,41 +168,39 @@ impl Children {
     }
 }
 
-/// What a member is doing.
+/// Returns what a member is doing.
 pub(super) fn inspect(member: &Member, children: &Children) -> Inspection {
     let snapshot = member.operation.snapshot();
-    let facts = member.operation.facts();
-    let phase = phase(&snapshot, facts.as_ref(), children);
+    let activity = member.operation.facts();
+    let phase = phase(&snapshot, activity.as_ref(), children);
     let asked = member.requested_at().map(|at| clock::now().saturating_duration_since(at));
     Inspection {
         phase,
         asked,
-        last_poll: facts.as_ref().and_then(|facts| facts.last_poll),
-        in_poll: facts.as_ref().and_then(|facts| facts.in_poll),
-        longest_poll: facts.map(|facts| facts.longest_poll).unwrap_or_default(),
+        last_poll: activity.as_ref().and_then(|activity| activity.last_poll),
+        in_poll: activity.as_ref().and_then(|activity| activity.in_poll),
+        longest_poll: activity.map(|activity| activity.longest_poll).unwrap_or_default(),
         snapshot,
     }
 }
 
-fn phase(snapshot: &Snapshot, facts: Option<&Facts>, children: &Children) -> Phase {
+fn phase(snapshot: &Snapshot, activity: Option<&Facts>, children: &Children) -> Phase {
     if snapshot.status.is_final() {
         return Phase::Hooks;
     }
-    if let Some(Stage::CleanUp) = facts.map(|facts| facts.stage) {
+    let stage = activity.map_or(Stage::Work, |activity| activity.stage);
+    if stage == Stage::CleanUp {
         return Phase::Finally;
     }
-    let shield = facts.and_then(|facts| facts.shield.clone());
+    let shield = activity.and_then(|activity| activity.shield.clone());
     match (shield, children.0.get(&snapshot.id)) {
-        // A child that stands in a shield tells of that itself.
+        // A shield that is not its own is that of a child, which reports it itself.
         (Some(Shielded { own: false, .. }) | None, Some((id, name))) => {
-            return Phase::Child { id: *id, name: name.clone() };
+            Phase::Child { id: *id, name: name.clone() }
         }
-        (Some(shield), _) => return Phase::Shield { name: shield.name },
-        (None, None) => {}
-    }
-    match facts.map(|facts| facts.stage) {
-        Some(Stage::Grace) => Phase::Grace,
-        _ if snapshot.status == Status::Pending => Phase::Pending,
-        _ => Phase::Running,
+        (Some(shield), _) => Phase::Shield { name: shield.name },
+        (None, None) if stage == Stage::Grace => Phase::Grace,
+        (None, None) if snapshot.status == Status::Pending => Phase::Pending,
+        (None, None) => Phase::Running,
     }
 }

@@ -1,44 +1,86 @@
-//! `Member`: an operation in a registry.
+//! `Member`: an operation in a registry, from its registration to its end; and `Shared`, the state of the
+//! registry that its handles and members share.
 
-use std::cell::Cell;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::event::Event;
-use super::shared::Shared;
-use super::{Entry, Record};
-use crate::operation::Watcher;
-use crate::operation::{OperationId, Snapshot};
-use crate::panic::contain;
-use crate::sync::{AtomicU64, Mutex, Ordering};
-use crate::{Operation, Progress, Reason, clock};
+use super::events::{Event, Listeners};
+use super::history::{History, Record};
+use super::member_map::{Insertion, MemberMap};
+#[cfg(feature = "time")]
+use super::shutdown::Force;
+use crate::clock;
+use crate::operation::{Operation, OperationId, Progress, Snapshot, Watcher};
+use crate::panic::discard;
+use crate::reason::Reason;
+use crate::sync::Mutex;
 
-/// Why operations are cancelled that come, or have not ended, when their registry shuts down.
+/// The reason for the cancellation of operations that are refused, or that are running when their
+/// registry shuts down.
 pub(super) const SHUTTING_DOWN: &str = "shutting down";
+
+pub(super) struct Shared {
+    pub(super) members: MemberMap<Member>,
+    pub(super) history: Mutex<History>,
+    pub(super) listeners: Arc<Listeners>,
+    #[cfg(feature = "time")]
+    pub(super) force: Force,
+}
+
+impl Shared {
+    pub(super) fn new(history_limit: usize) -> Self {
+        Shared {
+            members: MemberMap::new(),
+            history: Mutex::new(History::new(history_limit)),
+            listeners: Arc::default(),
+            #[cfg(feature = "time")]
+            force: Force::default(),
+        }
+    }
+
+    /// Closes the registry. Returns whether this call did it.
+    pub(super) fn close(&self) -> bool {
+        let closed = self.members.close();
+        if closed {
+            self.listeners.send(Event::Closed);
+        }
+        closed
+    }
+
+    /// Cancels an operation that comes after the registry was closed.
+    fn refuse(&self, operation: &Operation) {
+        self.history.lock().count_refused();
+        operation.cancel_with(SHUTTING_DOWN);
+        if !self.listeners.is_empty() {
+            self.listeners.send(Event::Refused { id: operation.id(), name: operation.name() });
+        }
+    }
+}
 
 pub(super) struct Member {
     pub(super) operation: Operation,
     shared: Arc<Shared>,
-    state: Mutex<State>,
-    /// Which call of a registry cancelled it: this one, or one above it. 0 is none.
-    cancelled_in: AtomicU64,
+    state: Mutex<MemberState>,
 }
 
-/// What has been told of it. The lock is held while it is put into the queues of those who listen, so
-/// that they hear of one operation in order, and nothing after its end. They are woken afterwards.
+/// What the listeners have been told about a member.
+///
+/// Its lock is held while an event is put into their queues, so that they receive the events of one
+/// operation in order, and none after its end. They are woken after the lock is released.
 #[derive(Default)]
-struct State {
+struct MemberState {
     /// When it was asked to stop.
     requested: Option<Instant>,
+    /// Whether `Registered` has been sent.
     announced: bool,
-    /// When it left, and how long it took from the request to that.
+    /// When it left, and the time from the request to stop until then.
     left: Option<(Instant, Option<Duration>)>,
 }
 
 impl Member {
-    /// Enters an operation into a registry, or cancels it where that takes nobody any more.
-    pub(super) fn enter(shared: &Arc<Shared>, operation: &Operation) {
+    /// Registers an operation, or cancels it if the registry is closed.
+    pub(super) fn register(shared: &Arc<Shared>, operation: &Operation) {
         if operation.status().is_final() {
             return;
         }
@@ -46,96 +88,90 @@ impl Member {
             operation: operation.clone(),
             shared: shared.clone(),
             state: Mutex::default(),
-            cancelled_in: AtomicU64::new(0),
         });
-        // Before it can be found: whoever cancels it in there counts it by what this notes. It is
-        // never taken back, so that it runs in the very call that cancels, on that thread.
+        // Before the member can be found: `cancel_one` counts a cancellation if it was noted here. The callback
+        // is never removed, so it runs on the thread that cancels, before `cancel_with` returns.
         let weak = Arc::downgrade(&member);
         operation.on_request(move |reason| {
             if let Some(member) = weak.upgrade() {
                 member.requested(reason);
             }
         });
-        match shared.members.enter(operation.id(), &member) {
-            Entry::Entered => {
+        match shared.members.insert(operation.id(), &member) {
+            Insertion::Done => {
                 member.announce();
                 operation.watch(member);
             }
-            Entry::Known => {}
-            Entry::Closed => shared.refuse(operation),
+            Insertion::Known => {}
+            Insertion::Refused => shared.refuse(operation),
         }
     }
 
+    /// Sends `Registered`.
     fn announce(&self) {
-        if !self.shared.feeds.is_listened_to() {
+        if self.shared.listeners.is_empty() {
             self.state.lock().announced = true;
             return;
         }
         let snapshot = self.operation.snapshot();
-        let mut told = self.shared.feeds.batch();
+        let mut batch = self.shared.listeners.batch();
         let mut state = self.state.lock();
-        told.push(Event::Registered(snapshot));
+        batch.push(Event::Registered(snapshot));
         state.announced = true;
-        // Whoever has asked by now has left the word of it to this. It may have been after the snapshot
-        // was made.
-        let asked = state.requested.and_then(|_| self.operation.reason());
-        if let Some(reason) = asked {
-            told.push(self.cancelling(reason));
+        // A request before this moment sent no event, and may be newer than the snapshot.
+        let reason = state.requested.and_then(|_| self.operation.reason());
+        if let Some(reason) = reason {
+            batch.push(self.cancelling(reason));
         }
-        drop(state);
-        told.wake();
     }
 
     fn cancelling(&self, reason: Reason) -> Event {
         Event::Cancelling { id: self.operation.id(), name: self.operation.name(), reason }
     }
 
-    /// It is asked to stop, just now.
+    /// Notes that the operation has just been asked to stop.
     fn requested(&self, reason: &Reason) {
         if !self.operation.is_cancelled() {
-            // By its token, after its end: that asks nobody any more.
+            // Its token was cancelled after its end, which is no cancellation of the operation.
             return;
         }
         let now = clock::now();
-        let event = self.shared.feeds.is_listened_to().then(|| self.cancelling(reason.clone()));
-        let mut told = self.shared.feeds.batch();
+        let event = (!self.shared.listeners.is_empty()).then(|| self.cancelling(reason.clone()));
+        let mut batch = self.shared.listeners.batch();
         let mut state = self.state.lock();
-        if state.left.is_some() && !self.operation.has_ended() {
-            // Its run was dropped before its first poll, and has left without a word of this.
-            return;
-        }
-        let (registry, call) = CALL.get();
-        if registry == Arc::as_ptr(&self.shared).addr() {
-            self.cancelled_in.store(call, Ordering::Relaxed);
-        }
         if state.left.is_some() || state.requested.is_some() {
             return;
         }
         state.requested = Some(now);
         if let Some(event) = event.filter(|_| state.announced) {
-            told.push(event);
+            batch.push(event);
         }
-        drop(state);
-        told.wake();
     }
 
-    /// When it was asked to stop, if it was.
+    /// Returns when the operation was asked to stop.
     pub(super) fn requested_at(&self) -> Option<Instant> {
         self.state.lock().requested
     }
 
-    /// Whether it has not ended, and its run is there.
+    /// Returns whether the operation has not left the registry.
     pub(super) fn is_live(&self) -> bool {
         self.state.lock().left.is_none()
     }
 
-    /// What is known about it, unless it has ended.
+    /// Returns whether a cancellation of the operation counts. It does not if the operation was dropped
+    /// before its first poll, and had left by the time of the cancellation: its record has no reason.
+    fn counts_as_cancelled(&self) -> bool {
+        let state = self.state.lock();
+        state.left.is_none() || state.requested.is_some()
+    }
+
+    /// Returns a snapshot, unless the operation has ended.
     pub(super) fn snapshot(&self) -> Option<Snapshot> {
         let snapshot = self.operation.snapshot();
         (!snapshot.status.is_final() && self.is_live()).then_some(snapshot)
     }
 
-    /// How it ended, if it has left.
+    /// Returns the record of an operation that has left.
     #[cfg(feature = "time")]
     pub(super) fn record(&self) -> Option<Record> {
         let (ended_at, stopping) = self.state.lock().left?;
@@ -145,14 +181,14 @@ impl Member {
 
 impl Watcher for Member {
     fn started(&self) {
-        if self.shared.feeds.is_listened_to() {
+        if !self.shared.listeners.is_empty() {
             let event = Event::Started { id: self.operation.id(), name: self.operation.name() };
-            self.shared.feeds.tell(event);
+            self.shared.listeners.send(event);
         }
     }
 
     fn reported(&self, progress: &Progress) {
-        if !self.shared.feeds.is_listened_to() {
+        if self.shared.listeners.is_empty() {
             return;
         }
         let event = Event::Progress {
@@ -160,125 +196,115 @@ impl Watcher for Member {
             name: self.operation.name(),
             progress: progress.clone(),
         };
-        let mut told = self.shared.feeds.batch();
+        let mut batch = self.shared.listeners.batch();
         let state = self.state.lock();
         if state.left.is_none() {
-            told.push(event);
+            batch.push(event);
         }
-        drop(state);
-        told.wake();
     }
 
     fn left(&self) {
         let mut snapshot = self.operation.snapshot();
-        let mut told = self.shared.feeds.batch();
-        let cancelling = snapshot.reason.clone().filter(|_| told.is_heard());
+        let mut batch = self.shared.listeners.batch();
+        let cancelling = snapshot.reason.clone().filter(|_| batch.has_receivers());
         let cancelling = cancelling.map(|reason| self.cancelling(reason));
         let mut state = self.state.lock();
         if state.left.is_some() {
             return;
         }
-        let mut past = self.shared.past.lock();
-        // With the lock held: the records are in the order of these moments, and whoever looks at them
-        // finds all of those before.
+        let mut history = self.shared.history.lock();
+        // Read under the lock, so that the records are in the order of these moments: a reader that asks for
+        // records since an earlier one misses none.
         let now = clock::now();
-        let mut late = None;
-        // Whoever asked has set the reason, and may not have come to note it.
-        if !snapshot.status.is_final() {
-            // Then they were too late: it counts as cancelled by nobody. Those who have noted it were in
-            // time, also where the snapshot was made before.
+        let is_final = snapshot.status.is_final();
+        let mut unannounced = None;
+        if !is_final {
+            // Dropped before its first poll. A cancellation that was not noted by now came too late; one that
+            // was noted counts, even if the snapshot is older.
             snapshot.reason = state.requested.and_then(|_| self.operation.reason());
         } else if state.requested.is_none() && snapshot.reason.is_some() {
+            // The thread that cancelled it has set the reason and not yet noted the request.
             state.requested = Some(now);
-            late = cancelling;
+            unannounced = cancelling;
         }
         let stopping = state
             .requested
-            // A run that is dropped was not asked.
-            .filter(|_| snapshot.status.is_final() && snapshot.reason != Some(Reason::Dropped))
+            // Being dropped is not a request to stop.
+            .filter(|_| is_final && snapshot.reason != Some(Reason::Dropped))
             .map(|requested| now.saturating_duration_since(requested));
         state.left = Some((now, stopping));
         let record = Arc::new(Record { snapshot, ended_at: now, stopping });
-        let replaced = past.note(&record);
-        drop(past);
-        if let Some(event) = late {
-            told.push(event);
+        let evicted = history.add(&record);
+        drop(history);
+        if let Some(event) = unannounced {
+            batch.push(event);
         }
-        if told.is_heard() {
-            told.push(Event::Ended(Record::clone(&record)));
+        if batch.has_receivers() {
+            batch.push(Event::Ended(Record::clone(&record)));
         }
         drop(state);
-        told.wake();
-        // What they hold is code of others: its panic must not keep this one in.
-        let _ = contain(|| drop((record, replaced)));
-        // Last: whoever waits for it to have left finds all of the above.
-        self.shared.members.leave(self.operation.id());
+        drop(batch);
+        // Records hold user errors. A panic of their destructors must not keep this member in the registry.
+        discard(record);
+        discard(evicted);
+        // Last, so that a caller that sees the registry drained finds the record and the events.
+        self.shared.members.remove(self.operation.id());
     }
 }
 
-thread_local! {
-    /// The registry, by its address, and the number of the call that cancels on this thread.
-    static CALL: Cell<(usize, u64)> = const { Cell::new((0, 0)) };
+/// Cancels one member. Returns whether this call did it.
+pub(super) fn cancel_one(member: &Member, reason: Reason) -> bool {
+    member.operation.cancel_with(reason) && member.counts_as_cancelled()
 }
 
-/// While it lives, whatever is cancelled on this thread is cancelled by that call.
-struct InCall {
-    outer: (usize, u64),
-}
-
-impl InCall {
-    fn enter(shared: &Arc<Shared>, call: u64) -> Self {
-        InCall { outer: CALL.replace((Arc::as_ptr(shared).addr(), call)) }
-    }
-}
-
-impl Drop for InCall {
-    fn drop(&mut self) {
-        CALL.set(self.outer);
-    }
-}
-
-/// Cancels that member. Tells whether this call did it.
-pub(super) fn cancel_one(shared: &Arc<Shared>, member: &Member, reason: Reason) -> bool {
-    let call = shared.next_call();
-    let _inside = InCall::enter(shared, call);
-    // With a number of its own, it is not counted by a call that goes on further up on this stack.
-    member.operation.cancel_with(reason) && member.cancelled_in.load(Ordering::Relaxed) == call
-}
-
-/// Cancels those members. Tells how many of them this call cancelled.
+/// Cancels the given members. Returns how many of them this call cancelled.
 ///
-/// One below another of them is cancelled with that, for the reason that it would have anyway: where
-/// the parent is to stop, its code is not to hear of the end of its parts first. It counts as
-/// well.
-pub(super) fn cancel_each(shared: &Arc<Shared>, members: &[Arc<Member>], reason: &Reason) -> usize {
-    let call = shared.next_call();
-    let _inside = InCall::enter(shared, call);
-    let parents: Vec<Option<OperationId>> =
-        members.iter().map(|member| member.operation.parent_id()).collect();
-    let mut later = Vec::new();
-    let has_parents = parents.iter().any(Option::is_some);
-    let ids: HashSet<OperationId> = if has_parents {
-        members.iter().map(|member| member.operation.id()).collect()
-    } else {
-        HashSet::new()
+/// A member below another one of them is cancelled through it, for the reason [`Reason::Parent`], which it
+/// would get anyway: user code in a parent that is to stop should not see its parts end first.
+pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
+    let reason = unique(reason);
+    let ids: HashSet<OperationId> = members.iter().map(|member| member.operation.id()).collect();
+    let is_below = |member: &&Arc<Member>| {
+        member.operation.parent_id().is_some_and(|parent| ids.contains(&parent))
     };
-    for (index, member) in members.iter().enumerate() {
-        if parents[index].is_some_and(|parent| ids.contains(&parent)) {
-            later.push(index);
+    let (lower, upper): (Vec<_>, Vec<_>) = members.iter().partition(is_below);
+    let (mut cancelled, mut others) = (Vec::new(), Vec::new());
+    // Most of the lower ones are cancelled with the upper ones. Those that a shield keeps apart are not.
+    for member in upper.into_iter().chain(lower) {
+        if member.operation.cancel_with(reason.clone()) {
+            cancelled.push(member);
         } else {
-            member.operation.cancel_with(reason.clone());
+            others.push((member, member.operation.reason()));
         }
     }
-    // By now most of these are cancelled. Those that a shield keeps apart are not.
-    for index in later {
-        members[index].operation.cancel_with(reason.clone());
+    // The others were cancelled through one of the cancelled, or earlier. All operations below one operation
+    // share one allocated reason: its address tells through which one they were cancelled.
+    others.retain(|(_, reason)| parent_address(reason).is_some());
+    let mut causes = HashSet::new();
+    if !others.is_empty() {
+        let children = cancelled.iter().map(|member| member.operation.token().child_token());
+        causes.extend(children.map(|child| parent_address(&child.reason())));
     }
-    // Each has noted it by now, on this thread.
-    let counted = members.iter().filter(|member| {
-        member.cancelled_in.load(Ordering::Relaxed) == call
-            // It may have been another that was cancelled by what this one called.
-            && member.operation.reason().is_some_and(|found| found.root() == reason.root())
-    });
-    counted.count()
+    others.retain(|(_, reason)| causes.contains(&parent_address(reason)));
+    let others = others.into_iter().map(|(member, _)| member);
+    cancelled.into_iter().chain(others).filter(|member| member.counts_as_cancelled()).count()
+}
+
+/// Returns the address of a reason of the kind `Parent`.
+fn parent_address(reason: &Option<Reason>) -> Option<usize> {
+    match reason {
+        Some(Reason::Parent { reason, .. }) => Some(Arc::as_ptr(reason).addr()),
+        _ => None,
+    }
+}
+
+/// Copies a reason. One of the kind `Parent`, which other operations may share, gets an address of its own.
+fn unique(reason: &Reason) -> Reason {
+    match reason {
+        Reason::Parent { reason, .. } => {
+            let name = reason.name().map(|name| name.to_owned().into());
+            Reason::parent_named(name, reason.reason().clone())
+        }
+        reason => reason.clone(),
+    }
 }

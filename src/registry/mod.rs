@@ -2,83 +2,66 @@
 //!
 //! A [`Registry`] is the entry point. The other types here are what its methods take and return.
 
-// Files:
+// In the order in which they build on one another:
 //
-// * `members`: the map of who is in.
-// * `member`: one of them, from its entry to its end.
-// * `past` and `stats`: the history, and the numbers.
-// * `event`: what happens, told to those who listen.
-// * `inspect`: what one of them is doing.
-// * `shutdown` and `report`: everyone is to stop, and who does not.
-// * `unprotected`: whom a shutdown asks.
-// * `drained`: waiting until everyone has left.
-// * `plan` and `service`: the same for a process that is asked to end.
-// * `serialize`: what is told by value, written down.
+// * `filter`: selects operations.
+// * `stats` and `history`: counts, durations, and records of the operations that ended.
+// * `events`: what happens, sent to listeners.
+// * `member_map`: the map of the operations, and whether it accepts new ones.
+// * `member`: one operation in the map, from its registration to its end.
+// * `inspect`: what an operation is doing.
+// * `drained`: waits until a closed registry is empty.
+// * `shutdown`: stops all operations, waits for them, and reports; the same for a whole process.
+// * `registered`: the builder methods that register a run.
 
-mod builder;
 mod drained;
-mod event;
+mod events;
 mod filter;
+mod history;
 mod inspect;
 mod member;
-mod members;
-mod past;
-#[cfg(feature = "time")]
-mod plan;
-#[cfg(feature = "time")]
-mod report;
-#[cfg(feature = "serde")]
-mod serialize;
-#[cfg(feature = "time")]
-mod service;
-mod shared;
+mod member_map;
+mod registered;
 #[cfg(feature = "time")]
 mod shutdown;
 mod stats;
-#[cfg(feature = "time")]
-mod unprotected;
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, OnceLock};
 
 pub use drained::Drained;
-pub use event::{Event, Events};
+pub use events::{Event, Events};
 pub use filter::Filter;
+pub use history::{HistoryQuery, Record};
 pub use inspect::{Inspection, Phase};
-pub(crate) use members::{Entry, Members};
-pub use past::{HistoryQuery, Record};
+#[cfg(all(test, cancelable_loom))]
+pub(crate) use member_map::{Insertion, MemberMap};
 #[cfg(feature = "time")]
-pub use plan::ShutdownPlan;
-#[cfg(feature = "time")]
-pub use report::ShutdownReport;
-#[cfg(feature = "time")]
-pub use service::{ServiceEnd, ShutdownWhen};
-#[cfg(feature = "time")]
-pub use shutdown::Shutdown;
-pub use stats::Stats;
+pub use shutdown::{ServiceEnd, Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen};
+pub use stats::{Durations, Stats};
 
-use crate::operation::{OperationId, Snapshot};
-use crate::{Operation, Reason};
+use crate::operation::{Operation, OperationId, Snapshot, Status};
+use crate::reason::Reason;
 use inspect::{Children, inspect};
-use member::{cancel_each, cancel_one};
-use shared::Shared;
+use member::{Shared, cancel_each, cancel_one};
 
-/// How many records the history keeps, if nothing else is asked for.
+/// The number of records that a history keeps by default.
 const HISTORY_LIMIT: usize = 1000;
 
-/// Who is running: a list of operations, from which they can be looked up and stopped.
+/// A list of active operations, in which they can be looked up and cancelled.
 ///
-/// Operations enter by [`registered`](crate::Cancelable::registered) and leave however they end. All
-/// methods may be called from any thread, and from hooks. What they return is owned: nothing in it
-/// changes afterwards.
+/// [`registered`](crate::Cancelable::registered) adds an operation. It is removed when it ends, however
+/// it ends. All methods may be called from any thread, and from hooks. They return copies, which do not
+/// change afterwards.
 ///
-/// This is a handle: clones are of the same registry. Two are equal when they are.
+/// This is a handle. Its clones refer to the same registry, and two handles are equal if they do.
 ///
 /// # Implementation
 ///
-/// The map is split into parts with a lock each. Entering and leaving take one of them, for a moment.
-/// Listing notes who is in, part by part, and looks at the operations with no lock held.
+/// The operations are in 16 maps, each with its own lock. Adding and removing an operation locks one of
+/// them for a moment. Listing copies the pointers out of one map after another, and looks at the
+/// operations with no lock held.
 ///
 /// # Examples
 ///
@@ -103,7 +86,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// A registry of its own, with a history of a thousand records.
+    /// Creates a registry with a history of 1,000 records.
     ///
     /// ```
     /// assert!(cancelable::Registry::new().is_empty());
@@ -112,11 +95,11 @@ impl Registry {
         Registry::with_history_limit(HISTORY_LIMIT)
     }
 
-    /// A registry of its own whose history keeps at most that many records; with 0, none.
+    /// Creates a registry whose history keeps at most `limit` records. With 0 it keeps none, and only
+    /// counts.
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::registry::Filter;
     /// # smol::block_on(async {
     /// let registry = Registry::with_history_limit(0);
     /// async {}.cancelable(never()).registered_in(&registry).await?;
@@ -128,7 +111,8 @@ impl Registry {
         Registry { shared: Arc::new(Shared::new(limit)) }
     }
 
-    /// The registry of the process, which [`registered`](crate::Cancelable::registered) enters.
+    /// Returns the registry of the process, to which [`registered`](crate::Cancelable::registered) adds
+    /// operations.
     ///
     /// ```
     /// use cancelable::Registry;
@@ -139,11 +123,8 @@ impl Registry {
         GLOBAL.get_or_init(Registry::new)
     }
 
-    fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
-    /// Everyone who is in, by id. Those that have ended are not, also where their hooks still run.
+    /// Returns all operations, ordered by id. One that has ended is not included, even if its hooks are
+    /// still running.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -157,11 +138,10 @@ impl Registry {
         self.find(Filter::all())
     }
 
-    /// Those who are in and fit the filter, by id.
+    /// Returns the operations that match the filter, ordered by id.
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::registry::Filter;
     /// let registry = Registry::new();
     /// let run = async {}.cancelable(never()).metadata("user", "ann").registered_in(&registry);
     /// assert_eq!(registry.find(Filter::all().metadata("user", "ann")).len(), 1);
@@ -169,12 +149,12 @@ impl Registry {
     /// # drop(run);
     /// ```
     pub fn find(&self, filter: Filter) -> Vec<Snapshot> {
-        let members = self.shared.members.all();
+        let members = self.shared.members.list();
         let snapshots = members.iter().filter_map(|member| member.snapshot());
         snapshots.filter(|snapshot| filter.fits(snapshot)).collect()
     }
 
-    /// The handle of the operation with that id, if it is in.
+    /// Returns a handle of the operation with this id, if it is active.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -188,8 +168,8 @@ impl Registry {
         (!member.operation.status().is_final()).then(|| member.operation.clone())
     }
 
-    /// Cancels the operation with that id. Returns whether this call did it: false where it is not
-    /// in, or was cancelled before.
+    /// Cancels the operation with this id. Returns whether this call did it: false if the operation is
+    /// not in the registry, or was cancelled before.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -201,20 +181,19 @@ impl Registry {
     /// ```
     pub fn cancel(&self, id: OperationId, reason: impl Into<Reason>) -> bool {
         match self.shared.members.get(id) {
-            Some(member) => cancel_one(&self.shared, &member, reason.into()),
+            Some(member) => cancel_one(&member, reason.into()),
             None => false,
         }
     }
 
-    /// Cancels those who are in and fit the filter. Returns how many of them this call cancelled:
-    /// no operation is counted by two calls, and none that was cancelled before.
+    /// Cancels the operations that match the filter. Returns how many of them this call cancelled: no
+    /// operation is counted by two calls, and none that was cancelled before.
     ///
-    /// Of an operation and those below it, the upper one is cancelled, and the others with it, for
-    /// the reason [`Parent`](Reason::Parent). They count where they fit the filter.
+    /// If one of them is below another, only the upper one gets `reason`. The lower one is cancelled
+    /// with it, for the reason [`Parent`](Reason::Parent), and counts as well.
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::registry::Filter;
     /// let registry = Registry::new();
     /// let first = async {}.cancelable(never()).named("fetch /a").registered_in(&registry);
     /// let second = async {}.cancelable(never()).named("fetch /b").registered_in(&registry);
@@ -223,12 +202,12 @@ impl Registry {
     /// # drop((first, second));
     /// ```
     pub fn cancel_all(&self, filter: Filter, reason: impl Into<Reason>) -> usize {
-        let mut members = self.shared.members.all();
+        let mut members = self.shared.members.list();
         members.retain(|member| filter.fits_operation(&member.operation));
-        cancel_each(&self.shared, &members, &reason.into())
+        cancel_each(&members, &reason.into())
     }
 
-    /// How many are in.
+    /// Returns the number of operations in the registry, including those whose hooks are running.
     ///
     /// ```
     /// assert_eq!(cancelable::Registry::new().len(), 0);
@@ -237,7 +216,7 @@ impl Registry {
         self.shared.members.len()
     }
 
-    /// Whether nobody is in.
+    /// Returns whether there are no operations in the registry.
     ///
     /// ```
     /// assert!(cancelable::Registry::new().is_empty());
@@ -246,30 +225,31 @@ impl Registry {
         self.len() == 0
     }
 
-    /// What those who are in and fit the filter are doing, by id: where each stands, and when it was
-    /// last polled. For who asks why something takes so long.
+    /// Returns what the operations that match the filter are doing, ordered by id. Use it to find out
+    /// why something takes so long.
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::registry::{Filter, Phase};
+    /// use cancelable::registry::Phase;
     /// let registry = Registry::new();
     /// let run = async {}.cancelable(never()).registered_in(&registry);
     /// assert_eq!(registry.inspect(Filter::all())[0].phase, Phase::Pending);
     /// # drop(run);
     /// ```
     pub fn inspect(&self, filter: Filter) -> Vec<Inspection> {
-        let members = self.shared.members.all();
+        let members = self.shared.members.list();
         let children = Children::of(members.iter().map(|member| &**member));
         let live = members.iter().filter(|member| member.is_live());
         let inspections = live.map(|member| inspect(member, &children));
         inspections.filter(|inspection| filter.fits(&inspection.snapshot)).collect()
     }
 
-    /// Those that have left and fit the query, the latest last. A [`Filter`] is a query too.
+    /// Returns the records of ended operations that match the query, the latest last. The query can be a
+    /// [`Filter`].
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use cancelable::registry::{Filter, HistoryQuery};
+    /// use cancelable::registry::HistoryQuery;
     /// # smol::block_on(async {
     /// let registry = Registry::new();
     /// for name in ["a", "b", "c"] {
@@ -281,21 +261,22 @@ impl Registry {
     /// # Ok::<(), Cancelled>(()) }).unwrap();
     /// ```
     pub fn history(&self, query: impl Into<HistoryQuery>) -> Vec<Record> {
-        // A predicate of the query is code of others: it runs with no lock held.
-        let records = self.shared.past.lock().records();
+        // A predicate of the query is user code: it runs with the lock released.
+        let records = self.shared.history.lock().records();
         query.into().select(records)
     }
 
-    /// How many records the history keeps.
+    /// Returns the number of records that the history keeps.
     ///
     /// ```
     /// assert_eq!(cancelable::Registry::new().history_limit(), 1000);
     /// ```
     pub fn history_limit(&self) -> usize {
-        self.shared.past.lock().limit()
+        self.shared.history.lock().limit()
     }
 
-    /// Lets the history keep at most that many records; with 0, none. The eldest go.
+    /// Sets the number of records that the history keeps. The oldest ones are removed if there are
+    /// more.
     ///
     /// ```
     /// let registry = cancelable::Registry::new();
@@ -303,12 +284,11 @@ impl Registry {
     /// assert_eq!(registry.history_limit(), 10);
     /// ```
     pub fn set_history_limit(&self, limit: usize) {
-        let dropped = self.shared.past.lock().set_limit(limit);
-        drop(dropped);
+        let evicted = self.shared.history.lock().set_limit(limit);
+        drop(evicted);
     }
 
-    /// Forgets those that have left: the history, and their part in the numbers. Forgets how many were
-    /// refused, too.
+    /// Clears the history and all counts of [`stats`](Self::stats) but those of active operations.
     ///
     /// ```
     /// let registry = cancelable::Registry::new();
@@ -316,11 +296,11 @@ impl Registry {
     /// assert_eq!(registry.stats().ended(), 0);
     /// ```
     pub fn clear_history(&self) {
-        let dropped = self.shared.past.lock().clear();
-        drop(dropped);
+        let removed = self.shared.history.lock().clear();
+        drop(removed);
     }
 
-    /// Numbers: how many are in, how those that have left ended, and how long it took.
+    /// Returns counts: how many operations are active, how the others ended, and how long they took.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -331,10 +311,8 @@ impl Registry {
     /// assert_eq!(registry.stats().never_started, 1);
     /// ```
     pub fn stats(&self) -> Stats {
-        use crate::Status;
-
-        let mut stats = self.shared.past.lock().stats();
-        for member in self.shared.members.all().iter().filter(|member| member.is_live()) {
+        let mut stats = self.shared.history.lock().stats();
+        for member in self.shared.members.list().iter().filter(|member| member.is_live()) {
             match member.operation.status() {
                 Status::Pending => stats.pending += 1,
                 Status::Running => stats.running += 1,
@@ -345,9 +323,10 @@ impl Registry {
         stats
     }
 
-    /// What happens from now on, for dashboards and logs. At most `capacity` events wait to be
-    /// taken, and one at least. Where more come, the oldest go, and the stream says
-    /// [how many](Event::Missed): no operation ever waits for who listens.
+    /// Creates a stream of what happens from now on, for dashboards and logs.
+    ///
+    /// At most `capacity` events wait in its queue (at least one). If more come, the oldest are dropped
+    /// and the stream yields [how many](Event::Missed). No operation ever waits for a listener.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -363,12 +342,13 @@ impl Registry {
     /// # Ok::<(), Cancelled>(()) }).unwrap();
     /// ```
     pub fn events(&self, capacity: usize) -> Events {
-        Events::new(&self.shared, capacity)
+        Events::new(&self.shared.listeners, capacity)
     }
 
-    /// Ends the intake, for good. Operations that come now are not listed: they are cancelled for
-    /// the reason `"shutting down"`, and their first poll returns that. Those who are in go on.
-    /// Returns whether this call did it.
+    /// Closes the registry to new operations, for good. Returns whether this call did it.
+    ///
+    /// Operations that come later are not listed. They are cancelled for the reason `"shutting down"`,
+    /// and their first poll returns that. Operations in the registry go on.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -380,14 +360,10 @@ impl Registry {
     /// # });
     /// ```
     pub fn close(&self) -> bool {
-        let first = self.shared.members.close();
-        if first {
-            self.shared.feeds.tell(Event::Closed);
-        }
-        first
+        self.shared.close()
     }
 
-    /// Whether the intake is closed: by [`close`](Self::close), or by a shutdown.
+    /// Returns whether the registry is closed, by [`close`](Self::close) or by a shutdown.
     ///
     /// ```
     /// assert!(!cancelable::Registry::new().is_closed());
@@ -395,12 +371,43 @@ impl Registry {
     pub fn is_closed(&self) -> bool {
         self.shared.members.is_closed()
     }
+
+    /// Waits until the registry is [closed](Self::close) and its last operation has ended. Cancels
+    /// nothing and has no time limit; for that, see [`shutdown`](Self::shutdown).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future has no effect but to end the wait.
+    ///
+    /// # Panics
+    ///
+    /// If polled after completion.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    ///
+    /// # smol::block_on(async {
+    /// let registry = Registry::new();
+    /// let work = std::future::pending::<()>().cancelable(never()).registered_in(&registry);
+    /// let task = smol::spawn(work);
+    /// registry.close();
+    /// registry.cancel_all(Filter::all(), "closing");
+    /// registry.drained().await;
+    /// assert!(registry.is_empty());
+    /// # drop(task);
+    /// # });
+    /// ```
+    pub fn drained(&self) -> Drained {
+        Drained::new(self.shared.members.drained())
+    }
 }
 
-/// A panic while a lock is held is impossible: nothing of anyone else runs under one.
+/// No user code runs under a lock, so no panic can leave the state half changed.
 impl UnwindSafe for Registry {}
 
-/// As above.
+/// As for `UnwindSafe`.
 impl RefUnwindSafe for Registry {}
 
 impl Default for Registry {

@@ -1,20 +1,22 @@
-//! `Stats`: numbers about the operations of a registry.
+//! `Stats`: counts and durations of the operations of a registry.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
-use crate::ReasonKind;
+use super::history::Record;
+use crate::operation::Status;
+use crate::reason::ReasonKind;
 
-/// Numbers about the operations of a registry.
+/// Counts and durations of the operations of a registry.
 ///
-/// The numbers of those that have ended belong to one moment. Those of the active ones are counted
-/// while others come and go.
+/// The counts of ended operations are of one moment. The counts of active operations are taken while
+/// operations start and end.
 ///
 /// # Examples
 ///
 /// ```
 /// use cancelable::prelude::*;
-/// use cancelable::{Registry, ReasonKind};
 ///
 /// # smol::block_on(async {
 /// let registry = Registry::new();
@@ -31,37 +33,42 @@ use crate::ReasonKind;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// How many have not been polled yet.
+    /// The number of operations that have not been polled yet.
     pub pending: usize,
-    /// How many run.
+    /// The number of operations that are running.
     pub running: usize,
-    /// How many are cancelled, and still there.
+    /// The number of operations that are cancelled and have not ended.
     pub cancelling: usize,
-    /// How many have completed.
+    /// The number of operations that completed.
     pub completed: u64,
-    /// How many have failed.
+    /// The number of operations that failed.
     pub failed: u64,
-    /// How many were cancelled, drops after the first poll included.
+    /// The number of operations that were cancelled, including those dropped after their first poll.
     pub cancelled: u64,
-    /// How many were dropped before their first poll.
+    /// The number of operations that were dropped before their first poll.
     pub never_started: u64,
-    /// How many came after the intake had been closed. They count in none of the other numbers.
+    /// The number of operations that were refused because the registry was closed. They appear in no
+    /// other count.
     pub refused: u64,
-    /// Why those that were cancelled were, by kind of reason.
+    /// The cancelled operations, counted by the kind of their reason.
     pub cancelled_by: BTreeMap<ReasonKind, u64>,
-    /// How long those that have ended ran on average. `None` where none has.
+    /// The average duration of completed operations. `None` if none has completed.
     pub average_duration: Option<Duration>,
-    /// How long the one ran that ran longest.
+    /// The longest duration of a completed operation.
     pub longest_duration: Option<Duration>,
-    /// How long it took on average from the request to stop to the end, drops left out. `None` where
-    /// nobody was asked.
+    /// The average time from the request to stop until the end. Dropped operations are not included.
+    /// `None` if no operation was asked to stop.
     pub average_stopping: Option<Duration>,
-    /// The longest time from a request to stop to the end.
+    /// The longest time from a request to stop until the end.
     pub longest_stopping: Option<Duration>,
+    completed_durations: Durations,
+    failed_durations: Durations,
+    cancelled_durations: Durations,
+    stopping_durations: Durations,
 }
 
 impl Stats {
-    /// How many have not ended.
+    /// Returns the number of operations that have not ended.
     ///
     /// ```
     /// assert_eq!(cancelable::Registry::new().stats().active(), 0);
@@ -70,7 +77,7 @@ impl Stats {
         self.pending + self.running + self.cancelling
     }
 
-    /// How many have left, however they ended.
+    /// Returns the number of operations that have ended, in whatever way.
     ///
     /// ```
     /// assert_eq!(cancelable::Registry::new().stats().ended(), 0);
@@ -78,31 +85,274 @@ impl Stats {
     pub fn ended(&self) -> u64 {
         self.completed + self.failed + self.cancelled + self.never_started
     }
+
+    /// Returns the durations of the operations that ended with the given status: average, minimum,
+    /// maximum and percentiles. They are empty for a status that is not final.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    ///
+    /// # smol::block_on(async {
+    /// let registry = Registry::new();
+    /// async { 7 }.cancelable(never()).registered_in(&registry).await?;
+    ///
+    /// let stats = registry.stats();
+    /// let completed = stats.durations(Status::Completed);
+    /// assert_eq!(completed.count(), 1);
+    /// assert_eq!(completed.percentile(99.0), completed.max());
+    /// assert_eq!(stats.durations(Status::Failed).average(), None);
+    /// # Ok::<(), Cancelled>(()) }).unwrap();
+    /// ```
+    pub fn durations(&self, status: Status) -> &Durations {
+        static NONE: Durations = Durations::new();
+        match status {
+            Status::Completed => &self.completed_durations,
+            Status::Failed => &self.failed_durations,
+            Status::Cancelled => &self.cancelled_durations,
+            Status::Pending | Status::Running | Status::Cancelling => &NONE,
+        }
+    }
+
+    /// Returns the times from the request to stop until the end. Dropped operations are not included.
+    ///
+    /// ```
+    /// assert_eq!(cancelable::Registry::new().stats().stopping_durations().count(), 0);
+    /// ```
+    pub fn stopping_durations(&self) -> &Durations {
+        &self.stopping_durations
+    }
+
+    /// Counts an operation that has ended. [`summary`](Self::summary) computes the averages.
+    pub(super) fn add(&mut self, record: &Record) {
+        let durations = match record.snapshot.status {
+            Status::Completed => {
+                self.completed += 1;
+                Some(&mut self.completed_durations)
+            }
+            Status::Failed => {
+                self.failed += 1;
+                Some(&mut self.failed_durations)
+            }
+            Status::Cancelled => {
+                self.cancelled += 1;
+                if let Some(reason) = &record.snapshot.reason {
+                    *self.cancelled_by.entry(reason.kind()).or_default() += 1;
+                }
+                Some(&mut self.cancelled_durations)
+            }
+            Status::Pending | Status::Running | Status::Cancelling => {
+                self.never_started += 1;
+                None
+            }
+        };
+        if let Some(durations) = durations {
+            durations.add(record.snapshot.elapsed);
+        }
+        if let Some(stopping) = record.stopping {
+            self.stopping_durations.add(stopping);
+        }
+    }
+
+    /// Returns a copy whose averages and maxima are filled in.
+    pub(super) fn summary(&self) -> Stats {
+        Stats {
+            average_duration: self.completed_durations.average(),
+            longest_duration: self.completed_durations.max(),
+            average_stopping: self.stopping_durations.average(),
+            longest_stopping: self.stopping_durations.max(),
+            ..self.clone()
+        }
+    }
 }
 
-/// A number of durations.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Durations {
+/// A distribution of durations: average, minimum, maximum and percentiles. Returned by
+/// [`Stats::durations`].
+///
+/// It takes at most 16 KiB, however many durations it holds.
+///
+/// # Examples
+///
+/// ```
+/// use cancelable::prelude::*;
+///
+/// # smol::block_on(async {
+/// let registry = Registry::new();
+/// for _ in 0..10 {
+///     async {}.cancelable(never()).registered_in(&registry).await?;
+/// }
+/// let stats = registry.stats();
+/// let completed = stats.durations(Status::Completed);
+/// assert_eq!(completed.count(), 10);
+/// assert!(completed.min() <= completed.average() && completed.average() <= completed.max());
+/// # Ok::<(), Cancelled>(()) }).unwrap();
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Durations {
     count: u64,
-    sum: Duration,
-    longest: Duration,
+    /// In nanoseconds.
+    sum: u128,
+    min: Duration,
+    max: Duration,
+    /// The number of durations in each bucket, up to the last bucket that has any.
+    buckets: Vec<u64>,
 }
+
+/// Each power of two is split into this many buckets, so that a bucket is at most 1/32 wide.
+const BUCKETS_PER_OCTAVE: u64 = 32;
 
 impl Durations {
-    pub(super) fn note(&mut self, duration: Duration) {
+    const fn new() -> Self {
+        Durations {
+            count: 0,
+            sum: 0,
+            min: Duration::ZERO,
+            max: Duration::ZERO,
+            buckets: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, duration: Duration) {
+        self.min = if self.count == 0 { duration } else { self.min.min(duration) };
+        self.max = self.max.max(duration);
         self.count += 1;
-        self.sum = self.sum.saturating_add(duration);
-        self.longest = self.longest.max(duration);
+        self.sum = self.sum.saturating_add(duration.as_nanos());
+        let bucket = bucket_of(duration);
+        if self.buckets.len() <= bucket {
+            self.buckets.resize(bucket + 1, 0);
+        }
+        self.buckets[bucket] += 1;
     }
 
-    pub(super) fn average(&self) -> Option<Duration> {
-        let average = self.sum.as_nanos().checked_div(u128::from(self.count))?;
-        let seconds = u64::try_from(average / 1_000_000_000).unwrap_or(u64::MAX);
-        // The remainder is below a billion.
-        Some(Duration::new(seconds, (average % 1_000_000_000) as u32))
+    /// Returns the number of durations.
+    ///
+    /// ```
+    /// use cancelable::{Registry, Status};
+    /// assert_eq!(Registry::new().stats().durations(Status::Completed).count(), 0);
+    /// ```
+    pub fn count(&self) -> u64 {
+        self.count
     }
 
-    pub(super) fn longest(&self) -> Option<Duration> {
-        (self.count > 0).then_some(self.longest)
+    /// Returns the average, or `None` if there are no durations.
+    ///
+    /// ```
+    /// use cancelable::{Registry, Status};
+    /// assert_eq!(Registry::new().stats().durations(Status::Completed).average(), None);
+    /// ```
+    pub fn average(&self) -> Option<Duration> {
+        let nanos = self.sum.checked_div(u128::from(self.count))?;
+        Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    }
+
+    /// Returns the shortest duration, or `None` if there are none.
+    ///
+    /// ```
+    /// use cancelable::{Registry, Status};
+    /// assert_eq!(Registry::new().stats().durations(Status::Completed).min(), None);
+    /// ```
+    pub fn min(&self) -> Option<Duration> {
+        (self.count > 0).then_some(self.min)
+    }
+
+    /// Returns the longest duration, or `None` if there are none.
+    ///
+    /// ```
+    /// use cancelable::{Registry, Status};
+    /// assert_eq!(Registry::new().stats().durations(Status::Completed).max(), None);
+    /// ```
+    pub fn max(&self) -> Option<Duration> {
+        (self.count > 0).then_some(self.max)
+    }
+
+    /// Returns the duration that `percent` of all durations did not exceed, or `None` if there are
+    /// none. `percentile(50.0)` is the median.
+    ///
+    /// `percent` is clamped to `0.0..=100.0`; NaN counts as 0. The result is never too small, too
+    /// large by at most 1/32 (3.2 %), and never above [`max`](Durations::max).
+    ///
+    /// ```
+    /// use cancelable::{Registry, Status};
+    /// assert_eq!(Registry::new().stats().durations(Status::Completed).percentile(99.0), None);
+    /// ```
+    pub fn percentile(&self, percent: f64) -> Option<Duration> {
+        if self.count == 0 {
+            return None;
+        }
+        // The cast saturates, and turns NaN into 0.
+        let rank = ((percent / 100.0) * self.count as f64).ceil() as u64;
+        let rank = rank.clamp(1, self.count);
+        let mut seen = 0;
+        let bucket = self.buckets.iter().position(|count| {
+            seen += count;
+            seen >= rank
+        });
+        bucket.map(|bucket| longest_in(bucket).clamp(self.min, self.max))
+    }
+}
+
+/// Returns the bucket of a duration: one for each of the first 32 nanoseconds, then 32 for each power
+/// of two.
+fn bucket_of(duration: Duration) -> usize {
+    let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    let shift = (nanos / BUCKETS_PER_OCTAVE).checked_ilog2().unwrap_or(0);
+    // At most 59 * 32 + 63.
+    (u64::from(shift) * BUCKETS_PER_OCTAVE + (nanos >> shift)) as usize
+}
+
+/// Returns the longest duration that belongs to a bucket.
+fn longest_in(bucket: usize) -> Duration {
+    let bucket = bucket as u64;
+    let shift = (bucket / BUCKETS_PER_OCTAVE).saturating_sub(1);
+    let after = u128::from(bucket - shift * BUCKETS_PER_OCTAVE + 1) << shift;
+    // The last bucket ends with the largest `u64`.
+    Duration::from_nanos((after - 1) as u64)
+}
+
+impl fmt::Debug for Durations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Durations")
+            .field("count", &self.count)
+            .field("average", &self.average())
+            .field("min", &self.min())
+            .field("max", &self.max())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests {
+    use super::{BUCKETS_PER_OCTAVE, Durations, bucket_of, longest_in};
+    use std::time::Duration;
+
+    #[test]
+    fn buckets_are_narrow_and_without_gaps() {
+        let mut nanos = 0;
+        while nanos < u64::MAX {
+            let bucket = bucket_of(Duration::from_nanos(nanos));
+            let last = longest_in(bucket).as_nanos() as u64;
+            assert!(last >= nanos && last - nanos <= nanos / BUCKETS_PER_OCTAVE, "{nanos}..{last}");
+            assert_eq!(bucket_of(Duration::from_nanos(last)), bucket);
+            let Some(next) = last.checked_add(1) else { break };
+            assert_eq!(bucket_of(Duration::from_nanos(next)), bucket + 1);
+            nanos = next;
+        }
+        assert_eq!(bucket_of(Duration::MAX), bucket_of(Duration::from_nanos(u64::MAX)));
+    }
+
+    #[test]
+    fn percentiles() {
+        let mut durations = Durations::default();
+        assert_eq!(durations.percentile(50.0), None);
+        (1..=1000).for_each(|millis| durations.add(Duration::from_millis(millis)));
+        assert_eq!(durations.average(), Some(Duration::from_micros(500_500)));
+        assert_eq!(durations.min(), Some(Duration::from_millis(1)));
+        for (percent, exact) in [(-1.0, 1), (0.0, 1), (f64::NAN, 1), (50.0, 500), (99.0, 990)] {
+            let exact = Duration::from_millis(exact);
+            let found = durations.percentile(percent).unwrap();
+            assert!(found >= exact && found <= exact + exact / 32, "{percent}: {found:?}");
+        }
+        for percent in [100.0, 1e9, f64::INFINITY] {
+            assert_eq!(durations.percentile(percent), durations.max());
+        }
     }
 }

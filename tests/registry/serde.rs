@@ -87,8 +87,17 @@ fn numbers_are_numbers() {
     let mut stats = registry.stats();
     stats.average_duration = Some(Duration::from_millis(250));
     stats.longest_duration = Some(Duration::from_secs(1));
+    let mut stats = to_value(stats).unwrap();
+    let durations = stats.as_object_mut().unwrap().remove("durations").unwrap();
+    assert_eq!(durations["cancelled"]["count"], json!(1));
+    assert_eq!(durations["cancelled"]["p99"], durations["cancelled"]["max"]);
+    let none = json!({
+        "count": 0, "average": null, "min": null, "max": null,
+        "p50": null, "p90": null, "p99": null,
+    });
+    assert_eq!(durations["completed"], none);
     assert_eq!(
-        to_value(stats).unwrap(),
+        stats,
         json!({
             "pending": 0,
             "running": 1,
@@ -103,6 +112,7 @@ fn numbers_are_numbers() {
             "longest_duration": 1.0,
             "average_stopping": null,
             "longest_stopping": null,
+            "stopping_durations": none,
         })
     );
 }

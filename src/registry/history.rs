@@ -1,15 +1,15 @@
-//! What a registry remembers of operations that have ended: counts, and the last few themselves.
+//! The history of a registry: records of the operations that ended last, and counts of all.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Filter;
-use super::stats::{Durations, Stats};
-use crate::Status;
+use super::filter::Filter;
+use super::stats::Stats;
 use crate::operation::Snapshot;
 
-/// An operation that has left a registry, by value.
+/// What a registry remembers of an operation that has ended. Returned by
+/// [`history`](super::Registry::history).
 ///
 /// # Examples
 ///
@@ -28,19 +28,19 @@ use crate::operation::Snapshot;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Record {
-    /// What was known of it at its end. Where the run was dropped before its first poll, the status
-    /// is [`Pending`](Status::Pending).
+    /// The operation as it was at its end. If it was dropped before its first poll, its status is
+    /// [`Pending`](crate::Status::Pending).
     pub snapshot: Snapshot,
-    /// When it left.
+    /// When it left the registry.
     pub ended_at: Instant,
-    /// How long it took from the request to stop to its end. `None` where nobody asked: it ended by
-    /// itself, or was dropped.
+    /// The time from the request to stop until the end. `None` if nothing asked it to stop: it ended
+    /// by itself, or was dropped.
     pub stopping: Option<Duration>,
 }
 
-/// Which records to look for in the [history](super::Registry::history): all by default.
+/// Selects records of the [history](super::Registry::history). The default selects all of them.
 ///
-/// What is asked for goes together: a record must fit all of it.
+/// A record must match everything that the query asks for.
 ///
 /// # Examples
 ///
@@ -61,23 +61,24 @@ pub struct HistoryQuery {
 }
 
 impl HistoryQuery {
-    /// Every record.
+    /// Creates a query that selects every record.
     ///
     /// ```
-    /// use cancelable::registry::HistoryQuery;
     /// use cancelable::Registry;
+    /// use cancelable::registry::HistoryQuery;
     /// assert!(Registry::new().history(HistoryQuery::all()).is_empty());
     /// ```
     pub fn all() -> Self {
         HistoryQuery::default()
     }
 
-    /// Those of operations that fit the filter, in place of an earlier filter.
+    /// Selects operations that match the filter. Replaces an earlier filter.
     ///
     /// ```
+    /// use cancelable::Registry;
     /// use cancelable::registry::{Filter, HistoryQuery};
     /// let query = HistoryQuery::all().filter(Filter::all().name("fetch"));
-    /// # let _ = query;
+    /// assert!(Registry::new().history(query).is_empty());
     /// ```
     #[must_use]
     pub fn filter(mut self, filter: Filter) -> Self {
@@ -85,15 +86,17 @@ impl HistoryQuery {
         self
     }
 
-    /// Those that ended then or later.
+    /// Selects operations that ended at `since` or later.
     ///
-    /// Who asks from time to time, and each time for those since the moment before the last call, is
-    /// told of each, as long as the ring is large enough: of one that ended during that call twice.
+    /// To poll the history without gaps, pass the instant taken just before the previous call. As long
+    /// as the history did not overflow in between, you see every record. The record of an operation
+    /// that ended during the previous call may appear twice.
     ///
     /// ```
+    /// use cancelable::Registry;
     /// use cancelable::registry::HistoryQuery;
     /// let query = HistoryQuery::all().since(std::time::Instant::now());
-    /// # let _ = query;
+    /// assert!(Registry::new().history(query).is_empty());
     /// ```
     #[must_use]
     pub fn since(mut self, since: Instant) -> Self {
@@ -101,12 +104,13 @@ impl HistoryQuery {
         self
     }
 
-    /// The latest so many of those that fit. With 0, none.
+    /// Keeps only the latest `count` of the matching records.
     ///
     /// ```
+    /// use cancelable::Registry;
     /// use cancelable::registry::HistoryQuery;
     /// let query = HistoryQuery::all().last(10);
-    /// # let _ = query;
+    /// assert!(Registry::new().history(query).is_empty());
     /// ```
     #[must_use]
     pub fn last(mut self, count: usize) -> Self {
@@ -130,65 +134,42 @@ impl From<Filter> for HistoryQuery {
     }
 }
 
-/// What is remembered. Its lock is around it; nothing here runs code of others.
+/// The records and counts. The registry keeps it under a lock, so records that it evicts are returned:
+/// their destructors are user code and must run with the lock released.
 #[derive(Debug)]
-pub(super) struct Past {
-    /// Shared, so that those who look at them hold the lock no longer than it takes to note which.
+pub(super) struct History {
+    /// Shared, so that a reader holds the lock only while it clones the pointers.
     records: VecDeque<Arc<Record>>,
     limit: usize,
-    counts: Stats,
-    pub(super) refused: u64,
-    durations: Durations,
-    stopping: Durations,
+    stats: Stats,
 }
 
-impl Past {
+impl History {
     pub(super) fn new(limit: usize) -> Self {
-        Past {
-            records: VecDeque::new(),
-            limit,
-            counts: Stats::default(),
-            refused: 0,
-            durations: Durations::default(),
-            stopping: Durations::default(),
-        }
+        History { records: VecDeque::new(), limit, stats: Stats::default() }
     }
 
-    /// Counts an ending, and keeps it. What is kept no longer comes back, to be dropped outside of
-    /// the lock.
-    pub(super) fn note(&mut self, record: &Arc<Record>) -> Option<Arc<Record>> {
-        let counts = &mut self.counts;
-        match record.snapshot.status {
-            Status::Completed => counts.completed += 1,
-            Status::Failed => counts.failed += 1,
-            Status::Cancelled => {
-                counts.cancelled += 1;
-                if let Some(reason) = &record.snapshot.reason {
-                    *counts.cancelled_by.entry(reason.kind()).or_default() += 1;
-                }
-            }
-            Status::Pending | Status::Running | Status::Cancelling => counts.never_started += 1,
-        }
-        if record.snapshot.status.is_final() {
-            self.durations.note(record.snapshot.elapsed);
-        }
-        if let Some(stopping) = record.stopping {
-            self.stopping.note(stopping);
-        }
+    /// Counts the operation and adds its record. Returns the record that was evicted for it.
+    pub(super) fn add(&mut self, record: &Arc<Record>) -> Option<Arc<Record>> {
+        self.stats.add(record);
         if self.limit == 0 {
             return None;
         }
-        let replaced =
-            if self.records.len() >= self.limit { self.records.pop_front() } else { None };
+        let is_full = self.records.len() >= self.limit;
+        let evicted = if is_full { self.records.pop_front() } else { None };
         self.records.push_back(record.clone());
-        replaced
+        evicted
+    }
+
+    pub(super) fn count_refused(&mut self) {
+        self.stats.refused += 1;
     }
 
     pub(super) fn records(&self) -> Vec<Arc<Record>> {
         self.records.iter().cloned().collect()
     }
 
-    /// Sets the limit. What is too much comes back.
+    /// Sets the limit and returns the evicted records.
     pub(super) fn set_limit(&mut self, limit: usize) -> VecDeque<Arc<Record>> {
         self.limit = limit;
         let kept = self.records.split_off(self.records.len().saturating_sub(limit));
@@ -199,20 +180,13 @@ impl Past {
         self.limit
     }
 
-    /// Forgets everything. What was kept comes back.
+    /// Removes all records, resets all counts, and returns the removed records.
     pub(super) fn clear(&mut self) -> VecDeque<Arc<Record>> {
-        std::mem::replace(self, Past::new(self.limit)).records
+        std::mem::replace(self, History::new(self.limit)).records
     }
 
-    /// The numbers of those that have ended.
+    /// Returns the counts and durations of the operations that have ended.
     pub(super) fn stats(&self) -> Stats {
-        Stats {
-            refused: self.refused,
-            average_duration: self.durations.average(),
-            longest_duration: self.durations.longest(),
-            average_stopping: self.stopping.average(),
-            longest_stopping: self.stopping.longest(),
-            ..self.counts.clone()
-        }
+        self.stats.summary()
     }
 }

@@ -1,4 +1,4 @@
-//! The methods by which a run enters a registry.
+//! `registered` and `registered_in`: the builder methods that add a run to a registry.
 
 use std::fmt::Display;
 
@@ -6,16 +6,12 @@ use futures::stream::Stream;
 
 use super::Registry;
 use super::member::Member;
+use crate::error::Cancelled;
 use crate::future::{Cancelable, Ending, TryCancelable};
-use crate::{CancelableStream, Cancelled, Operation};
-
-/// Enters an operation that has not been polled, or is being polled.
-fn enter(operation: &Operation, registry: &Registry) {
-    Member::enter(registry.shared(), operation);
-}
+use crate::stream::CancelableStream;
 
 impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
-    /// Enters it into the [global](Registry::global) registry. See
+    /// Registers the operation in the [global](Registry::global) registry. See
     /// [`registered_in`](Self::registered_in).
     ///
     /// ```
@@ -29,15 +25,15 @@ impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
         self.registered_in(Registry::global())
     }
 
-    /// Enters it into a registry, here and now: what waits for its first poll is listed too, as
+    /// Registers the operation at once. Until its first poll it is listed as
     /// [`Pending`](crate::Status::Pending).
     ///
-    /// It leaves however it ends: once its clean-up and its hooks have run, or when the run is
-    /// dropped, also where that was never polled. It may be in several registries. Entering one twice
-    /// is entering it once.
+    /// It leaves the registry when it has ended and its clean-up and hooks have run, or when it is
+    /// dropped, even before its first poll. An operation may be in several registries. Registering it
+    /// twice in one registry has no further effect.
     ///
-    /// A registry whose intake is [closed](Registry::close) takes nobody. Then the operation is
-    /// cancelled for the reason `"shutting down"`, and its first poll returns that.
+    /// If the registry is [closed](Registry::close), the operation is cancelled for the reason
+    /// `"shutting down"`, and its first poll returns that.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -52,7 +48,7 @@ impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub fn registered_in(self, registry: &Registry) -> Self {
-        self.show(|operation| enter(operation, registry))
+        self.show(|operation| Member::register(&registry.shared, operation))
     }
 }
 
@@ -62,7 +58,7 @@ where
     E: Ending<Result<T, X>>,
     X: From<Cancelled> + Display,
 {
-    /// Enters it into the [global](Registry::global) registry. See
+    /// Registers the operation in the [global](Registry::global) registry. See
     /// [`registered_in`](Self::registered_in).
     ///
     /// ```
@@ -76,8 +72,7 @@ where
         self.registered_in(Registry::global())
     }
 
-    /// Enters it into a registry. See [`registered_in`](Cancelable::registered_in) of work that
-    /// cannot fail.
+    /// Registers the operation at once. See [`Cancelable::registered_in`].
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -92,12 +87,12 @@ where
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub fn registered_in(self, registry: &Registry) -> Self {
-        self.show(|operation| enter(operation, registry))
+        self.show(|operation| Member::register(&registry.shared, operation))
     }
 }
 
 impl<St: Stream, S, E: Ending<()>, M> CancelableStream<St, S, E, M> {
-    /// Enters it into the [global](Registry::global) registry. See
+    /// Registers the operation in the [global](Registry::global) registry. See
     /// [`registered_in`](Self::registered_in).
     ///
     /// ```
@@ -111,11 +106,10 @@ impl<St: Stream, S, E: Ending<()>, M> CancelableStream<St, S, E, M> {
         self.registered_in(Registry::global())
     }
 
-    /// Enters the whole stream into a registry, here and now. See
-    /// [`registered_in`](crate::Cancelable::registered_in) of a future.
+    /// Registers the whole stream as one operation, at once. See [`Cancelable::registered_in`].
     ///
-    /// It leaves when it has ended, or is dropped. Between two items nobody polls it: what a
-    /// shutdown asks of it, it does when the next item is asked for.
+    /// It leaves the registry when it has ended or is dropped. The stream is polled only while an item is
+    /// requested, so it stops for a shutdown when the next item is requested.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -133,6 +127,6 @@ impl<St: Stream, S, E: Ending<()>, M> CancelableStream<St, S, E, M> {
     /// # });
     /// ```
     pub fn registered_in(self, registry: &Registry) -> Self {
-        self.show(|operation| enter(operation, registry))
+        self.show(|operation| Member::register(&registry.shared, operation))
     }
 }

@@ -1,47 +1,55 @@
-//! `ShutdownPlan`: how a service ends.
+//! `ShutdownPlan`: how a service shuts down.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::{Registry, Shutdown};
+use super::Shutdown;
 use crate::panic::contain;
+use crate::reason::Reason;
+use crate::registry::Registry;
+use crate::signal_kind::Signal;
 use crate::sync::Mutex;
-use crate::{Reason, Signal};
 
-/// How long operations have if nothing else is asked for.
+/// How long operations have to stop by default.
 const GRACE: Duration = Duration::from_secs(30);
 
 type Hook = Box<dyn FnOnce(&Reason) + Send>;
 
-/// How a service ends.
+/// How a service shuts down. See [`Registry::shutdown_when`].
 ///
 /// # Examples
 ///
 /// ```
+/// use cancelable::prelude::*;
 /// use cancelable::registry::ShutdownPlan;
 /// use std::time::Duration;
 ///
 /// let plan = ShutdownPlan::new()
-///     .drain(Duration::from_secs(5))
+///     .drain(Duration::from_millis(10))
 ///     .grace(Duration::from_secs(20))
 ///     .on_request(|reason| eprintln!("{reason}: not ready any more"));
-/// # drop(plan);
+///
+/// # smol::block_on(async {
+/// let stop = async { Reason::manual("deployment") };
+/// let end = Registry::new().shutdown_when(stop, plan).await;
+/// assert!(end.report.is_clean());
+/// # });
 /// ```
 #[must_use = "a plan does nothing by itself"]
 pub struct ShutdownPlan {
     drain: Duration,
     grace: Duration,
     settle: Option<Duration>,
-    /// The lock is never contended: it makes this `Sync`.
+    /// Never contended: the lock makes the plan `Sync`.
     on_request: Mutex<Vec<Hook>>,
 }
 
 impl ShutdownPlan {
-    /// No drain delay, and 30 seconds for the operations.
+    /// Creates a plan with no drain delay, and 30 seconds for the operations to stop.
     ///
     /// ```
     /// let plan = cancelable::registry::ShutdownPlan::new();
-    /// # drop(plan);
+    /// assert!(format!("{plan:?}").contains("grace: 30s"));
     /// ```
     pub fn new() -> Self {
         ShutdownPlan {
@@ -52,73 +60,77 @@ impl ShutdownPlan {
         }
     }
 
-    /// Goes on as usual for so long once it is asked to end, and only then shuts down: the time in
-    /// which load balancers learn that no more requests are to come here. The intake stays open.
+    /// Sets the drain delay: how long the service goes on as usual after the request, with the registry
+    /// open. In that time load balancers learn to send no more requests here.
     ///
-    /// Left out after Ctrl-C (`SIGINT`), behind which is a person who waits, and once a second
-    /// request comes.
+    /// There is no delay after Ctrl-C (`SIGINT`), because a person is waiting. A second request ends it.
     ///
     /// ```
     /// use std::time::Duration;
     /// let plan = cancelable::registry::ShutdownPlan::new().drain(Duration::from_secs(5));
-    /// # drop(plan);
+    /// assert!(format!("{plan:?}").contains("drain: 5s"));
     /// ```
     pub fn drain(mut self, delay: Duration) -> Self {
         self.drain = delay;
         self
     }
 
-    /// How long operations have to stop. See [`shutdown`](Registry::shutdown).
+    /// Sets how long operations have to stop. See [`shutdown`](Registry::shutdown).
     ///
     /// ```
     /// use std::time::Duration;
     /// let plan = cancelable::registry::ShutdownPlan::new().grace(Duration::from_secs(20));
-    /// # drop(plan);
+    /// assert!(format!("{plan:?}").contains("grace: 20s"));
     /// ```
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// How long those have whose grace period was cut short. See [`settle`](Shutdown::settle).
+    /// Sets how long to wait for operations whose grace period was cut short. See
+    /// [`settle`](Shutdown::settle).
     ///
     /// ```
     /// use std::time::Duration;
     /// let plan = cancelable::registry::ShutdownPlan::new().settle(Duration::from_millis(200));
-    /// # drop(plan);
+    /// assert!(format!("{plan:?}").contains("settle: Some(200ms)"));
     /// ```
     pub fn settle(mut self, limit: Duration) -> Self {
         self.settle = Some(limit);
         self
     }
 
-    /// Calls `hook` when it is asked to end, before the drain delay: the place to let the readiness
-    /// check fail. A panic of it harms nobody.
+    /// Adds a hook that is called at the request, before the drain delay. Use it to let the readiness
+    /// check fail. A panic of the hook is contained.
     ///
     /// ```
-    /// let plan = cancelable::registry::ShutdownPlan::new().on_request(|reason| eprintln!("{reason}"));
-    /// # drop(plan);
+    /// use cancelable::prelude::*;
+    /// use cancelable::registry::ShutdownPlan;
+    ///
+    /// # smol::block_on(async {
+    /// let (send, requests) = std::sync::mpsc::channel();
+    /// let plan = ShutdownPlan::new().on_request(move |reason| send.send(reason.clone()).unwrap());
+    /// Registry::new().shutdown_when(async { Reason::manual("stop") }, plan).await;
+    /// assert_eq!(requests.recv(), Ok(Reason::manual("stop")));
+    /// # });
     /// ```
     pub fn on_request(self, hook: impl FnOnce(&Reason) + Send + 'static) -> Self {
         self.on_request.lock().push(Box::new(hook));
         self
     }
-}
 
-impl ShutdownPlan {
-    /// Calls the hooks.
-    pub(super) fn tell(&self, reason: &Reason) {
+    pub(super) fn call_hooks(&self, reason: &Reason) {
         let hooks = std::mem::take(&mut *self.on_request.lock());
         for hook in hooks {
-            // Its panic has been printed, and there is nobody else to tell.
+            // The panic has been printed; no caller could do more about it.
             let _ = contain(|| hook(reason));
         }
     }
 
-    /// How long it goes on as usual, where it is asked for that reason.
+    /// Returns the drain delay after a request for this reason.
     pub(super) fn delay(&self, reason: &Reason) -> Duration {
-        let person_waits = matches!(reason.root(), Reason::Signal { signal: Signal::Int });
-        if person_waits { Duration::ZERO } else { self.drain }
+        let is_ctrl_c = matches!(reason.root(), Reason::Signal { signal: Signal::Int });
+        if is_ctrl_c { Duration::ZERO } else { self.drain }
     }
 
     pub(super) fn shutdown(&self, registry: &Registry, reason: &Reason) -> Shutdown {

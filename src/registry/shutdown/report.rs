@@ -1,16 +1,17 @@
-//! `ShutdownReport`: who stopped, and who did not.
+//! `ShutdownReport`: the operations that stopped, and those that did not.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::inspect::Brief;
-use super::{Inspection, Record};
-use crate::Status;
+use crate::operation::Status;
+use crate::registry::history::Record;
+use crate::registry::inspect::{Brief, Inspection};
 
-/// What became of a [shutdown](super::Registry::shutdown): who stopped, and who did not.
+/// The result of a [shutdown](crate::Registry::shutdown): the operations that stopped, and those that
+/// did not.
 ///
-/// `Display` prints it for people: first how it went, then everyone who did not stop, with what each
-/// waits for.
+/// `Display` prints it for people: a summary, then each operation that did not stop, with what it is
+/// doing.
 ///
 /// # Examples
 ///
@@ -35,21 +36,21 @@ use crate::Status;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// How long it took.
+    /// How long the shutdown took.
     pub took: Duration,
-    /// Whether it came to force: the time was over, or somebody
-    /// [insisted](super::Registry::force).
+    /// Whether grace periods were cut short: because the time was over, or by
+    /// [`force`](crate::Registry::force).
     pub forced: bool,
-    /// How many grace periods were cut short.
+    /// The number of grace periods that were cut short.
     pub cut_short: usize,
-    /// Those that were there when it began and have left, as they were at their end, by id.
+    /// The operations that were registered when it began and have left since, ordered by id.
     pub stopped: Vec<Record>,
-    /// Those that have not, by id.
+    /// The operations that have not left, ordered by id.
     pub remaining: Vec<Inspection>,
 }
 
 impl ShutdownReport {
-    /// Whether everyone has stopped.
+    /// Returns whether all operations have stopped.
     ///
     /// ```
     /// use cancelable::Registry;

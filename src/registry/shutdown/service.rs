@@ -1,4 +1,4 @@
-//! `shutdown_when`: a process that is asked to end drains, shuts down, and says how that went.
+//! `ShutdownWhen`: shuts a service down once a source fires, and returns how that went.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -6,43 +6,41 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::process::ExitCode;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures::future::FusedFuture;
 use pin_project::pin_project;
 
-use super::{Registry, Shutdown, ShutdownPlan, ShutdownReport};
-use crate::Reason;
+use super::{Shutdown, ShutdownPlan, ShutdownReport};
+use crate::reason::Reason;
+use crate::registry::Registry;
 #[cfg(feature = "signal")]
 use crate::source::{SignalSource, termination};
 use crate::sync::Mutex;
 use crate::timer::Countdown;
 use crate::wait::polled_after_completion;
 
-type MakeInsist = Box<dyn FnOnce() -> Option<Insist> + Send>;
-type Insist = Pin<Box<dyn Future<Output = Reason> + Send>>;
-
-/// How a service ended.
+/// How a service ended. Returned by [`Registry::shutdown_when`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ServiceEnd {
     /// Why it was asked to end.
     pub reason: Reason,
-    /// Whether it was asked a second time.
+    /// Whether there was a second request.
     pub insisted: bool,
-    /// Who stopped, and who did not.
+    /// The operations that stopped, and those that did not.
     pub report: ShutdownReport,
 }
 
 impl ServiceEnd {
-    /// What the process should return: 0 where everyone stopped, 1 where somebody did not. Where it
-    /// was asked a second time, 128 plus the number of the first signal, or 1 if that was none.
+    /// Returns the exit code for the process: 0 if all operations stopped, 1 if one did not. After a
+    /// second request it is 128 plus the number of the first signal, or 1 if the first request was no
+    /// signal.
     ///
     /// ```
     /// use cancelable::prelude::*;
     /// use cancelable::registry::ShutdownPlan;
-    /// use cancelable::Registry;
     /// use std::process::ExitCode;
     ///
     /// # smol::block_on(async {
@@ -52,14 +50,13 @@ impl ServiceEnd {
     /// # });
     /// ```
     pub fn exit_code(&self) -> ExitCode {
-        if self.insisted {
-            if let Reason::Signal { signal } = self.reason.root() {
-                return u8::try_from(128 + signal.number())
-                    .map_or(ExitCode::FAILURE, ExitCode::from);
+        match self.reason.root() {
+            Reason::Signal { signal } if self.insisted => {
+                u8::try_from(128 + signal.number()).map_or(ExitCode::FAILURE, ExitCode::from)
             }
-            return ExitCode::FAILURE;
+            _ if self.insisted || !self.report.is_clean() => ExitCode::FAILURE,
+            _ => ExitCode::SUCCESS,
         }
-        if self.report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
@@ -71,34 +68,33 @@ impl fmt::Display for ServiceEnd {
 }
 
 impl Registry {
-    /// Waits until the source fires, and then ends the service as the plan says: tells the hook,
-    /// goes on for the drain delay, [shuts down](Self::shutdown) for the reason of the source, and
-    /// tells how that went.
+    /// Waits until the source fires, then shuts the service down as the plan says: calls the hooks,
+    /// waits for the drain delay, [shuts down](Self::shutdown) for the reason of the source, and returns
+    /// how that went.
     ///
     /// # Cancel safety
     ///
-    /// That of the source; from the shutdown on, as for [`shutdown`](Self::shutdown).
+    /// As for the source; once the shutdown has begun, as for [`shutdown`](Self::shutdown).
     ///
     /// # Panics
     ///
-    /// When polled after completion.
+    /// If polled after completion.
     ///
     /// # Examples
     ///
     /// ```
     /// use cancelable::prelude::*;
     /// use cancelable::registry::ShutdownPlan;
-    /// use cancelable::Registry;
     ///
     /// # smol::block_on(async {
     /// let (registry, stop) = (Registry::new(), CancellationToken::new());
     /// let work = std::future::pending::<()>().cancelable(never()).named("work");
     /// let task = smol::spawn(work.registered_in(&registry));
     ///
-    /// stop.cancel_with("deployed anew");
+    /// stop.cancel_with("deployment");
     /// let end = registry.shutdown_when(&stop, ShutdownPlan::new()).await;
     /// assert!(end.report.is_clean());
-    /// assert_eq!(task.await, Err(Cancelled::new("deployed anew")));
+    /// assert_eq!(task.await, Err(Cancelled::new("deployment")));
     /// # });
     /// ```
     pub fn shutdown_when<S>(&self, source: S, plan: ShutdownPlan) -> ShutdownWhen<S::IntoFuture>
@@ -108,23 +104,22 @@ impl Registry {
         ShutdownWhen {
             registry: self.clone(),
             source: Some(source.into_future()),
-            plan: Some(plan),
-            insist: Mutex::default(),
-            insisting: Mutex::default(),
+            plan,
+            second: Mutex::new(Second::None),
             insisted: false,
             stage: Stage::Serving,
         }
     }
 
-    /// [`shutdown_when`](Self::shutdown_when) the process receives `SIGTERM` or `SIGINT`, with the
-    /// ladder that operators expect.
+    /// Shuts the service down when the process receives `SIGTERM` or `SIGINT`, in the steps that
+    /// operators expect. See [`shutdown_when`](Self::shutdown_when).
     ///
-    /// 1. The first signal drains, and shuts down. Ctrl-C does not drain.
-    /// 2. The second, of either kind, ends the drain delay and all grace periods.
-    /// 3. The third ends the process at once, with the exit code 128 plus its number.
+    /// 1. The first signal begins the drain delay, and then the shutdown. Ctrl-C has no drain delay.
+    /// 2. A second signal, of either kind, ends the drain delay and all grace periods.
+    /// 3. A third one ends the process at once, with the exit code 128 plus its number.
     ///
-    /// The first signal is registered here and now. See [`signal`](crate::signal()) for what that
-    /// means for its default action. The second is listened for once the first has been seen.
+    /// The first signal is registered by this call. See [`signal`](crate::signal()) for what that does
+    /// to its default action. The second one is listened for once the first has been seen.
     ///
     /// # Errors
     ///
@@ -133,8 +128,8 @@ impl Registry {
     /// # Examples
     ///
     /// ```no_run
-    /// use cancelable::registry::ShutdownPlan;
     /// use cancelable::Registry;
+    /// use cancelable::registry::ShutdownPlan;
     /// use std::io;
     /// use std::process::ExitCode;
     /// use std::time::Duration;
@@ -156,12 +151,13 @@ impl Registry {
         &self,
         plan: ShutdownPlan,
     ) -> io::Result<ShutdownWhen<SignalSource>> {
-        let ends = self.shutdown_when(termination()?, plan);
-        *ends.insist.lock() = Some(Box::new(|| {
-            // The first is registered: where the second cannot be, there is no ladder.
+        let mut when = self.shutdown_when(termination()?, plan);
+        // The same registration succeeded for the first signal. If it fails all the same, there is no
+        // second step.
+        when.second = Mutex::new(Second::Make(Box::new(|| {
             Some(Box::pin(termination().ok()?.second_signal_exits()))
-        }));
-        Ok(ends)
+        })));
+        Ok(when)
     }
 }
 
@@ -170,17 +166,27 @@ impl Registry {
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct ShutdownWhen<S> {
     registry: Registry,
-    /// `None` once it has fired.
+    /// `None` once the service has been asked to end.
     #[pin]
     source: Option<S>,
-    /// `None` once it is used.
-    plan: Option<ShutdownPlan>,
-    /// Makes the source of a second request, once the first has come.
-    insist: Mutex<Option<MakeInsist>>,
-    insisting: Mutex<Option<Insist>>,
+    plan: ShutdownPlan,
+    /// Never contended, and user code runs with it released: the lock makes the future `Sync`.
+    second: Mutex<Second>,
     insisted: bool,
     stage: Stage,
 }
+
+/// The source of a second request.
+#[derive(Default)]
+enum Second {
+    #[default]
+    None,
+    /// Makes the source, once there was a first request.
+    Make(Box<dyn FnOnce() -> Option<SecondSource> + Send>),
+    Wait(SecondSource),
+}
+
+type SecondSource = Pin<Box<dyn Future<Output = Reason> + Send>>;
 
 enum Stage {
     Serving,
@@ -190,13 +196,13 @@ enum Stage {
 }
 
 impl<S: Future<Output = Reason>> ShutdownWhen<S> {
-    /// Takes a second request: `second` makes the source of it, once the first has come. It ends the
-    /// drain delay, and cuts grace periods [short](Registry::force).
+    /// Accepts a second request, which ends the drain delay and [cuts grace periods
+    /// short](Registry::force). `second` is called once there was a first request, and makes the source
+    /// of the second.
     ///
     /// ```
     /// use cancelable::prelude::*;
     /// use cancelable::registry::ShutdownPlan;
-    /// use cancelable::Registry;
     /// use std::time::Duration;
     ///
     /// # smol::block_on(async {
@@ -207,35 +213,35 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     /// assert!(end.insisted);
     /// # });
     /// ```
-    pub fn insist_when<I>(self, second: impl FnOnce() -> I + Send + 'static) -> Self
+    pub fn insist_when<I>(mut self, second: impl FnOnce() -> I + Send + 'static) -> Self
     where
         I: IntoFuture<Output = Reason>,
         I::IntoFuture: Send + 'static,
     {
-        *self.insist.lock() = Some(Box::new(move || Some(Box::pin(second().into_future()))));
+        let make = move || Some(Box::pin(second().into_future()) as SecondSource);
+        self.second = Mutex::new(Second::Make(Box::new(make)));
         self
     }
 
-    /// Runs the service itself meanwhile: it is polled along until the shutdown is through, and then
-    /// dropped. Tells what it returned, if it did, and how it ended.
+    /// Runs the service until the shutdown has ended, then drops it. Returns what the service returned,
+    /// if it did, and how it ended.
     ///
-    /// What the service still does by then is lost: an answer that it has not sent is never sent.
-    /// Where something has to be finished after the operations, spawn the service, await this future
-    /// instead, and then the service.
+    /// What the service has not done by then is lost: a response that it has not sent is never sent. If
+    /// something must be finished after the operations, spawn the service instead, await this future
+    /// alone, and then the service.
     ///
-    /// A service that returns by itself is a request too, for the reason `"the service ended"`, and
-    /// has nothing to drain. What asks the second time is listened for from then on.
+    /// If the service returns by itself, that is a request to end, for the reason `"the service ended"`,
+    /// without a drain delay. A second request is accepted from then on.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the service.
+    /// Dropping the future drops the service.
     ///
     /// # Examples
     ///
     /// ```
     /// use cancelable::prelude::*;
     /// use cancelable::registry::ShutdownPlan;
-    /// use cancelable::Registry;
     ///
     /// # smol::block_on(async {
     /// let registry = Registry::new();
@@ -246,44 +252,45 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     /// # });
     /// ```
     pub async fn serve<F: IntoFuture>(self, service: F) -> (Option<F::Output>, ServiceEnd) {
-        let mut ends = pin!(self);
+        let mut when = pin!(self);
         let mut service = pin!(service.into_future());
         let mut served = None;
         let end = poll_fn(|cx| {
             if served.is_none() {
                 if let Poll::Ready(value) = service.as_mut().poll(cx) {
                     served = Some(value);
-                    ends.as_mut().service_ended();
+                    when.as_mut().service_ended();
                 }
             }
-            ends.as_mut().poll(cx)
+            when.as_mut().poll(cx)
         });
         let end = end.await;
         (served, end)
     }
 
-    fn service_ended(self: Pin<&mut Self>) {
-        let mut this = self;
-        if let Stage::Serving = this.stage {
-            this.as_mut().asked(Reason::manual("the service ended"));
+    fn service_ended(mut self: Pin<&mut Self>) {
+        if let Stage::Serving = self.stage {
+            self.as_mut().request(Reason::manual("the service ended"));
         }
-        if let Stage::Draining { delay, .. } = this.project().stage {
+        if let Stage::Draining { delay, .. } = self.project().stage {
             *delay = Countdown::lasting(Duration::ZERO);
         }
     }
 
-    /// It is asked to end.
-    fn asked(self: Pin<&mut Self>, reason: Reason) {
+    /// Handles the first request.
+    fn request(self: Pin<&mut Self>, reason: Reason) {
         let mut this = self.project();
-        // While the first is still there: what it listens to goes on being listened to.
-        let insist = this.insist.lock().take();
-        let second = insist.and_then(|insist| insist());
-        *this.insisting.lock() = second;
+        // While the first source exists, so that a signal goes on being handled in between.
+        let make = std::mem::take(&mut *this.second.lock());
+        if let Second::Make(make) = make {
+            if let Some(source) = make() {
+                *this.second.lock() = Second::Wait(source);
+            }
+        }
         this.source.set(None);
-        let plan = this.plan.take().unwrap_or_default();
-        plan.tell(&reason);
-        let delay = Countdown::lasting(plan.delay(&reason));
-        let shutdown = Box::new(plan.shutdown(this.registry, &reason));
+        this.plan.call_hooks(&reason);
+        let delay = Countdown::lasting(this.plan.delay(&reason));
+        let shutdown = Box::new(this.plan.shutdown(this.registry, &reason));
         *this.stage = Stage::Draining { reason, delay, shutdown };
     }
 }
@@ -291,30 +298,29 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
 impl<S: Future<Output = Reason>> Future for ShutdownWhen<S> {
     type Output = ServiceEnd;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ServiceEnd> {
-        let mut asks = self;
-        let this = asks.as_mut().project();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ServiceEnd> {
+        let this = self.as_mut().project();
         if let (Stage::Serving, Some(source)) = (this.stage, this.source.as_pin_mut()) {
-            let Poll::Ready(reason) = source.poll(cx) else { return Poll::Pending };
-            asks.as_mut().asked(reason);
+            let reason = ready!(source.poll(cx));
+            self.as_mut().request(reason);
         }
-        let this = asks.project();
-        let second = this.insisting.lock().take();
-        if let Some(mut second) = second {
-            if second.as_mut().poll(cx).is_ready() {
+        let this = self.project();
+        let second = std::mem::take(&mut *this.second.lock());
+        if let Second::Wait(mut source) = second {
+            if source.as_mut().poll(cx).is_ready() {
                 *this.insisted = true;
-                // It has to wait already: force that comes before is not meant for it.
+                // The shutdown must have begun: a later one would not notice that it is forced.
                 if let Stage::Draining { shutdown, .. } = this.stage {
                     shutdown.start();
                 }
                 this.registry.force();
             } else {
-                *this.insisting.lock() = Some(second);
+                *this.second.lock() = Second::Wait(source);
             }
         }
         if let Stage::Draining { delay, .. } = this.stage {
-            if !*this.insisted && delay.poll("ShutdownWhen", cx).is_pending() {
-                return Poll::Pending;
+            if !*this.insisted {
+                ready!(delay.poll("ShutdownWhen", cx));
             }
         }
         *this.stage = match std::mem::replace(this.stage, Stage::Done) {
@@ -324,10 +330,10 @@ impl<S: Future<Output = Reason>> Future for ShutdownWhen<S> {
         let Stage::Stopping { reason, shutdown } = this.stage else {
             polled_after_completion("ShutdownWhen")
         };
-        let Poll::Ready(report) = Pin::new(&mut **shutdown).poll(cx) else { return Poll::Pending };
+        let report = ready!(Pin::new(&mut **shutdown).poll(cx));
         let end = ServiceEnd { reason: reason.clone(), insisted: *this.insisted, report };
         *this.stage = Stage::Done;
-        let second = this.insisting.lock().take();
+        let second = std::mem::take(&mut *this.second.lock());
         drop(second);
         Poll::Ready(end)
     }

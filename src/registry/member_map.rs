@@ -1,0 +1,150 @@
+//! `MemberMap`: the operations in a registry, split over several locks, and whether it accepts new ones.
+//!
+//! 1. A member is counted before it can be found in the map, and is taken off the count after it has been
+//!    removed from the map.
+//! 2. Nothing is inserted once the map is closed.
+//! 3. The latch `drained` is set once the map is closed and the count is zero, and not before.
+//!
+//! For 2: `insert` reads the flag with the lock of its shard held. `close` sets the flag, then takes each
+//! lock once. So an insertion that did not see the flag has been counted when `close` goes on.
+//!
+//! For 3: `remove` lowers the count, then reads the flag. `close` sets the flag, then reads the count. A
+//! fence between the two steps of each makes sure that at least one of them sees what the other wrote.
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::sync::Arc;
+
+use crate::hash::MultiplyHasher;
+use crate::operation::OperationId;
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, fence};
+use crate::wait::Latch;
+
+/// The number of shards, each with its own lock. Two keep the model checker busy enough.
+const SHARDS: usize = if cfg!(cancelable_loom) { 2 } else { 16 };
+
+/// A shard keeps room for this many members. Above that it gives back what it does not need, so that a
+/// busy moment does not cost memory for ever.
+const KEPT_CAPACITY: usize = 64;
+
+type Shard<M> = HashMap<OperationId, Arc<M>, BuildHasherDefault<MultiplyHasher>>;
+
+#[derive(Debug)]
+pub(crate) struct MemberMap<M> {
+    shards: [Mutex<Shard<M>>; SHARDS],
+    count: AtomicUsize,
+    closed: AtomicBool,
+    drained: Arc<Latch<()>>,
+}
+
+/// The result of an insertion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Insertion {
+    Done,
+    /// The map has a member with this id already.
+    Known,
+    /// The map is closed.
+    Refused,
+}
+
+impl<M> MemberMap<M> {
+    pub(crate) fn new() -> Self {
+        MemberMap {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            count: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            drained: Arc::new(Latch::new()),
+        }
+    }
+
+    fn shard(&self, id: OperationId) -> &Mutex<Shard<M>> {
+        // The remainder is less than the number of shards, which is small.
+        &self.shards[(id.as_u64() % SHARDS as u64) as usize]
+    }
+
+    pub(crate) fn insert(&self, id: OperationId, member: &Arc<M>) -> Insertion {
+        let mut shard = self.shard(id).lock();
+        if shard.contains_key(&id) {
+            return Insertion::Known;
+        }
+        if self.is_closed() {
+            return Insertion::Refused;
+        }
+        self.count.fetch_add(1, Ordering::Relaxed);
+        shard.insert(id, member.clone());
+        Insertion::Done
+    }
+
+    pub(crate) fn remove(&self, id: OperationId) {
+        let mut shard = self.shard(id).lock();
+        let removed = shard.remove(&id);
+        let (len, capacity) = (shard.len(), shard.capacity());
+        if capacity > KEPT_CAPACITY && len < capacity / 8 {
+            // Moves the other members and drops none. So much was removed since the last time that this
+            // costs a constant for each removal.
+            shard.shrink_to((2 * len).max(KEPT_CAPACITY / 2));
+        }
+        drop(shard);
+        if removed.is_some() {
+            self.count.fetch_sub(1, Ordering::AcqRel);
+            fence(Ordering::SeqCst);
+            if self.is_closed() {
+                self.set_drained_if_empty();
+            }
+        }
+        // A member holds user code: not dropped under the lock.
+        drop(removed);
+    }
+
+    /// Closes the map. Returns whether this call did it.
+    pub(crate) fn close(&self) -> bool {
+        // The lock of the first shard decides between two calls.
+        let first = self.shards[0].lock();
+        if self.is_closed() {
+            return false;
+        }
+        self.closed.store(true, Ordering::Release);
+        drop(first);
+        for shard in &self.shards {
+            drop(shard.lock());
+        }
+        fence(Ordering::SeqCst);
+        self.set_drained_if_empty();
+        true
+    }
+
+    fn set_drained_if_empty(&self) {
+        if self.len() == 0 {
+            if let Some(waiters) = self.drained.set(()) {
+                waiters.wake_all();
+            }
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Returns the latch that is set once the map is closed and empty.
+    pub(crate) fn drained(&self) -> &Arc<Latch<()>> {
+        &self.drained
+    }
+
+    pub(crate) fn get(&self, id: OperationId) -> Option<Arc<M>> {
+        self.shard(id).lock().get(&id).cloned()
+    }
+
+    /// Returns all members, ordered by id. Locks one shard at a time, only while it clones the pointers.
+    pub(crate) fn list(&self) -> Vec<Arc<M>> {
+        let mut all = Vec::with_capacity(self.len());
+        for shard in &self.shards {
+            all.extend(shard.lock().iter().map(|(id, member)| (*id, member.clone())));
+        }
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all.into_iter().map(|(_, member)| member).collect()
+    }
+}
