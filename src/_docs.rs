@@ -12,22 +12,23 @@
 #[doc = include_str!("../docs/semantics.md")]
 pub mod semantics {}
 
-/// Threads, descriptors, precision, and what differs between platforms.
+/// Threads, descriptors, precision, signals, and differences between platforms.
 #[doc = include_str!("../docs/platforms.md")]
 pub mod platforms {}
 
-/// How the crate is built, and why so.
+/// How the crate is built.
 ///
 /// [semantics.md]: crate::_docs::semantics
 /// [performance.md]: crate::_docs::performance
+#[doc = include_str!("../docs/pictures/layers.uri")]
 #[doc = include_str!("../docs/design.md")]
 pub mod design {}
 
-/// What it costs.
+/// Costs next to other crates, and the commands that print them.
 #[doc = include_str!("../docs/performance.md")]
 pub mod performance {}
 
-/// What other libraries assert, and what holds here.
+/// Behaviours that other libraries test, and whether they hold here.
 #[doc = include_str!("../docs/ported.md")]
 pub mod ported {}
 
@@ -38,21 +39,21 @@ pub mod readme {}
 
 /// The guide, in reading order.
 ///
-/// 1. [First steps](guide::first_steps): what a race is, who wins, what it costs.
-/// 2. [Sources](guide::sources): timeouts, deadlines, tokens, signals, conditions, and yours.
+/// 1. [First steps](guide::first_steps): a race, its result, ties, and its cost.
+/// 2. [Sources](guide::sources): timeouts, deadlines, tokens, signals, conditions, and your own.
 /// 3. [Composition](guide::composition): `any_of`, `all_of`, and lists.
 /// 4. [Tokens](guide::tokens): children, links, callbacks, guards and threads.
-/// 5. [Errors](guide::errors): reasons, and what becomes of work that can fail.
-/// 6. [Runtimes](guide::runtimes): what runs where, spawning, blocking work.
+/// 5. [Errors](guide::errors): reasons, and work that can fail.
+/// 6. [Runtimes](guide::runtimes): threads, spawning, blocking work.
 /// 7. [Command-line tools](guide::command_line_tools): Ctrl-C, exit codes, clean-up.
-/// 8. [The attribute](guide::attribute): a whole function as an operation, under a limit.
+/// 8. [The attribute](guide::attribute): a whole function as an operation.
 /// 9. [Operations](guide::operations): handles, status, hooks, progress, parents, deadlines.
-/// 10. [Clean-up](guide::clean_up): shields, `finally`, and a grace period.
-/// 11. [Shields](guide::shields): when not to use one, and how they work.
-/// 12. [Retries](guide::retries): loops that end when they are cancelled.
-/// 13. [Streams](guide::streams): limits, chunks, and what is left.
-/// 14. [Registry and shutdown](guide::registry): who runs, and how to stop them all.
-/// 15. [Testing](guide::testing): virtual time, cuts at every await, what happened.
+/// 10. [Clean-up](guide::clean_up): shields, `finally`, and grace periods.
+/// 11. [Shields](guide::shields): the rules, and when not to use one.
+/// 12. [Retries](guide::retries): loops that stop when they are cancelled.
+/// 13. [Streams](guide::streams): limits, chunks, and partial results.
+/// 14. [Registry and shutdown](guide::registry): list operations, and stop a service.
+/// 15. [Testing](guide::testing): virtual time, and cancellation at every await.
 pub mod guide {
     /// [Sources]: crate::_docs::guide::sources
     /// [Tokens]: crate::_docs::guide::tokens
@@ -81,6 +82,7 @@ pub mod guide {
     /// [all_of.rs]: https://docs.rs/crate/cancelable/latest/source/examples/all_of.rs
     /// [nested.rs]: https://docs.rs/crate/cancelable/latest/source/examples/nested.rs
     /// [child token]: crate::_docs::guide::tokens
+    /// [Sources]: crate::_docs::guide::sources
     /// [Tokens]: crate::_docs::guide::tokens
     #[doc = include_str!("../docs/guide/03-composition.md")]
     pub mod composition {}
@@ -166,7 +168,7 @@ pub mod guide {
     pub mod testing {}
 }
 
-/// For those who come from elsewhere: terms, snippets, and what differs.
+/// Coming from another library: terms, snippets and differences.
 ///
 /// * [From tokio-util](migration::from_tokio_util)
 /// * [From Go's context](migration::from_go)
