@@ -1,4 +1,4 @@
-//! Cuts at every await: the same run again and again, cancelled or dropped somewhere else each time.
+//! Cancelling or dropping work at each of its awaits in turn.
 
 use std::fmt;
 use std::task::Poll;
@@ -7,37 +7,38 @@ use std::time::Duration;
 
 use super::task::{Stuck, Task};
 use super::time::{PATIENCE, pause_unless_paused};
-use crate::{CancellationToken, Reason};
+use crate::reason::Reason;
+use crate::source::CancellationToken;
 
-/// How often a run may be polled.
-const MOST_POLLS: usize = 1_000;
+/// Maximum number of polls of one run.
+const MAX_POLLS: usize = 1_000;
 
-/// How long a run that waits for nothing but its end has time to be woken, in each series once.
+/// Real time that another thread has to wake a run that is idle. Spent at most once per series.
 const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Where a run was cut: before which of its polls, if it was.
+/// The poll before which a run was cancelled or dropped.
 ///
-/// `Display` prints it, for messages: `cancelled before poll 3`.
+/// `Display` prints it for messages: `cancelled before poll 3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct At {
     poll: usize,
-    what: What,
+    action: Action,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+enum Action {
     Cancelled,
     Dropped,
     Untouched,
 }
 
 impl At {
-    pub(super) fn cancelled(poll: usize) -> Self {
-        At { poll, what: What::Cancelled }
+    fn cancelled(poll: usize) -> Self {
+        At { poll, action: Action::Cancelled }
     }
 
-    /// The poll before which it was cut, from 1; or, where it was left alone, the number of polls
-    /// that it took.
+    /// Returns the number, from 1, of the poll before which the run was cancelled or dropped. For a run
+    /// that was left alone, returns the number of its polls.
     ///
     /// ```
     /// use cancelable::testing::drop_at_every_await;
@@ -49,7 +50,7 @@ impl At {
         self.poll
     }
 
-    /// Whether it was left alone: the last run of a series.
+    /// Returns whether the run was left alone, as the last run of a series is.
     ///
     /// ```
     /// use cancelable::testing::drop_at_every_await;
@@ -58,10 +59,10 @@ impl At {
     /// });
     /// ```
     pub fn is_untouched(&self) -> bool {
-        self.what == What::Untouched
+        self.action == Action::Untouched
     }
 
-    /// The reason for which [`cancel_at_every_await`] cancels there.
+    /// Returns the reason with which [`cancel_at_every_await`] cancels the run.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -79,35 +80,35 @@ impl At {
 
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.what {
-            What::Cancelled => write!(f, "cancelled before poll {}", self.poll),
-            What::Dropped => write!(f, "dropped before poll {}", self.poll),
-            What::Untouched => write!(f, "left alone, with {} polls", self.poll),
+        match self.action {
+            Action::Cancelled => write!(f, "cancelled before poll {}", self.poll),
+            Action::Dropped => write!(f, "dropped before poll {}", self.poll),
+            Action::Untouched => write!(f, "left alone for {} polls", self.poll),
         }
     }
 }
 
-/// Cancels a run before its first poll, another one before its second poll, and so on, until one
-/// ends before it is cancelled. Tells how many were cancelled.
+/// Cancels a run before its first poll, the next run before its second poll, and so on, until a run
+/// ends before it is cancelled. Returns the number of runs that were cancelled.
 ///
-/// `make` makes the run, from a token that cancels it: use the token as its source, or cancel with it
-/// whatever you like. Each run is driven to its end, in virtual time, as [`run`](super::run) does;
-/// then `check` gets its outcome, and where it was cancelled. The last one it gets was left alone.
+/// Use it for clean-up that must leave nothing behind, wherever the work is cancelled. Each await at
+/// which the work waits is one place where it is cancelled.
 ///
-/// Use it for clean-up that must leave nothing behind wherever the run stands: each await is hit
-/// once, where the run is woken as it would be by an executor. A run that waits for nothing but
-/// cancellation ends the series; nobody gets to see it.
+/// `make` creates the run from a token. Cancel with the token as you like, for instance as the source
+/// of a race. Each run is driven to its end in virtual time, like [`run`](super::run). `check` then
+/// receives its output and where it was cancelled. In the last call the run was left alone. A run that
+/// nothing but its cancellation ends also ends the series, without a call of `check`.
 ///
-/// Where `check` panics, the place is printed to standard error.
+/// If `check` panics, the place is printed to standard error.
 ///
 /// # Panics
 ///
-/// When nothing will ever wake a run that was cancelled: it does not end. When a run is polled more
-/// than 1000 times. A panic of a run or of a closure goes through.
+/// If a cancelled run does not end, because nothing will ever wake it, and if a run is polled more than
+/// 1000 times. Panics of a run or a closure propagate.
 ///
 /// # Examples
 ///
-/// Whatever is opened is closed:
+/// Everything that is opened is closed:
 ///
 /// ```
 /// use cancelable::prelude::*;
@@ -140,43 +141,108 @@ pub fn cancel_at_every_await<F: IntoFuture>(
     mut make: impl FnMut(CancellationToken) -> F,
     mut check: impl FnMut(At, F::Output),
 ) -> usize {
-    for poll in 1..=MOST_POLLS + 1 {
+    for poll in 1..=MAX_POLLS + 1 {
         let _time = pause_unless_paused();
         let token = CancellationToken::new();
         let at = At::cancelled(poll);
-        let task = match go(make(token.clone()).into_future(), poll - 1) {
-            Went::There(task) => task,
-            Went::Ended { outcome, polls } => {
-                let at = At { poll: polls, what: What::Untouched };
-                tell(at, || check(at, outcome));
+        let task = match poll_times(make(token.clone()).into_future(), poll - 1) {
+            Progress::Pending(task) => task,
+            Progress::Ended { output, polls } => {
+                let at = At { poll: polls, action: Action::Untouched };
+                call_check(at, || check(at, output));
                 return polls;
             }
-            Went::Idle { .. } => return poll - 1,
+            Progress::Idle { .. } => return poll - 1,
         };
         token.cancel_with(at.reason());
         match task.finish(true, PATIENCE) {
-            Ok(outcome) => tell(at, || check(at, outcome)),
+            Ok(output) => call_check(at, || check(at, output)),
             Err(stuck) => panic!("{at}, {stuck}"),
         }
     }
-    panic!("the run is still pending after {MOST_POLLS} polls: give it an end")
+    panic!("the run is still pending after {MAX_POLLS} polls: make it end")
 }
 
-/// Drops a run before its first poll, another one before its second poll, and so on, until one ends
-/// before it is dropped. Tells how many were dropped.
+/// Cancels a run before its poll number `poll`, counted from 1, and returns its output. One of the runs
+/// of [`cancel_at_every_await`].
 ///
-/// `make` makes the run, which is driven in virtual time, as [`run`](super::run) does. `check` is
-/// called once it is gone, with `None` and where it was dropped. The last call has the outcome of the
-/// run that was left alone.
+/// Use it for the one await that a test is about, or to debug a place that a series has reported.
 ///
-/// Use it for code that must bear being dropped from outside: by `select!`, by a runtime that shuts
-/// down. As for [`cancel_at_every_await`], a run that waits without end ends the series.
-///
-/// Where `check` panics, the place is printed to standard error.
+/// `make` creates the run from a token that cancels it. The run is driven in virtual time, like
+/// [`run`](super::run). Its reason is a manual one: `cancelled before poll 3`.
 ///
 /// # Panics
 ///
-/// When a run is polled more than 1000 times. A panic of a run or of a closure goes through.
+/// If `poll` is 0, if the run is polled less often because it ends or because nothing wakes it, and if
+/// the cancelled run does not end because nothing will ever wake it. Panics of the run or the closure
+/// propagate.
+///
+/// # Examples
+///
+/// ```
+/// use cancelable::prelude::*;
+/// use cancelable::testing::cancel_at_poll;
+/// use std::cell::Cell;
+/// use std::time::Duration;
+///
+/// let steps = Cell::new(0);
+/// let work = async {
+///     for _ in 0..5 {
+///         timeout(Duration::from_secs(1)).await;
+///         steps.set(steps.get() + 1);
+///     }
+/// };
+/// let outcome = cancel_at_poll(3, |token| work.cancelable(token));
+/// assert_eq!(outcome, Err(Cancelled::new("cancelled before poll 3")));
+/// // The first poll reached the first pause, the second poll the second pause.
+/// assert_eq!(steps.get(), 1);
+/// ```
+///
+/// ```should_panic
+/// # use cancelable::prelude::*;
+/// # use cancelable::testing::cancel_at_poll;
+/// // This work has no await, so it is polled only once.
+/// let _ = cancel_at_poll(2, |token| async {}.cancelable(token));
+/// ```
+#[track_caller]
+pub fn cancel_at_poll<F: IntoFuture>(
+    poll: usize,
+    make: impl FnOnce(CancellationToken) -> F,
+) -> F::Output {
+    assert!(poll > 0, "polls are counted from 1");
+    let _time = pause_unless_paused();
+    let token = CancellationToken::new();
+    let task = match poll_times(make(token.clone()).into_future(), poll - 1) {
+        Progress::Pending(task) => task,
+        Progress::Ended { polls, .. } => {
+            panic!("cannot cancel before poll {poll}: the run ends in poll {polls}")
+        }
+        Progress::Idle { polls } => {
+            panic!("cannot cancel before poll {poll}: nothing wakes the run after poll {polls}")
+        }
+    };
+    let at = At::cancelled(poll);
+    token.cancel_with(at.reason());
+    match task.finish(true, PATIENCE) {
+        Ok(output) => output,
+        Err(stuck) => panic!("{at}, {stuck}"),
+    }
+}
+
+/// Drops a run before its first poll, the next run before its second poll, and so on, until a run ends
+/// before it is dropped. Returns the number of runs that were dropped.
+///
+/// Use it for code that may be dropped from outside: by `select!`, or by a runtime that shuts down.
+///
+/// `make` creates the run, which is driven in virtual time, like [`run`](super::run). `check` is called
+/// after the run was dropped, with `None` and the place. The last call has the output of the run that
+/// was left alone. A run that waits forever ends the series, as for [`cancel_at_every_await`].
+///
+/// If `check` panics, the place is printed to standard error.
+///
+/// # Panics
+///
+/// If a run is polled more than 1000 times. Panics of a run or a closure propagate.
 ///
 /// # Examples
 ///
@@ -205,58 +271,58 @@ pub fn drop_at_every_await<F: IntoFuture>(
     mut make: impl FnMut() -> F,
     mut check: impl FnMut(At, Option<F::Output>),
 ) -> usize {
-    for poll in 1..=MOST_POLLS + 1 {
+    for poll in 1..=MAX_POLLS + 1 {
         let _time = pause_unless_paused();
-        let at = At { poll, what: What::Dropped };
-        match go(make().into_future(), poll - 1) {
-            Went::There(task) => {
+        let at = At { poll, action: Action::Dropped };
+        match poll_times(make().into_future(), poll - 1) {
+            Progress::Pending(task) => {
                 drop(task);
-                tell(at, || check(at, None));
+                call_check(at, || check(at, None));
             }
-            Went::Ended { outcome, polls } => {
-                let at = At { poll: polls, what: What::Untouched };
-                tell(at, || check(at, Some(outcome)));
+            Progress::Ended { output, polls } => {
+                let at = At { poll: polls, action: Action::Untouched };
+                call_check(at, || check(at, Some(output)));
                 return polls;
             }
-            Went::Idle { .. } => return poll - 1,
+            Progress::Idle { .. } => return poll - 1,
         }
     }
-    panic!("the run is still pending after {MOST_POLLS} polls: give it an end")
+    panic!("the run is still pending after {MAX_POLLS} polls: make it end")
 }
 
-/// How far a run went.
-pub(super) enum Went<F: Future> {
-    There(Task<F>),
-    /// With the last of so many polls.
+/// State of a run after a number of polls.
+enum Progress<F: Future> {
+    Pending(Task<F>),
+    /// The run ended in the poll with this number.
     Ended {
-        outcome: F::Output,
+        output: F::Output,
         polls: usize,
     },
-    /// Nothing wakes it any more, after so many polls.
+    /// The run is pending and nothing wakes it.
     Idle {
         polls: usize,
     },
 }
 
-/// Drives a run through so many polls.
+/// Drives a run through `polls` polls.
 #[track_caller]
-pub(super) fn go<F: Future>(future: F, polls: usize) -> Went<F> {
+fn poll_times<F: Future>(future: F, polls: usize) -> Progress<F> {
     let mut task = Task::new(future);
     while task.polls() < polls {
         match task.wake(true, SHORT_PATIENCE) {
             Ok(()) => {}
-            Err(Stuck::Idle(_)) => return Went::Idle { polls: task.polls() },
+            Err(Stuck::Idle(_)) => return Progress::Idle { polls: task.polls() },
             Err(stuck) => panic!("{stuck}"),
         }
-        if let Poll::Ready(outcome) = task.poll() {
-            return Went::Ended { outcome, polls: task.polls() };
+        if let Poll::Ready(output) = task.poll() {
+            return Progress::Ended { output, polls: task.polls() };
         }
     }
-    Went::There(task)
+    Progress::Pending(task)
 }
 
-/// Calls a check, and says where it was, should it panic.
-fn tell(at: At, check: impl FnOnce()) {
+/// Calls `check`, and prints the place if it panics.
+fn call_check(at: At, check: impl FnOnce()) {
     struct Place(At);
     impl Drop for Place {
         fn drop(&mut self) {

@@ -1,14 +1,16 @@
-//! `Event`: one thing that an operation did.
+//! `Event`: a recorded event of an operation.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::operation::OperationId;
-use crate::{Progress, Reason, Text};
+use crate::operation::Progress;
+use crate::reason::Reason;
+use crate::text::Text;
 
-/// One thing that an operation did, as a [`Recorder`](super::Recorder) has heard of it.
+/// An event of an operation, recorded by a [`Recorder`](super::Recorder).
 ///
-/// `Display` prints what it did, in the words of [`EventKind`].
+/// `Display` prints its [`kind`](Event::kind).
 ///
 /// # Examples
 ///
@@ -32,14 +34,13 @@ use crate::{Progress, Reason, Text};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Event {
-    /// When, counted from when the recorder was made, on the clock of the thread on which it
-    /// happened.
+    /// Time since the recorder was created, on the clock of the thread on which the event occurred.
     pub at: Duration,
-    /// Which operation.
+    /// Id of the operation.
     pub operation: OperationId,
-    /// The name of the operation.
+    /// Name of the operation, if it has one.
     pub name: Option<Text>,
-    /// What it did.
+    /// Kind of the event.
     pub kind: EventKind,
 }
 
@@ -49,7 +50,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// What an operation did.
+/// Kind of an [`Event`].
 ///
 /// # Examples
 ///
@@ -58,27 +59,27 @@ impl fmt::Display for Event {
 /// use cancelable::{Progress, Reason};
 /// use std::time::Duration;
 ///
-/// let said = |kind: EventKind| kind.to_string();
-/// assert_eq!(said(EventKind::Started), "started");
-/// assert_eq!(said(EventKind::Progress(Progress::from("half"))), "progress half");
-/// assert_eq!(said(EventKind::Completed), "completed");
-/// assert_eq!(said(EventKind::Failed("no disk".into())), "failed: no disk");
-/// assert_eq!(said(EventKind::Cancelled("stop".into())), "cancelled: stop");
+/// let text = |kind: EventKind| kind.to_string();
+/// assert_eq!(text(EventKind::Started), "started");
+/// assert_eq!(text(EventKind::Progress(Progress::from("half"))), "progress half");
+/// assert_eq!(text(EventKind::Completed), "completed");
+/// assert_eq!(text(EventKind::Failed("no disk".into())), "failed: no disk");
+/// assert_eq!(text(EventKind::Cancelled("stop".into())), "cancelled: stop");
 /// let limit = Reason::timeout(Duration::from_secs(1));
-/// assert_eq!(said(EventKind::Cancelled(limit)), "cancelled: timed out after 1s");
+/// assert_eq!(text(EventKind::Cancelled(limit)), "cancelled: timed out after 1s");
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// It was polled for the first time.
+    /// The operation was polled for the first time.
     Started,
-    /// It told how far it had got.
+    /// The operation reported progress.
     Progress(Progress),
-    /// Its work returned a value.
+    /// The work returned a value.
     Completed,
-    /// Its work returned this error, or panicked.
+    /// The work returned an error, or panicked, with this text.
     Failed(Text),
-    /// Its work is gone, because it was cancelled for this reason.
+    /// The work was cancelled and dropped, for this reason.
     Cancelled(Reason),
 }
 
@@ -89,7 +90,7 @@ impl fmt::Display for EventKind {
             EventKind::Progress(progress) => write!(f, "progress {progress}"),
             EventKind::Completed => f.write_str("completed"),
             EventKind::Failed(error) => write!(f, "failed: {error}"),
-            // It begins with the word by itself.
+            // Its text starts with "cancelled" already.
             EventKind::Cancelled(reason @ Reason::Manual { .. }) => reason.fmt(f),
             EventKind::Cancelled(reason) => write!(f, "cancelled: {reason}"),
         }

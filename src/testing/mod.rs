@@ -1,19 +1,18 @@
-//! For tests of code that is cancelled: virtual time, a cut at every await, and what happened.
+//! Tools for testing code that is cancelled: virtual time, cancellation at every await, recordings.
 //!
-//! Feature `testing`: for your `dev-dependencies`. It needs no runtime, and no dependency but that of
-//! the feature `time`, which it switches on.
+//! Enable the feature `testing` in your `dev-dependencies`. It needs no runtime, and adds no dependency
+//! beyond those of the feature `time`, which it enables.
 //!
-//! * [`pause`]: time stands still on this thread, and goes on when you say so, or by itself where
-//!   nothing else is left to do. [`run`] is the short form.
-//! * [`cancel_at_every_await`] and [`drop_at_every_await`]: the same run again and again, cut at
-//!   another await each time. [`cancel_at_poll`]: one of these places.
-//! * [`Recorder`]: what operations did, and when, as lines to compare with.
-//! * [`Scenario`]: "after 20 ms, cancel; it was cancelled" in one line.
-//! * [`Wakes`]: a waker that counts, for polling by hand.
-//! * [`slow_stream`]: items with pauses in between, to have something to cancel.
+//! * [`pause`] stops the clock of this thread. You advance it, or it advances by itself when nothing
+//!   else is left to do. [`run`] is the short form.
+//! * [`cancel_at_every_await`] and [`drop_at_every_await`] run the same work again and again, cancelled
+//!   or dropped at a different await each time. [`cancel_at_poll`] does one of these runs.
+//! * [`Recorder`] records the events of operations as lines to compare with.
+//! * [`Scenario`] says in one line "after 20 ms, cancel; expect it to be cancelled".
+//! * [`Wakes`] is a waker that counts, for polling by hand.
+//! * [`slow_stream`] yields items with pauses in between.
 //!
-//! These are for tests: where an expectation does not hold, they panic and say what happened
-//! instead.
+//! All of them panic if an expectation is not met, and say what happened instead.
 //!
 //! # Examples
 //!
@@ -29,7 +28,6 @@
 //! assert_eq!(outcome.unwrap_err().reason(), &Reason::timeout(hour));
 //! ```
 
-mod at_poll;
 mod awaits;
 mod diff;
 mod event;
@@ -39,11 +37,9 @@ mod slow;
 mod steps;
 mod task;
 mod time;
-mod transcript;
 mod wakes;
 
-pub use at_poll::cancel_at_poll;
-pub use awaits::{At, cancel_at_every_await, drop_at_every_await};
+pub use awaits::{At, cancel_at_every_await, cancel_at_poll, drop_at_every_await};
 pub use event::{Event, EventKind};
 pub use recorder::{Recorder, Watched};
 pub use scenario::Scenario;

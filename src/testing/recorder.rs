@@ -1,4 +1,4 @@
-//! `Recorder`: what operations did, in order.
+//! `Recorder`: records the events of operations, in order.
 
 use std::collections::HashMap;
 use std::fmt::{self, Debug, Display};
@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 use super::diff::diff;
 use super::{Event, EventKind};
 use crate::clock;
+use crate::error::Cancelled;
 use crate::future::{Cancelable, Ending, TryCancelable};
-use crate::operation::OperationId;
+use crate::operation::{Operation, OperationId};
 use crate::sync::Mutex;
-use crate::{Cancelled, Operation};
 
-/// Records what operations do: that they start, report progress and end.
+/// Records when operations start, report progress and end.
 ///
-/// Clones share what was recorded. Each event is a line, in the words of [`EventKind`]; where more
-/// than one operation is watched, the line begins with the name of the operation, or with `#1` for
-/// the first one that was watched, and so on.
+/// Use it to test the order of events, or what an operation reports while it runs.
 ///
-/// Use it where it counts in which order things happened, or what a run told while it was under way.
+/// Clones share the recording. Each event is a line of text, printed by [`EventKind`]. If more than one
+/// operation is watched, each line starts with the name of the operation; an operation without a name
+/// is `#1` if it was the first one watched, and so on.
 ///
 /// # Examples
 ///
@@ -54,13 +54,13 @@ pub struct Recorder {
 
 #[derive(Default)]
 struct Recorded {
-    /// Those that are watched, and their numbers: 1 for the first.
+    /// Watched operations and their numbers, from 1.
     watched: HashMap<OperationId, usize>,
     events: Vec<Event>,
 }
 
-/// A run that can be [watched](Recorder::watch): a [`Cancelable`] or a [`TryCancelable`]. This trait
-/// is sealed.
+/// A future that a [`Recorder`] can [watch](Recorder::watch): [`Cancelable`] or [`TryCancelable`]. This
+/// trait is sealed.
 pub trait Watched: sealed::Watched {}
 
 impl<R: sealed::Watched> Watched for R {}
@@ -91,13 +91,13 @@ mod sealed {
 }
 
 impl Recorded {
-    /// Tells whether it is a new one.
-    fn enter(&mut self, operation: OperationId) -> bool {
+    /// Adds an operation. Returns false if it is watched already.
+    fn add(&mut self, operation: OperationId) -> bool {
         let number = self.watched.len() + 1;
         *self.watched.entry(operation).or_insert(number) == number
     }
 
-    /// The events, each with the number of its operation, and whether several are watched.
+    /// Returns the events with the numbers of their operations, and whether several are watched.
     fn numbered(&self) -> (Vec<(Event, usize)>, bool) {
         let numbered = |event: &Event| (event.clone(), self.watched[&event.operation]);
         (self.events.iter().map(numbered).collect(), self.watched.len() > 1)
@@ -111,8 +111,7 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// One that has recorded nothing. Its times count from here: where time is to be paused, pause it
-    /// first.
+    /// Creates an empty recorder. Its times count from this call, so [`pause`](super::pause) time first.
     ///
     /// ```
     /// cancelable::testing::Recorder::new().assert([""; 0]);
@@ -121,7 +120,7 @@ impl Recorder {
         Recorder { since: clock::now(), recorded: Arc::default() }
     }
 
-    /// Watches a run from its start, and gives it back.
+    /// Watches a future from its start, and returns it.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -131,15 +130,16 @@ impl Recorder {
     /// assert_eq!(testing::run(run), Ok(7));
     /// events.assert(["started", "completed"]);
     /// ```
-    #[must_use = "what is watched is to be run"]
+    #[must_use = "the watched future does nothing unless you run it"]
     pub fn watch<R: Watched>(&self, run: R) -> R {
         self.attach(&run.handle());
         run
     }
 
-    /// Watches an operation of which there is a handle. Where it has started already, that is not
-    /// recorded; where it has ended, the ending is, at once. One that is watched already is not watched
-    /// twice.
+    /// Watches an operation through its handle.
+    ///
+    /// If the operation has started already, its start is not recorded. If it has ended, its end is
+    /// recorded now. Watching an operation twice has no effect.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -151,7 +151,7 @@ impl Recorder {
     /// events.assert(["progress 50%"]);
     /// ```
     pub fn attach(&self, operation: &Operation) {
-        if !self.recorded.lock().enter(operation.id()) {
+        if !self.recorded.lock().add(operation.id()) {
             return;
         }
         let this = self.clone();
@@ -182,7 +182,7 @@ impl Recorder {
         self.recorded.lock().events.push(event);
     }
 
-    /// What was recorded, in order.
+    /// Returns the events in order.
     ///
     /// ```
     /// use cancelable::testing::Recorder;
@@ -192,7 +192,7 @@ impl Recorder {
         self.recorded.lock().events.clone()
     }
 
-    /// The same, and forgets it: what is recorded next comes first then.
+    /// Removes all events and returns them in order.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -209,7 +209,7 @@ impl Recorder {
         std::mem::take(&mut self.recorded.lock().events)
     }
 
-    /// What was recorded, as lines.
+    /// Returns the events as lines of text.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -228,7 +228,7 @@ impl Recorder {
 
     fn timed_lines(&self) -> Vec<(Duration, String)> {
         let (numbered, several) = self.recorded.lock().numbered();
-        // With no lock held: what the error in a reason prints is code of others.
+        // Printed after the lock is released: the error in a reason prints itself with user code.
         let line = |(event, number): (Event, usize)| {
             let line = match &event.name {
                 _ if !several => event.to_string(),
@@ -240,12 +240,12 @@ impl Recorder {
         numbered.into_iter().map(line).collect()
     }
 
-    /// Asserts that exactly this was recorded, in this order.
+    /// Asserts that exactly these lines were recorded, in this order.
     ///
     /// # Panics
     ///
-    /// When it was not, with both in one list: `-` marks what is missing, `+` what came instead, with
-    /// its time.
+    /// If the recording differs. The message shows both as one list: `-` marks a missing line, `+` an
+    /// unexpected one with its time.
     ///
     /// # Examples
     ///
@@ -266,14 +266,15 @@ impl Recorder {
     #[track_caller]
     pub fn assert<L: AsRef<str>>(&self, expected: impl IntoIterator<Item = L>) {
         let expected: Vec<_> = expected.into_iter().map(|line| line.as_ref().to_owned()).collect();
-        let (times, came): (Vec<_>, Vec<_>) = self.timed_lines().into_iter().unzip();
-        if came != expected {
-            let text = diff(&expected, &came, |place| format!("at {:?}", times[place]));
-            panic!("other events than expected (- expected, + recorded):\n{text}");
+        let (times, actual): (Vec<_>, Vec<_>) = self.timed_lines().into_iter().unzip();
+        if actual != expected {
+            let text = diff(&expected, &actual, |place| format!("at {:?}", times[place]));
+            panic!("the recorded events differ (- expected, + recorded):\n{text}");
         }
     }
 
-    /// Asserts that exactly this was recorded, in this order, each at that time. For virtual time.
+    /// Asserts that exactly these lines were recorded, in this order and at these times. Use it with
+    /// virtual time.
     ///
     /// # Panics
     ///
@@ -297,11 +298,11 @@ impl Recorder {
         let line = |at: Duration, line: &str| format!("{at:?} {line}");
         let expected: Vec<_> =
             expected.into_iter().map(|(at, what)| line(at, what.as_ref())).collect();
-        let came: Vec<_> =
+        let actual: Vec<_> =
             self.timed_lines().into_iter().map(|(at, what)| line(at, &what)).collect();
-        if came != expected {
-            let text = diff(&expected, &came, |_| String::new());
-            panic!("other events than expected (- expected, + recorded):\n{text}");
+        if actual != expected {
+            let text = diff(&expected, &actual, |_| String::new());
+            panic!("the recorded events differ (- expected, + recorded):\n{text}");
         }
     }
 }

@@ -1,23 +1,30 @@
-//! `Scenario`: what happens to a run, when, and what is to become of it.
+//! `Scenario`: a script of steps and expectations for one run.
 
+use std::error::Error;
 use std::fmt::{self, Debug};
 use std::ops::RangeBounds;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Poll;
 use std::time::Duration;
 
-use super::steps::{Action, Expected, Step};
+use super::steps::{Action, Expected, Step, Transcript};
 use super::task::Task;
 use super::time::{PATIENCE, pause_unless_paused};
-use super::transcript::Transcript;
+use crate::clock;
+use crate::panic::{discard, message};
+use crate::reason::Reason;
+use crate::source::CancellationToken;
 use crate::timer::virtual_time;
-use crate::{CancellationToken, Cancelled, Reason, clock};
 
-/// A script: what happens to a run, when, and what is to become of it. In virtual time.
+/// A script for one run, in virtual time: what happens to it, when, and how it should end.
 ///
-/// Steps come at the moments that [`after`](Self::after) says, and those before the first `after` come
-/// before the run is first polled; expectations of the outcome hold for the end, wherever they stand.
-/// Steps that come after the run has ended are left out, except that
-/// [`expect_pending`](Self::expect_pending) does not hold then.
+/// Steps happen at the times given by [`after`](Self::after); those before the first `after` happen
+/// before the first poll. Expectations of the output are checked at the end, wherever they are written.
+/// Steps later than the end of the run are skipped, except that
+/// [`expect_pending`](Self::expect_pending) then fails.
+///
+/// The run returns a `Result`. Its error is [`Cancelled`](crate::Cancelled), or an error type of your
+/// own.
 ///
 /// # Examples
 ///
@@ -39,15 +46,15 @@ use crate::{CancellationToken, Cancelled, Reason, clock};
 #[must_use = "a scenario does nothing unless it is run"]
 #[derive(Default)]
 pub struct Scenario<'a> {
-    /// In order of time.
+    /// Ordered by time.
     steps: Vec<Step<'a>>,
-    /// When the next step comes. `None` is before the first poll.
+    /// Time of the next step. `None` is before the first poll.
     at: Option<Duration>,
     expected: Vec<Expected<'a>>,
 }
 
 impl<'a> Scenario<'a> {
-    /// One in which nothing happens.
+    /// Creates a scenario without steps and expectations.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -59,10 +66,10 @@ impl<'a> Scenario<'a> {
         Scenario::default()
     }
 
-    /// The next step comes so much later than the one before, or than the start; and once the run is
-    /// pending, also after no time.
+    /// Schedules the next step `pause` after the one before it, or after the start, but never before the
+    /// run is first pending, even if `pause` is zero.
     ///
-    /// Where a limit of the run ends at that very moment, it comes first.
+    /// A limit of the run that ends at the same instant fires first.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -85,7 +92,7 @@ impl<'a> Scenario<'a> {
         self
     }
 
-    /// Fires the source of the run, for that reason.
+    /// Fires the source of the run with this reason.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -97,9 +104,10 @@ impl<'a> Scenario<'a> {
         self.step(Action::Cancel(reason.into()))
     }
 
-    /// Calls a function: to do something else to the run, or to assert what holds at that moment. Where
-    /// the run has ended before, it is not called: say [`expect_pending`](Self::expect_pending) first,
-    /// so that the assertion is not missed.
+    /// Calls a function, to do something else to the run or to check its state.
+    ///
+    /// The function is not called if the run has ended before. Put
+    /// [`expect_pending`](Self::expect_pending) before it, so that a missed check fails.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -118,14 +126,14 @@ impl<'a> Scenario<'a> {
         self.step(Action::Call(Box::new(f)))
     }
 
-    /// At that moment the run has not ended.
+    /// Expects that the run has not ended at this time.
     ///
     /// ```
     /// use cancelable::prelude::*;
     /// use cancelable::testing::Scenario;
     /// use std::time::Duration;
     /// let ms = Duration::from_millis;
-    /// // It is asked after 10 ms, and has 5 ms to end by itself.
+    /// // Cancelled after 10 ms, the work has a grace period of 5 ms.
     /// let work = |token| std::future::pending::<()>().cancelable(token).grace(ms(5));
     /// Scenario::new()
     ///     .after(ms(10))
@@ -140,7 +148,7 @@ impl<'a> Scenario<'a> {
         self.step(Action::ExpectPending)
     }
 
-    /// The run returns a value.
+    /// Expects that the run returns a value.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -152,7 +160,10 @@ impl<'a> Scenario<'a> {
         self
     }
 
-    /// The run is cancelled, for that reason, or because one above it was cancelled for it.
+    /// Expects that the run is cancelled with this reason, or because a parent was cancelled with it.
+    ///
+    /// An error of your own counts as cancelled if a [`Cancelled`](crate::Cancelled) is among its
+    /// [sources](Error::source).
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -168,7 +179,23 @@ impl<'a> Scenario<'a> {
         self
     }
 
-    /// The run ends exactly then, counted from its start.
+    /// Expects that the run returns an error that `Display` prints as `text`.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::testing::Scenario;
+    /// use std::io;
+    /// let work = async { io::Result::Err::<(), _>(io::ErrorKind::NotFound.into()) };
+    /// Scenario::new()
+    ///     .expect_error("entity not found")
+    ///     .run(|source| work.try_cancelable(source));
+    /// ```
+    pub fn expect_error(mut self, text: impl Into<String>) -> Self {
+        self.expected.push(Expected::Error(text.into()));
+        self
+    }
+
+    /// Expects that the run ends exactly `at` after its start.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -182,7 +209,7 @@ impl<'a> Scenario<'a> {
         self
     }
 
-    /// The run ends within that time, counted from its start.
+    /// Expects that the run ends within this range of times after its start.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -199,12 +226,15 @@ impl<'a> Scenario<'a> {
         self
     }
 
-    /// Runs what `make` makes of a source.
+    /// Calls `make` with a source, and runs the future that it returns.
     ///
     /// # Panics
     ///
-    /// When an expectation does not hold: with what was expected, what came out, and what happened
-    /// until then. When nothing will ever wake the run. A panic of the run goes through.
+    /// If an expectation is not met, or if nothing will ever wake the run. The message has the
+    /// expectation, the output, and everything that happened until then.
+    ///
+    /// A panic of the run propagates. If it also happens at a time at which the run must not end, the
+    /// message has both.
     ///
     /// # Examples
     ///
@@ -218,19 +248,20 @@ impl<'a> Scenario<'a> {
     /// ```should_panic
     /// # use cancelable::prelude::*;
     /// # use cancelable::testing::Scenario;
-    /// // Expected that it is cancelled for `stop`, and it returned `7`.
+    /// // Expected that the run is cancelled with: cancelled: stop. It returned `7`.
     /// Scenario::new().expect_cancelled("stop").run(|source| async { 7 }.cancelable(source));
     /// ```
     #[track_caller]
-    pub fn run<F, T>(self, make: impl FnOnce(CancellationToken) -> F)
+    pub fn run<F, T, E>(self, make: impl FnOnce(CancellationToken) -> F)
     where
-        F: IntoFuture<Output = Result<T, Cancelled>>,
+        F: IntoFuture<Output = Result<T, E>>,
         T: Debug,
+        E: Error + 'static,
     {
         drop(self.outcome(make));
     }
 
-    /// The same, and gives back what came out.
+    /// Same as [`run`](Self::run), and returns the output of the run.
     ///
     /// # Panics
     ///
@@ -238,7 +269,7 @@ impl<'a> Scenario<'a> {
     ///
     /// # Errors
     ///
-    /// What the run came out with.
+    /// The error of the run.
     ///
     /// # Examples
     ///
@@ -249,53 +280,67 @@ impl<'a> Scenario<'a> {
     /// assert!(outcome.unwrap_err().is_manual());
     /// ```
     #[track_caller]
-    pub fn outcome<F, T>(self, make: impl FnOnce(CancellationToken) -> F) -> Result<T, Cancelled>
+    pub fn outcome<F, T, E>(self, make: impl FnOnce(CancellationToken) -> F) -> Result<T, E>
     where
-        F: IntoFuture<Output = Result<T, Cancelled>>,
+        F: IntoFuture<Output = Result<T, E>>,
         T: Debug,
+        E: Error + 'static,
     {
         let _time = pause_unless_paused();
-        let mut transcript = Transcript::begin();
+        let mut transcript = Transcript::new();
         let token = CancellationToken::new();
         let mut task = Task::new(make(token.clone()).into_future());
         let mut steps = self.steps.into_iter().peekable();
         while let Some(step) = steps.next_if(|step| step.at.is_none()) {
-            step.action.happen(&token, &mut transcript);
+            step.action.perform(&token, &mut transcript);
         }
         let outcome = loop {
-            match task.is_restless(PATIENCE) {
+            match task.is_woken_again(PATIENCE) {
                 Ok(false) => {}
-                Ok(true) => match task.poll() {
-                    Poll::Ready(outcome) => break outcome,
-                    Poll::Pending => continue,
+                Ok(true) => match catch_unwind(AssertUnwindSafe(|| task.poll())) {
+                    Ok(Poll::Ready(outcome)) => break outcome,
+                    Ok(Poll::Pending) => continue,
+                    Err(panic) => {
+                        let end = transcript.elapsed();
+                        let window = self.expected.iter().find(|window| !window.allows_end_at(end));
+                        let unmet =
+                            window.map(ToString::to_string).or_else(|| still_pending(steps));
+                        let Some(unmet) = unmet else { resume_unwind(panic) };
+                        transcript.note(format_args!("the run panicked: {}", message(&*panic)));
+                        discard(panic);
+                        transcript.fail(&unmet)
+                    }
                 },
                 Err(stuck) => transcript.fail_to_end(stuck),
             }
-            let due = steps.peek().and_then(|step| transcript.moment(step.at?));
+            let due = steps.peek().and_then(|step| transcript.instant(step.at?));
             if let Some(due) = due.filter(|due| virtual_time::next().is_none_or(|next| next > *due))
             {
                 virtual_time::move_to(due.max(clock::now()));
                 let step = steps.next();
-                step.into_iter().for_each(|step| step.action.happen(&token, &mut transcript));
+                step.into_iter().for_each(|step| step.action.perform(&token, &mut transcript));
             } else if let Err(stuck) = task.step(PATIENCE) {
                 transcript.fail_to_end(stuck);
             }
         };
-        transcript.note(format_args!("the run came out as {outcome:?}"));
-        let mut left = steps.filter(|step| matches!(step.action, Action::ExpectPending));
-        if let Some(step) = left.next() {
-            transcript.fail(&format_args!(
-                "that the run is pending at {:?}",
-                step.at.unwrap_or_default()
-            ));
+        transcript.note(format_args!("the run returned {outcome:?}"));
+        if let Some(unmet) = still_pending(steps) {
+            transcript.fail(&unmet);
         }
         for expected in self.expected {
-            if !expected.holds(&outcome, transcript.elapsed()) {
+            if !expected.is_met(&outcome, transcript.elapsed()) {
                 transcript.fail(&expected);
             }
         }
         outcome
     }
+}
+
+/// Returns the first expectation, among the steps after the end of the run, that it is still pending.
+fn still_pending<'a>(steps: impl IntoIterator<Item = Step<'a>>) -> Option<String> {
+    let mut steps = steps.into_iter();
+    let step = steps.find(|step| matches!(step.action, Action::ExpectPending))?;
+    Some(format!("that the run is pending at {:?}", step.at.unwrap_or_default()))
 }
 
 impl fmt::Debug for Scenario<'_> {

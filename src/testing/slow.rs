@@ -1,4 +1,4 @@
-//! `slow_stream`: items with pauses in between.
+//! `slow_stream`: a stream with pauses between its items.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,14 +9,15 @@ use futures::stream::Stream;
 
 use crate::timer::Countdown;
 
-/// A stream of these items, with a pause before each but the first: something to be cancelled.
+/// Creates a stream of these items with a pause before each item except the first. Use it as work that
+/// takes time to cancel.
 ///
-/// The pause begins when the next item is asked for. Each is measured as a
-/// [`timeout`](crate::timeout()) is: in virtual time where time is [paused](super::pause).
+/// A pause starts when the next item is polled for. It is measured like a
+/// [`timeout`](crate::timeout()), so in virtual time if time is [paused](super::pause).
 ///
 /// # Cancel safety
 ///
-/// A call of `next` that is dropped loses no item; the pause goes on.
+/// Dropping a call of `next` loses no item; the pause continues.
 ///
 /// # Examples
 ///
@@ -44,7 +45,7 @@ pub fn slow_stream<I: IntoIterator>(items: I, pause: Duration) -> SlowStream<I::
 #[must_use = "streams do nothing unless they are polled"]
 pub struct SlowStream<I: Iterator> {
     items: std::iter::Fuse<I>,
-    /// The item that is waited for.
+    /// The item that follows the current pause.
     next: Option<I::Item>,
     pause: Duration,
     /// `None` before the first item.
@@ -62,7 +63,7 @@ impl<I: Iterator> Stream for SlowStream<I> {
         if this.next.is_none() {
             this.next = this.items.next();
         }
-        // After the last one there is nothing to wait for.
+        // No pause before the end of the stream.
         if let (Some(_), Some(waiting)) = (&this.next, &mut this.waiting) {
             ready!(waiting.poll("SlowStream", cx));
         }

@@ -1,4 +1,4 @@
-//! `Task`: a future that is driven on this thread, by virtual time and by whoever wakes it.
+//! `Task`: drives a future on this thread, by virtual time and by its wakes.
 
 use std::fmt;
 use std::pin::Pin;
@@ -6,41 +6,41 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use crate::ambient;
+use crate::clock;
 use crate::sync::{AtomicBool, Ordering, Thread, current, park_timeout};
 use crate::timer::virtual_time;
-use crate::{ambient, clock};
 
-/// After every so many jumps of the clock, somebody looks whether it runs in a circle.
-const MANY_JUMPS: u64 = 100_000;
+/// Number of jumps of the clock between two checks for a future that waits without end.
+const JUMPS_PER_CHECK: u64 = 100_000;
 
-/// After every so many polls without a rest, somebody looks whether it keeps the clock from moving.
-const MANY_POLLS: u64 = 100_000;
+/// Number of polls between two checks for a future that is woken in every poll.
+const POLLS_PER_CHECK: u64 = 100_000;
 
-/// A future, and whether it was woken.
 pub(super) struct Task<F> {
     future: Pin<Box<F>>,
     woken: Arc<Woken>,
     waker: Waker,
     polls: usize,
-    /// How often it has moved the clock.
+    /// Number of times it moved the clock.
     jumps: u64,
-    /// When it began, on the clock of the machine.
+    /// When it started, in real time.
     since: Instant,
-    /// How often it was polled since nothing had woken it, and when somebody first counted many.
-    restless: (u64, Option<Instant>),
+    /// Number of polls in a row that were each followed by a wake, and when the first check was.
+    busy: (u64, Option<Instant>),
 }
 
-/// Why a task cannot go on.
+/// Why a task does not end.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Stuck {
-    /// Nothing has woken it for so long.
+    /// Nothing woke it for this long.
     Idle(Duration),
-    /// Nothing has woken it for so long, and the clock, with a limit on it, is not to move.
+    /// Nothing woke it for this long, and the clock has a limit but may not advance.
     Still(Duration),
-    /// The clock has jumped all too often.
-    Circle(u64),
-    /// It was polled all too often while the clock stood still, with a limit on it.
-    Restless(u64),
+    /// It is pending after this many jumps of the clock.
+    Endless(u64),
+    /// It was woken in each of this many polls, so the clock cannot advance to the next limit.
+    Busy(u64),
 }
 
 impl fmt::Display for Stuck {
@@ -49,23 +49,22 @@ impl fmt::Display for Stuck {
             Stuck::Idle(patience) => write!(
                 f,
                 "nothing will ever wake this future: it is pending, no limit runs on the virtual \
-                 clock, and no other thread has woken it for {patience:?}"
+                 clock, and no other thread woke it for {patience:?}"
             ),
             Stuck::Still(patience) => write!(
                 f,
-                "nothing will ever wake this future: it is pending, auto-advance is off, so that the \
-                 limits on the virtual clock do not come, and no other thread has woken it for \
-                 {patience:?}"
+                "nothing will ever wake this future: it is pending, auto-advance is off, so no limit \
+                 on the virtual clock fires, and no other thread woke it for {patience:?}"
             ),
-            Stuck::Circle(jumps) => write!(
+            Stuck::Endless(jumps) => write!(
                 f,
                 "this future waits without end: it is pending after {jumps} moves of the virtual \
                  clock"
             ),
-            Stuck::Restless(polls) => write!(
+            Stuck::Busy(polls) => write!(
                 f,
-                "this future does not rest: {polls} polls in a row have woken it, and while it is \
-                 woken the virtual clock does not move to the next limit"
+                "this future wakes itself in every poll: {polls} polls in a row, in which the virtual \
+                 clock cannot advance to the next limit"
             ),
         }
     }
@@ -88,7 +87,7 @@ impl Wake for Woken {
 }
 
 impl<F: Future> Task<F> {
-    /// It counts as woken: it is to be polled.
+    /// Creates a task that counts as woken, so that it is polled.
     pub(super) fn new(future: F) -> Self {
         let woken = Arc::new(Woken { flag: AtomicBool::new(true), thread: current() });
         let waker = Waker::from(woken.clone());
@@ -99,11 +98,11 @@ impl<F: Future> Task<F> {
             polls: 0,
             jumps: 0,
             since: clock::real(),
-            restless: (0, None),
+            busy: (0, None),
         }
     }
 
-    /// How often it was polled.
+    /// Returns the number of polls.
     pub(super) fn polls(&self) -> usize {
         self.polls
     }
@@ -112,46 +111,46 @@ impl<F: Future> Task<F> {
         self.woken.flag.load(Ordering::Acquire)
     }
 
-    /// Whether it is to be polled, or else rests. It is asked once after each poll.
-    pub(super) fn is_restless(&mut self, patience: Duration) -> Result<bool, Stuck> {
+    /// Returns whether the task was woken since its last poll. Call it once after each poll.
+    pub(super) fn is_woken_again(&mut self, patience: Duration) -> Result<bool, Stuck> {
         if !self.is_woken() {
-            self.restless = (0, None);
+            self.busy = (0, None);
             return Ok(false);
         }
-        let (polls, since) = &mut self.restless;
+        let (polls, since) = &mut self.busy;
         *polls += 1;
-        if *polls % MANY_POLLS == 0 && virtual_time::next().is_some() {
+        if *polls % POLLS_PER_CHECK == 0 && virtual_time::next().is_some() {
             let now = clock::real();
             if now.saturating_duration_since(*since.get_or_insert(now)) > patience {
-                return Err(Stuck::Restless(*polls));
+                return Err(Stuck::Busy(*polls));
             }
         }
         Ok(true)
     }
 
     pub(super) fn poll(&mut self) -> Poll<F::Output> {
-        // Before the poll: a wake in between is one more poll, and none is lost.
+        // Cleared before the poll: a wake during the poll causes another poll.
         self.woken.flag.store(false, Ordering::Release);
         self.polls += 1;
-        // Where this is called within a source, its limits are none of that one.
+        // If this runs inside a source, limits of this future are not limits of that source.
         ambient::ignore_limits(|| self.future.as_mut().poll(&mut Context::from_waker(&self.waker)))
     }
 
-    /// Moves the clock to the next limit. Tells whether there is one.
+    /// Moves the clock to the next limit. Returns whether there is one.
     fn jump(&mut self, patience: Duration) -> Result<bool, Stuck> {
         let Some(next) = virtual_time::next() else { return Ok(false) };
         self.jumps += 1;
-        if self.jumps % MANY_JUMPS == 0 {
+        if self.jumps % JUMPS_PER_CHECK == 0 {
             let took = clock::real().saturating_duration_since(self.since);
             if took > patience {
-                return Err(Stuck::Circle(self.jumps));
+                return Err(Stuck::Endless(self.jumps));
             }
         }
         virtual_time::move_to(next);
         Ok(true)
     }
 
-    /// Waits for another thread to wake it.
+    /// Waits until another thread wakes the task.
     fn wait(&self, patience: Duration) -> Result<(), Stuck> {
         let start = clock::real();
         while !self.is_woken() {
@@ -166,23 +165,23 @@ impl<F: Future> Task<F> {
         Ok(())
     }
 
-    /// Moves the clock to the next limit; where there is none, waits until it is woken.
+    /// Moves the clock to the next limit. If there is none, waits until the task is woken.
     pub(super) fn step(&mut self, patience: Duration) -> Result<(), Stuck> {
         if self.jump(patience)? { Ok(()) } else { self.wait(patience) }
     }
 
-    /// Waits until it is woken. `auto_advance` says that the clock moves by itself meanwhile.
+    /// Waits until the task is woken. With `auto_advance` the clock moves to each limit meanwhile.
     pub(super) fn wake(&mut self, auto_advance: bool, patience: Duration) -> Result<(), Stuck> {
         if !auto_advance {
             return self.wait(patience);
         }
-        while !self.is_restless(patience)? {
+        while !self.is_woken_again(patience)? {
             self.step(patience)?;
         }
         Ok(())
     }
 
-    /// Drives it to its end.
+    /// Drives the task to its end.
     pub(super) fn finish(
         mut self,
         auto_advance: bool,

@@ -9,42 +9,41 @@ use super::task::Task;
 use crate::clock;
 use crate::timer::virtual_time;
 
-/// How long another thread has time to wake a future, unless one says otherwise.
+/// Real time that another thread has to wake a future, by default.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Pauses time on this thread, until what it returns is dropped.
+/// Pauses time on this thread until the returned guard is dropped.
 ///
-/// From here on, whatever this crate measures on this thread is measured on a virtual clock, exact
-/// to the nanosecond: [`timeout`](crate::timeout()) and [`deadline`](crate::deadline()), the pauses
-/// of [`condition`](crate::condition()), [`grace`](crate::Cancelable::grace),
+/// While time is paused, everything that this crate measures on this thread uses a virtual clock, exact
+/// to the nanosecond: [`timeout`](crate::timeout()) and [`deadline`](crate::deadline()), the pauses of
+/// [`condition`](crate::condition()), [`grace`](crate::Cancelable::grace),
 /// [`shield_for`](crate::shield_for()), [`finally_for`](crate::Cancelable::finally_for),
-/// [`idle_timeout`](crate::CancelableStream::idle_timeout), what
-/// [`Registry::shutdown`](crate::Registry::shutdown) waits, and what operations and registries tell of
-/// their time. The clock starts at the present moment, and then stands still until
-/// you [advance](PausedTime::advance) it. Within [`block_on`](PausedTime::block_on) it also moves by
-/// itself, when there is nothing else to do.
+/// [`idle_timeout`](crate::CancelableStream::idle_timeout), the grace period of
+/// [`Registry::shutdown`](crate::Registry::shutdown), and the times that operations and registries
+/// report. The clock starts at the current instant and stands still until you
+/// [advance](PausedTime::advance) it. In [`block_on`](PausedTime::block_on) it also advances by itself
+/// when nothing else is left to do.
 ///
-/// Timers of others, such as those of a runtime, know nothing of it. Nor does
-/// [`Instant::now`]: use [`now`](PausedTime::now) where a test needs a moment. And
-/// [`blocking_wait_timeout`](crate::CancellationToken::blocking_wait_timeout) blocks the thread, on
-/// which nobody could move the clock meanwhile: it keeps to the clock of the machine.
+/// Timers of other crates, such as those of a runtime, are not affected. Neither is [`Instant::now`]:
+/// use [`PausedTime::now`]. Nor is
+/// [`blocking_wait_timeout`](crate::CancellationToken::blocking_wait_timeout): it blocks the thread that
+/// would advance the clock, so it uses real time.
 ///
 /// # Threads
 ///
-/// Other threads go by the clock of the machine. A limit belongs to the thread on which it was first
-/// waited for: one that is registered here fires when time here has come, whoever polls it, and then
-/// wakes whoever polled it last.
+/// Other threads use real time. A limit belongs to the thread on which it was first pending: if that is
+/// this thread, it fires by this thread's clock, whichever thread polls it, and then wakes its last
+/// waker.
 ///
-/// When time goes on, what is left of a limit passes in real time. A moment that was read while time
-/// was paused is later than those of the machine by as much as the clock was advanced; so a limit
-/// whose clock has started, and that nobody has waited for yet, is late by that much. End what you
-/// have begun before you drop the guard.
+/// When time resumes, the rest of a limit passes in real time. An instant read while time was paused is
+/// ahead of real time by as much as the clock was advanced. A limit that has started but was never
+/// pending fires late by that much. End what you have started before you drop the guard.
 ///
-/// Limits that are under way when time is paused keep to the clock of the machine.
+/// Limits that were pending before time was paused use real time.
 ///
 /// # Panics
 ///
-/// When time is paused on this thread already.
+/// If time is paused on this thread already.
 ///
 /// # Examples
 ///
@@ -66,7 +65,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// assert!(wakes.poll(limit).is_ready());
 /// assert_eq!(time.elapsed(), Duration::from_secs(60));
 /// ```
-#[must_use = "time goes on when it is dropped"]
+#[must_use = "time resumes when it is dropped"]
 #[track_caller]
 pub fn pause() -> PausedTime {
     match pause_unless_paused() {
@@ -75,7 +74,7 @@ pub fn pause() -> PausedTime {
     }
 }
 
-/// The guard, or nothing where time is paused already.
+/// Pauses time, unless it is paused already.
 pub(super) fn pause_unless_paused() -> Option<PausedTime> {
     if clock::virtual_now().is_some() {
         return None;
@@ -90,14 +89,15 @@ pub(super) fn pause_unless_paused() -> Option<PausedTime> {
     })
 }
 
-/// Runs a future to its end in virtual time: [`pause`], and [`block_on`](PausedTime::block_on).
+/// Runs a future to its end in virtual time, and returns its output. Short for [`pause`] and
+/// [`block_on`](PausedTime::block_on).
 ///
-/// Where time is paused already, it is the same clock that moves.
+/// If time is paused already, the same clock is used.
 ///
 /// # Panics
 ///
-/// When nothing will ever wake the future, as [`block_on`](PausedTime::block_on) tells. A panic of
-/// the future goes through.
+/// If nothing will ever wake the future; see [`block_on`](PausedTime::block_on). A panic of the future
+/// propagates.
 ///
 /// # Examples
 ///
@@ -121,25 +121,25 @@ pub fn run<F: IntoFuture>(future: F) -> F::Output {
     }
 }
 
-/// Time that is paused on this thread. Made by [`pause`]; dropping it lets time go on.
+/// Guard of [`pause`]: time is paused on this thread until it is dropped.
 ///
-/// It stays on its thread:
+/// It cannot be sent to another thread:
 ///
 /// ```compile_fail
 /// let time = cancelable::testing::pause();
 /// std::thread::spawn(move || drop(time));
 /// ```
-#[must_use = "time goes on when it is dropped"]
+#[must_use = "time resumes when it is dropped"]
 pub struct PausedTime {
     start: Instant,
     auto_advance: Cell<bool>,
     patience: Cell<Duration>,
-    /// The clock is that of this thread.
+    /// Keeps the guard on its thread, whose clock it pauses.
     not_send: PhantomData<*const ()>,
 }
 
 impl PausedTime {
-    /// The present moment on the virtual clock.
+    /// Returns the current instant of the virtual clock.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -154,7 +154,7 @@ impl PausedTime {
         clock::now()
     }
 
-    /// How much virtual time has passed since time was paused.
+    /// Returns the virtual time that has passed since time was paused.
     ///
     /// ```
     /// use std::time::Duration;
@@ -165,16 +165,16 @@ impl PausedTime {
         self.now().saturating_duration_since(self.start)
     }
 
-    /// Moves the clock. Every limit that ends meanwhile fires at its own moment, in order, and wakes
-    /// who waits for it; those who are woken are polled by you, when you are back.
+    /// Advances the clock. Every limit that ends within this step fires at its own instant, in order,
+    /// and wakes its waiters. Nothing is polled until this call returns.
     ///
-    /// So what starts a limit only when it is polled starts it at the end of the step: a
-    /// [`condition`](crate::condition()) makes one check for each step, however long. Small steps, or
-    /// [`block_on`](Self::block_on), show each of them.
+    /// So a limit that is started by such a poll starts at the end of the step. A
+    /// [`condition`](crate::condition()), for instance, makes one check for each step, however long the
+    /// step is. Take small steps, or use [`block_on`](Self::block_on), to run every check.
     ///
     /// # Panics
     ///
-    /// When it is further than the clock can tell.
+    /// If the clock cannot represent the new instant.
     ///
     /// # Examples
     ///
@@ -188,11 +188,11 @@ impl PausedTime {
     pub fn advance(&self, by: Duration) {
         match self.now().checked_add(by) {
             Some(moment) => virtual_time::move_to(moment),
-            None => panic!("the clock cannot tell what is {by:?} from now"),
+            None => panic!("the clock cannot represent {by:?} from now"),
         }
     }
 
-    /// How long it is until the next limit ends, if any runs here.
+    /// Returns the time until the next limit on this clock ends, or `None` if there is no limit.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -210,21 +210,24 @@ impl PausedTime {
         Some(virtual_time::next()?.saturating_duration_since(self.now()))
     }
 
-    /// Runs a future to its end. When it is pending and nothing has woken it, the clock moves to the
-    /// next limit, which fires.
+    /// Runs a future to its end, and returns its output. When the future is pending and was not woken,
+    /// the clock advances to the next limit, which fires.
     ///
-    /// Where no limit runs, it waits for another thread to wake it, for as long as its
-    /// [patience](Self::patience) lasts. Where one runs, it does not wait for other threads: a limit
-    /// of an hour then strikes at once, also where a thread would have been ready in a millisecond.
-    /// For such work, switch [auto-advance](Self::auto_advance) off.
+    /// If there is no limit, `block_on` waits for another thread to wake the future, for as long as its
+    /// [patience](Self::patience) lasts. If there is a limit, it does not wait for other threads: a limit
+    /// of an hour fires at once, even if another thread would have woken the future after a millisecond.
+    /// Switch [auto-advance](Self::auto_advance) off for such work.
     ///
     /// # Panics
     ///
-    /// When nothing will ever wake the future: no limit runs here, or auto-advance is off, and no other
-    /// thread has woken it for as long as its patience lasts. When it waits without end: the clock has
-    /// moved a hundred thousand times or more, and for longer in real time than its patience lasts. When
-    /// it does not rest: a limit runs here, but each of as many polls has woken it, for as long, so that
-    /// the clock does not move. A panic of the future goes through.
+    /// * If nothing will ever wake the future: there is no limit, or auto-advance is off, and no other
+    ///   thread woke it for as long as the patience lasts.
+    /// * If the future waits without end: the clock has advanced at least 100,000 times, and for longer
+    ///   in real time than the patience lasts.
+    /// * If the future wakes itself in every poll: at least 100,000 polls in a row, for longer in real
+    ///   time than the patience lasts, while a limit is waiting for the clock to advance.
+    ///
+    /// A panic of the future propagates.
     ///
     /// # Examples
     ///
@@ -248,8 +251,8 @@ impl PausedTime {
         }
     }
 
-    /// Whether the clock moves by itself in later calls of [`block_on`](Self::block_on). The default
-    /// is that it does. Where it does not, only [`advance`](Self::advance) moves it.
+    /// Sets whether the clock advances by itself in later calls of [`block_on`](Self::block_on). The
+    /// default is `true`. With `false`, only [`advance`](Self::advance) advances it.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -267,9 +270,8 @@ impl PausedTime {
         self.auto_advance.set(on);
     }
 
-    /// How long later calls of [`block_on`](Self::block_on) wait for another thread, in real time;
-    /// and how long they go on, at least, where the clock moves and moves, or where the future does not
-    /// rest. The default is five seconds.
+    /// Sets how long later calls of [`block_on`](Self::block_on) wait, in real time, before they panic
+    /// because the future makes no progress. The default is 5 seconds.
     ///
     /// ```should_panic
     /// use std::time::Duration;

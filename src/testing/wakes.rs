@@ -1,4 +1,4 @@
-//! `Wakes`: a waker that counts how often it was woken.
+//! `Wakes`: a waker that counts wakes.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use std::time::Duration;
 use crate::clock;
 use crate::sync::{AtomicU64, Ordering};
 
-/// How long [`Wakes::wait`] waits, on the clock of the machine.
+/// How long [`Wakes::wait`] waits, in real time.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A waker that counts how often it was woken, for polling by hand.
 ///
-/// Use it where the number of polls and wakes is what the test is about. It is shared: how many
-/// wakers of it are kept anywhere is `Arc::strong_count(&wakes) - 1`.
+/// Use it to test how often a future is polled and woken. The number of its wakers that are still
+/// registered anywhere is `Arc::strong_count(&wakes) - 1`.
 ///
 /// # Examples
 ///
@@ -37,7 +37,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub struct Wakes(AtomicU64);
 
 impl Wakes {
-    /// One that was not woken yet.
+    /// Creates a waker that has not been woken.
     ///
     /// ```
     /// assert_eq!(cancelable::testing::Wakes::new().count(), 0);
@@ -46,7 +46,7 @@ impl Wakes {
         Arc::default()
     }
 
-    /// How often it was woken.
+    /// Returns the number of wakes.
     ///
     /// ```
     /// use cancelable::testing::Wakes;
@@ -55,11 +55,11 @@ impl Wakes {
     /// assert_eq!(wakes.count(), 1);
     /// ```
     pub fn count(&self) -> usize {
-        // No test wakes that often.
+        // Saturates on 32-bit platforms.
         usize::try_from(self.0.load(Ordering::SeqCst)).unwrap_or(usize::MAX)
     }
 
-    /// The waker, to poll with.
+    /// Returns the waker.
     ///
     /// ```
     /// use cancelable::testing::Wakes;
@@ -70,7 +70,7 @@ impl Wakes {
         Waker::from(self.clone())
     }
 
-    /// Polls once with this waker.
+    /// Polls a future once with this waker.
     ///
     /// ```
     /// use cancelable::testing::Wakes;
@@ -82,11 +82,12 @@ impl Wakes {
         future.poll(&mut Context::from_waker(&self.waker()))
     }
 
-    /// Waits in real time until it has been woken that often: for wakes of other threads.
+    /// Blocks, in real time, until the number of wakes is at least `wakes`. Use it if another thread
+    /// wakes.
     ///
     /// # Panics
     ///
-    /// When a minute has passed.
+    /// If that takes longer than a minute.
     ///
     /// # Examples
     ///
@@ -102,11 +103,7 @@ impl Wakes {
         let start = clock::real();
         while self.count() < wakes {
             let waited = clock::real().saturating_duration_since(start);
-            assert!(
-                waited < LIMIT,
-                "woken {} times in {LIMIT:?}, and not {wakes} times",
-                self.count()
-            );
+            assert!(waited < LIMIT, "woken {} times in {LIMIT:?}, expected {wakes}", self.count());
             thread::yield_now();
         }
     }

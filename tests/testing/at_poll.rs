@@ -1,4 +1,4 @@
-//! A cut at the n-th poll, and how many polls a series bears.
+//! `cancel_at_poll`, and the maximum number of polls.
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
@@ -19,7 +19,7 @@ async fn naps(number: usize, taken: &Cell<usize>) -> usize {
 }
 
 #[test]
-fn it_is_the_place_of_that_number_in_the_series() {
+fn same_place_as_in_series() {
     let _watchdog = support::watchdog();
     let (mut places, taken) = (0, Cell::new(0));
     cancel_at_every_await(
@@ -41,7 +41,7 @@ fn it_is_the_place_of_that_number_in_the_series() {
 }
 
 #[test]
-fn it_goes_by_the_clock_of_the_test() {
+fn at_poll_uses_paused_clock() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let taken = Cell::new(0);
@@ -57,23 +57,23 @@ fn it_goes_by_the_clock_of_the_test() {
 }
 
 #[test]
-fn a_poll_that_does_not_come_is_told_of() {
+fn missing_poll_panics() {
     let _watchdog = support::watchdog();
     let taken = Cell::new(0);
     let said = panic_of(|| cancel_at_poll(0, |token| naps(1, &taken).cancelable(token)));
     assert!(said.contains("counted from 1"), "{said}");
-    // Two polls, and not a third one.
+    // Two polls, not three.
     let said = panic_of(|| cancel_at_poll(3, |token| naps(1, &taken).cancelable(token)));
-    assert!(said.contains("no poll 3") && said.ends_with("ends with poll 2"), "{said}");
+    assert!(said.contains("before poll 3") && said.ends_with("ends in poll 2"), "{said}");
     let said = panic_of(|| cancel_at_poll(3, |token| pending::<()>().cancelable(token)));
-    assert!(said.contains("no poll 3") && said.ends_with("after 1"), "{said}");
+    assert!(said.contains("before poll 3") && said.ends_with("after poll 1"), "{said}");
     let said = panic_of(|| cancel_at_poll(1, |_| pending::<()>()));
     assert!(said.starts_with("cancelled before poll 1, nothing will ever wake"), "{said}");
-    // All goes on as before.
+    // Time has resumed.
     drop(testing::pause());
 }
 
-/// Ready at its poll of that number, and woken at each before.
+/// Ready at its poll number `times`; wakes itself in each poll before.
 async fn polled(times: usize) {
     let mut polls = 0;
     poll_fn(|cx| {
@@ -85,7 +85,7 @@ async fn polled(times: usize) {
 }
 
 #[test]
-fn a_series_bears_a_thousand_polls_and_no_more() {
+fn at_most_1000_polls() {
     let _watchdog = support::watchdog();
     let cancelled = |times| {
         let mut left_alone = 0;

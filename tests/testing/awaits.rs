@@ -1,4 +1,4 @@
-//! Cuts at every await.
+//! `cancel_at_every_await` and `drop_at_every_await`.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
@@ -24,7 +24,7 @@ async fn work(log: &RefCell<Vec<&'static str>>) -> u32 {
 }
 
 #[test]
-fn cancelled_before_each_poll_once_and_then_left_alone() {
+fn cancelled_before_each_poll() {
     let _watchdog = support::watchdog();
     let log = RefCell::new(Vec::new());
     let mut seen = Vec::new();
@@ -37,9 +37,9 @@ fn cancelled_before_each_poll_once_and_then_left_alone() {
         ("cancelled before poll 1", 0),
         ("cancelled before poll 2", 0),
         ("cancelled before poll 3", 1),
-        // The limit of the last step has not passed.
+        // The last step's limit has not passed.
         ("cancelled before poll 4", 2),
-        ("left alone, with 4 polls", 3),
+        ("left alone for 4 polls", 3),
     ];
     let told: Vec<_> = seen.iter().map(|(at, _, steps)| (at.to_string(), *steps)).collect();
     assert_eq!(told, expected.map(|(at, steps)| (at.to_owned(), steps)));
@@ -54,7 +54,7 @@ fn cancelled_before_each_poll_once_and_then_left_alone() {
 }
 
 #[test]
-fn dropped_before_each_poll_once_and_then_left_alone() {
+fn dropped_before_each_poll() {
     let _watchdog = support::watchdog();
     let log = RefCell::new(Vec::new());
     let mut seen = Vec::new();
@@ -71,12 +71,12 @@ fn dropped_before_each_poll_once_and_then_left_alone() {
             told("dropped before poll 2", None, 0),
             told("dropped before poll 3", None, 1),
             told("dropped before poll 4", None, 2),
-            told("left alone, with 4 polls", Some(7), 3),
+            told("left alone for 4 polls", Some(7), 3),
         ]
     );
 }
 
-/// Counts its polls, and holds something until it is dropped.
+/// Counts its polls, and owns a value until it is dropped.
 struct Counted {
     polls: Rc<Cell<usize>>,
     wakes: bool,
@@ -99,7 +99,7 @@ impl Future for Counted {
 }
 
 #[test]
-fn it_is_gone_when_the_check_is_called() {
+fn dropped_before_check() {
     let _watchdog = support::watchdog();
     let held = Rc::new(());
     let polls = RefCell::new(Rc::default());
@@ -116,9 +116,9 @@ fn it_is_gone_when_the_check_is_called() {
     assert_eq!(numbers, [(1, 0), (2, 1), (3, 2), (3, 3)]);
 }
 
-/// The run that nobody wakes is cut at the await where it stands, and ends the series.
+/// A run that nothing wakes is cancelled at its await, and ends the series.
 #[test]
-fn what_waits_for_nothing_but_its_end_is_cut_there_too() {
+fn endless_run() {
     let _watchdog = support::watchdog();
     let serve = |token: CancellationToken| {
         let serve = async {
@@ -145,7 +145,7 @@ fn what_waits_for_nothing_but_its_end_is_cut_there_too() {
 }
 
 #[test]
-fn each_run_has_a_clock_of_its_own_that_counts() {
+fn own_clock() {
     let _watchdog = support::watchdog();
     let times = RefCell::new(Vec::new());
     let make = |token: CancellationToken| {
@@ -156,16 +156,16 @@ fn each_run_has_a_clock_of_its_own_that_counts() {
     cancel_at_every_await(make, |_, _| {});
     let elapsed: Vec<_> = times.borrow().iter().map(Operation::elapsed).collect();
     assert_eq!(elapsed, [ms(0), ms(0), HOUR]);
-    // Where time is paused, it is that clock.
+    // If time is paused already, runs use that clock.
     let time = testing::pause();
     cancel_at_every_await(|token| timeout(HOUR).cancelable(token), |_, _| {});
     assert_eq!(time.elapsed(), HOUR);
 }
 
 #[test]
-fn a_run_that_does_not_end_when_it_is_cancelled_is_told_of() {
+fn uncancellable_run_panics() {
     let _watchdog = support::watchdog();
-    // It is cancelled, and waits for nothing all the same.
+    // Stays pending although it is cancelled.
     let stuck = |token: CancellationToken| async move {
         timeout(ms(1)).await;
         if token.is_cancelled() {
@@ -177,7 +177,7 @@ fn a_run_that_does_not_end_when_it_is_cancelled_is_told_of() {
 }
 
 #[test]
-fn a_run_without_end_is_told_of() {
+fn too_many_polls_panic() {
     let _watchdog = support::watchdog();
     let ticks = || async {
         loop {
@@ -189,7 +189,7 @@ fn a_run_without_end_is_told_of() {
 }
 
 #[test]
-fn a_check_that_panics_ends_the_series() {
+fn check_panics() {
     let _watchdog = support::watchdog();
     let mut checks = 0;
     let said = panic_of(|| {
@@ -211,7 +211,7 @@ async fn work_of(awaits: u32) {
     }
 }
 
-/// Pending, with a limit on the clock and a place in the list of a token.
+/// Pending, with a limit on the clock and a waker in the token.
 async fn waits(token: &CancellationToken) {
     let nap = std::pin::pin!(timeout(ms(10)));
     if let Either::Right(_) = select(nap, token.cancelled()).await {
@@ -219,10 +219,10 @@ async fn waits(token: &CancellationToken) {
     }
 }
 
-/// A run with a shield, an operation below, clean-up and perhaps a grace period: wherever it is cut,
-/// it has one ending, its clean-up has run or is known to be lost, and nothing of it is left.
+/// A run with a shield, a child operation, clean-up, and perhaps a grace period. Wherever it is cancelled
+/// or dropped, it has one ending, its clean-up has run or is reported lost, and it leaves nothing behind.
 #[test]
-fn an_operation_with_everything() {
+fn full_operation() {
     let _watchdog = support::watchdog();
     for grace in [None, Some(ms(0)), Some(ms(15)), Some(HOUR)] {
         let held = Arc::new(());

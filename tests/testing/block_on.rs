@@ -16,7 +16,7 @@ use super::{HOUR, ms, panic_of};
 use crate::support::{self, poll_once};
 
 #[test]
-fn what_is_ready_takes_no_time() {
+fn ready_takes_no_time() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     assert_eq!(time.block_on(async { 7 }), 7);
@@ -25,7 +25,7 @@ fn what_is_ready_takes_no_time() {
 }
 
 #[test]
-fn it_moves_from_limit_to_limit() {
+fn advances_to_limits() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let seen = RefCell::new(Vec::new());
@@ -40,9 +40,9 @@ fn it_moves_from_limit_to_limit() {
     assert_eq!(*seen.borrow(), [(1, HOUR), (1, HOUR), (2, 2 * HOUR), (3, 3 * HOUR)]);
 }
 
-/// While it is woken it is polled, and no time passes.
+/// A task that is woken is polled, and no time passes.
 #[test]
-fn it_does_not_move_while_anything_is_to_be_done() {
+fn stands_still_while_woken() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let mut polls = 0;
@@ -56,7 +56,7 @@ fn it_does_not_move_while_anything_is_to_be_done() {
 }
 
 #[test]
-fn limits_that_wake_others_are_passed_by() {
+fn limit_of_another_future() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let mut other = Box::pin(timeout(ms(10)));
@@ -73,7 +73,7 @@ fn limits_that_wake_others_are_passed_by() {
 }
 
 #[test]
-fn it_may_be_advanced_and_nested_within() {
+fn nested() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     time.block_on(async {
@@ -85,10 +85,9 @@ fn it_may_be_advanced_and_nested_within() {
     assert_eq!(time.elapsed(), ms(75));
 }
 
-/// Where it is called within a source, its limits are none of the operation, and each begins when it
-/// begins.
+/// Limits of a `block_on` inside a source are not deadlines of the operation.
 #[test]
-fn nested_within_a_source_its_limits_are_its_own() {
+fn nested_in_source() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let source = poll_fn(|_| {
@@ -103,7 +102,7 @@ fn nested_within_a_source_its_limits_are_its_own() {
 }
 
 #[test]
-fn the_guard_may_go_and_come_back_while_it_runs() {
+fn guard_replaced_inside() {
     let _watchdog = support::watchdog();
     let guard = RefCell::new(Some(testing::pause()));
     testing::run(async {
@@ -119,7 +118,7 @@ fn the_guard_may_go_and_come_back_while_it_runs() {
 }
 
 #[test]
-fn run_pauses_time_only_meanwhile() {
+fn run_resumes_time() {
     let _watchdog = support::watchdog();
     let start = Instant::now();
     testing::run(timeout(HOUR));
@@ -127,7 +126,7 @@ fn run_pauses_time_only_meanwhile() {
     let start = Instant::now();
     support::block_on(timeout(ms(5)));
     assert!(start.elapsed() >= ms(5), "real time goes on");
-    // Within a paused time it is that clock that moves, and stays paused.
+    // If time is paused already, `run` uses that clock and leaves it paused.
     let time = testing::pause();
     testing::run(timeout(HOUR));
     assert_eq!(time.elapsed(), HOUR);
@@ -136,10 +135,10 @@ fn run_pauses_time_only_meanwhile() {
 }
 
 #[test]
-fn another_thread_may_wake_it() {
+fn woken_by_thread() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
-    // A wake that is not heard is one that nobody looks for in time.
+    // A missed wake would show as an idle panic.
     time.patience(HOUR);
     let (sender, receiver) = oneshot::channel();
     let sends = thread::spawn(move || {
@@ -152,7 +151,7 @@ fn another_thread_may_wake_it() {
 }
 
 #[test]
-fn without_auto_advance_it_waits_for_others() {
+fn without_auto_advance() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     time.auto_advance(false);
@@ -167,14 +166,14 @@ fn without_auto_advance_it_waits_for_others() {
 
     time.patience(ms(1));
     let said = panic_of(|| time.block_on(timeout(ms(1))));
-    assert!(said.contains("has woken it for 1ms"), "{said}");
+    assert!(said.contains("woke it for 1ms"), "{said}");
     time.auto_advance(true);
     time.block_on(timeout(ms(1)));
     assert_eq!(time.elapsed(), ms(1));
 }
 
 #[test]
-fn what_nothing_will_ever_wake_panics() {
+fn idle_panics() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     time.patience(ms(1));
@@ -185,13 +184,13 @@ fn what_nothing_will_ever_wake_panics() {
     let said = panic_of(|| time.block_on(hangs));
     assert!(said.starts_with("nothing will ever wake this future"), "{said}");
     assert!(said.ends_with("at 3600s"), "{said}");
-    // All goes on as before.
+    // The guard still works.
     time.block_on(timeout(HOUR));
     assert_eq!(time.elapsed(), 2 * HOUR);
 }
 
 #[test]
-fn a_clock_that_is_not_to_move_is_told_of() {
+fn still_clock_panics() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     time.auto_advance(false);
@@ -201,9 +200,9 @@ fn a_clock_that_is_not_to_move_is_told_of() {
     assert!(!said.contains("no limit runs"), "{said}");
 }
 
-/// It is polled as long as it is woken, and no time passes: it waits for a limit that cannot come.
+/// A future that wakes itself in every poll never lets the clock advance to its limit.
 #[test]
-fn what_does_not_rest_until_a_limit_panics() {
+fn busy_panics() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     time.patience(ms(1));
@@ -214,14 +213,14 @@ fn what_does_not_rest_until_a_limit_panics() {
         })
     };
     let said = panic_of(|| time.block_on(restless().cancelable(timeout(HOUR))));
-    assert!(said.starts_with("this future does not rest"), "{said}");
+    assert!(said.starts_with("this future wakes itself in every poll"), "{said}");
     assert_eq!(time.elapsed(), Duration::ZERO);
     let scenario = testing::Scenario::new().after(ms(1)).cancel("never comes");
     let run = |source| restless().cancelable(any_of((source, timeout(HOUR))));
     let said = panic_of(|| scenario.run(run));
-    assert!(said.contains("that the run ends: this future does not rest"), "{said}");
+    assert!(said.contains("that the run ends: this future wakes itself in every poll"), "{said}");
 
-    // With no limit it may take as long as it likes; and it is not counted from rest to rest.
+    // Without a limit it may wake itself for as long as it likes. The count restarts at each rest.
     time.patience(Duration::ZERO);
     let mut polls = 0;
     time.block_on(poll_fn(|cx| {
@@ -242,9 +241,9 @@ fn what_does_not_rest_until_a_limit_panics() {
     assert_eq!(time.elapsed(), ms(5));
 }
 
-/// A condition that is never met, and work that never ends: the clock always has a next limit.
+/// A condition that is never met gives the clock a next limit forever.
 #[test]
-fn what_waits_without_end_panics() {
+fn endless_panics() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     time.patience(ms(1));
@@ -255,7 +254,7 @@ fn what_waits_without_end_panics() {
 }
 
 #[test]
-fn a_panic_goes_through_and_lets_time_go_on() {
+fn panic_resumes_time() {
     let _watchdog = support::watchdog();
     let panics = join(timeout(HOUR), async { panic!("no disk") });
     assert_eq!(panic_of(|| testing::run(panics)), "no disk");

@@ -1,4 +1,4 @@
-//! Everything of this crate that asks for the time goes by the virtual clock.
+//! Every limit of this crate uses the virtual clock.
 
 use std::cell::{Cell, RefCell};
 use std::future::pending;
@@ -11,7 +11,7 @@ use super::{HOUR, NANO, ms};
 use crate::support;
 
 #[test]
-fn the_checks_of_a_condition() {
+fn condition_checks() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let checks = RefCell::new(Vec::new());
@@ -24,7 +24,7 @@ fn the_checks_of_a_condition() {
 }
 
 #[test]
-fn the_pause_of_a_condition_begins_when_the_check_ends() {
+fn condition_pause() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let starts = RefCell::new(Vec::new());
@@ -40,7 +40,7 @@ fn the_pause_of_a_condition_begins_when_the_check_ends() {
 
 #[cfg(feature = "blocking")]
 #[test]
-fn the_pauses_of_a_condition_that_blocks() {
+fn blocking_condition() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let mut checks = 0;
@@ -53,7 +53,7 @@ fn the_pauses_of_a_condition_that_blocks() {
 }
 
 #[test]
-fn composed_limits() {
+fn composed() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let first = any_of((timeout(2 * HOUR), timeout(HOUR), never()));
@@ -67,7 +67,7 @@ fn composed_limits() {
 #[test]
 fn grace() {
     let _watchdog = support::watchdog();
-    // Ended by itself just in time, or dropped at its end.
+    // The work ends just in time, or is dropped at the end of the grace period.
     for (needs, forced) in [(ms(5) - NANO, false), (ms(5) + NANO, true)] {
         let time = testing::pause();
         let run = scope(timeout(ms(20)), async |operation: Operation| {
@@ -81,7 +81,7 @@ fn grace() {
 }
 
 #[test]
-fn shield_for_protects_for_so_long() {
+fn shield_limit() {
     let _watchdog = support::watchdog();
     for (needs, finished) in [(ms(15) - NANO, true), (ms(15) + NANO, false)] {
         let time = testing::pause();
@@ -102,7 +102,7 @@ fn shield_for_protects_for_so_long() {
 }
 
 #[test]
-fn finally_for_runs_for_so_long() {
+fn clean_up_limit() {
     let _watchdog = support::watchdog();
     for (needs, finished) in [(ms(15) - NANO, true), (ms(15) + NANO, false)] {
         let time = testing::pause();
@@ -118,7 +118,7 @@ fn finally_for_runs_for_so_long() {
 }
 
 #[test]
-fn what_an_operation_tells_of_its_time() {
+fn operation_times() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     time.advance(HOUR);
@@ -140,7 +140,7 @@ fn what_an_operation_tells_of_its_time() {
 }
 
 #[test]
-fn calls_that_belong_to_an_operation_are_refused_after_its_deadline() {
+fn calls_after_deadline() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let run = scope(timeout(ms(10)), async |operation: Operation| {
@@ -149,14 +149,14 @@ fn calls_that_belong_to_an_operation_are_refused_after_its_deadline() {
         time.advance(ms(10));
         (in_time, ask(2).await)
     });
-    // The value is there in the poll in which the limit passes.
+    // The value is ready in the poll in which the limit passes.
     let (in_time, late) = time.block_on(run).unwrap();
     assert_eq!(in_time, Ok(1));
     assert!(late.unwrap_err().is_timeout());
 }
 
 #[test]
-fn children_are_cancelled_at_the_limit_of_their_parent() {
+fn children() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let run = async {

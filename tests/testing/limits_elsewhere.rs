@@ -1,4 +1,4 @@
-//! What streams and registries measure goes by the virtual clock too.
+//! Limits of streams and registries use the virtual clock.
 
 use std::future::pending;
 use std::pin::pin;
@@ -12,11 +12,11 @@ use super::{HOUR, NANO, ms};
 use crate::support::{self, poll_once};
 
 #[test]
-fn the_idle_limit_of_a_stream() {
+fn stream_idle_timeout() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let limit = ms(10);
-    // The third pause is the first one that is too long.
+    // Only the third pause exceeds the limit.
     let pauses = stream::iter([ms(9), limit, limit + NANO, ms(1)]).then(|pause| async move {
         timeout(pause).await;
         pause
@@ -29,14 +29,14 @@ fn the_idle_limit_of_a_stream() {
 }
 
 #[test]
-fn the_limit_and_the_grace_of_a_stream() {
+fn stream_grace() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let items = slow_stream(1.., ms(10)).cancelable(timeout(ms(35)));
     assert_eq!(time.block_on(items.filter_map(|item| future::ready(item.ok())).count()), 4);
     assert_eq!(time.elapsed(), ms(35));
 
-    // It is asked after 35 ms, and may go on until 60 ms.
+    // Cancelled after 35 ms, with a grace period until 60 ms.
     let items = slow_stream(1.., ms(10)).cancelable(timeout(ms(35))).grace(ms(25));
     let operation = items.operation();
     time.block_on(items.for_each(|_| future::ready(())));
@@ -44,7 +44,7 @@ fn the_limit_and_the_grace_of_a_stream() {
 }
 
 #[test]
-fn a_shutdown_takes_as_long_as_it_may() {
+fn shutdown() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let registry = Registry::new();
@@ -83,7 +83,7 @@ fn a_shutdown_takes_as_long_as_it_may() {
 }
 
 #[test]
-fn what_a_registry_tells_of_its_time() {
+fn registry_times() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let registry = Registry::new();
@@ -97,7 +97,7 @@ fn what_a_registry_tells_of_its_time() {
 }
 
 #[test]
-fn a_stream_is_recorded_by_its_handle() {
+fn stream_recorded() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let events = Recorder::new();

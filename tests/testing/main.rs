@@ -1,4 +1,4 @@
-//! The test kit: virtual time, cuts at every await, the recorder, scenarios and the counting waker.
+//! The test kit: virtual time, cancellation at every await, recorder, scenarios, counting waker.
 
 #![cfg(feature = "testing")]
 
@@ -27,7 +27,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// What `f` says when it panics.
+/// Returns the message of the panic of `f`.
 #[track_caller]
 fn panic_of<R>(f: impl FnOnce() -> R) -> String {
     let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else { panic!("it did not panic") };

@@ -1,4 +1,4 @@
-//! The recorder of events.
+//! `Recorder`.
 
 use std::future::pending;
 use std::io;
@@ -12,7 +12,7 @@ use cancelable::testing::{self, EventKind, Recorder};
 use super::{HOUR, ms, panic_of};
 use crate::support::{self, poll_once};
 
-/// Tells that it is half done after 5 ms, and takes 10 ms.
+/// Reports progress after 5 ms, and takes 10 ms.
 async fn copy(operation: Operation) {
     timeout(ms(5)).await;
     operation.report_progress(Progress::steps(1, 2).with_message("half"));
@@ -20,7 +20,7 @@ async fn copy(operation: Operation) {
 }
 
 #[test]
-fn a_run_that_completes() {
+fn completes() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     time.advance(HOUR);
@@ -43,7 +43,7 @@ fn a_run_that_completes() {
 }
 
 #[test]
-fn runs_that_are_cancelled() {
+fn cancelled() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let events = Recorder::new();
@@ -66,7 +66,7 @@ fn runs_that_are_cancelled() {
 }
 
 #[test]
-fn runs_that_fail() {
+fn fails() {
     let _watchdog = support::watchdog();
     let events = Recorder::new();
     let fails = async { Err::<(), _>(io::Error::other("no disk")) };
@@ -79,21 +79,21 @@ fn runs_that_fail() {
 }
 
 #[test]
-fn a_run_that_is_dropped() {
+fn dropped() {
     let _watchdog = support::watchdog();
     let events = Recorder::new();
     let mut run = Box::pin(events.watch(pending::<()>().cancelable(never())));
     assert!(poll_once(run.as_mut()).is_pending());
     drop(run);
     events.assert(["started", "cancelled: dropped before it was done"]);
-    // One that has never started did nothing.
+    // An operation that never started has no events.
     let events = Recorder::new();
     drop(events.watch(pending::<()>().cancelable(never())));
     events.assert([""; 0]);
 }
 
 #[test]
-fn several_are_told_apart_by_name_or_number() {
+fn names_and_numbers() {
     let _watchdog = support::watchdog();
     let events = Recorder::new();
     let nothing = || async {}.cancelable(never());
@@ -114,7 +114,7 @@ fn several_are_told_apart_by_name_or_number() {
 }
 
 #[test]
-fn attached_late_it_hears_the_rest() {
+fn attached_late() {
     let _watchdog = support::watchdog();
     let events = Recorder::new();
     let run = async { futures::pending!() }.cancelable(never());
@@ -134,7 +134,7 @@ fn attached_late_it_hears_the_rest() {
 }
 
 #[test]
-fn clones_share_and_taking_forgets() {
+fn clone_and_take() {
     let _watchdog = support::watchdog();
     let events = Recorder::new();
     let operation = async {}.cancelable(never()).operation();
@@ -147,7 +147,7 @@ fn clones_share_and_taking_forgets() {
 }
 
 #[test]
-fn it_hears_of_other_threads() {
+fn other_threads() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let events = Recorder::default();
@@ -159,7 +159,7 @@ fn it_hears_of_other_threads() {
 }
 
 #[test]
-fn it_keeps_no_operation() {
+fn keeps_no_operation() {
     let _watchdog = support::watchdog();
     let events = Recorder::new();
     let held = std::sync::Arc::new(());
@@ -170,7 +170,7 @@ fn it_keeps_no_operation() {
 }
 
 #[test]
-fn the_message_shows_what_is_missing_and_what_came_instead() {
+fn message_is_a_diff() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let events = Recorder::new();
@@ -181,7 +181,7 @@ fn the_message_shows_what_is_missing_and_what_came_instead() {
     assert_eq!(
         lines,
         [
-            "other events than expected (- expected, + recorded):",
+            "the recorded events differ (- expected, + recorded):",
             "    started                        at 0ns",
             "  - progress 50%",
             "  + progress half: 1 of 2          at 5ms",
@@ -201,7 +201,7 @@ fn the_message_shows_what_is_missing_and_what_came_instead() {
             "  + 7ms cancelled: timed out after 7ms",
         ]
     );
-    // Neither too few nor too many, nor another order.
+    // Missing lines, extra lines and another order all fail.
     assert!(!panic_of(|| events.assert(["started"])).is_empty());
     assert!(!panic_of(|| events.assert([""; 0])).is_empty());
     let turned = ["progress half: 1 of 2", "started", "cancelled: timed out after 7ms"];
@@ -210,9 +210,9 @@ fn the_message_shows_what_is_missing_and_what_came_instead() {
     assert!(!panic_of(|| events.assert_timed(nothing)).is_empty());
 }
 
-/// What an error prints is code of others, and may use the recorder.
+/// The error in a reason prints itself with user code, which may use the recorder.
 #[test]
-fn what_is_recorded_may_ask_the_recorder() {
+fn reentrant_display() {
     struct Asks(Recorder);
     impl std::fmt::Debug for Asks {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -236,7 +236,7 @@ fn what_is_recorded_may_ask_the_recorder() {
 }
 
 #[test]
-fn an_operation_that_is_watched_twice_is_recorded_once() {
+fn watched_twice() {
     let _watchdog = support::watchdog();
     let events = Recorder::new();
     let run = events.watch(async {}.cancelable(never()).named("a"));
@@ -245,9 +245,9 @@ fn an_operation_that_is_watched_twice_is_recorded_once() {
     events.assert(["started", "completed"]);
 }
 
-/// The cost grows with the number of operations, not with its square.
+/// The cost is linear in the number of operations.
 #[test]
-fn many_operations_are_told_apart() {
+fn many_operations() {
     let _watchdog = support::watchdog();
     let events = Recorder::new();
     let many = 50_000;
@@ -257,7 +257,7 @@ fn many_operations_are_told_apart() {
     let lines = events.lines();
     assert_eq!(lines.len(), 2 * many);
     assert_eq!(lines[2 * many - 1], format!("#{many}: completed"));
-    // One line is another, and one is missing.
+    // One line differs, and one is missing.
     let mut expected = lines.clone();
     expected[many + 9] = "another".to_owned();
     expected.remove(many);

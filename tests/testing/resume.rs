@@ -1,4 +1,4 @@
-//! What becomes of limits when time goes on, and on other threads.
+//! Limits after time has resumed, and on other threads.
 
 use std::cell::RefCell;
 use std::panic::catch_unwind;
@@ -17,7 +17,7 @@ use super::{HOUR, ms};
 use crate::support::{self, poll_once};
 
 #[test]
-fn what_is_left_of_a_limit_passes_in_real_time() {
+fn rest_passes_in_real_time() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let wakes = Wakes::new();
@@ -36,7 +36,7 @@ fn what_is_left_of_a_limit_passes_in_real_time() {
 }
 
 #[test]
-fn a_limit_that_was_dropped_keeps_no_waker() {
+fn dropped_limit_keeps_no_waker() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let wakes = Wakes::new();
@@ -54,7 +54,7 @@ fn a_limit_that_was_dropped_keeps_no_waker() {
 }
 
 #[test]
-fn a_limit_that_is_under_way_keeps_to_real_time() {
+fn pending_limit_stays_real() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let mut limit = pin!(timeout(ms(20)));
@@ -68,7 +68,7 @@ fn a_limit_that_is_under_way_keeps_to_real_time() {
 }
 
 #[test]
-fn a_limit_belongs_to_the_thread_where_it_was_first_waited_for() {
+fn limit_belongs_to_thread() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let wakes = Wakes::new();
@@ -91,9 +91,9 @@ fn a_limit_belongs_to_the_thread_where_it_was_first_waited_for() {
     assert_eq!(thread.join().unwrap(), Poll::Ready(Reason::timeout(HOUR)));
 }
 
-/// Never waited for here, it has no place in the clock of this thread.
+/// A limit that was never pending on this thread does not belong to its clock.
 #[test]
-fn a_limit_that_was_never_polled_takes_the_clock_of_who_polls_it() {
+fn unpolled_limit_takes_polling_clock() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let limit = timeout(ms(20));
@@ -107,7 +107,7 @@ fn a_limit_that_was_never_polled_takes_the_clock_of_who_polls_it() {
 }
 
 #[test]
-fn a_thread_that_ends_while_time_is_paused_takes_no_limit_with_it() {
+fn thread_ends_while_paused() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let here = wakes.clone();
@@ -122,15 +122,15 @@ fn a_thread_that_ends_while_time_is_paused_takes_no_limit_with_it() {
     assert_eq!(wakes.poll(limit.as_mut()), Poll::Ready(Reason::timeout(ms(20))));
 }
 
-/// Destructors of other thread-locals may set limits when those of virtual time are gone already.
+/// Destructors of other thread-locals may set limits after those of virtual time have run.
 #[test]
-fn a_limit_that_is_set_while_the_thread_ends_is_not_early() {
+fn limit_in_thread_destructor() {
     struct AtEnd(Sender<bool>);
     impl Drop for AtEnd {
         fn drop(&mut self) {
             let is_pending = || poll_once(Box::pin(timeout(HOUR)).as_mut()).is_pending();
             let _ = self.0.send(is_pending());
-            // Who pauses it there has to do without.
+            // Pausing time fails here.
             if let Ok(_time) = catch_unwind(testing::pause) {
                 let _ = self.0.send(is_pending());
             }
@@ -144,7 +144,7 @@ fn a_limit_that_is_set_while_the_thread_ends_is_not_early() {
     let (pending, told) = channel();
     let thread = thread::spawn(move || {
         std::mem::forget(testing::pause());
-        // One that goes after the limits, and one that goes before, whatever the order is.
+        // One destructor runs before that of the limits and one after, whatever the order is.
         AT_END.set(Some(AtEnd(pending.clone())));
         testing::run(timeout(ms(1)));
         AT_END_TOO.set(Some(AtEnd(pending)));
@@ -153,10 +153,9 @@ fn a_limit_that_is_set_while_the_thread_ends_is_not_early() {
     assert_eq!(told.iter().collect::<Vec<_>>(), [true, true, true]);
 }
 
-/// An operation that starts in virtual time and ends in real time, or the other way round, has
-/// lasted for some time, and nothing panics.
+/// An operation may start in virtual time and end in real time, or the other way round.
 #[test]
-fn an_operation_may_see_both() {
+fn operation_in_both_times() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     time.advance(HOUR);
@@ -171,9 +170,9 @@ fn an_operation_may_see_both() {
     assert_eq!(operation.elapsed(), Duration::ZERO);
 }
 
-/// A thread that blocks cannot move its clock.
+/// A blocked thread cannot advance its clock.
 #[test]
-fn a_thread_that_blocks_keeps_to_real_time() {
+fn blocking_wait_is_real() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let token = CancellationToken::new();

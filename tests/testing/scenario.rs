@@ -1,7 +1,10 @@
-//! Scenarios.
+//! `Scenario`.
 
 use std::cell::{Cell, RefCell};
+use std::error::Error;
+use std::fmt;
 use std::future::pending;
+use std::io;
 use std::time::Duration;
 
 use cancelable::prelude::*;
@@ -10,7 +13,7 @@ use cancelable::testing::{self, Scenario};
 use super::{HOUR, ms, panic_of};
 use crate::support;
 
-/// Work that takes so many milliseconds.
+/// Work that takes `millis` milliseconds.
 async fn takes(millis: u64) -> u64 {
     timeout(ms(millis)).await;
     millis
@@ -29,7 +32,7 @@ fn cancelled_after_20_ms() {
 }
 
 #[test]
-fn work_that_is_done_before_wins() {
+fn value_before_step() {
     let _watchdog = support::watchdog();
     let called = Cell::new(false);
     let outcome = Scenario::new()
@@ -43,16 +46,16 @@ fn work_that_is_done_before_wins() {
     assert!(!called.get(), "steps after its end are left out");
 }
 
-/// A limit that ends at the moment of a step comes first.
+/// A limit that ends at the time of a step fires first.
 #[test]
-fn work_that_is_done_at_that_moment_wins() {
+fn value_at_step() {
     let _watchdog = support::watchdog();
     let steps = Scenario::new().after(ms(20)).cancel("stop").expect_completed();
     steps.run(|source| takes(20).cancelable(source));
 }
 
 #[test]
-fn steps_before_any_pause_come_before_the_first_poll() {
+fn steps_before_first_poll() {
     let _watchdog = support::watchdog();
     for (steps, starts) in [(Scenario::new(), false), (Scenario::new().after(Duration::ZERO), true)]
     {
@@ -69,7 +72,7 @@ fn steps_before_any_pause_come_before_the_first_poll() {
 }
 
 #[test]
-fn steps_come_one_after_another() {
+fn steps_in_order() {
     let _watchdog = support::watchdog();
     let seen = RefCell::new(Vec::new());
     let run = takes(100).cancelable(never()).grace(ms(5));
@@ -103,7 +106,7 @@ fn steps_come_one_after_another() {
 }
 
 #[test]
-fn a_parent_is_told_by_its_reason() {
+fn parent_reason() {
     let _watchdog = support::watchdog();
     let parent = async {}.cancelable(never()).named("above").operation();
     Scenario::new()
@@ -114,7 +117,7 @@ fn a_parent_is_told_by_its_reason() {
 }
 
 #[test]
-fn its_time_counts_from_its_start_and_is_that_of_the_test() {
+fn counts_from_start() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     time.advance(HOUR);
@@ -124,31 +127,34 @@ fn its_time_counts_from_its_start_and_is_that_of_the_test() {
 }
 
 #[test]
-fn steps_beyond_what_the_clock_can_tell_never_come() {
+fn step_overflows() {
     let _watchdog = support::watchdog();
     let steps = Scenario::new().after(Duration::MAX).after(ms(1)).cancel("stop");
     steps.expect_completed().run(|source| takes(10).cancelable(source));
 }
 
 #[test]
-fn a_reason_that_is_another() {
+fn other_reason() {
     let _watchdog = support::watchdog();
     let steps = Scenario::new().after(ms(20)).cancel("halt").expect_cancelled("stop");
     let said = panic_of(|| steps.run(|source| takes(30).cancelable(source)));
     let lines: Vec<_> = said.lines().collect();
-    assert_eq!(lines[0], "expected that the run is cancelled for: cancelled: stop; what happened:");
+    assert_eq!(
+        lines[0],
+        "expected that the run is cancelled with: cancelled: stop; what happened:"
+    );
     assert_eq!(lines[1].trim(), "20ms the source fires: cancelled: halt");
-    assert!(lines[2].contains("20ms the run came out as Err("), "{said}");
+    assert!(lines[2].contains("20ms the run returned Err("), "{said}");
     assert_eq!(lines.len(), 3);
 }
 
 #[test]
-fn an_outcome_that_is_another() {
+fn other_outcome() {
     let _watchdog = support::watchdog();
     let steps = Scenario::new().expect_cancelled("stop");
     let said = panic_of(|| steps.run(|source| takes(30).cancelable(source)));
-    assert!(said.contains("the run is cancelled for: cancelled: stop"), "{said}");
-    assert!(said.contains("30ms the run came out as Ok(30)"), "{said}");
+    assert!(said.contains("the run is cancelled with: cancelled: stop"), "{said}");
+    assert!(said.contains("30ms the run returned Ok(30)"), "{said}");
 
     let steps = Scenario::new().cancel("stop").expect_completed();
     let said = panic_of(|| steps.run(|source| takes(30).cancelable(source)));
@@ -156,7 +162,7 @@ fn an_outcome_that_is_another() {
 }
 
 #[test]
-fn a_time_that_is_another() {
+fn other_time() {
     let _watchdog = support::watchdog();
     for steps in [
         Scenario::new().expect_at(ms(29)),
@@ -172,11 +178,90 @@ fn a_time_that_is_another() {
 }
 
 #[test]
-fn a_panic_of_the_work_goes_through() {
+fn panic_propagates() {
     let _watchdog = support::watchdog();
     let steps = Scenario::new().expect_cancelled("stop");
     let panics = async { panic!("no disk") };
     assert_eq!(panic_of(|| steps.run(|source| panics.cancelable(source))), "no disk");
+}
+
+#[test]
+fn panic_outside_of_window() {
+    let _watchdog = support::watchdog();
+    let panics = async || {
+        takes(30).await;
+        panic!("no disk")
+    };
+    for (steps, expected) in [
+        (Scenario::new().expect_at(ms(20)), "that the run ends at 20ms"),
+        (Scenario::new().expect_within(..ms(30)), "that the run ends at ..30ms"),
+        (Scenario::new().after(ms(40)).expect_pending(), "that the run is pending at 40ms"),
+    ] {
+        let text = panic_of(|| steps.run(|source| panics().cancelable(source)));
+        assert!(text.starts_with(&format!("expected {expected}; what happened:")), "{text}");
+        assert!(text.ends_with("30ms the run panicked: no disk"), "{text}");
+    }
+    let steps = Scenario::new().expect_at(ms(30));
+    assert_eq!(panic_of(|| steps.run(|source| panics().cancelable(source))), "no disk");
+}
+
+/// An error type with a cancellation among its sources.
+#[derive(Debug)]
+enum CopyError {
+    Cancelled(Cancelled),
+    NoDisk,
+}
+
+impl From<Cancelled> for CopyError {
+    fn from(cancelled: Cancelled) -> Self {
+        CopyError::Cancelled(cancelled)
+    }
+}
+
+impl fmt::Display for CopyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CopyError::Cancelled(_) => "copy was cancelled",
+            CopyError::NoDisk => "no disk",
+        })
+    }
+}
+
+impl Error for CopyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            CopyError::Cancelled(cancelled) => Some(cancelled),
+            CopyError::NoDisk => None,
+        }
+    }
+}
+
+#[test]
+fn own_error_type() {
+    let _watchdog = support::watchdog();
+    let copy = async |fails: bool| match fails {
+        true => Err(CopyError::NoDisk),
+        false => Ok(takes(30).await),
+    };
+    Scenario::new().expect_completed().run(|stop| copy(false).try_cancelable(stop));
+    Scenario::new().expect_error("no disk").run(|stop| copy(true).try_cancelable(stop));
+    let cancelled = || Scenario::new().after(ms(20)).cancel("stop");
+    cancelled().expect_cancelled("stop").run(|stop| copy(false).try_cancelable(stop));
+    cancelled().expect_error("copy was cancelled").run(|stop| copy(false).try_cancelable(stop));
+    let outcome = cancelled().outcome(|stop| copy(false).try_cancelable(stop));
+    assert!(matches!(outcome, Err(CopyError::Cancelled(_))));
+
+    let fails = Scenario::new().expect_cancelled("stop");
+    let text = panic_of(|| fails.run(|stop| copy(true).try_cancelable(stop)));
+    assert!(text.contains("the run returned Err(NoDisk)"), "{text}");
+}
+
+#[test]
+fn io_error() {
+    let _watchdog = support::watchdog();
+    let work = async { io::Result::Ok(takes(30).await) };
+    let steps = Scenario::new().after(ms(20)).cancel("stop").expect_cancelled("stop");
+    steps.run(|stop| work.try_cancelable(stop));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{HOUR, ms};
 use crate::support;
 
 #[test]
-fn there_is_a_pause_before_each_item_but_the_first() {
+fn pause_before_items() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let mut seen = Vec::new();
@@ -24,7 +24,7 @@ fn there_is_a_pause_before_each_item_but_the_first() {
 }
 
 #[test]
-fn the_pause_begins_when_the_item_is_asked_for() {
+fn pause_starts_at_poll() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let mut items = slow_stream([1, 2], ms(10));
@@ -35,7 +35,7 @@ fn the_pause_begins_when_the_item_is_asked_for() {
 }
 
 #[test]
-fn no_item_is_lost_where_nobody_waits_for_it_any_more() {
+fn no_item_lost() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let mut items = slow_stream([1, 2], ms(10));

@@ -1,4 +1,4 @@
-//! The virtual clock, by hand: `pause`, `advance`, `now`, `elapsed` and `until_next`.
+//! The virtual clock, advanced by hand: `pause`, `advance`, `now`, `elapsed` and `until_next`.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use super::{HOUR, NANO, ms, panic_of};
 use crate::support::{self, poll_once};
 
 #[test]
-fn it_stands_still_until_it_is_advanced() {
+fn stands_still() {
     let _watchdog = support::watchdog();
     let before = Instant::now();
     let time = testing::pause();
@@ -29,7 +29,7 @@ fn it_stands_still_until_it_is_advanced() {
 }
 
 #[test]
-fn a_timeout_fires_at_its_nanosecond() {
+fn timeout_is_exact() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let lengths = [NANO, 2 * NANO, Duration::from_micros(300), ms(1), ms(1234), 24 * 365 * HOUR];
@@ -49,7 +49,7 @@ fn a_timeout_fires_at_its_nanosecond() {
 }
 
 #[test]
-fn a_deadline_fires_at_its_nanosecond() {
+fn deadline_is_exact() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let wakes = Wakes::new();
@@ -66,7 +66,7 @@ fn a_deadline_fires_at_its_nanosecond() {
 }
 
 #[test]
-fn the_clock_of_a_limit_starts_at_its_first_poll() {
+fn starts_at_first_poll() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let mut source = pin!(timeout(ms(10)));
@@ -78,10 +78,10 @@ fn the_clock_of_a_limit_starts_at_its_first_poll() {
     assert!(poll_once(source).is_ready());
 }
 
-/// The clock starts at the first look, and the limit registers after the work was polled: by then it
-/// may be over.
+/// The clock starts when the source is first polled. The limit is registered only after the work was
+/// polled, when it may have passed already.
 #[test]
-fn work_that_takes_all_the_time_has_had_it() {
+fn work_uses_up_limit() {
     let _watchdog = support::watchdog();
     for over in [NANO, Duration::ZERO] {
         let time = testing::pause();
@@ -98,7 +98,7 @@ fn work_that_takes_all_the_time_has_had_it() {
 }
 
 #[test]
-fn what_the_clock_cannot_tell_never_fires() {
+fn overflow_never_fires() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let millennium = 1000 * 365 * 24 * HOUR;
@@ -109,11 +109,11 @@ fn what_the_clock_cannot_tell_never_fires() {
         assert_eq!((time.until_next(), Arc::strong_count(&wakes)), (None, 1), "{length:?}");
     }
     let said = panic_of(|| time.advance(Duration::MAX));
-    assert!(said.contains("the clock cannot tell"), "{said}");
+    assert!(said.contains("the clock cannot represent"), "{said}");
     assert_eq!(time.elapsed(), Duration::ZERO);
 }
 
-/// Notes the time of an operation when it is woken.
+/// Records the elapsed time when it is woken.
 struct Noting {
     name: &'static str,
     operation: Operation,
@@ -127,7 +127,7 @@ impl Wake for Noting {
 }
 
 #[test]
-fn limits_fire_in_order_each_at_its_own_moment() {
+fn fire_in_order() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let mut running = Box::pin(std::future::pending::<()>().cancelable(never()).named("clock"));
@@ -135,7 +135,7 @@ fn limits_fire_in_order_each_at_its_own_moment() {
     assert!(poll_once(running.as_mut()).is_pending());
     let log = Arc::new(Mutex::new(Vec::new()));
     let mut sources = Vec::new();
-    // Those of one moment fire in the order in which they registered.
+    // Limits of the same instant fire in the order of registration.
     for (name, length) in [("c", ms(30)), ("a", ms(10)), ("b", ms(20)), ("a2", ms(10))] {
         let mut source = Box::pin(timeout(length));
         let (operation, log) = (operation.clone(), log.clone());
@@ -153,7 +153,7 @@ fn limits_fire_in_order_each_at_its_own_moment() {
 }
 
 #[test]
-fn a_limit_that_is_dropped_is_no_longer_next() {
+fn dropped_limit_is_not_next() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let wakes = Wakes::new();
@@ -168,7 +168,7 @@ fn a_limit_that_is_dropped_is_no_longer_next() {
 }
 
 #[test]
-fn a_changed_waker_is_the_one_that_is_woken() {
+fn changed_waker() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let (first, last) = (Wakes::new(), Wakes::new());
@@ -181,7 +181,7 @@ fn a_changed_waker_is_the_one_that_is_woken() {
 }
 
 #[test]
-fn many_come_and_go_and_the_rest_fire() {
+fn many_limits() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let wakes = Wakes::new();
@@ -199,15 +199,15 @@ fn many_come_and_go_and_the_rest_fire() {
     assert!(kept.iter_mut().all(|source| poll_once(source.as_mut()).is_ready()));
 }
 
-/// What a waker does, it does with nothing borrowed.
+/// Wakers run while nothing is borrowed.
 #[test]
-fn a_waker_may_use_the_clock() {
+fn reentrant_waker() {
     struct Hostile(Mutex<Option<std::pin::Pin<Box<cancelable::source::Timeout>>>>);
     impl Wake for Hostile {
         fn wake(self: Arc<Self>) {
             let mut other = Box::pin(timeout(ms(3)));
             assert!(poll_once(other.as_mut()).is_pending());
-            // A clock within the clock.
+            // Advances the clock inside `advance`.
             testing::run(timeout(ms(1)));
             drop(self.0.lock().unwrap().take());
             panic!("a waker that panics");
@@ -229,7 +229,7 @@ fn a_waker_may_use_the_clock() {
 }
 
 #[test]
-fn it_is_paused_once() {
+fn paused_twice_panics() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let said = panic_of(testing::pause);
@@ -241,7 +241,7 @@ fn it_is_paused_once() {
 }
 
 #[test]
-fn each_thread_has_its_own() {
+fn one_clock_per_thread() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     time.advance(HOUR);

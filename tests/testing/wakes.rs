@@ -1,4 +1,4 @@
-//! The counting waker.
+//! `Wakes`.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use cancelable::testing::Wakes;
 use crate::support;
 
 #[test]
-fn it_counts_wakes_by_value_and_by_reference() {
+fn counts() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     assert_eq!(wakes.count(), 0);
@@ -21,7 +21,7 @@ fn it_counts_wakes_by_value_and_by_reference() {
 }
 
 #[test]
-fn it_polls() {
+fn polls() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let token = CancellationToken::new();
@@ -34,7 +34,7 @@ fn it_polls() {
 }
 
 #[test]
-fn it_waits_for_other_threads() {
+fn waits_for_threads() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let waker = wakes.waker();
