@@ -13,7 +13,7 @@ use cancelable::prelude::*;
 use crate::support::{self, Gate, Log, Wakes, kept, lost, poll_once};
 
 #[test]
-fn a_plain_run_may_be_asked_for_its_handle_while_it_runs() {
+fn g04_plain_race_gives_a_late_handle() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let mut run = Box::pin(pending::<()>().cancelable(never()));
@@ -52,7 +52,7 @@ fn a_plain_run_that_waits_for_a_shield_tells_why_when_it_is_asked() {
 }
 
 #[test]
-fn an_operation_that_is_asked_for_its_handle_while_it_runs_hears_it() {
+fn g04_late_handle_of_an_operation_wakes() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let mut run = pin!(pending::<()>().cancelable(never()).named("run"));

@@ -132,7 +132,7 @@ fn a_second_cancel_is_told_and_changes_nothing() {
 }
 
 #[test]
-fn whoever_comes_first_of_several_threads_decides_for_every_view() {
+fn g04_first_thread_decides_for_every_view() {
     let _watchdog = support::watchdog();
     for _ in 0..200 {
         let (stage, run) = Stage::new();
@@ -166,7 +166,7 @@ fn whoever_comes_first_of_several_threads_decides_for_every_view() {
 }
 
 #[test]
-fn a_cancel_that_races_with_the_end_is_told_the_truth() {
+fn g04_cancel_racing_the_end_returns_the_truth() {
     let _watchdog = support::watchdog();
     for _ in 0..2000 {
         let run = async { 7 }.cancelable(never());

@@ -362,7 +362,7 @@ fn g13_a_panic_of_a_destructor_of_the_work_is_a_failure() {
 }
 
 #[test]
-fn an_error_that_cannot_be_printed_is_a_failure_too() {
+fn g13_unprintable_error_is_a_failure() {
     let _watchdog = support::watchdog();
     #[derive(Debug)]
     struct Unspeakable;

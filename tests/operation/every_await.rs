@@ -268,7 +268,7 @@ fn length(grace: Option<Duration>, around: Around) -> usize {
 }
 
 #[test]
-fn dropped_before_every_poll() {
+fn g09_dropped_before_every_poll() {
     let _watchdog = support::watchdog();
     every_kind(|grace, around| {
         let length = length(grace, around);
@@ -299,7 +299,7 @@ fn dropped_before_every_poll() {
 }
 
 #[test]
-fn cancelled_before_every_poll() {
+fn g09_cancelled_before_every_poll() {
     let _watchdog = support::watchdog();
     every_kind(|grace, around| {
         for who in everyone(around) {
@@ -328,7 +328,7 @@ fn cancelled_before_every_poll() {
 }
 
 #[test]
-fn cancelled_before_every_poll_and_dropped_before_every_later_one() {
+fn g09_cancelled_then_dropped_at_every_poll() {
     let _watchdog = support::watchdog();
     every_kind(|grace, around| {
         for who in everyone(around) {

@@ -112,7 +112,7 @@ fn work_that_does_not_end_is_dropped_and_the_outcome_says_so() {
 }
 
 #[test]
-fn a_value_in_the_last_poll_after_the_grace_wins() {
+fn g02_last_poll_after_grace_wins() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let (token, gate, wakes) = (CancellationToken::new(), Gate::new(), Wakes::new());
@@ -167,7 +167,7 @@ fn without_a_cancellation_it_does_nothing() {
 }
 
 #[test]
-fn within_it_all_goes_on_as_usual() {
+fn g10_new_shields_begin_in_grace() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let run = scope(never(), async |operation: Operation| {
@@ -192,7 +192,7 @@ fn within_it_all_goes_on_as_usual() {
 }
 
 #[test]
-fn a_shield_that_is_not_over_at_its_end_is_waited_for() {
+fn g10_unfinished_shield_outlasts_grace() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let (gate, log, wakes) = (Gate::new(), Log::new(), Wakes::new());

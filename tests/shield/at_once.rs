@@ -8,7 +8,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use crate::support::{self, Gate, Log, Wakes, kept, lost, poll_once};
 
 #[test]
-fn all_of_a_join_are_waited_for() {
+fn g10_all_sections_of_a_join_finish() {
     let _watchdog = support::watchdog();
     for first in [0, 1] {
         for named in [false, true] {
@@ -39,7 +39,7 @@ fn all_of_a_join_are_waited_for() {
 }
 
 #[test]
-fn one_beside_a_shield_goes_on_meanwhile() {
+fn g10_work_beside_a_shield_continues() {
     let _watchdog = support::watchdog();
     let (gate, token, tally) = (Gate::new(), CancellationToken::new(), support::Tally::new());
     let run = async { futures::join!(shield(gate.pass()), tally.ready_at(0)) };

@@ -9,7 +9,7 @@ use cancelable::prelude::*;
 use crate::support::{self, Gate, lost, poll_once};
 
 #[test]
-fn a_section_that_was_stopped_has_its_value_when_it_is_polled_again() {
+fn g10_stopped_section_returns_its_value_later() {
     let _watchdog = support::watchdog();
     for begun in [false, true] {
         let (before, within, token) = (Gate::new(), Gate::new(), CancellationToken::new());
@@ -40,7 +40,7 @@ fn a_section_that_was_stopped_has_its_value_when_it_is_polled_again() {
 }
 
 #[test]
-fn a_section_that_was_not_begun_in_the_last_poll_is_begun_when_it_is_polled_again() {
+fn g10_section_not_begun_begins_later() {
     let _watchdog = support::watchdog();
     let (gate, token, tally) = (Gate::new(), CancellationToken::new(), support::Tally::new());
     let mut work = pin!(async {
@@ -59,7 +59,7 @@ fn a_section_that_was_not_begun_in_the_last_poll_is_begun_when_it_is_polled_agai
 }
 
 #[test]
-fn a_section_that_had_begun_before_the_race_was_made_is_not_waited_for() {
+fn g10_section_begun_before_the_race_is_not_awaited() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let mut section = Box::pin(shield(pending::<()>()));
@@ -95,7 +95,7 @@ fn a_section_whose_limit_has_passed_goes_on_and_protects_no_more() {
 
 /// A run that a race has waited for ends when it is polled again, with what it had come to.
 #[test]
-fn a_run_that_was_waited_for_keeps_its_outcome() {
+fn g10_awaited_race_keeps_its_outcome() {
     let _watchdog = support::watchdog();
     for done in [false, true] {
         let (work, clean_up, token) = (Gate::new(), Gate::new(), CancellationToken::new());

@@ -455,7 +455,7 @@ fn one_after_another() {
 /// Its clock runs on from race to race, also where each race is over at its first poll, so that the
 /// limit never waits.
 #[test]
-fn lent_to_races_that_are_ready_at_once_it_still_fires() {
+fn g05_lent_to_ready_races_it_still_fires() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let length = Duration::from_millis(20);

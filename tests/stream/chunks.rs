@@ -37,7 +37,7 @@ fn a_chunk_waits_until_it_is_full() {
 }
 
 #[test]
-fn what_is_in_hand_at_cancellation_is_kept_and_not_handed_out() {
+fn g02_unfinished_chunk_goes_to_the_partial() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
     let stream = feed.cancelable(&token).chunks(3);

@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(2);
 
 #[test]
-fn items_go_on_to_come_and_the_end_is_an_end() {
+fn g02_items_keep_coming_in_grace() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
     let stream = feed.cancelable(&token).grace(LONG);

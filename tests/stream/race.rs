@@ -67,7 +67,7 @@ fn cancellation_is_seen_while_waiting() {
 }
 
 #[test]
-fn cancellation_is_seen_before_each_item_of_a_stream_that_never_waits() {
+fn g02_source_polled_before_each_item() {
     let _watchdog = support::watchdog();
     // Also where the source is registered with, after many items.
     for items in [1, 2, 63, 64, 65, 66, 1000] {
@@ -85,7 +85,7 @@ fn cancellation_is_seen_before_each_item_of_a_stream_that_never_waits() {
 }
 
 #[test]
-fn a_token_cancelled_by_the_stream_itself_loses_no_item() {
+fn g02_stream_that_cancels_itself_loses_no_item() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let numbers = stream::iter(0..).inspect(|number| {
@@ -124,7 +124,7 @@ fn the_end_of_the_stream_wins_over_what_fires_later() {
 }
 
 #[test]
-fn the_stream_is_dropped_before_the_source_and_both_before_the_error() {
+fn g03_stream_then_source_then_error() {
     let _watchdog = support::watchdog();
     struct Note<'a>(&'a RefCell<Vec<&'static str>>, &'static str);
     impl Drop for Note<'_> {

@@ -43,7 +43,7 @@ fn g05_all_clocks_in_the_source_of_an_operation_start_with_it() {
 }
 
 #[test]
-fn a_moment_that_passes_during_the_hooks_of_the_start_is_seen_before_the_work() {
+fn g05_moment_passed_in_start_hooks_is_seen() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let at = clock.now() + SHORT;
@@ -55,7 +55,7 @@ fn a_moment_that_passes_during_the_hooks_of_the_start_is_seen_before_the_work() 
 /// A source may get to its timeout only when it is looked at again, in the first poll, behind work
 /// that took its time.
 #[test]
-fn a_clock_that_is_come_to_in_the_second_look_starts_there() {
+fn g05_clock_first_polled_later_starts_there() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     for named in [false, true] {

@@ -170,7 +170,7 @@ fn a_run_dropped_in_its_clean_up_hands_the_rest_on() {
 }
 
 #[test]
-fn each_of_several_is_handed_on_in_order() {
+fn g09_each_goes_to_the_spawner_in_order() {
     let _watchdog = support::watchdog();
     // Dropped in its work, in the first part, in the second one, in the third.
     for (polls, left) in
@@ -213,7 +213,7 @@ fn each_of_several_is_handed_on_in_order() {
 }
 
 #[test]
-fn it_is_told_only_where_some_of_it_is_lost() {
+fn g09_hook_runs_only_if_clean_up_is_lost() {
     let _watchdog = support::watchdog();
     for (polls, lost) in [(1, 1), (2, 1), (3, 0)] {
         let log = Log::new();
@@ -233,7 +233,7 @@ fn it_is_told_only_where_some_of_it_is_lost() {
 }
 
 #[test]
-fn it_is_lost_where_a_source_panics() {
+fn g13_clean_up_is_lost_if_a_source_panics() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let told = log.clone();

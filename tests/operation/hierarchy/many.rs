@@ -14,7 +14,7 @@ use crate::support::{self, Wakes, kept, poll_once};
 const MANY: usize = 10_000;
 
 #[test]
-fn ten_thousand_children_are_cancelled_at_once() {
+fn g11_ten_thousand_children_at_once() {
     let _watchdog = support::watchdog();
     let parent = async {}.cancelable(never()).named("parent").operation();
     let wakes = Wakes::new();
@@ -57,7 +57,7 @@ fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
 }
 
 #[test]
-fn a_chain_of_ten_thousand_is_cancelled_without_recursion() {
+fn g11_chain_of_ten_thousand_needs_no_stack() {
     let _watchdog = support::watchdog();
     on_a_small_stack(|| {
         let held = Arc::new(());
@@ -113,7 +113,7 @@ fn a_chain_of_parents_that_are_gone_still_cancels() {
 }
 
 #[test]
-fn a_parent_keeps_nothing_of_those_below() {
+fn g11_parent_keeps_nothing_of_children() {
     let _watchdog = support::watchdog();
     let held = Arc::new(());
     let parent = async {}.cancelable(never()).operation();
