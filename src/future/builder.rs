@@ -12,9 +12,12 @@ use std::time::Duration;
 use super::ending::error_of_result;
 use super::extra::Extra;
 use super::{Cancelable, Ending, Finally, FinallyOrSpawn, Phase, Spawner, TryCancelable};
+use crate::error::Cancelled;
+use crate::operation::{Operation, Progress};
+use crate::reason::Reason;
+use crate::text::Text;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
-use crate::{Cancelled, Operation, Progress, Reason, Text};
 
 /// Writes the builder methods.
 ///

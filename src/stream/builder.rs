@@ -1,4 +1,5 @@
-//! The builder methods that make a stream an operation.
+//! The builder methods of streams: chunks, idle timeout, reports, partial result, and those that
+//! every operation has.
 
 use std::fmt::Display;
 #[cfg(feature = "time")]
@@ -6,11 +7,16 @@ use std::time::Duration;
 
 use futures::stream::Stream;
 
-use super::{CancelableStream, Stage};
+#[cfg(feature = "time")]
+use super::idle_timeout::IdleTimeout;
+use super::{CancelableStream, Chunks, Partial, Stage};
+use crate::error::Cancelled;
 use crate::future::{Ending, Extra, Finally, FinallyOrSpawn, Spawner, builder_methods};
+use crate::operation::{Operation, Progress};
+use crate::reason::Reason;
+use crate::text::Text;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
-use crate::{Cancelled, Operation, Progress, Reason, Text};
 
 impl<St: Stream, S, E, M> CancelableStream<St, S, E, M> {
     pub(super) fn run_state(&mut self) -> &mut Extra {
@@ -30,9 +36,160 @@ impl<St: Stream, S, E, M> CancelableStream<St, S, E, M> {
     }
 
     fn map_ending<N>(self, map: impl FnOnce(E) -> N) -> CancelableStream<St, S, N, M> {
-        let CancelableStream { stream, source, desk, ending, stage, free_looks, extra } = self;
+        let CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, extra } =
+            self;
         let ending = map(ending);
-        CancelableStream { stream, source, desk, ending, stage, free_looks, extra }
+        CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, extra }
+    }
+}
+
+impl<St: Stream, S, E, M> CancelableStream<St, S, E, M> {
+    /// Cancels the stream with [`Reason::Timeout`] if it takes longer than `limit` to produce an item.
+    ///
+    /// This is independent of the source, which may limit the whole stream.
+    ///
+    /// The clock starts when a poll finds no item, and stops when the next item comes. Time that the
+    /// consumer spends on an item does not count, and an item that is ready is never too late. A limit
+    /// of zero cancels at the first wait. Dropping the future of [`next`](futures::StreamExt::next)
+    /// does not stop the clock. The limit is as precise as a [`timeout`](crate::timeout()), and items
+    /// cost no registration. If this is called more than once, the last limit counts.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use futures::{StreamExt, stream};
+    /// use std::time::Duration;
+    ///
+    /// # smol::block_on(async {
+    /// let falls_silent = stream::iter([1, 2]).chain(stream::pending());
+    /// let limit = Duration::from_millis(5);
+    /// let items = falls_silent.cancelable(never()).idle_timeout(limit).collect::<Vec<_>>().await;
+    /// assert_eq!(items, [Ok(1), Ok(2), Err(Cancelled::new(Reason::timeout(limit)))]);
+    /// # });
+    /// ```
+    #[cfg(feature = "time")]
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.buffer.idle = Some(IdleTimeout::new(limit));
+        self
+    }
+
+    /// Reports progress after every `items` items of the stream; zero turns reports off.
+    ///
+    /// The detail `items` of the [`Progress`] is the number of items so far. If the stream knows how
+    /// many are left, the report also counts [steps](Progress::steps). It is made before the item is
+    /// handed out. The end of the stream is not reported.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use futures::{StreamExt, stream};
+    ///
+    /// # smol::block_on(async {
+    /// let numbers = stream::iter(0..10).cancelable(never()).report_every(4);
+    /// let operation = numbers.operation();
+    /// assert_eq!(numbers.count().await, 10);
+    /// let progress = operation.snapshot().progress.unwrap();
+    /// assert_eq!(progress.get("items"), Some("8"));
+    /// assert_eq!(progress.to_string(), "streaming: 8 of 10 (items: 8)");
+    /// # });
+    /// ```
+    pub fn report_every(mut self, items: u64) -> Self {
+        self.run_state().make_operation();
+        self.buffer.report_every = items;
+        self
+    }
+
+    /// Keeps clones of the last `items` items for the [partial result](Self::partial).
+    ///
+    /// Each further item replaces the oldest. Without a handle to the partial result, nothing is
+    /// cloned. If this is called more than once, the last number counts.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use futures::{StreamExt, stream};
+    ///
+    /// # smol::block_on(async {
+    /// let numbers = stream::iter(0..10).cancelable(never()).keep_last(2);
+    /// let partial = numbers.partial();
+    /// assert_eq!(numbers.count().await, 10);
+    /// assert_eq!(partial.items(), [8, 9]);
+    /// # });
+    /// ```
+    pub fn keep_last(mut self, items: usize) -> Self
+    where
+        St::Item: Clone,
+    {
+        self.buffer.partial.keep_last(items);
+        self
+    }
+
+    /// Returns a handle that reads how far the stream got, however it ends.
+    ///
+    /// Call this before the first poll. Items that came before are counted but not kept, unless they
+    /// are in a [chunk](Self::chunks) that has not been handed out.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use futures::{StreamExt, stream};
+    ///
+    /// # smol::block_on(async {
+    /// let token = CancellationToken::new();
+    /// let numbers = stream::iter(0..).cancelable(&token).keep_last(2);
+    /// let partial = numbers.partial();
+    /// let handed_out = numbers.inspect(|number| {
+    ///     if *number == Ok(6) {
+    ///         token.cancel_with("seven are enough");
+    ///     }
+    /// });
+    /// assert_eq!(handed_out.count().await, 8, "with the error");
+    /// assert_eq!(partial.count(), 7);
+    /// assert_eq!(partial.items(), [5, 6]);
+    /// assert_eq!(partial.reason(), Some(Reason::manual("seven are enough")));
+    /// # });
+    /// ```
+    pub fn partial(&self) -> Partial<St::Item> {
+        self.buffer.partial.handle(self.handle())
+    }
+}
+
+impl<St: Stream, S, E> CancelableStream<St, S, E> {
+    /// Hands out the items in vectors of `size` items. The last one may be shorter; none is empty.
+    ///
+    /// The source is still polled before each item. On a cancellation the items of an incomplete chunk
+    /// are not handed out: they go into the [partial result](Self::partial), next to the items that
+    /// [`keep_last`](Self::keep_last) keeps, and no item is there twice. Reports and the idle timeout
+    /// count items, not chunks.
+    ///
+    /// # Panics
+    ///
+    /// If `size` is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use futures::{StreamExt, stream};
+    ///
+    /// # smol::block_on(async {
+    /// let numbers = stream::iter(1..=5).cancelable(never()).chunks(2);
+    /// assert_eq!(numbers.collect::<Vec<_>>().await, [Ok(vec![1, 2]), Ok(vec![3, 4]), Ok(vec![5])]);
+    ///
+    /// let token = CancellationToken::new();
+    /// let stops = stream::iter(1..).inspect(|number| {
+    ///     if *number == 5 {
+    ///         token.cancel();
+    ///     }
+    /// });
+    /// let numbers = stops.cancelable(&token).chunks(2);
+    /// let partial = numbers.partial();
+    /// assert_eq!(numbers.collect::<Vec<_>>().await.len(), 3, "two chunks, and the error");
+    /// assert_eq!(partial.take(), [5]);
+    /// # });
+    /// ```
+    pub fn chunks(self, size: usize) -> CancelableStream<St, S, E, Chunks> {
+        assert!(size > 0, "a chunk has at least one item");
+        let CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, extra } =
+            self;
+        let buffer = buffer.with_batching(Chunks { size });
+        CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, extra }
     }
 }
 

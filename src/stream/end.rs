@@ -7,21 +7,23 @@ use std::task::{Context, Poll, ready};
 
 use futures::stream::Stream;
 
-use super::tracked::Polled;
-use super::{CancelableStream, Shape, Stage};
+use super::poll::Polled;
+use super::{Batching, CancelableStream, Stage};
+use crate::ambient;
+use crate::error::Cancelled;
 use crate::future::{Ending, Extra};
 use crate::panic::contain;
-use crate::{Cancelled, Reason, ambient};
+use crate::reason::Reason;
 
 impl<St, S, E, M> CancelableStream<St, S, E, M>
 where
     St: Stream,
     S: Future<Output = Reason>,
     E: Ending<()>,
-    M: Shape<St::Item>,
+    M: Batching<St::Item>,
 {
-    /// The stream is over: lets go of it, then of the source, and tells. `shielded` says that a
-    /// shield has kept it.
+    /// The race is over: drops the inner stream, then the source, and hands out the last chunk or the
+    /// outcome. `shielded` says that a shield has kept the stream.
     #[inline(never)]
     pub(super) fn finish(
         mut self: Pin<&mut Self>,
@@ -39,26 +41,26 @@ where
                 (shielded || is_operation && cancelled.is_parent()) && ambient::is_cancelling()
             }
         };
-        // The stream first: nothing of it is left when anyone hears of the outcome.
+        // Guarantee 3: the stream is gone before hooks, clean-up and the consumer see the outcome.
         *this.stage = Stage::Done;
         #[cfg(feature = "time")]
         {
-            this.desk.idle = None;
+            this.buffer.idle = None;
         }
         let dropped = if is_operation {
-            catch_unwind(AssertUnwindSafe(|| self.as_mut().let_go()))
+            catch_unwind(AssertUnwindSafe(|| self.as_mut().drop_race()))
         } else {
-            self.as_mut().let_go();
+            self.as_mut().drop_race();
             Ok(())
         };
         let mut this = self.as_mut().project();
         if let Some(extra) = this.extra.get_mut() {
             extra.race_is_over(stopped);
         }
-        let rest = match (&outcome, &dropped) {
-            (Ok(()), Ok(())) => this.desk.shape.rest(this.desk.keep.hand()),
+        let chunk = match (&outcome, &dropped) {
+            (Ok(()), Ok(())) => this.buffer.finish(),
             _ => {
-                this.desk.keep.settle();
+                this.buffer.partial.keep_chunk();
                 None
             }
         };
@@ -68,28 +70,28 @@ where
                 self.as_mut().destructor_panicked(panic);
                 this = self.as_mut().project();
             }
-            let Some(rest) = rest else { return self.end(cx) };
-            // As with any other item.
+            let Some(chunk) = chunk else { return self.end(cx) };
+            // While the consumer has an item, races around it do not wait: see `wait_slow`.
             if let (true, Some(extra)) = (E::CLEANS_UP, this.extra.get_mut()) {
                 extra.release_clean_up();
             }
-            return Poll::Ready(Some(Ok(rest)));
+            return Poll::Ready(Some(Ok(chunk)));
         }
         if stopped {
             *this.stage = Stage::Stopped(outcome.err());
             return Poll::Pending;
         }
-        Poll::Ready(rest.map(Ok).or(outcome.err().map(Err)))
+        Poll::Ready(chunk.map(Ok).or(outcome.err().map(Err)))
     }
 
-    /// Drops the stream, and then the source.
-    fn let_go(self: Pin<&mut Self>) {
+    /// Drops the stream, then the source.
+    fn drop_race(self: Pin<&mut Self>) {
         let mut this = self.project();
         this.stream.set(None);
         this.source.set(None);
     }
 
-    /// The drop of the stream, or of the source, has panicked: guarantee 13.
+    /// A destructor of the stream or the source has panicked: guarantee 13.
     #[cold]
     fn destructor_panicked(self: Pin<&mut Self>, panic: Box<dyn Any + Send>) {
         let mut this = self.project();
@@ -99,7 +101,7 @@ where
         }
     }
 
-    /// Runs what runs afterwards, and ends the operation.
+    /// Runs the clean-up, then ends the operation.
     pub(super) fn end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<M::Item> {
         let mut this = self.project();
         let Some(extra) = this.extra.get_mut() else { unreachable!("it is an operation") };

@@ -1,18 +1,15 @@
-//! The method that every stream gains.
+//! The extension trait of streams.
 
 use futures::stream::Stream;
 
 use super::CancelableStream;
-use crate::Reason;
+use crate::reason::Reason;
 
-/// The method that races a stream against a source.
+/// Races a stream against a source. Every stream has this trait; the prelude contains it.
 ///
-/// Every stream has it. The prelude brings it in.
-///
-/// The method of the same name that futures have is in
-/// [`CancelableExt`](crate::CancelableExt). The few types that are both, timers of `async-io` for
-/// instance, need to be told which one is meant: [`Cancelable::new`](crate::Cancelable::new) or
-/// [`CancelableStream::new`].
+/// Futures have a method of the same name, in [`CancelableExt`](crate::CancelableExt). For the few
+/// types that are both a future and a stream, such as the timers of `async-io`, call
+/// [`Cancelable::new`](crate::Cancelable::new) or [`CancelableStream::new`] instead.
 ///
 /// ```
 /// use cancelable::prelude::*;
@@ -24,34 +21,33 @@ use crate::Reason;
 /// # Ok::<(), Cancelled>(()) }).unwrap();
 /// ```
 pub trait CancelableStreamExt: Stream {
-    /// Races this stream against a source: its items as `Ok`, and one `Err` with the reason if the
-    /// source fires before it ends.
+    /// Races this stream against a source: its items come as `Ok`, and one `Err` with the reason if
+    /// the source fires before the stream ends.
     ///
-    /// A source is anything that [becomes](IntoFuture) a future of a [`Reason`]: one of
+    /// A source is anything that [turns into](IntoFuture) a future of a [`Reason`]: a future of
     /// [`cancelable::source`](crate::source), a [token](crate::CancellationToken) or a reference to
-    /// one, or a future of yours. The clock of a [`timeout`](crate::timeout()) starts at the first
-    /// poll and is one for the whole stream; for a limit between items see
+    /// one, or a future of your own. The clock of a [`timeout`](crate::timeout()) starts at the first
+    /// poll and limits the whole stream. To limit each wait for an item, use
     /// [`idle_timeout`](CancelableStream::idle_timeout).
     ///
     /// # Who wins
     ///
-    /// * A source that has fired by the first poll wins: the stream is dropped without ever having
-    ///   been polled.
-    /// * The source is asked while waiting and before each item, also of a stream that never waits.
-    ///   Once it has fired no item is pulled any more. Unlike a future, a stream gets no last poll.
-    /// * An item that has been pulled is handed out: it is never exchanged for the error.
-    /// * The stream is dropped before `Err` is handed out, and the source with it. After the error
-    ///   comes `None`.
+    /// * If the source has fired by the first poll, it wins: the stream is dropped without ever being
+    ///   polled.
+    /// * The source is polled before each item, even if the stream never waits. Once it has fired, no
+    ///   further item is pulled. Unlike a future, a stream gets no last poll.
+    /// * An item that has been pulled is handed out, never replaced by the error.
+    /// * The stream and the source are dropped before `Err` is handed out. After the error comes
+    ///   `None`.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future of [`next`](futures::StreamExt::next) loses no item. What the stream
-    /// itself has read ahead and not handed out goes with it when it is dropped.
+    /// Dropping the future of [`next`](futures::StreamExt::next) loses no item. Items that the stream
+    /// has read ahead and not handed out are lost when the stream is dropped.
     ///
     /// # Errors
     ///
-    /// One [`Cancelled`](crate::Cancelled) as the last item if the source fires first. To make one
-    /// `Result` of the two of a stream whose items may be errors, map it with `|item| item?`.
+    /// [`Cancelled`](crate::Cancelled) as the last item if the source fires first.
     ///
     /// # Examples
     ///

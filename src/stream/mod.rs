@@ -1,29 +1,25 @@
-//! Streams raced against a source, and what is left of one that was cancelled.
+//! Streams raced against a source, and what is left of a stream that was cancelled.
 //!
-//! [`CancelableStreamExt::cancelable`] makes a [`CancelableStream`] of any stream.
+//! [`CancelableStreamExt::cancelable`] turns any stream into a [`CancelableStream`].
 
 // Files:
 //
-// * `ext`: the method that every stream gains.
-// * `options`: what is asked of the items: chunks, a limit between them, reports, what is kept.
-// * `builder`: what is asked of the operation.
-// * `shape`: how items are handed out.
-// * `partial`: what is known of a stream that did not come to its end.
-// * `idle`: the limit between two items.
-// * `look`: how the source is asked before each item.
-// * `tracked`: how a stream is polled of which more is asked.
+// * `ext`: the extension trait.
+// * `builder`: the builder methods.
+// * `items`: how items are buffered and handed out, one by one or in chunks.
+// * `partial`: the partial result, readable from outside.
+// * `idle_timeout`: the limit on each wait for an item.
+// * `poll`: polling of operations and shielded streams. The fast path is in this file.
 // * `end`: how every stream ends.
 
 mod builder;
 mod end;
 mod ext;
 #[cfg(feature = "time")]
-mod idle;
-mod look;
-mod options;
+mod idle_timeout;
+mod items;
 mod partial;
-mod shape;
-mod tracked;
+mod poll;
 
 use std::any::type_name;
 use std::fmt;
@@ -34,45 +30,44 @@ use futures::stream::{FusedStream, Stream};
 use pin_project::pin_project;
 
 pub use ext::CancelableStreamExt;
+pub use items::{Batching, Chunks, Items};
 pub use partial::Partial;
-pub use shape::{Each, InChunks, Shape};
 
 use crate::ambient;
+use crate::error::Cancelled;
 use crate::future::{Ending, Extra, Rare};
-use crate::{Cancelled, Reason};
-#[cfg(feature = "time")]
-use idle::Idle;
-use look::{FREE_LOOKS, look};
-use partial::Keep;
+use crate::reason::Reason;
+use items::ItemBuffer;
+use poll::{UNREGISTERED_POLLS, poll_source};
 
-/// A stream raced against a source. Made by [`cancelable`](CancelableStreamExt::cancelable), which
-/// tells who wins.
+/// A stream raced against a source.
 ///
-/// Its items are `Result<T, Cancelled>`: `Ok` with each item of the stream; once cancelled, the
-/// error, once; then `None`.
+/// [`cancelable`](CancelableStreamExt::cancelable) creates it and says which side wins. Each item of
+/// the stream comes as `Ok`. A cancellation is handed out as one `Err`, followed by `None`.
 ///
-/// Its methods ask for more: chunks, a limit between two items, what is left of a stream that did
-/// not come to its end, and all that can be asked of a [`Cancelable`](crate::Cancelable). Asking for
-/// a name, hooks, reports, clean-up or a [partial result](CancelableStream::partial) makes the whole
-/// stream an [`Operation`](crate::Operation): it runs from the first poll on, completes when the
-/// stream ends, and is cancelled with it. With none of them nothing is allocated but chunks.
+/// Its methods collect items into chunks, limit each wait for an item, and keep what is left of a
+/// stream that was cancelled. It also has the methods of a [`Cancelable`](crate::Cancelable): a name,
+/// hooks, progress reports, clean-up. Each of these, and [`partial`](CancelableStream::partial), makes
+/// the whole stream one [`Operation`](crate::Operation). The operation starts at the first poll,
+/// completes when the stream ends, and is cancelled with it. A stream without any of them allocates
+/// nothing but chunks.
 ///
 /// # Implementation
 ///
-/// Before each item it asks the source. It does not register with it while items are ready at once;
-/// only where there is something to wait for, or after 64 items in a row, for then a time limit is
-/// a flag to look at rather than a clock to read. It registers once, not for each item.
+/// The source is polled before each item. While items are ready at once, the source is not given the
+/// task's waker. That happens when the stream is pending for the first time, or after 64 items in a
+/// row: from then on a time limit costs a flag to read instead of a clock. The source is registered
+/// once, not once per item.
 ///
 /// # Cancel safety
 ///
-/// An item that has been pulled is in what [`next`](futures::StreamExt::next) returns: dropping
-/// that future loses none. Dropping the stream drops the stream within, then the source. If it has
-/// been polled and is an operation, that is a cancellation for the reason [`Reason::Dropped`].
+/// Dropping the future of [`next`](futures::StreamExt::next) loses no item. Dropping the
+/// `CancelableStream` drops the stream, then the source. If it is an operation and has been polled,
+/// that is a cancellation with [`Reason::Dropped`].
 ///
 /// # Panics
 ///
-/// A panic of the stream or of a source of yours goes through. Polled after its end it returns
-/// `None`.
+/// A panic of the stream or of your source propagates. After the end, `poll_next` returns `None`.
 ///
 /// # Examples
 ///
@@ -92,35 +87,35 @@ use partial::Keep;
 /// ```
 #[pin_project]
 #[must_use = "streams do nothing unless polled"]
-pub struct CancelableStream<St: Stream, S, E = (), M = Each> {
-    // Dropped in this order: the stream is gone, and what was in hand is kept, before a drop is
-    // recorded.
+pub struct CancelableStream<St: Stream, S, E = (), M = Items> {
+    // Dropped in this order: a drop is recorded after the stream is gone and the items in the buffer
+    // have been moved to the partial result.
     /// `None` once the race is over.
     #[pin]
     stream: Option<St>,
-    /// Goes with the stream.
+    /// Dropped right after the stream.
     #[pin]
     source: Option<S>,
-    desk: Desk<St::Item, M>,
-    /// What runs afterwards.
+    buffer: ItemBuffer<St::Item, M>,
+    /// The clean-up.
     #[pin]
     ending: E,
     stage: Stage,
-    /// How many looks at the source are left up to the one that registers with it. Zero: it has the
-    /// waker of the task.
-    free_looks: u8,
-    /// What only some streams need: shields to wait for, an operation.
+    /// How often the source is still polled before it gets the task's waker, including the poll that
+    /// hands it over. Zero if the source has it.
+    unregistered_polls: u8,
+    /// Shields to wait for, and the operation. Most streams have neither.
     extra: Rare,
 }
 
-/// What a poll has found that cannot go on by itself.
-enum Seen {
-    /// Nothing: it is the first one, or that of a stream of which more is asked.
-    Nothing,
-    /// The stream has just been cancelled.
+/// Why the fast path of `poll_next` hands a poll over to `poll_slow`.
+enum Handover {
+    /// It is the first poll, or the stream is an operation, is shielded or has ended.
+    Untouched,
+    /// The source or the idle timeout has fired in this poll.
     Fired(Reason),
-    /// The stream has come to its end.
-    End,
+    /// The stream has ended in this poll.
+    Ended,
 }
 
 #[derive(Debug)]
@@ -128,27 +123,16 @@ enum Stage {
     /// Not polled yet.
     New,
     Streaming,
-    /// The stream is gone; what runs afterwards is still to be run, or runs and has the outcome.
+    /// The stream has been dropped. Clean-up is to run, or runs and holds the outcome.
     Ending(Option<Result<(), Cancelled>>),
-    /// A race around it waits, and is about to drop it: the caller is not to go on. What to tell it
-    /// where that race does not, because the stream was only lent to it.
+    /// A race around this one is about to drop it, so the consumer must not continue. If it is polled
+    /// once more after all, because that race had only borrowed it, it hands out the error.
     Stopped(Option<Cancelled>),
     Done,
 }
 
-/// What becomes of items between the stream and the caller.
-struct Desk<T, M> {
-    keep: Keep<T>,
-    shape: M,
-    #[cfg(feature = "time")]
-    idle: Option<Idle>,
-    /// At every so many items it tells how many there were. Zero is never.
-    report_every: u64,
-}
-
 impl<St: Stream, S: Future<Output = Reason>> CancelableStream<St, S> {
-    /// Races `stream` against `source`. The same as
-    /// [`cancelable`](CancelableStreamExt::cancelable).
+    /// Races `stream` against `source`, like [`cancelable`](CancelableStreamExt::cancelable).
     ///
     /// ```
     /// use cancelable::{CancelableStream, never};
@@ -162,16 +146,10 @@ impl<St: Stream, S: Future<Output = Reason>> CancelableStream<St, S> {
         CancelableStream {
             stream: Some(stream),
             source: Some(source.into_future()),
-            desk: Desk {
-                keep: Keep::new(),
-                shape: Each,
-                #[cfg(feature = "time")]
-                idle: None,
-                report_every: 0,
-            },
+            buffer: ItemBuffer::new(),
             ending: (),
             stage: Stage::New,
-            free_looks: FREE_LOOKS,
+            unregistered_polls: UNREGISTERED_POLLS,
             extra: Rare::default(),
         }
     }
@@ -182,27 +160,26 @@ where
     St: Stream,
     S: Future<Output = Reason>,
     E: Ending<()>,
-    M: Shape<St::Item>,
+    M: Batching<St::Item>,
 {
     type Item = Result<M::Item, Cancelled>;
 
     #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // A stream of which nothing is asked, in any poll but its first: this part is kept short.
-        // What comes of the others is handed on by reference. If they returned it, an item would
-        // take the same way through memory.
-        let mut told = None;
-        let seen = loop {
+        // The fast path: a plain stream, in any poll but its first. It is kept short to be inlined.
+        // `poll_slow` writes the item through a reference: returning it would copy it twice.
+        let mut item = None;
+        let handover = loop {
             let this = self.as_mut().project();
             let extra = this.extra.get_mut();
             let (Stage::Streaming, None, Some(stream), Some(source)) =
                 (&*this.stage, &extra, this.stream.as_pin_mut(), this.source.as_pin_mut())
             else {
-                break Seen::Nothing;
+                break Handover::Untouched;
             };
-            // Before each item: one that has been pulled is handed out whatever happens.
-            if let Poll::Ready(reason) = look(source, this.free_looks, cx) {
-                break Seen::Fired(reason);
+            // Before each item, never between pulling an item and handing it out.
+            if let Poll::Ready(reason) = poll_source(source, this.unregistered_polls, cx) {
+                break Handover::Fired(reason);
             }
             let before = ambient::registrations();
             let polled = stream.poll_next(cx);
@@ -211,42 +188,29 @@ where
             }
             match polled {
                 Poll::Ready(Some(item)) => {
-                    // Who wants to know more of it has a handle, and that has made it an operation.
-                    this.desk.keep.count_one();
-                    if let Some(item) = this.desk.accept(item) {
+                    // A partial result makes the stream an operation, so only the count is needed.
+                    this.buffer.partial.count_one();
+                    if let Some(item) = this.buffer.push(item) {
                         return Poll::Ready(Some(Ok(item)));
                     }
                 }
-                Poll::Ready(None) => break Seen::End,
-                Poll::Pending => break Seen::Fired(ready!(self.as_mut().wait(cx))),
+                Poll::Ready(None) => break Handover::Ended,
+                Poll::Pending => break Handover::Fired(ready!(self.as_mut().wait(cx))),
             }
         };
-        ready!(self.poll_apart(seen, &mut told, cx));
-        Poll::Ready(told)
+        ready!(self.poll_slow(handover, &mut item, cx));
+        Poll::Ready(item)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let in_hand = self.desk.keep.in_hand();
-        let (_, most) = match (&self.stage, &self.stream) {
+        let (_, upper) = match (&self.stage, &self.stream) {
             (Stage::Done, _) => return (0, Some(0)),
             (_, None) => return (0, Some(1)),
             (_, Some(stream)) => stream.size_hint(),
         };
-        // The next one may be the error, whatever the stream has; and it comes in addition.
-        let most = most.and_then(|most| self.desk.shape.most(most, in_hand));
-        (0, most.and_then(|most| most.checked_add(1)))
-    }
-}
-
-impl<T, M: Shape<T>> Desk<T, M> {
-    /// Takes in an item of the stream, and tells what to hand out for it.
-    #[inline]
-    fn accept(&mut self, item: T) -> Option<M::Item> {
-        #[cfg(feature = "time")]
-        if let Some(idle) = &mut self.idle {
-            idle.restart();
-        }
-        self.shape.accept(item, self.keep.hand())
+        // The error may come next, whatever the stream has left; or after all of it.
+        let upper = upper.and_then(|upper| self.buffer.upper_bound(upper));
+        (0, upper.and_then(|upper| upper.checked_add(1)))
     }
 }
 
@@ -255,14 +219,14 @@ where
     St: Stream,
     S: Future<Output = Reason>,
     E: Ending<()>,
-    M: Shape<St::Item>,
+    M: Batching<St::Item>,
 {
-    /// The stream is pending: makes sure that the task is woken for whatever ends the wait. Ready
-    /// with the reason, where that is a cancellation.
+    /// The stream is pending: registers the task with everything that may end the wait. Ready if one
+    /// of them has fired.
     #[inline(never)]
     fn wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
         let this = self.project();
-        if std::mem::take(this.free_looks) > 0 {
+        if std::mem::take(this.unregistered_polls) > 0 {
             if let Some(source) = this.source.as_pin_mut() {
                 if let Poll::Ready(reason) = source.poll(cx) {
                     return Poll::Ready(reason);
@@ -270,14 +234,14 @@ where
             }
         }
         #[cfg(feature = "time")]
-        if let Some(idle) = &mut this.desk.idle {
+        if let Some(idle) = &mut this.buffer.idle {
             return idle.poll(cx);
         }
         Poll::Pending
     }
 }
 
-/// Hears of the shields that have registered in a poll of the stream.
+/// Notes the shields that have registered during a poll of the stream.
 #[cold]
 fn protect(extra: &mut Option<Box<Extra>>, before: usize) {
     let shields = ambient::registered_since(before);
@@ -291,7 +255,7 @@ where
     St: Stream,
     S: Future<Output = Reason>,
     E: Ending<()>,
-    M: Shape<St::Item>,
+    M: Batching<St::Item>,
 {
     fn is_terminated(&self) -> bool {
         matches!(self.stage, Stage::Done)

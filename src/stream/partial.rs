@@ -1,17 +1,18 @@
-//! `Partial`: what is known of a stream, whatever becomes of it.
+//! The partial result of a stream: the handle that reads it, and the writer inside the stream.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use crate::operation::{Operation, Status};
+use crate::reason::Reason;
 use crate::sync::Mutex;
-use crate::{Operation, Reason, Status};
 
-/// What is known of a stream, whatever becomes of it: it comes to its end, is cancelled, panics, or
-/// its consumer leaves. Made by [`partial`](crate::CancelableStream::partial).
+/// A handle that reads how far a stream got: the number of its items, the last of them, and how it
+/// ended. [`partial`](crate::CancelableStream::partial) creates it.
 ///
-/// It is a handle: cheap to clone, good for any thread, and readable while the stream runs and
-/// after it is gone.
+/// It can be read while the stream runs and after it has ended, failed, been cancelled or been
+/// dropped. It is cheap to clone and can be sent to other threads.
 ///
 /// # Examples
 ///
@@ -47,12 +48,14 @@ struct Kept<T> {
 }
 
 impl<T> Partial<T> {
-    /// The items that were kept, oldest first: as many as
-    /// [`keep_last`](crate::CancelableStream::keep_last) has asked for, and, once the stream is
-    /// over, no fewer than those of a chunk that was not complete.
+    /// Returns clones of the kept items, oldest first.
     ///
-    /// They are cloned while the stream, and whoever else asks this handle, has to wait for it. So a
-    /// `clone` of theirs must not ask it: that would wait for ever. Printing it is such a question too.
+    /// These are the last items, up to the number given to
+    /// [`keep_last`](crate::CancelableStream::keep_last). When the stream is over without having
+    /// ended by itself, they include all items of a chunk that was not complete.
+    ///
+    /// The items are cloned under a lock that the stream and all handles of this partial result
+    /// share. An item's `clone` must not use such a handle, not even print it: that would deadlock.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -71,7 +74,7 @@ impl<T> Partial<T> {
         self.kept.lock().items.iter().cloned().collect()
     }
 
-    /// Takes the items that were kept, oldest first: for those that cannot be cloned.
+    /// Removes the kept items and returns them, oldest first. Use it for items that cannot be cloned.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -89,7 +92,7 @@ impl<T> Partial<T> {
         items.into()
     }
 
-    /// How many items the stream has produced, kept or not.
+    /// Returns how many items the stream has produced, whether they were kept or not.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -105,7 +108,7 @@ impl<T> Partial<T> {
         self.kept.lock().count
     }
 
-    /// Why the stream is cancelled, if it is. As [`Operation::reason`].
+    /// Returns why the stream was cancelled, or `None` if it was not. See [`Operation::reason`].
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -123,8 +126,8 @@ impl<T> Partial<T> {
         self.operation.reason()
     }
 
-    /// Where the stream stands: [`Completed`](Status::Completed) where it came to its end,
-    /// [`Failed`](Status::Failed) where it panicked. As [`Operation::status`].
+    /// Returns the status of the stream: [`Completed`](Status::Completed) if it ended by itself,
+    /// [`Failed`](Status::Failed) if it panicked. See [`Operation::status`].
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -156,74 +159,73 @@ impl<T> fmt::Debug for Partial<T> {
     }
 }
 
-/// How to clone an item, where that is asked for: a stream of what cannot be cloned has none.
+/// Clones an item. A function pointer, so that only `keep_last` needs `T: Clone`.
 type CloneItem<T> = fn(&T) -> T;
 
-/// The side of the stream.
-pub(super) struct Keep<T> {
+/// The stream's side of the partial result.
+pub(super) struct PartialWriter<T> {
     count: u64,
-    /// What has been pulled and not been handed out.
-    hand: Vec<T>,
+    /// Items that have been pulled and not yet handed out.
+    chunk: Vec<T>,
     /// How many items to keep, and how to clone one.
-    last: Option<(usize, CloneItem<T>)>,
-    /// Where to keep them, once somebody wants to know.
+    keep_last: Option<(usize, CloneItem<T>)>,
+    /// Shared with the handles, once there is one.
     kept: OnceLock<Arc<Mutex<Kept<T>>>>,
 }
 
-impl<T> Keep<T> {
+impl<T> PartialWriter<T> {
     pub(super) fn new() -> Self {
-        Keep { count: 0, hand: Vec::new(), last: None, kept: OnceLock::new() }
+        PartialWriter { count: 0, chunk: Vec::new(), keep_last: None, kept: OnceLock::new() }
     }
 
     pub(super) fn keep_last(&mut self, items: usize)
     where
         T: Clone,
     {
-        self.last = Some((items, T::clone));
+        self.keep_last = Some((items, T::clone));
         if let Some(kept) = self.kept.get() {
             let mut kept = kept.lock();
-            let over = kept.items.len().saturating_sub(items);
-            let oldest: Vec<_> = kept.items.drain(..over).collect();
+            let excess = kept.items.len().saturating_sub(items);
+            let oldest: Vec<_> = kept.items.drain(..excess).collect();
             drop(kept);
             drop(oldest);
         }
     }
 
-    pub(super) fn partial(&self, operation: Operation) -> Partial<T> {
+    pub(super) fn handle(&self, operation: Operation) -> Partial<T> {
         let kept = self.kept.get_or_init(|| {
             Arc::new(Mutex::new(Kept { count: self.count, items: VecDeque::new() }))
         });
         Partial { operation, kept: kept.clone() }
     }
 
-    /// How many items there were.
+    /// Returns how many items the stream has produced.
     pub(super) fn count(&self) -> u64 {
         self.count
     }
 
-    /// What has been pulled and not been handed out.
-    pub(super) fn hand(&mut self) -> &mut Vec<T> {
-        &mut self.hand
+    /// Items that have been pulled and not yet handed out.
+    pub(super) fn chunk(&mut self) -> &mut Vec<T> {
+        &mut self.chunk
     }
 
-    pub(super) fn in_hand(&self) -> usize {
-        self.hand.len()
+    pub(super) fn chunk_len(&self) -> usize {
+        self.chunk.len()
     }
 
-    /// Counts an item.
     #[inline]
     pub(super) fn count_one(&mut self) {
         self.count += 1;
     }
 
-    /// Counts an item, and keeps a clone of it if that is asked for.
+    /// Counts an item, and keeps a clone of it if `keep_last` was called and there is a handle.
     #[inline]
     pub(super) fn note(&mut self, item: &T) {
         self.count_one();
         if let Some(kept) = self.kept.get() {
-            let room = self.last.map_or(0, |(room, _)| room);
-            // Code of others runs outside of the lock: this, and what drops the oldest.
-            let clone = self.last.filter(|_| room > 0).map(|(_, clone)| clone(item));
+            let room = self.keep_last.map_or(0, |(room, _)| room);
+            // The clone and the drop of the oldest item are user code: neither runs under the lock.
+            let clone = self.keep_last.filter(|_| room > 0).map(|(_, clone)| clone(item));
             let mut kept = kept.lock();
             kept.count = self.count;
             let oldest = if kept.items.len() >= room { kept.items.pop_front() } else { None };
@@ -233,22 +235,22 @@ impl<T> Keep<T> {
         }
     }
 
-    /// The stream is over, and not at its end: what is in hand can only be kept.
-    pub(super) fn settle(&mut self) {
-        let mut hand = VecDeque::from(std::mem::take(&mut self.hand));
+    /// The stream is over before its end: keeps the items of the incomplete chunk.
+    pub(super) fn keep_chunk(&mut self) {
+        let mut chunk = VecDeque::from(std::mem::take(&mut self.chunk));
         if let Some(kept) = self.kept.get() {
             let mut kept = kept.lock();
-            // Both end with the last item: the longer one has what the other has.
-            if hand.len() > kept.items.len() {
-                std::mem::swap(&mut kept.items, &mut hand);
+            // Both lists end with the last item, so the longer one contains the other.
+            if chunk.len() > kept.items.len() {
+                std::mem::swap(&mut kept.items, &mut chunk);
             }
         }
     }
 }
 
-/// Also where the stream is dropped.
-impl<T> Drop for Keep<T> {
+/// A stream that is dropped before its end.
+impl<T> Drop for PartialWriter<T> {
     fn drop(&mut self) {
-        self.settle();
+        self.keep_chunk();
     }
 }

@@ -1,0 +1,58 @@
+//! The limit on each wait for an item.
+
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::reason::Reason;
+use crate::timer::Countdown;
+use crate::{ambient, clock};
+
+/// A limit on each wait for an item.
+///
+/// An item ends the wait and leaves the timer alone. If the timer fires for a wait that is over, it
+/// is set again for the current wait. So there is at most one registration per elapsed limit, however
+/// many items come meanwhile; each wait reads the clock once, when it begins.
+#[derive(Debug)]
+pub(super) struct IdleTimeout {
+    limit: Duration,
+    /// When the current wait began.
+    since: Option<Instant>,
+    /// The timer, and when it fires: never later than the current wait ends.
+    timer: Option<(Instant, Countdown)>,
+}
+
+impl IdleTimeout {
+    pub(super) fn new(limit: Duration) -> Self {
+        IdleTimeout { limit, since: None, timer: None }
+    }
+
+    /// An item has come: a later wait starts anew.
+    #[inline]
+    pub(super) fn restart(&mut self) {
+        self.since = None;
+    }
+
+    /// The stream is pending. Ready if the wait has reached the limit.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
+        let since = *self.since.get_or_insert_with(clock::now);
+        // A limit that overflows `Instant` never fires.
+        let Some(end) = since.checked_add(self.limit) else { return Poll::Pending };
+        loop {
+            match &mut self.timer {
+                None => self.timer = Some((end, Countdown::until(end))),
+                Some((at, countdown)) => {
+                    // This limit moves, so no operation around it may take it for its deadline.
+                    let poll = || countdown.poll("CancelableStream", cx);
+                    if ambient::ignore_limits(poll).is_pending() {
+                        return Poll::Pending;
+                    }
+                    let at = *at;
+                    self.timer = None;
+                    if at >= end {
+                        return Poll::Ready(Reason::timeout(self.limit));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! Polling of streams that are operations or contain shields, and the first poll of every stream.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures::stream::Stream;
+
+use super::{Batching, CancelableStream, Handover, Stage, protect};
+use crate::ambient::{self, InRace};
+use crate::error::Cancelled;
+use crate::future::{Ending, Extra};
+use crate::operation::Progress;
+use crate::panic::contain;
+use crate::reason::Reason;
+use crate::wait::probe;
+
+/// How often the source may be polled without registering, plus the poll that registers it. Until then
+/// each item costs a clock read if the source is a time limit; afterwards, a flag.
+pub(super) const UNREGISTERED_POLLS: u8 = 64 + 1;
+
+/// What `poll_next` returns.
+pub(super) type Polled<T> = Poll<Option<Result<T, Cancelled>>>;
+
+/// What a poll of the inner stream led to: an item, its end, or a cancellation.
+type Pulled<T> = Poll<Result<Option<T>, Cancelled>>;
+
+impl<St, S, E, M> CancelableStream<St, S, E, M>
+where
+    St: Stream,
+    S: Future<Output = Reason>,
+    E: Ending<()>,
+    M: Batching<St::Item>,
+{
+    /// Handles what the fast path does not: the first poll, polls after the inner stream has gone, and
+    /// every poll of an operation or a shielded stream. When it returns `Ready`, `item` is what to hand
+    /// out.
+    #[inline(never)]
+    pub(super) fn poll_slow(
+        mut self: Pin<&mut Self>,
+        handover: Handover,
+        item: &mut Option<Result<M::Item, Cancelled>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let mut this = self.as_mut().project();
+        let mut inside = None;
+        if let Some(extra) = this.extra.get_mut() {
+            // Usually at the first poll; later if it became an operation after that.
+            let starts = extra.is_unstarted() && this.stream.is_some();
+            if starts {
+                this.ending.as_mut().start();
+                // Races around it do not wait for its clean-up yet: see `wait_slow`.
+                extra.start(false);
+            }
+            inside = extra.enter();
+            if starts {
+                extra.tell_start();
+            }
+        }
+        let polled = self.as_mut().poll_as_current(handover, cx);
+        if let (Some(inside), Some(extra)) = (inside, self.project().extra.get_mut()) {
+            extra.leave(inside);
+        }
+        *item = ready!(polled);
+        Poll::Ready(())
+    }
+
+    /// Does the work of `poll_slow` while the operation is the current one.
+    fn poll_as_current(
+        mut self: Pin<&mut Self>,
+        handover: Handover,
+        cx: &mut Context<'_>,
+    ) -> Polled<M::Item> {
+        let this = self.as_mut().project();
+        let extra = this.extra.get_mut().as_deref();
+        match this.stage {
+            Stage::New if ambient::asked_since().is_some() => {
+                // The stream is polled by the source of an operation. Its limits are not that
+                // operation's deadline.
+                ambient::ignore_limits(|| self.poll_first(cx))
+            }
+            Stage::New => self.poll_first(cx),
+            Stage::Streaming => {
+                let shielded = extra.is_some_and(Extra::is_shielded);
+                match ready!(self.as_mut().pull(handover, cx)) {
+                    Ok(Some(item)) => Poll::Ready(Some(Ok(item))),
+                    Ok(None) => self.finish(Ok(()), false, cx),
+                    Err(cancelled) => self.finish(Err(cancelled), shielded, cx),
+                }
+            }
+            Stage::Ending(_) => self.end(cx),
+            Stage::Stopped(_) if ambient::is_cancelling() => Poll::Pending,
+            Stage::Stopped(cancelled) => {
+                let cancelled = cancelled.take();
+                *this.stage = Stage::Done;
+                Poll::Ready(cancelled.map(Err))
+            }
+            Stage::Done => Poll::Ready(None),
+        }
+    }
+
+    /// The first poll. A source that has fired by now wins, and the stream is never polled.
+    fn poll_first(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<M::Item> {
+        *self.as_mut().project().stage = Stage::Streaming;
+        if let Poll::Ready(reason) =
+            self.as_mut().poll_cancelled(true, &mut Context::from_waker(probe()))
+        {
+            return self.finish(Err(reason.into()), false, cx);
+        }
+        self.poll_next(cx)
+    }
+
+    /// Polls the source, then the handles of the operation, for a cancellation.
+    fn poll_cancelled(self: Pin<&mut Self>, first: bool, cx: &mut Context<'_>) -> Poll<Reason> {
+        let this = self.project();
+        let Some(source) = this.source.as_pin_mut() else { return Poll::Pending };
+        match this.extra.get_mut() {
+            Some(extra) => extra.look(first, source, cx),
+            None => source.poll(cx),
+        }
+    }
+
+    /// Pulls items until one, or a chunk of them, can be handed out.
+    fn pull(mut self: Pin<&mut Self>, handover: Handover, cx: &mut Context<'_>) -> Pulled<M::Item> {
+        let mut fired = match handover {
+            Handover::Untouched => None,
+            Handover::Fired(reason) => Some(reason),
+            Handover::Ended => return Poll::Ready(Ok(None)),
+        };
+        loop {
+            let this = self.as_mut().project();
+            let kept = this.extra.get_mut().as_deref().is_some_and(Extra::is_cancelling);
+            let pulled = if kept {
+                // The reason is known: only a shield or a grace period still keeps the stream.
+                ready!(self.as_mut().poll_kept(cx))?
+            } else {
+                let cancelled = match fired.take() {
+                    Some(reason) => Poll::Ready(reason),
+                    None if stays_unregistered(this.unregistered_polls) => {
+                        self.as_mut().poll_cancelled(false, &mut Context::from_waker(probe()))
+                    }
+                    None => self.as_mut().poll_cancelled(false, cx),
+                };
+                if let Poll::Ready(reason) = cancelled {
+                    self.as_mut().note_cause(reason)?;
+                    continue;
+                }
+                match self.as_mut().poll_stream(false, cx) {
+                    Poll::Ready(pulled) => pulled?,
+                    Poll::Pending => {
+                        fired = Some(ready!(self.as_mut().wait_slow(cx)));
+                        continue;
+                    }
+                }
+            };
+            let Some(item) = pulled else { return Poll::Ready(Ok(None)) };
+            if let Some(item) = self.as_mut().push(item) {
+                return Poll::Ready(Ok(Some(item)));
+            }
+        }
+    }
+
+    /// Notes why the stream is cancelled. Returns the error at once if nothing can keep the stream.
+    fn note_cause(self: Pin<&mut Self>, reason: Reason) -> Result<(), Cancelled> {
+        let Some(extra) = self.project().extra.get_mut() else { return Err(reason.into()) };
+        let reason = match extra.operation() {
+            // The first cancellation of the operation decides. The source has already been noted
+            // there, the idle timeout has not.
+            Some(operation) => {
+                operation.cancel_with(reason.clone());
+                operation.reason().unwrap_or(reason)
+            }
+            None => reason,
+        };
+        extra.cancel(reason);
+        Ok(())
+    }
+
+    /// After a cancellation: polls the stream while a grace period or a shield inside it keeps it.
+    fn poll_kept(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Pulled<St::Item> {
+        let extra = self.as_mut().project().extra.get_mut();
+        let grace = extra.as_deref_mut().is_some_and(|extra| extra.in_grace(cx));
+        if !grace {
+            if let Poll::Ready(cancelled) = self.as_mut().wait_for_shields() {
+                return Poll::Ready(Err(cancelled));
+            }
+        }
+        let polled = self.as_mut().poll_stream(!grace, cx);
+        if polled.is_ready() || grace && self.as_mut().wait_in_grace(cx) {
+            return polled;
+        }
+        self.wait_for_shields().map(Err)
+    }
+
+    /// Like [`wait_slow`](Self::wait_slow), within the grace period. Returns whether that continues.
+    fn wait_in_grace(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+        let Some(extra) = self.project().extra.get_mut() else { return true };
+        // A race around it that begins to wait for the clean-up has to wake the task: look again, so
+        // that the task is registered for that.
+        !(E::CLEANS_UP && extra.hold_clean_up()) || extra.in_grace(cx)
+    }
+
+    /// Ready with the error once no shield keeps the stream.
+    fn wait_for_shields(self: Pin<&mut Self>) -> Poll<Cancelled> {
+        match self.project().extra.get_mut() {
+            Some(extra) => extra.wait_for_shields(),
+            None => unreachable!("it holds the cause"),
+        }
+    }
+
+    /// Polls the inner stream, and notes the shields that register meanwhile. `cancelling` says that
+    /// only shields keep the stream.
+    fn poll_stream(
+        self: Pin<&mut Self>,
+        cancelling: bool,
+        cx: &mut Context<'_>,
+    ) -> Pulled<St::Item> {
+        let this = self.project();
+        let Some(mut stream) = this.stream.as_pin_mut() else { return Poll::Ready(Ok(None)) };
+        let partial = &mut this.buffer.partial;
+        // Kept items are cloned in here, so that a panic of `clone` counts as one of the stream.
+        let mut next = poll_fn(|cx| {
+            let polled = stream.as_mut().poll_next(cx);
+            if let Poll::Ready(Some(item)) = &polled {
+                partial.note(item);
+            }
+            polled
+        });
+        let extra = this.extra.get_mut();
+        let operation = extra.as_deref().is_some_and(Extra::is_operation);
+        let before = ambient::registrations();
+        let frame = InRace::enter(cancelling, operation);
+        let polled = match extra {
+            Some(extra) => {
+                let mut pulled = None;
+                let polled = extra.poll_work(Pin::new(&mut next), &mut pulled, cx);
+                match pulled {
+                    Some(pulled) => Poll::Ready(pulled),
+                    None => polled.map(|()| unreachable!("it is there when it is ready")),
+                }
+            }
+            None => Pin::new(&mut next).poll(cx).map(Ok),
+        };
+        drop(frame);
+        if ambient::registrations() != before {
+            protect(extra, before);
+        }
+        polled
+    }
+
+    /// Like [`wait`](Self::wait), for a stream that may be an operation.
+    fn wait_slow(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
+        let this = self.as_mut().project();
+        let mut register = std::mem::take(this.unregistered_polls) > 0;
+        if let Some(extra) = this.extra.get_mut() {
+            // A race around it waits for clean-up only while the consumer waits for an item. Between
+            // two items nothing polls this stream, so that race could wait for ever.
+            register |= E::CLEANS_UP && extra.hold_clean_up();
+        }
+        if register {
+            if let Poll::Ready(reason) = self.as_mut().poll_cancelled(false, cx) {
+                return Poll::Ready(reason);
+            }
+        }
+        self.wait(cx)
+    }
+
+    /// Takes an item into the buffer, reports progress, and returns what is to be handed out now.
+    fn push(self: Pin<&mut Self>, item: St::Item) -> Option<M::Item> {
+        let this = self.project();
+        let extra = this.extra.get_mut();
+        let operation = extra.as_deref().and_then(Extra::operation);
+        let count = this.buffer.partial.count();
+        if let (Some(operation), Some(0)) = (operation, count.checked_rem(this.buffer.report_every))
+        {
+            let left = this.stream.as_pin_mut().map(|stream| contain(|| stream.size_hint()));
+            // A panic of `size_hint` has been printed. It must not cost the item.
+            let left = left.and_then(Result::ok).unwrap_or((0, None));
+            operation.report_progress(progress(count, left));
+        }
+        let handed_out = this.buffer.push(item);
+        if let (true, Some(extra), true) = (E::CLEANS_UP, extra, handed_out.is_some()) {
+            extra.release_clean_up();
+        }
+        handed_out
+    }
+}
+
+/// Polls the source before an item. The first polls do not register the task: see
+/// [`UNREGISTERED_POLLS`].
+#[inline]
+pub(super) fn poll_source<S: Future<Output = Reason>>(
+    source: Pin<&mut S>,
+    unregistered_polls: &mut u8,
+    cx: &mut Context<'_>,
+) -> Poll<Reason> {
+    if *unregistered_polls == 0 {
+        source.poll(cx)
+    } else {
+        poll_source_cold(source, unregistered_polls, cx)
+    }
+}
+
+/// Not inlined, so that the polls after these stay small.
+#[inline(never)]
+fn poll_source_cold<S: Future<Output = Reason>>(
+    source: Pin<&mut S>,
+    unregistered_polls: &mut u8,
+    cx: &mut Context<'_>,
+) -> Poll<Reason> {
+    if stays_unregistered(unregistered_polls) {
+        source.poll(&mut Context::from_waker(probe()))
+    } else {
+        source.poll(cx)
+    }
+}
+
+/// Counts a poll of the source, and returns whether it is one that does not register the task.
+#[inline]
+fn stays_unregistered(polls: &mut u8) -> bool {
+    *polls = polls.saturating_sub(1);
+    *polls > 0
+}
+
+/// The report of a stream that has produced `count` items and whose size hint is `left`.
+fn progress(count: u64, left: (usize, Option<usize>)) -> Progress {
+    let total = match left {
+        (lower, Some(upper)) if lower == upper => {
+            u64::try_from(upper).ok().and_then(|upper| count.checked_add(upper))
+        }
+        _ => None,
+    };
+    let progress = match total {
+        Some(total) => Progress::steps(count, total),
+        None => Progress::default(),
+    };
+    progress.with_message("streaming").with("items", count.to_string())
+}
