@@ -1,7 +1,7 @@
 //! `Events`: what happens in a registry, as a stream for each listener.
 //!
-//! Each listener has a bounded queue. If it does not keep up, the oldest events are dropped and it is told
-//! how many: an operation never waits for a listener.
+//! Each listener has a bounded queue. If it falls behind, the oldest events are dropped and
+//! the stream yields their number. An operation never waits for a listener.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -63,7 +63,7 @@ pub enum Event {
         id: OperationId,
         /// The name of the operation.
         name: Option<Text>,
-        /// What it reported.
+        /// The reported progress.
         progress: Progress,
     },
     /// An operation was asked to stop.

@@ -17,7 +17,7 @@ pub enum Phase {
     Pending,
     /// Its work is being polled, or waits for something.
     Running,
-    /// It was asked to stop, and its work goes on during its grace period.
+    /// It is cancelled, and its work uses its grace period.
     Grace,
     /// It is in a shield, which must finish first.
     #[non_exhaustive]
@@ -55,7 +55,7 @@ impl fmt::Display for Phase {
     }
 }
 
-/// What an operation is doing, and what is known about it. Returned by
+/// An operation, with its phase and its latest polls. Returned by
 /// [`Registry::inspect`](super::Registry::inspect).
 ///
 /// `Display` prints it on a few lines, for people.
@@ -79,9 +79,9 @@ impl fmt::Display for Phase {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// What is known about it: its id, name, parent, reason, latest progress and more.
+    /// Its id, name, parent, reason, latest progress and more.
     pub snapshot: Snapshot,
-    /// What it is doing.
+    /// Its phase.
     pub phase: Phase,
     /// How long ago it was asked to stop. `None` if it was not.
     pub asked: Option<Duration>,
@@ -194,7 +194,7 @@ fn phase(snapshot: &Snapshot, activity: Option<&Facts>, children: &Children) -> 
     }
     let shield = activity.and_then(|activity| activity.shield.clone());
     match (shield, children.0.get(&snapshot.id)) {
-        // A shield that is not its own is that of a child, which reports it itself.
+        // A shield that is not its own belongs to a child, which reports it itself.
         (Some(Shielded { own: false, .. }) | None, Some((id, name))) => {
             Phase::Child { id: *id, name: name.clone() }
         }

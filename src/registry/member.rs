@@ -64,7 +64,7 @@ pub(super) struct Member {
     state: Mutex<MemberState>,
 }
 
-/// What the listeners have been told about a member.
+/// Which events of a member have been sent.
 ///
 /// Its lock is held while an event is put into their queues, so that they receive the events of one
 /// operation in order, and none after its end. They are woken after the lock is released.
@@ -269,7 +269,7 @@ pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
     };
     let (lower, upper): (Vec<_>, Vec<_>) = members.iter().partition(is_below);
     let (mut cancelled, mut others) = (Vec::new(), Vec::new());
-    // Most of the lower ones are cancelled with the upper ones. Those that a shield keeps apart are not.
+    // Most of the lower ones are cancelled with the upper ones. The exceptions are protected by a shield.
     for member in upper.into_iter().chain(lower) {
         if member.operation.cancel_with(reason.clone()) {
             cancelled.push(member);
@@ -278,7 +278,7 @@ pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
         }
     }
     // The others were cancelled through one of the cancelled, or earlier. All operations below one operation
-    // share one allocated reason: its address tells through which one they were cancelled.
+    // share one allocated reason: its address identifies the one through which they were cancelled.
     others.retain(|(_, reason)| parent_address(reason).is_some());
     let mut causes = HashSet::new();
     if !others.is_empty() {

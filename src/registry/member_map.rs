@@ -6,7 +6,7 @@
 //! 3. The latch `drained` is set once the map is closed and the count is zero, and not before.
 //!
 //! For 2: `insert` reads the flag with the lock of its shard held. `close` sets the flag, then takes each
-//! lock once. So an insertion that did not see the flag has been counted when `close` goes on.
+//! lock once. So an insertion that did not see the flag has been counted when `close` continues.
 //!
 //! For 3: `remove` lowers the count, then reads the flag. `close` sets the flag, then reads the count. A
 //! fence between the two steps of each makes sure that at least one of them sees what the other wrote.
@@ -23,8 +23,8 @@ use crate::wait::Latch;
 /// The number of shards, each with its own lock. Two keep the model checker busy enough.
 const SHARDS: usize = if cfg!(cancelable_loom) { 2 } else { 16 };
 
-/// A shard keeps room for this many members. Above that it gives back what it does not need, so that a
-/// busy moment does not cost memory for ever.
+/// A shard keeps room for this many members. Above that it shrinks while it empties, so that a busy
+/// moment does not cost memory for ever.
 const KEPT_CAPACITY: usize = 64;
 
 type Shard<M> = HashMap<OperationId, Arc<M>, BuildHasherDefault<MultiplyHasher>>;
@@ -80,8 +80,8 @@ impl<M> MemberMap<M> {
         let removed = shard.remove(&id);
         let (len, capacity) = (shard.len(), shard.capacity());
         if capacity > KEPT_CAPACITY && len < capacity / 8 {
-            // Moves the other members and drops none. So much was removed since the last time that this
-            // costs a constant for each removal.
+            // Moves the other members and drops none. Seven eighths of them were removed since the shard
+            // last grew or shrank, so this costs a constant for each removal.
             shard.shrink_to((2 * len).max(KEPT_CAPACITY / 2));
         }
         drop(shard);

@@ -69,19 +69,11 @@ pub struct Stats {
 
 impl Stats {
     /// Returns the number of operations that have not ended.
-    ///
-    /// ```
-    /// assert_eq!(cancelable::Registry::new().stats().active(), 0);
-    /// ```
     pub fn active(&self) -> usize {
         self.pending + self.running + self.cancelling
     }
 
     /// Returns the number of operations that have ended, in whatever way.
-    ///
-    /// ```
-    /// assert_eq!(cancelable::Registry::new().stats().ended(), 0);
-    /// ```
     pub fn ended(&self) -> u64 {
         self.completed + self.failed + self.cancelled + self.never_started
     }
@@ -114,10 +106,6 @@ impl Stats {
     }
 
     /// Returns the times from the request to stop until the end. Dropped operations are not included.
-    ///
-    /// ```
-    /// assert_eq!(cancelable::Registry::new().stats().stopping_durations().count(), 0);
-    /// ```
     pub fn stopping_durations(&self) -> &Durations {
         &self.stopping_durations
     }
@@ -224,42 +212,22 @@ impl Durations {
     }
 
     /// Returns the number of durations.
-    ///
-    /// ```
-    /// use cancelable::{Registry, Status};
-    /// assert_eq!(Registry::new().stats().durations(Status::Completed).count(), 0);
-    /// ```
     pub fn count(&self) -> u64 {
         self.count
     }
 
     /// Returns the average, or `None` if there are no durations.
-    ///
-    /// ```
-    /// use cancelable::{Registry, Status};
-    /// assert_eq!(Registry::new().stats().durations(Status::Completed).average(), None);
-    /// ```
     pub fn average(&self) -> Option<Duration> {
         let nanos = self.sum.checked_div(u128::from(self.count))?;
         Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }
 
     /// Returns the shortest duration, or `None` if there are none.
-    ///
-    /// ```
-    /// use cancelable::{Registry, Status};
-    /// assert_eq!(Registry::new().stats().durations(Status::Completed).min(), None);
-    /// ```
     pub fn min(&self) -> Option<Duration> {
         (self.count > 0).then_some(self.min)
     }
 
     /// Returns the longest duration, or `None` if there are none.
-    ///
-    /// ```
-    /// use cancelable::{Registry, Status};
-    /// assert_eq!(Registry::new().stats().durations(Status::Completed).max(), None);
-    /// ```
     pub fn max(&self) -> Option<Duration> {
         (self.count > 0).then_some(self.max)
     }
@@ -268,7 +236,7 @@ impl Durations {
     /// none. `percentile(50.0)` is the median.
     ///
     /// `percent` is clamped to `0.0..=100.0`; NaN counts as 0. The result is never too small, too
-    /// large by at most 1/32 (3.2 %), and never above [`max`](Durations::max).
+    /// large by at most 1/32 (3.1 %), and never above [`max`](Durations::max).
     ///
     /// ```
     /// use cancelable::{Registry, Status};

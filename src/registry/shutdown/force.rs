@@ -1,4 +1,4 @@
-//! `Force`: tells the shutdowns that are waiting to stop waiting for grace periods.
+//! `Force`: makes shutdowns that are waiting stop waiting for grace periods.
 
 use std::sync::Arc;
 

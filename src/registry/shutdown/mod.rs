@@ -3,7 +3,7 @@
 //! * `force`: cuts the grace periods short.
 //! * `targets`: the operations that a shutdown asks.
 //! * `report`: what became of them.
-//! * `plan` and `service`: the same for a process that is asked to end.
+//! * `plan` and `service`: the shutdown of a whole process.
 
 mod force;
 mod plan;
@@ -37,12 +37,12 @@ use targets::shutdown_targets;
 const SETTLE: Duration = Duration::from_secs(1);
 
 impl Registry {
-    /// Stops all operations, and reports those that did not stop.
+    /// Stops all operations, and reports which of them did not stop.
     ///
     /// 1. The registry is [closed](Self::close): operations that come now are refused.
     /// 2. All operations are cancelled for the reason `"shutting down"`. Those with a grace period of
-    ///    their own use it, shields are finished, clean-up runs. An operation inside a shield or the
-    ///    clean-up of another is part of what is protected, and is not cancelled.
+    ///    their own use it, shields are finished, clean-up runs. An operation inside the shield
+    ///    or clean-up of another is protected with it, and is not cancelled.
     /// 3. It waits until all operations have left, but at most for `grace`.
     /// 4. Then it cuts the remaining grace periods short, as [`force`](Self::force) does. If there were
     ///    any, it waits a little longer, see [`settle`](Shutdown::settle). Shields and clean-up are not
@@ -92,11 +92,11 @@ impl Registry {
 
     /// Cuts the grace periods of all operations short, and returns how many were in one.
     ///
-    /// An operation in its grace period is dropped at its next poll. One that has not been asked to stop
-    /// goes on, and will have no grace period when it is. Operations that are registered later keep
+    /// An operation in its grace period is dropped at its next poll. One that is not cancelled continues, and
+    /// will have no grace period when it is cancelled. Operations that are registered later keep
     /// theirs. Shields and clean-up are not interrupted.
     ///
-    /// A [shutdown](Self::shutdown) that is waiting goes on to its last step. One that begins later takes
+    /// A [shutdown](Self::shutdown) that is waiting proceeds to its last step. One that begins later takes
     /// its time.
     ///
     /// ```

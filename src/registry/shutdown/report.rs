@@ -1,4 +1,4 @@
-//! `ShutdownReport`: the operations that stopped, and those that did not.
+//! `ShutdownReport`: the operations that stopped, and the remaining ones.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,11 +7,10 @@ use crate::operation::Status;
 use crate::registry::history::Record;
 use crate::registry::inspect::{Brief, Inspection};
 
-/// The result of a [shutdown](crate::Registry::shutdown): the operations that stopped, and those that
-/// did not.
+/// The result of a [shutdown](crate::Registry::shutdown): the operations that stopped, and the
+/// remaining ones.
 ///
-/// `Display` prints it for people: a summary, then each operation that did not stop, with what it is
-/// doing.
+/// `Display` prints it for people: a summary, then each remaining operation and its phase.
 ///
 /// # Examples
 ///

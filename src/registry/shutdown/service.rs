@@ -29,7 +29,7 @@ pub struct ServiceEnd {
     pub reason: Reason,
     /// Whether there was a second request.
     pub insisted: bool,
-    /// The operations that stopped, and those that did not.
+    /// The report of the shutdown.
     pub report: ShutdownReport,
 }
 
@@ -280,7 +280,7 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     /// Handles the first request.
     fn request(self: Pin<&mut Self>, reason: Reason) {
         let mut this = self.project();
-        // While the first source exists, so that a signal goes on being handled in between.
+        // While the first source exists, so that its signals stay registered in between.
         let make = std::mem::take(&mut *this.second.lock());
         if let Second::Make(make) = make {
             if let Some(source) = make() {

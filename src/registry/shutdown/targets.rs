@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::operation::OperationId;
 use crate::registry::member::Member;
 
-/// What is known about an operation and the operations above it.
+/// How an operation relates to the members above it.
 #[derive(Clone, Copy, Default)]
 struct Position {
     /// Whether a member above it, or an operation below such a member, runs it in a shield or in
