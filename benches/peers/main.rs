@@ -1,8 +1,8 @@
-//! Measures what it costs to put work under limits that never fire: this crate beside its peers.
+//! Measures the cost of putting work under limits that never fire, for this crate and its peers.
 //!
 //! `cargo bench --bench peers` measures all rows and judges them. After `--`: `--strict` exits with 1
 //! if a row misses its goal; `--quick` only checks that everything runs; `--loop ROW CONTESTANT TIMES`
-//! runs one contestant alone, for profilers. `docs/performance.md` describes what is measured.
+//! runs one contestant alone, for profilers. See `docs/performance.md` for details.
 
 mod contestant;
 mod floor;

@@ -2,8 +2,8 @@
 //! and operations.
 //!
 //! `cargo bench --bench scale` measures all rows and judges them. After `--`: `--strict` exits with 1 if
-//! a row misses its goal; `--quick` only checks that everything runs. `docs/performance.md` describes
-//! what is measured.
+//! a row misses its goal; `--quick` only checks that everything runs. See `docs/performance.md`
+//! for details.
 
 mod children;
 mod limits;

@@ -42,7 +42,7 @@ fn reading(table: &mut Table) {
 }
 
 fn setting(table: &mut Table, runtime: &Runtime) {
-    /// Sets and drops `count` limits on each thread.
+    /// Sets and drops limits on each thread.
     fn twice<F: Future>(
         runtime: &Runtime,
         size: usize,

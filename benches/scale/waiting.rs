@@ -43,7 +43,7 @@ fn ours(size: usize) -> (Vec<impl Future<Output = ()> + Send>, impl FnOnce()) {
     (waits, move || _ = token.cancel())
 }
 
-/// The same for tokio-util.
+/// The same with tokio-util.
 fn theirs(size: usize) -> (Vec<impl Future<Output = ()> + Send>, impl FnOnce()) {
     let token = TokioToken::new();
     let waits = (0..size).map(|_| token.clone().cancelled_owned()).collect();
