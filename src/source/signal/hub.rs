@@ -8,7 +8,6 @@
 //!
 //! The hub needs no task: the reactor wakes it, and it reads its queues on the reactor's thread.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
@@ -38,7 +37,7 @@ pub(super) fn exit_on_second(set: SignalSet) {
 }
 
 /// A set of signals that can be caught. Bit N stands for the signal at index N of [`Signal::ALL`].
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct SignalSet(u64);
 
 impl SignalSet {
@@ -104,9 +103,9 @@ struct State {
     ///
     /// One queue for each kind: a full queue then only drops signals of its own kind, and one of that
     /// kind is still in it.
-    queues: BTreeMap<Signal, Signals>,
-    /// A tree rather than a hash map: with so few entries a lookup costs less than hashing.
-    latches: BTreeMap<SignalSet, Arc<Latch<Signal>>>,
+    queues: Vec<(Signal, Signals)>,
+    /// One latch for each set that has been requested. A program has only a few, so a list is enough.
+    latches: Vec<(SignalSet, Arc<Latch<Signal>>)>,
     exit_on_second: ExitOnSecond,
 }
 
@@ -129,13 +128,14 @@ struct Delivery {
 impl Hub {
     fn listen(self: &Arc<Self>, set: SignalSet) -> io::Result<Arc<Latch<Signal>>> {
         let mut state = self.state.lock();
-        if let Some(latch) = state.latches.get(&set) {
+        if let Some((_, latch)) = state.latches.iter().find(|(known, _)| *known == set) {
             return Ok(latch.clone());
         }
         // Open the descriptors of all new queues before registering any signal: if there are not
         // enough descriptors, every signal keeps its default action.
         let mut queues = Vec::new();
-        for signal in set.signals().filter(|signal| !state.queues.contains_key(signal)) {
+        let is_new = |signal: &Signal| state.queues.iter().all(|(known, _)| known != signal);
+        for signal in set.signals().filter(is_new) {
             queues.push((signal, Signals::new::<async_signal::Signal>([])?));
         }
         for (signal, queue) in &mut queues {
@@ -144,7 +144,7 @@ impl Hub {
         let added = !queues.is_empty();
         state.queues.extend(queues);
         let latch = Arc::new(Latch::new());
-        state.latches.insert(set, latch.clone());
+        state.latches.push((set, latch.clone()));
         drop(state);
         if added {
             // The first read of a queue asks the reactor to wake the hub.
@@ -180,14 +180,15 @@ impl Hub {
         let mut state = self.state.lock();
         let State { queues, latches, exit_on_second } = &mut *state;
         let mut deliveries = Vec::new();
-        for (&signal, queue) in queues {
+        for (signal, queue) in queues {
+            let signal = *signal;
             if !has_arrived(queue, cx) {
                 continue;
             }
             let exit = exit_on_second.set.contains(signal)
                 && std::mem::replace(&mut exit_on_second.received_first, true);
             let mut removed = Vec::new();
-            latches.retain(|set, latch| {
+            latches.retain(|(set, latch)| {
                 if !set.contains(signal) {
                     return true;
                 }
