@@ -160,7 +160,7 @@ fn more_than_a_pipe_holds() -> TempDir {
 }
 
 #[test]
-fn prints_what_sha256sum_would() {
+fn prints_like_sha256sum() {
     let _watchdog = support::watchdog();
     let dir = tempfile::tempdir().unwrap();
     let big: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).take(2_500_000).collect();
@@ -190,7 +190,7 @@ fn prints_what_sha256sum_would() {
 }
 
 #[test]
-fn an_empty_directory_is_no_error() {
+fn empty_directory() {
     let _watchdog = support::watchdog();
     let dir = tempfile::tempdir().unwrap();
     let ended = run(dir.path(), &[]);
@@ -222,7 +222,7 @@ fn links_and_special_files_are_skipped() {
 /// whatever the permissions.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_cannot_be_read_is_counted_and_the_rest_is_done() {
+fn unreadable_files_are_counted() {
     let _watchdog = support::watchdog();
     let dir = tempfile::tempdir().unwrap();
     let long: PathBuf = (0..10).map(|_| "x".repeat(250)).collect();
@@ -259,7 +259,7 @@ fn timeout_leaves_the_finished_lines() {
 }
 
 #[test]
-fn a_timeout_of_zero_fires_before_anything_is_done() {
+fn timeout_of_zero() {
     let _watchdog = support::watchdog();
     let (dir, _) = two_files_and_a_slow_one();
     let ended = run(dir.path(), &["--timeout=0s"]);
@@ -269,7 +269,7 @@ fn a_timeout_of_zero_fires_before_anything_is_done() {
 }
 
 #[test]
-fn a_timeout_that_does_not_fire_changes_nothing() {
+fn unused_timeout() {
     let _watchdog = support::watchdog();
     let (dir, _) = two_files_and_a_slow_one();
     let ended = run(dir.path(), &["--timeout", FOREVER, "--max-mib", "1"]);
@@ -332,20 +332,20 @@ fn second_signal(signal: Signal, code: i32) {
 }
 
 #[test]
-fn a_second_sigint_exits_at_once() {
+fn second_sigint_exits() {
     let _watchdog = support::watchdog();
     second_signal(Signal::INT, 130);
 }
 
 #[test]
-fn a_sigterm_after_a_sigint_exits_at_once() {
+fn sigterm_after_sigint_exits() {
     let _watchdog = support::watchdog();
     second_signal(Signal::TERM, 143);
 }
 
 /// A reader that does not read blocks the writing, but nothing else.
 #[test]
-fn a_stuck_reader_does_not_keep_it_from_stopping() {
+fn stops_with_a_stuck_reader() {
     let _watchdog = support::watchdog();
     let dir = more_than_a_pipe_holds();
     let mut command = Command::new(program());
@@ -358,7 +358,7 @@ fn a_stuck_reader_does_not_keep_it_from_stopping() {
 }
 
 #[test]
-fn a_reader_that_went_away_ends_it() {
+fn closed_pipe_ends_it() {
     let _watchdog = support::watchdog();
     let dir = more_than_a_pipe_holds();
     let mut command = Command::new(program());
@@ -395,7 +395,7 @@ fn wrong_usage() {
 }
 
 #[test]
-fn help_tells_everything() {
+fn help() {
     let _watchdog = support::watchdog();
     let dir = tempfile::tempdir().unwrap();
     let ended = run(dir.path(), &["--help"]);

@@ -79,7 +79,7 @@ examples! {
 const TESTED_ELSEWHERE: &[&str] = &["checksum", "monitor", "pipeline", "service"];
 
 #[test]
-fn every_example_has_a_test() {
+fn all_are_tested() {
     let _watchdog = support::watchdog();
     let mut found = BTreeSet::new();
     for entry in fs::read_dir(source_directory()).unwrap() {
@@ -93,7 +93,7 @@ fn every_example_has_a_test() {
 }
 
 #[test]
-fn every_example_says_what_it_prints() {
+fn all_say_what_they_print() {
     let _watchdog = support::watchdog();
     for name in TESTED {
         assert!(!promised(name).is_empty(), "{name} promises nothing");
@@ -123,17 +123,17 @@ mod signalled {
     }
 
     #[test]
-    fn signals_tells_an_interrupt() {
+    fn signals_interrupt() {
         tells(Signal::INT, "received SIGINT (2)");
     }
 
     #[test]
-    fn signals_tells_a_termination() {
+    fn signals_termination() {
         tells(Signal::TERM, "received SIGTERM (15)");
     }
 
     #[test]
-    fn signals_tells_a_hangup() {
+    fn signals_hangup() {
         tells(Signal::HUP, "received SIGHUP (1)");
     }
 
@@ -148,17 +148,17 @@ mod signalled {
     }
 
     #[test]
-    fn command_line_cleans_up_after_an_interrupt() {
+    fn command_line_interrupt() {
         cleans_up_and_exits(Signal::INT, "received SIGINT (2)", 130);
     }
 
     #[test]
-    fn command_line_cleans_up_after_a_termination() {
+    fn command_line_termination() {
         cleans_up_and_exits(Signal::TERM, "received SIGTERM (15)", 143);
     }
 
     #[test]
-    fn save_on_ctrl_c_finishes_what_it_is_saving() {
+    fn save_on_ctrl_c_finishes_saving() {
         let mut example = Example::start("save_on_ctrl_c", &[LONG, "1500"]);
         assert_eq!(example.running.next_line(), Some("locked"));
         assert_eq!(example.running.next_line(), Some("saving 1"));
@@ -171,7 +171,7 @@ mod signalled {
     }
 
     #[test]
-    fn command_line_is_ended_by_the_second_signal() {
+    fn command_line_second_signal() {
         let mut example = Example::start("command_line", &[LONG, LONG]);
         assert_eq!(example.running.next_line(), Some("working"));
         send(Signal::INT, &example);
@@ -185,7 +185,7 @@ mod signalled {
 
 #[test]
 #[cfg(all(feature = "time", feature = "signal"))]
-fn command_line_says_that_the_time_is_up() {
+fn command_line_timeout() {
     let end = Example::start("command_line", &["10", "1"]).end();
     assert_eq!(end.stderr.trim_end(), "timed out after 10ms");
     assert_eq!(end.code, Some(124));

@@ -44,7 +44,7 @@ fn a_finished_race_allocates_nothing<S: IntoFuture<Output = Reason>>(
 }
 
 #[test]
-fn g08_a_race_whose_work_is_ready_at_once_allocates_nothing() {
+fn g08_ready_work() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     a_finished_race_allocates_nothing("never", never);
@@ -69,7 +69,7 @@ fn g08_a_race_whose_work_is_ready_at_once_allocates_nothing() {
 }
 
 #[test]
-fn g08_nor_does_it_make_room_in_a_token_that_was_never_waited_for() {
+fn g08_ready_work_under_a_new_token() {
     let _watchdog = support::watchdog();
     let waker = waker();
     let mut cx = Context::from_waker(&waker);
@@ -110,7 +110,7 @@ fn sources(token: &CancellationToken) -> Vec<(&'static str, BoxSource<'_>)> {
 }
 
 #[test]
-fn g08_a_pending_source_polled_again_allocates_nothing() {
+fn g08_pending_source() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     for (what, mut source) in sources(&token) {
@@ -126,7 +126,7 @@ fn g08_a_pending_source_polled_again_allocates_nothing() {
 }
 
 #[test]
-fn g08_a_pending_race_polled_again_allocates_nothing() {
+fn g08_pending_race() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     for (what, source) in sources(&token) {
@@ -143,7 +143,7 @@ fn g08_a_pending_race_polled_again_allocates_nothing() {
 }
 
 #[test]
-fn g08_another_waker_is_taken_without_an_allocation() {
+fn g08_new_waker() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     for (what, mut source) in sources(&token) {
@@ -158,7 +158,7 @@ fn g08_another_waker_is_taken_without_an_allocation() {
 }
 
 #[test]
-fn g14_reading_a_token_allocates_nothing() {
+fn g14_reading_a_token() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let (cancelled, reason, check) =
@@ -187,7 +187,7 @@ fn residue(body: impl FnOnce()) -> AllocationInfo {
 }
 
 #[test]
-fn g11_children_one_after_another_leave_nothing_behind() {
+fn g11_children_in_turn_leave_nothing() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     // The first one makes room in the parent, which the others use again.
@@ -201,7 +201,7 @@ fn g11_children_one_after_another_leave_nothing_behind() {
 }
 
 #[test]
-fn g11_many_children_at_once_leave_nothing_behind() {
+fn g11_many_children_leave_nothing() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let left = residue(|| drop((0..10_000).map(|_| parent.child_token()).collect::<Vec<_>>()));
@@ -210,7 +210,7 @@ fn g11_many_children_at_once_leave_nothing_behind() {
 }
 
 #[test]
-fn g11_a_chain_leaves_nothing_behind() {
+fn g11_chain_leaves_nothing() {
     let _watchdog = support::watchdog();
     for cancelled in [false, true] {
         let left = residue(|| {
@@ -229,7 +229,7 @@ fn g11_a_chain_leaves_nothing_behind() {
 }
 
 #[test]
-fn g09_those_who_wait_and_leave_give_their_memory_back() {
+fn g09_waiters_that_leave_free_their_memory() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let waker = waker();
@@ -249,7 +249,7 @@ fn g09_those_who_wait_and_leave_give_their_memory_back() {
 
 #[cfg(feature = "time")]
 #[test]
-fn g09_a_timeout_that_is_dropped_leaves_its_slot_as_it_was() {
+fn g09_dropped_timeout_leaves_its_slot() {
     use std::time::Duration;
 
     let _watchdog = support::watchdog();
@@ -269,7 +269,7 @@ fn g09_a_timeout_that_is_dropped_leaves_its_slot_as_it_was() {
 }
 
 #[test]
-fn g08_the_counter_counts() {
+fn g08_counter_counts() {
     let _watchdog = support::watchdog();
     assert_eq!(measure(|| drop(Box::new(7))).count_total, 1);
     let others = measure(|| {

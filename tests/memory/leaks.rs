@@ -67,7 +67,7 @@ fn races_with_children_of_one_token() {
 }
 
 #[test]
-fn callbacks_taken_back() {
+fn removed_callbacks() {
     let _watchdog = support::watchdog();
     on_one_token("callbacks", |token, _| drop(token.on_cancel(|reason| panic!("{reason}"))));
 }

@@ -275,7 +275,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 #[test]
-fn random_sequences_do_what_the_model_does() {
+fn random_sequences() {
     let _watchdog = support::watchdog();
     let setup = (proptest::option::of(0..3usize), any::<bool>());
     let config = Config { cases: 4000, failure_persistence: None, ..Config::default() };
@@ -290,7 +290,7 @@ fn random_sequences_do_what_the_model_does() {
 
 /// All sequences of a few steps, so that none of the short ones depends on luck.
 #[test]
-fn all_short_sequences_do_what_the_model_does() {
+fn all_short_sequences() {
     let _watchdog = support::watchdog();
     let steps = [
         Step::Poll,

@@ -173,7 +173,7 @@ impl Future for Fallible {
 }
 
 #[test]
-fn races_end_as_the_model_says() {
+fn random_races() {
     let _watchdog = support::watchdog();
     super::check(3000, (plans(), any::<bool>()), |(plan, fallible)| run(plan, fallible));
 }

@@ -335,7 +335,7 @@ fn run(tree: &Tree, steps: &[Step], raced: bool) {
 }
 
 #[test]
-fn trees_fire_as_the_model_says() {
+fn random_trees() {
     let _watchdog = support::watchdog();
     super::check(1000, (trees(), steps(), any::<bool>()), |(tree, steps, raced)| {
         run(&tree, &steps, raced);
@@ -343,7 +343,7 @@ fn trees_fire_as_the_model_says() {
 }
 
 #[test]
-fn long_lists_fire_as_the_model_says() {
+fn random_long_lists() {
     let _watchdog = support::watchdog();
     super::check(300, (wide_trees(), steps(), any::<bool>()), |(tree, steps, raced)| {
         run(&tree, &steps, raced);

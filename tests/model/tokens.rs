@@ -364,7 +364,7 @@ impl Forest {
 }
 
 #[test]
-fn tokens_do_as_the_model_says() {
+fn random_programs() {
     let _watchdog = support::watchdog();
     super::check(500, steps(), |steps| {
         let mut forest = Forest::default();

@@ -36,7 +36,7 @@ fn g04_plain_race_gives_a_late_handle() {
 }
 
 #[test]
-fn a_plain_run_that_waits_for_a_shield_tells_why_when_it_is_asked() {
+fn plain_race_waiting_for_a_shield_has_its_reason() {
     let _watchdog = support::watchdog();
     let (gate, token) = (Gate::new(), CancellationToken::new());
     let mut run = pin!(async { shield(gate.pass()).await }.cancelable(&token));
@@ -65,7 +65,7 @@ fn g04_late_handle_of_an_operation_wakes() {
 }
 
 #[test]
-fn a_waker_that_panics_does_no_harm_to_who_asks() {
+fn panicking_waker_does_not_harm_the_caller() {
     let _watchdog = support::watchdog();
     struct Hostile;
     impl Wake for Hostile {
@@ -81,7 +81,7 @@ fn a_waker_that_panics_does_no_harm_to_who_asks() {
 
 /// Each of these is asked of a race that runs already. The work is `Unpin`, so it can be moved then.
 #[test]
-fn a_name_that_is_given_while_it_runs_makes_it_an_operation_that_runs() {
+fn late_name_makes_a_running_operation() {
     let _watchdog = support::watchdog();
     let taken = Cell::new(None);
     let work = poll_fn(|_| -> Poll<()> {
@@ -100,7 +100,7 @@ fn a_name_that_is_given_while_it_runs_makes_it_an_operation_that_runs() {
 }
 
 #[test]
-fn hooks_and_clean_up_that_are_given_while_it_runs_count() {
+fn late_hooks_and_clean_up_run() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let note = |what: &'static str| {
@@ -123,7 +123,7 @@ fn hooks_and_clean_up_that_are_given_while_it_runs_count() {
 /// Whether somebody had its handle before makes no difference: it had begun, and there is something
 /// to clean up.
 #[test]
-fn clean_up_that_is_given_while_it_runs_is_handed_on_if_it_is_dropped_at_once() {
+fn late_clean_up_goes_to_the_spawner() {
     let _watchdog = support::watchdog();
     for asked in [false, true] {
         let handed_on = Cell::new(0);
@@ -149,7 +149,7 @@ fn clean_up_that_is_given_while_it_runs_is_handed_on_if_it_is_dropped_at_once() 
 }
 
 #[test]
-fn one_that_has_completed_is_not_shown_as_running() {
+fn completed_is_not_running() {
     let _watchdog = support::watchdog();
     let mut run = pin!(async { 7 }.cancelable(never()).named("run"));
     assert!(poll_once(run.as_mut()).is_ready());
@@ -158,7 +158,7 @@ fn one_that_has_completed_is_not_shown_as_running() {
 }
 
 #[test]
-fn a_handle_that_is_taken_in_a_poll_cancels_and_goes_wakes_it_once() {
+fn handle_taken_in_a_poll_wakes_once() {
     let _watchdog = support::watchdog();
     let taken = Cell::new(None);
     let work = poll_fn(|_| -> Poll<()> {
@@ -174,7 +174,7 @@ fn a_handle_that_is_taken_in_a_poll_cancels_and_goes_wakes_it_once() {
 }
 
 #[test]
-fn a_handle_that_another_thread_takes_cancels_with_and_drops_is_never_missed() {
+fn handle_taken_by_a_thread_is_never_missed() {
     let _watchdog = support::watchdog();
     for _ in 0..1000 {
         let (hand, handle) = channel::<Operation>();

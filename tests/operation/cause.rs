@@ -81,7 +81,7 @@ impl Stage {
 }
 
 #[test]
-fn the_first_one_known_decides_and_the_others_are_told() {
+fn first_cause_decides() {
     let _watchdog = support::watchdog();
     for started in [false, true] {
         for first in EVERYONE {
@@ -116,7 +116,7 @@ fn the_first_one_known_decides_and_the_others_are_told() {
 }
 
 #[test]
-fn a_second_cancel_is_told_and_changes_nothing() {
+fn second_cancel_changes_nothing() {
     let _watchdog = support::watchdog();
     let (stage, run) = Stage::new();
     let mut run = pin!(run);
@@ -187,7 +187,7 @@ fn g04_cancel_racing_the_end_returns_the_truth() {
 }
 
 #[test]
-fn g03_the_work_is_gone_when_anyone_hears_of_it() {
+fn g03_work_gone_before_waiters_wake() {
     let _watchdog = support::watchdog();
     for first_look in [false, true] {
         for shielded in [false, true] {

@@ -22,7 +22,7 @@ fn is(name: &str) {
 }
 
 #[test]
-fn there_is_none_outside() {
+fn none_outside() {
     let _watchdog = support::watchdog();
     assert!(Operation::current().is_none());
     let seen = support::block_on(async { current() }.cancelable(never()));
@@ -30,7 +30,7 @@ fn there_is_none_outside() {
 }
 
 #[test]
-fn it_is_the_innermost_one() {
+fn innermost() {
     let _watchdog = support::watchdog();
     let work = async {
         is("outer");
@@ -58,7 +58,7 @@ fn it_is_the_innermost_one() {
 }
 
 #[test]
-fn it_is_the_same_operation_as_the_handle() {
+fn equals_the_handle() {
     let _watchdog = support::watchdog();
     let run = scope(never(), async |operation: Operation| {
         assert_eq!(Operation::current(), Some(operation.clone()));
@@ -69,7 +69,7 @@ fn it_is_the_same_operation_as_the_handle() {
 }
 
 #[test]
-fn those_that_run_side_by_side_each_see_themselves() {
+fn joined_operations_see_themselves() {
     let _watchdog = support::watchdog();
     let step = |name: &'static str| {
         let work = async move {
@@ -88,7 +88,7 @@ fn those_that_run_side_by_side_each_see_themselves() {
 }
 
 #[test]
-fn it_is_put_back_after_a_panic() {
+fn restored_after_a_panic() {
     let _watchdog = support::watchdog();
     let work = async {
         let inner = async { panic_any("on fire") }.cancelable(never()).named("inner");
@@ -102,7 +102,7 @@ fn it_is_put_back_after_a_panic() {
 }
 
 #[test]
-fn hooks_and_clean_up_see_it() {
+fn seen_in_hooks_and_clean_up() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let note = |what: &'static str| {
@@ -143,7 +143,7 @@ fn hooks_and_clean_up_see_it() {
 }
 
 #[test]
-fn a_source_sees_it_too() {
+fn seen_in_the_source() {
     let _watchdog = support::watchdog();
     let source = poll_fn(|_| match current() {
         Some(name) => Poll::Ready(Reason::from(name)),
@@ -154,7 +154,7 @@ fn a_source_sees_it_too() {
 }
 
 #[test]
-fn threads_and_tasks_do_not_inherit_it() {
+fn not_inherited_by_threads_and_tasks() {
     let _watchdog = support::watchdog();
     let work = async {
         assert!(thread::spawn(current).join().unwrap().is_none());
@@ -165,7 +165,7 @@ fn threads_and_tasks_do_not_inherit_it() {
 }
 
 #[test]
-fn in_scope_makes_it_current_wherever_it_is_polled() {
+fn in_scope_on_any_thread() {
     let _watchdog = support::watchdog();
     let run = async {}.cancelable(never()).named("run");
     let operation = run.operation();
@@ -187,7 +187,7 @@ fn in_scope_makes_it_current_wherever_it_is_polled() {
 }
 
 #[test]
-fn in_scope_takes_a_spawned_task_in_and_is_put_back_after_a_panic() {
+fn in_scope_restored_after_a_panic() {
     let _watchdog = support::watchdog();
     let work = async {
         let operation = Operation::current().unwrap();

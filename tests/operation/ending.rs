@@ -73,7 +73,7 @@ fn was_cancelled(reason: Reason) -> (Status, Option<Reason>, Vec<String>) {
 }
 
 #[test]
-fn an_error_is_a_failure_with_its_text() {
+fn error_is_a_failure() {
     let _watchdog = support::watchdog();
     let run = async { Err::<(), _>(Fault::Disk) }.try_cancelable(never());
     let operation = run.operation();
@@ -89,7 +89,7 @@ fn an_error_is_a_failure_with_its_text() {
 }
 
 #[test]
-fn an_err_under_cancelable_is_a_value() {
+fn err_under_cancelable_is_a_value() {
     let _watchdog = support::watchdog();
     let run = async { Err::<(), _>(Fault::Disk) }.cancelable(never());
     let operation = run.operation();
@@ -115,7 +115,7 @@ fn checked<X: From<Cancelled> + Display + Debug>() {
 }
 
 #[test]
-fn the_cancellation_coming_out_of_the_work_is_no_failure() {
+fn returned_cancellation_is_no_failure() {
     let _watchdog = support::watchdog();
     checked::<Cancelled>();
     checked::<io::Error>();
@@ -126,7 +126,7 @@ fn the_cancellation_coming_out_of_the_work_is_no_failure() {
 }
 
 #[test]
-fn the_cancellation_of_a_parent_coming_out_of_the_work_is_no_failure() {
+fn returned_cancellation_of_the_parent_is_no_failure() {
     let _watchdog = support::watchdog();
     let outer = scope(never(), async |outer: Operation| {
         ends(try_scope(never(), async |inner: Operation| {
@@ -151,7 +151,7 @@ fn of_a_source<X: From<Cancelled> + Display + Debug>() {
 }
 
 #[test]
-fn the_cancellation_of_its_source_coming_out_of_the_work_is_no_failure() {
+fn returned_cancellation_of_the_source_is_no_failure() {
     let _watchdog = support::watchdog();
     of_a_source::<Cancelled>();
     of_a_source::<io::Error>();
@@ -169,7 +169,7 @@ fn without_a_cause<X: From<Cancelled> + Display + Debug>() {
 
 /// The cause decides, not the error: nobody asked this operation to stop.
 #[test]
-fn a_cancellation_without_a_cause_is_a_failure() {
+fn returned_cancellation_without_a_cause_is_a_failure() {
     let _watchdog = support::watchdog();
     without_a_cause::<Cancelled>();
     without_a_cause::<io::Error>();
@@ -180,7 +180,7 @@ fn a_cancellation_without_a_cause_is_a_failure() {
 
 /// The limit is that of one call in the work. Those below the operation are left alone.
 #[test]
-fn a_limit_within_the_work_that_leaves_by_question_mark_is_a_failure() {
+fn inner_limit_is_a_failure() {
     let _watchdog = support::watchdog();
     let mut child = None;
     let run = try_scope(never(), async |outer: Operation| {
@@ -196,7 +196,7 @@ fn a_limit_within_the_work_that_leaves_by_question_mark_is_a_failure() {
 
 /// The cause decides, and what failed is not forgotten.
 #[test]
-fn an_error_after_the_request_is_a_cancellation_and_keeps_its_text() {
+fn error_after_cancel_is_a_cancellation() {
     let _watchdog = support::watchdog();
     let run = try_scope(never(), async |operation: Operation| {
         operation.cancel_with("stop");
@@ -210,7 +210,7 @@ fn an_error_after_the_request_is_a_cancellation_and_keeps_its_text() {
 }
 
 #[test]
-fn a_value_that_comes_after_the_request_is_a_value_with_a_cause() {
+fn value_after_cancel_is_a_value() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let run = scope(never(), async |operation: Operation| {
@@ -226,7 +226,7 @@ fn a_value_that_comes_after_the_request_is_a_value_with_a_cause() {
 }
 
 #[test]
-fn g13_a_panic_is_a_failure_and_goes_on() {
+fn g13_panic_is_a_failure() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let held = log.on_drop("the work is gone");
@@ -255,7 +255,7 @@ fn g13_a_panic_is_a_failure_and_goes_on() {
 }
 
 #[test]
-fn g13_the_payload_of_a_panic_stays_as_it_is() {
+fn g13_panic_keeps_its_payload() {
     let _watchdog = support::watchdog();
     #[derive(Debug, PartialEq)]
     struct Code(u32);
@@ -269,7 +269,7 @@ fn g13_the_payload_of_a_panic_stays_as_it_is() {
 }
 
 #[test]
-fn g13_a_panic_after_the_request_is_a_failure_with_a_cause() {
+fn g13_panic_after_cancel_is_a_failure() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let run = scope(never(), async |operation: Operation| {
@@ -285,7 +285,7 @@ fn g13_a_panic_after_the_request_is_a_failure_with_a_cause() {
 }
 
 #[test]
-fn g13_a_panic_fails_every_operation_around_it() {
+fn g13_panic_fails_outer_operations() {
     let _watchdog = support::watchdog();
     let (outer_log, inner_log) = (Log::new(), Log::new());
     let inner = async { panic_any("on fire") }.cancelable(never());
@@ -300,7 +300,7 @@ fn g13_a_panic_fails_every_operation_around_it() {
 }
 
 #[test]
-fn a_panic_of_the_source_ends_it_and_leaves_nothing_current() {
+fn panic_of_the_source_restores_the_current_operation() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let run = pending::<()>().cancelable(async { panic_any("no such source") });
@@ -313,7 +313,7 @@ fn a_panic_of_the_source_ends_it_and_leaves_nothing_current() {
 }
 
 #[test]
-fn a_run_that_has_panicked_has_ended() {
+fn panicked_operation_has_ended() {
     let _watchdog = support::watchdog();
     let run = async { panic_any("on fire") }.cancelable(never()).named("a");
     let log = Log::new();
@@ -327,7 +327,7 @@ fn a_run_that_has_panicked_has_ended() {
 }
 
 #[test]
-fn g13_a_panic_of_a_destructor_of_the_work_is_a_failure() {
+fn g13_panic_in_the_works_destructor_is_a_failure() {
     let _watchdog = support::watchdog();
     struct Hostile;
     impl Drop for Hostile {

@@ -20,7 +20,7 @@ fn cancel_soon(operation: Operation) {
 }
 
 on_every_executor! {
-    async fn it_completes() {
+    async fn completes() {
         let log = Log::new();
         let (start, clean_up) = (log.clone(), log.clone());
         let run = scope(never(), async |operation: Operation| {
@@ -42,7 +42,7 @@ on_every_executor! {
         assert_eq!(operation.snapshot().progress, Some(Progress::steps(1, 2)));
     }
 
-    async fn it_is_cancelled_by_its_handle() {
+    async fn cancelled_by_a_handle() {
         let log = Log::new();
         let clean_up = log.clone();
         let run = pending::<()>().cancelable(never()).finally(move |outcome| {
@@ -59,7 +59,7 @@ on_every_executor! {
         assert_eq!(log.take(), ["cancelled: stop", "hook: cancelled: stop"]);
     }
 
-    async fn it_fails() {
+    async fn fails() {
         let run = async {
             yield_now().await;
             Err::<(), _>(std::io::Error::other("no disk"))
@@ -71,7 +71,7 @@ on_every_executor! {
         assert_eq!(operation.error().as_deref(), Some("no disk"));
     }
 
-    async fn a_shield_is_finished() {
+    async fn finishes_a_shield() {
         let log = Log::new();
         let note = log.clone();
         let run = scope(never(), async move |operation: Operation| {
@@ -89,7 +89,7 @@ on_every_executor! {
         assert_eq!(log.take(), ["section"]);
     }
 
-    async fn the_parent_takes_those_below_along() {
+    async fn parent_cancels_children() {
         let inner = pending::<()>().cancelable(never()).named("inner");
         let below = inner.operation();
         let run = async { inner.await.is_err() }.cancelable(never()).named("outer");
@@ -105,7 +105,7 @@ on_every_executor! {
         }
     }
 
-    async fn wrapped_calls_are_interrupted() {
+    async fn interrupts_wrapped_calls() {
         let operation = async {}.cancelable(never()).operation();
         let wait = operation.wrap(async |()| pending::<()>().await);
         let add = operation.wrap(async |(a, b): (u32, u32)| {
@@ -125,7 +125,7 @@ on_every_executor! {
 
 #[cfg(feature = "time")]
 on_every_executor! {
-    async fn it_is_cancelled_by_a_timeout() {
+    async fn cancelled_by_a_timeout() {
         let limit = Duration::from_millis(5);
         let run = pending::<()>().cancelable(timeout(limit)).named("run");
         let operation = run.operation();
@@ -134,7 +134,7 @@ on_every_executor! {
         assert_eq!(operation.remaining(), Some(Duration::ZERO));
     }
 
-    async fn grace_lets_it_end_by_itself() {
+    async fn ends_in_grace() {
         let run = scope(timeout(Duration::from_millis(2)), |operation: Operation| async move {
             operation.cancelled().await;
             yield_now().await;
@@ -146,13 +146,13 @@ on_every_executor! {
         assert_eq!(operation.reason().unwrap().kind(), ReasonKind::Timeout);
     }
 
-    async fn grace_ends_by_force() {
+    async fn dropped_after_grace() {
         let run = pending::<()>().cancelable(timeout(Duration::from_millis(2)));
         let cancelled = run.grace(Duration::from_millis(2)).await.unwrap_err();
         assert!(cancelled.was_forced() && cancelled.is_timeout());
     }
 
-    async fn clean_up_and_shields_have_limits() {
+    async fn limited_clean_up_and_shields() {
         let limit = Duration::from_millis(2);
         let run = shield_for(limit, pending::<()>())
             .cancelable(timeout(Duration::from_millis(1)))
@@ -163,7 +163,7 @@ on_every_executor! {
 
 #[cfg(feature = "blocking")]
 on_every_executor! {
-    async fn blocking_code_runs_within_it() {
+    async fn runs_blocking_code() {
         let operation = async {}.cancelable(never()).operation();
         let seen = operation.run_blocking(|| Operation::current().unwrap().id());
         assert_eq!(seen.await, Ok(operation.id()));

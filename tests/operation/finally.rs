@@ -60,7 +60,7 @@ fn polls<F: Future + ?Sized>(mut run: Pin<&mut F>) -> (usize, F::Output) {
 }
 
 #[test]
-fn it_runs_on_every_ending_between_the_work_and_the_hooks() {
+fn runs_after_the_work_before_the_hooks() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let seen = |outcome: &str, hook: &str| {
@@ -115,7 +115,7 @@ fn it_runs_on_every_ending_between_the_work_and_the_hooks() {
 }
 
 #[test]
-fn the_value_is_neither_changed_nor_thrown_away() {
+fn keeps_the_value() {
     let _watchdog = support::watchdog();
     let (gate, wakes) = (Gate::new(), Wakes::new());
     let run = async { Box::new(7) }.cancelable(never()).finally(|_| gate.pass());
@@ -132,7 +132,7 @@ fn the_value_is_neither_changed_nor_thrown_away() {
 }
 
 #[test]
-fn it_is_not_even_called_before_the_end() {
+fn not_called_before_the_end() {
     let _watchdog = support::watchdog();
     let (gate, called) = (Gate::new(), Cell::new(0));
     let run = gate.pass().cancelable(never()).finally(|_| {
@@ -173,7 +173,7 @@ fn nested<'a>(
 }
 
 #[test]
-fn it_is_shielded_from_a_race_around_it_that_is_cancelled_meanwhile() {
+fn shielded_from_an_outer_race() {
     let _watchdog = support::watchdog();
     for named in [false, true] {
         let tokens = [(); 2].map(|()| CancellationToken::new());
@@ -195,7 +195,7 @@ fn it_is_shielded_from_a_race_around_it_that_is_cancelled_meanwhile() {
 }
 
 #[test]
-fn it_is_shielded_where_it_begins_in_the_last_poll_of_a_race_around_it() {
+fn shielded_if_begun_in_an_outer_last_poll() {
     let _watchdog = support::watchdog();
     for named in [false, true] {
         for both in [false, true] {
@@ -220,7 +220,7 @@ fn it_is_shielded_where_it_begins_in_the_last_poll_of_a_race_around_it() {
 }
 
 #[test]
-fn a_race_in_between_waits_too() {
+fn race_between_waits_too() {
     let _watchdog = support::watchdog();
     let (gate, log) = (Gate::new(), Log::new());
     let token = CancellationToken::new();
@@ -246,7 +246,7 @@ fn a_race_in_between_waits_too() {
 }
 
 #[test]
-fn the_cancellation_of_a_parent_does_not_reach_into_it() {
+fn parent_does_not_cancel_it() {
     let _watchdog = support::watchdog();
     let (gate, log) = (Gate::new(), Log::new());
     let outer = scope(never(), async |outer: Operation| {
@@ -270,7 +270,7 @@ fn the_cancellation_of_a_parent_does_not_reach_into_it() {
 }
 
 #[test]
-fn clean_up_that_panics_fails_the_operation_and_lets_the_rest_run() {
+fn rest_runs_after_a_panic() {
     let _watchdog = support::watchdog();
     for in_future in [false, true] {
         let log = Log::new();
@@ -291,7 +291,7 @@ fn clean_up_that_panics_fails_the_operation_and_lets_the_rest_run() {
 }
 
 #[test]
-fn of_two_panics_the_first_goes_on() {
+fn first_of_two_panics_wins() {
     let _watchdog = support::watchdog();
     let run = async { panic_any("the work") }
         .cancelable(never())
@@ -302,7 +302,7 @@ fn of_two_panics_the_first_goes_on() {
 }
 
 #[test]
-fn a_run_that_has_panicked_and_is_kept_is_waited_for_no_longer() {
+fn panicked_operation_is_not_awaited() {
     let _watchdog = support::watchdog();
     for named in [false, true] {
         let token = CancellationToken::new();
@@ -328,7 +328,7 @@ fn a_run_that_has_panicked_and_is_kept_is_waited_for_no_longer() {
 }
 
 #[test]
-fn it_may_borrow_from_what_is_around() {
+fn may_borrow() {
     let _watchdog = support::watchdog();
     let mut rows = vec![1];
     let tally = Tally::new();

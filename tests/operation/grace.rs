@@ -15,7 +15,7 @@ const SHORT: Duration = Duration::from_millis(5);
 const LONG: Duration = Duration::from_secs(3600);
 
 #[test]
-fn work_that_ends_by_itself_in_time_has_its_value_and_a_cause() {
+fn value_in_time_wins() {
     let _watchdog = support::watchdog();
     for by_handle in [false, true] {
         let (token, log, wakes) = (CancellationToken::new(), Log::new(), Wakes::new());
@@ -45,7 +45,7 @@ fn work_that_ends_by_itself_in_time_has_its_value_and_a_cause() {
 }
 
 #[test]
-fn work_that_fails_in_its_grace_was_cancelled_and_keeps_its_error() {
+fn error_in_grace_is_a_cancellation() {
     let _watchdog = support::watchdog();
     let run = try_scope(never(), async |operation: Operation| {
         operation.cancelled().await;
@@ -63,7 +63,7 @@ fn work_that_fails_in_its_grace_was_cancelled_and_keeps_its_error() {
 }
 
 #[test]
-fn work_that_gives_up_with_the_cancellation_was_cancelled_and_not_forced() {
+fn returned_cancellation_is_not_forced() {
     let _watchdog = support::watchdog();
     let run = try_scope(never(), async |operation: Operation| {
         operation.cancelled().await;
@@ -82,7 +82,7 @@ fn work_that_gives_up_with_the_cancellation_was_cancelled_and_not_forced() {
 }
 
 #[test]
-fn work_that_does_not_end_is_dropped_and_the_outcome_says_so() {
+fn overdue_work_is_dropped() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     for by_handle in [false, true] {
@@ -126,7 +126,7 @@ fn g02_last_poll_after_grace_wins() {
 }
 
 #[test]
-fn with_no_grace_the_work_is_dropped_at_once() {
+fn zero_drops_at_once() {
     let _watchdog = support::watchdog();
     let (token, tally) = (CancellationToken::new(), Tally::new());
     let mut run = pin!(tally.ready_at(0).cancelable(&token).grace(Duration::ZERO));
@@ -137,7 +137,7 @@ fn with_no_grace_the_work_is_dropped_at_once() {
 }
 
 #[test]
-fn a_source_that_has_fired_at_the_first_look_leaves_none() {
+fn none_if_the_source_has_fired() {
     let _watchdog = support::watchdog();
     let tally = Tally::new();
     for by_handle in [false, true] {
@@ -152,7 +152,7 @@ fn a_source_that_has_fired_at_the_first_look_leaves_none() {
 }
 
 #[test]
-fn without_a_cancellation_it_does_nothing() {
+fn unused_without_a_cancellation() {
     let _watchdog = support::watchdog();
     let run = async {
         futures::pending!();
@@ -220,7 +220,7 @@ fn g10_unfinished_shield_outlasts_grace() {
 }
 
 #[test]
-fn a_second_cancellation_changes_nothing() {
+fn second_cancellation_changes_nothing() {
     let _watchdog = support::watchdog();
     let (token, tally) = (CancellationToken::new(), Tally::new());
     let run = tally.ready_at(3).cancelable(&token).grace(LONG);
@@ -235,7 +235,7 @@ fn a_second_cancellation_changes_nothing() {
 }
 
 #[test]
-fn those_below_are_cancelled_when_it_begins() {
+fn children_are_cancelled_when_it_begins() {
     let _watchdog = support::watchdog();
     let run = pending::<()>().cancelable(never()).named("run").grace(LONG);
     let operation = run.operation();
@@ -254,7 +254,7 @@ fn those_below_are_cancelled_when_it_begins() {
 }
 
 #[test]
-fn that_of_an_inner_run_does_not_hold_up_an_outer_one() {
+fn inner_grace_does_not_delay_outer() {
     let _watchdog = support::watchdog();
     for named in [false, true] {
         let (token, tally, log) = (CancellationToken::new(), Tally::new(), Log::new());
@@ -276,7 +276,7 @@ fn that_of_an_inner_run_does_not_hold_up_an_outer_one() {
 }
 
 #[test]
-fn that_of_an_outer_run_lets_the_inner_one_end_first() {
+fn outer_grace_waits_for_inner() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let run = scope(never(), async |_| {
@@ -302,7 +302,7 @@ fn that_of_an_outer_run_lets_the_inner_one_end_first() {
 }
 
 #[test]
-fn clean_up_comes_after_it_and_is_told_of_the_force() {
+fn clean_up_runs_after_it() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let (token, tally, log) = (CancellationToken::new(), Tally::new(), Log::new());
@@ -322,7 +322,7 @@ fn clean_up_comes_after_it_and_is_told_of_the_force() {
 }
 
 #[test]
-fn dropping_the_run_within_it_drops_the_work() {
+fn drop_ends_it() {
     let _watchdog = support::watchdog();
     let (token, tally) = (CancellationToken::new(), Tally::new());
     let run = tally.ready_at(0).cancelable(&token).grace(LONG);
@@ -338,7 +338,7 @@ fn dropping_the_run_within_it_drops_the_work() {
 }
 
 #[test]
-fn a_race_around_it_that_waits_for_its_clean_up_ends_it() {
+fn outer_race_ends_it() {
     let _watchdog = support::watchdog();
     let [inner, outer] = [(); 2].map(|()| CancellationToken::new());
     let (log, wakes) = (Log::new(), Wakes::new());

@@ -20,7 +20,7 @@ fn child_of(parent: &Operation) -> (Operation, Run) {
 }
 
 #[test]
-fn one_that_is_first_polled_within_another_is_below_it() {
+fn polled_inside_is_a_child() {
     let _watchdog = support::watchdog();
     let outer = scope(never(), async |outer: Operation| {
         let inner = scope(never(), async |inner: Operation| {
@@ -42,7 +42,7 @@ fn one_that_is_first_polled_within_another_is_below_it() {
 }
 
 #[test]
-fn a_plain_run_in_between_changes_nothing() {
+fn plain_race_between_changes_nothing() {
     let _watchdog = support::watchdog();
     let outer = scope(never(), async |outer: Operation| {
         let inner = async { Operation::current().unwrap().parent_id() };
@@ -54,7 +54,7 @@ fn a_plain_run_in_between_changes_nothing() {
 }
 
 #[test]
-fn the_parent_that_is_named_wins_over_the_one_around() {
+fn child_of_wins_over_current() {
     let _watchdog = support::watchdog();
     let named = async {}.cancelable(never()).operation();
     let other = async {}.cancelable(never()).operation();
@@ -107,7 +107,7 @@ fn poll_to_the_end(_: &Operation, parent: Run) {
 }
 
 #[test]
-fn every_cancellation_of_the_parent_reaches_those_below_with_its_name_and_reason() {
+fn every_cause_reaches_children() {
     let _watchdog = support::watchdog();
     let told = |message: Option<String>| message.expect("the child is cancelled");
 
@@ -159,7 +159,7 @@ fn every_cancellation_of_the_parent_reaches_those_below_with_its_name_and_reason
 
 #[cfg(feature = "time")]
 #[test]
-fn the_limits_and_conditions_of_the_parent_reach_those_below() {
+fn limits_of_the_parent_reach_children() {
     use std::time::Duration;
 
     let _watchdog = support::watchdog();
@@ -176,7 +176,7 @@ fn the_limits_and_conditions_of_the_parent_reach_those_below() {
 }
 
 #[test]
-fn a_parent_that_has_not_started_is_named_too() {
+fn unstarted_parent_is_named() {
     let _watchdog = support::watchdog();
     let parent = pending::<()>().cancelable(never()).named("parent");
     let (child, _run) = child_of(&parent.operation());
@@ -188,7 +188,7 @@ fn a_parent_that_has_not_started_is_named_too() {
 }
 
 #[test]
-fn a_parent_that_completes_or_fails_leaves_those_below_alone() {
+fn ended_parent_leaves_children_alone() {
     let _watchdog = support::watchdog();
     let completed = async { 7 }.cancelable(never());
     let operation = completed.operation();
@@ -225,7 +225,7 @@ fn nothing_goes_up_or_sideways() {
 }
 
 #[test]
-fn a_token_that_several_share_is_left_alone() {
+fn shared_token_is_not_cancelled() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let mut runs: Vec<_> = (0..3)
@@ -249,7 +249,7 @@ fn a_token_that_several_share_is_left_alone() {
 }
 
 #[test]
-fn one_that_is_started_below_a_cancelled_one_never_begins() {
+fn child_of_a_cancelled_parent_never_starts() {
     let _watchdog = support::watchdog();
     let tally = Tally::new();
     let outer = scope(never(), async |outer: Operation| {
@@ -270,7 +270,7 @@ fn one_that_is_started_below_a_cancelled_one_never_begins() {
 }
 
 #[test]
-fn a_spawned_task_is_below_it_within_its_scope() {
+fn spawned_task_in_scope_is_a_child() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let work = scope(never(), async |outer: Operation| {
@@ -293,7 +293,7 @@ fn a_spawned_task_is_below_it_within_its_scope() {
 }
 
 #[test]
-fn hooks_of_those_below_run_by_themselves() {
+fn children_run_their_own_hooks() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let work = scope(never(), async |outer: Operation| {
@@ -336,7 +336,7 @@ fn circles_are_harmless() {
 }
 
 #[test]
-fn one_that_is_polled_within_one_below_it_makes_no_circle() {
+fn parent_polled_in_its_child() {
     let _watchdog = support::watchdog();
     let upper = pending::<()>().cancelable(never());
     let operation = upper.operation();
@@ -351,7 +351,7 @@ fn one_that_is_polled_within_one_below_it_makes_no_circle() {
 }
 
 #[test]
-fn one_in_the_scope_of_another_within_a_shield_is_cancelled_with_that() {
+fn in_scope_within_a_shield() {
     let _watchdog = support::watchdog();
     let other = async {}.cancelable(never()).operation();
     let below = pending::<()>().cancelable(never()).named("below");
@@ -364,7 +364,7 @@ fn one_in_the_scope_of_another_within_a_shield_is_cancelled_with_that() {
 }
 
 #[test]
-fn one_whose_run_is_gone_before_its_first_poll_still_cancels_those_below() {
+fn dropped_unpolled_parent_cancels_children() {
     let _watchdog = support::watchdog();
     let parent = async {}.cancelable(never());
     let operation = parent.operation();
@@ -376,7 +376,7 @@ fn one_whose_run_is_gone_before_its_first_poll_still_cancels_those_below() {
 }
 
 #[test]
-fn a_name_that_comes_after_those_below_is_told_them() {
+fn late_name_reaches_children() {
     let _watchdog = support::watchdog();
     let parent = async {}.cancelable(never());
     let operation = parent.operation();

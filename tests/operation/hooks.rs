@@ -38,7 +38,7 @@ fn with_hooks<F: Future<Output = io::Result<u32>>>(
 }
 
 #[test]
-fn each_ending_calls_its_hooks_alone_in_the_order_given() {
+fn each_ending_runs_its_own_in_order() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let report = || Operation::current().unwrap().report_progress("half");
@@ -87,7 +87,7 @@ fn each_ending_calls_its_hooks_alone_in_the_order_given() {
 }
 
 #[test]
-fn one_that_panics_harms_neither_the_others_nor_the_outcome() {
+fn panic_is_contained() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let note = |what: &'static str| {
@@ -127,7 +127,7 @@ fn one_that_panics_harms_neither_the_others_nor_the_outcome() {
 }
 
 #[test]
-fn one_that_panics_while_a_panic_unwinds_is_contained_too() {
+fn panic_during_a_panic_is_contained() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let note = log.clone();
@@ -146,7 +146,7 @@ fn one_that_panics_while_a_panic_unwinds_is_contained_too() {
 }
 
 #[test]
-fn a_hook_of_the_start_may_cancel_and_then_the_work_never_begins() {
+fn on_start_may_cancel() {
     let _watchdog = support::watchdog();
     let tally = support::Tally::new();
     let run = tally.ready_at(1).cancelable(never()).on_start(|operation| {
@@ -162,7 +162,7 @@ fn a_hook_of_the_start_may_cancel_and_then_the_work_never_begins() {
 }
 
 #[test]
-fn a_hook_of_the_ending_cannot_change_it() {
+fn ending_cannot_be_changed() {
     let _watchdog = support::watchdog();
     let run = async { 7 }.cancelable(never()).on_complete(|operation| {
         assert!(!operation.cancel_with("too late"));
@@ -174,7 +174,7 @@ fn a_hook_of_the_ending_cannot_change_it() {
 }
 
 #[test]
-fn hooks_may_register_hooks() {
+fn may_add_hooks() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let note = log.clone();
@@ -214,7 +214,7 @@ fn hooks_may_register_hooks() {
 }
 
 #[test]
-fn one_that_comes_after_the_end_is_called_at_once_where_it_is_of_the_ending() {
+fn late_hook_of_the_ending_runs_at_once() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let run = async { 7 }.cancelable(never());
@@ -239,7 +239,7 @@ fn one_that_comes_after_the_end_is_called_at_once_where_it_is_of_the_ending() {
 }
 
 #[test]
-fn a_request_calls_no_hook_before_the_work_is_gone() {
+fn none_before_the_work_is_gone() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let run = pending::<()>().cancelable(never());
@@ -324,7 +324,7 @@ fn g12_hooks_may_call_everything() {
 }
 
 #[test]
-fn g12_what_hooks_hold_is_dropped_with_no_lock_held() {
+fn g12_captures_are_dropped_without_a_lock() {
     let _watchdog = support::watchdog();
     struct CallOnDrop(Operation);
     impl Drop for CallOnDrop {
@@ -345,7 +345,7 @@ fn g12_what_hooks_hold_is_dropped_with_no_lock_held() {
 }
 
 #[test]
-fn hooks_given_while_another_thread_ends_it_are_called_exactly_once() {
+fn added_during_the_end_run_once() {
     let _watchdog = support::watchdog();
     for _ in 0..500 {
         let log = Log::new();
@@ -365,7 +365,7 @@ fn hooks_given_while_another_thread_ends_it_are_called_exactly_once() {
 }
 
 #[test]
-fn one_that_listens_may_report_in_turn() {
+fn on_progress_may_report() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let operation = async {}.cancelable(never()).operation();
@@ -383,7 +383,7 @@ fn one_that_listens_may_report_in_turn() {
 }
 
 #[test]
-fn those_that_listen_hear_what_hooks_of_the_ending_report() {
+fn on_progress_hears_ending_hooks() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let note = log.clone();

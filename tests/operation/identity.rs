@@ -17,7 +17,7 @@ fn operation() -> Operation {
 }
 
 #[test]
-fn no_two_have_the_same_id() {
+fn ids_are_unique() {
     let _watchdog = support::watchdog();
     let threads: Vec<_> = (0..4)
         .map(|_| {
@@ -36,7 +36,7 @@ fn no_two_have_the_same_id() {
 }
 
 #[test]
-fn an_id_is_read_from_what_it_displays_and_from_nothing_else() {
+fn id_parses_its_display() {
     let _watchdog = support::watchdog();
     let id = operation().id();
     assert_eq!(id.to_string().parse(), Ok(id));
@@ -53,7 +53,7 @@ fn an_id_is_read_from_what_it_displays_and_from_nothing_else() {
 }
 
 #[test]
-fn handles_of_one_are_equal_and_others_are_not() {
+fn handles_compare_by_operation() {
     let _watchdog = support::watchdog();
     let run = async {}.cancelable(never());
     let (one, again) = (run.operation(), run.operation());
@@ -70,7 +70,7 @@ fn handles_of_one_are_equal_and_others_are_not() {
 }
 
 #[test]
-fn an_empty_name_is_none_and_the_last_one_stays() {
+fn last_name_stays() {
     let _watchdog = support::watchdog();
     let run = async {}.cancelable(never());
     assert_eq!(run.operation().name(), None);
@@ -84,7 +84,7 @@ fn an_empty_name_is_none_and_the_last_one_stays() {
 }
 
 #[test]
-fn metadata_is_kept_by_key() {
+fn metadata_by_key() {
     let _watchdog = support::watchdog();
     let run = async {}.cancelable(never()).metadata("url", "/a").metadata("rows", "0");
     let operation = run.operation();
@@ -99,7 +99,7 @@ fn metadata_is_kept_by_key() {
 }
 
 #[test]
-fn a_snapshot_shows_everything() {
+fn snapshot_has_every_field() {
     let _watchdog = support::watchdog();
     let gate = Gate::new();
     let above = operation();
@@ -131,7 +131,7 @@ fn a_snapshot_shows_everything() {
 }
 
 #[test]
-fn snapshots_are_compared_by_what_they_say() {
+fn snapshots_compare_by_value() {
     let _watchdog = support::watchdog();
     let operation = async {}.cancelable(never()).named("a").operation();
     let before = operation.snapshot();
@@ -160,7 +160,7 @@ fn shown(snapshot: &Snapshot) -> String {
 }
 
 #[test]
-fn a_snapshot_is_shown_on_one_line() {
+fn snapshot_displays_on_one_line() {
     let _watchdog = support::watchdog();
     let nameless = operation().snapshot();
     assert_eq!(shown(&nameless), " pending");
@@ -186,7 +186,7 @@ fn a_snapshot_is_shown_on_one_line() {
 }
 
 #[test]
-fn statuses_have_names() {
+fn status_names() {
     let _watchdog = support::watchdog();
     let names = [
         (Status::Pending, "pending", false),
@@ -203,7 +203,7 @@ fn statuses_have_names() {
 }
 
 #[test]
-fn debug_tells_what_it_is_and_how_it_stands() {
+fn debug() {
     let _watchdog = support::watchdog();
     let run = async {}.cancelable(never()).named("fetch");
     let shown = format!("{:?}", run.operation());
@@ -212,7 +212,7 @@ fn debug_tells_what_it_is_and_how_it_stands() {
 }
 
 #[test]
-fn handles_and_runs_with_hooks_may_be_sent_and_shared() {
+fn send_and_sync() {
     let _watchdog = support::watchdog();
     fn is_shared<T: Send + Sync>(_: &T) {}
     is_shared(&operation());

@@ -23,7 +23,7 @@ fn listen(operation: &Operation, log: &Log) {
 }
 
 #[test]
-fn it_is_made_of_a_message_an_amount_and_details() {
+fn message_amount_and_details() {
     let _watchdog = support::watchdog();
     for message in
         [Progress::from("half"), "half".to_owned().into(), Progress::from(Text::from("half"))]
@@ -44,7 +44,7 @@ fn it_is_made_of_a_message_an_amount_and_details() {
 }
 
 #[test]
-fn what_is_out_of_range_is_brought_into_it() {
+fn fractions_are_clamped() {
     let _watchdog = support::watchdog();
     for (given, taken) in [
         (0.0, 0.0),
@@ -66,7 +66,7 @@ fn what_is_out_of_range_is_brought_into_it() {
 }
 
 #[test]
-fn it_is_shown_with_what_it_has() {
+fn display() {
     let _watchdog = support::watchdog();
     assert_eq!(Progress::default().to_string(), "");
     assert_eq!(Progress::from("half").to_string(), "half");
@@ -77,7 +77,7 @@ fn it_is_shown_with_what_it_has() {
 }
 
 #[test]
-fn every_hook_hears_every_report_in_order() {
+fn hooks_run_in_order() {
     let _watchdog = support::watchdog();
     let (log, operation) = (Log::new(), operation());
     for name in ["a", "b"] {
@@ -93,7 +93,7 @@ fn every_hook_hears_every_report_in_order() {
 }
 
 #[test]
-fn the_last_report_is_what_a_snapshot_shows() {
+fn snapshot_has_the_last_report() {
     let _watchdog = support::watchdog();
     let operation = operation();
     assert_eq!(operation.snapshot().progress, None);
@@ -103,7 +103,7 @@ fn the_last_report_is_what_a_snapshot_shows() {
 }
 
 #[test]
-fn it_may_be_reported_before_the_start_and_after_the_end() {
+fn before_the_start_and_after_the_end() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let run = async { 7 }.cancelable(never());
@@ -118,7 +118,7 @@ fn it_may_be_reported_before_the_start_and_after_the_end() {
 }
 
 #[test]
-fn it_may_be_reported_once_it_is_cancelled() {
+fn after_a_cancellation() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let run = pending::<()>().cancelable(never()).finally(|_| async {
@@ -135,7 +135,7 @@ fn it_may_be_reported_once_it_is_cancelled() {
 }
 
 #[test]
-fn a_hook_that_is_given_after_the_end_is_let_go_of_at_once() {
+fn late_hook_is_dropped() {
     let _watchdog = support::watchdog();
     let run = async { 7 }.cancelable(never());
     let operation = run.operation();
@@ -147,7 +147,7 @@ fn a_hook_that_is_given_after_the_end_is_let_go_of_at_once() {
 }
 
 #[test]
-fn it_may_be_reported_from_any_thread() {
+fn from_any_thread() {
     let _watchdog = support::watchdog();
     let operation = operation();
     let heard = Arc::new(AtomicUsize::new(0));
@@ -170,7 +170,7 @@ fn it_may_be_reported_from_any_thread() {
 }
 
 #[test]
-fn a_hook_that_reports_hears_itself() {
+fn hook_that_reports() {
     let _watchdog = support::watchdog();
     let (log, operation) = (Log::new(), operation());
     let note = log.clone();
@@ -185,7 +185,7 @@ fn a_hook_that_reports_hears_itself() {
 }
 
 #[test]
-fn it_goes_to_no_other_operation() {
+fn stays_with_its_operation() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let outer = scope(never(), async |outer: Operation| {
@@ -199,7 +199,7 @@ fn it_goes_to_no_other_operation() {
 }
 
 #[test]
-fn a_hundred_thousand_reports_that_nobody_hears_cost_next_to_nothing() {
+fn unheard_reports_are_cheap() {
     let _watchdog = support::watchdog();
     let operation = operation();
     let start = Instant::now();

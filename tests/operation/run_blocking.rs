@@ -16,7 +16,7 @@ fn operation() -> Operation {
 }
 
 #[test]
-fn it_runs_elsewhere_within_the_operation() {
+fn runs_on_another_thread() {
     let _watchdog = support::watchdog();
     let operation = operation();
     let here = thread::current().id();
@@ -29,7 +29,7 @@ fn it_runs_elsewhere_within_the_operation() {
 }
 
 #[test]
-fn it_is_within_the_operation_that_runs_it_and_not_the_one_that_awaits() {
+fn current_is_the_operation_called() {
     let _watchdog = support::watchdog();
     let other = operation();
     let work = scope(never(), async |awaiting: Operation| {
@@ -41,7 +41,7 @@ fn it_is_within_the_operation_that_runs_it_and_not_the_one_that_awaits() {
 }
 
 #[test]
-fn an_operation_that_is_polled_there_is_below_it() {
+fn polled_there_is_a_child() {
     let _watchdog = support::watchdog();
     let operation = operation();
     let parent = operation.run_blocking(|| {
@@ -52,7 +52,7 @@ fn an_operation_that_is_polled_there_is_below_it() {
 }
 
 #[test]
-fn check_within_it_sees_the_cancellation() {
+fn check_sees_the_cancellation() {
     let _watchdog = support::watchdog();
     let operation = operation();
     let (begun, has_begun) = channel();
@@ -78,7 +78,7 @@ fn check_within_it_sees_the_cancellation() {
 }
 
 #[test]
-fn the_awaiting_side_leaves_at_once_and_discards_what_comes_late() {
+fn cancellation_does_not_wait() {
     let _watchdog = support::watchdog();
     let operation = operation();
     let (begun, has_begun) = channel();
@@ -106,7 +106,7 @@ fn the_awaiting_side_leaves_at_once_and_discards_what_comes_late() {
 }
 
 #[test]
-fn what_is_cancelled_already_is_refused() {
+fn refused_if_cancelled() {
     let _watchdog = support::watchdog();
     let operation = operation();
     operation.cancel_with("stop");
@@ -115,7 +115,7 @@ fn what_is_cancelled_already_is_refused() {
 }
 
 #[test]
-fn a_panic_goes_through() {
+fn panic_propagates() {
     let _watchdog = support::watchdog();
     let operation = operation();
     let said =
@@ -128,7 +128,7 @@ fn a_panic_goes_through() {
 }
 
 #[test]
-fn a_panic_in_an_operation_makes_it_fail() {
+fn panic_fails_the_operation() {
     let _watchdog = support::watchdog();
     let run = scope(never(), async |operation: Operation| {
         operation.run_blocking(|| -> u32 { panic_any("on fire") }).await
@@ -139,7 +139,7 @@ fn a_panic_in_an_operation_makes_it_fail() {
 }
 
 #[test]
-fn the_threads_of_the_pool_are_clean_afterwards() {
+fn pool_threads_are_clean() {
     let _watchdog = support::watchdog();
     // More closures than the pool keeps threads for, so that threads are used again.
     for round in 0..20 {
@@ -166,7 +166,7 @@ async fn blocking_current() -> bool {
 }
 
 #[test]
-fn dropping_it_leaves_too() {
+fn drop_does_not_wait() {
     let _watchdog = support::watchdog();
     let operation = operation();
     let (begun, has_begun) = channel();
@@ -184,7 +184,7 @@ fn dropping_it_leaves_too() {
 }
 
 #[test]
-fn a_shield_around_it_waits_for_its_end() {
+fn shield_waits_for_the_closure() {
     let _watchdog = support::watchdog();
     let (release, released) = channel::<()>();
     let wakes = Wakes::new();

@@ -7,7 +7,7 @@ use serde_json::{json, to_value};
 use crate::support;
 
 #[test]
-fn a_snapshot_has_all_its_fields() {
+fn snapshot_has_every_field() {
     let _watchdog = support::watchdog();
     let parent = async {}.cancelable(never()).named("ingest").operation();
     let run = async {}.cancelable(never()).named("fetch").metadata("url", "/a").child_of(&parent);
@@ -39,7 +39,7 @@ fn a_snapshot_has_all_its_fields() {
 }
 
 #[test]
-fn its_parts_are_written_by_themselves() {
+fn parts() {
     let _watchdog = support::watchdog();
     assert_eq!(to_value(ReasonKind::Parent).unwrap(), json!("parent"));
     assert_eq!(to_value(Signal::Term).unwrap(), json!("SIGTERM"));

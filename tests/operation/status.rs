@@ -10,7 +10,7 @@ use cancelable::prelude::*;
 use crate::support::{self, Clock, Gate, Log, Tally, Wakes, kept, lost, poll_once};
 
 #[test]
-fn it_is_pending_then_running_then_completed() {
+fn pending_running_completed() {
     let _watchdog = support::watchdog();
     let gate = Gate::new();
     let run = async {
@@ -34,7 +34,7 @@ fn it_is_pending_then_running_then_completed() {
 }
 
 #[test]
-fn it_is_cancelling_from_the_request_to_the_end() {
+fn cancelling_until_the_end() {
     let _watchdog = support::watchdog();
     let run = pending::<()>().cancelable(never());
     let operation = run.operation();
@@ -52,7 +52,7 @@ fn it_is_cancelling_from_the_request_to_the_end() {
 }
 
 #[test]
-fn it_is_cancelled_within_shields_and_clean_up_too() {
+fn is_cancelled_in_shields_and_clean_up() {
     let _watchdog = support::watchdog();
     let (gate, log) = (Gate::new(), Log::new());
     let run = scope(never(), async |operation: Operation| {
@@ -80,7 +80,7 @@ fn it_is_cancelled_within_shields_and_clean_up_too() {
 }
 
 #[test]
-fn clean_up_after_a_value_finds_it_running() {
+fn running_in_clean_up_after_a_value() {
     let _watchdog = support::watchdog();
     let gate = Gate::new();
     let run = async { 7 }.cancelable(never()).finally(|_| gate.pass());
@@ -111,7 +111,7 @@ fn stays(run: impl Future, operation: Operation, status: Status) {
 }
 
 #[test]
-fn what_is_final_stays() {
+fn final_stays() {
     let _watchdog = support::watchdog();
     let completed = async { 7 }.cancelable(never());
     let operation = completed.operation();
@@ -132,7 +132,7 @@ fn what_is_final_stays() {
 }
 
 #[test]
-fn g09_what_was_never_polled_stays_pending_and_runs_nothing() {
+fn g09_unpolled_stays_pending() {
     let _watchdog = support::watchdog();
     for cancel in [false, true] {
         let (log, tally) = (Log::new(), Tally::new());
@@ -156,7 +156,7 @@ fn g09_what_was_never_polled_stays_pending_and_runs_nothing() {
 }
 
 #[test]
-fn g09_what_is_dropped_midway_is_cancelled_with_dropped() {
+fn g09_drop_midway_is_dropped() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let held = log.on_drop("the work is gone");
@@ -179,7 +179,7 @@ fn g09_what_is_dropped_midway_is_cancelled_with_dropped() {
 }
 
 #[test]
-fn g09_what_is_dropped_after_a_request_keeps_the_cause_of_that() {
+fn g09_drop_after_cancel_keeps_the_reason() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let run = pending::<()>().cancelable(never());
@@ -194,7 +194,7 @@ fn g09_what_is_dropped_after_a_request_keeps_the_cause_of_that() {
 }
 
 #[test]
-fn a_run_that_has_ended_may_be_dropped() {
+fn drop_after_the_end() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let run = async { 7 }.cancelable(never());
@@ -209,7 +209,7 @@ fn a_run_that_has_ended_may_be_dropped() {
 }
 
 #[test]
-fn a_handle_outlives_the_run_and_does_not_keep_it() {
+fn handle_outlives_the_future() {
     let _watchdog = support::watchdog();
     let tally = Tally::new();
     let mut run = Box::pin(tally.ready_at(0).cancelable(never()).named("fetch"));
@@ -226,7 +226,7 @@ fn a_handle_outlives_the_run_and_does_not_keep_it() {
 }
 
 #[test]
-fn the_time_it_runs_is_counted_from_its_first_poll_to_its_end() {
+fn elapsed_from_first_poll_to_end() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let run = pending::<()>().cancelable(never());

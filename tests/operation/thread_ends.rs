@@ -52,14 +52,14 @@ fn as_the_thread_ends(then: fn() -> bool) -> Vec<Option<bool>> {
 }
 
 #[test]
-fn a_cancellation_can_be_printed() {
+fn cancellation_can_be_printed() {
     let _watchdog = support::watchdog();
     let prints = || Cancelled::new("stop").to_string() == "cancelled: stop";
     assert_eq!(as_the_thread_ends(prints), [Some(true); 2]);
 }
 
 #[test]
-fn an_error_of_the_work_can_be_judged() {
+fn error_can_be_classified() {
     let _watchdog = support::watchdog();
     let fails = || {
         let run = async { Err::<(), _>(std::io::Error::other("no disk")) };
@@ -71,7 +71,7 @@ fn an_error_of_the_work_can_be_judged() {
 }
 
 #[test]
-fn a_shield_can_be_polled_and_in_the_end_protects_from_nothing() {
+fn shield_can_be_polled() {
     let _watchdog = support::watchdog();
     let is_waited_for = || {
         let token = CancellationToken::new();

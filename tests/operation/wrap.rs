@@ -20,7 +20,7 @@ fn operation() -> Operation {
 }
 
 #[test]
-fn it_passes_arguments_and_values_through() {
+fn passes_arguments_and_values() {
     let _watchdog = support::watchdog();
     let operation = operation();
     let add = operation.wrap(async |(a, b): (u32, u32)| a + b);
@@ -32,7 +32,7 @@ fn it_passes_arguments_and_values_through() {
 }
 
 #[test]
-fn it_may_borrow_and_be_called_side_by_side() {
+fn may_borrow_and_be_joined() {
     let _watchdog = support::watchdog();
     let (calls, operation) = (Cell::new(0), operation());
     let call = operation.wrap(async |by: u32| {
@@ -61,7 +61,7 @@ fn refuses(operation: &Operation) -> Reason {
 }
 
 #[test]
-fn it_refuses_for_every_cause() {
+fn refuses_for_every_cause() {
     let _watchdog = support::watchdog();
     let cancelled = operation();
     cancelled.cancel_with("stop");
@@ -90,7 +90,7 @@ fn it_refuses_for_every_cause() {
 }
 
 #[test]
-fn it_refuses_at_its_first_poll_too() {
+fn refuses_at_the_first_poll() {
     let _watchdog = support::watchdog();
     let (tally, operation) = (Tally::new(), operation());
     let call = operation.wrap(|()| tally.ready_at(1));
@@ -102,7 +102,7 @@ fn it_refuses_at_its_first_poll_too() {
 
 #[cfg(feature = "time")]
 #[test]
-fn it_gives_way_where_the_deadline_has_passed_unseen() {
+fn refuses_after_an_unseen_deadline() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     for nested in [false, true] {
@@ -126,7 +126,7 @@ fn it_gives_way_where_the_deadline_has_passed_unseen() {
 
 #[cfg(feature = "time")]
 #[test]
-fn it_goes_on_where_what_seemed_a_deadline_is_none() {
+fn continues_if_the_deadline_was_none() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     // A source that looks at something now and then.
@@ -145,7 +145,7 @@ fn it_goes_on_where_what_seemed_a_deadline_is_none() {
 
 #[cfg(feature = "time")]
 #[test]
-fn it_does_not_refuse_while_a_condition_only_pauses() {
+fn pause_of_a_condition_is_no_deadline() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let source = condition(|| false).every(Duration::from_millis(1));
@@ -160,7 +160,7 @@ fn it_does_not_refuse_while_a_condition_only_pauses() {
 }
 
 #[test]
-fn it_interrupts_a_call_that_is_under_way() {
+fn interrupts_a_call() {
     let _watchdog = support::watchdog();
     let (tally, operation, wakes) = (Tally::new(), operation(), Wakes::new());
     let call = operation.wrap(|()| tally.ready_at(0));
@@ -175,7 +175,7 @@ fn it_interrupts_a_call_that_is_under_way() {
 }
 
 #[test]
-fn a_call_that_is_ready_when_it_is_interrupted_wins() {
+fn ready_call_wins() {
     let _watchdog = support::watchdog();
     let (gate, operation) = (Gate::new(), operation());
     let call = operation.wrap(async |()| {
@@ -190,7 +190,7 @@ fn a_call_that_is_ready_when_it_is_interrupted_wins() {
 }
 
 #[test]
-fn a_shield_in_a_call_is_honoured() {
+fn shield_in_a_call_finishes() {
     let _watchdog = support::watchdog();
     let (gate, operation, after) = (Gate::new(), operation(), Cell::new(false));
     let call = operation.wrap(async |()| {
@@ -207,7 +207,7 @@ fn a_shield_in_a_call_is_honoured() {
 }
 
 #[test]
-fn what_was_wrapped_outlives_the_handle_and_leaves_nothing() {
+fn outlives_the_handle() {
     let _watchdog = support::watchdog();
     let held = Arc::new(());
     let call = {
@@ -230,7 +230,7 @@ fn what_was_wrapped_outlives_the_handle_and_leaves_nothing() {
 }
 
 #[test]
-fn polled_after_completion_it_says_so() {
+fn polled_after_completion() {
     let _watchdog = support::watchdog();
     let operation = operation();
     let mut call = pin!(operation.wrap(async |()| 7)(()));
@@ -261,7 +261,7 @@ async fn retry<T, E>(
 }
 
 #[test]
-fn a_retry_loop_by_hand_goes_on_after_errors_and_ends_when_cancelled() {
+fn retry_loop() {
     let _watchdog = support::watchdog();
     let (operation, attempts) = (operation(), Cell::new(0));
     let try_it = operation.wrap(async |()| {

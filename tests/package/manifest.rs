@@ -65,7 +65,7 @@ fn built() -> BTreeMap<(String, String), Value> {
 }
 
 #[test]
-fn every_dependency_builds_with_the_oldest_rust() {
+fn dependencies_build_with_the_oldest_rust() {
     let _watchdog = support::watchdog();
     for (name, package) in built() {
         let Some(needs) = package["rust_version"].as_str() else { continue };
@@ -76,7 +76,7 @@ fn every_dependency_builds_with_the_oldest_rust() {
 }
 
 #[test]
-fn the_package_says_what_its_oldest_rust_is() {
+fn oldest_rust_is_declared() {
     let _watchdog = support::watchdog();
     assert_eq!(env!("CARGO_PKG_RUST_VERSION"), format!("{}.{}", OLDEST.0, OLDEST.1));
     let readme = include_str!("../../README.md");
@@ -84,7 +84,7 @@ fn the_package_says_what_its_oldest_rust_is() {
 }
 
 #[test]
-fn every_licence_goes_with_mit() {
+fn licences_go_with_mit() {
     let _watchdog = support::watchdog();
     for (name, package) in built() {
         let licence = package["license"].as_str().unwrap_or_default();
@@ -95,7 +95,7 @@ fn every_licence_goes_with_mit() {
 
 /// On Linux. Windows has families of crates that come in several versions.
 #[test]
-fn nothing_is_built_in_two_versions() {
+fn one_version_of_each_dependency() {
     let _watchdog = support::watchdog();
     let output = Command::new(env!("CARGO"))
         .args(["tree", "-e", "normal", "-p", "cancelable", "--all-features", "--duplicates"])

@@ -31,7 +31,7 @@ impl Log {
 }
 
 #[test]
-fn equality_is_that_of_the_source() {
+fn equality() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let copy = token.clone();
@@ -46,7 +46,7 @@ fn equality_is_that_of_the_source() {
 }
 
 #[test]
-fn one_may_look_or_be_called() {
+fn polling_and_callbacks() {
     let _watchdog = support::watchdog();
     let (token, log) = (CancellationToken::new(), Log::default());
     let registration = log.on(&token, "called");
@@ -59,7 +59,7 @@ fn one_may_look_or_be_called() {
 }
 
 #[test]
-fn each_registration_counts_and_is_taken_back_alone() {
+fn registrations_are_independent() {
     let _watchdog = support::watchdog();
     let (token, log) = (CancellationToken::new(), Log::default());
     let first = log.on(&token, "one");
@@ -71,7 +71,7 @@ fn each_registration_counts_and_is_taken_back_alone() {
 }
 
 #[test]
-fn who_registers_late_is_called_at_once() {
+fn late_callback_runs_at_once() {
     let _watchdog = support::watchdog();
     let (token, log) = (CancellationToken::new(), Log::default());
     token.cancel();
@@ -82,7 +82,7 @@ fn who_registers_late_is_called_at_once() {
 }
 
 #[test]
-fn a_callback_may_cancel_another_token() {
+fn callback_cancels_another_token() {
     let _watchdog = support::watchdog();
     let (token, early, late) =
         (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
@@ -96,7 +96,7 @@ fn a_callback_may_cancel_another_token() {
 }
 
 #[test]
-fn a_thread_waits_before_or_after_the_signal() {
+fn thread_waits_before_or_after() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let remote = token.clone();
@@ -107,7 +107,7 @@ fn a_thread_waits_before_or_after_the_signal() {
 }
 
 #[test]
-fn a_thread_waits_for_any_or_for_all() {
+fn thread_waits_for_any_or_all() {
     let _watchdog = support::watchdog();
     let (first, second, idle) =
         (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
@@ -121,7 +121,7 @@ fn a_thread_waits_for_any_or_for_all() {
 }
 
 #[test]
-fn a_linked_token_follows_and_does_not_lead() {
+fn linked_token_follows() {
     let _watchdog = support::watchdog();
     let original = CancellationToken::new();
     let linked = CancellationToken::linked([&original]);
@@ -141,7 +141,7 @@ fn a_linked_token_follows_and_does_not_lead() {
 }
 
 #[test]
-fn any_of_those_it_is_linked_to_cancels_it() {
+fn any_parent_cancels_a_linked_token() {
     let _watchdog = support::watchdog();
     for cancelled in 0..3 {
         let tokens: Vec<_> = (0..3).map(|_| CancellationToken::new()).collect();
@@ -154,7 +154,7 @@ fn any_of_those_it_is_linked_to_cancels_it() {
 }
 
 #[test]
-fn a_token_linked_to_a_cancelled_one_is_cancelled() {
+fn linked_to_a_cancelled_token() {
     let _watchdog = support::watchdog();
     let (signalled, idle) = (CancellationToken::new(), CancellationToken::new());
     signalled.cancel_with("early");
@@ -169,7 +169,7 @@ fn a_token_linked_to_a_cancelled_one_is_cancelled() {
 }
 
 #[test]
-fn a_token_may_be_linked_twice_to_the_same() {
+fn linked_twice_to_one_token() {
     let _watchdog = support::watchdog();
     let (token, log) = (CancellationToken::new(), Log::default());
     let linked = CancellationToken::linked([&token, &token]);
@@ -180,7 +180,7 @@ fn a_token_may_be_linked_twice_to_the_same() {
 }
 
 #[test]
-fn a_linked_token_may_outlive_what_it_is_linked_to() {
+fn linked_token_outlives_its_parents() {
     let _watchdog = support::watchdog();
     let (user, limit) = (CancellationToken::new(), CancellationToken::new());
     let linked = CancellationToken::linked([&limit, &user]);
@@ -193,7 +193,7 @@ fn a_linked_token_may_outlive_what_it_is_linked_to() {
 
 /// Differs: there the last one registered runs first.
 #[test]
-fn callbacks_run_in_the_order_in_which_they_were_registered() {
+fn callbacks_run_in_order() {
     let _watchdog = support::watchdog();
     let (token, log) = (CancellationToken::new(), Log::default());
     let registrations = ["first", "second", "third"].map(|name| log.on(&token, name));
@@ -204,7 +204,7 @@ fn callbacks_run_in_the_order_in_which_they_were_registered() {
 
 /// Differs: there the exceptions come out of `Cancel`, one at once or all in one.
 #[test]
-fn callbacks_that_panic_stop_nobody_and_nothing_comes_out() {
+fn panicking_callbacks_are_contained() {
     let _watchdog = support::watchdog();
     let (token, log) = (CancellationToken::new(), Log::default());
     let linked = CancellationToken::linked([&token]);
@@ -219,7 +219,7 @@ fn callbacks_that_panic_stop_nobody_and_nothing_comes_out() {
 }
 
 #[test]
-fn check_is_an_error_once_cancelled() {
+fn check_returns_an_error() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     assert_eq!(token.check(), Ok(()));
@@ -228,7 +228,7 @@ fn check_is_an_error_once_cancelled() {
 }
 
 #[test]
-fn a_callback_may_take_back_another_that_has_run() {
+fn callback_removes_one_that_has_run() {
     let _watchdog = support::watchdog();
     let (token, log) = (CancellationToken::new(), Log::default());
     let first = log.on(&token, "first");
@@ -244,7 +244,7 @@ fn a_callback_may_take_back_another_that_has_run() {
 }
 
 #[test]
-fn a_callback_may_take_back_another_that_has_not_begun() {
+fn callback_removes_one_that_has_not_run() {
     let _watchdog = support::watchdog();
     let (token, log) = (CancellationToken::new(), Log::default());
     let later = Arc::new(Mutex::new(None::<Registration>));
@@ -261,7 +261,7 @@ fn a_callback_may_take_back_another_that_has_not_begun() {
 }
 
 #[test]
-fn a_callback_may_take_itself_back() {
+fn callback_removes_itself() {
     let _watchdog = support::watchdog();
     let (token, log) = (CancellationToken::new(), Log::default());
     let own = Arc::new(Mutex::new(None::<Registration>));
@@ -276,7 +276,7 @@ fn a_callback_may_take_itself_back() {
 }
 
 #[test]
-fn taking_back_does_not_wait_for_a_callback_that_runs() {
+fn removal_does_not_wait() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let running = Arc::new(Barrier::new(2));
@@ -295,7 +295,7 @@ fn taking_back_does_not_wait_for_a_callback_that_runs() {
 }
 
 #[test]
-fn taken_back_or_run_but_never_both_twice() {
+fn removed_or_run_once() {
     let _watchdog = support::watchdog();
     for _ in 0..300 {
         let token = CancellationToken::new();
@@ -314,7 +314,7 @@ fn taken_back_or_run_but_never_both_twice() {
 }
 
 #[test]
-fn a_registration_may_outlive_its_token() {
+fn registration_outlives_its_token() {
     let _watchdog = support::watchdog();
     let (token, log) = (CancellationToken::new(), Log::default());
     let registration = log.on(&token, "never");
@@ -325,7 +325,7 @@ fn a_registration_may_outlive_its_token() {
 
 /// Differs: there a source that is disposed of is an error to use. Here there is always a handle.
 #[test]
-fn a_handle_is_usable_as_long_as_it_is_there() {
+fn handle_stays_usable() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let remaining = token.clone();
@@ -336,7 +336,7 @@ fn a_handle_is_usable_as_long_as_it_is_there() {
 }
 
 #[test]
-fn a_limit_may_be_given_later_and_be_long_or_short() {
+fn late_limit() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let forever = timeout(Duration::MAX);
@@ -356,7 +356,7 @@ fn a_limit_may_be_given_later_and_be_long_or_short() {
 }
 
 #[test]
-fn a_limit_of_zero_is_over_at_once() {
+fn limit_of_zero() {
     let _watchdog = support::watchdog();
     let work = pin!(async { panic!("is not polled") }.cancelable(timeout(Duration::ZERO)));
     let outcome: Result<(), Cancelled> = block_on(work);
@@ -364,7 +364,7 @@ fn a_limit_of_zero_is_over_at_once() {
 }
 
 #[test]
-fn a_wait_with_a_limit_says_whether_it_was_signalled() {
+fn wait_with_a_limit() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     assert_eq!(token.blocking_wait_timeout(Duration::ZERO), None);
@@ -375,7 +375,7 @@ fn a_wait_with_a_limit_says_whether_it_was_signalled() {
 }
 
 #[test]
-fn all_callbacks_have_run_when_cancel_returns() {
+fn cancel_runs_all_callbacks() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let (sender, receiver) = channel();
@@ -389,7 +389,7 @@ fn all_callbacks_have_run_when_cancel_returns() {
 
 /// As `using` disposes of a source: here the guard also cancels.
 #[test]
-fn a_guard_ends_what_was_started_in_its_scope() {
+fn guard_cancels_its_scope() {
     let _watchdog = support::watchdog();
     fn scope(token: &CancellationToken) -> Result<(), Cancelled> {
         let _guard: DropGuard = token.drop_guard();

@@ -35,7 +35,7 @@ fn because_of(source: impl IntoFuture<Output = Reason>) -> Reason {
 }
 
 #[test]
-fn nothing_is_done_until_it_is_cancelled() {
+fn done_only_after_cancel() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let (plain, derived) = (token.clone(), token.child_token());
@@ -52,7 +52,7 @@ fn nothing_is_done_until_it_is_cancelled() {
 }
 
 #[test]
-fn the_background_is_never_done() {
+fn background_is_never_done() {
     let _watchdog = support::watchdog();
     let mut background = pin!(never());
     assert!(poll_once(background.as_mut()).is_pending());
@@ -60,7 +60,7 @@ fn the_background_is_never_done() {
 }
 
 #[test]
-fn a_parent_finishes_all_that_was_derived_from_it() {
+fn parent_finishes_children() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let child = parent.child_token();
@@ -77,7 +77,7 @@ fn a_parent_finishes_all_that_was_derived_from_it() {
 }
 
 #[test]
-fn a_child_that_finishes_first_leaves_its_parent_alone() {
+fn child_finishes_first() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let child = parent.child_token();
@@ -88,7 +88,7 @@ fn a_child_that_finishes_first_leaves_its_parent_alone() {
 }
 
 #[test]
-fn a_deadline_passes() {
+fn deadline_passes() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let start = clock.now();
@@ -100,7 +100,7 @@ fn a_deadline_passes() {
 }
 
 #[test]
-fn of_two_deadlines_the_earlier_one_counts() {
+fn earlier_deadline_counts() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let later = clock.now() + LONG;
@@ -111,7 +111,7 @@ fn of_two_deadlines_the_earlier_one_counts() {
 }
 
 #[test]
-fn a_cancellation_before_the_deadline_is_no_timeout() {
+fn cancel_before_the_deadline() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let limits = any_of((timeout(LONG), &token));
@@ -121,7 +121,7 @@ fn a_cancellation_before_the_deadline_is_no_timeout() {
 }
 
 #[test]
-fn a_timeout_says_that_it_is_one() {
+fn timeout_is_a_timeout() {
     let _watchdog = support::watchdog();
     let cancelled = block_on(pending::<()>().cancelable(timeout(SOON))).unwrap_err();
     assert!(cancelled.is_timeout());
@@ -129,7 +129,7 @@ fn a_timeout_says_that_it_is_one() {
 }
 
 #[test]
-fn a_whole_tree_may_be_cancelled_at_once() {
+fn whole_tree_at_once() {
     let _watchdog = support::watchdog();
     let mut tree = vec![CancellationToken::new()];
     for parent in 0..25 {
@@ -157,7 +157,7 @@ fn a_whole_tree_may_be_cancelled_at_once() {
 }
 
 #[test]
-fn parent_and_child_may_be_cancelled_at_once() {
+fn parent_and_child_at_once() {
     let _watchdog = support::watchdog();
     for _ in 0..200 {
         let parent = CancellationToken::new();
@@ -172,7 +172,7 @@ fn parent_and_child_may_be_cancelled_at_once() {
 }
 
 #[test]
-fn any_layer_cancels_all_below_it() {
+fn any_layer_cancels_the_rest() {
     let _watchdog = support::watchdog();
     for cancelled in 0..30 {
         let mut layers = vec![CancellationToken::new()];
@@ -188,7 +188,7 @@ fn any_layer_cancels_all_below_it() {
 }
 
 #[test]
-fn any_layer_times_out_all_within_it() {
+fn any_layer_times_out_the_rest() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     for short in [0, 15, 29] {
@@ -206,7 +206,7 @@ fn any_layer_times_out_all_within_it() {
 }
 
 #[test]
-fn a_child_that_is_gone_leaves_nothing_in_its_parent() {
+fn dropped_child_leaves_nothing() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let held = Arc::new(());
@@ -221,7 +221,7 @@ fn a_child_that_is_gone_leaves_nothing_in_its_parent() {
 
 /// Who is cancelled, in which order, with which causes; and what each says afterwards.
 #[test]
-fn the_first_cause_stays_and_goes_down() {
+fn first_cause_stays() {
     let _watchdog = support::watchdog();
     let manual = |message| Some(Reason::manual(message));
 
@@ -264,7 +264,7 @@ fn family() -> (CancellationToken, CancellationToken) {
 }
 
 #[test]
-fn a_cause_keeps_its_type() {
+fn cause_keeps_its_type() {
     let _watchdog = support::watchdog();
     let (parent, child) = family();
     parent.cancel_with(Reason::error(Cause("disk on fire")));
@@ -277,7 +277,7 @@ fn a_cause_keeps_its_type() {
 }
 
 #[test]
-fn a_limit_may_have_a_cause_of_its_own() {
+fn limit_with_a_cause() {
     let _watchdog = support::watchdog();
     let cause = || Reason::error(Cause("too slow"));
     let reason = because_of(timeout(SOON).because(cause()));
@@ -293,7 +293,7 @@ fn a_limit_may_have_a_cause_of_its_own() {
 }
 
 #[test]
-fn who_sees_it_done_sees_the_cause() {
+fn done_implies_a_cause() {
     let _watchdog = support::watchdog();
     for _ in 0..200 {
         let token = CancellationToken::new();
@@ -308,7 +308,7 @@ fn who_sees_it_done_sees_the_cause() {
 }
 
 #[test]
-fn a_function_runs_after_the_cancellation_and_once() {
+fn after_func_runs_once() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let runs = Arc::new(AtomicUsize::new(0));
@@ -325,7 +325,7 @@ fn a_function_runs_after_the_cancellation_and_once() {
 }
 
 #[test]
-fn a_function_runs_after_a_timeout() {
+fn after_func_runs_after_a_timeout() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let (sender, receiver) = channel();
@@ -335,7 +335,7 @@ fn a_function_runs_after_a_timeout() {
 }
 
 #[test]
-fn a_function_that_comes_late_runs_at_once() {
+fn late_after_func_runs_at_once() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     token.cancel();
@@ -345,7 +345,7 @@ fn a_function_that_comes_late_runs_at_once() {
 }
 
 #[test]
-fn a_function_that_was_stopped_does_not_run() {
+fn stopped_after_func_does_not_run() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let (sender, receiver) = channel();
@@ -359,7 +359,7 @@ fn a_function_that_was_stopped_does_not_run() {
 
 /// Differs: there it runs in a goroutine of its own, here in the call to `cancel`.
 #[test]
-fn a_function_runs_on_the_thread_that_cancels() {
+fn after_func_runs_on_the_cancelling_thread() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let (sender, receiver) = channel();
@@ -373,7 +373,7 @@ fn a_function_runs_on_the_thread_that_cancels() {
 
 /// A context that is none of the package's own: here, any future of a reason.
 #[test]
-fn a_source_of_ones_own_cancels_and_is_let_go_of() {
+fn custom_source() {
     let _watchdog = support::watchdog();
     let (sender, receiver) = futures::channel::oneshot::channel::<()>();
     let (wakes, tally) = (Wakes::new(), Tally::new());

@@ -25,7 +25,7 @@ fn because_of(source: impl IntoFuture<Output = Reason>) -> Reason {
 // Reasons and messages.
 
 #[test]
-fn a_message_arrives_as_it_was_said() {
+fn messages() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     token.cancel_with("stopped by the operator");
@@ -38,7 +38,7 @@ fn a_message_arrives_as_it_was_said() {
 }
 
 #[test]
-fn every_reason_says_what_happened() {
+fn reasons_in_words() {
     let _watchdog = support::watchdog();
     assert_eq!(because_of(timeout(SOON)).to_string(), "timed out after 10ms");
     let checked = because_of(condition(|| true).named("disk"));
@@ -49,14 +49,14 @@ fn every_reason_says_what_happened() {
 }
 
 #[test]
-fn the_reason_of_any_of_is_that_of_the_source() {
+fn any_of_keeps_the_reason() {
     let _watchdog = support::watchdog();
     let sources = any_of((any_of((never(), condition(|| true).named("inner"))), timeout(LONG)));
     assert_eq!(because_of(sources), Reason::condition("inner", 1));
 }
 
 #[test]
-fn a_later_cancellation_does_not_replace_the_reason() {
+fn first_reason_stays() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let mut race = pin!(pending::<()>().cancelable(any_of((timeout(SOON), &token))));
@@ -70,7 +70,7 @@ fn a_later_cancellation_does_not_replace_the_reason() {
 }
 
 #[test]
-fn check_tells_the_true_reason() {
+fn check_returns_the_reason() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     token.cancel_with(Reason::timeout(LONG));
@@ -82,7 +82,7 @@ fn check_tells_the_true_reason() {
 }
 
 #[test]
-fn two_limits_end_at_the_earlier_one() {
+fn earlier_of_two_limits() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let start = clock.now();
@@ -93,7 +93,7 @@ fn two_limits_end_at_the_earlier_one() {
 }
 
 #[test]
-fn an_error_is_a_reason_with_its_type() {
+fn error_as_a_reason() {
     let _watchdog = support::watchdog();
     fn is_error<E: std::error::Error + Clone + Send + Sync + 'static>(error: E) -> E {
         error
@@ -108,7 +108,7 @@ fn an_error_is_a_reason_with_its_type() {
 
 on_every_executor! {
     /// A plain thread cancels, and nothing else keeps the executor busy.
-    async fn a_thread_cancels_into_an_idle_executor() {
+    async fn thread_cancels_on_an_idle_executor() {
         let token = CancellationToken::new();
         let remote = token.clone();
         let (sender, receiver) = channel::<()>();
@@ -124,7 +124,7 @@ on_every_executor! {
     }
 
     /// Timeouts, conditions, tokens and composition need no runtime of their own.
-    async fn every_source_works_here() {
+    async fn every_source_on_every_executor() {
         let token = CancellationToken::new();
         let limit = any_of((timeout(SOON), token.cancelled())).await;
         assert_eq!(limit, Reason::timeout(SOON));
@@ -136,7 +136,7 @@ on_every_executor! {
 }
 
 #[test]
-fn one_token_stops_all_that_use_it() {
+fn one_token_stops_all() {
     let _watchdog = support::watchdog();
     let (token, wakes) = (CancellationToken::new(), Wakes::new());
     let mut runs: Vec<_> =
@@ -148,7 +148,7 @@ fn one_token_stops_all_that_use_it() {
 }
 
 #[test]
-fn of_a_hundred_threads_one_wins_and_its_message_stays() {
+fn one_of_a_hundred_threads_wins() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let threads: Vec<_> = (0..100)
@@ -163,7 +163,7 @@ fn of_a_hundred_threads_one_wins_and_its_message_stays() {
 }
 
 #[test]
-fn a_slow_callback_delays_nobody_who_waits() {
+fn slow_callback_delays_no_waiter() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let child = token.child_token();
@@ -189,7 +189,7 @@ fn a_slow_callback_delays_nobody_who_waits() {
 }
 
 #[test]
-fn a_callback_may_use_its_token() {
+fn callback_uses_its_token() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let (remote, seen) = (token.clone(), Arc::new(AtomicUsize::new(0)));
@@ -211,7 +211,7 @@ fn a_callback_may_use_its_token() {
 }
 
 #[test]
-fn what_used_a_token_leaves_nothing_in_it() {
+fn finished_operations_leave_nothing() {
     let _watchdog = support::watchdog();
     let (token, wakes) = (CancellationToken::new(), Wakes::new());
     for _ in 0..1000 {
@@ -226,7 +226,7 @@ fn what_used_a_token_leaves_nothing_in_it() {
 }
 
 #[test]
-fn an_operation_that_ends_does_not_cancel_its_token() {
+fn ended_operation_does_not_cancel_its_token() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let limits = any_of((&token, timeout(Duration::ZERO)));
@@ -238,7 +238,7 @@ fn an_operation_that_ends_does_not_cancel_its_token() {
 // Hierarchy.
 
 #[test]
-fn a_link_keeps_the_reason_and_a_child_names_its_parent() {
+fn link_and_child_reasons() {
     let _watchdog = support::watchdog();
     let (first, second) = (CancellationToken::new(), CancellationToken::new());
     let link = CancellationToken::linked([&first, &second]);
@@ -250,7 +250,7 @@ fn a_link_keeps_the_reason_and_a_child_names_its_parent() {
 }
 
 #[test]
-fn a_child_may_have_several_above() {
+fn child_with_several_parents() {
     let _watchdog = support::watchdog();
     let (parent, user) = (CancellationToken::new(), CancellationToken::new());
     let both = CancellationToken::linked([&parent.child_token(), &user]);
@@ -260,7 +260,7 @@ fn a_child_may_have_several_above() {
 }
 
 #[test]
-fn whatever_cancels_a_parent_cancels_its_children() {
+fn every_cause_reaches_children() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let child = parent.child_token();
@@ -269,7 +269,7 @@ fn whatever_cancels_a_parent_cancels_its_children() {
 }
 
 #[test]
-fn ten_thousand_deep_is_not_too_deep() {
+fn ten_thousand_deep() {
     let _watchdog = support::watchdog();
     let top = CancellationToken::new();
     let mut chain = vec![top.clone()];
@@ -286,7 +286,7 @@ fn ten_thousand_deep_is_not_too_deep() {
 // Timeouts.
 
 #[test]
-fn a_clock_starts_at_the_first_poll() {
+fn limit_starts_at_the_first_poll() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let source = timeout(Duration::from_millis(30));
@@ -297,7 +297,7 @@ fn a_clock_starts_at_the_first_poll() {
 }
 
 #[test]
-fn zero_is_a_limit_and_infinity_is_none() {
+fn zero_and_infinite_limits() {
     let _watchdog = support::watchdog();
     let tally = Tally::new();
     let outcome = block_on(tally.ready_at(1).cancelable(timeout(Duration::ZERO)));
@@ -310,7 +310,7 @@ fn zero_is_a_limit_and_infinity_is_none() {
 // Conditions.
 
 #[test]
-fn a_condition_is_checked_before_the_work_begins() {
+fn condition_checked_before_the_work() {
     let _watchdog = support::watchdog();
     let tally = Tally::new();
     let outcome = block_on(tally.ready_at(1).cancelable(condition(|| true)));
@@ -319,7 +319,7 @@ fn a_condition_is_checked_before_the_work_begins() {
 }
 
 #[test]
-fn a_condition_that_panics_is_not_met_and_counts() {
+fn panicking_condition_is_not_met() {
     let _watchdog = support::watchdog();
     let checks = Cell::new(0);
     let flaky = condition(|| {
@@ -332,7 +332,7 @@ fn a_condition_that_panics_is_not_met_and_counts() {
 }
 
 #[test]
-fn a_slow_check_does_not_hold_the_operation_up() {
+fn slow_check_does_not_delay_the_end() {
     let _watchdog = support::watchdog();
     let dropped = Tally::new();
     let check = dropped.clone();
@@ -347,7 +347,7 @@ fn a_slow_check_does_not_hold_the_operation_up() {
 }
 
 #[test]
-fn two_conditions_run_side_by_side() {
+fn two_conditions() {
     let _watchdog = support::watchdog();
     let (first, second) = (Cell::new(0), Cell::new(0));
     let count = |cell: &Cell<u64>, enough| {
@@ -366,7 +366,7 @@ fn two_conditions_run_side_by_side() {
 // Composition.
 
 #[test]
-fn at_least_so_long_and_the_data_must_be_there() {
+fn minimum_time_and_data() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let (ready, start) = (CancellationToken::new(), clock.now());
@@ -378,7 +378,7 @@ fn at_least_so_long_and_the_data_must_be_there() {
 }
 
 #[test]
-fn all_of_remembers_and_they_need_not_be_true_together() {
+fn all_of_remembers() {
     let _watchdog = support::watchdog();
     let checks = Cell::new(0);
     // True once, at its first check.
@@ -393,7 +393,7 @@ fn all_of_remembers_and_they_need_not_be_true_together() {
 }
 
 #[test]
-fn one_source_may_be_listed_twice() {
+fn source_listed_twice() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     token.cancel_with("twice");
@@ -403,14 +403,14 @@ fn one_source_may_be_listed_twice() {
 
 /// Differs: there an empty list is refused.
 #[test]
-fn an_empty_list_never_fires() {
+fn empty_list_never_fires() {
     let _watchdog = support::watchdog();
     assert!(poll_once(pin!(any_of(Vec::<BoxSource<'_>>::new()))).is_pending());
     assert!(poll_once(pin!(all_of(Vec::<BoxSource<'_>>::new()))).is_pending());
 }
 
 #[test]
-fn compositions_nest() {
+fn nested_compositions() {
     let _watchdog = support::watchdog();
     let (a, b, stop) =
         (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
@@ -424,7 +424,7 @@ fn compositions_nest() {
 }
 
 #[test]
-fn combining_many_parts_is_any_of_them() {
+fn combining_is_any_of() {
     let _watchdog = support::watchdog();
     let (token, other) = (CancellationToken::new(), CancellationToken::new());
     let mut parts: Vec<BoxSource<'_>> = vec![Box::pin(timeout(LONG)), Box::pin(token.cancelled())];
@@ -439,7 +439,7 @@ fn combining_many_parts_is_any_of_them() {
 // Sources of one's own.
 
 #[test]
-fn any_future_of_a_reason_is_a_source() {
+fn any_future_is_a_source() {
     let _watchdog = support::watchdog();
     struct Quota(u32);
     impl Future for Quota {
@@ -464,7 +464,7 @@ mod signals {
     use rustix::process::{Signal as Number, getpid, kill_process};
 
     #[test]
-    fn a_signal_cancels_every_operation_that_waits_for_it() {
+    fn cancels_every_waiting_operation() {
         let _watchdog = support::watchdog();
         let sources: Vec<_> = (0..100).map(|_| signal(Signal::Usr1).unwrap()).collect();
         kill_process(getpid(), Number::USR1).unwrap();
@@ -476,7 +476,7 @@ mod signals {
     }
 
     #[test]
-    fn an_inner_operation_takes_no_signal_from_an_outer_one() {
+    fn inner_operation_leaves_it_to_the_outer() {
         let _watchdog = support::watchdog();
         let outer = signal(Signal::Usr2).unwrap();
         assert_eq!(block_on(async { 1 }.cancelable(signal(Signal::Usr2).unwrap())), Ok(1));
@@ -485,7 +485,7 @@ mod signals {
     }
 
     #[test]
-    fn a_signal_before_the_first_poll_is_not_lost_on_any_thread() {
+    fn before_the_first_poll_on_any_thread() {
         let _watchdog = support::watchdog();
         let waiter = thread::spawn(|| {
             let source = signals([Signal::Winch, Signal::Urg]).unwrap();
@@ -500,7 +500,7 @@ mod signals {
     }
 
     #[test]
-    fn what_cannot_be_caught_is_refused_at_once() {
+    fn uncatchable_is_refused() {
         let _watchdog = support::watchdog();
         assert!(signal(Signal::Kill).is_err() && signal(Signal::Stop).is_err());
         assert!(signals([]).is_err());

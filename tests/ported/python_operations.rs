@@ -23,7 +23,7 @@ fn taken(log: &Log) -> Vec<String> {
 // Lifecycle.
 
 #[test]
-fn work_is_left_where_it_awaits_and_its_destructors_run() {
+fn work_stops_at_its_await() {
     let _watchdog = support::watchdog();
     struct Closes<'a>(&'a Cell<u32>);
     impl Drop for Closes<'_> {
@@ -46,7 +46,7 @@ fn work_is_left_where_it_awaits_and_its_destructors_run() {
 
 /// Differs: there is no status of its own for it.
 #[test]
-fn a_timeout_is_a_cancellation_with_its_reason() {
+fn timeout_has_its_reason() {
     let _watchdog = support::watchdog();
     let run = pending::<()>().cancelable(timeout(SOON)).named("run");
     let operation = run.operation();
@@ -57,7 +57,7 @@ fn a_timeout_is_a_cancellation_with_its_reason() {
 }
 
 #[test]
-fn cancelling_from_within_stops_at_the_next_await() {
+fn cancel_from_within() {
     let _watchdog = support::watchdog();
     let steps = Cell::new(0);
     let run = scope(never(), |operation| {
@@ -74,7 +74,7 @@ fn cancelling_from_within_stops_at_the_next_await() {
 }
 
 #[test]
-fn an_inner_cancellation_is_a_value_for_the_outer_work() {
+fn inner_cancellation_is_a_value() {
     let _watchdog = support::watchdog();
     let work = async {
         let inner = pending::<()>().cancelable(timeout(SOON)).named("inner");
@@ -88,7 +88,7 @@ fn an_inner_cancellation_is_a_value_for_the_outer_work() {
 }
 
 #[test]
-fn a_hundred_operations_within_each_other() {
+fn hundred_nested_operations() {
     let _watchdog = support::watchdog();
     type Run = Pin<Box<dyn Future<Output = Result<(), Cancelled>>>>;
     let token = CancellationToken::new();
@@ -115,7 +115,7 @@ fn a_hundred_operations_within_each_other() {
 }
 
 #[test]
-fn who_awaits_a_task_sees_that_it_timed_out() {
+fn awaiting_a_timed_out_task() {
     let _watchdog = support::watchdog();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let task = runtime.spawn(pending::<()>().cancelable(timeout(SOON)).named("task"));
@@ -123,7 +123,7 @@ fn who_awaits_a_task_sees_that_it_timed_out() {
 }
 
 #[test]
-fn a_cancelled_operation_leaves_nothing_in_its_task() {
+fn cancelled_operation_leaves_nothing() {
     let _watchdog = support::watchdog();
     block_on(async {
         let first = pending::<()>().cancelable(timeout(SOON)).named("first").await;
@@ -137,7 +137,7 @@ fn a_cancelled_operation_leaves_nothing_in_its_task() {
 // Fields.
 
 #[test]
-fn the_id_of_a_parent_outlives_it() {
+fn parent_id_outlives_the_parent() {
     let _watchdog = support::watchdog();
     let parent = async {}.cancelable(never()).named("parent");
     let id = parent.operation().id();
@@ -150,7 +150,7 @@ fn the_id_of_a_parent_outlives_it() {
 // Hooks.
 
 #[test]
-fn one_may_hear_of_the_request_or_of_the_end() {
+fn request_and_end() {
     let _watchdog = support::watchdog();
     let (log, open) = (Log::default(), Cell::new(false));
     let work =
@@ -175,7 +175,7 @@ fn one_may_hear_of_the_request_or_of_the_end() {
 
 /// Differs: there an exception within the shield comes before the cancellation that waits.
 #[test]
-fn an_error_of_a_shielded_section_is_told_unless_a_cancellation_waits() {
+fn error_of_a_shielded_section() {
     let _watchdog = support::watchdog();
     for cancelled in [false, true] {
         let token = CancellationToken::new();
@@ -229,7 +229,7 @@ async fn retry(operation: &Operation, calls: &Cell<u32>, most: u32) -> RetryErro
 }
 
 #[test]
-fn a_retry_loop_ends_at_once_and_tells_cancelled_from_exhausted() {
+fn retry_loop() {
     let _watchdog = support::watchdog();
     let operation = async {}.cancelable(never()).operation();
     let calls = Cell::new(0);

@@ -14,7 +14,7 @@ use cancelable::source::{WaitForCancellation, WaitForCancellationOwned};
 use crate::support::{self, Tally, Wakes, block_on};
 
 #[test]
-fn who_waits_is_woken_and_who_comes_later_is_ready() {
+fn cancel_wakes_waiters() {
     let _watchdog = support::watchdog();
     let (token, wakes) = (CancellationToken::new(), Wakes::new());
     let (mut early, mut late) = (pin!(token.cancelled()), pin!(token.cancelled()));
@@ -29,7 +29,7 @@ fn who_waits_is_woken_and_who_comes_later_is_ready() {
 }
 
 #[test]
-fn cancelling_a_parent_wakes_both() {
+fn parent_wakes_both() {
     let _watchdog = support::watchdog();
     let (parent, wakes) = (CancellationToken::new(), Wakes::new());
     let child = parent.child_token();
@@ -42,7 +42,7 @@ fn cancelling_a_parent_wakes_both() {
 }
 
 #[test]
-fn a_grandchild_hears_though_the_child_between_was_dropped() {
+fn grandchild_after_the_child_was_dropped() {
     let _watchdog = support::watchdog();
     let (top, wakes) = (CancellationToken::new(), Wakes::new());
     let middle = top.child_token();
@@ -57,7 +57,7 @@ fn a_grandchild_hears_though_the_child_between_was_dropped() {
 }
 
 #[test]
-fn a_child_is_cancelled_alone_and_the_next_one_with_the_parent() {
+fn child_alone_then_with_the_parent() {
     let _watchdog = support::watchdog();
     let (parent, wakes) = (CancellationToken::new(), Wakes::new());
     let first = parent.child_token();
@@ -79,7 +79,7 @@ fn a_child_is_cancelled_alone_and_the_next_one_with_the_parent() {
 }
 
 #[test]
-fn a_child_of_a_cancelled_token_is_cancelled_from_the_start() {
+fn child_of_a_cancelled_token() {
     let _watchdog = support::watchdog();
     for child_goes_first in [true, false] {
         let (parent, wakes) = (CancellationToken::new(), Wakes::new());
@@ -99,7 +99,7 @@ fn a_child_of_a_cancelled_token_is_cancelled_from_the_start() {
 }
 
 #[test]
-fn dropping_children_in_any_order_cancels_nothing() {
+fn dropping_children_cancels_nothing() {
     let _watchdog = support::watchdog();
     for backwards in [true, false] {
         let parent = CancellationToken::new();
@@ -117,7 +117,7 @@ fn dropping_children_in_any_order_cancels_nothing() {
 }
 
 #[test]
-fn all_below_are_cancelled_and_nobody_else() {
+fn descendants_only() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let parent = CancellationToken::new();
@@ -153,7 +153,7 @@ fn dropping_a_parent_cancels_no_child() {
 }
 
 #[test]
-fn tokens_and_their_futures_cross_threads() {
+fn send_and_sync() {
     let _watchdog = support::watchdog();
     fn crosses<T: Send + Sync>() {}
     crosses::<CancellationToken>();
@@ -162,7 +162,7 @@ fn tokens_and_their_futures_cross_threads() {
 }
 
 #[test]
-fn run_until_cancelled_drops_what_is_pending() {
+fn run_until_cancelled_drops_pending_work() {
     let _watchdog = support::watchdog();
     let (token, wakes, tally) = (CancellationToken::new(), Wakes::new(), Tally::new());
     let mut run = pin!(token.run_until_cancelled(tally.ready_at(0)));
@@ -174,7 +174,7 @@ fn run_until_cancelled_drops_what_is_pending() {
 }
 
 #[test]
-fn run_until_cancelled_gives_the_value() {
+fn run_until_cancelled_returns_the_value() {
     let _watchdog = support::watchdog();
     let (token, wakes) = (CancellationToken::new(), Wakes::new());
     let (sender, receiver) = futures::channel::oneshot::channel();
@@ -186,7 +186,7 @@ fn run_until_cancelled_gives_the_value() {
 }
 
 #[test]
-fn run_until_cancelled_does_not_poll_under_a_cancelled_token() {
+fn run_until_cancelled_does_not_poll() {
     let _watchdog = support::watchdog();
     let (token, tally) = (CancellationToken::new(), Tally::new());
     let run = token.run_until_cancelled(tally.ready_at(1));
@@ -196,7 +196,7 @@ fn run_until_cancelled_does_not_poll_under_a_cancelled_token() {
 }
 
 #[test]
-fn work_that_is_ready_when_the_token_fires_keeps_its_value() {
+fn ready_work_wins() {
     let _watchdog = support::watchdog();
     let (token, wakes, tally) = (CancellationToken::new(), Wakes::new(), Tally::new());
     let mut run = pin!(tally.ready_at(2).cancelable(&token));
@@ -207,7 +207,7 @@ fn work_that_is_ready_when_the_token_fires_keeps_its_value() {
 }
 
 #[test]
-fn a_run_may_own_its_token() {
+fn race_owns_its_token() {
     let _watchdog = support::watchdog();
     fn detached(token: CancellationToken) -> impl Future<Output = Result<(), Cancelled>> + 'static {
         pending().cancelable(token)
@@ -220,7 +220,7 @@ fn a_run_may_own_its_token() {
 }
 
 #[test]
-fn equality_and_hash_are_those_of_the_handle() {
+fn equality_and_hash() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let clone = token.clone();
@@ -234,7 +234,7 @@ fn equality_and_hash_are_those_of_the_handle() {
 }
 
 #[test]
-fn a_waker_may_use_the_tokens_that_woke_it() {
+fn waker_uses_the_token() {
     let _watchdog = support::watchdog();
     struct Reenters {
         top: CancellationToken,
@@ -257,7 +257,7 @@ fn a_waker_may_use_the_tokens_that_woke_it() {
 }
 
 #[test]
-fn a_guard_cancels_unless_it_is_disarmed() {
+fn drop_guard() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let same = token.drop_guard().disarm();

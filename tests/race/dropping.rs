@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn not_polled_drops_both_unpolled() {
+fn unpolled_drops_both() {
     let _watchdog = support::watchdog();
     let (work, source) = (Tally::new(), Tally::new());
     drop(work.ready_at(1).cancelable(source.ready_at(1).because("x")));
@@ -23,7 +23,7 @@ fn pending_drops_both() {
 }
 
 #[test]
-fn the_outcome_drops_both_in_place() {
+fn resolving_drops_both() {
     let _watchdog = support::watchdog();
     for (work_at, source_at) in [(1, 0), (0, 1), (0, 2), (0, 3), (2, 3)] {
         let (work, source) = (Tally::new(), Tally::new());
@@ -40,7 +40,7 @@ fn the_outcome_drops_both_in_place() {
 }
 
 #[test]
-fn the_work_goes_before_the_source() {
+fn work_before_source() {
     let _watchdog = support::watchdog();
     struct Says<'a>(&'static str, &'a Mutex<Vec<&'static str>>);
     impl Drop for Says<'_> {

@@ -21,14 +21,14 @@ fn cancel_later(token: &CancellationToken, after: Duration) -> thread::JoinHandl
 }
 
 crate::support::on_every_executor! {
-    async fn a_timeout_fires() {
+    async fn timeout_fires() {
         let start = Instant::now();
         let cancelled = pending::<()>().cancelable(timeout(SHORT)).await.unwrap_err();
         assert_eq!(cancelled.reason(), &Reason::timeout(SHORT));
         assert!(start.elapsed() >= SHORT);
     }
 
-    async fn a_deadline_fires() {
+    async fn deadline_fires() {
         let end = Instant::now() + SHORT;
         assert!(pending::<()>().cancelable(deadline(end)).await.unwrap_err().is_timeout());
         assert!(Instant::now() >= end);
@@ -36,7 +36,7 @@ crate::support::on_every_executor! {
         assert!(async { 7 }.cancelable(deadline(end)).await.unwrap_err().is_timeout());
     }
 
-    async fn a_token_from_a_thread_into_an_idle_executor() {
+    async fn token_from_a_thread() {
         let token = CancellationToken::new();
         let canceller = cancel_later(&token, SHORT);
         let cancelled = pending::<()>().cancelable(&token).await.unwrap_err();
@@ -44,7 +44,7 @@ crate::support::on_every_executor! {
         assert!(canceller.join().unwrap());
     }
 
-    async fn a_token_from_within() {
+    async fn token_from_the_work() {
         let token = CancellationToken::new();
         let inside = token.clone();
         let work = async move {
@@ -54,7 +54,7 @@ crate::support::on_every_executor! {
         assert_eq!(work.cancelable(&token).await, Err(Cancelled::new("from within")));
     }
 
-    async fn any_of_the_first_to_fire() {
+    async fn any_of_first() {
         let token = CancellationToken::new();
         let canceller = cancel_later(&token, SHORT);
         let sources = any_of((timeout(LONG), &token, condition(|| false)));
@@ -66,7 +66,7 @@ crate::support::on_every_executor! {
         assert!(pending::<()>().cancelable(sources).await.unwrap_err().is_timeout());
     }
 
-    async fn all_of_a_minimum_time_and_a_token_that_comes_first() {
+    async fn all_of_token_first() {
         let (token, start) = (CancellationToken::new(), Instant::now());
         token.cancel_with("ready");
         let sources = timeout(SHORT) & &token;
@@ -75,7 +75,7 @@ crate::support::on_every_executor! {
         assert_eq!(cancelled.reason().leaves(), [Reason::timeout(SHORT), Reason::manual("ready")]);
     }
 
-    async fn all_of_a_minimum_time_and_a_token_that_comes_last() {
+    async fn all_of_token_last() {
         let (token, start) = (CancellationToken::new(), Instant::now());
         let canceller = cancel_later(&token, SHORT * 3);
         let sources = timeout(SHORT) & &token;
@@ -86,7 +86,7 @@ crate::support::on_every_executor! {
         canceller.join().unwrap();
     }
 
-    async fn a_condition_fires() {
+    async fn condition_fires() {
         let checks = AtomicUsize::new(0);
         let third = condition(|| checks.fetch_add(1, Ordering::SeqCst) == 2);
         let third = third.every(Duration::from_millis(2)).named("third");
@@ -94,7 +94,7 @@ crate::support::on_every_executor! {
         assert_eq!(cancelled.reason(), &Reason::condition("third", 3));
     }
 
-    async fn an_async_condition_fires() {
+    async fn async_condition_fires() {
         let checks = AtomicUsize::new(0);
         let third = condition_async(|| async {
             timeout(Duration::from_millis(2)).await;
@@ -105,7 +105,7 @@ crate::support::on_every_executor! {
         assert_eq!(cancelled.reason(), &Reason::condition("third", 3));
     }
 
-    async fn a_future_that_is_ready_fires_as_a_source() {
+    async fn ready_future_as_a_source() {
         let (sender, receiver) = futures::channel::oneshot::channel::<()>();
         let closer = thread::spawn(move || {
             thread::sleep(SHORT);
@@ -117,7 +117,7 @@ crate::support::on_every_executor! {
         closer.join().unwrap();
     }
 
-    async fn a_nested_race() {
+    async fn nested_race() {
         let token = CancellationToken::new();
         let inner = pending::<()>().cancelable(timeout(SHORT)).cancelable(&token);
         assert!(inner.await.unwrap().unwrap_err().is_timeout());
@@ -127,7 +127,7 @@ crate::support::on_every_executor! {
         canceller.join().unwrap();
     }
 
-    async fn ready_work_under_everything() {
+    async fn ready_work() {
         let token = CancellationToken::new();
         let end = Instant::now() + LONG;
         let either = any_of((timeout(LONG), deadline(end), &token, never()));
@@ -137,7 +137,7 @@ crate::support::on_every_executor! {
         assert_eq!(async { 7 }.cancelable(everything).await, Ok(7));
     }
 
-    async fn of_two_timeouts_the_shorter_or_the_longer() {
+    async fn two_timeouts() {
         let start = Instant::now();
         let either = timeout(LONG) | timeout(SHORT);
         let cancelled = pending::<()>().cancelable(either).await.unwrap_err();
@@ -151,7 +151,7 @@ crate::support::on_every_executor! {
         assert_eq!(cancelled.reason().leaves(), expected);
     }
 
-    async fn work_that_sleeps_by_a_timeout() {
+    async fn timeout_as_a_sleep() {
         let start = Instant::now();
         let work = async {
             for _ in 0..3 {
@@ -190,7 +190,7 @@ crate::support::on_every_executor! {
         canceller.join().unwrap();
     }
 
-    async fn what_is_cancelled_does_not_go_on() {
+    async fn cancelled_work_stops() {
         let (token, steps) = (CancellationToken::new(), AtomicUsize::new(0));
         let work = async {
             loop {

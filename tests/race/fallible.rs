@@ -32,7 +32,7 @@ async fn parse(text: &str) -> Result<i32, Failed> {
 }
 
 #[test]
-fn with_an_error_of_ones_own() {
+fn own_error() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     assert_eq!(block_on(parse("7").try_cancelable(&token)), Ok(7));
@@ -44,7 +44,7 @@ fn with_an_error_of_ones_own() {
 }
 
 #[test]
-fn with_an_io_error() {
+fn io_error() {
     let _watchdog = support::watchdog();
     let run = pending::<io::Result<()>>().try_cancelable(timeout(Duration::ZERO));
     let error = block_on(run).unwrap_err();
@@ -60,7 +60,7 @@ fn with_an_io_error() {
 }
 
 #[test]
-fn with_cancelled_itself_and_boxed_errors() {
+fn cancelled_and_boxed_errors() {
     let _watchdog = support::watchdog();
     let run = pending::<Result<(), Cancelled>>().try_cancelable(cancelled_token("stop"));
     assert_eq!(block_on(run), Err(Cancelled::new("stop")));
@@ -87,7 +87,7 @@ fn question_marks() {
 }
 
 #[test]
-fn follows_the_same_rules() {
+fn same_rules() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let tally = Tally::new();
@@ -104,7 +104,7 @@ fn follows_the_same_rules() {
 }
 
 #[test]
-fn has_a_type_that_can_be_named() {
+fn nameable_type() {
     let _watchdog = support::watchdog();
     let run: TryCancelable<_, cancelable::source::Never> =
         ready(Ok::<_, Failed>(7)).try_cancelable(never());

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_work_gets_one_last_poll() {
+fn one_last_poll() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let tally = Tally::new();
@@ -16,7 +16,7 @@ fn the_work_gets_one_last_poll() {
 }
 
 #[test]
-fn a_value_is_never_thrown_away() {
+fn value_is_kept() {
     let _watchdog = support::watchdog();
     for at in 2..20 {
         let token = CancellationToken::new();
@@ -30,7 +30,7 @@ fn a_value_is_never_thrown_away() {
 }
 
 #[test]
-fn each_is_polled_once_a_poll() {
+fn one_poll_each() {
     let _watchdog = support::watchdog();
     let (work, source) = (Tally::new(), Tally::new());
     let run = work.ready_at(0).cancelable(source.ready_at(0).because("never"));

@@ -43,7 +43,7 @@ fn cancelled_token(message: &'static str) -> CancellationToken {
 }
 
 #[test]
-fn new_is_the_same_as_the_method() {
+fn new_equals_the_method() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     assert_eq!(block_on(Cancelable::new(async { 7 }, &token)), Ok(7));
@@ -114,7 +114,7 @@ fn in_select() {
 }
 
 #[test]
-fn works_with_unsized_and_boxed_work() {
+fn unsized_and_boxed_work() {
     let _watchdog = support::watchdog();
     let boxed: Pin<Box<dyn Future<Output = i32>>> = Box::pin(async { 7 });
     assert_eq!(block_on(boxed.cancelable(never())), Ok(7));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_inner_fires() {
+fn inner_fires() {
     let _watchdog = support::watchdog();
     let (inner, outer) = (CancellationToken::new(), CancellationToken::new());
     let mut run = pin!(pending::<()>().cancelable(&inner).cancelable(&outer));
@@ -14,7 +14,7 @@ fn the_inner_fires() {
 }
 
 #[test]
-fn the_outer_fires() {
+fn outer_fires() {
     let _watchdog = support::watchdog();
     let (inner, outer) = (CancellationToken::new(), CancellationToken::new());
     let tally = Tally::new();
@@ -43,7 +43,7 @@ fn both_fire() {
 }
 
 #[test]
-fn an_inner_one_does_not_cancel_what_is_around_it() {
+fn inner_does_not_cancel_outer() {
     let _watchdog = support::watchdog();
     let outer = CancellationToken::new();
     let work = async {

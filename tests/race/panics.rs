@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn of_the_work_go_through() {
+fn from_the_work() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let wakes = Wakes::new();
@@ -24,7 +24,7 @@ fn of_the_work_go_through() {
 }
 
 #[test]
-fn of_a_source_of_ones_own_go_through() {
+fn from_a_custom_source() {
     let _watchdog = support::watchdog();
     let tally = Tally::new();
     let source = async { panic!("on purpose") };

@@ -22,7 +22,7 @@ fn after_a_cancellation() {
 
 #[test]
 #[should_panic(expected = "polled after completion")]
-fn a_fallible_one() {
+fn fallible() {
     let _watchdog = support::watchdog();
     let mut run = pin!(async { io::Result::Ok(7) }.try_cancelable(never()));
     assert!(poll_once(run.as_mut()).is_ready());

@@ -47,7 +47,7 @@ fn any_future_of_a_reason() {
 }
 
 #[test]
-fn tokens_as_they_are() {
+fn tokens_by_value_and_reference() {
     let _watchdog = support::watchdog();
     let token = cancelled_token("stop");
     assert_eq!(outcome(&token), Reason::manual("stop"));
@@ -56,7 +56,7 @@ fn tokens_as_they_are() {
 }
 
 #[test]
-fn one_that_is_borrowed_goes_on() {
+fn borrowed_source_continues() {
     let _watchdog = support::watchdog();
     let clock = support::Clock::start();
     let start = clock.now();

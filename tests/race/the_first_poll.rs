@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_source_is_asked_before_the_work() {
+fn source_before_work() {
     let _watchdog = support::watchdog();
     let order = Mutex::new(Vec::new());
     let said = |word| order.lock().unwrap().push(word);
@@ -25,7 +25,7 @@ fn the_source_is_asked_before_the_work() {
 }
 
 #[test]
-fn a_source_that_has_fired_wins_over_ready_work() {
+fn fired_source_wins() {
     let _watchdog = support::watchdog();
     let tally = Tally::new();
     let mut run = pin!(tally.ready_at(1).cancelable(cancelled_token("before")));
@@ -43,7 +43,7 @@ fn ready_work_polls_the_source_once() {
 }
 
 #[test]
-fn a_source_that_fires_while_it_is_made_to_wait() {
+fn source_fires_while_registering() {
     let _watchdog = support::watchdog();
     let tally = Tally::new();
     let run = tally.ready_at(0).cancelable(Tally::new().ready_at(2).because("second look"));
@@ -54,7 +54,7 @@ fn a_source_that_fires_while_it_is_made_to_wait() {
 }
 
 #[test]
-fn work_that_fires_its_own_source() {
+fn work_fires_its_source() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let work = async {

@@ -27,7 +27,7 @@ fn moved_between_polls() {
 }
 
 #[test]
-fn send_and_sync_follow_the_parts() {
+fn send_and_sync() {
     let _watchdog = support::watchdog();
     fn both<T: Send + Sync>(_: &T) {}
     let token = CancellationToken::new();
@@ -40,7 +40,7 @@ fn send_and_sync_follow_the_parts() {
 }
 
 #[test]
-fn neither_static_nor_send_is_asked_for() {
+fn borrowed_and_local_work() {
     let _watchdog = support::watchdog();
     let (shared, local) = (Rc::new(Cell::new(0)), Cell::new(false));
     let work = async {
@@ -53,7 +53,7 @@ fn neither_static_nor_send_is_asked_for() {
 }
 
 #[test]
-fn cancelled_while_it_is_polled() {
+fn cancelled_during_a_poll() {
     let _watchdog = support::watchdog();
     // A wake-up that is lost would hang here.
     for _ in 0..2_000 {

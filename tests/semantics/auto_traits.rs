@@ -111,7 +111,7 @@ impl Future for Pinned {
 }
 
 #[test]
-fn g15_the_probes_tell_the_truth() {
+fn g15_probes_work() {
     let _watchdog = support::watchdog();
     assert_all!(IsSend: u8, Free, Unshared, Pinned);
     assert_none!(IsSend: Rc<()>, Bound);
@@ -125,7 +125,7 @@ fn g15_the_probes_tell_the_truth() {
 }
 
 #[test]
-fn g15_every_public_type_is_send_sync_and_unpin() {
+fn g15_public_types() {
     let _watchdog = support::watchdog();
     macro_rules! everything {
         ($($type:ty),* $(,)?) => {
@@ -206,7 +206,7 @@ fn g15_every_public_type_is_send_sync_and_unpin() {
 }
 
 #[test]
-fn g15_what_holds_a_part_is_send_sync_and_unpin_where_the_part_is() {
+fn g15_types_follow_their_parts() {
     let _watchdog = support::watchdog();
     assert_none!(IsSend:
         Cancelable<Bound, Never>, Cancelable<Free, Bound>,
@@ -240,7 +240,7 @@ fn g15_what_holds_a_part_is_send_sync_and_unpin_where_the_part_is() {
 }
 
 #[test]
-fn g15_what_crosses_a_caught_panic() {
+fn g15_unwind_safety() {
     let _watchdog = support::watchdog();
     assert_all!(IsUnwindSafe: CancellationToken, DropGuard, ReasonKind, Text, Signal, Never);
     assert_all!(IsRefUnwindSafe: CancellationToken, DropGuard, ReasonKind, Text, Signal, Never);
@@ -259,7 +259,7 @@ fn g15_what_crosses_a_caught_panic() {
 }
 
 #[test]
-fn g15_what_may_be_cloned_compared_and_thrown() {
+fn g15_clone_eq_and_error() {
     let _watchdog = support::watchdog();
     fn cloned<T: Clone>() {}
     fn compared<T: Eq>() {}
@@ -337,7 +337,7 @@ fn g15_work_and_sources_may_borrow() {
 }
 
 #[test]
-fn g15_what_stays_on_its_thread_may_be_raced_too() {
+fn g15_work_need_not_be_send() {
     let _watchdog = support::watchdog();
     let shared = Rc::new(RefCell::new(Vec::new()));
     let noted = shared.clone();
@@ -353,7 +353,7 @@ fn g15_what_stays_on_its_thread_may_be_raced_too() {
 }
 
 #[test]
-fn g15_races_travel_between_threads() {
+fn g15_races_move_between_threads() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let mut race = Box::pin(pending::<()>().cancelable(any_of((token.clone(), never()))));

@@ -55,7 +55,7 @@ pub(crate) fn poll_with<F: Future>(waker: &Waker, future: Pin<&mut F>) -> Poll<F
 }
 
 #[test]
-fn g12_a_callback_may_call_everything() {
+fn g12_callback_may_call_everything() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let runs = Tally::new();
@@ -72,7 +72,7 @@ fn g12_a_callback_may_call_everything() {
 }
 
 #[test]
-fn g12_a_callback_of_a_parent_may_call_everything_of_its_children() {
+fn g12_callback_of_a_parent_may_use_children() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let child = parent.child_token();
@@ -92,7 +92,7 @@ fn g12_a_callback_of_a_parent_may_call_everything_of_its_children() {
 }
 
 #[test]
-fn g12_a_waker_may_call_everything() {
+fn g12_waker_may_call_everything() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let runs = Tally::new();
@@ -110,7 +110,7 @@ fn g12_a_waker_may_call_everything() {
 }
 
 #[test]
-fn g12_callbacks_may_be_registered_and_taken_back_within_callbacks() {
+fn g12_callbacks_may_add_and_remove_callbacks() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let log = Log::new();
@@ -130,7 +130,7 @@ fn g12_callbacks_may_be_registered_and_taken_back_within_callbacks() {
 }
 
 #[test]
-fn g12_the_last_handle_may_go_within_a_callback() {
+fn g12_callback_may_drop_the_last_handle() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let parent = CancellationToken::new();
@@ -151,7 +151,7 @@ fn g12_the_last_handle_may_go_within_a_callback() {
 }
 
 #[test]
-fn g12_a_callback_that_is_taken_back_may_hold_the_token() {
+fn g12_removed_callback_may_hold_the_token() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let seen = Arc::new(AtomicUsize::new(0));
@@ -171,7 +171,7 @@ fn g12_a_callback_that_is_taken_back_may_hold_the_token() {
 }
 
 #[test]
-fn g12_callbacks_run_in_order_after_everyone_below_was_flipped_and_woken() {
+fn g12_callbacks_run_after_all_children_are_woken() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let child = parent.child_token();
@@ -194,7 +194,7 @@ fn g12_callbacks_run_in_order_after_everyone_below_was_flipped_and_woken() {
 }
 
 #[test]
-fn g12_callbacks_of_a_token_that_is_never_cancelled_are_dropped_unrun() {
+fn g12_callbacks_of_an_uncancelled_token_are_dropped() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let token = CancellationToken::new();
@@ -239,7 +239,7 @@ fn entangled(
 }
 
 #[test]
-fn g12_the_drop_of_a_waker_may_drop_another_who_waits() {
+fn g12_dropping_a_waker_may_drop_another_waiter() {
     let _watchdog = support::watchdog();
     let entangle = |token: &CancellationToken| {
         let slot = Slot::default();
@@ -285,7 +285,7 @@ fn g12_the_drop_of_a_waker_may_drop_another_who_waits() {
 }
 
 #[test]
-fn g12_a_waker_may_drop_whoever_else_waits() {
+fn g12_waker_may_drop_other_waiters() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let slot = Slot::default();
@@ -307,7 +307,7 @@ fn g12_a_waker_may_drop_whoever_else_waits() {
 
 #[cfg(feature = "time")]
 #[test]
-fn g12_a_waker_of_a_clock_may_set_and_drop_others() {
+fn g12_waker_of_a_timeout_may_start_and_drop_others() {
     use std::time::Duration;
 
     let _watchdog = support::watchdog();
@@ -345,7 +345,7 @@ impl Wake for Looks {
 }
 
 #[test]
-fn g12_whoever_is_woken_finds_everyone_below_flipped() {
+fn g12_woken_task_finds_all_children_cancelled() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let grandchild = parent.child_token().child_token();

@@ -45,7 +45,7 @@ fn noted<'a>(
 }
 
 #[test]
-fn g03_the_work_is_gone_before_clean_up_before_hooks_before_the_outcome() {
+fn g03_work_then_clean_up_then_hooks_then_outcome() {
     let _watchdog = support::watchdog();
     let all = [
         "work dropped",
@@ -89,7 +89,7 @@ fn g03_the_work_is_gone_before_clean_up_before_hooks_before_the_outcome() {
 }
 
 #[test]
-fn g01_work_that_was_never_polled_is_cleaned_up_after_too() {
+fn g01_clean_up_runs_after_unpolled_work() {
     let _watchdog = support::watchdog();
     let (log, tally) = (Log::new(), support::Tally::new());
     let run = tally.ready_at(1).cancelable(async { Reason::Disconnected }).finally(|outcome| {
@@ -105,7 +105,7 @@ fn g01_work_that_was_never_polled_is_cleaned_up_after_too() {
 type Run<'a> = Pin<Box<dyn Future<Output = Result<(), Cancelled>> + 'a>>;
 
 #[test]
-fn g10_every_race_around_waits_for_clean_up_also_where_it_has_not_begun() {
+fn g10_outer_races_wait_for_clean_up() {
     let _watchdog = support::watchdog();
     for begun in [false, true] {
         for named in [false, true] {
@@ -159,7 +159,7 @@ fn g10_every_race_around_waits_for_clean_up_also_where_it_has_not_begun() {
 }
 
 #[test]
-fn g10_clean_up_is_not_cancelled_by_anyone() {
+fn g10_clean_up_cannot_be_cancelled() {
     let _watchdog = support::watchdog();
     let (token, gate, log) = (CancellationToken::new(), Switch::new(), Log::new());
     let run = async { 7 }.cancelable(&token).named("run").finally(|_| async {
@@ -184,7 +184,7 @@ fn g10_clean_up_is_not_cancelled_by_anyone() {
 }
 
 #[test]
-fn g13_clean_up_that_panics_fails_the_operation_and_the_first_panic_goes_on() {
+fn g13_panic_in_clean_up_fails_the_operation() {
     let _watchdog = support::watchdog();
     for work_panics in [false, true] {
         let log = Log::new();
@@ -204,7 +204,7 @@ fn g13_clean_up_that_panics_fails_the_operation_and_the_first_panic_goes_on() {
 }
 
 #[test]
-fn g09_clean_up_of_a_run_that_is_dropped_is_lost_and_that_is_told() {
+fn g09_dropped_operation_reports_lost_clean_up() {
     let _watchdog = support::watchdog();
     for polls in 0..4 {
         let (log, token) = (Log::new(), CancellationToken::new());
@@ -236,7 +236,7 @@ fn g09_clean_up_of_a_run_that_is_dropped_is_lost_and_that_is_told() {
 }
 
 #[test]
-fn g09_clean_up_of_a_run_that_is_dropped_goes_to_the_spawner() {
+fn g09_dropped_operation_spawns_its_clean_up() {
     let _watchdog = support::watchdog();
     for polls in 0..4 {
         let (log, noted) = (Log::new(), Log::new());

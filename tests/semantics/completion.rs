@@ -29,7 +29,7 @@ fn cancelled() -> CancellationToken {
 }
 
 #[test]
-fn g15_a_race_polled_after_completion_panics() {
+fn g15_race_polled_again_panics() {
     let _watchdog = support::watchdog();
     let token = cancelled();
     panics_when_polled_again("Cancelable", ready(7).cancelable(never()));
@@ -45,7 +45,7 @@ fn g15_a_race_polled_after_completion_panics() {
 }
 
 #[test]
-fn g15_an_operation_polled_after_completion_panics() {
+fn g15_operation_polled_again_panics() {
     let _watchdog = support::watchdog();
     let token = cancelled();
     panics_when_polled_again("Cancelable", ready(7).cancelable(never()).named("run"));
@@ -63,7 +63,7 @@ fn g15_an_operation_polled_after_completion_panics() {
 }
 
 #[test]
-fn g15_a_source_polled_after_completion_panics() {
+fn g15_source_polled_again_panics() {
     let _watchdog = support::watchdog();
     let token = cancelled();
     panics_when_polled_again("WaitForCancellation", token.cancelled());
@@ -79,7 +79,7 @@ fn g15_a_source_polled_after_completion_panics() {
 }
 
 #[test]
-fn g15_a_list_polled_after_completion_panics() {
+fn g15_list_polled_again_panics() {
     let _watchdog = support::watchdog();
     let token = cancelled();
     panics_when_polled_again("AnyOf", any_of((&token, never())));
@@ -93,7 +93,7 @@ fn g15_a_list_polled_after_completion_panics() {
 
 #[cfg(feature = "time")]
 #[test]
-fn g15_a_clock_polled_after_completion_panics() {
+fn g15_timeout_polled_again_panics() {
     use std::time::{Duration, Instant};
 
     let _watchdog = support::watchdog();
@@ -114,14 +114,14 @@ fn g15_a_clock_polled_after_completion_panics() {
 
 #[cfg(feature = "blocking")]
 #[test]
-fn g15_a_blocking_condition_polled_after_completion_panics() {
+fn g15_blocking_condition_polled_again_panics() {
     let _watchdog = support::watchdog();
     panics_when_polled_again("Condition", condition_blocking(|| true));
 }
 
 #[cfg(all(unix, feature = "signal"))]
 #[test]
-fn g15_a_signal_source_polled_after_completion_panics() {
+fn g15_signal_polled_again_panics() {
     use rustix::process::{Signal as OsSignal, getpid, kill_process};
 
     let _watchdog = support::watchdog();
@@ -131,7 +131,7 @@ fn g15_a_signal_source_polled_after_completion_panics() {
 }
 
 #[test]
-fn g15_never_is_never_complete() {
+fn g15_never_may_be_polled_again() {
     let _watchdog = support::watchdog();
     let mut source = pin!(never());
     for _ in 0..3 {

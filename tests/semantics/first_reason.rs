@@ -9,7 +9,7 @@ use cancelable::prelude::*;
 use crate::support::{self, poll_once};
 
 #[test]
-fn g04_the_first_reason_wins_and_whoever_comes_second_is_told() {
+fn g04_second_cancel_returns_false() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     assert!(token.cancel_with("first"));
@@ -23,7 +23,7 @@ fn g04_the_first_reason_wins_and_whoever_comes_second_is_told() {
 }
 
 #[test]
-fn g04_whoever_comes_second_wakes_nobody_and_runs_nothing() {
+fn g04_second_cancel_wakes_and_runs_nothing() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let runs = support::Tally::new();
@@ -45,7 +45,7 @@ fn g04_whoever_comes_second_wakes_nobody_and_runs_nothing() {
 }
 
 #[test]
-fn g04_a_child_that_was_cancelled_keeps_its_own_reason() {
+fn g04_cancelled_child_keeps_its_reason() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let child = parent.child_token();
@@ -64,7 +64,7 @@ fn g04_a_child_that_was_cancelled_keeps_its_own_reason() {
 }
 
 #[test]
-fn g04_of_many_threads_exactly_one_wins_and_everyone_hears_its_reason() {
+fn g04_one_of_many_threads_wins() {
     const THREADS: usize = 4;
     let _watchdog = support::watchdog();
     for _ in 0..200 {

@@ -70,7 +70,7 @@ fn ends() -> Vec<(&'static str, Option<Reason>, Run, Operation)> {
 }
 
 #[test]
-fn g11_whatever_cancels_an_operation_cancels_those_below() {
+fn g11_every_cause_reaches_child_operations() {
     let _watchdog = support::watchdog();
     for (name, told, run, above) in ends() {
         let below = pending::<()>().cancelable(never()).child_of(&above).named("between");
@@ -96,7 +96,7 @@ fn g11_whatever_cancels_an_operation_cancels_those_below() {
 }
 
 #[test]
-fn g11_dropping_an_operation_cancels_those_below() {
+fn g11_drop_cancels_child_operations() {
     let _watchdog = support::watchdog();
     let above = pending::<()>().cancelable(never()).named("above");
     let operation = above.operation();
@@ -112,7 +112,7 @@ fn g11_dropping_an_operation_cancels_those_below() {
 }
 
 #[test]
-fn g11_no_operation_cancels_those_above_or_beside_or_its_source() {
+fn g11_child_cancels_no_parent_sibling_or_source() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let (sender, inner) = channel();
@@ -135,7 +135,7 @@ fn g11_no_operation_cancels_those_above_or_beside_or_its_source() {
 }
 
 #[test]
-fn g11_one_that_is_cancelled_from_above_ends_without_the_code_after_it() {
+fn g11_code_after_a_cancelled_child_does_not_run() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     // What has ended by a source of its own is a value like any other, and here it ends the work.
@@ -172,7 +172,7 @@ fn g11_one_that_is_cancelled_from_above_ends_without_the_code_after_it() {
 
 #[cfg(feature = "time")]
 #[test]
-fn g11_within_a_grace_the_code_after_it_runs() {
+fn g11_in_grace_code_after_a_child_runs() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let work = async {
@@ -186,7 +186,7 @@ fn g11_within_a_grace_the_code_after_it_runs() {
 }
 
 #[test]
-fn g11_one_below_a_cancelled_operation_never_begins() {
+fn g11_child_of_a_cancelled_operation_never_starts() {
     let _watchdog = support::watchdog();
     let above = async {}.cancelable(never()).named("above").operation();
     above.cancel_with("stop");
@@ -200,7 +200,7 @@ fn g11_one_below_a_cancelled_operation_never_begins() {
 }
 
 #[test]
-fn g11_a_task_is_below_an_operation_only_where_it_is_put_there() {
+fn g11_spawned_task_is_no_child_unless_asked() {
     let _watchdog = support::watchdog();
     // Two tasks wait for it, on another thread: it must keep the wakers of both.
     let (gate, log) = (CancellationToken::new(), Log::new());

@@ -15,7 +15,7 @@ use crate::operations::watch;
 use crate::support::{self, poll_once};
 
 #[test]
-fn g12_hooks_run_in_order_with_no_lock_held() {
+fn g12_hooks_run_in_order_without_a_lock() {
     let _watchdog = support::watchdog();
     // All that may be called is, from another thread, which would wait for a lock for ever.
     let elsewhere = |operation: &Operation| {
@@ -58,7 +58,7 @@ fn g12_hooks_run_in_order_with_no_lock_held() {
 }
 
 #[test]
-fn g12_a_hook_may_cancel_and_drop_the_last_handle() {
+fn g12_hook_may_cancel_and_drop_the_last_handle() {
     let _watchdog = support::watchdog();
     for hook_of_start in [false, true] {
         let log = Log::new();
@@ -91,7 +91,7 @@ fn g12_a_hook_may_cancel_and_drop_the_last_handle() {
 }
 
 #[test]
-fn g12_a_hook_that_panics_harms_nobody_else() {
+fn g12_panic_in_a_hook_is_contained() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let [start, progress, complete] = [(); 3].map(|()| log.clone());
@@ -124,7 +124,7 @@ fn g12_a_hook_that_panics_harms_nobody_else() {
 }
 
 #[test]
-fn g13_a_panic_is_recorded_as_a_failure_before_it_goes_on() {
+fn g13_panic_is_recorded_first() {
     let _watchdog = support::watchdog();
     for panics_at in 1..4 {
         for cleans_up in [false, true] {
@@ -168,7 +168,7 @@ fn g13_a_panic_is_recorded_as_a_failure_before_it_goes_on() {
 }
 
 #[test]
-fn g13_a_panic_of_a_source_of_someone_else_ends_the_operation() {
+fn g13_panic_in_a_custom_source_ends_the_operation() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let run = pending::<()>().cancelable(async { panic!("the source gives up") }).named("run");

@@ -42,7 +42,7 @@ fn sources(token: &CancellationToken) -> Vec<(&'static str, BoxSource<'_>)> {
 }
 
 #[test]
-fn g08_the_same_waker_is_kept_once_however_often_it_polls() {
+fn g08_same_waker_is_registered_once() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     for (name, mut source) in sources(&token) {
@@ -62,7 +62,7 @@ fn g08_the_same_waker_is_kept_once_however_often_it_polls() {
 }
 
 #[test]
-fn g08_the_same_waker_is_not_even_cloned_for_a_moment() {
+fn g08_same_waker_is_not_cloned() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     for (name, mut source) in sources(&token) {
@@ -99,7 +99,7 @@ fn g08_the_same_waker_is_not_even_cloned_for_a_moment() {
 }
 
 #[test]
-fn g08_another_waker_takes_the_place_of_the_one_before() {
+fn g08_new_waker_replaces_the_old_one() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let sources = sources(&token);
@@ -140,7 +140,7 @@ impl futures::task::ArcWake for TwoWays {
 }
 
 #[test]
-fn g08_a_waker_that_wakes_in_another_way_is_another_one() {
+fn g08_waker_with_another_vtable_is_new() {
     let _watchdog = support::watchdog();
     let wakes = Arc::new(TwoWays::default());
     let one = std::task::Waker::from(wakes.clone());
@@ -159,7 +159,7 @@ fn g08_a_waker_that_wakes_in_another_way_is_another_one() {
 }
 
 #[test]
-fn g08_two_who_wait_are_two_in_the_list() {
+fn g08_two_waiters_are_two_entries() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let wakes: Vec<_> = (0..100).map(|_| Wakes::new()).collect();
@@ -183,7 +183,7 @@ fn g08_two_who_wait_are_two_in_the_list() {
 }
 
 #[test]
-fn g08_nothing_is_registered_for_work_that_is_ready_at_once() {
+fn g08_ready_work_registers_nothing() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     for (name, source) in sources(&token) {
@@ -202,7 +202,7 @@ fn g08_nothing_is_registered_for_work_that_is_ready_at_once() {
 }
 
 #[test]
-fn g08_a_source_registers_only_after_the_work_has_turned_out_to_be_pending() {
+fn g08_source_registers_after_pending_work() {
     let _watchdog = support::watchdog();
     // Whoever registers with a new token first is woken first.
     let token = CancellationToken::new();
@@ -223,7 +223,7 @@ fn g08_a_source_registers_only_after_the_work_has_turned_out_to_be_pending() {
 }
 
 #[test]
-fn g08_it_holds_for_the_race() {
+fn g08_race_registers_once() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     for (name, source) in sources(&token) {
@@ -248,7 +248,7 @@ fn g08_it_holds_for_the_race() {
 }
 
 #[test]
-fn g14_no_source_spawns_a_task() {
+fn g14_sources_spawn_no_task() {
     let _watchdog = support::watchdog();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
@@ -266,7 +266,7 @@ fn g14_no_source_spawns_a_task() {
 }
 
 #[test]
-fn g14_a_token_is_read_while_others_write_to_it() {
+fn g14_token_reads_take_no_lock() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let done = AtomicBool::new(false);

@@ -30,7 +30,7 @@ fn noted<'a>(
 }
 
 #[test]
-fn g03_the_work_is_dropped_before_the_error_is_returned() {
+fn g03_work_dropped_before_the_error() {
     let _watchdog = support::watchdog();
     for polls in 0..3 {
         let (log, token) = (Log::new(), CancellationToken::new());
@@ -50,7 +50,7 @@ fn g03_the_work_is_dropped_before_the_error_is_returned() {
 }
 
 #[test]
-fn g03_the_work_is_dropped_before_its_value_is_returned() {
+fn g03_work_dropped_before_the_value() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let held = log.on_drop("work dropped");
@@ -65,7 +65,7 @@ fn g03_the_work_is_dropped_before_its_value_is_returned() {
 }
 
 #[test]
-fn g03_the_work_sees_the_cancellation_while_it_is_dropped() {
+fn g03_destructor_sees_the_cancellation() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let mut seen = None;
@@ -84,7 +84,7 @@ fn g03_the_work_sees_the_cancellation_while_it_is_dropped() {
 }
 
 #[test]
-fn g03_it_holds_for_boxed_races_and_nested_ones() {
+fn g03_boxed_and_nested_races() {
     let _watchdog = support::watchdog();
     let (log, token) = (Log::new(), CancellationToken::new());
     let (work, source) = noted(&log, &token);
@@ -106,7 +106,7 @@ fn g03_it_holds_for_boxed_races_and_nested_ones() {
 }
 
 #[test]
-fn g09_a_race_that_is_dropped_drops_the_work_and_leaves_the_source() {
+fn g09_drop_drops_work_and_unregisters() {
     let _watchdog = support::watchdog();
     for polls in 1..4 {
         let token = CancellationToken::new();
@@ -125,7 +125,7 @@ fn g09_a_race_that_is_dropped_drops_the_work_and_leaves_the_source() {
 }
 
 #[test]
-fn g09_the_source_is_dropped_after_the_work_and_not_polled_again() {
+fn g09_source_dropped_after_work() {
     let _watchdog = support::watchdog();
     let (log, switch) = (Log::new(), Switch::new());
     let (work, source) = (log.on_drop("work dropped"), log.on_drop("source dropped"));
@@ -148,7 +148,7 @@ fn g09_the_source_is_dropped_after_the_work_and_not_polled_again() {
 
 #[cfg(feature = "time")]
 #[test]
-fn g09_clocks_conditions_and_composed_sources_are_left_too() {
+fn g09_drop_unregisters_every_kind_of_source() {
     use std::time::{Duration, Instant};
 
     let _watchdog = support::watchdog();
@@ -171,7 +171,7 @@ fn g09_clocks_conditions_and_composed_sources_are_left_too() {
 }
 
 #[test]
-fn g09_one_that_was_never_polled_polls_nothing() {
+fn g09_unpolled_race_polls_nothing() {
     let _watchdog = support::watchdog();
     let switch = Switch::new();
     let tally = Tally::new();
@@ -186,7 +186,7 @@ fn g09_one_that_was_never_polled_polls_nothing() {
 }
 
 #[test]
-fn g13_a_panic_of_the_work_goes_through() {
+fn g13_panic_of_the_work() {
     let _watchdog = support::watchdog();
     for panics_at in 1..4 {
         let token = CancellationToken::new();
@@ -214,7 +214,7 @@ fn g13_a_panic_of_the_work_goes_through() {
 }
 
 #[test]
-fn g13_a_panic_of_the_last_poll_goes_through() {
+fn g13_panic_in_the_last_poll() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let wakes = Wakes::new();
@@ -231,7 +231,7 @@ fn g13_a_panic_of_the_last_poll_goes_through() {
 }
 
 #[test]
-fn g13_a_panic_of_the_work_while_it_is_dropped_goes_through() {
+fn g13_panic_in_the_works_destructor() {
     let _watchdog = support::watchdog();
     let (token, switch) = (CancellationToken::new(), Switch::new());
     let hostile = OnDrop(|| panic!("not even dropped in peace"));
@@ -248,7 +248,7 @@ fn g13_a_panic_of_the_work_while_it_is_dropped_goes_through() {
 }
 
 #[test]
-fn g13_a_panic_of_one_race_leaves_the_others_alone() {
+fn g13_other_races_continue_after_a_panic() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let wakes = Wakes::new();
@@ -266,7 +266,7 @@ fn g13_a_panic_of_one_race_leaves_the_others_alone() {
 }
 
 #[test]
-fn g13_a_panic_of_a_source_of_someone_else_goes_through() {
+fn g13_panic_in_a_custom_source() {
     let _watchdog = support::watchdog();
     let tally = Tally::new();
     let source = async { panic!("the source gives up") };

@@ -49,7 +49,7 @@ type Compose = fn(&[Arc<Switch>]) -> BoxSource<'static>;
 const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
 #[test]
-fn g06_any_of_reports_the_first_listed_source_that_is_ready() {
+fn g06_any_of_reports_the_first_listed() {
     let _watchdog = support::watchdog();
     for (kind, compose) in of_three!(any_of).into_iter().enumerate() {
         // Every set of sources that are ready, but the empty one.
@@ -70,7 +70,7 @@ fn g06_any_of_reports_the_first_listed_source_that_is_ready() {
 }
 
 #[test]
-fn g06_any_of_wakes_for_each_of_its_sources() {
+fn g06_any_of_wakes_for_each() {
     let _watchdog = support::watchdog();
     for compose in of_three!(any_of) {
         for i in 0..3 {
@@ -86,7 +86,7 @@ fn g06_any_of_wakes_for_each_of_its_sources() {
 }
 
 #[test]
-fn g06_any_of_drops_the_others_when_one_has_fired() {
+fn g06_any_of_drops_the_others() {
     let _watchdog = support::watchdog();
     for compose in of_three!(any_of) {
         let switches = Switch::many(3);
@@ -103,7 +103,7 @@ fn g06_any_of_drops_the_others_when_one_has_fired() {
 }
 
 #[test]
-fn g06_all_of_remembers_each_from_the_moment_it_fired() {
+fn g06_all_of_remembers_each() {
     let _watchdog = support::watchdog();
     let all = Reason::all(NAMES.map(named));
     for (kind, compose) in of_three!(all_of).into_iter().enumerate() {
@@ -131,7 +131,7 @@ fn g06_all_of_remembers_each_from_the_moment_it_fired() {
 }
 
 #[test]
-fn g06_all_of_fires_at_once_when_all_have_fired() {
+fn g06_all_of_fires_at_once() {
     let _watchdog = support::watchdog();
     let all = Reason::all(NAMES.map(named));
     for compose in of_three!(all_of) {
@@ -143,7 +143,7 @@ fn g06_all_of_fires_at_once_when_all_have_fired() {
 }
 
 #[test]
-fn g06_long_lists_hold_to_it_too() {
+fn g06_long_lists() {
     const LONG: usize = 100;
     let _watchdog = support::watchdog();
     let sources = |switches: &[Arc<Switch>]| -> Vec<Strict> {
@@ -173,7 +173,7 @@ fn g06_long_lists_hold_to_it_too() {
 }
 
 #[test]
-fn g06_of_nothing_never_fires() {
+fn g06_empty_lists_never_fire() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let sources: [BoxSource<'_>; 8] = [
@@ -203,7 +203,7 @@ fn g06_of_nothing_never_fires() {
 }
 
 #[test]
-fn g06_they_nest_to_any_depth() {
+fn g06_deep_nesting() {
     let _watchdog = support::watchdog();
     let switches = Switch::many(4);
     let [a, b, c, d] = [0, 1, 2, 3].map(|i| switches[i].source(["a", "b", "c", "d"][i]));
@@ -237,7 +237,7 @@ fn g06_they_nest_to_any_depth() {
 }
 
 #[test]
-fn g06_the_operators_are_the_same() {
+fn g06_operators() {
     let _watchdog = support::watchdog();
     let (a, b) = (CancellationToken::new(), CancellationToken::new());
     b.cancel_with("b");
@@ -250,7 +250,7 @@ fn g06_the_operators_are_the_same() {
 }
 
 #[test]
-fn g06_tuples_of_every_length_fire() {
+fn g06_tuples_of_every_length() {
     let _watchdog = support::watchdog();
     let on = CancellationToken::new();
     on.cancel_with("on");
@@ -280,7 +280,7 @@ fn g06_tuples_of_every_length_fire() {
 }
 
 #[test]
-fn g06_a_source_is_never_polled_again_once_it_has_fired() {
+fn g06_fired_source_is_not_polled_again() {
     let _watchdog = support::watchdog();
     // A `Strict` source panics then. It has fired while the whole has not.
     for compose in of_three!(all_of) {

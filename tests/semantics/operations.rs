@@ -22,7 +22,7 @@ pub(crate) fn watch(operation: &Operation, log: &Log) {
 }
 
 #[test]
-fn g01_an_operation_that_is_cancelled_by_its_first_poll_never_begins() {
+fn g01_cancelled_operation_never_starts() {
     let _watchdog = support::watchdog();
     let parent = async {}.cancelable(never()).operation();
     let cancels: [fn(&Operation, &Operation); 4] = [
@@ -63,7 +63,7 @@ fn g01_an_operation_that_is_cancelled_by_its_first_poll_never_begins() {
 }
 
 #[test]
-fn g02_a_value_wins_over_a_handle_and_the_reason_stays_readable() {
+fn g02_value_wins_over_a_handle() {
     let _watchdog = support::watchdog();
     let (tally, wakes, log) = (Tally::new(), Wakes::new(), Log::new());
     let run = tally.ready_at(2).cancelable(never());
@@ -81,7 +81,7 @@ fn g02_a_value_wins_over_a_handle_and_the_reason_stays_readable() {
 
 #[cfg(feature = "time")]
 #[test]
-fn g02_work_in_its_grace_goes_on_and_its_value_wins() {
+fn g02_value_in_grace_wins() {
     use std::time::Duration;
 
     let _watchdog = support::watchdog();
@@ -121,7 +121,7 @@ fn g02_work_in_its_grace_goes_on_and_its_value_wins() {
 }
 
 #[test]
-fn g04_the_first_reason_is_what_every_view_shows() {
+fn g04_every_view_shows_the_first_reason() {
     let _watchdog = support::watchdog();
     type Cancel = fn(&Operation, &CancellationToken, &Operation);
     let cancels: [(&str, Cancel); 4] = [
@@ -177,7 +177,7 @@ fn g04_the_first_reason_is_what_every_view_shows() {
 }
 
 #[test]
-fn g04_what_has_ended_stays_as_it_is() {
+fn g04_ended_operation_does_not_change() {
     let _watchdog = support::watchdog();
     let fail = || async { Err::<(), _>(io::Error::other("no disk")) };
     let log = Log::new();
@@ -212,7 +212,7 @@ fn g04_what_has_ended_stays_as_it_is() {
 }
 
 #[test]
-fn g09_a_drop_after_the_first_poll_is_a_cancellation() {
+fn g09_drop_is_a_cancellation() {
     let _watchdog = support::watchdog();
     for polls in 1..3 {
         let (log, wakes, token) = (Log::new(), Wakes::new(), CancellationToken::new());
@@ -238,7 +238,7 @@ fn g09_a_drop_after_the_first_poll_is_a_cancellation() {
 }
 
 #[test]
-fn g09_an_operation_that_was_never_polled_stays_pending_and_runs_nothing() {
+fn g09_unpolled_operation_runs_nothing() {
     let _watchdog = support::watchdog();
     for cancelled in [false, true] {
         let (log, tally) = (Log::new(), Tally::new());
@@ -258,7 +258,7 @@ fn g09_an_operation_that_was_never_polled_stays_pending_and_runs_nothing() {
 }
 
 #[test]
-fn g09_a_cancellation_that_came_before_the_drop_keeps_its_reason() {
+fn g09_drop_keeps_an_earlier_reason() {
     let _watchdog = support::watchdog();
     let (log, token) = (Log::new(), CancellationToken::new());
     let work = async { shield(pending::<()>()).await };
@@ -275,7 +275,7 @@ fn g09_a_cancellation_that_came_before_the_drop_keeps_its_reason() {
 }
 
 #[test]
-fn g14_an_operation_is_read_while_others_write_to_it() {
+fn g14_operation_reads_take_no_lock() {
     let _watchdog = support::watchdog();
     let operation = pending::<()>().cancelable(never()).operation();
     let done = AtomicBool::new(false);
@@ -299,7 +299,7 @@ fn g14_an_operation_is_read_while_others_write_to_it() {
 }
 
 #[test]
-fn g14_no_operation_spawns_a_task() {
+fn g14_operations_spawn_no_task() {
     let _watchdog = support::watchdog();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {

@@ -13,7 +13,7 @@ use crate::helpers::{Log, panic_of};
 use crate::support::{self, Wakes, poll_once};
 
 #[test]
-fn g12_a_callback_that_panics_harms_nobody_else() {
+fn g12_panic_in_a_callback_is_contained() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let child = parent.child_token();
@@ -55,7 +55,7 @@ impl Drop for PanicsOn {
 }
 
 #[test]
-fn g12_a_reason_that_panics_when_dropped_harms_nobody_else() {
+fn g12_panic_in_a_reasons_destructor_is_contained() {
     let _watchdog = support::watchdog();
     let here = thread::current().id();
     for _ in 0..500 {
@@ -88,7 +88,7 @@ fn g12_a_reason_that_panics_when_dropped_harms_nobody_else() {
 }
 
 #[test]
-fn g12_what_a_callback_holds_may_panic_when_its_token_goes_with_one_below() {
+fn g12_panic_of_a_capture_dropped_with_its_token() {
     let _watchdog = support::watchdog();
     let here = thread::current().id();
     let held = Arc::new(());
@@ -108,7 +108,7 @@ fn g12_what_a_callback_holds_may_panic_when_its_token_goes_with_one_below() {
 }
 
 #[test]
-fn g12_a_waker_that_panics_harms_nobody_else() {
+fn g12_panic_in_a_waker_is_contained() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let child = parent.child_token();
@@ -135,7 +135,7 @@ fn g12_a_waker_that_panics_harms_nobody_else() {
 
 #[cfg(feature = "time")]
 #[test]
-fn g12_a_waker_that_panics_stops_no_clock() {
+fn g12_panic_in_a_waker_stops_no_timer() {
     use std::time::Duration;
 
     let _watchdog = support::watchdog();
@@ -153,7 +153,7 @@ fn g12_a_waker_that_panics_stops_no_clock() {
 
 #[cfg(feature = "time")]
 #[test]
-fn g12_a_predicate_that_panics_counts_as_false_and_harms_nobody_else() {
+fn g12_panic_in_a_predicate_is_false() {
     use std::time::Duration;
 
     let _watchdog = support::watchdog();
@@ -172,7 +172,7 @@ fn g12_a_predicate_that_panics_counts_as_false_and_harms_nobody_else() {
 }
 
 #[test]
-fn g12_the_helpers_here_would_notice() {
+fn g12_helpers_notice_harm() {
     let _watchdog = support::watchdog();
     // `call_everything` is for tokens that are cancelled; a panic of a future comes through.
     assert!(!panic_of(|| call_everything(&CancellationToken::new())).is_empty());

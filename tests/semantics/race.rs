@@ -23,7 +23,7 @@ fn beats_work_that_is_ready<S: IntoFuture<Output = Reason>>(source: S) -> Reason
 }
 
 #[test]
-fn g01_a_source_that_has_fired_wins_and_the_work_is_never_polled() {
+fn g01_fired_source_wins() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     token.cancel_with("early");
@@ -40,7 +40,7 @@ fn g01_a_source_that_has_fired_wins_and_the_work_is_never_polled() {
 }
 
 #[test]
-fn g01_it_holds_for_composed_sources() {
+fn g01_composed_sources() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     token.cancel_with("early");
@@ -59,7 +59,7 @@ fn g01_it_holds_for_composed_sources() {
 
 #[cfg(feature = "time")]
 #[test]
-fn g01_it_holds_for_clocks_and_conditions() {
+fn g01_time_limits_and_conditions() {
     use std::time::{Duration, Instant};
 
     let _watchdog = support::watchdog();
@@ -73,7 +73,7 @@ fn g01_it_holds_for_clocks_and_conditions() {
 
 #[cfg(all(unix, feature = "signal"))]
 #[test]
-fn g01_it_holds_for_a_signal_received_since_the_source_was_made() {
+fn g01_signal_before_the_first_poll() {
     use rustix::process::{Signal as OsSignal, getpid, kill_process};
 
     let _watchdog = support::watchdog();
@@ -85,7 +85,7 @@ fn g01_it_holds_for_a_signal_received_since_the_source_was_made() {
 }
 
 #[test]
-fn g01_what_counts_is_the_first_poll_not_the_construction() {
+fn g01_first_poll_counts() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let tally = Tally::new();
@@ -96,7 +96,7 @@ fn g01_what_counts_is_the_first_poll_not_the_construction() {
 }
 
 #[test]
-fn g01_it_holds_for_every_way_to_race() {
+fn g01_every_way_to_race() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     token.cancel();
@@ -118,7 +118,7 @@ fn g01_it_holds_for_every_way_to_race() {
 }
 
 #[test]
-fn g02_the_source_is_looked_at_first_on_every_poll() {
+fn g02_source_polled_first() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let source = async {
@@ -145,7 +145,7 @@ fn g02_the_source_is_looked_at_first_on_every_poll() {
 }
 
 #[test]
-fn g02_a_value_that_is_ready_in_the_same_poll_as_the_source_wins() {
+fn g02_value_wins_a_tie() {
     let _watchdog = support::watchdog();
     for ready_at in 2..5 {
         let token = CancellationToken::new();
@@ -161,7 +161,7 @@ fn g02_a_value_that_is_ready_in_the_same_poll_as_the_source_wins() {
 }
 
 #[test]
-fn g02_the_work_is_polled_exactly_once_more_when_the_source_fires() {
+fn g02_one_last_poll() {
     let _watchdog = support::watchdog();
     for polls in 1..5 {
         let token = CancellationToken::new();
@@ -178,7 +178,7 @@ fn g02_the_work_is_polled_exactly_once_more_when_the_source_fires() {
 }
 
 #[test]
-fn g02_it_holds_for_a_source_of_someone_else() {
+fn g02_custom_source() {
     let _watchdog = support::watchdog();
     let switch = Switch::new();
     let tally = Tally::new();
@@ -201,7 +201,7 @@ fn g02_it_holds_for_a_source_of_someone_else() {
 }
 
 #[test]
-fn g02_a_source_that_fires_during_the_first_poll_of_the_work_is_seen_in_that_call() {
+fn g02_source_fired_in_the_first_poll_is_seen() {
     let _watchdog = support::watchdog();
     // The work is ready at its last poll: its value wins.
     let token = CancellationToken::new();
@@ -228,7 +228,7 @@ fn g02_a_source_that_fires_during_the_first_poll_of_the_work_is_seen_in_that_cal
 }
 
 #[test]
-fn g02_a_source_that_fires_during_a_later_poll_of_the_work_wakes_the_task() {
+fn g02_source_fired_in_a_later_poll_wakes() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let wakes = Wakes::new();
@@ -252,7 +252,7 @@ fn g02_a_source_that_fires_during_a_later_poll_of_the_work_wakes_the_task() {
 }
 
 #[test]
-fn g02_work_that_cancels_itself_and_is_ready_wins() {
+fn g02_work_that_cancels_itself_wins() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let worker = async {
@@ -264,7 +264,7 @@ fn g02_work_that_cancels_itself_and_is_ready_wins() {
 }
 
 #[test]
-fn g02_a_cancellation_wakes_the_task_once() {
+fn g02_cancellation_wakes_once() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let wakes = Wakes::new();
@@ -281,7 +281,7 @@ fn g02_a_cancellation_wakes_the_task_once() {
 
 #[cfg(feature = "time")]
 #[test]
-fn g02_it_holds_when_a_timeout_fires() {
+fn g02_timeout() {
     use std::time::Duration;
 
     let _watchdog = support::watchdog();
@@ -305,7 +305,7 @@ fn g02_it_holds_when_a_timeout_fires() {
 }
 
 on_every_executor! {
-    async fn g02_a_cancellation_from_another_thread_reaches_a_task_that_sleeps() {
+    async fn g02_cancelled_from_another_thread() {
         let token = CancellationToken::new();
         let remote = token.clone();
         let (polled, is_polled) = std::sync::mpsc::channel();

@@ -16,7 +16,7 @@ const MS: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
-fn g05_the_clock_starts_at_the_first_poll_not_at_the_construction() {
+fn g05_starts_at_the_first_poll() {
     let _watchdog = support::watchdog();
     let (clock, limit) = (Clock::start(), 20 * MS);
     let source = timeout(limit);
@@ -35,7 +35,7 @@ fn g05_the_clock_starts_at_the_first_poll_not_at_the_construction() {
 }
 
 #[test]
-fn g05_the_clock_runs_from_the_first_look_while_the_work_is_polled() {
+fn g05_runs_while_the_work_is_polled() {
     let _watchdog = support::watchdog();
     // The first poll of the work takes longer than the limit: the limit has passed when it ends.
     let (clock, limit) = (Clock::start(), 10 * MS);
@@ -50,7 +50,7 @@ fn g05_the_clock_runs_from_the_first_look_while_the_work_is_polled() {
 }
 
 #[test]
-fn g05_a_deadline_does_not_wait_for_the_first_poll() {
+fn g05_deadline_needs_no_start() {
     let _watchdog = support::watchdog();
     let (clock, tally) = (Clock::start(), Tally::new());
     let mut race = pin!(tally.ready_at(1).cancelable(deadline(clock.now() + 10 * MS)));
@@ -80,7 +80,7 @@ fn g05_zero_fires_at_once() {
 }
 
 #[test]
-fn g05_what_the_clock_cannot_tell_never_fires() {
+fn g05_overflow_never_fires() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let century = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -117,7 +117,7 @@ fn g05_what_the_clock_cannot_tell_never_fires() {
 }
 
 #[test]
-fn g05_a_timeout_never_fires_early() {
+fn g05_never_early() {
     let _watchdog = support::watchdog();
     for micros in [0, 1, 10, 100, 400, 500, 523, 524, 525, 600, 999, 1000, 1001, 1500, 2048, 3333] {
         let limit = Duration::from_micros(micros);
@@ -135,7 +135,7 @@ fn g05_a_timeout_never_fires_early() {
 }
 
 #[test]
-fn g05_timeouts_that_share_a_slot_do_not_fire_early() {
+fn g05_never_early_in_a_shared_slot() {
     let _watchdog = support::watchdog();
     // Started at different moments, of different lengths, all pending at once.
     let limits: Vec<_> =
@@ -151,7 +151,7 @@ fn g05_timeouts_that_share_a_slot_do_not_fire_early() {
 }
 
 #[test]
-fn g05_a_timeout_fires_in_time() {
+fn g05_fires_in_time() {
     let _watchdog = support::watchdog();
     for limit in [MS, 7 * MS, 100 * MS, 300 * MS] {
         let start = Instant::now();
@@ -164,7 +164,7 @@ fn g05_a_timeout_fires_in_time() {
 }
 
 #[test]
-fn g05_a_timeout_adds_little_of_its_own() {
+fn g05_adds_little_delay() {
     let _watchdog = support::watchdog();
     // The scheduler may delay any single one. The best of many shows what this crate adds.
     let limit = 40 * MS;
@@ -180,7 +180,7 @@ fn g05_a_timeout_adds_little_of_its_own() {
 }
 
 #[test]
-fn g05_dropping_a_timeout_forgets_how_much_has_passed() {
+fn g05_new_timeout_starts_over() {
     let _watchdog = support::watchdog();
     let (clock, wakes, limit) = (Clock::start(), Wakes::new(), 30 * MS);
     let mut first = Box::pin(timeout(limit));
@@ -194,7 +194,7 @@ fn g05_dropping_a_timeout_forgets_how_much_has_passed() {
 }
 
 on_every_executor! {
-    async fn g05_clocks_run_on_every_executor() {
+    async fn g05_every_executor() {
         let start = Instant::now();
         let cancelled = pending::<()>().cancelable(timeout(5 * MS)).await.unwrap_err();
         assert_eq!(cancelled.reason(), &Reason::timeout(5 * MS));
@@ -204,7 +204,7 @@ on_every_executor! {
 }
 
 #[test]
-fn g07_of_two_timeouts_the_shorter_one_fires_under_or() {
+fn g07_shorter_fires_under_or() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let (short, long) = (10 * MS, Duration::from_secs(3600));
@@ -223,7 +223,7 @@ fn g07_of_two_timeouts_the_shorter_one_fires_under_or() {
 }
 
 #[test]
-fn g07_of_two_timeouts_the_longer_one_fires_under_and() {
+fn g07_longer_fires_under_and() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let (short, long) = (5 * MS, 40 * MS);
@@ -247,7 +247,7 @@ fn g07_of_two_timeouts_the_longer_one_fires_under_and() {
 }
 
 #[test]
-fn g07_it_holds_for_a_race_within_a_race() {
+fn g07_nested_races() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let (short, long) = (10 * MS, Duration::from_secs(3600));

@@ -36,7 +36,7 @@ fn linked(token: &CancellationToken) -> CancellationToken {
 }
 
 #[test]
-fn g11_cancelling_a_token_cancels_its_children_with_its_reason_inside() {
+fn g11_children_are_cancelled_with_the_reason() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let children = [parent.child_token(), parent.child_token()];
@@ -60,7 +60,7 @@ fn g11_cancelling_a_token_cancels_its_children_with_its_reason_inside() {
 }
 
 #[test]
-fn g11_never_its_parent_or_siblings() {
+fn g11_parent_and_siblings_are_not() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let (child, sibling) = (parent.child_token(), parent.child_token());
@@ -80,7 +80,7 @@ fn g11_never_its_parent_or_siblings() {
 }
 
 #[test]
-fn g11_a_linked_token_is_cancelled_by_each_and_cancels_none() {
+fn g11_linked_token_follows_each() {
     let _watchdog = support::watchdog();
     for i in 0..3 {
         let above: Vec<_> = (0..3).map(|_| CancellationToken::new()).collect();
@@ -96,7 +96,7 @@ fn g11_a_linked_token_is_cancelled_by_each_and_cancels_none() {
 }
 
 #[test]
-fn g11_dropping_a_token_cancels_nobody() {
+fn g11_dropping_a_token_cancels_nothing() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let child = parent.child_token();
@@ -107,7 +107,7 @@ fn g11_dropping_a_token_cancels_nobody() {
 }
 
 #[test]
-fn g11_a_child_keeps_those_above_it_alive() {
+fn g11_child_keeps_its_ancestors_alive() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let root = CancellationToken::new();
@@ -124,7 +124,7 @@ fn g11_a_child_keeps_those_above_it_alive() {
 }
 
 #[test]
-fn g11_a_dropped_child_leaves_nothing_behind() {
+fn g11_dropped_child_leaves_nothing() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let log = Log::new();
@@ -146,7 +146,7 @@ fn g11_a_dropped_child_leaves_nothing_behind() {
 }
 
 #[test]
-fn g11_a_chain_of_100_000_is_cancelled_from_the_root() {
+fn g11_chain_cancelled_at_the_root() {
     let _watchdog = support::watchdog();
     for link in [child, linked] {
         on_a_small_stack(move || {
@@ -164,7 +164,7 @@ fn g11_a_chain_of_100_000_is_cancelled_from_the_root() {
 }
 
 #[test]
-fn g11_a_chain_of_100_000_is_cancelled_in_the_middle_and_at_the_leaf() {
+fn g11_chain_cancelled_in_the_middle() {
     let _watchdog = support::watchdog();
     on_a_small_stack(|| {
         let chain = chain(child);
@@ -180,7 +180,7 @@ fn g11_a_chain_of_100_000_is_cancelled_in_the_middle_and_at_the_leaf() {
 }
 
 #[test]
-fn g11_everyone_in_a_chain_of_100_000_tells_the_reason() {
+fn g11_chain_shares_the_reason() {
     let _watchdog = support::watchdog();
     for link in [child, linked] {
         for from_the_leaf_on in [false, true] {
@@ -201,7 +201,7 @@ fn g11_everyone_in_a_chain_of_100_000_tells_the_reason() {
 }
 
 #[test]
-fn g11_a_chain_of_100_000_is_dropped_in_any_order() {
+fn g11_chain_dropped_in_any_order() {
     let _watchdog = support::watchdog();
     for link in [child, linked] {
         for cancelled in [false, true] {
@@ -234,7 +234,7 @@ fn g11_a_chain_of_100_000_is_dropped_in_any_order() {
 }
 
 #[test]
-fn g11_a_chain_held_by_its_leaf_alone_is_cancelled_by_a_root_that_comes_back() {
+fn g11_chain_held_by_its_leaf() {
     let _watchdog = support::watchdog();
     on_a_small_stack(|| {
         let root = CancellationToken::new();
@@ -256,7 +256,7 @@ fn g11_a_chain_held_by_its_leaf_alone_is_cancelled_by_a_root_that_comes_back() {
 }
 
 #[test]
-fn g11_a_chain_that_dies_while_it_is_cancelled() {
+fn g11_chain_dropped_during_cancel() {
     let _watchdog = support::watchdog();
     on_a_small_stack(|| {
         let root = CancellationToken::new();
@@ -275,7 +275,7 @@ fn g11_a_chain_that_dies_while_it_is_cancelled() {
 }
 
 #[test]
-fn g11_a_wide_tree_is_cancelled_whole() {
+fn g11_wide_tree() {
     let _watchdog = support::watchdog();
     let root = CancellationToken::new();
     let children: Vec<_> = (0..1000).map(|_| root.child_token()).collect();
@@ -286,7 +286,7 @@ fn g11_a_wide_tree_is_cancelled_whole() {
 }
 
 #[test]
-fn g11_a_child_made_while_its_parent_is_cancelled_is_not_missed() {
+fn g11_child_made_during_cancel() {
     let _watchdog = support::watchdog();
     for _ in 0..200 {
         let root = CancellationToken::new();

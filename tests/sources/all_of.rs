@@ -239,7 +239,7 @@ suite! {
     vec: |first, second| vec![&first, &second],
 
     #[test]
-    fn of_none_never_fires() {
+    fn empty() {
         let _watchdog = support::watchdog();
         let mut source = pin!(all_of(Vec::<CancellationToken>::new()));
         let wakes = Wakes::new();
@@ -272,7 +272,7 @@ suite! {
 }
 
 #[test]
-fn a_source_that_has_fired_is_not_polled_again() {
+fn fired_source_is_not_polled_again() {
     let _watchdog = support::watchdog();
     // These would panic if they were polled once more, and say how often they were.
     let (first, last) = (Tally::new(), Tally::new());
@@ -299,7 +299,7 @@ fn a_source_that_has_fired_is_not_polled_again() {
 }
 
 #[test]
-fn reasons_are_flat_and_in_order() {
+fn reasons_in_order() {
     let _watchdog = support::watchdog();
     let fired = |message: &'static str| {
         let token = CancellationToken::new();
@@ -315,7 +315,7 @@ fn reasons_are_flat_and_in_order() {
 }
 
 #[test]
-fn of_two_timeouts_the_longer_fires() {
+fn longer_of_two_timeouts() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let longer = SHORT * 3;

@@ -217,7 +217,7 @@ suite! {
     vec: |first, second| vec![&first, &second],
 
     #[test]
-    fn of_none_never_fires() {
+    fn empty() {
         let _watchdog = support::watchdog();
         let mut source = pin!(any_of(Vec::<CancellationToken>::new()));
         let wakes = Wakes::new();
@@ -265,7 +265,7 @@ suite! {
 }
 
 #[test]
-fn none_is_polled_after_one_has_fired() {
+fn rest_is_not_polled() {
     let _watchdog = support::watchdog();
     let (first, second, third) = (Tally::new(), Tally::new(), Tally::new());
     let source = |tally: &Arc<Tally>, at| tally.ready_at(at).because("x");
@@ -278,7 +278,7 @@ fn none_is_polled_after_one_has_fired() {
 }
 
 #[test]
-fn of_two_timeouts_the_shorter_fires() {
+fn shorter_of_two_timeouts() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     for sources in [[SHORT, LONG], [LONG, SHORT]] {

@@ -174,7 +174,7 @@ fn fused() {
 }
 
 #[test]
-fn the_output_may_be_of_any_type() {
+fn output_of_any_type() {
     let _watchdog = support::watchdog();
     struct Plain;
     let plain = async { Plain }.because("a");
@@ -186,7 +186,7 @@ fn the_output_may_be_of_any_type() {
 }
 
 #[test]
-fn a_source_because_of_another_reason() {
+fn source_with_another_reason() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     token.cancel_with("the reason of the token");

@@ -51,7 +51,7 @@ fn drops_work_once() {
 }
 
 #[test]
-fn among_others_it_does_not_count() {
+fn ignored_in_lists() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     token.cancel_with("stop");
@@ -76,7 +76,7 @@ fn fused() {
 }
 
 #[test]
-fn select_does_not_poll_it() {
+fn not_polled_by_select() {
     let _watchdog = support::watchdog();
     block_on(async {
         let mut source = never();

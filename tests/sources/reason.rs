@@ -194,7 +194,7 @@ fn all_is_flat() {
 }
 
 #[test]
-fn root_and_leaves_of_one_that_stands_alone() {
+fn root_and_leaves() {
     let _watchdog = support::watchdog();
     for (kind, reason) in every_kind() {
         if kind != ReasonKind::Parent {
@@ -232,7 +232,7 @@ fn equality() {
 }
 
 #[test]
-fn an_error_comes_back_with_its_type() {
+fn error_downcasts() {
     let _watchdog = support::watchdog();
     let reason = disk_full();
     assert_eq!(reason.downcast_ref::<DiskFull>(), Some(&DiskFull { bytes: 7 }));
@@ -277,7 +277,7 @@ fn conversions() {
 }
 
 #[test]
-fn cancelled_is_of_one_kind() {
+fn cancelled_kinds() {
     let _watchdog = support::watchdog();
     for (kind, reason) in every_kind() {
         let cancelled = Cancelled::from(reason);
@@ -302,7 +302,7 @@ fn cancelled_is_of_one_kind() {
 }
 
 #[test]
-fn cancelled_has_the_error_as_its_source() {
+fn cancelled_error_source() {
     let _watchdog = support::watchdog();
     for reason in [disk_full(), Reason::parent(disk_full())] {
         let cancelled = Cancelled::from(reason);
@@ -316,7 +316,7 @@ fn cancelled_has_the_error_as_its_source() {
 }
 
 #[test]
-fn cancelled_as_an_io_error() {
+fn cancelled_into_io_error() {
     let _watchdog = support::watchdog();
     use io::ErrorKind::{Interrupted, TimedOut};
     let second = || Reason::timeout(SECOND);
@@ -485,7 +485,7 @@ mod signal {
 }
 
 #[test]
-fn all_takes_the_parent_of_an_all_apart() {
+fn all_flattens_a_parent_of_all() {
     let _watchdog = support::watchdog();
     let both = Reason::all([Reason::manual("a"), Reason::manual("b")]);
     let nested = Reason::all([Reason::parent(both), Reason::Dropped]);
@@ -495,7 +495,7 @@ fn all_takes_the_parent_of_an_all_apart() {
 
 /// However often it is wrapped, it does not get deeper, so that dropping it does not recurse.
 #[test]
-fn reasons_that_are_wrapped_again_and_again_stay_shallow() {
+fn repeated_wrapping_stays_shallow() {
     let _watchdog = support::watchdog();
     let mut reason = Reason::Dropped;
     for _ in 0..100_000 {
@@ -505,7 +505,7 @@ fn reasons_that_are_wrapped_again_and_again_stay_shallow() {
 }
 
 #[test]
-fn the_cause_within_an_all_is_found() {
+fn cause_in_an_all() {
     let _watchdog = support::watchdog();
     let cause = Reason::error(std::fmt::Error);
     let all = Reason::all([Reason::Dropped, Reason::parent(cause)]);
@@ -514,7 +514,7 @@ fn the_cause_within_an_all_is_found() {
 }
 
 #[test]
-fn time_limits_alone_are_timed_out_however_they_came_together() {
+fn all_timeouts_are_a_timeout() {
     let _watchdog = support::watchdog();
     let limit = || Reason::timeout(Duration::from_secs(1));
     let nested = Reason::all([Reason::parent(Reason::all([limit(), limit()])), limit()]);

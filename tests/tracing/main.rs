@@ -73,7 +73,7 @@ fn logged(f: impl FnOnce()) -> Vec<String> {
 }
 
 #[test]
-fn clean_up_that_is_lost_is_a_warning() {
+fn lost_clean_up_warns() {
     let _watchdog = support::watchdog();
     let lines = logged(|| {
         let mut run =
@@ -85,7 +85,7 @@ fn clean_up_that_is_lost_is_a_warning() {
 }
 
 #[test]
-fn clean_up_that_has_run_is_none() {
+fn finished_clean_up_does_not_warn() {
     let _watchdog = support::watchdog();
     let lines = logged(|| {
         let run = pin!(async {}.cancelable(never()).finally(|_| async {}));
@@ -95,7 +95,7 @@ fn clean_up_that_has_run_is_none() {
 }
 
 #[test]
-fn a_hook_that_panics_is_a_warning() {
+fn panic_in_a_hook_warns() {
     let _watchdog = support::watchdog();
     let lines = logged(|| {
         let run = async {}.cancelable(never()).on_complete(|_| panic!("no disk"));
@@ -106,7 +106,7 @@ fn a_hook_that_panics_is_a_warning() {
 }
 
 #[test]
-fn g12_a_subscriber_that_panics_harms_nobody_else() {
+fn g12_panic_in_a_subscriber_is_contained() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let called = Wakes::new();

@@ -164,7 +164,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 }
 
 #[test]
-fn the_dashboard_shows_what_runs_and_cancels_it() {
+fn shows_and_cancels_jobs() {
     let Some(browser) = browser() else {
         // Past the capture of the test's output: that it was left out is to be seen.
         let _ = writeln!(io::stderr(), "no chromium is installed: the dashboard is not looked at");

@@ -26,7 +26,7 @@ fn column(row: &str) -> (&str, Vec<&str>) {
 }
 
 #[test]
-fn shows_each_change_up_to_the_end() {
+fn shows_each_change() {
     let end = start("60").end();
     assert_eq!(end.code, Some(0), "{}", end.stderr);
     assert_eq!(end.stderr, "");
@@ -58,7 +58,7 @@ fn shows_each_change_up_to_the_end() {
 
 /// Each step takes longer than the test.
 #[test]
-fn an_interrupt_ends_it_with_a_report() {
+fn interrupt_prints_a_report() {
     let running = start("100000");
     let scans = |line: String| line.contains("scan") && line.ends_with("running");
     while !scans(running.line()) {}

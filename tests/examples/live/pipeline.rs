@@ -40,7 +40,7 @@ fn complete(end: &End, dir: &Path) {
 }
 
 #[test]
-fn counts_the_sources_of_the_package() {
+fn counts_the_package() {
     let end = Running::start("pipeline", &[]).end();
     complete(&end, &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     assert!(end.stderr.starts_with("found 8 files\nfound 16 files\n"), "{}", end.stderr);
@@ -61,7 +61,7 @@ fn twenty_files() -> tempfile::TempDir {
 }
 
 #[test]
-fn counts_files_that_are_known() {
+fn counts_known_files() {
     let dir = twenty_files();
     let end = start(dir.path(), &["--limit", "30s"]).end();
     complete(&end, dir.path());
@@ -73,7 +73,7 @@ fn counts_files_that_are_known() {
 
 /// The pause after the first chunk outlasts the limit: what is left is the chunk.
 #[test]
-fn a_limit_leaves_what_was_counted() {
+fn timeout_keeps_the_counts() {
     let dir = twenty_files();
     let end = start(dir.path(), &["--limit", "3s", "--pause", "6s"]).end();
     let total = "cancelled (timed out after 3s): 8 of 8 files, 24 lines, 48 bytes";
@@ -82,7 +82,7 @@ fn a_limit_leaves_what_was_counted() {
 }
 
 #[test]
-fn a_limit_that_is_over_at_once_leaves_nothing() {
+fn timeout_of_zero_counts_nothing() {
     let dir = twenty_files();
     let end = start(dir.path(), &["--limit", "0ms"]).end();
     let total = "cancelled (timed out after 0ns): 0 of 0 files, 0 lines, 0 bytes";
@@ -91,7 +91,7 @@ fn a_limit_that_is_over_at_once_leaves_nothing() {
 }
 
 #[test]
-fn an_interrupt_leaves_what_was_counted() {
+fn interrupt_keeps_the_counts() {
     let dir = twenty_files();
     let running = start(dir.path(), &["--pause", "4s"]);
     running.wait_for_message("found 16 files");
@@ -103,7 +103,7 @@ fn an_interrupt_leaves_what_was_counted() {
 }
 
 #[test]
-fn a_second_interrupt_ends_it_at_once() {
+fn second_interrupt_exits() {
     let dir = twenty_files();
     let mut running = start(dir.path(), &["--pause", FOREVER]);
     running.wait_for_message("found 8 files");
@@ -117,7 +117,7 @@ fn a_second_interrupt_ends_it_at_once() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told() {
+fn unreadable_file_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let end = start(&dir.path().join("absent"), &[]).end();
     assert!(end.stderr.contains("absent: No such file"), "{}", end.stderr);
@@ -126,7 +126,7 @@ fn what_cannot_be_read_is_told() {
 }
 
 #[test]
-fn wrong_usage_is_told() {
+fn wrong_usage() {
     let dir = tempfile::tempdir().unwrap();
     let cases: [(&[&str], &str); 4] = [
         (&["--limit", "soon"], "\"soon\" is not 50ms or 2s"),

@@ -87,7 +87,7 @@ fn cancels_by_id() {
 }
 
 #[test]
-fn a_client_that_goes_away_cancels_its_request() {
+fn disconnect_cancels_the_request() {
     let (_running, address) = service();
     let mut messages = Messages::of(&address);
     let work = send(&address, "GET", LONG_WORK);
@@ -100,7 +100,7 @@ fn a_client_that_goes_away_cancels_its_request() {
 }
 
 #[test]
-fn tells_what_happens() {
+fn sends_events() {
     let (_running, address) = service();
     let mut messages = Messages::of(&address);
     let (name, operations) = messages.next().unwrap();
@@ -125,7 +125,7 @@ fn tells_what_happens() {
 }
 
 #[test]
-fn a_termination_answers_everyone_and_reports() {
+fn termination_answers_and_reports() {
     let (running, address) = service();
     let mut messages = Messages::of(&address);
     let work = send(&address, "GET", LONG_WORK);
@@ -146,7 +146,7 @@ fn a_termination_answers_everyone_and_reports() {
 }
 
 #[test]
-fn an_interrupt_while_nothing_runs() {
+fn interrupt_when_idle() {
     let (running, address) = service();
     let (code, page) = answer(send(&address, "GET", "/"));
     assert_eq!(code, 200);

@@ -14,7 +14,7 @@ const SHORT: Duration = Duration::from_millis(5);
 const LONG: Duration = Duration::from_secs(3600);
 
 #[test]
-fn clean_up_that_is_done_in_time_is_not_cut() {
+fn done_in_time() {
     let _watchdog = support::watchdog();
     for limit in [LONG, Duration::MAX] {
         let log = Log::new();
@@ -28,7 +28,7 @@ fn clean_up_that_is_done_in_time_is_not_cut() {
 }
 
 #[test]
-fn clean_up_that_takes_too_long_is_dropped_and_the_outcome_stays() {
+fn overdue_is_dropped() {
     let _watchdog = support::watchdog();
     let (clock, log, tally) = (Clock::start(), Log::new(), Tally::new());
     let run = async { 7 }
@@ -54,7 +54,7 @@ fn clean_up_that_takes_too_long_is_dropped_and_the_outcome_stays() {
 }
 
 #[test]
-fn with_a_limit_of_zero_it_gets_one_poll() {
+fn zero_gets_one_poll() {
     let _watchdog = support::watchdog();
     let tally = Tally::new();
     let run = async { 7 }.cancelable(never()).finally_for(Duration::ZERO, |_| async {
@@ -65,7 +65,7 @@ fn with_a_limit_of_zero_it_gets_one_poll() {
 }
 
 #[test]
-fn the_limit_counts_from_the_beginning_of_the_clean_up() {
+fn starts_with_the_clean_up() {
     let _watchdog = support::watchdog();
     let (clock, gate, log) = (Clock::start(), Gate::new(), Log::new());
     let limit = Duration::from_millis(500);
@@ -83,7 +83,7 @@ fn the_limit_counts_from_the_beginning_of_the_clean_up() {
 }
 
 #[test]
-fn it_protects_for_so_long_only() {
+fn protection_ends_with_the_limit() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let (token, wakes) = (CancellationToken::new(), Wakes::new());

@@ -16,7 +16,7 @@ fn spawner() -> (Sender<Task>, Receiver<Task>) {
 }
 
 #[test]
-fn a_drop_in_the_work_or_in_the_clean_up_is_told() {
+fn drop_in_work_or_clean_up_is_reported() {
     let _watchdog = support::watchdog();
     for in_clean_up in [false, true] {
         let (gate, log) = (Gate::new(), Log::new());
@@ -51,7 +51,7 @@ fn a_drop_in_the_work_or_in_the_clean_up_is_told() {
 }
 
 #[test]
-fn nothing_is_told_where_nothing_is_lost() {
+fn nothing_lost_is_not_reported() {
     let _watchdog = support::watchdog();
     let lost = |log: &Log| {
         let log = log.clone();
@@ -79,7 +79,7 @@ fn nothing_is_told_where_nothing_is_lost() {
 }
 
 #[test]
-fn it_is_lost_too_where_the_outer_run_is_dropped() {
+fn lost_with_the_outer_race() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let told = log.clone();
@@ -94,7 +94,7 @@ fn it_is_lost_too_where_the_outer_run_is_dropped() {
 }
 
 #[test]
-fn clean_up_with_a_spawner_runs_in_place_where_nothing_is_dropped() {
+fn spawner_is_unused_without_a_drop() {
     let _watchdog = support::watchdog();
     let (spawn, spawned) = spawner();
     let log = Log::new();
@@ -118,7 +118,7 @@ fn clean_up_with_a_spawner_runs_in_place_where_nothing_is_dropped() {
 }
 
 #[test]
-fn a_run_dropped_in_its_work_hands_all_of_its_clean_up_on() {
+fn drop_in_the_work_spawns_all() {
     let _watchdog = support::watchdog();
     let (spawn, spawned) = spawner();
     let log = Log::new();
@@ -147,7 +147,7 @@ fn a_run_dropped_in_its_work_hands_all_of_its_clean_up_on() {
 }
 
 #[test]
-fn a_run_dropped_in_its_clean_up_hands_the_rest_on() {
+fn drop_in_clean_up_spawns_the_rest() {
     let _watchdog = support::watchdog();
     let (spawn, spawned) = spawner();
     let (gate, log) = (Gate::new(), Log::new());
@@ -248,7 +248,7 @@ fn g13_clean_up_is_lost_if_a_source_panics() {
 }
 
 #[test]
-fn one_that_was_never_polled_has_nothing_to_hand_on() {
+fn unpolled_spawns_nothing() {
     let _watchdog = support::watchdog();
     let (spawn, spawned) = spawner();
     let tally = Tally::new();
@@ -262,7 +262,7 @@ fn one_that_was_never_polled_has_nothing_to_hand_on() {
 }
 
 #[test]
-fn clean_up_that_has_panicked_is_not_handed_on() {
+fn panicked_clean_up_is_not_spawned() {
     let _watchdog = support::watchdog();
     for in_future in [false, true] {
         let (spawn, spawned) = spawner();
@@ -279,7 +279,7 @@ fn clean_up_that_has_panicked_is_not_handed_on() {
 }
 
 #[test]
-fn a_spawner_that_panics_harms_nobody_else() {
+fn panic_in_a_spawner_is_contained() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let run = pending::<()>()
@@ -297,7 +297,7 @@ fn a_spawner_that_panics_harms_nobody_else() {
 }
 
 #[test]
-fn what_was_handed_on_is_no_part_of_the_operation_any_more() {
+fn spawned_clean_up_is_independent() {
     let _watchdog = support::watchdog();
     let (spawn, spawned) = spawner();
     let run = pending::<()>().cancelable(never()).finally_or_spawn(

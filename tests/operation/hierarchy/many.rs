@@ -80,7 +80,7 @@ fn g11_chain_of_ten_thousand_needs_no_stack() {
 }
 
 #[test]
-fn a_chain_of_ten_thousand_is_dropped_without_recursion() {
+fn chain_of_ten_thousand_drops_without_recursion() {
     let _watchdog = support::watchdog();
     on_a_small_stack(|| {
         let held = Arc::new(());
@@ -101,7 +101,7 @@ fn a_chain_of_ten_thousand_is_dropped_without_recursion() {
 }
 
 #[test]
-fn a_chain_of_parents_that_are_gone_still_cancels() {
+fn chain_of_dropped_parents_cancels() {
     let _watchdog = support::watchdog();
     let top = async {}.cancelable(never()).named("top").operation();
     let mut lower = top.clone();
@@ -159,11 +159,11 @@ const SLACK: u64 = 2 << 20;
 const OPERATIONS: usize = 300_000;
 
 #[test]
-fn a_parent_that_lives_long_does_not_grow() {
+fn long_lived_parent_does_not_grow() {
     let _watchdog = support::watchdog();
     if env::var_os(ALONE).is_none() {
         // In a process of its own: what runs beside it would be counted too.
-        let name = "hierarchy::many::a_parent_that_lives_long_does_not_grow";
+        let name = "hierarchy::many::long_lived_parent_does_not_grow";
         let mut alone = Command::new(env::current_exe().unwrap());
         let output = alone.args(["--exact", name]).env(ALONE, "1").output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);

@@ -20,7 +20,7 @@ fn hold_in_hooks(operation: &Operation, held: &Arc<()>) {
 }
 
 #[test]
-fn what_hooks_hold_is_let_go_of_at_the_end_of_every_kind() {
+fn captures_are_dropped_at_every_ending() {
     let _watchdog = support::watchdog();
     let held = Arc::new(());
     let each = |run: Pin<Box<dyn Future<Output = ()>>>, operation: Operation| {
@@ -52,7 +52,7 @@ fn what_hooks_hold_is_let_go_of_at_the_end_of_every_kind() {
 }
 
 #[test]
-fn what_late_hooks_hold_is_let_go_of_at_once() {
+fn captures_of_late_hooks_are_dropped() {
     let _watchdog = support::watchdog();
     let held = Arc::new(());
     let run = async { 7 }.cancelable(never());
@@ -66,7 +66,7 @@ fn what_late_hooks_hold_is_let_go_of_at_once() {
 }
 
 #[test]
-fn hooks_that_hold_their_own_handle_keep_nothing_after_the_end() {
+fn own_handle_keeps_nothing() {
     let _watchdog = support::watchdog();
     let held = Arc::new(());
     let run = async { 7 }.cancelable(never());
@@ -81,7 +81,7 @@ fn hooks_that_hold_their_own_handle_keep_nothing_after_the_end() {
 }
 
 #[test]
-fn a_hook_may_drop_the_last_handle() {
+fn last_handle_in_a_hook() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let last = Arc::new(Mutex::new(None::<Operation>));
@@ -99,7 +99,7 @@ fn a_hook_may_drop_the_last_handle() {
 }
 
 #[test]
-fn those_of_a_run_that_is_never_polled_keep_nothing_though_they_hold_its_handle() {
+fn unpolled_keeps_nothing() {
     let _watchdog = support::watchdog();
     let held = Arc::new(());
     let run = async {}.cancelable(never());

@@ -87,7 +87,7 @@ impl Parts {
 }
 
 #[test]
-fn dropped_exactly_once_when_the_work_wins() {
+fn g09_dropped_once_if_the_work_wins() {
     let _watchdog = support::watchdog();
     for ready_at in 1..4 {
         let parts = Parts::new();
@@ -106,7 +106,7 @@ fn dropped_exactly_once_when_the_work_wins() {
 }
 
 #[test]
-fn dropped_exactly_once_when_the_source_wins() {
+fn g09_dropped_once_if_the_source_wins() {
     let _watchdog = support::watchdog();
     for polls in 0..4 {
         let mut parts = Parts::new();
@@ -130,7 +130,7 @@ fn dropped_exactly_once_when_the_source_wins() {
 }
 
 #[test]
-fn dropped_exactly_once_when_both_are_ready() {
+fn g09_dropped_once_in_a_tie() {
     let _watchdog = support::watchdog();
     let mut parts = Parts::new();
     let mut race = Box::pin(parts.race(2, 0));
@@ -146,7 +146,7 @@ fn dropped_exactly_once_when_both_are_ready() {
 }
 
 #[test]
-fn dropped_exactly_once_when_the_race_is_dropped() {
+fn g09_dropped_once_with_the_race() {
     let _watchdog = support::watchdog();
     for polls in 0..4 {
         let parts = Parts::new();
@@ -161,7 +161,7 @@ fn dropped_exactly_once_when_the_race_is_dropped() {
 }
 
 #[test]
-fn dropped_exactly_once_when_the_work_panics() {
+fn g09_dropped_once_after_a_panic() {
     let _watchdog = support::watchdog();
     for (panics_at, cancelled) in [(1, false), (2, false), (2, true)] {
         let mut parts = Parts::new();
@@ -181,7 +181,7 @@ fn dropped_exactly_once_when_the_work_panics() {
 }
 
 #[test]
-fn dropped_exactly_once_in_lists() {
+fn g09_dropped_once_in_lists() {
     let _watchdog = support::watchdog();
     let (a, b) = (Counted::new(), Counted::new());
     let source = |held: &Counted, fires: bool| {

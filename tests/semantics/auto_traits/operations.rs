@@ -37,7 +37,7 @@ macro_rules! assert_of {
 }
 
 #[test]
-fn g15_runs_with_clean_up_are_what_their_parts_are() {
+fn g15_clean_up_follows_its_parts() {
     let _watchdog = support::watchdog();
     let free = || pending::<()>().cancelable(never());
     let stays = || Bound(Rc::new(())).map(drop);
@@ -111,7 +111,7 @@ fn lines_len(lines: &[&str]) -> usize {
 }
 
 #[test]
-fn g15_operations_travel_between_threads() {
+fn g15_operations_move_between_threads() {
     let _watchdog = support::watchdog();
     let section = async { shield(pending::<()>()).await };
     let run = section.cancelable(never()).named("run").finally(|_| async {});

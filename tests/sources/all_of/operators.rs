@@ -36,7 +36,7 @@ fn between_all_sources() {
 }
 
 #[test]
-fn the_left_and_the_right() {
+fn left_and_right() {
     let _watchdog = support::watchdog();
     let (left, right) = (CancellationToken::new(), CancellationToken::new());
     let mut source = pin!(&left & &right);
@@ -48,7 +48,7 @@ fn the_left_and_the_right() {
 }
 
 #[test]
-fn a_reference_to_a_token_and_a_timeout() {
+fn token_reference_and_timeout() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let token = CancellationToken::new();

@@ -33,7 +33,7 @@ fn between_all_sources() {
 }
 
 #[test]
-fn the_left_or_the_right() {
+fn left_or_right() {
     let _watchdog = support::watchdog();
     let (left, right) = (CancellationToken::new(), CancellationToken::new());
     right.cancel_with("right");
@@ -44,7 +44,7 @@ fn the_left_or_the_right() {
 }
 
 #[test]
-fn a_reference_to_a_token_or_a_timeout() {
+fn token_reference_or_timeout() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let token = CancellationToken::new();
