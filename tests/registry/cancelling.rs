@@ -1,4 +1,4 @@
-//! Cancelling by the registry: exactly counted, from the top, also while it is going on.
+//! `cancel` and `cancel_all`: exact counts, and parents before their children.
 
 use std::future::pending;
 use std::sync::{Arc, Barrier};
@@ -12,7 +12,7 @@ use crate::helpers::{Run, running, started};
 use crate::support::{self, poll_once};
 
 #[test]
-fn one_is_cancelled_once() {
+fn once() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (operation, run) = running(&registry, "a");
@@ -23,7 +23,7 @@ fn one_is_cancelled_once() {
 }
 
 #[test]
-fn one_that_is_pending_is_cancelled_too() {
+fn before_the_first_poll() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let run = async {}.cancelable(never()).registered_in(&registry);
@@ -32,19 +32,19 @@ fn one_that_is_pending_is_cancelled_too() {
 }
 
 #[test]
-fn only_those_that_fit_are_cancelled() {
+fn filtered() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (fetch, _fetch_run) = running(&registry, "fetch");
     let (parse, _parse_run) = running(&registry, "parse");
     assert_eq!(registry.cancel_all(Filter::all().name("fetch"), "offline"), 1);
     assert!(fetch.is_cancelled() && !parse.is_cancelled());
-    assert_eq!(registry.cancel_all(Filter::all(), "all"), 1, "one was cancelled before");
+    assert_eq!(registry.cancel_all(Filter::all(), "all"), 1, "one of the two was cancelled before");
     assert_eq!(fetch.reason(), Some(Reason::manual("offline")));
     assert_eq!(registry.cancel_all(Filter::all(), "all"), 0);
 }
 
-/// A tree: a parent, a child that has started in it, and one below that.
+/// Makes a parent, a child that has started in it, and a child of that.
 fn tree(registry: &Registry) -> (Vec<Operation>, Run) {
     let (of_child, of_parent) = (registry.clone(), registry.clone());
     let run = async move {
@@ -65,7 +65,7 @@ fn tree(registry: &Registry) -> (Vec<Operation>, Run) {
 }
 
 #[test]
-fn those_below_are_cancelled_with_the_one_above_and_count() {
+fn children_count() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (all, run) = tree(&registry);
@@ -77,17 +77,17 @@ fn those_below_are_cancelled_with_the_one_above_and_count() {
 }
 
 #[test]
-fn those_below_that_do_not_fit_do_not_count() {
+fn filtered_children_do_not_count() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (all, _run) = tree(&registry);
     assert_eq!(registry.cancel_all(Filter::all().name("parent"), "stop"), 1);
     assert!(all.iter().all(Operation::is_cancelled));
-    assert_eq!(registry.cancel_all(Filter::all(), "stop"), 0, "for the same reason, but before");
+    assert_eq!(registry.cancel_all(Filter::all(), "stop"), 0, "all were cancelled before");
 }
 
 #[test]
-fn one_below_a_parent_that_comes_later_counts_once() {
+fn child_older_than_its_parent() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let child = pending::<()>().cancelable(never()).named("child").registered_in(&registry);
@@ -99,7 +99,7 @@ fn one_below_a_parent_that_comes_later_counts_once() {
 }
 
 #[test]
-fn an_operation_in_a_shield_is_cancelled_by_name() {
+fn operation_in_a_shield() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let of_parent = registry.clone();
@@ -113,8 +113,36 @@ fn an_operation_in_a_shield_is_cancelled_by_name() {
     assert_eq!(parent.status(), Status::Cancelled);
 }
 
+/// A member below a member counts although the operation between them is not registered.
 #[test]
-fn a_call_within_a_call_counts_for_itself() {
+fn unregistered_operation_in_between() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (top, _top) = running(&registry, "top");
+    let (between, _between) = started(pending::<()>().cancelable(never()).child_of(&top));
+    let below = pending::<()>().cancelable(never()).child_of(&between).registered_in(&registry);
+    let (below, _below) = started(below);
+    assert_eq!(registry.cancel_all(Filter::all(), "stop"), 2);
+    assert_eq!(below.reason().unwrap().kind(), ReasonKind::Parent);
+}
+
+/// Two operations can share one reason of the kind `Parent`. That of an earlier call does not count.
+#[test]
+fn for_a_reason_that_another_operation_has() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (first, _first) = running(&registry, "first");
+    let below = pending::<()>().cancelable(never()).child_of(&first).registered_in(&registry);
+    let (below, _below) = started(below);
+    first.cancel();
+    let (second, _second) = running(&registry, "second");
+    let reason = below.reason().unwrap();
+    assert_eq!(registry.cancel_all(Filter::all(), reason.clone()), 1);
+    assert_eq!(second.reason(), Some(reason));
+}
+
+#[test]
+fn nested_calls() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (first, _first_run) = running(&registry, "first");
@@ -129,13 +157,13 @@ fn a_call_within_a_call_counts_for_itself() {
 }
 
 #[test]
-fn one_that_is_cancelled_within_a_call_counts_for_who_did_it() {
+fn nested_call_with_the_same_reason() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (first, _first_run) = running(&registry, "first");
     let (second, _second_run) = running(&registry, "second");
     let (of_callback, (sender, told)) = (registry.clone(), std::sync::mpsc::channel());
-    // What one stops takes the other with it, for the same reason.
+    // Cancels the second one for the same reason.
     let callback = first.token().on_cancel(move |reason| {
         sender.send(of_callback.cancel(second.id(), reason.clone())).unwrap();
     });
@@ -145,10 +173,10 @@ fn one_that_is_cancelled_within_a_call_counts_for_who_did_it() {
 }
 
 #[test]
-fn one_that_is_dropped_unpolled_meanwhile_counts_if_its_record_says_so() {
+fn dropped_unpolled_meanwhile() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
-    // So much to tell that looking at it takes a while.
+    // A snapshot of this takes a while.
     let much = (0..3_000).fold(Progress::at(0.5), |progress, number| {
         progress.with(format!("{number}"), "something")
     });
@@ -172,7 +200,7 @@ fn one_that_is_dropped_unpolled_meanwhile_counts_if_its_record_says_so() {
 }
 
 #[test]
-fn of_several_that_cancel_at_once_each_operation_counts_for_one() {
+fn concurrent_calls() {
     let _watchdog = support::watchdog();
     const OPERATIONS: usize = 500;
     const THREADS: usize = 4;

@@ -1,4 +1,4 @@
-//! Long chains of operations: who is asked by a shutdown, and what that costs.
+//! Long chains of operations: which of them a shutdown cancels, and what that costs.
 
 use std::future::pending;
 use std::pin::pin;
@@ -13,7 +13,8 @@ use crate::support::{self, poll_once};
 
 const LONG: Duration = Duration::from_secs(600);
 
-/// A chain in a shield: each is below the next, which was made later. The last is around the shield.
+/// Makes a chain in a shield: each operation is below the next, which was made later. The last one is outside
+/// of the shield.
 fn chain(registry: &Registry, length: usize) -> (Vec<Operation>, Vec<Run>) {
     let make = || pending_polls(usize::MAX).cancelable(never()).registered_in(registry);
     let made: Vec<_> = (0..length).map(|_| make()).collect();
@@ -32,7 +33,7 @@ fn chain(registry: &Registry, length: usize) -> (Vec<Operation>, Vec<Run>) {
 }
 
 #[test]
-fn a_chain_in_a_shield_is_let_alone_whoever_was_made_first() {
+fn chain_in_a_shield() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (chain, _runs) = chain(&registry, 50);
@@ -43,7 +44,7 @@ fn a_chain_in_a_shield_is_let_alone_whoever_was_made_first() {
 }
 
 #[test]
-fn asking_takes_time_in_proportion() {
+fn linear_time() {
     let _watchdog = support::watchdog();
     let ratio = || {
         let registry = Registry::new();
@@ -54,13 +55,13 @@ fn asking_takes_time_in_proportion() {
         (began.elapsed() - made).as_secs_f64() / made.as_secs_f64()
     };
     let least = (0..3).map(|_| ratio()).fold(f64::INFINITY, f64::min);
-    // Making them is in proportion, and takes longer. In proportion to the square, asking would take
-    // more than a hundred times as long.
-    assert!(least < 20.0, "{least} times as long as making them");
+    // Making the chain takes linear time, and longer. In quadratic time, the shutdown would take more than a
+    // hundred times as long.
+    assert!(least < 20.0, "{least} times as long as making the chain");
 }
 
-/// Runs an operation of the registry within what `around` makes of it, and that within another one of
-/// the registry. Tells who is asked by a shutdown: the outer one, the inner one.
+/// Registers an operation, wraps it by `around`, and puts that into a second registered operation. Returns whether
+/// a shutdown cancels the outer one, and whether it cancels the inner one.
 fn asked<F>(around: impl FnOnce(BoxFuture<'static, ()>) -> F) -> (bool, bool)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -75,7 +76,7 @@ where
 }
 
 #[test]
-fn operations_in_between_that_are_not_listed_count() {
+fn unregistered_ancestors_count() {
     let _watchdog = support::watchdog();
     let named = |work: BoxFuture<'static, ()>| -> BoxFuture<'static, ()> {
         Box::pin(work.cancelable(never()).named("in between").map(|_| ()))

@@ -1,11 +1,11 @@
-//! Events: in order, owned, and bounded.
+//! Events: their order, and the bounds of their queues.
 
 use std::future::pending;
 use std::pin::pin;
 use std::sync::Barrier;
 use std::task::{Context, Poll};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cancelable::operation::OperationId;
 use cancelable::prelude::*;
@@ -15,12 +15,12 @@ use futures::{FutureExt, Stream, StreamExt};
 use crate::helpers::{pending_polls, running};
 use crate::support::{self, Wakes, poll_once};
 
-/// What there is now.
+/// Takes all events that have arrived.
 fn take(events: &mut Events) -> Vec<Event> {
     std::iter::from_fn(|| events.next().now_or_never().flatten()).collect()
 }
 
-/// The kinds of events, as words.
+/// Describes each event in a few words.
 fn words(events: &[Event]) -> Vec<String> {
     let word = |event: &Event| match event {
         Event::Registered(_) => "registered".to_owned(),
@@ -37,7 +37,7 @@ fn words(events: &[Event]) -> Vec<String> {
 }
 
 #[test]
-fn they_come_in_order() {
+fn in_order() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let mut events = registry.events(100);
@@ -59,7 +59,7 @@ fn they_come_in_order() {
 }
 
 #[test]
-fn one_that_ends_by_itself_is_not_asked() {
+fn no_cancelling_without_request() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let mut events = registry.events(100);
@@ -70,7 +70,7 @@ fn one_that_ends_by_itself_is_not_asked() {
 }
 
 #[test]
-fn one_that_was_cancelled_before_it_entered_is_asked_after_that() {
+fn cancelled_before_registration() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let mut events = registry.events(100);
@@ -83,11 +83,11 @@ fn one_that_was_cancelled_before_it_entered_is_asked_after_that() {
 }
 
 #[test]
-fn one_that_is_cancelled_while_it_enters_is_asked_once() {
+fn cancelled_during_registration() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let mut events = registry.events(100);
-    // So much to tell that looking at it takes a while.
+    // A snapshot of this takes a while.
     let much = (0..3_000).fold(Progress::at(0.5), |progress, number| {
         progress.with(format!("{number}"), "something")
     });
@@ -102,7 +102,7 @@ fn one_that_is_cancelled_while_it_enters_is_asked_once() {
                 while registry.get(operation.id()).is_none() {
                     std::hint::spin_loop();
                 }
-                // The reason is looked at first, and what there is to tell last.
+                // A snapshot reads the reason first and the progress last.
                 thread::sleep(Duration::from_micros(20));
                 operation.cancel_with("stop");
             });
@@ -116,7 +116,7 @@ fn one_that_is_cancelled_while_it_enters_is_asked_once() {
 }
 
 #[test]
-fn it_says_how_many_it_has_missed_and_keeps_the_latest() {
+fn missed() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let mut events = registry.events(2);
@@ -124,13 +124,13 @@ fn it_says_how_many_it_has_missed_and_keeps_the_latest() {
     (0..5).for_each(|step| operation.report_progress(format!("{step}")));
     assert_eq!(words(&take(&mut events)), ["missed 5", "at 3", "at 4"]);
     operation.report_progress("5");
-    assert_eq!(words(&take(&mut events)), ["at 5"], "what was told is not told again");
+    assert_eq!(words(&take(&mut events)), ["at 5"], "missed events are reported once");
     drop(run);
     assert_eq!(words(&take(&mut events)), ["asked, dropped before it was done", "cancelled"]);
 }
 
 #[test]
-fn a_capacity_of_zero_is_one() {
+fn capacity_of_zero() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let mut events = registry.events(0);
@@ -139,7 +139,7 @@ fn a_capacity_of_zero_is_one() {
 }
 
 #[test]
-fn each_listener_has_a_queue_of_its_own() {
+fn one_queue_per_listener() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (mut slow, mut quick) = (registry.events(1), registry.events(10));
@@ -147,11 +147,11 @@ fn each_listener_has_a_queue_of_its_own() {
     let mut late = registry.events(10);
     assert_eq!(words(&take(&mut quick)), ["registered", "started"]);
     assert_eq!(words(&take(&mut slow)), ["missed 1", "started"]);
-    assert!(take(&mut late).is_empty(), "what was before is not told");
+    assert!(take(&mut late).is_empty(), "earlier events are not sent");
 }
 
 #[test]
-fn the_end_of_the_intake_is_told() {
+fn closed_and_refused() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let mut events = registry.events(10);
@@ -161,7 +161,7 @@ fn the_end_of_the_intake_is_told() {
 }
 
 #[test]
-fn who_waits_is_woken_once_and_the_end_is_told() {
+fn wakes_once_and_ends() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let wakes = Wakes::new();
@@ -176,9 +176,9 @@ fn who_waits_is_woken_once_and_the_end_is_told() {
     assert!(events.as_mut().poll_next(&mut cx).is_ready());
     assert!(events.as_mut().poll_next(&mut cx).is_pending());
     drop(registry);
-    assert_eq!(wakes.count(), 1, "the operation keeps it");
+    assert_eq!(wakes.count(), 1, "the operation keeps the registry");
     drop(run);
-    assert_eq!(wakes.count(), 2, "once for all of it");
+    assert_eq!(wakes.count(), 2, "once for both events");
     assert!(events.as_mut().poll_next(&mut cx).is_ready());
     assert!(events.as_mut().poll_next(&mut cx).is_ready());
     assert_eq!(events.as_mut().poll_next(&mut cx), Poll::Ready(None));
@@ -186,7 +186,7 @@ fn who_waits_is_woken_once_and_the_end_is_told() {
 }
 
 #[test]
-fn who_waits_is_woken_at_the_end() {
+fn wakes_at_the_end() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let wakes = Wakes::new();
@@ -198,7 +198,25 @@ fn who_waits_is_woken_at_the_end() {
 }
 
 #[test]
-fn who_is_gone_keeps_nothing() {
+fn many_listeners_take_linear_time() {
+    let _watchdog = support::watchdog();
+    let time = |count: usize| {
+        let began = Instant::now();
+        let registry = Registry::new();
+        let listeners: Vec<_> = (0..count).map(|_| registry.events(1)).collect();
+        drop(running(&registry, "a"));
+        // The oldest first, which would be the slowest if they were searched from the end.
+        drop(listeners);
+        began.elapsed()
+    };
+    let few = (0..5).map(|_| time(2_000)).min().unwrap();
+    let many = (0..3).map(|_| time(40_000)).min().unwrap();
+    // In quadratic time it would be 400 times as long.
+    assert!(many < few * 100, "{many:?} for 40,000, {few:?} for 2,000");
+}
+
+#[test]
+fn dropped_listener() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let wakes = Wakes::new();
@@ -210,7 +228,7 @@ fn who_is_gone_keeps_nothing() {
     let _running = running(&registry, "a");
 }
 
-/// Where each operation stands, by what has been told.
+/// Asserts that the events of each operation come in one of the possible orders.
 fn follow(events: &[Event]) {
     let mut seen: std::collections::HashMap<OperationId, Vec<&'static str>> = Default::default();
     for event in events {
@@ -235,7 +253,7 @@ fn follow(events: &[Event]) {
 }
 
 #[test]
-fn they_come_in_order_from_any_thread() {
+fn in_order_on_many_threads() {
     let _watchdog = support::watchdog();
     const OPERATIONS: usize = 500;
     let registry = Registry::new();

@@ -1,4 +1,4 @@
-//! Force: which shutdowns it is meant for.
+//! `force`: which shutdowns it affects.
 
 use std::future::pending;
 use std::pin::pin;
@@ -14,7 +14,7 @@ use crate::support::{self, Wakes, poll_once};
 const LONG: Duration = Duration::from_secs(600);
 
 #[test]
-fn a_shutdown_that_begins_later_has_its_time() {
+fn later_shutdown_is_not_affected() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     assert_eq!(registry.force(), 0);
@@ -30,7 +30,7 @@ fn a_shutdown_that_begins_later_has_its_time() {
 }
 
 #[test]
-fn every_shutdown_that_waits_is_told_each_time() {
+fn every_waiting_shutdown() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (_, _run) = running(&registry, "a");
@@ -47,7 +47,7 @@ fn every_shutdown_that_waits_is_told_each_time() {
 }
 
 #[test]
-fn a_second_request_of_a_service_is_meant_for_the_shutdown_that_has_not_begun() {
+fn second_request_while_draining() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     registry.force();

@@ -1,4 +1,4 @@
-//! What the tests of the registry share.
+//! Helpers for the tests of the registry.
 
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
@@ -11,13 +11,13 @@ use crate::support::poll_once;
 
 pub(crate) type Run = Pin<Box<dyn Future<Output = Result<(), Cancelled>> + Send>>;
 
-/// A run that never ends by itself, polled once.
+/// Starts an operation that never ends by itself: polled once.
 pub(crate) fn running(registry: &Registry, name: &'static str) -> (Operation, Run) {
     let run = pending::<()>().cancelable(never()).named(name).registered_in(registry);
     started(run)
 }
 
-/// Polls a run once, which is to be pending.
+/// Polls a run once, and asserts that it is pending.
 pub(crate) fn started<F, S, E>(run: Cancelable<F, S, E>) -> (Operation, Run)
 where
     Cancelable<F, S, E>: Future<Output = Result<(), Cancelled>> + Send + 'static,
@@ -31,7 +31,7 @@ where
     (operation, run)
 }
 
-/// Pending that many times.
+/// Is pending `polls` times, then ready.
 pub(crate) async fn pending_polls(mut polls: usize) {
     poll_fn(|_| {
         let left = polls;

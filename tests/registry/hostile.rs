@@ -12,7 +12,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use crate::helpers::{running, started};
 use crate::support::{self, poll_once};
 
-/// Calls everything there is.
+/// Calls every method of the registry.
 fn call_everything(registry: &Registry) {
     let listed = registry.list();
     for found in &listed {
@@ -26,7 +26,7 @@ fn call_everything(registry: &Registry) {
     let run = pending::<()>().cancelable(never()).named("from a hook").registered_in(registry);
     assert!(registry.cancel(run.operation().id(), "at once"));
     drop(run);
-    // Within an operation that is cancelled it ends at once.
+    // If the current operation is cancelled, this one ends at once.
     let mut run = Box::pin(pending::<()>().cancelable(never()).registered_in(registry));
     let _ = poll_once(run.as_mut());
     drop(run);
@@ -34,7 +34,7 @@ fn call_everything(registry: &Registry) {
 }
 
 #[test]
-fn hooks_may_call_everything() {
+fn hooks_call_everything() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let _events = registry.events(10);
@@ -69,7 +69,7 @@ fn hooks_may_call_everything() {
     assert!(registry.is_empty());
 }
 
-/// A waker that calls everything, and then panics.
+/// A waker that calls every method of the registry, then panics.
 struct Hostile(Registry);
 
 impl Wake for Hostile {
@@ -80,7 +80,7 @@ impl Wake for Hostile {
 }
 
 #[test]
-fn wakers_may_call_everything_and_panic() {
+fn wakers_call_everything_and_panic() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let waker = Waker::from(Arc::new(Hostile(registry.clone())));
@@ -95,7 +95,7 @@ fn wakers_may_call_everything_and_panic() {
 }
 
 #[test]
-fn a_predicate_that_panics_leaves_the_registry_as_it_was() {
+fn predicate_panics() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (operation, run) = running(&registry, "a");
@@ -108,7 +108,7 @@ fn a_predicate_that_panics_leaves_the_registry_as_it_was() {
     assert_eq!(registry.stats().ended(), 1);
 }
 
-/// Calls everything when it is dropped.
+/// Calls every method of the registry when it is dropped.
 #[derive(Debug)]
 struct CallsOnDrop(Registry);
 
@@ -127,7 +127,7 @@ impl Drop for CallsOnDrop {
 }
 
 #[test]
-fn what_records_and_events_hold_may_call_everything_when_it_goes() {
+fn destructors_call_everything() {
     let _watchdog = support::watchdog();
     let registry = Registry::with_history_limit(1);
     let events = registry.events(1);
@@ -161,14 +161,14 @@ impl Drop for PanicsOnDrop {
 }
 
 #[test]
-fn what_is_forgotten_may_panic_and_keeps_nobody_in() {
+fn destructors_panic() {
     let _watchdog = support::watchdog();
     let registry = Registry::with_history_limit(1);
     let mut events = registry.events(1);
     let (operation, run) = running(&registry, "a");
     operation.cancel_with(Reason::error(PanicsOnDrop));
     drop((operation, run));
-    // Only the history and the event still have it now, and both are to make room.
+    // Only the history and the queue still hold the error, and both must make room.
     let (_, run) = running(&registry, "b");
     drop(run);
     assert_eq!((registry.len(), registry.stats().ended()), (0, 2));
@@ -176,7 +176,7 @@ fn what_is_forgotten_may_panic_and_keeps_nobody_in() {
 }
 
 #[test]
-fn the_last_handle_of_an_operation_may_be_that_of_a_list() {
+fn last_handle_from_a_list() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (operation, run) = running(&registry, "a");

@@ -1,4 +1,4 @@
-//! Who is in: from `registered` to the end, whatever that is.
+//! Which operations are in the registry: from `registered` to any kind of end.
 
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +13,7 @@ use crate::helpers::{ids, pending_polls, running, started};
 use crate::support::{self, on_every_executor, poll_once};
 
 #[test]
-fn it_is_in_from_registered_on() {
+fn from_registration_to_drop() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let run = pending::<()>().cancelable(never()).named("a").registered_in(&registry);
@@ -30,7 +30,7 @@ fn it_is_in_from_registered_on() {
 }
 
 #[test]
-fn it_leaves_however_it_ends() {
+fn every_way_to_end() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let value = async {}.cancelable(never()).registered_in(&registry);
@@ -59,7 +59,7 @@ fn it_leaves_however_it_ends() {
 }
 
 #[test]
-fn it_leaves_at_its_end_and_not_only_when_the_run_is_dropped() {
+fn leaves_at_its_end() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let mut run = Box::pin(async {}.cancelable(never()).registered_in(&registry));
@@ -70,7 +70,7 @@ fn it_leaves_at_its_end_and_not_only_when_the_run_is_dropped() {
 }
 
 #[test]
-fn it_stays_until_its_clean_up_is_through() {
+fn stays_during_clean_up() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let run = async {}.cancelable(never()).finally(|_| pending_polls(1)).registered_in(&registry);
@@ -82,7 +82,7 @@ fn it_stays_until_its_clean_up_is_through() {
 }
 
 #[test]
-fn the_hooks_of_its_end_run_before_it_has_left_and_do_not_see_it() {
+fn hidden_from_its_last_hooks() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (of_hook, (sender, told)) = (registry.clone(), std::sync::mpsc::channel());
@@ -96,7 +96,7 @@ fn the_hooks_of_its_end_run_before_it_has_left_and_do_not_see_it() {
 }
 
 #[test]
-fn it_is_in_once_though_it_enters_twice() {
+fn registered_twice() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let run = async {}.cancelable(never()).registered_in(&registry).registered_in(&registry);
@@ -106,7 +106,7 @@ fn it_is_in_once_though_it_enters_twice() {
 }
 
 #[test]
-fn it_is_in_though_the_intake_was_closed_before_it_enters_again() {
+fn registered_again_after_close() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let run = async { 7 }.cancelable(never()).registered_in(&registry);
@@ -117,7 +117,7 @@ fn it_is_in_though_the_intake_was_closed_before_it_enters_again() {
 }
 
 #[test]
-fn it_may_be_in_several() {
+fn several_registries() {
     let _watchdog = support::watchdog();
     let (one, other) = (Registry::new(), Registry::new());
     let run = async {}.cancelable(never()).registered_in(&one).registered_in(&other);
@@ -128,7 +128,7 @@ fn it_may_be_in_several() {
 }
 
 #[test]
-fn a_run_that_has_ended_does_not_enter() {
+fn registered_after_its_end() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let mut run = Box::new(std::future::ready(()).cancelable(never()).named("early"));
@@ -140,7 +140,7 @@ fn a_run_that_has_ended_does_not_enter() {
 }
 
 #[test]
-fn a_run_that_is_being_polled_enters_as_running() {
+fn registered_while_running() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let mut run = Box::new(pending::<()>().cancelable(never()).named("late"));
@@ -149,7 +149,7 @@ fn a_run_that_is_being_polled_enters_as_running() {
     assert_eq!(registry.list()[0].status, Status::Running);
     drop(run);
     assert!(registry.is_empty());
-    // So does one of which nothing has been asked before.
+    // So does a plain race that becomes an operation late.
     let mut run = Box::new(pending::<()>().cancelable(never()));
     assert!(poll_once(std::pin::Pin::new(&mut *run)).is_pending());
     let run = run.registered_in(&registry);
@@ -159,7 +159,7 @@ fn a_run_that_is_being_polled_enters_as_running() {
 }
 
 #[test]
-fn the_global_one_is_one() {
+fn global() {
     let _watchdog = support::watchdog();
     let run = async {}.cancelable(never()).registered();
     let id = run.operation().id();
@@ -172,7 +172,7 @@ fn the_global_one_is_one() {
 }
 
 #[test]
-fn a_registry_may_go_before_its_operations() {
+fn dropped_before_its_operations() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (operation, run) = running(&registry, "a");
@@ -182,7 +182,7 @@ fn a_registry_may_go_before_its_operations() {
 }
 
 #[test]
-fn filters_go_together() {
+fn filters() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (parent, _parent_run) = running(&registry, "Ingest");
@@ -199,7 +199,7 @@ fn filters_go_together() {
     assert_eq!(find(Filter::all()).len(), 4);
     assert_eq!(find(Filter::all().name("FETCH")), [ann.id(), bob_id]);
     assert_eq!(find(Filter::all().name("/a")), [ann.id()]);
-    assert_eq!(find(Filter::all().name("")).len(), 3, "one without a name contains nothing");
+    assert_eq!(find(Filter::all().name("")).len(), 3, "an operation without a name never matches");
     assert_eq!(find(Filter::all().status(Status::Pending)), [bob_id, nameless.operation().id()]);
     assert_eq!(find(Filter::all().status(Status::Running).name("fetch")), [ann.id()]);
     let either = Filter::all().status(Status::Running).status(Status::Pending);
@@ -212,11 +212,11 @@ fn filters_go_together() {
     assert_eq!(find(Filter::all().matching(|found| found.name.is_none())).len(), 1);
 
     thread::sleep(Duration::from_millis(5));
-    // Those that have not started have no age.
+    // An operation that has not started has no age.
     assert_eq!(find(Filter::all().older_than(Duration::from_millis(1))), [parent.id(), ann.id()]);
     assert_eq!(find(Filter::all().older_than(Duration::from_secs(600))), []);
 
-    // What is asked for twice must fit twice.
+    // Two conditions of one kind must both match.
     assert_eq!(find(Filter::all().name("fetch").name("/a")), [ann.id()]);
     assert_eq!(find(Filter::all().name("/a").name("/b")), []);
     assert_eq!(find(Filter::all().parent(parent.id()).parent(ann.id())), []);
@@ -227,7 +227,7 @@ fn filters_go_together() {
 }
 
 #[test]
-fn names_are_compared_in_any_script() {
+fn case_in_any_script() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let run = pending::<()>().cancelable(never()).named("Überprüfung").registered_in(&registry);
@@ -236,7 +236,7 @@ fn names_are_compared_in_any_script() {
 }
 
 #[test]
-fn what_is_listed_changes_no_more() {
+fn snapshots_do_not_change() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (operation, run) = running(&registry, "a");
@@ -250,12 +250,12 @@ fn what_is_listed_changes_no_more() {
 }
 
 #[test]
-fn drained_waits_for_the_end_of_the_intake_and_for_the_last() {
+fn drained() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let wakes = support::Wakes::new();
     let mut drained = std::pin::pin!(registry.drained());
-    assert!(wakes.poll(drained.as_mut()).is_pending(), "nobody is in, but somebody may come");
+    assert!(wakes.poll(drained.as_mut()).is_pending(), "empty, but not closed");
     let (_, run) = running(&registry, "a");
     assert!(registry.close());
     assert!(wakes.poll(drained.as_mut()).is_pending());
@@ -265,7 +265,7 @@ fn drained_waits_for_the_end_of_the_intake_and_for_the_last() {
 }
 
 on_every_executor! {
-    async fn it_is_listed_stopped_and_remembered() {
+    async fn listed_cancelled_recorded() {
         let registry = Registry::new();
         let of_work = registry.clone();
         let run = scope(never(), async move |operation: Operation| {

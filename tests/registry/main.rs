@@ -1,4 +1,4 @@
-//! The registry: who is listed, who is stopped, what is remembered, and what is told.
+//! The registry: lists, cancellation, history, events, shutdown.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -10,12 +10,12 @@ mod events;
 #[cfg(feature = "time")]
 mod force;
 mod helpers;
+mod history;
 mod hostile;
 mod listing;
 mod many;
 mod memory;
 mod model;
-mod past;
 #[cfg(feature = "serde")]
 mod serde;
 #[cfg(feature = "time")]

@@ -16,7 +16,7 @@ use crate::support::{self, poll_once};
 const THREADS: usize = 8;
 const OPERATIONS: usize = 2_000;
 
-/// All that a snapshot says must belong together.
+/// Asserts that the fields of a snapshot are of one moment.
 fn check(snapshot: &Snapshot) {
     let Snapshot { status, reason, error, name, metadata, elapsed, .. } = snapshot;
     match status {
@@ -34,7 +34,7 @@ fn check(snapshot: &Snapshot) {
     assert_eq!(metadata["name"], *name.as_ref().unwrap());
 }
 
-/// Runs operations of every kind of ending, and tells how many of each there were.
+/// Runs operations that end in every way, and returns how many completed, failed, were cancelled, never started.
 fn work(registry: &Registry, thread: usize) -> [u64; 4] {
     let mut counts = [0; 4];
     for number in 0..OPERATIONS {
@@ -52,7 +52,7 @@ fn work(registry: &Registry, thread: usize) -> [u64; 4] {
             continue;
         }
         let mut run = Box::pin(run);
-        // Some are dropped in the middle, and the others polled to their end.
+        // Some are dropped while they are running, the others are polled to their end.
         if poll_once(run.as_mut()).is_pending() && number % 11 != 0 {
             while poll_once(run.as_mut()).is_pending() {}
         }
@@ -68,7 +68,7 @@ fn work(registry: &Registry, thread: usize) -> [u64; 4] {
 }
 
 #[test]
-fn lists_and_counts_are_right_while_everyone_comes_and_goes() {
+fn exact_under_load() {
     let _watchdog = support::watchdog();
     let registry = Registry::with_history_limit(100_000);
     let (over, bulk, listed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -84,7 +84,7 @@ fn lists_and_counts_are_right_while_everyone_comes_and_goes() {
                 let list = registry.list();
                 list.iter().for_each(check);
                 assert!(list.iter().all(|found| !found.status.is_final()));
-                assert!(list.is_sorted_by(|one, next| one.id < next.id), "each once");
+                assert!(list.is_sorted_by(|one, next| one.id < next.id), "each operation once");
                 listed.fetch_add(list.len(), Ordering::Relaxed);
             });
         });
@@ -130,14 +130,14 @@ fn lists_and_counts_are_right_while_everyone_comes_and_goes() {
     let ids: HashSet<_> = records.iter().map(|record| record.snapshot.id).collect();
     assert_eq!(ids.len(), records.len());
     records.iter().for_each(|record| check(&record.snapshot));
-    // Whoever was cancelled in bulk says so, whatever became of it then.
+    // Every record of an operation that was cancelled in bulk has that reason, however it ended.
     let in_bulk = Some(Reason::manual("in bulk"));
     let said = records.iter().filter(|record| record.snapshot.reason == in_bulk).count();
     assert_eq!(bulk.load(Ordering::Relaxed), said);
 }
 
 #[test]
-fn a_hundred_thousand_are_nothing_special() {
+fn a_hundred_thousand() {
     let _watchdog = support::watchdog();
     const MANY: usize = 100_000;
     let registry = Registry::new();
@@ -153,10 +153,10 @@ fn a_hundred_thousand_are_nothing_special() {
     let runs: Vec<_> = (0..MANY).map(|_| enter()).collect();
     assert_eq!(registry.len(), MANY);
     let among_many = (0..5).map(|_| time(&mut thousand)).min().unwrap();
-    // In proportion to who is there it would be a thousand times as long.
+    // If it depended on the number of members, it would take a thousand times as long.
     assert!(among_many < alone * 50, "{among_many:?}, alone {alone:?}");
 
-    // While somebody lists all the time, others come and go.
+    // Operations start and end while another thread lists all of them.
     let over = AtomicBool::new(false);
     thread::scope(|threads| {
         threads.spawn(|| {

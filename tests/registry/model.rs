@@ -1,4 +1,4 @@
-//! Against a model: whatever is done in whatever order, the registry says what a simple list says.
+//! Random steps, compared with a simple list as the model.
 
 use std::collections::BTreeMap;
 
@@ -164,7 +164,7 @@ impl One {
 
 proptest! {
     #[test]
-    fn it_says_what_a_simple_list_says(steps in prop::collection::vec(step(), 1..60)) {
+    fn agrees_with_a_list(steps in prop::collection::vec(step(), 1..60)) {
         let _watchdog = support::watchdog();
         let registry = Registry::with_history_limit(4);
         let mut model = Model { limit: 4, ..Model::default() };

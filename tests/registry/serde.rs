@@ -1,4 +1,4 @@
-//! The feature `serde`: what a registry tells, written as JSON.
+//! The feature `serde`: what a registry returns, as JSON.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json, to_value};
 use crate::helpers::{running, started};
 use crate::support;
 
-/// The events so far, without those of a snapshot.
+/// Takes all events that have arrived, as JSON.
 fn told(registry_events: &mut cancelable::registry::Events) -> Vec<Value> {
     let mut told = Vec::new();
     while let Some(Some(event)) = futures::FutureExt::now_or_never(registry_events.next()) {
@@ -20,7 +20,7 @@ fn told(registry_events: &mut cancelable::registry::Events) -> Vec<Value> {
 }
 
 #[test]
-fn events_have_a_kind_and_what_is_told() {
+fn events() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let mut events = registry.events(16);
@@ -54,7 +54,7 @@ fn events_have_a_kind_and_what_is_told() {
 }
 
 #[test]
-fn a_started_one_is_told_by_its_name() {
+fn started_event() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let mut events = registry.events(16);
@@ -65,7 +65,7 @@ fn a_started_one_is_told_by_its_name() {
 }
 
 #[test]
-fn a_record_is_a_snapshot_and_how_long_it_took_to_stop() {
+fn record() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (operation, run) = running(&registry, "fetch");
@@ -79,7 +79,7 @@ fn a_record_is_a_snapshot_and_how_long_it_took_to_stop() {
 }
 
 #[test]
-fn numbers_are_numbers() {
+fn stats() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (_, _run) = running(&registry, "stays");
@@ -118,7 +118,7 @@ fn numbers_are_numbers() {
 }
 
 #[test]
-fn an_inspection_says_where_it_stands() {
+fn inspection() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let flush = shield(std::future::pending::<()>()).named("flush").cancelable(never());
@@ -145,7 +145,7 @@ fn an_inspection_says_where_it_stands() {
 
 #[cfg(feature = "time")]
 #[test]
-fn a_report_lists_who_stopped_and_who_did_not() {
+fn report() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (_, _run) = running(&registry, "stays");

@@ -1,4 +1,4 @@
-//! Services: asked to end, drained, shut down, and insisted upon.
+//! `shutdown_when`: drain delay, shutdown, second request, exit code.
 
 use std::future::pending;
 use std::pin::pin;
@@ -16,7 +16,7 @@ use crate::support::{self, Tally, Wakes, on_every_executor, poll_once};
 const LONG: Duration = Duration::from_secs(600);
 
 #[test]
-fn it_waits_for_the_source_and_shuts_down_for_its_reason() {
+fn shuts_down_for_the_reason_of_the_source() {
     let _watchdog = support::watchdog();
     let (registry, stop) = (Registry::new(), CancellationToken::new());
     let (_, run) = running(&registry, "a");
@@ -38,7 +38,7 @@ fn it_waits_for_the_source_and_shuts_down_for_its_reason() {
 }
 
 #[test]
-fn the_intake_stays_open_while_it_drains() {
+fn open_while_it_drains() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let plan = ShutdownPlan::new().drain(Duration::from_millis(30)).grace(LONG);
@@ -85,7 +85,7 @@ fn a_second_request_ends_drain_and_grace() {
 }
 
 #[test]
-fn who_does_not_stop_makes_it_fail() {
+fn exit_code_of_a_failure() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (_, _run) = running(&registry, "stuck");
@@ -95,7 +95,7 @@ fn who_does_not_stop_makes_it_fail() {
 }
 
 #[test]
-fn a_hook_that_panics_harms_nobody() {
+fn panicking_hook() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let plan = ShutdownPlan::new().on_request(|_| panic!("on purpose"));
@@ -104,7 +104,7 @@ fn a_hook_that_panics_harms_nobody() {
 }
 
 #[test]
-fn a_service_that_ends_by_itself_is_a_request_and_does_not_drain() {
+fn service_returns() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (operation, run) = running(&registry, "a");
@@ -119,7 +119,7 @@ fn a_service_that_ends_by_itself_is_a_request_and_does_not_drain() {
 }
 
 #[test]
-fn after_a_service_that_ends_by_itself_a_request_is_the_second() {
+fn second_request_after_the_service_returned() {
     let _watchdog = support::watchdog();
     let (registry, again) = (Registry::new(), CancellationToken::new());
     let deaf = pending::<()>().cancelable(never()).grace(LONG).registered_in(&registry);
@@ -139,7 +139,7 @@ fn after_a_service_that_ends_by_itself_a_request_is_the_second() {
 }
 
 #[test]
-fn the_service_is_dropped_once_the_report_is_there() {
+fn service_is_dropped_at_the_end() {
     let _watchdog = support::watchdog();
     let (registry, tally) = (Registry::new(), Tally::new());
     let stop = registry.shutdown_when(async { Reason::manual("stop") }, ShutdownPlan::new());
@@ -149,7 +149,7 @@ fn the_service_is_dropped_once_the_report_is_there() {
 }
 
 on_every_executor! {
-    async fn it_serves_until_it_is_asked() {
+    async fn serves_until_asked() {
         let registry = Registry::new();
         let (stop, of_service) = (CancellationToken::new(), registry.clone());
         let asks = stop.clone();

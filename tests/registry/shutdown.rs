@@ -1,4 +1,4 @@
-//! Shutdown: everyone is asked, waited for, forced and reported.
+//! Shutdown: cancels the operations, waits for them, forces them, reports.
 
 use std::future::pending;
 use std::pin::pin;
@@ -16,7 +16,7 @@ use crate::support::{self, Wakes, on_every_executor, poll_once};
 const LONG: Duration = Duration::from_secs(600);
 
 #[test]
-fn with_nobody_there_it_is_over_at_once() {
+fn empty_registry() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let report = support::block_on(registry.shutdown(LONG));
@@ -25,7 +25,7 @@ fn with_nobody_there_it_is_over_at_once() {
 }
 
 #[test]
-fn nothing_happens_before_the_first_poll() {
+fn begins_at_the_first_poll() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (operation, run) = running(&registry, "a");
@@ -44,7 +44,7 @@ fn nothing_happens_before_the_first_poll() {
 }
 
 #[test]
-fn who_comes_then_is_refused() {
+fn refuses_newcomers() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     support::block_on(registry.shutdown(LONG));
@@ -58,7 +58,7 @@ fn who_comes_then_is_refused() {
 }
 
 #[test]
-fn those_that_were_never_polled_are_waited_for_and_may_be_dropped() {
+fn waits_for_unpolled_operations() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let run = pending::<()>().cancelable(never()).named("unpolled").registered_in(&registry);
@@ -72,7 +72,7 @@ fn those_that_were_never_polled_are_waited_for_and_may_be_dropped() {
 }
 
 #[test]
-fn who_does_not_stop_in_time_remains() {
+fn reports_the_remaining() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (_, stays) = running(&registry, "stays");
@@ -85,13 +85,13 @@ fn who_does_not_stop_in_time_remains() {
     assert!(report.took >= Duration::from_millis(5));
     assert_eq!((report.stopped.len(), report.remaining.len(), report.cut_short), (1, 1, 0));
     assert_eq!(report.remaining[0].snapshot.name.as_deref(), Some("stays"));
-    // What has been refused to nobody may still end.
+    // The remaining operation can still end.
     assert!(support::block_on(stays).is_err());
     assert!(support::block_on(registry.shutdown(LONG)).is_clean());
 }
 
 #[test]
-fn two_may_wait_and_one_may_give_up() {
+fn two_shutdowns() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (_, run) = running(&registry, "a");
@@ -106,7 +106,7 @@ fn two_may_wait_and_one_may_give_up() {
 }
 
 #[test]
-fn a_grace_period_is_used_and_then_cut_short() {
+fn cuts_grace_periods_short() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let saves = scope(never(), async |operation: Operation| {
@@ -137,19 +137,19 @@ fn a_grace_period_is_used_and_then_cut_short() {
 }
 
 #[test]
-fn a_grace_period_that_begins_after_force_is_none() {
+fn no_grace_period_after_force() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let run = pending::<()>().cancelable(never()).grace(LONG).registered_in(&registry);
     let (operation, run) = started(run);
     assert_eq!(registry.force(), 0);
-    assert_eq!(operation.status(), Status::Running, "who is not asked goes on");
+    assert_eq!(operation.status(), Status::Running, "not cancelled, so it continues");
     operation.cancel();
     assert!(support::block_on(run).unwrap_err().was_forced());
 }
 
 #[test]
-fn force_ends_the_waiting_of_a_shutdown() {
+fn force_ends_the_wait() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (_, _run) = running(&registry, "a");
@@ -163,7 +163,7 @@ fn force_ends_the_waiting_of_a_shutdown() {
 }
 
 #[test]
-fn what_a_shield_protects_is_not_asked() {
+fn leaves_shielded_operations_alone() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (of_parent, of_upload) = (registry.clone(), registry.clone());
@@ -192,11 +192,11 @@ fn what_a_shield_protects_is_not_asked() {
 }
 
 #[test]
-fn what_runs_within_a_shield_of_somebody_else_is_asked() {
+fn shield_outside_the_registry() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let of_work = registry.clone();
-    // The one around it is in no registry: nobody else would ask.
+    // The operation around it is in no registry, so nothing else would cancel it.
     let work = shield(async move {
         let serve = pending::<()>().cancelable(never()).named("serve").registered_in(&of_work);
         assert!(serve.await.is_err());
@@ -209,7 +209,7 @@ fn what_runs_within_a_shield_of_somebody_else_is_asked() {
 }
 
 #[test]
-fn an_operation_that_shuts_down_its_registry_is_stopped_too() {
+fn awaited_by_an_operation_of_its_registry() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (_, other) = running(&registry, "other");
@@ -220,7 +220,7 @@ fn an_operation_that_shuts_down_its_registry_is_stopped_too() {
 }
 
 #[test]
-fn hooks_of_the_end_have_run_when_it_is_over() {
+fn hooks_run_before_the_report() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (sender, told) = channel();
@@ -240,7 +240,7 @@ fn hooks_of_the_end_have_run_when_it_is_over() {
 }
 
 #[test]
-fn nobody_slips_in_while_it_closes() {
+fn registration_during_close() {
     let _watchdog = support::watchdog();
     for _ in 0..200 {
         let registry = Registry::new();
@@ -259,7 +259,7 @@ fn nobody_slips_in_while_it_closes() {
         });
         let report = support::block_on(registry.shutdown(LONG));
         assert!(report.is_clean());
-        assert!(registry.is_empty(), "over, and somebody is in");
+        assert!(registry.is_empty(), "reported, but not empty");
         let outcomes = entering.join().unwrap();
         let stats = registry.stats();
         assert_eq!(stats.ended() + stats.refused, outcomes);
@@ -267,7 +267,7 @@ fn nobody_slips_in_while_it_closes() {
 }
 
 on_every_executor! {
-    async fn it_stops_tasks_that_run() {
+    async fn stops_running_tasks() {
         let registry = Registry::new();
         let runs: Vec<Run> = (0..10)
             .map(|_| Box::pin(pending::<()>().cancelable(never()).registered_in(&registry)) as Run)
@@ -285,7 +285,7 @@ on_every_executor! {
         assert_eq!(report.stopped.len(), 10);
     }
 
-    async fn it_cuts_grace_short_in_time() {
+    async fn cuts_grace_short_in_time() {
         let registry = Registry::new();
         let run = pending::<()>().cancelable(never()).grace(LONG).registered_in(&registry);
         let stopping = async {

@@ -11,7 +11,7 @@ use futures::{StreamExt, stream};
 use crate::support::{self, block_on, poll_once};
 
 #[test]
-fn a_stream_is_in_until_its_end() {
+fn until_its_end() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let numbers = stream::iter(0..2).cancelable(never()).named("numbers");
@@ -28,7 +28,7 @@ fn a_stream_is_in_until_its_end() {
 }
 
 #[test]
-fn one_that_is_dropped_leaves_polled_or_not() {
+fn dropped() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     drop(stream::iter(0..2).cancelable(never()).registered_in(&registry));
@@ -40,7 +40,7 @@ fn one_that_is_dropped_leaves_polled_or_not() {
 }
 
 #[test]
-fn it_is_cancelled_from_there() {
+fn cancelled_by_the_registry() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let mut numbers = pin!(stream::pending::<u8>().cancelable(never()).registered_in(&registry));
@@ -52,7 +52,7 @@ fn it_is_cancelled_from_there() {
 }
 
 #[test]
-fn what_is_said_of_it_is_that_of_an_operation() {
+fn snapshot_and_events() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let mut events = registry.events(16);
@@ -75,7 +75,7 @@ fn what_is_said_of_it_is_that_of_an_operation() {
 }
 
 #[test]
-fn one_that_is_being_pulled_enters_as_running_and_one_that_has_ended_does_not() {
+fn registered_late() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let mut running = stream::iter(0..2).cancelable(never());

@@ -1,4 +1,4 @@
-//! The report of what does not stop: where each stands, and which body does not yield.
+//! Operations that do not stop: the phase of each, and which work does not yield.
 
 use std::future::pending;
 use std::pin::pin;
@@ -14,7 +14,7 @@ use cancelable::source::Never;
 use crate::helpers::{pending_polls, running, started};
 use crate::support::{self, poll_once};
 
-/// Shuts down with no time at all, once everyone has been polled again.
+/// Shuts the registry down without a grace period, after `poll_all` has polled the operations again.
 fn report(registry: &Registry, mut poll_all: impl FnMut()) -> ShutdownReport {
     let mut shutdown = pin!(registry.shutdown(Duration::from_millis(1)));
     assert!(poll_once(shutdown.as_mut()).is_pending());
@@ -29,7 +29,7 @@ fn only(registry: &Registry) -> Inspection {
 }
 
 #[test]
-fn a_shield_is_named() {
+fn named_shield() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let work = async {
@@ -55,7 +55,7 @@ fn a_shield_is_named() {
 }
 
 #[test]
-fn a_shield_without_a_name_is_a_shield() {
+fn unnamed_shield() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let work = shield(pending::<()>()).named("").cancelable(never()).registered_in(&registry);
@@ -64,7 +64,7 @@ fn a_shield_without_a_name_is_a_shield() {
 }
 
 #[test]
-fn a_shield_in_a_race_in_it_is_its_own() {
+fn shield_in_an_inner_race() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let work = async {
@@ -75,11 +75,10 @@ fn a_shield_in_a_race_in_it_is_its_own() {
     assert_eq!(only(&registry).phase.to_string(), "in shield \"flush\"");
 }
 
-/// What the outermost stands in, where `inner` is the name of an operation in `registry` that stands
-/// in a shield.
-fn around_a_shield(registry: &Registry, inner: impl Fn(Registered) -> Registered) -> Inspection {
+/// Inspects an operation of `registry` whose child is in a shield. `register` may put the child into a registry.
+fn around_a_shield(registry: &Registry, register: impl Fn(Registered) -> Registered) -> Inspection {
     let work = shield(pending::<()>()).named("flush").cancelable(never()).named("inner");
-    let work = inner(work);
+    let work = register(work);
     let outer = async move {
         let _ = work.await;
     };
@@ -91,11 +90,11 @@ fn around_a_shield(registry: &Registry, inner: impl Fn(Registered) -> Registered
 type Registered = Cancelable<Shield<std::future::Pending<()>>, Never>;
 
 #[test]
-fn a_shield_in_a_child_is_told_by_the_innermost_that_is_listed() {
+fn innermost_member_reports_the_shield() {
     let _watchdog = support::watchdog();
     let (registry, other) = (Registry::new(), Registry::new());
     let told = |inspection: Inspection| inspection.phase.to_string();
-    // The child is in no list, in that of somebody else, in the same.
+    // The child is in no registry, in another one, in the same one.
     assert_eq!(told(around_a_shield(&registry, |run| run)), "in shield \"flush\"");
     let found = around_a_shield(&registry, |run| run.registered_in(&other));
     assert_eq!(told(found), "in shield \"flush\"");
@@ -104,7 +103,7 @@ fn a_shield_in_a_child_is_told_by_the_innermost_that_is_listed() {
 }
 
 #[test]
-fn its_own_shield_comes_before_a_child_and_a_shield_in_that() {
+fn own_shield_before_child() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let of_work = registry.clone();
@@ -120,10 +119,10 @@ fn its_own_shield_comes_before_a_child_and_a_shield_in_that() {
 }
 
 #[test]
-fn a_poll_that_panics_has_returned() {
+fn panicking_poll_has_returned() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
-    // A panic of the work ends the operation; one of the source only goes through.
+    // A panic of the work ends the operation. A panic of the source only propagates.
     let source = async { panic!("of the source") };
     let run = pending::<()>().cancelable(source).registered_in(&registry);
     let mut run = Box::pin(run);
@@ -134,7 +133,7 @@ fn a_poll_that_panics_has_returned() {
 }
 
 #[test]
-fn a_shield_that_is_dropped_is_none() {
+fn dropped_shield() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let work = async {
@@ -148,7 +147,7 @@ fn a_shield_that_is_dropped_is_none() {
 }
 
 #[test]
-fn clean_up_is_told() {
+fn clean_up() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let run = pending::<()>().cancelable(never()).named("session").finally(|_| pending::<()>());
@@ -160,7 +159,7 @@ fn clean_up_is_told() {
 }
 
 #[test]
-fn a_child_is_waited_for() {
+fn waiting_for_a_child() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let of_work = registry.clone();
@@ -181,7 +180,7 @@ fn a_child_is_waited_for() {
 }
 
 #[test]
-fn one_that_was_never_polled_is_told() {
+fn never_polled() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let run = pending::<()>().cancelable(never()).named("forgotten").registered_in(&registry);
@@ -195,7 +194,7 @@ fn one_that_was_never_polled_is_told() {
 }
 
 #[test]
-fn one_that_nobody_polls_any_more_is_told_by_its_last_poll() {
+fn abandoned() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (_, _run) = running(&registry, "abandoned");
@@ -208,12 +207,12 @@ fn one_that_nobody_polls_any_more_is_told_by_its_last_poll() {
 }
 
 #[test]
-fn a_body_that_does_not_yield_is_named() {
+fn does_not_yield() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (sender, receiver) = channel::<()>();
     let body = async move {
-        // Stands for a computation, or a call that blocks.
+        // Stands for a computation, or for a call that blocks.
         let _ = receiver.recv();
     };
     let run = body.cancelable(never()).named("blocks").registered_in(&registry);
@@ -236,7 +235,7 @@ fn a_body_that_does_not_yield_is_named() {
 }
 
 #[test]
-fn the_longest_poll_is_remembered() {
+fn longest_poll() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let work = async {
@@ -256,7 +255,7 @@ fn the_longest_poll_is_remembered() {
 }
 
 #[test]
-fn its_hooks_are_a_phase_too() {
+fn hooks() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (of_hook, (sender, told)) = (registry.clone(), channel());

@@ -1,4 +1,4 @@
-//! What may be sent, shared and kept across a panic.
+//! The traits of the types: `Send`, `Sync`, `UnwindSafe`, `Eq`.
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
@@ -12,7 +12,7 @@ fn everywhere<T: Send + Sync + 'static>() {}
 fn plain<T: Clone + std::fmt::Debug + Send + Sync + 'static>() {}
 
 #[test]
-fn everything_may_go_to_any_thread() {
+fn send_and_sync() {
     everywhere::<Events>();
     everywhere::<Drained>();
     plain::<Registry>();
@@ -27,7 +27,7 @@ fn everything_may_go_to_any_thread() {
 
 #[cfg(feature = "time")]
 #[test]
-fn shutdowns_may_go_to_any_thread() {
+fn shutdowns_are_send_and_sync() {
     use cancelable::registry::{ServiceEnd, Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen};
     use cancelable::source::Never;
 
@@ -39,13 +39,13 @@ fn shutdowns_may_go_to_any_thread() {
 }
 
 #[test]
-fn a_registry_may_be_used_after_a_panic() {
+fn unwind_safe() {
     fn unwinds<T: UnwindSafe + RefUnwindSafe>() {}
     unwinds::<Registry>();
 }
 
 #[test]
-fn two_are_equal_when_they_are_one() {
+fn equality() {
     let registry = Registry::new();
     assert_eq!(registry, registry.clone());
     assert_ne!(registry, Registry::default());

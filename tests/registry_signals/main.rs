@@ -1,6 +1,6 @@
-//! The ladder of a service: the first signal shuts down, the second forces, the third ends it.
+//! `shutdown_on_termination`: the first signal shuts down, the second forces, the third exits.
 //!
-//! Signals concern the whole process: each step runs in a process of its own.
+//! Signals go to the whole process, so each test runs in a process of its own.
 
 #![cfg(all(unix, feature = "time", feature = "signal"))]
 
@@ -18,10 +18,10 @@ use rustix::process::{Signal as Number, getpid, kill_process};
 
 const LONG: Duration = Duration::from_secs(600);
 
-/// Says which part of a test this process is to play.
+/// Names the test that the child process is to run.
 const ROLE: &str = "CANCELABLE_TEST_ROLE";
 
-/// Runs a test of this file in a process of its own, and tells its exit code.
+/// Runs a test of this file in its own process, and returns the exit code.
 fn play(test: &str) -> Option<i32> {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
@@ -49,14 +49,14 @@ fn raise(signal: Number) {
     kill_process(getpid(), signal).unwrap();
 }
 
-/// A service with one operation that takes all the time it is given.
+/// Runs a service with one operation that uses its whole grace period.
 fn serve(plan: ShutdownPlan, service: impl AsyncFnOnce(&Registry)) -> ServiceEnd {
     let registry = Registry::new();
     let deaf = pending::<()>().cancelable(never()).named("deaf").grace(LONG);
     let task = smol::spawn(deaf.registered_in(&registry));
     let stop = registry.shutdown_on_termination(plan.grace(LONG)).unwrap();
     let (_, end) = support::block_on(stop.serve(async {
-        // Who is asked before its first poll has no grace.
+        // An operation that is cancelled before its first poll has no grace period.
         until(|| registry.stats().running == 1).await;
         service(&registry).await;
         pending::<()>().await;
@@ -65,7 +65,7 @@ fn serve(plan: ShutdownPlan, service: impl AsyncFnOnce(&Registry)) -> ServiceEnd
     end
 }
 
-/// Yields until it is so.
+/// Yields until the condition is true.
 async fn until(condition: impl Fn() -> bool) {
     while !condition() {
         smol::future::yield_now().await;
@@ -78,16 +78,16 @@ fn in_grace(registry: &Registry) -> bool {
 }
 
 #[test]
-fn the_second_signal_forces() {
+fn second_signal_forces() {
     let _watchdog = support::watchdog();
-    if !is_played("the_second_signal_forces") {
-        assert_eq!(play("the_second_signal_forces"), Some(0));
+    if !is_played("second_signal_forces") {
+        assert_eq!(play("second_signal_forces"), Some(0));
         return;
     }
     let end = serve(ShutdownPlan::new(), async |registry| {
         raise(Number::TERM);
         until(|| in_grace(registry)).await;
-        // The first must have been seen, so that this is a second one.
+        // The first signal has been seen, so this is a second one.
         raise(Number::TERM);
     });
     assert!(end.insisted && end.report.is_clean());
@@ -97,10 +97,10 @@ fn the_second_signal_forces() {
 }
 
 #[test]
-fn the_second_signal_ends_the_drain_delay() {
+fn second_signal_ends_the_drain_delay() {
     let _watchdog = support::watchdog();
-    if !is_played("the_second_signal_ends_the_drain_delay") {
-        assert_eq!(play("the_second_signal_ends_the_drain_delay"), Some(0));
+    if !is_played("second_signal_ends_the_drain_delay") {
+        assert_eq!(play("second_signal_ends_the_drain_delay"), Some(0));
         return;
     }
     let (sender, seen) = std::sync::mpsc::channel();
@@ -116,10 +116,10 @@ fn the_second_signal_ends_the_drain_delay() {
 }
 
 #[test]
-fn a_signal_after_a_service_that_ended_by_itself_forces() {
+fn signal_after_the_service_returned() {
     let _watchdog = support::watchdog();
-    if !is_played("a_signal_after_a_service_that_ended_by_itself_forces") {
-        assert_eq!(play("a_signal_after_a_service_that_ended_by_itself_forces"), Some(0));
+    if !is_played("signal_after_the_service_returned") {
+        assert_eq!(play("signal_after_the_service_returned"), Some(0));
         return;
     }
     let registry = Registry::new();
@@ -139,10 +139,10 @@ fn a_signal_after_a_service_that_ended_by_itself_forces() {
 }
 
 #[test]
-fn the_third_signal_ends_the_process() {
+fn third_signal_exits() {
     let _watchdog = support::watchdog();
-    if !is_played("the_third_signal_ends_the_process") {
-        assert_eq!(play("the_third_signal_ends_the_process"), Some(130));
+    if !is_played("third_signal_exits") {
+        assert_eq!(play("third_signal_exits"), Some(130));
         return;
     }
     let registry = Registry::new();
@@ -155,7 +155,7 @@ fn the_third_signal_ends_the_process() {
         raise(Number::TERM);
         until(|| registry.is_closed()).await;
         raise(Number::TERM);
-        // They are of one kind only if they are seen one after the other.
+        // Two signals at once could be seen in either order.
         smol::Timer::after(Duration::from_millis(200)).await;
         raise(Number::INT);
         pending::<()>().await;

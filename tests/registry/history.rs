@@ -1,4 +1,4 @@
-//! What is remembered: the ring of records, and the numbers.
+//! The history and the stats.
 
 use std::collections::HashSet;
 use std::future::pending;
@@ -23,12 +23,12 @@ fn names(registry: &Registry, query: impl Into<HistoryQuery>) -> Vec<String> {
 }
 
 #[test]
-fn the_ring_keeps_the_latest() {
+fn keeps_the_latest() {
     let _watchdog = support::watchdog();
     let registry = Registry::with_history_limit(3);
     (0..5).for_each(|number| run(&registry, number.to_string()));
     assert_eq!(names(&registry, Filter::all()), ["2", "3", "4"]);
-    assert_eq!(registry.stats().completed, 5, "those that are forgotten count");
+    assert_eq!(registry.stats().completed, 5, "evicted records count");
     registry.set_history_limit(2);
     assert_eq!(names(&registry, Filter::all()), ["3", "4"]);
     run(&registry, "5");
@@ -42,7 +42,7 @@ fn the_ring_keeps_the_latest() {
 }
 
 #[test]
-fn a_limit_of_zero_keeps_none() {
+fn limit_of_zero() {
     let _watchdog = support::watchdog();
     let registry = Registry::with_history_limit(0);
     run(&registry, "a");
@@ -51,7 +51,7 @@ fn a_limit_of_zero_keeps_none() {
 }
 
 #[test]
-fn queries_filter_first_and_then_take_the_last() {
+fn filters_before_last() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     (0..6).for_each(|number| run(&registry, format!("{} {number}", ["a", "b"][number % 2])));
@@ -82,7 +82,7 @@ fn since_is_inclusive() {
 }
 
 #[test]
-fn who_asks_again_from_the_last_time_on_misses_nobody() {
+fn polling_without_gaps() {
     let _watchdog = support::watchdog();
     const EACH: usize = 5_000;
     let registry = Registry::with_history_limit(2 * EACH);
@@ -110,7 +110,7 @@ fn who_asks_again_from_the_last_time_on_misses_nobody() {
 }
 
 #[test]
-fn a_record_is_how_it_ended() {
+fn record() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let work = async {
@@ -128,7 +128,7 @@ fn a_record_is_how_it_ended() {
 }
 
 #[test]
-fn a_drop_is_not_a_request() {
+fn drop_is_not_a_request() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     drop(running(&registry, "dropped"));
@@ -143,7 +143,7 @@ fn a_drop_is_not_a_request() {
 }
 
 #[test]
-fn a_token_that_is_cancelled_after_the_end_asks_nobody() {
+fn token_cancelled_after_the_end() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let run = async {}.cancelable(never()).registered_in(&registry).on_complete(|operation| {
@@ -156,7 +156,7 @@ fn a_token_that_is_cancelled_after_the_end_asks_nobody() {
 }
 
 #[test]
-fn it_measures_from_the_request_to_the_end() {
+fn stopping_time() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let flush = shield(pending_polls(1));
@@ -178,7 +178,7 @@ fn it_measures_from_the_request_to_the_end() {
 }
 
 #[test]
-fn one_that_is_cancelled_from_above_was_asked_too() {
+fn cancelled_with_its_parent() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let parent = async {}.cancelable(never()).named("parent").operation();
@@ -192,7 +192,7 @@ fn one_that_is_cancelled_from_above_was_asked_too() {
 }
 
 #[test]
-fn numbers_tell_who_is_active_and_how_long_it_took() {
+fn stats() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     assert_eq!(
@@ -222,4 +222,35 @@ fn numbers_tell_who_is_active_and_how_long_it_took() {
     assert_eq!((stats.ended(), stats.active(), stats.longest_duration), (0, 3, None));
     assert!(registry.history(Filter::all()).is_empty());
     drop(unpolled);
+}
+
+#[test]
+fn durations_by_outcome() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let (_, cancelled) = running(&registry, "cancelled");
+    thread::sleep(Duration::from_millis(20));
+    registry.cancel_all(Filter::all(), "stop");
+    assert!(support::block_on(cancelled).is_err());
+    let failed = async { Err::<(), _>(std::io::Error::other("no disk")) };
+    assert!(support::block_on(failed.try_cancelable(never()).registered_in(&registry)).is_err());
+    (0..3).for_each(|_| run(&registry, "completed"));
+    drop(pending::<()>().cancelable(never()).registered_in(&registry));
+
+    let (stats, records) = (registry.stats(), registry.history(Filter::all()));
+    for (status, count) in [(Status::Completed, 3), (Status::Failed, 1), (Status::Cancelled, 1)] {
+        let of_status = records.iter().filter(|record| record.snapshot.status == status);
+        let elapsed: Vec<_> = of_status.map(|record| record.snapshot.elapsed).collect();
+        let durations = stats.durations(status);
+        assert_eq!(durations.count(), count);
+        assert_eq!(durations.min(), elapsed.iter().min().copied());
+        assert_eq!(durations.max(), elapsed.iter().max().copied());
+        assert_eq!(durations.average(), Some(elapsed.iter().sum::<Duration>() / count as u32));
+        assert_eq!(durations.percentile(100.0), durations.max());
+    }
+    assert_eq!(stats.average_duration, stats.durations(Status::Completed).average());
+    assert_eq!(stats.stopping_durations().max(), stats.longest_stopping);
+    for status in [Status::Pending, Status::Running, Status::Cancelling] {
+        assert_eq!(stats.durations(status).count(), 0);
+    }
 }
