@@ -39,6 +39,8 @@ pub use never::{Never, never};
 pub use signal::{SignalSource, ctrl_c, signal, signals, termination};
 #[cfg(feature = "time")]
 pub use timeout::{Deadline, Timeout, deadline, timeout};
+#[cfg(feature = "testing")]
+pub(crate) use token::CancelCounts;
 pub use token::{
     CancellationToken, DropGuard, Registration, WaitForCancellation, WaitForCancellationOwned,
 };

@@ -9,6 +9,7 @@
 //!   or dropped at a different await each time. [`cancel_at_poll`] does one of these runs.
 //! * [`Recorder`] records the events of operations as lines to compare with.
 //! * [`Scenario`] says in one line "after 20 ms, cancel; expect it to be cancelled".
+//! * [`CancelCalls`] counts the calls that cancel a token.
 //! * [`Wakes`] is a waker that counts, for polling by hand.
 //! * [`slow_stream`] yields items with pauses in between.
 //!
@@ -29,6 +30,7 @@
 //! ```
 
 mod awaits;
+mod cancel_calls;
 mod diff;
 mod event;
 mod recorder;
@@ -40,6 +42,7 @@ mod time;
 mod wakes;
 
 pub use awaits::{At, cancel_at_every_await, cancel_at_poll, drop_at_every_await};
+pub use cancel_calls::CancelCalls;
 pub use event::{Event, EventKind};
 pub use recorder::{Recorder, Watched};
 pub use scenario::Scenario;

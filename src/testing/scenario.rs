@@ -185,7 +185,7 @@ impl<'a> Scenario<'a> {
     /// use cancelable::prelude::*;
     /// use cancelable::testing::Scenario;
     /// use std::io;
-    /// let work = async { io::Result::Err::<(), _>(io::ErrorKind::NotFound.into()) };
+    /// let work = async { io::Result::<()>::Err(io::ErrorKind::NotFound.into()) };
     /// Scenario::new()
     ///     .expect_error("entity not found")
     ///     .run(|source| work.try_cancelable(source));

@@ -8,6 +8,7 @@ mod support;
 mod at_poll;
 mod awaits;
 mod block_on;
+mod cancel_calls;
 mod everything;
 mod limits_elsewhere;
 mod recorder;

@@ -18,6 +18,8 @@ use std::time::Duration;
 
 pub use callback::Registration;
 pub use guard::DropGuard;
+#[cfg(feature = "testing")]
+pub(crate) use node::CancelCounts;
 pub use wait::{WaitForCancellation, WaitForCancellationOwned};
 
 use crate::error::Cancelled;
@@ -147,7 +149,7 @@ impl CancellationToken {
     /// assert_eq!(token.reason(), Some(Reason::manual("first")));
     /// ```
     pub fn cancel_with(&self, reason: impl Into<Reason>) -> bool {
-        self.node.cancel(reason.into())
+        self.node.cancel_by_call(reason.into())
     }
 
     /// Returns whether the token is cancelled.
@@ -283,6 +285,12 @@ impl CancellationToken {
     /// ```
     pub fn on_cancel(&self, callback: impl FnOnce(&Reason) + Send + 'static) -> Registration {
         Registration::new(&self.node, Box::new(callback))
+    }
+
+    /// Returns the counts of calls that cancel this token, for the test kit.
+    #[cfg(feature = "testing")]
+    pub(crate) fn cancel_counts(&self) -> Arc<CancelCounts> {
+        self.node.cancel_counts()
     }
 
     /// Makes the token a child of `parent` and returns whether it did: not if the token is a child

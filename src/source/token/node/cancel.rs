@@ -5,10 +5,18 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::Node;
+#[cfg(feature = "testing")]
+use super::listeners::CancelCounts;
 use super::listeners::{Callback, Child, ReasonFrom};
 use crate::panic::contain;
 use crate::reason::Reason;
+#[cfg(feature = "testing")]
+use crate::sync::{AtomicBool, Ordering};
 use crate::wait::{WaitList, WakeBatch, Wakers};
+
+/// Whether any token counts its calls: keeps the lock out of every other `cancel`.
+#[cfg(feature = "testing")]
+static ANY_COUNTED: AtomicBool = AtomicBool::new(false);
 
 /// The cancellation of a tree, walked breadth first.
 #[derive(Debug, Default)]
@@ -22,11 +30,21 @@ struct CancelWalk {
 }
 
 impl Node {
+    /// Handles a call that cancels this token: [`cancel`](Self::cancel), counted for the test kit.
+    pub(in crate::source::token) fn cancel_by_call(self: &Arc<Self>, reason: Reason) -> bool {
+        let is_first = self.cancel(reason);
+        #[cfg(feature = "testing")]
+        if ANY_COUNTED.load(Ordering::Relaxed) {
+            self.count_cancel(is_first);
+        }
+        is_first
+    }
+
     /// Cancels this node and its descendants. Returns false if it was cancelled already.
     ///
     /// Marks the whole tree first, then wakes the waiters, then runs the callbacks, so that a woken
     /// task finds every descendant cancelled.
-    pub(in crate::source::token) fn cancel(self: &Arc<Self>, reason: Reason) -> bool {
+    pub(super) fn cancel(self: &Arc<Self>, reason: Reason) -> bool {
         if self.is_cancelled() {
             return false;
         }
@@ -141,5 +159,20 @@ impl Node {
         let callback = self.latch.with_extra(|listeners, _| listeners.remove_callback(number));
         // It may own a handle of this token, so it is dropped after the lock is released.
         drop(callback);
+    }
+
+    /// Returns the counts of calls that cancel this node, which counts from now on.
+    #[cfg(feature = "testing")]
+    pub(in crate::source::token) fn cancel_counts(&self) -> Arc<CancelCounts> {
+        ANY_COUNTED.store(true, Ordering::Relaxed);
+        self.latch.with_extra(|listeners, _| listeners.counts(true)).unwrap_or_default()
+    }
+
+    #[cfg(feature = "testing")]
+    #[cold]
+    fn count_cancel(&self, is_first: bool) {
+        if let Some(counts) = self.latch.with_extra(|listeners, _| listeners.counts(false)) {
+            counts.add(is_first);
+        }
     }
 }

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+#[cfg(feature = "testing")]
+use std::sync::Arc;
 use std::sync::Weak;
 
 use crate::reason::Reason;
+#[cfg(feature = "testing")]
+use crate::sync::{AtomicUsize, Ordering};
 use crate::text::Text;
 use crate::wait::Slab;
 
@@ -42,6 +46,32 @@ struct CallbacksAndLabel {
     next_number: u64,
     /// Name of the node in the reasons of its children.
     label: Option<Text>,
+    #[cfg(feature = "testing")]
+    counts: Option<Arc<CancelCounts>>,
+}
+
+/// Counts of the calls that cancel a token, for the test kit.
+#[cfg(feature = "testing")]
+#[derive(Debug, Default)]
+pub(crate) struct CancelCounts {
+    first: AtomicUsize,
+    refused: AtomicUsize,
+}
+
+#[cfg(feature = "testing")]
+impl CancelCounts {
+    pub(super) fn add(&self, is_first: bool) {
+        let count = if is_first { &self.first } else { &self.refused };
+        count.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn first(&self) -> usize {
+        self.first.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn refused(&self) -> usize {
+        self.refused.load(Ordering::SeqCst)
+    }
 }
 
 impl<N> Listeners<N> {
@@ -80,6 +110,15 @@ impl<N> Listeners<N> {
         }
         *label = Some(name);
         None
+    }
+
+    /// Returns the counts of the node, creating them if `create` is set.
+    #[cfg(feature = "testing")]
+    pub(super) fn counts(&mut self, create: bool) -> Option<Arc<CancelCounts>> {
+        if create {
+            return Some(self.optional().counts.get_or_insert_default().clone());
+        }
+        self.optional.as_ref()?.counts.clone()
     }
 
     /// Wraps the node's reason in a `Reason::Parent` that shows the label.

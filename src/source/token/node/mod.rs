@@ -47,6 +47,8 @@ use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 use crate::text::Text;
 use crate::wait::{HasLatch, Latch};
 pub(super) use listeners::Callback;
+#[cfg(feature = "testing")]
+pub(crate) use listeners::CancelCounts;
 use listeners::{Listeners, ReasonFrom};
 
 // Fields in this order: cancelling many nodes touches only the front of each.
