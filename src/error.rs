@@ -5,16 +5,15 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::{Reason, ReasonKind};
+use crate::reason::{Reason, ReasonKind};
 
-/// The work was cancelled. It carries the [`Reason`].
+/// The error returned when work was cancelled. It carries the [`Reason`].
 ///
-/// `Display` prints the sentence of the reason. [`source`](Error::source) is the error within a
-/// [`Reason::Error`], whose words are part of that sentence too: who logs an error sees them even
-/// without walking the chain.
+/// `Display` prints the reason. [`source`](Error::source) returns the error within a [`Reason::Error`]. The
+/// text of that error is part of what `Display` prints, so a log shows it even if the chain is not walked.
 ///
-/// It is two words, and clones share what is in it. To make one allocates, unless the reason is one that
-/// says nothing beside its kind, as that of a token that was cancelled without a message.
+/// It is two words in size, and clones share their content. Creating one allocates, unless the reason is
+/// nothing but a kind, like that of a token cancelled without a message.
 ///
 /// # Examples
 ///
@@ -35,11 +34,11 @@ use crate::{Reason, ReasonKind};
 #[derive(Clone)]
 pub struct Cancelled(Why);
 
-/// Two words, so that a `Result` with a small value in it is moved without a detour through memory:
-/// nearly all of them hold the value.
+/// Two words, so that a `Result` with a small value is returned in registers: nearly all of them hold
+/// the value.
 #[derive(Clone)]
 enum Why {
-    /// A reason of which there is but one.
+    /// A reason without data, which is a static.
     Plain(&'static Reason),
     Full(Arc<Full>),
 }
@@ -63,7 +62,7 @@ impl PartialEq for Cancelled {
 impl Eq for Cancelled {}
 
 impl Cancelled {
-    /// An error with this reason: for code of yours that ends a cancellation in its own way.
+    /// Creates an error with this reason. Use it in code of your own that reports a cancellation.
     ///
     /// ```
     /// use cancelable::{Cancelled, Reason};
@@ -78,14 +77,13 @@ impl Cancelled {
         })
     }
 
-    /// The work did not end within its grace period.
+    /// Creates the error for work that did not end within its grace period.
     #[cfg(feature = "time")]
     pub(crate) fn forced(reason: Reason) -> Self {
         Cancelled(Why::Full(Arc::new(Full { reason, forced: true })))
     }
 
-    /// Whether the work was given a grace period, did not end within it,
-    /// and was dropped.
+    /// Returns whether the work had a grace period, did not end within it, and was dropped.
     ///
     /// ```
     /// assert!(!cancelable::Cancelled::new("stop").was_forced());
@@ -94,7 +92,7 @@ impl Cancelled {
         matches!(&self.0, Why::Full(full) if full.forced)
     }
 
-    /// Why.
+    /// Returns the reason for the cancellation.
     ///
     /// ```
     /// use cancelable::{Cancelled, Reason};
@@ -107,7 +105,7 @@ impl Cancelled {
         }
     }
 
-    /// Why, by value.
+    /// Consumes the error and returns its reason.
     ///
     /// ```
     /// use cancelable::{Cancelled, Reason};
@@ -120,7 +118,7 @@ impl Cancelled {
         }
     }
 
-    /// Which kind of reason it was.
+    /// Returns the kind of the reason.
     ///
     /// ```
     /// use cancelable::{Cancelled, ReasonKind};
@@ -130,7 +128,8 @@ impl Cancelled {
         self.reason().kind()
     }
 
-    /// Whether a time limit of its own passed. That of a parent is [`is_parent`](Self::is_parent).
+    /// Returns whether the reason is a time limit of the work itself. For one of a parent,
+    /// [`is_parent`](Self::is_parent) returns `true`.
     ///
     /// ```
     /// use cancelable::{Cancelled, Reason};
@@ -141,7 +140,7 @@ impl Cancelled {
         self.kind() == ReasonKind::Timeout
     }
 
-    /// Whether someone asked for it.
+    /// Returns whether a token or a handle was cancelled.
     ///
     /// ```
     /// assert!(cancelable::Cancelled::new("stop").is_manual());
@@ -150,7 +149,7 @@ impl Cancelled {
         self.kind() == ReasonKind::Manual
     }
 
-    /// Whether a signal of the operating system did it.
+    /// Returns whether the reason is a signal of the operating system.
     ///
     /// ```
     /// use cancelable::{Cancelled, Reason, Signal};
@@ -160,7 +159,7 @@ impl Cancelled {
         self.kind() == ReasonKind::Signal
     }
 
-    /// Whether a condition was met.
+    /// Returns whether the reason is a condition that was met.
     ///
     /// ```
     /// use cancelable::{Cancelled, Reason};
@@ -170,7 +169,7 @@ impl Cancelled {
         self.kind() == ReasonKind::Condition
     }
 
-    /// Whether it came from above. [`Reason::root`] tells what happened there.
+    /// Returns whether a parent was cancelled. [`Reason::root`] tells why.
     ///
     /// ```
     /// use cancelable::{Cancelled, Reason};
@@ -180,7 +179,7 @@ impl Cancelled {
         self.kind() == ReasonKind::Parent
     }
 
-    /// Whether every source of an [`all_of`](crate::all_of()) had fired.
+    /// Returns whether every source of an [`all_of`](crate::all_of()) fired.
     ///
     /// ```
     /// use cancelable::{Cancelled, Reason};
@@ -190,7 +189,7 @@ impl Cancelled {
         self.kind() == ReasonKind::All
     }
 
-    /// Whether an error was the cause.
+    /// Returns whether the reason is an error.
     ///
     /// ```
     /// use cancelable::{Cancelled, Reason};
@@ -200,7 +199,7 @@ impl Cancelled {
         self.kind() == ReasonKind::Error
     }
 
-    /// Whether the other side went away.
+    /// Returns whether the other side went away.
     ///
     /// ```
     /// use cancelable::{Cancelled, Reason};
@@ -210,7 +209,7 @@ impl Cancelled {
         self.kind() == ReasonKind::Disconnected
     }
 
-    /// Whether what owned the work was dropped.
+    /// Returns whether the future or guard that owned the work was dropped.
     ///
     /// ```
     /// use cancelable::{Cancelled, Reason};
@@ -242,26 +241,26 @@ impl Error for Cancelled {
     }
 }
 
-/// An error with that reason.
+/// Creates an error with that reason.
 impl From<Reason> for Cancelled {
     fn from(reason: Reason) -> Self {
         Cancelled::new(reason)
     }
 }
 
-/// The reason that was carried: to pass a cancellation on as it is.
+/// Takes the reason out, to pass a cancellation on as it is.
 impl From<Cancelled> for Reason {
     fn from(cancelled: Cancelled) -> Self {
         cancelled.into_reason()
     }
 }
 
-/// [`TimedOut`](io::ErrorKind::TimedOut) where only time limits are at the root of it, otherwise
-/// [`Interrupted`](io::ErrorKind::Interrupted). The `Cancelled` is inside: see
-/// [`io::Error::get_ref`].
+/// Converts into an error of the kind [`TimedOut`](io::ErrorKind::TimedOut) if only time limits caused the
+/// cancellation, and [`Interrupted`](io::ErrorKind::Interrupted) otherwise. [`io::Error::get_ref`] returns
+/// the `Cancelled` inside.
 ///
-/// Loops of the standard library such as [`io::copy`] try again after `Interrupted`. Do not return
-/// this error from an implementation of [`io::Read`] or [`io::Write`].
+/// Loops of the standard library, such as [`io::copy`], retry after `Interrupted`. Do not return this error
+/// from an implementation of [`io::Read`] or [`io::Write`].
 ///
 /// ```
 /// use cancelable::{Cancelled, Reason};

@@ -49,6 +49,11 @@ mod modelled {
             // Afterwards, so that others may run before whatever comes next, too.
             self.accesses.fetch_add(1, Ordering::Relaxed);
         }
+
+        pub(crate) fn swap(&self, value: bool, order: Ordering) -> bool {
+            self.accesses.fetch_add(1, Ordering::Relaxed);
+            self.flag.swap(value, order)
+        }
     }
 
     /// The cell of the model checker: the real one, and a flag that says whether its value may be

@@ -1,12 +1,13 @@
-//! The methods that every future gains.
+//! `CancelableExt`: the methods that every future gains.
 
 use super::{Cancelable, TryCancelable};
+use crate::error::Cancelled;
+use crate::reason::Reason;
 use crate::source::{Because, CancellationToken, WaitForCancellation};
-use crate::{Cancelled, Reason};
 
-/// Methods that race a future against a source, or make a source of it.
+/// Extension methods that race a future against a source, or turn it into one.
 ///
-/// Every future has them. The prelude brings them in.
+/// Every future has them. The [prelude](crate::prelude) imports this trait.
 ///
 /// ```
 /// use cancelable::prelude::*;
@@ -17,25 +18,25 @@ use crate::{Cancelled, Reason};
 /// # Ok::<(), Cancelled>(()) }).unwrap();
 /// ```
 pub trait CancelableExt: Future {
-    /// Races this future against a source: `Ok` with its value, or `Err` with the reason if the
-    /// source fires first.
+    /// Races this future against a source. Resolves to `Ok` with the future's value, or to `Err` with the
+    /// reason if the source fires first.
     ///
-    /// A source is anything that [becomes](IntoFuture) a future of a [`Reason`]: one of
-    /// [`cancelable::source`](crate::source), a [token](CancellationToken) or a reference to one,
-    /// or a future of yours.
+    /// A source is anything that [turns into](IntoFuture) a future of a [`Reason`]: one of
+    /// [`cancelable::source`](crate::source), a [token](CancellationToken), a reference to a token, or a
+    /// future of your own.
     ///
     /// # Who wins
     ///
-    /// * A source that has fired by the first poll wins: the future is dropped without ever having
+    /// * If the source has fired by the first poll, the source wins: the future is dropped without having
     ///   been polled.
-    /// * Later, when the source fires, the future gets one last poll in the same call. If it is
-    ///   ready then, its value wins: a value that is there is never thrown away.
+    /// * If the source fires later, the future gets one last poll in the same call. If it is ready then,
+    ///   the value wins: a finished value is never thrown away.
     /// * The future is dropped before `Err` is returned.
     ///
     /// # Cancel safety
     ///
-    /// Cancelling drops the future at the await it stands at, as all of async Rust does. Dropping
-    /// the `Cancelable` drops both the future and the source.
+    /// A cancellation drops the future at the `.await` it has reached. Dropping the `Cancelable` drops both
+    /// the future and the source.
     ///
     /// # Errors
     ///
@@ -62,8 +63,8 @@ pub trait CancelableExt: Future {
         Cancelable::new(self, source)
     }
 
-    /// The same for work that may fail: one `Result` instead of two. The error of the future must
-    /// be one that [`Cancelled`] converts into.
+    /// Races a fallible future against a source, with one `Result` instead of two. The error type of the
+    /// future must be `From<Cancelled>`.
     ///
     /// # Cancel safety
     ///
@@ -71,7 +72,7 @@ pub trait CancelableExt: Future {
     ///
     /// # Errors
     ///
-    /// The error of the future, or [`Cancelled`] as one if the source fires first.
+    /// The error of the future, or [`Cancelled`] converted into it if the source fires first.
     ///
     /// # Examples
     ///
@@ -99,11 +100,11 @@ pub trait CancelableExt: Future {
         TryCancelable::new(self, source)
     }
 
-    /// Makes a source of this future: it fires when the future is ready, for that reason. What the
-    /// future returns is dropped.
+    /// Turns this future into a source that fires for `reason` when the future is ready. The value of the
+    /// future is dropped.
     ///
-    /// To make the reason from what the future returns, use `map` of `futures`, or an async block:
-    /// any future of a [`Reason`] is a source.
+    /// To make the reason from that value, use `map` of `futures` or an async block: any future of a
+    /// [`Reason`] is a source.
     ///
     /// # Cancel safety
     ///
@@ -133,8 +134,7 @@ pub trait CancelableExt: Future {
 impl<F: Future> CancelableExt for F {}
 
 impl CancellationToken {
-    /// Runs a future until this token is cancelled: `future.cancelable(&token)` read the other way
-    /// round.
+    /// Runs a future until this token is cancelled. The same as `future.cancelable(&token)`.
     ///
     /// # Cancel safety
     ///

@@ -106,7 +106,7 @@ impl Extra {
     #[inline]
     pub(crate) fn tell_start(&mut self) {
         if let Some(observed) = &mut self.observed {
-            if observed.operation.tell_start(observed.watched) {
+            if observed.operation.run_start_hooks(observed.watched) {
                 // They may have taken their time: no clock starts before it is looked at.
                 observed.since = Some(clock::now());
             }
@@ -184,7 +184,7 @@ impl Extra {
         }
         // A race around it is about to drop it, and waits for its clean-up first.
         if observed.is_awaited(cx) {
-            let reason = observed.operation.dropped();
+            let reason = observed.operation.reason_if_dropped();
             return Poll::Ready(observed.cancel(reason));
         }
         Poll::Pending
@@ -304,6 +304,9 @@ impl Extra {
         outcome: &mut Option<Result<T, Cancelled>>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
+        if !E::CLEANS_UP {
+            return Poll::Ready(());
+        }
         let Some(observed) = &mut self.observed else { return Poll::Ready(()) };
         if let Some(operation) = observed.watched() {
             operation.note_clean_up();

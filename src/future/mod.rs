@@ -3,9 +3,8 @@
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub mod attribute;
-#[cfg(feature = "blocking")]
-mod blocking;
 mod builder;
+mod call;
 mod ending;
 mod ext;
 mod extra;
@@ -14,7 +13,6 @@ mod observed;
 mod race;
 mod rare;
 mod scope;
-mod wrap;
 
 use std::any::{Any, type_name};
 use std::fmt;
@@ -25,11 +23,11 @@ use std::task::{Context, Poll, ready};
 use futures::future::FusedFuture;
 use pin_project::pin_project;
 
+pub use call::Call;
 pub use ending::{Ending, Fallible, Finally, FinallyOrSpawn, Spawner};
 pub use ext::CancelableExt;
 pub use fallible::TryCancelable;
 pub use scope::{scope, try_scope};
-pub use wrap::Call;
 
 use crate::ambient;
 use crate::panic::contain;

@@ -93,7 +93,9 @@ impl Observed {
     #[cfg(feature = "time")]
     pub(super) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
         let Observed { operation, grace: Some(grace), .. } = self else { return false };
-        !grace.is_done() && !operation.poll_forced(cx) && grace.poll("Cancelable", cx).is_pending()
+        !grace.is_done()
+            && !operation.poll_forced(cx.waker())
+            && grace.poll("Cancelable", cx).is_pending()
     }
 
     /// Keeps a panic, and tells what stands for the outcome meanwhile.
@@ -120,7 +122,7 @@ impl Drop for Observed {
         }
         if self.since.is_none() {
             // Nobody will ever call its hooks, and they may hold its own handle.
-            self.operation.forget_hooks();
+            self.operation.drop_hooks();
             self.operation.leave();
         }
         if self.over || self.since.is_none() {

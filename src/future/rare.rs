@@ -2,7 +2,6 @@
 
 use super::extra::Extra;
 use crate::operation::Operation;
-use crate::panic::contain;
 use crate::sync::Mutex;
 
 /// Holds what only some runs have. The lock is taken by who asks for the operation of a run; polling

@@ -1,14 +1,17 @@
-//! `scope`: a run whose work gets the handle of its own operation.
+//! `scope` and `try_scope`: operations whose work gets its own handle.
 
 use std::fmt::Display;
 
 use super::{Cancelable, TryCancelable};
-use crate::{Cancelled, Operation, Reason};
+use crate::error::Cancelled;
+use crate::operation::Operation;
+use crate::reason::Reason;
 
-/// Runs what `body` returns under a source, as an operation whose handle `body` gets.
+/// Creates an operation, passes its handle to `body`, and races the future that `body` returns against
+/// `source`.
 ///
-/// `body` is called here and now, outside of the operation. The future that it returns is polled
-/// within, and not at all where the source has fired by the first poll.
+/// `body` is called at once, outside of the operation. The future that it returns is polled within the
+/// operation, and never polled if the source has fired by the first poll.
 ///
 /// # Cancel safety
 ///
@@ -48,7 +51,10 @@ where
     run
 }
 
-/// [`scope`] for a body that may fail: one `Result` instead of two.
+/// Does the same as [`scope`] for a fallible body, with one `Result` instead of two.
+///
+/// If the body returns `Err`, the operation is [`Cancelled`](crate::Status::Cancelled) if it has been
+/// cancelled, and [`Failed`](crate::Status::Failed) otherwise.
 ///
 /// # Cancel safety
 ///
@@ -56,7 +62,7 @@ where
 ///
 /// # Errors
 ///
-/// The error of the body, or [`Cancelled`] as one if the source fires first.
+/// The error of the body, or [`Cancelled`] converted into it if the source fires first.
 ///
 /// # Examples
 ///

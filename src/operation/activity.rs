@@ -1,70 +1,70 @@
-//! `Activity`: what is noted of an operation that somebody watches: where it stands, and its polls.
+//! `Activity`: what a registry is told about an operation: where its run stands, its shields, its polls.
 //!
-//! An operation that nobody watches has none of this, and pays for none of it. The numbers are for
-//! people who look for what does not stop: each is right by itself, and they are read without a lock.
+//! Only operations that a registry watches have one; the others pay nothing for it. The numbers help people
+//! to find what does not stop. Each is right by itself, and they are read without a lock.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::current::InOperation;
-#[cfg(feature = "time")]
-use super::force::Force;
-use super::{Operation, Progress};
+use super::Progress;
 use crate::ambient::{Protection, Section};
+use crate::clock;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
-use crate::{Text, clock};
+use crate::text::Text;
+#[cfg(feature = "time")]
+use crate::wait::WakerSlot;
 
-/// Who is told what becomes of an operation. Told with no lock held.
+/// What is told about an operation while it runs. Every method is called with no lock held.
 pub(crate) trait Watcher: Send + Sync {
-    /// It has started.
+    /// The operation has started.
     fn started(&self);
-    /// It has told how far it has got.
+    /// The operation has reported progress.
     fn reported(&self, progress: &Progress);
-    /// It has ended, or its run was dropped before its first poll. Nothing is told afterwards.
+    /// The operation has ended, or its future was dropped before its first poll. This is the last call.
     fn left(&self);
 }
 
-/// What the run of an operation is about.
+/// What the run of an operation is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum RunStage {
     Work,
     Grace,
     CleanUp,
 }
 
-/// What is noted at one moment.
+/// An [`Activity`] at one moment.
 #[derive(Clone, Debug)]
-pub(crate) struct Facts {
-    pub(crate) stage: Stage,
-    /// A shield that is to be finished, if there is one.
-    pub(crate) shield: Option<Shielded>,
-    /// For how long its poll has not returned, if it is being polled.
+pub(crate) struct ActivitySnapshot {
+    pub(crate) stage: RunStage,
+    /// An active shield in the work, if there is one.
+    pub(crate) shield: Option<ActiveShield>,
+    /// How long the current poll has taken so far, if the operation is being polled.
     pub(crate) in_poll: Option<Duration>,
-    /// How long ago it was polled last; `None` where it has never been.
+    /// How long ago the operation was last polled; `None` if it never was.
     pub(crate) last_poll: Option<Duration>,
-    /// How long its longest poll took, the one that has not returned included.
+    /// How long the longest poll took, including the current one.
     pub(crate) longest_poll: Duration,
 }
 
-/// A shield in the work of an operation.
+/// A shield that delays the cancellation of an operation.
 #[derive(Clone, Debug)]
-pub(crate) struct Shielded {
+pub(crate) struct ActiveShield {
     pub(crate) name: Option<Text>,
-    /// Whether no operation in between tells of it.
+    /// Whether the shield is in the operation itself rather than in a watched operation within it.
     pub(crate) own: bool,
 }
 
-/// A shield, and whether no operation in between tells of it.
-struct Shield {
+/// A shield in the work. `own` as in [`ActiveShield`].
+struct KnownShield {
     protection: Arc<Protection>,
     own: bool,
 }
 
-impl Shield {
-    fn told(&self) -> Option<Shielded> {
+impl KnownShield {
+    fn active(&self) -> Option<ActiveShield> {
         match self.protection.section() {
             Section::Shield(name) if self.protection.is_active() => {
-                Some(Shielded { name: name.clone(), own: self.own })
+                Some(ActiveShield { name: name.clone(), own: self.own })
             }
             _ => None,
         }
@@ -73,69 +73,75 @@ impl Shield {
 
 pub(crate) struct Activity {
     watchers: Mutex<Vec<Arc<dyn Watcher>>>,
-    /// What the numbers below count from, in nanoseconds.
-    since: Instant,
-    /// When the poll began that has not returned, plus one; 0 where there is none.
+    /// The times below are in nanoseconds from this moment, plus one.
+    origin: Instant,
+    /// When the current poll began; 0 if the operation is not being polled.
     poll_began: AtomicU64,
-    /// When the last poll returned, plus one; 0 where none has.
+    /// When the last poll returned; 0 if none has.
     poll_returned: AtomicU64,
     longest_poll: AtomicU64,
-    pub(super) in_grace: AtomicBool,
+    in_grace: AtomicBool,
     cleaning_up: AtomicBool,
+    /// Whether the grace period is cut short.
     #[cfg(feature = "time")]
-    pub(super) force: Mutex<Force>,
-    shields: Mutex<Vec<Shield>>,
+    forced: AtomicBool,
+    /// Woken when the grace period is cut short.
+    #[cfg(feature = "time")]
+    forced_waker: WakerSlot,
+    shields: Mutex<Vec<KnownShield>>,
 }
 
 impl Activity {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Activity {
             watchers: Mutex::default(),
-            since: clock::now(),
+            origin: clock::now(),
             poll_began: AtomicU64::new(0),
             poll_returned: AtomicU64::new(0),
             longest_poll: AtomicU64::new(0),
             in_grace: AtomicBool::new(false),
             cleaning_up: AtomicBool::new(false),
             #[cfg(feature = "time")]
-            force: Mutex::default(),
+            forced: AtomicBool::new(false),
+            #[cfg(feature = "time")]
+            forced_waker: WakerSlot::default(),
             shields: Mutex::default(),
         }
     }
 
     fn now(&self) -> u64 {
-        let passed = clock::now().saturating_duration_since(self.since).as_nanos();
-        u64::try_from(passed).unwrap_or(u64::MAX - 1)
+        let passed = clock::now().saturating_duration_since(self.origin).as_nanos();
+        u64::try_from(passed).map_or(u64::MAX, |passed| passed.saturating_add(1))
     }
 
-    fn poll_begins(&self) {
-        self.poll_began.store(self.now() + 1, Ordering::Release);
+    pub(super) fn poll_begins(&self) {
+        self.poll_began.store(self.now(), Ordering::Release);
     }
 
-    fn poll_returns(&self) {
+    pub(super) fn poll_returns(&self) {
         let now = self.now();
         let began = self.poll_began.load(Ordering::Relaxed);
-        self.longest_poll.fetch_max((now + 1).saturating_sub(began), Ordering::Relaxed);
-        self.poll_returned.store(now + 1, Ordering::Relaxed);
-        // Whoever sees that it is not being polled sees the two above.
+        self.longest_poll.fetch_max(now.saturating_sub(began), Ordering::Relaxed);
+        self.poll_returned.store(now, Ordering::Relaxed);
+        // A thread that sees this sees the two above.
         self.poll_began.store(0, Ordering::Release);
     }
 
-    fn facts(&self) -> Facts {
+    pub(super) fn snapshot(&self) -> ActivitySnapshot {
         let began = self.poll_began.load(Ordering::Acquire);
         let returned = self.poll_returned.load(Ordering::Relaxed);
         let longest = Duration::from_nanos(self.longest_poll.load(Ordering::Relaxed));
-        let now = self.now() + 1;
+        let now = self.now();
         let ago =
             |moment: u64| (moment != 0).then(|| Duration::from_nanos(now.saturating_sub(moment)));
         let in_poll = ago(began);
-        Facts {
+        ActivitySnapshot {
             stage: if self.cleaning_up.load(Ordering::Acquire) {
-                Stage::CleanUp
+                RunStage::CleanUp
             } else if self.in_grace.load(Ordering::Acquire) {
-                Stage::Grace
+                RunStage::Grace
             } else {
-                Stage::Work
+                RunStage::Work
             },
             shield: self.shield(),
             in_poll,
@@ -144,144 +150,75 @@ impl Activity {
         }
     }
 
-    /// A shield that is to be finished: one of its own, if there is one.
-    fn shield(&self) -> Option<Shielded> {
+    /// Returns an active shield: the oldest of its own, if there is one.
+    fn shield(&self) -> Option<ActiveShield> {
         let shields = self.shields.lock();
-        let active = shields.iter().filter_map(Shield::told);
-        // Of several that are its own, the eldest.
+        let active = shields.iter().filter_map(KnownShield::active);
         active.reduce(|first, next| if next.own && !first.own { next } else { first })
     }
 
-    pub(super) fn tell_progress(&self, progress: &Progress) {
-        self.tell(|watcher| watcher.reported(progress));
+    /// Adds shields that have registered in the work.
+    pub(super) fn add_shields(&self, shields: &[Arc<Protection>]) {
+        let mut known = self.shields.lock();
+        known.retain(|shield| shield.protection.is_active());
+        known.extend(shields.iter().map(|protection| KnownShield {
+            protection: protection.clone(),
+            own: protection.claim(),
+        }));
     }
 
-    fn tell(&self, tell: impl Fn(&dyn Watcher)) {
+    pub(super) fn cleaning_up_begins(&self) {
+        self.cleaning_up.store(true, Ordering::Release);
+    }
+
+    pub(super) fn add_watcher(&self, watcher: Arc<dyn Watcher>) {
+        self.watchers.lock().push(watcher);
+    }
+
+    pub(super) fn tell_started(&self) {
+        self.for_each_watcher(|watcher| watcher.started());
+    }
+
+    pub(super) fn tell_progress(&self, progress: &Progress) {
+        self.for_each_watcher(|watcher| watcher.reported(progress));
+    }
+
+    fn for_each_watcher(&self, tell: impl Fn(&dyn Watcher)) {
         let watchers = self.watchers.lock().clone();
         watchers.iter().for_each(|watcher| tell(&**watcher));
     }
 
-    /// Lets go of those who watch, and tells them.
+    /// Tells the watchers that the operation has ended, and drops them.
     pub(super) fn tell_left(&self) {
         let watchers = std::mem::take(&mut *self.watchers.lock());
         watchers.iter().for_each(|watcher| watcher.left());
     }
 }
 
-/// While it lives, the run of an operation is being polled, and the operation is the current one.
-pub(crate) struct InPoll {
-    inside: InOperation,
-    watched: Watched,
-}
-
-impl InPoll {
-    /// `watched` is the operation, where somebody watches it.
-    #[inline]
-    pub(crate) fn enter(operation: Operation, watched: Option<&Operation>) -> Self {
-        let watched = Watched::begin(watched);
-        InPoll { inside: InOperation::enter(operation), watched }
+#[cfg(feature = "time")]
+impl Activity {
+    /// Cuts the grace period short. Returns whether the operation is in one and this call cut it short.
+    pub(super) fn force(&self) -> bool {
+        let first = !self.forced.swap(true, Ordering::AcqRel);
+        // Read before the waker is woken, which may end the grace period at once.
+        let in_grace = self.in_grace.load(Ordering::Acquire);
+        self.forced_waker.wake();
+        first && in_grace
     }
 
-    /// Ends it, and gives back what it was entered with.
-    #[inline]
-    pub(crate) fn leave(self) -> Option<Operation> {
-        drop(self.watched);
-        self.inside.leave()
+    /// Returns whether the grace period is cut short. If not, wakes `waker` when it is.
+    pub(super) fn poll_forced(&self, waker: &std::task::Waker) -> bool {
+        self.forced_waker.register(waker);
+        self.forced.load(Ordering::Acquire)
     }
-}
 
-/// Notes how long a poll takes, also where it panics. `None` where nobody watches.
-struct Watched(Option<Operation>);
-
-impl Watched {
-    #[inline]
-    fn begin(operation: Option<&Operation>) -> Self {
-        Watched(operation.map(|operation| {
-            operation.activity().into_iter().for_each(Activity::poll_begins);
-            operation.clone()
-        }))
-    }
-}
-
-impl Drop for Watched {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(operation) = self.0.take() {
-            poll_returned(operation);
+    /// Notes whether the operation is in its grace period.
+    pub(super) fn set_in_grace(&self, in_grace: bool) {
+        if self.in_grace.load(Ordering::Acquire) != in_grace {
+            self.in_grace.store(in_grace, Ordering::Release);
+            if !in_grace {
+                self.forced_waker.clear();
+            }
         }
-    }
-}
-
-#[cold]
-fn poll_returned(operation: Operation) {
-    operation.activity().into_iter().for_each(Activity::poll_returns);
-}
-
-impl Operation {
-    pub(super) fn activity(&self) -> Option<&Activity> {
-        self.inner.activity.get().map(|activity| &**activity)
-    }
-
-    /// From here on somebody watches.
-    pub(crate) fn watch(&self, watcher: Arc<dyn Watcher>) {
-        let activity = self.inner.activity.get_or_init(|| Box::new(Activity::new()));
-        activity.watchers.lock().push(watcher);
-    }
-
-    pub(crate) fn is_watched(&self) -> bool {
-        self.activity().is_some()
-    }
-
-    /// It has started.
-    #[cold]
-    pub(super) fn tell_started(&self) {
-        if let Some(activity) = self.activity() {
-            activity.tell(|watcher| watcher.started());
-        }
-    }
-
-    /// It has ended, or its run was dropped before its first poll.
-    pub(crate) fn leave(&self) {
-        if let Some(activity) = self.activity() {
-            activity.tell_left();
-        }
-    }
-
-    #[cold]
-    pub(crate) fn note_clean_up(&self) {
-        if let Some(activity) = self.activity() {
-            activity.cleaning_up.store(true, Ordering::Release);
-        }
-    }
-
-    /// Shields have registered in its work.
-    #[cold]
-    pub(crate) fn note_shields(&self, shields: &[Arc<Protection>]) {
-        let Some(activity) = self.activity() else { return };
-        let mut known = activity.shields.lock();
-        known.retain(|shield| shield.protection.is_active());
-        known.extend(
-            shields.iter().map(|protection| Shield {
-                protection: protection.clone(),
-                own: protection.claim(),
-            }),
-        );
-    }
-
-    pub(crate) fn facts(&self) -> Option<Facts> {
-        Some(self.activity()?.facts())
-    }
-
-    /// Calls back when it is asked to stop, whoever asks; at once if it has been.
-    pub(crate) fn on_request(&self, callback: impl FnOnce(&crate::Reason) + Send + 'static) {
-        self.inner.token().on_cancel(callback).detach();
-    }
-
-    /// The operation that it is below, if that is still there, and whether a shield keeps it apart
-    /// from that.
-    #[cfg(feature = "time")]
-    pub(crate) fn above(&self) -> (Option<Operation>, bool) {
-        let (inner, sheltered) = self.inner.above();
-        (inner.map(|inner| Operation { inner }), sheltered)
     }
 }

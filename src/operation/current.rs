@@ -1,36 +1,45 @@
-//! Which operation is being polled on this thread.
+//! The operation that is being polled on this thread.
 //!
-//! Like the rest of the ambient frame it is changed around each poll and put back by a guard, and
-//! needs no destructor.
+//! It is set around each poll and restored by a guard, also if the poll panics.
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use super::Operation;
+use super::activity::Activity;
 use super::inner::Inner;
 
 thread_local! {
+    /// `ManuallyDrop`, so that the cell needs no destructor and stays usable while its thread ends.
     static CURRENT: Cell<Option<ManuallyDrop<Arc<Inner>>>> = const { Cell::new(None) };
 }
 
-/// While it lives, an operation is the current one on this thread.
+/// Returns the innermost operation that is being polled on this thread.
+#[inline]
+pub(super) fn current() -> Option<Operation> {
+    let current = CURRENT.take();
+    let inner = current.as_deref().cloned();
+    CURRENT.set(current);
+    Some(Operation { inner: inner? })
+}
+
+/// Makes an operation the current one on this thread for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct InOperation {
     outer: Option<ManuallyDrop<Arc<Inner>>>,
 }
 
 impl InOperation {
-    /// The handle is taken, so that who enters often can do it each time with the same one.
+    /// Takes a handle; [`leave`](Self::leave) returns it. So a run that is polled often clones none.
     #[inline]
     pub(crate) fn enter(operation: Operation) -> Self {
         InOperation { outer: CURRENT.replace(Some(ManuallyDrop::new(operation.inner))) }
     }
 
-    /// Ends it, and gives back what it was entered with.
     #[inline]
-    pub(crate) fn leave(self) -> Option<Operation> {
-        // It is restored here, and not once more when it is dropped.
+    fn leave(self) -> Option<Operation> {
+        // Restored here, so not once more by its destructor.
         ManuallyDrop::new(self).restore()
     }
 
@@ -48,23 +57,45 @@ impl Drop for InOperation {
     }
 }
 
-impl Operation {
-    /// The innermost operation that is being polled on this thread, or that a closure of
-    /// [`run_blocking`](Self::run_blocking) belongs to.
-    ///
-    /// ```
-    /// assert!(cancelable::Operation::current().is_none());
-    /// ```
+/// Makes the operation of a run the current one while the run is polled, and times the poll if a registry
+/// watches the operation.
+pub(crate) struct InPoll {
+    inside: InOperation,
+    timed: TimedPoll,
+}
+
+impl InPoll {
+    /// `watched` is the operation, if a registry watches it.
     #[inline]
-    pub fn current() -> Option<Operation> {
-        let current = CURRENT.take();
-        let inner = current.as_deref().cloned();
-        CURRENT.set(current);
-        Some(Operation { inner: inner? })
+    pub(crate) fn enter(operation: Operation, watched: Option<&Operation>) -> Self {
+        let timed = TimedPoll(watched.map(|operation| {
+            operation.activity().into_iter().for_each(Activity::poll_begins);
+            operation.clone()
+        }));
+        InPoll { inside: InOperation::enter(operation), timed }
     }
 
-    /// Makes it the current one on this thread while the guard lives.
-    pub(crate) fn enter(&self) -> InOperation {
-        InOperation::enter(self.clone())
+    /// Ends the poll and returns the handle it was entered with.
+    #[inline]
+    pub(crate) fn leave(self) -> Option<Operation> {
+        drop(self.timed);
+        self.inside.leave()
     }
+}
+
+/// Times a poll, also if it panics. `None` if the operation is not watched.
+struct TimedPoll(Option<Operation>);
+
+impl Drop for TimedPoll {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(operation) = self.0.take() {
+            poll_returned(operation);
+        }
+    }
+}
+
+#[cold]
+fn poll_returned(operation: Operation) {
+    operation.activity().into_iter().for_each(Activity::poll_returns);
 }

@@ -1,199 +1,207 @@
-//! Hooks: what an operation calls when it starts, gets on and ends; and its last report.
+//! `Hooks`: what an operation calls when it starts, reports progress and ends; and its last report.
 //!
-//! Each runs once or, for progress, each time; in the order in which they were given; with no lock
-//! held. One that panics harms neither the others nor the operation.
+//! 1. Hooks run in the order in which they were given, one after another, with no lock held. A hook that
+//!    panics affects neither the others nor the operation.
+//! 2. A hook of an end runs once, or not at all. The thread that records the end runs those that it finds,
+//!    and closes the list in the same step in which it finds it empty. A hook that is given after that is
+//!    run by the thread that gives it.
+//! 3. A hook that will not run is dropped at once: when the list is closed, or when it is given later.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::sync::Arc;
 
 use super::{Operation, Progress, Status};
-use crate::Reason;
-use crate::panic::contain;
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::panic::{contain, discard};
+use crate::reason::Reason;
+use crate::sync::Mutex;
 
 pub(crate) type Hook = Box<dyn FnOnce(&Operation) + Send>;
-pub(crate) type CancelHook = Box<dyn FnOnce(&Operation, &Reason) + Send>;
-pub(crate) type ErrorHook = Box<dyn FnOnce(&Operation, &dyn Display) + Send>;
-pub(crate) type ProgressHook = Arc<dyn Fn(&Operation, &Progress) + Send + Sync>;
+type ProgressHook = Arc<dyn Fn(&Operation, &Progress) + Send + Sync>;
 
-/// The hooks of an operation. Most have none: they take a word.
+/// A hook of one kind of end.
+pub(super) enum EndHook {
+    Complete(Hook),
+    Cancel(Box<dyn FnOnce(&Operation, &Reason) + Send>),
+    Fail(Box<dyn FnOnce(&Operation, &dyn Display) + Send>),
+}
+
+impl EndHook {
+    /// Returns the status of the end that this hook is for.
+    fn status(&self) -> Status {
+        match self {
+            EndHook::Complete(_) => Status::Completed,
+            EndHook::Cancel(_) => Status::Cancelled,
+            EndHook::Fail(_) => Status::Failed,
+        }
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Hooks {
-    /// Whether there ever were any, or a report.
-    any: AtomicBool,
-    /// Whether the hooks of the ending have been called, and the others let go of. Changes under the
-    /// lock.
-    over: AtomicBool,
-    lists: Mutex<Option<Box<Lists>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Boxed because most operations have none.
+    lists: Option<Box<Lists>>,
+    closed: Closed,
+    /// Whether a thread is running the hooks of the end.
+    running: bool,
 }
 
 #[derive(Default)]
 struct Lists {
-    on_start: Queue<Hook>,
-    on_complete: Queue<Hook>,
-    on_cancel: Queue<CancelHook>,
-    on_error: Queue<ErrorHook>,
+    on_start: VecDeque<Hook>,
+    on_end: VecDeque<EndHook>,
     on_progress: Vec<ProgressHook>,
     last: Option<Progress>,
 }
 
-/// Hooks of one kind that run once.
-struct Queue<H> {
-    hooks: VecDeque<H>,
-    /// Whether someone is calling them, one after another.
-    running: bool,
+/// Whether hooks are still accepted.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Closed {
+    #[default]
+    Open,
+    /// The hooks of the end have run. Later hooks for the same end run at once.
+    Ended(Status),
+    /// The future was dropped before its first poll. No hook of the start or an end will run. Progress may
+    /// still be reported through a handle.
+    Unpolled,
 }
 
-impl<H> Default for Queue<H> {
-    fn default() -> Self {
-        Queue { hooks: VecDeque::new(), running: false }
+impl State {
+    fn lists(&mut self) -> &mut Lists {
+        self.lists.get_or_insert_default()
     }
-}
 
-impl Lists {
-    /// Takes out the hooks that will not run any more, after an ending of this kind. Those of the
-    /// kind itself stay: one that is added late is called by who adds it.
-    fn forget(&mut self, family: Status) -> Lists {
-        let kept = Lists { last: self.last.take(), ..Lists::default() };
-        let mut forgotten = std::mem::replace(self, kept);
-        match family {
-            Status::Completed => std::mem::swap(&mut self.on_complete, &mut forgotten.on_complete),
-            Status::Cancelled => std::mem::swap(&mut self.on_cancel, &mut forgotten.on_cancel),
-            _ => std::mem::swap(&mut self.on_error, &mut forgotten.on_error),
-        }
-        forgotten
+    /// Accepts no more hooks. Returns those that will not run; the caller drops them without the lock.
+    fn close(&mut self, closed: Closed) -> Option<Lists> {
+        self.closed = closed;
+        let lists = self.lists.as_deref_mut()?;
+        let kept = Lists { last: lists.last.take(), ..Lists::default() };
+        Some(std::mem::replace(lists, kept))
     }
 }
 
 impl Hooks {
-    /// Whether no hook was ever given, and nothing reported: for who knows that nobody is about to.
+    /// Adds a hook for the start. Only the builder does this.
+    pub(super) fn on_start(&self, hook: Hook) {
+        let mut state = self.state.lock();
+        if state.closed == Closed::Open {
+            state.lists().on_start.push_back(hook);
+        } else {
+            drop(state);
+            discard(hook);
+        }
+    }
+
+    /// Runs the hooks of the start. Returns whether there were any.
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        !self.any.load(Ordering::Relaxed)
+    pub(super) fn run_start(&self, operation: &Operation) -> bool {
+        let next = || self.state.lock().lists.as_mut()?.on_start.pop_front();
+        let Some(first) = next() else { return false };
+        let mut hook = Some(first);
+        while let Some(current) = hook {
+            let _ = contain(|| current(operation));
+            hook = next();
+        }
+        true
     }
 
-    fn add(&self, add: impl FnOnce(&mut Lists)) {
-        self.any.store(true, Ordering::Relaxed);
-        add(self.lists.lock().get_or_insert_default());
+    /// Adds a hook for an end. Returns whether that end has come: then the caller is to
+    /// [run](Self::run_late) it.
+    pub(super) fn on_end(&self, hook: EndHook) -> bool {
+        let mut state = self.state.lock();
+        let has_come = match state.closed {
+            Closed::Open => false,
+            Closed::Ended(status) if status == hook.status() => true,
+            Closed::Ended(_) | Closed::Unpolled => {
+                drop(state);
+                discard(hook);
+                return false;
+            }
+        };
+        state.lists().on_end.push_back(hook);
+        has_come
     }
 
-    /// Takes each hook out and calls it, also those that are added meanwhile. Where someone is at it
-    /// already, perhaps further up on this very stack, that one calls them: so each has returned
-    /// before the next one begins.
-    fn run<H>(&self, queue: impl Fn(&mut Lists) -> &mut Queue<H>, call: impl Fn(H)) {
-        let begin = |lists: &mut Box<Lists>| !std::mem::replace(&mut queue(lists).running, true);
-        if !self.lists.lock().as_mut().is_some_and(begin) {
+    /// Runs the hooks of this end with `call`, drops all others, and closes the list. The thread that
+    /// has recorded the end calls this.
+    pub(super) fn run_end(&self, status: Status, call: impl Fn(EndHook)) {
+        loop {
+            let mut state = self.state.lock();
+            let next = state.lists.as_mut().and_then(|lists| lists.on_end.pop_front());
+            let Some(hook) = next else {
+                let dropped = state.close(Closed::Ended(status));
+                drop(state);
+                return discard(dropped);
+            };
+            drop(state);
+            if hook.status() == status {
+                let _ = contain(|| call(hook));
+            } else {
+                discard(hook);
+            }
+        }
+    }
+
+    /// Runs hooks that were given after the list was closed. If a thread is running some already, perhaps
+    /// further up on this very stack, that thread runs these too.
+    pub(super) fn run_late(&self, call: impl Fn(EndHook)) {
+        if std::mem::replace(&mut self.state.lock().running, true) {
             return;
         }
-        let next = |lists: &mut Box<Lists>| {
-            let queue = queue(lists);
-            let next = queue.hooks.pop_front();
-            queue.running = next.is_some();
-            next
-        };
         loop {
-            let hook = self.lists.lock().as_mut().and_then(next);
-            let Some(hook) = hook else { return };
-            // The panic hook has printed it, and there is nobody else to tell.
+            let next = {
+                let mut state = self.state.lock();
+                let next = state.lists().on_end.pop_front();
+                state.running = next.is_some();
+                next
+            };
+            let Some(hook) = next else { return };
             let _ = contain(|| call(hook));
         }
     }
 
-    pub(super) fn on_start(&self, hook: Hook) {
-        self.add(|lists| lists.on_start.hooks.push_back(hook));
+    /// Drops all hooks, because the future was dropped before its first poll. Those for the start and the
+    /// end that are given later are dropped at once.
+    pub(super) fn drop_all(&self) {
+        let dropped = self.state.lock().close(Closed::Unpolled);
+        discard(dropped);
     }
 
-    pub(super) fn on_complete(&self, hook: Hook) {
-        self.add(|lists| lists.on_complete.hooks.push_back(hook));
-    }
-
-    pub(super) fn on_cancel(&self, hook: CancelHook) {
-        self.add(|lists| lists.on_cancel.hooks.push_back(hook));
-    }
-
-    pub(super) fn on_error(&self, hook: ErrorHook) {
-        self.add(|lists| lists.on_error.hooks.push_back(hook));
-    }
-
+    /// Adds a hook for progress.
     pub(super) fn on_progress(&self, hook: ProgressHook) {
-        self.add(|lists| lists.on_progress.push(hook));
-    }
-
-    /// Only the builder gives these, before the start.
-    #[inline]
-    pub(super) fn start(&self, operation: &Operation) -> bool {
-        if self.is_empty() {
-            return false;
+        let mut state = self.state.lock();
+        if let Closed::Ended(_) = state.closed {
+            drop(state);
+            discard(hook);
+        } else {
+            state.lists().on_progress.push(hook);
         }
-        self.run(|lists| &mut lists.on_start, |hook| hook(operation));
-        true
     }
 
-    pub(super) fn complete(&self, operation: &Operation) {
-        self.run(|lists| &mut lists.on_complete, |hook| hook(operation));
-    }
-
-    pub(super) fn cancel(&self, operation: &Operation, reason: &Reason) {
-        self.run(|lists| &mut lists.on_cancel, |hook| hook(operation, reason));
-    }
-
-    pub(super) fn fail(&self, operation: &Operation, error: &dyn Display) {
-        self.run(|lists| &mut lists.on_error, |hook| hook(operation, error));
-    }
-
-    /// Lets go of what will not run any more, after an ending of this kind.
-    pub(super) fn forget(&self, family: Status) {
-        let mut lists = self.lists.lock();
-        self.over.store(true, Ordering::Relaxed);
-        let forgotten = lists.as_mut().map(|lists| lists.forget(family));
-        drop(lists);
-        // What they hold is dropped with no lock held, and may panic as they may.
-        let _ = contain(|| drop(forgotten));
-    }
-
-    /// The same for a hook that came after the ending. Where those of the ending are still being
-    /// called, whoever does that lets go of it, and of nothing before.
-    pub(super) fn forget_late(&self, family: Status) {
-        let mut lists = self.lists.lock();
-        let over = self.over.load(Ordering::Relaxed);
-        let forgotten = lists.as_mut().filter(|_| over).map(|lists| lists.forget(family));
-        drop(lists);
-        // As above.
-        let _ = contain(|| drop(forgotten));
-    }
-
-    /// Lets go of all hooks.
-    pub(super) fn forget_all(&self) {
-        let forgotten = self.lists.lock().as_mut().map(|lists| {
-            let last = lists.last.take();
-            std::mem::replace(&mut **lists, Lists { last, ..Lists::default() })
-        });
-        // As above.
-        let _ = contain(|| drop(forgotten));
-    }
-
-    /// The last report.
-    pub(super) fn last(&self) -> Option<Progress> {
-        self.lists.lock().as_ref()?.last.clone()
+    /// Returns the last report.
+    pub(super) fn last_report(&self) -> Option<Progress> {
+        self.state.lock().lists.as_ref()?.last.clone()
     }
 
     pub(super) fn report(&self, operation: &Operation, progress: Progress) {
-        self.any.store(true, Ordering::Relaxed);
-        let mut lists = self.lists.lock();
-        let known = lists.get_or_insert_default();
-        if known.on_progress.is_empty() {
-            let replaced = known.last.replace(progress);
-            drop(lists);
+        let mut state = self.state.lock();
+        let lists = state.lists();
+        if lists.on_progress.is_empty() {
+            let replaced = lists.last.replace(progress);
+            drop(state);
             drop(replaced);
             return;
         }
-        let replaced = known.last.replace(progress.clone());
-        let hooks = known.on_progress.clone();
-        drop(lists);
+        let replaced = lists.last.replace(progress.clone());
+        let hooks = lists.on_progress.clone();
+        drop(state);
         drop(replaced);
         for hook in hooks {
-            // As above.
             let _ = contain(|| hook(operation, &progress));
         }
     }

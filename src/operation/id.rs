@@ -1,4 +1,4 @@
-//! `OperationId`: which operation, within this process.
+//! `OperationId`: the identifier of an operation within this process.
 
 use std::error::Error;
 use std::fmt;
@@ -6,11 +6,10 @@ use std::str::FromStr;
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// Which operation, within this process. Later operations have larger ones; none is used twice.
+/// The identifier of an operation, unique within this process. Later operations have larger ones.
 ///
-/// It displays as a number, and is parsed from that: so it may go to somebody else, in a log, an
-/// address or a form, and come back. The number may be of an operation that has ended, or of none:
-/// who looks it up in a registry then finds nobody.
+/// It displays as a number and can be parsed from one, so it can travel through a log, a URL or a form and
+/// back. A registry finds no operation for the number of one that has ended, or of none.
 ///
 /// # Examples
 ///
@@ -29,7 +28,7 @@ impl OperationId {
         OperationId(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The number itself.
+    /// Returns the number.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -40,7 +39,7 @@ impl OperationId {
         self.0
     }
 
-    /// The id with that number, which came from [`as_u64`](Self::as_u64).
+    /// Creates the identifier with a number that came from [`as_u64`](Self::as_u64).
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -63,11 +62,11 @@ impl fmt::Display for OperationId {
     }
 }
 
-/// Reads what it displays: digits, and nothing around them.
+/// Parses the digits that `Display` prints.
 ///
 /// # Errors
 ///
-/// [`ParseOperationIdError`] where it is anything else, or too large.
+/// [`ParseOperationIdError`] if there is anything besides digits, or the number is too large.
 ///
 /// # Examples
 ///
@@ -83,7 +82,7 @@ impl FromStr for OperationId {
     type Err = ParseOperationIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // A number may have a sign before it, which no id has.
+        // `u64` would accept a sign.
         if !text.starts_with(|first: char| first.is_ascii_digit()) {
             return Err(ParseOperationIdError(()));
         }
@@ -94,18 +93,18 @@ impl FromStr for OperationId {
     }
 }
 
-/// Something was to be an [`OperationId`], and is none.
+/// The error returned when a string is not a valid [`OperationId`].
 ///
 /// ```
 /// let error = "seven".parse::<cancelable::operation::OperationId>().unwrap_err();
-/// assert_eq!(error.to_string(), "not the id of an operation, which is a number");
+/// assert_eq!(error.to_string(), "not an operation id: expected a number");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseOperationIdError(());
 
 impl fmt::Display for ParseOperationIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not the id of an operation, which is a number")
+        f.write_str("not an operation id: expected a number")
     }
 }
 

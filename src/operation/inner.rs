@@ -1,9 +1,12 @@
 //! `Inner`: the state that all handles of an operation share.
 //!
-//! 1. The token is the cell of the cause: it is set at most once, and whatever cancels the
-//!    operation goes through it: its source, its parent, a handle, a drop.
-//! 2. The ending is written at most once. It says what is final: status, cause, error, time.
-//! 3. A hook of an ending is either called by who writes the ending, or by who adds it afterwards.
+//! 1. The token holds the cause. It is cancelled at most once, and every cancellation of the operation
+//!    goes through it: by the source, the parent, a handle or a drop.
+//! 2. The end is recorded at most once, under the lock of [`About`]. Then `end` says so.
+//! 3. A cancellation counts if it came before the end. Which of the two came first is settled once, by
+//!    the first thread that asks: see [`Inner::was_cancelled_at_end`].
+//! 4. A hook of an end is called either by the thread that records the end, or by the thread that adds
+//!    the hook afterwards.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,53 +16,68 @@ use std::time::Instant;
 use super::activity::Activity;
 use super::hooks::Hooks;
 use super::{Operation, OperationId, Status};
+use crate::ambient;
+use crate::clock;
+use crate::reason::Reason;
 use crate::source::CancellationToken;
-use crate::sync::{Mutex, OnceLock, Ordering, fence};
-use crate::{Reason, Text, ambient, clock};
+use crate::sync::{AtomicUsize, Mutex, OnceLock, Ordering, fence};
+use crate::text::Text;
 
 pub(crate) struct Inner {
     pub(super) id: OperationId,
-    token: CancellationToken,
+    pub(super) token: CancellationToken,
     pub(super) about: Mutex<About>,
-    pub(super) ended: OnceLock<EndRecord>,
+    /// One of the four states below. It changes from each to a later one only.
+    end: AtomicUsize,
     pub(super) hooks: Hooks,
-    /// Only where somebody watches it.
+    /// Only there if a registry watches the operation.
     pub(super) activity: OnceLock<Box<Activity>>,
 }
 
-/// What may be said about an operation until it ends.
+/// The end is not recorded.
+const LIVE: usize = 0;
+/// The end is recorded. Whether the operation was cancelled before is not settled yet.
+const ENDED: usize = 1;
+/// The operation ended without having been cancelled. A later cancellation of its token is no
+/// cancellation of the operation.
+const ENDED_WITHOUT_CAUSE: usize = 2;
+/// The operation was cancelled before it ended; the token has the reason.
+const ENDED_WITH_CAUSE: usize = 3;
+
+/// What is known about an operation.
 #[derive(Clone, Debug, Default)]
 pub(super) struct About {
     pub(super) name: Option<Text>,
-    /// `None` where nothing is attached, as it mostly is: that is quicker to drop.
+    /// `None` if there is none, as is usual: that is quicker to drop than an empty map.
     pub(super) metadata: Option<BTreeMap<Text, Text>>,
     pub(super) parent: Option<Parent>,
     pub(super) started: Option<Instant>,
-    /// When its own limits, and those of its parents as they were when it started, are over.
+    /// The earliest of the operation's own deadlines and those that its ancestors had when it started.
     pub(super) deadline: Option<Instant>,
-    /// Whether the token is to show the name.
+    /// Whether the token is to carry the name.
     token_has_label: bool,
+    pub(super) ended: Option<EndRecord>,
 }
 
-/// The operation above, by value: a long chain of operations is not a chain of owners.
+/// The parent of an operation. The link is weak, so a long chain of operations is not a chain of owners.
 #[derive(Clone, Debug)]
 pub(super) struct Parent {
     pub(super) id: OperationId,
     pub(super) name: Option<Text>,
-    /// Whether a shield keeps it apart: it is not cancelled with the one above, nor is it bound by
-    /// the limits of that.
+    /// Whether a shield is between the two: the child is not cancelled with this parent then, and does
+    /// not inherit its deadline.
     sheltered: bool,
     inner: Weak<Inner>,
 }
 
 impl Parent {
-    /// The one above, whose cause and limits are also those of the operation below.
+    /// Returns the parent whose cancellation and deadline apply to the child.
     fn binding(&self) -> Option<Arc<Inner>> {
         if self.sheltered { None } else { self.inner.upgrade() }
     }
 }
 
-/// How the work ended. What the status of that is, the cause decides: see [`Inner::status_of`].
+/// How the work ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Outcome {
     Completed,
@@ -69,14 +87,24 @@ pub(super) enum Outcome {
     Cancelled,
 }
 
+impl Outcome {
+    /// Returns the final status. An error is a cancellation if the operation has a cause and a failure
+    /// otherwise, so that status and cause never contradict each other.
+    fn status(self, has_cause: bool) -> Status {
+        match self {
+            Outcome::Completed => Status::Completed,
+            Outcome::Err if has_cause => Status::Cancelled,
+            Outcome::Err | Outcome::Panicked => Status::Failed,
+            Outcome::Cancelled => Status::Cancelled,
+        }
+    }
+}
+
 /// The end of an operation.
 #[derive(Clone, Debug)]
 pub(super) struct EndRecord {
     pub(super) at: Instant,
-    outcome: Outcome,
-    /// Why it was cancelled, if it was: also where the work completed all the same. Whoever looks
-    /// first after the ending is there decides: see [`Inner::final_cause`].
-    cause: OnceLock<Option<Reason>>,
+    pub(super) outcome: Outcome,
     pub(super) error: Option<Text>,
 }
 
@@ -86,117 +114,99 @@ impl Inner {
             id: OperationId::next(),
             token: CancellationToken::new(),
             about: Mutex::default(),
-            ended: OnceLock::new(),
+            end: AtomicUsize::new(LIVE),
             hooks: Hooks::default(),
             activity: OnceLock::new(),
         }
     }
 
-    #[inline]
-    pub(super) fn token(&self) -> &CancellationToken {
-        &self.token
+    pub(super) fn has_ended(&self) -> bool {
+        self.end.load(Ordering::Acquire) != LIVE
     }
 
     pub(super) fn status(&self) -> Status {
-        match (self.ended.get(), self.started()) {
-            (Some(ending), _) => self.status_of(ending),
-            (None, None) => Status::Pending,
-            (None, Some(_)) if !self.token.is_cancelled() => Status::Running,
-            (None, Some(_)) => {
-                self.ending().map_or(Status::Cancelling, |ending| self.status_of(ending))
-            }
-        }
+        let (started, outcome) = {
+            let about = self.about.lock();
+            (about.started.is_some(), about.ended.as_ref().map(|ended| ended.outcome))
+        };
+        self.standing(started, outcome).0
     }
 
-    /// The final status. An error that the work returned is a cancellation if there is a cause, and a
-    /// failure otherwise, so that status and cause never contradict each other.
-    pub(super) fn status_of(&self, ended: &EndRecord) -> Status {
-        match ended.outcome {
-            Outcome::Completed => Status::Completed,
-            Outcome::Err if self.final_cause(ended).is_some() => Status::Cancelled,
-            Outcome::Err | Outcome::Panicked => Status::Failed,
-            Outcome::Cancelled => Status::Cancelled,
-        }
-    }
-
-    /// Status, cause and error as they were together, for who has looked at the ending, and then at
-    /// whether it had started.
+    /// Returns the status and the cause that go with what the caller has read: whether the operation had
+    /// started, and how it ended, if it had. A cancellation after the end does not count, so the two go
+    /// together even if the operation has ended since.
     pub(super) fn standing(
         &self,
-        ended: Option<&EndRecord>,
         started: bool,
-    ) -> (Status, Option<Reason>, Option<Text>) {
-        let reason = self.cause_by(ended);
-        match ended {
-            Some(ending) => (self.status_of(ending), reason, ending.error.clone()),
-            None if !started => (Status::Pending, reason, None),
-            None if reason.is_some() => (Status::Cancelling, reason, None),
-            None => (Status::Running, None, None),
-        }
+        outcome: Option<Outcome>,
+    ) -> (Status, Option<Reason>) {
+        let cause = self.cause();
+        let status = match outcome {
+            Some(outcome) => outcome.status(cause.is_some()),
+            None if !started => Status::Pending,
+            None if cause.is_some() => Status::Cancelling,
+            None => Status::Running,
+        };
+        (status, cause)
     }
 
-    /// Why it is cancelled, if it is. What comes after the ending changes nothing.
+    /// Returns why the operation is cancelled, if it is. A cancellation after the end does not count.
     pub(super) fn cause(&self) -> Option<Reason> {
-        self.cause_by(self.ended.get())
+        if self.is_cancelled() { self.token.reason() } else { None }
     }
 
-    /// The same, where this is all that is known of the ending.
-    fn cause_by(&self, ended: Option<&EndRecord>) -> Option<Reason> {
-        match ended {
-            Some(ending) => self.final_cause(ending).clone(),
-            None => self.token.reason().filter(|_| self.counts()),
-        }
-    }
-
+    /// Lock-free, except as for a token.
     pub(super) fn is_cancelled(&self) -> bool {
-        match self.ended.get() {
-            Some(ending) => self.final_cause(ending).is_some(),
-            None => self.token.is_cancelled() && self.counts(),
+        match self.end.load(Ordering::Acquire) {
+            LIVE => self.token.is_cancelled() && self.cancellation_counts(),
+            ENDED_WITHOUT_CAUSE => false,
+            ENDED_WITH_CAUSE => true,
+            _ => self.was_cancelled_at_end(),
         }
     }
 
-    /// Cancels it, unless it has ended.
+    /// Cancels the operation, unless it has ended. Returns whether this call did it.
     pub(super) fn cancel(&self, reason: Reason) -> bool {
-        self.ended.get().is_none() && self.token.cancel_with(reason) && self.counts()
+        !self.has_ended() && self.token.cancel_with(reason) && self.cancellation_counts()
     }
 
-    /// The cause at the end, for who has seen the ending. The first who looks settles it.
+    /// Returns whether the operation was cancelled before it ended. The caller has seen the end.
     ///
-    /// The run may end while it is cancelled. Who settles the cause has seen the ending, then looks
-    /// at the token; who wants to know whether a cancellation counts has seen the token set, then
-    /// looks at the ending. With the fences between, of two such one at least sees what the other
-    /// has seen. So no cancellation that has been told of, or seen, is missing here.
-    fn final_cause<'a>(&self, ending: &'a EndRecord) -> &'a Option<Reason> {
-        ending.cause.get_or_init(|| {
-            fence(Ordering::SeqCst);
-            self.token.reason()
-        })
-    }
-
-    /// The ending, for who has set the token or seen it set: see [`Inner::final_cause`].
-    fn ending(&self) -> Option<&EndRecord> {
+    /// An operation may end while another thread cancels it. The thread that settles the question has
+    /// seen the end and then reads the token. A thread that wants to know whether a cancellation counts
+    /// has seen the token set and then reads `end`. With a fence in between on both sides, at least one
+    /// of the two sees what the other one has seen. So a cancellation that any thread has reported or
+    /// observed is never lost here.
+    fn was_cancelled_at_end(&self) -> bool {
         fence(Ordering::SeqCst);
-        self.ended.get()
+        let settled =
+            if self.token.is_cancelled() { ENDED_WITH_CAUSE } else { ENDED_WITHOUT_CAUSE };
+        let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+        match self.end.compare_exchange(ENDED, settled, success, failure) {
+            Ok(_) => settled == ENDED_WITH_CAUSE,
+            Err(earlier) => earlier == ENDED_WITH_CAUSE,
+        }
     }
 
-    /// Whether the cancellation of the token is one of the operation, for who has set the token or
-    /// seen it set. It is none where it came after the ending.
-    fn counts(&self) -> bool {
-        self.ending().is_none_or(|ending| self.final_cause(ending).is_some())
+    /// Returns whether the cancellation of the token is one of the operation, or came after its end. The
+    /// caller has cancelled the token or seen it cancelled.
+    fn cancellation_counts(&self) -> bool {
+        fence(Ordering::SeqCst);
+        !self.has_ended() || self.was_cancelled_at_end()
     }
 
-    /// Enters it below `parent`, unless it is below one already, or is that very one, or above it.
+    /// Makes it a child of `parent`, unless it has a parent or that would close a circle.
     pub(super) fn enter_below(&self, parent: &Arc<Inner>) {
         parent.label_token();
-        if !self.token.descend_from(parent.token()) {
+        if !self.token.descend_from(&parent.token) {
             return;
         }
-        self.note_parent(parent, false);
+        self.set_parent(parent, false);
         self.limit(parent.deadline());
     }
 
-    /// Notes that it runs within `parent`, unless it is below one already.
-    fn note_parent(&self, parent: &Arc<Inner>, sheltered: bool) {
+    /// Notes the parent, unless there is one.
+    fn set_parent(&self, parent: &Arc<Inner>, sheltered: bool) {
         let name = parent.about.lock().name.clone();
         let mut about = self.about.lock();
         if about.parent.is_none() {
@@ -209,7 +219,6 @@ impl Inner {
         self.about.lock().deadline
     }
 
-    /// Sets the name.
     pub(super) fn set_name(this: &mut Arc<Self>, name: Option<Text>) {
         let label = Inner::note(this, |about| {
             about.name = name;
@@ -221,8 +230,8 @@ impl Inner {
         }
     }
 
-    /// Labels the token with the name of the operation. Called before the token is handed out or gets
-    /// a child, because the reasons of children show the label; a label costs an allocation.
+    /// Labels the token with the name of the operation. Called before the token is handed out or gets a
+    /// child, because the reasons of children show the label. Not done earlier: a label allocates.
     pub(super) fn label_token(&self) {
         let name = {
             let mut about = self.about.lock();
@@ -234,7 +243,7 @@ impl Inner {
         }
     }
 
-    /// Its time is over by then at the latest.
+    /// Lowers the deadline to `at`.
     #[inline]
     pub(super) fn limit(&self, at: Option<Instant>) {
         let mut about = self.about.lock();
@@ -244,9 +253,9 @@ impl Inner {
         };
     }
 
-    /// What cancels it where its run is dropped. By a parent that is being cancelled, at the same
-    /// time: the word of that is on its way.
-    pub(super) fn dropped(&self) -> Reason {
+    /// Returns the reason for an operation whose future is dropped. If its parent is being cancelled at
+    /// this moment, the parent's reason is on its way and counts.
+    pub(super) fn reason_if_dropped(&self) -> Reason {
         let parent = self.about.lock().parent.clone();
         let cause = parent.as_ref().and_then(|parent| parent.binding()?.cause());
         match (parent, cause) {
@@ -255,34 +264,30 @@ impl Inner {
         }
     }
 
-    /// The one above, if it is still there, and whether a shield keeps this one apart from it.
+    /// Returns the parent, if it still exists, and whether a shield is in between.
     #[cfg(feature = "time")]
-    pub(super) fn above(&self) -> (Option<Arc<Inner>>, bool) {
+    pub(super) fn parent(&self) -> (Option<Arc<Inner>>, bool) {
         match &self.about.lock().parent {
             Some(parent) => (parent.inner.upgrade(), parent.sheltered),
             None => (None, false),
         }
     }
 
-    pub(super) fn started(&self) -> Option<Instant> {
-        self.about.lock().started
-    }
-
-    /// Enters it below the operation that is current, unless it is below another already.
+    /// Makes it a child of the current operation, unless it has a parent.
     #[inline]
     pub(super) fn enter_current(&self) {
         let Some(parent) = Operation::current() else { return };
         if ambient::is_sheltered() {
             // What a shield protects is not cancelled with what is around the shield.
-            self.note_parent(&parent.inner, true);
+            self.set_parent(&parent.inner, true);
         } else {
             self.enter_below(&parent.inner);
         }
     }
 
-    /// Notes something. As long as there is one handle only, that takes no lock.
+    /// Changes what is known. Takes no lock as long as there is only one handle.
     #[inline]
-    pub(super) fn note<R>(this: &mut Arc<Self>, note: impl FnOnce(&mut About) -> R) -> R {
+    fn note<R>(this: &mut Arc<Self>, note: impl FnOnce(&mut About) -> R) -> R {
         match Arc::get_mut(this) {
             Some(inner) => note(inner.about.get_mut()),
             None => note(&mut this.about.lock()),
@@ -295,7 +300,7 @@ impl Inner {
             about.started = Some(now);
             about.parent.as_ref().and_then(Parent::binding)
         });
-        // Entered below one that had not started, it has yet to hear of the limits of that.
+        // If the parent had not started when this became its child, its deadline was not known then.
         if let Some(parent) = parent {
             this.limit(parent.deadline());
         }
@@ -303,20 +308,25 @@ impl Inner {
 
     /// Records the end, unless there is one, and returns the final status if this call did it.
     pub(super) fn end(&self, outcome: Outcome, error: Option<Text>) -> Option<Status> {
-        let ended = EndRecord { at: clock::now(), outcome, cause: OnceLock::new(), error };
-        let first = self.ended.set(ended).is_ok();
-        let ended = self.ended.get()?;
-        self.final_cause(ended);
-        first.then(|| self.status_of(ended))
+        let ended = EndRecord { at: clock::now(), outcome, error };
+        let mut about = self.about.lock();
+        if about.ended.is_some() {
+            return None;
+        }
+        about.ended = Some(ended);
+        // Under the lock, so that a thread that finds the record finds `end` changed too.
+        self.end.store(ENDED, Ordering::Release);
+        drop(about);
+        Some(outcome.status(self.was_cancelled_at_end()))
     }
 }
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let about = self.about.lock().clone();
+        let name = self.about.lock().name.clone();
         f.debug_struct("Operation")
             .field("id", &self.id.as_u64())
-            .field("name", &about.name)
+            .field("name", &name)
             .field("status", &self.status())
             .finish_non_exhaustive()
     }

@@ -3,16 +3,18 @@
 //! An [`Operation`] is the handle of one. The other types here are what its methods return, and the
 //! futures that the builder methods of [`Cancelable`](crate::Cancelable) make.
 
+// inner.rs: the state that all handles share. hooks.rs: what is called at the start, at progress and at the
+// end. run.rs: what the rest of the crate does with an operation. current.rs: the operation that is being
+// polled. activity.rs: what a registry is told.
+
 mod activity;
 mod current;
-#[cfg(feature = "time")]
-mod force;
 mod hooks;
 mod id;
+mod in_scope;
 mod inner;
 mod progress;
 mod run;
-mod scoped;
 mod snapshot;
 mod status;
 
@@ -23,36 +25,41 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use crate::future::{Call, Ending, Fallible, Finally, FinallyOrSpawn, Spawner};
-pub(crate) use activity::{Facts, InPoll, Shielded, Stage, Watcher};
+pub(crate) use activity::{ActiveShield, ActivitySnapshot, RunStage, Watcher};
+pub(crate) use current::InPoll;
 pub(crate) use hooks::Hook;
 pub use id::{OperationId, ParseOperationIdError};
+pub use in_scope::InScope;
 pub use progress::Progress;
-pub use scoped::InScope;
 pub use snapshot::Snapshot;
 pub use status::Status;
 
+use crate::clock;
+use crate::error::Cancelled;
+use crate::reason::Reason;
 use crate::source::{CancellationToken, WaitForCancellation};
-use crate::{Cancelled, Reason, Text, clock};
+use crate::text::Text;
+use hooks::EndHook;
 use inner::Inner;
 
-/// A handle of a run that is observed: one that has a name, a hook, or anything else that the
-/// methods of [`Cancelable`](crate::Cancelable) ask for.
+/// A handle of an operation: a [`Cancelable`](crate::Cancelable) with a name, a hook, or anything else
+/// that its builder methods add.
 ///
-/// Handles are cheap to clone, may be sent anywhere, and tell what became of the run after it has
-/// ended. Two are equal when they are of the same operation.
+/// Handles are cheap to clone and can be sent to other threads. After the operation has ended they still
+/// know how. Two handles are equal if they are of the same operation.
 ///
 /// # Cancellation
 ///
-/// The first to cancel decides, whoever it is: the source, a handle, a parent, a drop. What is kept
-/// is one reason, which the outcome, the handle, the hooks and the snapshot all show. Operations
-/// below are cancelled with it, for the reason [`Reason::Parent`]; those above and beside are not.
-/// An operation that completes or fails leaves those below it alone.
+/// The first cancellation counts, whether it comes from the source, a handle, the parent or a drop. The
+/// operation keeps one reason, and the outcome, the handles, the hooks and snapshots all show it. Its
+/// children are cancelled with it, for the reason [`Reason::Parent`]; its parent and siblings are not. An
+/// operation that completes or fails does not cancel its children.
 ///
 /// # Parents
 ///
-/// An operation that is first polled within another is below it, unless
-/// [`child_of`](crate::Cancelable::child_of) has named another. A task that is spawned is within
-/// nothing: hand it [`in_scope`](Operation::in_scope).
+/// An operation that is first polled within another one becomes its child, unless
+/// [`child_of`](crate::Cancelable::child_of) has named another parent. A spawned task is polled within
+/// no operation: wrap its future in [`in_scope`](Operation::in_scope).
 ///
 /// # Examples
 ///
@@ -75,11 +82,18 @@ pub struct Operation {
 }
 
 impl Operation {
-    pub(crate) fn new() -> Self {
-        Operation { inner: Arc::new(Inner::new()) }
+    /// Returns the innermost operation that is being polled on this thread, or to which a closure of
+    /// [`run_blocking`](Self::run_blocking) belongs.
+    ///
+    /// ```
+    /// assert!(cancelable::Operation::current().is_none());
+    /// ```
+    #[inline]
+    pub fn current() -> Option<Operation> {
+        current::current()
     }
 
-    /// Which one it is.
+    /// Returns the identifier of the operation.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -90,7 +104,7 @@ impl Operation {
         self.inner.id
     }
 
-    /// Its name, if it has one.
+    /// Returns the name, if the operation has one.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -101,7 +115,7 @@ impl Operation {
         self.inner.about.lock().name.clone()
     }
 
-    /// Where it stands.
+    /// Returns the status.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -112,8 +126,8 @@ impl Operation {
         self.inner.status()
     }
 
-    /// Why it is cancelled, if it is, from the moment it is asked to stop. It stays readable where
-    /// the work completed all the same, within a shield or a grace period.
+    /// Returns the reason, from the moment the operation is cancelled. It stays even if the work then
+    /// completes, within a shield or a grace period.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -125,10 +139,10 @@ impl Operation {
         self.inner.cause()
     }
 
-    /// Returns the text of the error that the work returned, or of its panic, once it has ended so.
+    /// Returns the text of the error that the work returned, or of its panic.
     ///
-    /// It is there also if the operation counts as [`Cancelled`](Status::Cancelled), because it was
-    /// cancelled before the work returned its error.
+    /// The text is also there if the operation is [`Cancelled`](Status::Cancelled) because it was cancelled
+    /// before the work returned its error.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -142,11 +156,11 @@ impl Operation {
     /// # });
     /// ```
     pub fn error(&self) -> Option<Text> {
-        self.inner.ended.get()?.error.clone()
+        self.inner.about.lock().ended.as_ref()?.error.clone()
     }
 
-    /// Whether it is asked to stop, or was cancelled: true from that moment on, also within shields
-    /// and clean-up.
+    /// Returns whether the operation is cancelled: true from the moment of the request on, also within
+    /// shields and clean-up. Takes no lock.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -158,7 +172,7 @@ impl Operation {
         self.inner.is_cancelled()
     }
 
-    /// How long it has been running, or ran; nothing before it starts.
+    /// Returns how long the operation has been running, or ran. Zero before its first poll.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -166,17 +180,20 @@ impl Operation {
     /// assert_eq!(async {}.cancelable(never()).operation().elapsed(), Duration::ZERO);
     /// ```
     pub fn elapsed(&self) -> Duration {
-        let Some(started) = self.inner.started() else { return Duration::ZERO };
-        let end = self.inner.ended.get().map_or_else(clock::now, |ending| ending.at);
-        end.saturating_duration_since(started)
+        let (started, ended) = {
+            let about = self.inner.about.lock();
+            (about.started, about.ended.as_ref().map(|ended| ended.at))
+        };
+        let ran =
+            started.map(|start| ended.unwrap_or_else(clock::now).saturating_duration_since(start));
+        ran.unwrap_or_default()
     }
 
-    /// When its time is over, as far as that is certain: the earliest of its own limits and those of
-    /// the operations above, from its first poll on.
+    /// Returns the earliest of its own time limits and those of its ancestors, from its first poll on.
     ///
-    /// A timeout that a source of yours polls within itself, in its first poll, counts too, whatever
-    /// that source makes of it. Limits under [`any_of`](crate::any_of()) count. Limits under [`all_of`](crate::all_of())
-    /// count where every source in a tuple there is a limit: the latest of them.
+    /// Limits within [`any_of`](crate::any_of()) count. Limits within an [`all_of`](crate::all_of()) of a
+    /// tuple count if every source in it is a limit; then the latest of them counts. A timeout that a
+    /// source of your own polls in its first poll counts too, whatever that source does with it.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -194,7 +211,7 @@ impl Operation {
         self.inner.deadline()
     }
 
-    /// How much time is left until the [deadline](Self::deadline); zero once it has passed.
+    /// Returns the time left until the [deadline](Self::deadline). Zero once it has passed.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -204,7 +221,7 @@ impl Operation {
         Some(self.deadline()?.saturating_duration_since(clock::now()))
     }
 
-    /// Which operation it is below, if any.
+    /// Returns the identifier of the parent, if there is one.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -216,7 +233,7 @@ impl Operation {
         Some(self.inner.about.lock().parent.as_ref()?.id)
     }
 
-    /// What was attached to it, by key.
+    /// Returns the metadata, ordered by key.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -227,7 +244,7 @@ impl Operation {
         self.inner.about.lock().metadata.clone().unwrap_or_default()
     }
 
-    /// Attaches something to it, in place of what had the same key.
+    /// Sets a metadata entry, replacing any earlier value for the key.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -240,11 +257,7 @@ impl Operation {
         self.inner.about.lock().metadata.get_or_insert_default().insert(key, value);
     }
 
-    pub(crate) fn set_name(&mut self, name: Text) {
-        Inner::set_name(&mut self.inner, Some(name).filter(|name| !name.is_empty()));
-    }
-
-    /// All that is known about it at this moment, by value.
+    /// Returns what is known about the operation at this moment, by value.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -255,8 +268,8 @@ impl Operation {
         Snapshot::of(self)
     }
 
-    /// Cancels it, for the reason [`Reason::Manual`] without a message. Returns whether this call
-    /// did it; once it is cancelled or has ended, nothing changes.
+    /// Cancels the operation, for the reason [`Reason::Manual`] without a message. Returns `false` and
+    /// changes nothing if it is already cancelled or has ended.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -268,8 +281,8 @@ impl Operation {
         self.cancel_with(Reason::Manual { message: None })
     }
 
-    /// Cancels it for that reason. Returns whether this call did it; once it is cancelled or has
-    /// ended, nothing changes.
+    /// Cancels the operation for `reason`. Returns `false` and changes nothing if it is already cancelled
+    /// or has ended.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -285,11 +298,11 @@ impl Operation {
         self.inner.cancel(reason.into())
     }
 
-    /// `Err` once it is cancelled: for `?` between the steps of work that does not await.
+    /// Returns `Err` once the operation is cancelled. Use it with `?` between steps that do not await.
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] with the reason.
+    /// [`Cancelled`] with the reason of the operation.
     ///
     /// # Examples
     ///
@@ -305,12 +318,12 @@ impl Operation {
         }
     }
 
-    /// A future of the reason: ready once it is cancelled. For work that wants to be asked, within
-    /// a [grace period](crate::Cancelable::grace).
+    /// Waits until the operation is cancelled and returns the reason. Use it in work with a
+    /// [grace period](crate::Cancelable::grace) to notice the request and wind down.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it leaves the list of those who wait. A new one sees the same.
+    /// Dropping it loses nothing: a new one returns the same reason.
     ///
     /// # Examples
     ///
@@ -323,11 +336,11 @@ impl Operation {
     /// # });
     /// ```
     pub fn cancelled(&self) -> WaitForCancellation<'_> {
-        self.inner.token().cancelled()
+        self.inner.token.cancelled()
     }
 
-    /// The token that is cancelled with it: to hand to code that knows tokens. Cancelling the token
-    /// cancels the operation.
+    /// Returns the token of the operation, for code that takes tokens. It is cancelled with the operation,
+    /// and cancelling it cancels the operation.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -338,11 +351,11 @@ impl Operation {
     /// ```
     pub fn token(&self) -> CancellationToken {
         self.inner.label_token();
-        self.inner.token().clone()
+        self.inner.token.clone()
     }
 
-    /// Tells how far it has got: to those who listen, and to the next snapshot. From any thread,
-    /// and harmless before the start and after the end.
+    /// Reports progress: calls the progress hooks and shows in later snapshots. May be called from any
+    /// thread, also before the start and after the end.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -361,7 +374,7 @@ impl Operation {
         }
     }
 
-    /// Calls `hook` at each report of progress from now on.
+    /// Calls `hook` at each later report of progress, on the thread that reports, until the operation ends.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -378,17 +391,12 @@ impl Operation {
     /// ```
     pub fn on_progress(&self, hook: impl Fn(&Operation, &Progress) + Send + Sync + 'static) {
         self.inner.hooks.on_progress(Arc::new(hook));
-        if let Some(ending) = self.inner.ended.get() {
-            // Nobody would let go of it later.
-            self.inner.hooks.forget_late(self.inner.status_of(ending));
-        }
     }
 
-    pub(crate) fn on_start(&self, hook: Hook) {
-        self.inner.hooks.on_start(hook);
-    }
-
-    /// Calls `hook` when it completes; at once if it has.
+    /// Calls `hook` when the operation completes; at once if it has completed.
+    ///
+    /// A hook that will never be called is dropped: when the operation ends in another way, or at once if
+    /// it has, or was dropped before its first poll.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -396,14 +404,13 @@ impl Operation {
     /// operation.on_complete(|operation| println!("{} is done", operation.id()));
     /// ```
     pub fn on_complete(&self, hook: impl FnOnce(&Operation) + Send + 'static) {
-        self.inner.hooks.on_complete(Box::new(hook));
-        self.call_late(Status::Completed, |this| this.inner.hooks.complete(this));
+        self.on_end(EndHook::Complete(Box::new(hook)));
     }
 
-    /// Calls `hook` when its work is gone because it was cancelled; at once if it is.
+    /// Calls `hook` when the operation has been cancelled and its work is gone; at once if that is so.
     ///
-    /// To hear of the request itself, at once, use [`on_cancel`](CancellationToken::on_cancel) of
-    /// its [token](Self::token).
+    /// To be told of the request itself, use [`on_cancel`](CancellationToken::on_cancel) of its
+    /// [token](Self::token).
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -411,16 +418,11 @@ impl Operation {
     /// operation.on_cancel(|_, reason| println!("{reason}"));
     /// ```
     pub fn on_cancel(&self, hook: impl FnOnce(&Operation, &Reason) + Send + 'static) {
-        self.inner.hooks.on_cancel(Box::new(hook));
-        self.call_late(Status::Cancelled, |this| {
-            if let Some(reason) = this.reason() {
-                this.inner.hooks.cancel(this, &reason);
-            }
-        });
+        self.on_end(EndHook::Cancel(Box::new(hook)));
     }
 
-    /// Calls `hook` when it fails: when work that may fail returned an error, or when it panicked.
-    /// At once if it has.
+    /// Calls `hook` when the operation fails: when fallible work returned an error, or the work panicked.
+    /// Calls it at once if the operation has failed.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -428,29 +430,45 @@ impl Operation {
     /// operation.on_error(|_, error| println!("{error}"));
     /// ```
     pub fn on_error(&self, hook: impl FnOnce(&Operation, &dyn Display) + Send + 'static) {
-        self.inner.hooks.on_error(Box::new(hook));
-        self.call_late(Status::Failed, |this| {
-            if let Some(error) = this.error() {
-                this.inner.hooks.fail(this, &error);
-            }
-        });
+        self.on_end(EndHook::Fail(Box::new(hook)));
     }
 
-    /// Where it has ended already, whoever wrote the ending may have looked for hooks before the
-    /// new one was there. If both look, each hook is still called once: it is taken out first.
-    fn call_late(&self, family: Status, call: impl FnOnce(&Operation)) {
-        if let Some(ending) = self.inner.ended.get() {
-            let status = self.inner.status_of(ending);
-            if status == family {
-                call(self);
-            } else {
-                self.inner.hooks.forget_late(status);
-            }
+    fn on_end(&self, hook: EndHook) {
+        if self.inner.hooks.on_end(hook) {
+            let error = self.error().unwrap_or_else(|| Text::from(""));
+            self.inner.hooks.run_late(|hook| self.call_hook(hook, &error));
         }
     }
 
-    pub(crate) fn enter_below(&self, parent: &Operation) {
-        self.inner.enter_below(&parent.inner);
+    /// Runs a future within this operation, which is the [current](Self::current) one there: operations
+    /// that are first polled in the future become its children. Use it for tasks that you spawn.
+    ///
+    /// It does not cancel the future. Race the future against the [token](Self::token) for that, or make
+    /// it an operation of its own.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of the future.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    ///
+    /// # smol::block_on(async {
+    /// let fetch = async {
+    ///     let operation = Operation::current().unwrap();
+    ///     let part = async { Operation::current().unwrap().parent_id() }
+    ///         .cancelable(never())
+    ///         .named("part");
+    ///     let parent = smol::spawn(operation.in_scope(part)).await?;
+    ///     Ok::<_, Cancelled>(parent == Some(operation.id()))
+    /// };
+    /// assert!(fetch.cancelable(never()).named("fetch").await??);
+    /// # Ok::<(), Cancelled>(()) }).unwrap();
+    /// ```
+    pub fn in_scope<F: IntoFuture>(&self, future: F) -> InScope<F::IntoFuture> {
+        InScope::new(self.clone(), future.into_future())
     }
 }
 

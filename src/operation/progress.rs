@@ -1,11 +1,11 @@
-//! `Progress`: how far an operation has got.
+//! `Progress`: a progress report of an operation.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::Text;
+use crate::text::Text;
 
-/// How far an operation has got: a message, a fraction or a count of steps, and details.
+/// A progress report: a message, a fraction or a count of steps, and details.
 ///
 /// # Examples
 ///
@@ -30,8 +30,7 @@ enum Amount {
 }
 
 impl Progress {
-    /// So much of it is done, from 0 to 1. What is outside of that counts as 0 or 1, and so does
-    /// what is not a number, as 0.
+    /// Creates a report of a completed fraction. `fraction` is clamped to `0.0..=1.0`; NaN counts as 0.
     ///
     /// ```
     /// use cancelable::Progress;
@@ -44,7 +43,7 @@ impl Progress {
         Progress { amount: Some(Amount::Fraction(fraction)), ..Progress::default() }
     }
 
-    /// So many of so many steps are done.
+    /// Creates a report of `done` out of `total` steps.
     ///
     /// ```
     /// use cancelable::Progress;
@@ -55,7 +54,7 @@ impl Progress {
         Progress { amount: Some(Amount::Steps { done, total }), ..Progress::default() }
     }
 
-    /// With a message, in place of the one it had.
+    /// Sets the message, replacing any earlier one.
     ///
     /// ```
     /// use cancelable::Progress;
@@ -67,7 +66,7 @@ impl Progress {
         self
     }
 
-    /// With a detail, in place of the one of the same key.
+    /// Sets a detail, replacing any earlier value for the key.
     ///
     /// ```
     /// use cancelable::Progress;
@@ -80,7 +79,7 @@ impl Progress {
         self
     }
 
-    /// The message, if there is one.
+    /// Returns the message, if there is one.
     ///
     /// ```
     /// assert_eq!(cancelable::Progress::from("hashing").message(), Some("hashing"));
@@ -89,7 +88,7 @@ impl Progress {
         self.message.as_deref()
     }
 
-    /// How much is done, from 0 to 1, if it is known. No steps of none are all of them.
+    /// Returns the completed fraction (0.0 to 1.0), if known. `0 of 0` steps counts as complete.
     ///
     /// ```
     /// assert_eq!(cancelable::Progress::from("hashing").fraction(), None);
@@ -102,7 +101,7 @@ impl Progress {
         }
     }
 
-    /// How many steps are done, and of how many, if it is counted in steps.
+    /// Returns the completed and the total number of steps, if the report counts steps.
     ///
     /// ```
     /// assert_eq!(cancelable::Progress::steps(3, 4).counted(), Some((3, 4)));
@@ -114,7 +113,7 @@ impl Progress {
         }
     }
 
-    /// The detail of that key.
+    /// Returns the detail for `key`, if there is one.
     ///
     /// ```
     /// assert_eq!(cancelable::Progress::at(0.0).get("file"), None);
@@ -123,7 +122,7 @@ impl Progress {
         self.details.get(key).map(Text::as_str)
     }
 
-    /// All details, ordered by key.
+    /// Returns all details, ordered by key.
     ///
     /// ```
     /// use cancelable::Progress;

@@ -1,18 +1,42 @@
-//! What only the run of an operation does with it: it starts it, and ends it.
+//! What the rest of the crate does with an operation: its run starts and ends it, a registry watches it.
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::Operation;
+use super::activity::{Activity, ActivitySnapshot, Watcher};
+use super::current::InOperation;
+use super::hooks::{EndHook, Hook};
 use super::inner::{Inner, Outcome};
-use super::{Operation, Status};
+use crate::ambient::Protection;
+use crate::clock;
 use crate::panic::contain;
+use crate::reason::Reason;
 use crate::source::WaitForCancellationOwned;
 use crate::text::Text;
-use crate::{Reason, clock};
 
+/// For the run of the operation.
 impl Operation {
-    /// Starts it, below the operation that is current. Only the run does this, once, and then
-    /// [tells](Self::tell_start) of it.
+    pub(crate) fn new() -> Self {
+        Operation { inner: Arc::new(Inner::new()) }
+    }
+
+    pub(crate) fn set_name(&mut self, name: Text) {
+        Inner::set_name(&mut self.inner, Some(name).filter(|name| !name.is_empty()));
+    }
+
+    /// Makes it a child of `parent`, unless it has a parent or that would close a circle.
+    pub(crate) fn enter_below(&self, parent: &Operation) {
+        self.inner.enter_below(&parent.inner);
+    }
+
+    pub(crate) fn on_start(&self, hook: Hook) {
+        self.inner.hooks.on_start(hook);
+    }
+
+    /// Starts it, as a child of the current operation, and returns when that was. Called once, before
+    /// [`run_start_hooks`](Self::run_start_hooks).
     #[inline]
     pub(crate) fn start(&mut self) -> Instant {
         self.inner.enter_current();
@@ -21,32 +45,40 @@ impl Operation {
         now
     }
 
-    /// Calls the hooks of the start, where the operation is the current one. Tells whether there may
-    /// have been any.
+    /// Runs the hooks of the start and tells the watchers. Returns whether there were any hooks.
     #[inline]
-    pub(crate) fn tell_start(&self, watched: bool) -> bool {
+    pub(crate) fn run_start_hooks(&self, watched: bool) -> bool {
         if watched {
             self.tell_started();
         }
-        self.inner.hooks.start(self)
+        self.inner.hooks.run_start(self)
     }
 
-    /// Why it is cancelled, where it is known to be.
+    #[cold]
+    fn tell_started(&self) {
+        self.activity().into_iter().for_each(Activity::tell_started);
+    }
+
+    /// Makes it the current operation on this thread while the guard lives.
+    pub(crate) fn enter(&self) -> InOperation {
+        InOperation::enter(self.clone())
+    }
+
+    /// Returns the cause. The caller knows that it is cancelled.
     pub(crate) fn cause(&self) -> Reason {
         self.reason().unwrap_or(Reason::Dropped)
     }
 
-    /// Ready once it is cancelled, on its own.
     pub(crate) fn cancelled_owned(&self) -> WaitForCancellationOwned {
-        self.inner.token().clone().cancelled_owned()
+        self.inner.token.clone().cancelled_owned()
     }
 
-    /// Why it is cancelled where its run is dropped.
-    pub(crate) fn dropped(&self) -> Reason {
-        self.inner.dropped()
+    /// Returns the reason for an operation whose future is dropped.
+    pub(crate) fn reason_if_dropped(&self) -> Reason {
+        self.inner.reason_if_dropped()
     }
 
-    /// Its time is over by then at the latest.
+    /// Lowers the deadline to `at`.
     #[inline]
     pub(crate) fn limit(&self, at: Instant) {
         self.inner.limit(Some(at));
@@ -57,7 +89,7 @@ impl Operation {
         self.end(Outcome::Completed, None, &"");
     }
 
-    /// Ends with an error that the work returned: cancelled if it has a cause, otherwise failed.
+    /// Ends with an error that the work returned: cancelled if there is a cause, failed otherwise.
     pub(crate) fn end_with_error(&self, error: &dyn Display) {
         self.end(Outcome::Err, Some(text_of(error)), error);
     }
@@ -67,45 +99,110 @@ impl Operation {
         self.end(Outcome::Panicked, Some(text_of(error)), error);
     }
 
-    /// Ends because it was cancelled. After its end this changes nothing.
+    /// Ends because it was cancelled. Changes nothing if it has ended.
     pub(crate) fn end_cancelled(&self, reason: Reason) {
-        if self.inner.ended.get().is_none() {
-            self.inner.token().cancel_with(reason);
+        if !self.inner.has_ended() {
+            self.inner.token.cancel_with(reason);
             self.end(Outcome::Cancelled, None, &"");
         }
     }
 
-    /// Records the end, unless there is one, and calls the hooks of it.
-    fn end(&self, outcome: Outcome, text: Option<Text>, error: &dyn Display) {
-        let Some(status) = self.inner.end(outcome, text) else { return };
-        match status {
-            Status::Completed => self.inner.hooks.complete(self),
-            Status::Failed => self.inner.hooks.fail(self, error),
-            _ => {
-                if let Some(reason) = self.inner.cause() {
-                    self.inner.hooks.cancel(self, &reason);
-                }
-            }
-        }
-        self.inner.hooks.forget(status);
-        self.leave();
-    }
-
-    /// Its run is gone and was never polled: no hook will run.
-    pub(crate) fn forget_hooks(&self) {
-        self.inner.hooks.forget_all();
-    }
-
-    /// Ends because its run was dropped before its end.
+    /// Ends because its future was dropped before the end.
     pub(crate) fn end_dropped(&self) {
-        if self.inner.ended.get().is_none() {
+        if !self.inner.has_ended() {
             let _inside = self.enter();
-            self.end_cancelled(self.inner.dropped());
+            self.end_cancelled(self.inner.reason_if_dropped());
         }
+    }
+
+    /// Records the end, unless there is one, and runs its hooks.
+    fn end(&self, outcome: Outcome, text: Option<Text>, error: &dyn Display) {
+        if let Some(status) = self.inner.end(outcome, text) {
+            self.inner.hooks.run_end(status, |hook| self.call_hook(hook, error));
+            self.leave();
+        }
+    }
+
+    pub(super) fn call_hook(&self, hook: EndHook, error: &dyn Display) {
+        match hook {
+            EndHook::Complete(hook) => hook(self),
+            EndHook::Cancel(hook) => hook(self, &self.cause()),
+            EndHook::Fail(hook) => hook(self, error),
+        }
+    }
+
+    /// Its future is gone and was never polled: no hook will run.
+    pub(crate) fn drop_hooks(&self) {
+        self.inner.hooks.drop_all();
     }
 }
 
-/// The text of an error. Its `Display` is user code and may panic.
+/// For what watches the operation.
+impl Operation {
+    pub(super) fn activity(&self) -> Option<&Activity> {
+        self.inner.activity.get().map(|activity| &**activity)
+    }
+
+    /// Tells `watcher` about the operation from now on.
+    pub(crate) fn watch(&self, watcher: Arc<dyn Watcher>) {
+        let activity = self.inner.activity.get_or_init(|| Box::new(Activity::new()));
+        activity.add_watcher(watcher);
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        self.activity().is_some()
+    }
+
+    /// Tells the watchers that it has ended, or that its future was dropped before its first poll.
+    pub(crate) fn leave(&self) {
+        self.activity().into_iter().for_each(Activity::tell_left);
+    }
+
+    #[cold]
+    pub(crate) fn note_clean_up(&self) {
+        self.activity().into_iter().for_each(Activity::cleaning_up_begins);
+    }
+
+    /// Notes shields that have registered in its work.
+    #[cold]
+    pub(crate) fn note_shields(&self, shields: &[Arc<Protection>]) {
+        self.activity().into_iter().for_each(|activity| activity.add_shields(shields));
+    }
+
+    pub(crate) fn activity_snapshot(&self) -> Option<ActivitySnapshot> {
+        Some(self.activity()?.snapshot())
+    }
+
+    /// Runs `callback` when it is cancelled, or at once if it has been.
+    pub(crate) fn on_request(&self, callback: impl FnOnce(&Reason) + Send + 'static) {
+        self.inner.token.on_cancel(callback).detach();
+    }
+}
+
+#[cfg(feature = "time")]
+impl Operation {
+    /// Returns its parent, if that still exists, and whether a shield is in between.
+    pub(crate) fn parent(&self) -> (Option<Operation>, bool) {
+        let (inner, sheltered) = self.inner.parent();
+        (inner.map(|inner| Operation { inner }), sheltered)
+    }
+
+    /// Cuts its grace period short. Returns whether it is in one and this call cut it short.
+    pub(crate) fn force(&self) -> bool {
+        self.activity().is_some_and(Activity::force)
+    }
+
+    /// Returns whether its grace period is cut short. If not, wakes the task when it is.
+    pub(crate) fn poll_forced(&self, waker: &std::task::Waker) -> bool {
+        self.activity().is_some_and(|activity| activity.poll_forced(waker))
+    }
+
+    pub(crate) fn note_grace(&self, in_grace: bool) {
+        self.activity().into_iter().for_each(|activity| activity.set_in_grace(in_grace));
+    }
+}
+
+/// Returns the text of an error. Its `Display` is user code and may panic.
 fn text_of(error: &dyn Display) -> Text {
     let text = contain(|| error.to_string());
     text.unwrap_or_else(|message| format!("panicked: {message}")).into()

@@ -1,13 +1,15 @@
-//! `Snapshot`: all that is known about an operation at one moment.
+//! `Snapshot`: what is known about an operation at one moment.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use super::{Operation, OperationId, Progress, Status};
-use crate::{Reason, Text, clock};
+use crate::clock;
+use crate::reason::Reason;
+use crate::text::Text;
 
-/// All that is known about an operation at one moment, by value.
+/// What is known about an operation at one moment, by value.
 ///
 /// `Display` prints it on one line.
 ///
@@ -25,56 +27,54 @@ use crate::{Reason, Text, clock};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// Which operation.
+    /// Identifier of the operation.
     pub id: OperationId,
-    /// Its name.
+    /// Name of the operation, if it has one.
     pub name: Option<Text>,
-    /// Where it stands.
+    /// Status of the operation.
     pub status: Status,
-    /// Why it is cancelled, if it is.
+    /// Reason for the cancellation, if the operation is cancelled.
     pub reason: Option<Reason>,
-    /// The text of the error that the work returned, or of its panic. Also there if `status` is
-    /// [`Cancelled`](Status::Cancelled).
+    /// Text of the error that the work returned, or of its panic. Also there if `status` is
+    /// [`Cancelled`](Status::Cancelled) and the work returned an error after the request.
     pub error: Option<Text>,
-    /// Which operation it is below.
+    /// Identifier of the parent, if there is one.
     pub parent_id: Option<OperationId>,
-    /// The name of the operation it is below.
+    /// Name of the parent, if it has one.
     pub parent_name: Option<Text>,
-    /// What was attached to it.
+    /// Metadata of the operation, ordered by key.
     pub metadata: BTreeMap<Text, Text>,
-    /// The last report of progress.
+    /// Last progress report, if there was one.
     pub progress: Option<Progress>,
-    /// How long it has been running, or ran.
+    /// Time since the first poll, up to the end. Zero before the first poll.
     pub elapsed: Duration,
-    /// How much time is left, as far as that is certain.
+    /// Time left until the [deadline](Operation::deadline), if there is one.
     pub remaining: Option<Duration>,
 }
 
 impl Snapshot {
     pub(super) fn of(operation: &Operation) -> Self {
         let inner = &operation.inner;
-        // The ending is read once, and first: whatever happens meanwhile, what is told here belongs
-        // together.
-        let ended = inner.ended.get();
         let about = inner.about.lock().clone();
+        let outcome = about.ended.as_ref().map(|ended| ended.outcome);
+        let (status, reason) = inner.standing(about.started.is_some(), outcome);
+        let now = clock::now();
+        let until = about.ended.as_ref().map_or(now, |ended| ended.at);
+        let ran = about.started.map(|since| until.saturating_duration_since(since));
         let (parent_id, parent_name) = match about.parent {
             Some(parent) => (Some(parent.id), parent.name),
             None => (None, None),
         };
-        let (status, reason, error) = inner.standing(ended, about.started.is_some());
-        let now = clock::now();
-        let until = ended.map_or(now, |ending| ending.at);
-        let ran = about.started.map(|since| until.saturating_duration_since(since));
         Snapshot {
             id: operation.id(),
             name: about.name,
             status,
             reason,
-            error,
+            error: about.ended.and_then(|ended| ended.error),
             parent_id,
             parent_name,
             metadata: about.metadata.unwrap_or_default(),
-            progress: inner.hooks.last(),
+            progress: inner.hooks.last_report(),
             elapsed: ran.unwrap_or_default(),
             remaining: about.deadline.map(|at| at.saturating_duration_since(now)),
         }

@@ -1,11 +1,11 @@
-//! `Status`: where an operation stands.
+//! `Status`: the states of an operation.
 
 use std::fmt;
 
-/// Where an operation stands.
+/// The status of an operation.
 ///
-/// It goes from `Pending` through `Running`, and `Cancelling` if it is cancelled, to one of the
-/// three that are final.
+/// It goes from `Pending` to `Running`, to `Cancelling` if the operation is cancelled, and then to one of
+/// the three final ones.
 ///
 /// # Examples
 ///
@@ -19,21 +19,21 @@ use std::fmt;
 pub enum Status {
     /// It has not been polled yet.
     Pending,
-    /// Its work runs.
+    /// It has been polled, and has neither ended nor been cancelled.
     Running,
-    /// It is cancelled, and its work still runs: within a shield, a grace period, or up to its next
-    /// poll; or its work is gone, and what runs afterwards still does.
+    /// It is cancelled and has not ended: the work is in a shield or a grace period, or has not been
+    /// polled since, or clean-up is running.
     Cancelling,
     /// The work returned a value.
     Completed,
-    /// The work returned an error, or panicked.
+    /// Fallible work returned an error without having been cancelled, or the work panicked.
     Failed,
-    /// The work was dropped before it was done.
+    /// The work was dropped before it was done, or returned an error after it had been cancelled.
     Cancelled,
 }
 
 impl Status {
-    /// Whether it stays like this.
+    /// Returns whether this is a final status, which does not change any more.
     ///
     /// ```
     /// assert!(!cancelable::Status::Cancelling.is_final());
@@ -42,7 +42,7 @@ impl Status {
         matches!(self, Status::Completed | Status::Failed | Status::Cancelled)
     }
 
-    /// The status as one lower-case word.
+    /// Returns the status as one lower-case word.
     ///
     /// ```
     /// assert_eq!(cancelable::Status::Pending.as_str(), "pending");

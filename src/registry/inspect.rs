@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::member::Member;
 use crate::clock;
-use crate::operation::{Facts, OperationId, Shielded, Snapshot, Stage, Status};
+use crate::operation::{ActiveShield, ActivitySnapshot, OperationId, RunStage, Snapshot, Status};
 use crate::text::Text;
 
 /// What an operation is doing at one moment.
@@ -171,7 +171,7 @@ impl Children {
 /// Returns what a member is doing.
 pub(super) fn inspect(member: &Member, children: &Children) -> Inspection {
     let snapshot = member.operation.snapshot();
-    let activity = member.operation.facts();
+    let activity = member.operation.activity_snapshot();
     let phase = phase(&snapshot, activity.as_ref(), children);
     let asked = member.requested_at().map(|at| clock::now().saturating_duration_since(at));
     Inspection {
@@ -184,22 +184,22 @@ pub(super) fn inspect(member: &Member, children: &Children) -> Inspection {
     }
 }
 
-fn phase(snapshot: &Snapshot, activity: Option<&Facts>, children: &Children) -> Phase {
+fn phase(snapshot: &Snapshot, activity: Option<&ActivitySnapshot>, children: &Children) -> Phase {
     if snapshot.status.is_final() {
         return Phase::Hooks;
     }
-    let stage = activity.map_or(Stage::Work, |activity| activity.stage);
-    if stage == Stage::CleanUp {
+    let stage = activity.map_or(RunStage::Work, |activity| activity.stage);
+    if stage == RunStage::CleanUp {
         return Phase::Finally;
     }
     let shield = activity.and_then(|activity| activity.shield.clone());
     match (shield, children.0.get(&snapshot.id)) {
         // A shield that is not its own belongs to a child, which reports it itself.
-        (Some(Shielded { own: false, .. }) | None, Some((id, name))) => {
+        (Some(ActiveShield { own: false, .. }) | None, Some((id, name))) => {
             Phase::Child { id: *id, name: name.clone() }
         }
         (Some(shield), _) => Phase::Shield { name: shield.name },
-        (None, None) if stage == Stage::Grace => Phase::Grace,
+        (None, None) if stage == RunStage::Grace => Phase::Grace,
         (None, None) if snapshot.status == Status::Pending => Phase::Pending,
         (None, None) => Phase::Running,
     }

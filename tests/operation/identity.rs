@@ -48,7 +48,7 @@ fn id_parses_its_display() {
         ["", " 7", "7 ", "+7", "-7", "7.0", "0x7", "seven", "\u{0667}", "18446744073709551616"]
     {
         let error = text.parse::<OperationId>().unwrap_err();
-        assert_eq!(error.to_string(), "not the id of an operation, which is a number", "{text:?}");
+        assert_eq!(error.to_string(), "not an operation id: expected a number", "{text:?}");
     }
 }
 

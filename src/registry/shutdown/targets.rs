@@ -35,7 +35,7 @@ pub(super) fn shutdown_targets(members: &[Arc<Member>]) -> Vec<Arc<Member>> {
                 position = *known;
                 break;
             }
-            let (above, sheltered) = operation.above();
+            let (above, sheltered) = operation.parent();
             path.push((id, sheltered));
             next = above;
         }

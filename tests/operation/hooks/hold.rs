@@ -107,3 +107,24 @@ fn unpolled_keeps_nothing() {
     drop(run.on_complete(move |_| drop((handle, kept))));
     assert_eq!(Arc::strong_count(&held), 1);
 }
+
+/// The hook holds the operation that holds it: nothing but the end of its future breaks that circle.
+#[test]
+fn hooks_given_after_the_future_was_dropped_unpolled_are_dropped() {
+    let _watchdog = support::watchdog();
+    for late in [false, true] {
+        let held = Arc::new(());
+        let mut run = Some(Box::pin(std::future::pending::<()>().cancelable(never())));
+        let operation = run.as_ref().unwrap().operation();
+        if late {
+            run = None;
+        }
+        let hold = || (held.clone(), operation.clone());
+        let (complete, cancel, error) = (hold(), hold(), hold());
+        operation.on_complete(move |_| drop(complete));
+        operation.on_cancel(move |_, _| drop(cancel));
+        operation.on_error(move |_, _| drop(error));
+        drop((run, operation));
+        assert_eq!(Arc::strong_count(&held), 1, "given late: {late}");
+    }
+}
