@@ -313,10 +313,10 @@ impl Extra {
         }
         let _inside = InShield::enter();
         loop {
-            match catch_unwind(AssertUnwindSafe(|| ending.as_mut().poll_end(outcome, cx))) {
+            match catch_unwind(AssertUnwindSafe(|| ending.as_mut().poll_clean_up(outcome, cx))) {
                 Ok(polled) => {
                     if polled.is_pending() {
-                        observed.owes_clean_up = ending.owes();
+                        observed.owes_clean_up = ending.owes_clean_up();
                     }
                     return polled;
                 }

@@ -269,7 +269,7 @@ where
             // Mostly at the first poll; later, where more was asked of it only then.
             let starts = extra.is_unstarted() && this.work.is_some();
             if starts {
-                this.ending.as_mut().start();
+                this.ending.as_mut().note_started();
                 extra.start(E::CLEANS_UP);
             }
             inside = extra.enter();
@@ -350,7 +350,7 @@ where
                     return Poll::Pending;
                 }
                 // The race around it has not dropped it: this was only lent to that.
-                this.ending.give_back(outcome);
+                this.ending.restore_outcome(outcome);
                 outcome.get_or_insert_with(|| Err(extra.why()));
                 *this.phase = Phase::Done;
                 return Poll::Ready(());
@@ -362,7 +362,7 @@ where
         let Some(told) = &*outcome else { unreachable!("whoever kept it gives it back") };
         if extra.end(&*this.ending, told) {
             *this.phase = Phase::Stopped;
-            this.ending.keep(outcome);
+            this.ending.store_outcome(outcome);
             return Poll::Pending;
         }
         Poll::Ready(())

@@ -48,7 +48,7 @@ where
             // Usually at the first poll; later if it became an operation after that.
             let starts = extra.is_unstarted() && this.stream.is_some();
             if starts {
-                this.ending.as_mut().start();
+                this.ending.as_mut().note_started();
                 // Races around it do not wait for its clean-up yet: see `wait_slow`.
                 extra.start(false);
             }

@@ -1,4 +1,4 @@
-//! `Finally`: clean-up that awaits.
+//! `Finally`: clean-up that awaits, as part of the run.
 
 use std::fmt;
 use std::pin::Pin;
@@ -6,22 +6,22 @@ use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
 
-use super::{Ending, ErrorOf, sealed};
+use super::{Ending, ErrorOf, clean_up_after_earlier, sealed};
 use crate::error::Cancelled;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
 
-/// Clean-up of [`finally`](crate::Cancelable::finally), after what was given earlier.
+/// Clean-up given to [`finally`](crate::Cancelable::finally), run after what was given earlier.
 #[pin_project]
 pub struct Finally<T, E, C, Fut> {
     #[pin]
     earlier: E,
-    /// While it is running.
+    /// Stored here while clean-up is pending.
     outcome: Option<Result<T, Cancelled>>,
     clean_up: Option<C>,
     #[pin]
     running: Option<Fut>,
-    /// Whether a poll of it has begun and not returned: it has panicked then.
+    /// Set during a poll of `running`. Still set at the next poll if that one panicked.
     polling: bool,
     #[cfg(feature = "time")]
     limit: Option<Countdown>,
@@ -53,46 +53,28 @@ where
     C: FnOnce(&Result<T, Cancelled>) -> Fut,
     Fut: Future,
 {
-    const CLEANS_UP: bool = true;
+    clean_up_after_earlier!();
 
-    fn set_error_of(&self, error_of: ErrorOf<T>) {
-        self.earlier.set_error_of(error_of);
+    fn note_started(self: Pin<&mut Self>) {
+        self.project().earlier.note_started();
     }
 
-    fn error_of(&self) -> Option<ErrorOf<T>> {
-        self.earlier.error_of()
+    fn owes_clean_up(&self) -> bool {
+        self.clean_up.is_some() || self.running.is_some() || self.earlier.owes_clean_up()
     }
 
-    fn start(self: Pin<&mut Self>) {
-        self.project().earlier.start();
+    fn hand_over(self: Pin<&mut Self>) {
+        self.project().earlier.hand_over();
     }
 
-    fn keep(self: Pin<&mut Self>, outcome: &mut Option<Result<T, Cancelled>>) {
-        *self.project().outcome = outcome.take();
-    }
-
-    fn give_back(self: Pin<&mut Self>, outcome: &mut Option<Result<T, Cancelled>>) {
-        *outcome = self.project().outcome.take();
-    }
-
-    fn owes(&self) -> bool {
-        self.clean_up.is_some() || self.running.is_some() || self.earlier.owes()
-    }
-
-    fn hand_on(self: Pin<&mut Self>) {
-        self.project().earlier.hand_on();
-    }
-
-    fn poll_end(
-        self: Pin<&mut Self>,
+    fn poll_clean_up(
+        mut self: Pin<&mut Self>,
         outcome: &mut Option<Result<T, Cancelled>>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
+        self.as_mut().restore_outcome(outcome);
         let mut this = self.project();
-        if let Some(kept) = this.outcome.take() {
-            *outcome = Some(kept);
-        }
-        ready!(this.earlier.poll_end(outcome, cx));
+        ready!(this.earlier.poll_clean_up(outcome, cx));
         if let (Some(clean_up), Some(outcome)) = (this.clean_up.take(), &*outcome) {
             let started = clean_up(outcome);
             this.running.set(Some(started));

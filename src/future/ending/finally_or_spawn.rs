@@ -1,4 +1,4 @@
-//! `FinallyOrSpawn`: clean-up that somebody takes over if its run is dropped.
+//! `FinallyOrSpawn`: clean-up that a spawner takes over if its run is dropped.
 
 use std::fmt;
 use std::pin::Pin;
@@ -6,21 +6,21 @@ use std::task::{Context, Poll, ready};
 
 use pin_project::{pin_project, pinned_drop};
 
-use super::{Ending, ErrorOf, sealed};
+use super::{Ending, ErrorOf, clean_up_after_earlier, sealed};
 use crate::panic::contain;
 use crate::sync::Mutex;
 use crate::{Cancelled, Reason};
 
-/// Clean-up that may be taken over.
+/// Clean-up in a form that a spawner can run.
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What takes over clean-up whose run was dropped. Every
-/// `FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>)` is one.
+/// A function that runs the clean-up of a dropped run, by spawning it for instance. Implemented for every
+/// `FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>)`.
 pub trait Spawner: FnOnce(Task) {}
 
 impl<P: FnOnce(Task)> Spawner for P {}
 
-/// Clean-up of [`finally_or_spawn`](crate::Cancelable::finally_or_spawn), after what was given
+/// Clean-up given to [`finally_or_spawn`](crate::Cancelable::finally_or_spawn), run after what was given
 /// earlier.
 #[pin_project(PinnedDrop)]
 pub struct FinallyOrSpawn<T, E, C, Fut, P>
@@ -32,12 +32,12 @@ where
 {
     #[pin]
     earlier: E,
-    /// While it is running.
+    /// Stored here while clean-up is pending.
     outcome: Option<Result<T, Cancelled>>,
     clean_up: Option<C>,
-    /// The lock is never contended: it makes this `Sync`.
+    /// Never contended: the lock makes this type `Sync`.
     running: Mutex<Option<Task>>,
-    /// `Some` while there is something to take over.
+    /// `None` once there is nothing left to hand over.
     spawner: Option<P>,
     started: bool,
 }
@@ -60,7 +60,7 @@ where
         }
     }
 
-    /// Says whether the run has started already.
+    /// Sets whether the run has started already.
     pub(crate) fn started(mut self, started: bool) -> Self {
         self.started = started;
         self
@@ -74,40 +74,23 @@ where
     Fut: Future<Output = ()> + Send + 'static,
     P: Spawner,
 {
-    const CLEANS_UP: bool = true;
+    clean_up_after_earlier!();
 
-    fn set_error_of(&self, error_of: ErrorOf<T>) {
-        self.earlier.set_error_of(error_of);
-    }
-
-    fn error_of(&self) -> Option<ErrorOf<T>> {
-        self.earlier.error_of()
-    }
-
-    fn start(self: Pin<&mut Self>) {
+    fn note_started(self: Pin<&mut Self>) {
         let this = self.project();
         *this.started = true;
-        this.earlier.start();
+        this.earlier.note_started();
     }
 
-    fn keep(self: Pin<&mut Self>, outcome: &mut Option<Result<T, Cancelled>>) {
-        *self.project().outcome = outcome.take();
+    fn owes_clean_up(&self) -> bool {
+        self.earlier.owes_clean_up()
     }
 
-    fn give_back(self: Pin<&mut Self>, outcome: &mut Option<Result<T, Cancelled>>) {
-        *outcome = self.project().outcome.take();
-    }
-
-    fn owes(&self) -> bool {
-        self.earlier.owes()
-    }
-
-    fn hand_on(self: Pin<&mut Self>) {
+    fn hand_over(self: Pin<&mut Self>) {
         let this = self.project();
-        this.earlier.hand_on();
+        this.earlier.hand_over();
         let Some(spawner) = this.spawner.take().filter(|_| *this.started) else { return };
         let left = (this.running.lock().take(), this.clean_up.take());
-        // Its panic has been printed, and there is nobody else to tell.
         let _ = contain(|| match left {
             (Some(running), _) => spawner(running),
             (None, Some(clean_up)) => spawner(Box::pin(clean_up(&Err(Reason::Dropped.into())))),
@@ -115,21 +98,19 @@ where
         });
     }
 
-    fn poll_end(
-        self: Pin<&mut Self>,
+    fn poll_clean_up(
+        mut self: Pin<&mut Self>,
         outcome: &mut Option<Result<T, Cancelled>>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
+        self.as_mut().restore_outcome(outcome);
         let this = self.project();
-        if let Some(kept) = this.outcome.take() {
-            *outcome = Some(kept);
-        }
-        ready!(this.earlier.poll_end(outcome, cx));
+        ready!(this.earlier.poll_clean_up(outcome, cx));
         let mut running = this.running.lock().take();
         if let (Some(clean_up), Some(outcome)) = (this.clean_up.take(), &*outcome) {
             running = Some(Box::pin(clean_up(outcome)));
         }
-        // Where it panics it is gone: nothing of it is left to take over.
+        // Taken out first: if it panics it is gone, and nothing is left to hand over.
         if let Some(mut running) = running {
             if running.as_mut().poll(cx).is_pending() {
                 *this.running.lock() = Some(running);
@@ -151,7 +132,7 @@ where
     P: Spawner,
 {
     fn drop(self: Pin<&mut Self>) {
-        sealed::Ending::hand_on(self);
+        sealed::Ending::hand_over(self);
     }
 }
 

@@ -1,5 +1,5 @@
-//! What runs after the work is gone: clean-up that awaits, and the search for an error in what the
-//! work returned.
+//! `Ending`: what a run does after its work is gone. It finds the error in what the work returned, and
+//! runs clean-up that awaits.
 
 mod finally;
 mod finally_or_spawn;
@@ -11,64 +11,92 @@ use std::task::{Context, Poll};
 
 pub use finally::Finally;
 pub use finally_or_spawn::{FinallyOrSpawn, Spawner};
+pub(super) use sealed::ErrorOf;
 
 use crate::error::Cancelled;
 
-/// What a run does once its work is gone. This trait is sealed: it is what
-/// [`finally`](crate::Cancelable::finally) and its relatives put together.
+/// What a run does after its work is gone. This trait is sealed: its implementations are what
+/// [`finally`](crate::Cancelable::finally) and the like put together.
 pub trait Ending<T>: sealed::Ending<T> {}
 
 impl<T, E: sealed::Ending<T>> Ending<T> for E {}
 
-pub(super) use sealed::ErrorOf;
-
 mod sealed {
     use super::*;
 
-    /// Calls its second argument with the error, if the value holds one. The error is handed to a
-    /// closure because its text may come from a temporary.
+    /// A function that calls its second argument with the error, if the value holds one. The error goes to
+    /// a closure because its text may come from a temporary.
     #[allow(unreachable_pub, reason = "part of a trait that is sealed by being unreachable")]
     pub type ErrorOf<T> = fn(&T, &mut dyn FnMut(&dyn Display));
 
     pub trait Ending<T> {
-        /// Whether there is anything to run.
+        /// Whether there is clean-up.
         const CLEANS_UP: bool;
 
         /// Sets the function that finds the error in what the work returned.
         fn set_error_of(&self, error_of: ErrorOf<T>);
 
-        /// Returns the function that finds the error in what the work returned, or `None` if such
-        /// work does not fail.
+        /// Returns the function that finds the error in what the work returned, or `None` if such work does
+        /// not fail.
         fn error_of(&self) -> Option<ErrorOf<T>>;
 
         /// Notes that the run has started: from here on there is something to clean up.
-        fn start(self: Pin<&mut Self>);
+        fn note_started(self: Pin<&mut Self>) {}
 
-        /// Keeps the outcome of a run that is stopped, where there is a place for it.
-        fn keep(self: Pin<&mut Self>, _outcome: &mut Option<Result<T, Cancelled>>) {}
+        /// Stores the outcome of a run that is stopped, if there is a place for it.
+        fn store_outcome(self: Pin<&mut Self>, _outcome: &mut Option<Result<T, Cancelled>>) {}
 
-        /// Gives that back.
-        fn give_back(self: Pin<&mut Self>, _outcome: &mut Option<Result<T, Cancelled>>) {}
+        /// Moves the stored outcome back, if there is one.
+        fn restore_outcome(self: Pin<&mut Self>, _outcome: &mut Option<Result<T, Cancelled>>) {}
 
-        /// Whether there is clean-up that is not finished, and that nobody would take over.
-        fn owes(&self) -> bool {
+        /// Returns whether clean-up has not finished that no spawner would take over.
+        fn owes_clean_up(&self) -> bool {
             false
         }
 
-        /// Hands on what may be taken over, in the order in which it was given.
-        fn hand_on(self: Pin<&mut Self>) {}
+        /// Hands unfinished clean-up to its spawners, in the order in which it was given.
+        fn hand_over(self: Pin<&mut Self>) {}
 
-        /// Runs what is to run, and is ready when that is done. Where it is not, it keeps the
-        /// outcome; where it is, it has given it back.
-        fn poll_end(
+        /// Runs the clean-up. While it is pending, the outcome is stored in here; once it is ready, the
+        /// outcome is back in `outcome`.
+        fn poll_clean_up(
             self: Pin<&mut Self>,
-            outcome: &mut Option<Result<T, Cancelled>>,
-            cx: &mut Context<'_>,
-        ) -> Poll<()>;
+            _outcome: &mut Option<Result<T, Cancelled>>,
+            _cx: &mut Context<'_>,
+        ) -> Poll<()> {
+            Poll::Ready(())
+        }
     }
 }
 
-/// Work that cannot fail, and nothing to clean up.
+/// The methods of `Ending` that clean-up shares: it asks what was given `earlier` for the error, and stores
+/// the `outcome` itself.
+macro_rules! clean_up_after_earlier {
+    () => {
+        const CLEANS_UP: bool = true;
+
+        fn set_error_of(&self, error_of: ErrorOf<T>) {
+            self.earlier.set_error_of(error_of);
+        }
+
+        fn error_of(&self) -> Option<ErrorOf<T>> {
+            self.earlier.error_of()
+        }
+
+        fn store_outcome(self: Pin<&mut Self>, outcome: &mut Option<Result<T, Cancelled>>) {
+            *self.project().outcome = outcome.take();
+        }
+
+        fn restore_outcome(self: Pin<&mut Self>, outcome: &mut Option<Result<T, Cancelled>>) {
+            if let Some(stored) = self.project().outcome.take() {
+                *outcome = Some(stored);
+            }
+        }
+    };
+}
+use clean_up_after_earlier;
+
+/// Work that cannot fail, without clean-up.
 impl<T> sealed::Ending<T> for () {
     const CLEANS_UP: bool = false;
 
@@ -77,22 +105,12 @@ impl<T> sealed::Ending<T> for () {
     fn error_of(&self) -> Option<ErrorOf<T>> {
         None
     }
-
-    fn start(self: Pin<&mut Self>) {}
-
-    fn poll_end(
-        self: Pin<&mut Self>,
-        _outcome: &mut Option<Result<T, Cancelled>>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        Poll::Ready(())
-    }
 }
 
-/// Work that may fail: if it returns `Err`, its operation has failed, or was cancelled if it has a
-/// cause.
+/// Fallible work, without clean-up. If it returns `Err`, its operation is cancelled if it has a cause, and
+/// failed otherwise.
 ///
-/// Only an operation asks for the text of an error, so the error of a plain race needs no `Display`.
+/// Only an operation needs the text of an error, so the error of a plain race needs no `Display`.
 pub struct Fallible<T> {
     error_of: OnceLock<ErrorOf<T>>,
 }
@@ -122,22 +140,12 @@ impl<T> sealed::Ending<T> for Fallible<T> {
     const CLEANS_UP: bool = false;
 
     fn set_error_of(&self, error_of: ErrorOf<T>) {
-        // All callers of one type set the same function, so the first one may win.
+        // All callers for one type set the same function, so the first one may win.
         let _ = self.error_of.set(error_of);
     }
 
     fn error_of(&self) -> Option<ErrorOf<T>> {
         self.error_of.get().copied()
-    }
-
-    fn start(self: Pin<&mut Self>) {}
-
-    fn poll_end(
-        self: Pin<&mut Self>,
-        _outcome: &mut Option<Result<T, Cancelled>>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        Poll::Ready(())
     }
 }
 
