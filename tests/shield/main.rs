@@ -28,7 +28,7 @@ fn both<'a, F: Future<Output = ()> + 'a>(
 }
 
 #[test]
-fn g10_the_section_is_finished_and_what_follows_does_not_run() {
+fn g10_section_finishes_first() {
     let _watchdog = support::watchdog();
     for kind in 0..2 {
         let (gate, log, token) = (Gate::new(), Log::new(), CancellationToken::new());
@@ -57,7 +57,7 @@ fn g10_the_section_is_finished_and_what_follows_does_not_run() {
 }
 
 #[test]
-fn g10_a_section_that_is_not_cancelled_is_just_a_section() {
+fn g10_uncancelled() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     for mut run in both(&token, || async {

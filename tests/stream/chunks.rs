@@ -1,4 +1,4 @@
-//! Chunks: their sizes, and what becomes of one that is not complete.
+//! Chunks: their sizes, and where an incomplete chunk goes.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -10,7 +10,7 @@ use crate::feed::{end, error, feed, item, next};
 use crate::support::{self, Wakes, block_on, panic_of};
 
 #[test]
-fn all_are_full_but_the_last_and_none_is_empty() {
+fn full_but_the_last() {
     let _watchdog = support::watchdog();
     for items in 0..20_u32 {
         for size in 1..8 {
@@ -24,7 +24,7 @@ fn all_are_full_but_the_last_and_none_is_empty() {
 }
 
 #[test]
-fn a_chunk_waits_until_it_is_full() {
+fn waits_until_full() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     let mut stream = pin!(feed.cancelable(never()).chunks(3));
@@ -54,7 +54,7 @@ fn g02_unfinished_chunk_goes_to_the_partial() {
 }
 
 #[test]
-fn cancellation_is_seen_between_two_items_of_a_chunk() {
+fn cancelled_between_items() {
     let _watchdog = support::watchdog();
     let (wakes, token) = (Wakes::new(), CancellationToken::new());
     let numbers = stream::iter(0..).inspect(|number| {
@@ -70,9 +70,9 @@ fn cancellation_is_seen_between_two_items_of_a_chunk() {
 }
 
 #[test]
-fn what_is_kept_and_what_is_in_hand_are_one_list_without_repeats() {
+fn kept_items_and_chunk_overlap() {
     let _watchdog = support::watchdog();
-    // Seven items, of which the last three are in hand.
+    // Seven items, and the last three are in an incomplete chunk.
     for (keep, expected) in [(0, 4..7), (2, 4..7), (3, 4..7), (5, 2..7), (100, 0..7)] {
         for keep_first in [true, false] {
             let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
@@ -95,7 +95,7 @@ fn what_is_kept_and_what_is_in_hand_are_one_list_without_repeats() {
 }
 
 #[test]
-fn the_rest_comes_before_the_end_of_the_operation() {
+fn last_chunk_before_completion() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let stream = stream::iter(0..3).cancelable(never()).chunks(2);
@@ -104,14 +104,14 @@ fn the_rest_comes_before_the_end_of_the_operation() {
     assert_eq!(next(stream.as_mut(), &wakes), item(vec![0, 1]));
     assert_eq!(next(stream.as_mut(), &wakes), item(vec![2]));
     assert_eq!(operation.status(), Status::Running);
-    // The stream is over: who cancels now comes too late to take anything away.
+    // The stream is over, so a cancellation is too late to take anything away.
     operation.cancel_with("late");
     assert_eq!(next(stream.as_mut(), &wakes), end());
     assert_eq!((partial.status(), partial.items()), (Status::Completed, vec![]));
 }
 
 #[test]
-fn items_that_cannot_be_cloned_come_in_chunks_too() {
+fn items_without_clone() {
     let _watchdog = support::watchdog();
     #[derive(Debug, PartialEq)]
     struct Only(u32);
@@ -128,14 +128,14 @@ fn items_that_cannot_be_cloned_come_in_chunks_too() {
 }
 
 #[test]
-fn a_chunk_of_nothing_is_refused() {
+fn size_zero_panics() {
     let _watchdog = support::watchdog();
     let said = panic_of(|| stream::iter(0..3).cancelable(never()).chunks(0));
     assert_eq!(said, "a chunk has at least one item");
 }
 
 #[test]
-fn a_chunk_larger_than_memory_is_not_allocated_beforehand() {
+fn huge_size_allocates_lazily() {
     let _watchdog = support::watchdog();
     let chunks = stream::iter(0..3).cancelable(never()).chunks(usize::MAX);
     assert_eq!(block_on(chunks.collect::<Vec<_>>()), [Ok(vec![0, 1, 2])]);

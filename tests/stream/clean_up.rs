@@ -1,4 +1,4 @@
-//! Clean-up of streams: when it runs, who waits for it, and where it is lost.
+//! Clean-up of streams: when it runs, which races wait for it, and when it is lost.
 
 use std::pin::pin;
 use std::sync::mpsc::channel;
@@ -10,7 +10,7 @@ use futures::stream::{self, FuturesUnordered, StreamExt};
 use crate::feed::{end, error, feed, item, next};
 use crate::support::{self, Gate, Log, Wakes, kept, lost, panic_of, poll_once};
 
-/// Clean-up that waits for a gate, and notes what it was told.
+/// Clean-up that logs its outcome, then waits for a gate.
 fn clean_up(
     log: &Log,
     gate: &Gate,
@@ -27,7 +27,7 @@ fn clean_up(
 }
 
 #[test]
-fn it_runs_between_the_stream_and_what_the_consumer_sees() {
+fn after_stream_before_outcome() {
     let _watchdog = support::watchdog();
     for cancelled in [true, false] {
         let ((feed, tap), wakes, log, gate) = (feed(), Wakes::new(), Log::new(), Gate::new());
@@ -65,7 +65,7 @@ fn it_runs_between_the_stream_and_what_the_consumer_sees() {
 }
 
 #[test]
-fn several_run_in_order_and_a_panic_of_the_stream_goes_on_after_them() {
+fn in_order_then_panic() {
     let _watchdog = support::watchdog();
     let (wakes, log, gate) = (Wakes::new(), Log::new(), Gate::new());
     gate.open();
@@ -83,7 +83,7 @@ fn several_run_in_order_and_a_panic_of_the_stream_goes_on_after_them() {
 }
 
 #[test]
-fn a_stream_that_never_starts_cleans_up_where_it_was_polled() {
+fn runs_if_polled() {
     let _watchdog = support::watchdog();
     let (wakes, log, gate, token) =
         (Wakes::new(), Log::new(), Gate::new(), CancellationToken::new());
@@ -98,7 +98,7 @@ fn a_stream_that_never_starts_cleans_up_where_it_was_polled() {
 }
 
 #[test]
-fn g10_a_race_around_a_consumer_that_waits_for_an_item_waits_for_clean_up() {
+fn g10_waits_while_consumer_waits() {
     let _watchdog = support::watchdog();
     for below in [false, true] {
         let ((feed, tap), wakes, log, gate) = (feed(), Wakes::new(), Log::new(), Gate::new());
@@ -136,9 +136,9 @@ fn g10_a_race_around_a_consumer_that_waits_for_an_item_waits_for_clean_up() {
 }
 
 #[test]
-fn a_race_around_a_consumer_that_is_busy_with_an_item_does_not_wait() {
+fn lost_while_consumer_is_busy() {
     let _watchdog = support::watchdog();
-    // Having waited for it or not.
+    // With and without a wait for that item.
     for waited in [false, true] {
         let ((feed, tap), wakes, log, gate) = (feed(), Wakes::new(), Log::new(), Gate::new());
         let (token, busy) = (CancellationToken::new(), Gate::new());
@@ -166,7 +166,7 @@ fn a_race_around_a_consumer_that_is_busy_with_an_item_does_not_wait() {
 }
 
 #[test]
-fn what_a_consumer_leaves_behind_is_handed_on() {
+fn dropped_stream_spawns_clean_up() {
     let _watchdog = support::watchdog();
     let (sender, receiver) = channel();
     let ((feed, tap), wakes, log, gate) = (feed(), Wakes::new(), Log::new(), Gate::new());
@@ -185,7 +185,7 @@ fn what_a_consumer_leaves_behind_is_handed_on() {
 
 #[cfg(feature = "time")]
 #[test]
-fn it_takes_no_longer_than_it_may() {
+fn limit() {
     let _watchdog = support::watchdog();
     let limit = std::time::Duration::from_millis(2);
     let stream = stream::iter(0..2)
@@ -195,7 +195,7 @@ fn it_takes_no_longer_than_it_may() {
 }
 
 #[test]
-fn g10_clean_up_that_has_begun_is_waited_for_also_where_no_item_was() {
+fn g10_waits_for_running_clean_up() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, log, gate) = (feed(), Wakes::new(), Log::new(), Gate::new());
     let (inner, outer) = (CancellationToken::new(), CancellationToken::new());
@@ -219,7 +219,7 @@ fn g10_clean_up_that_has_begun_is_waited_for_also_where_no_item_was() {
 }
 
 #[test]
-fn g10_a_consumer_that_is_polled_only_when_woken_is_woken() {
+fn g10_wakes_the_consumer() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, log, gate) = (feed(), Wakes::new(), Log::new(), Gate::new());
     gate.open();
@@ -231,7 +231,7 @@ fn g10_a_consumer_that_is_polled_only_when_woken_is_woken() {
     let beside = FuturesUnordered::from_iter([consumer]);
     let mut run = pin!(beside.collect::<Vec<()>>().cancelable(&token));
     assert!(wakes.poll(run.as_mut()).is_pending());
-    // It waits for the second time.
+    // The second wait.
     tap.push(1);
     assert!(wakes.poll(run.as_mut()).is_pending());
     assert_eq!(tap.left(), 0);
@@ -241,7 +241,7 @@ fn g10_a_consumer_that_is_polled_only_when_woken_is_woken() {
 }
 
 #[test]
-fn a_race_around_a_consumer_that_is_busy_with_the_last_chunk_does_not_wait() {
+fn lost_while_busy_with_last_chunk() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, log, gate) = (feed(), Wakes::new(), Log::new(), Gate::new());
     let token = CancellationToken::new();
@@ -266,9 +266,9 @@ fn a_race_around_a_consumer_that_is_busy_with_the_last_chunk_does_not_wait() {
 }
 
 #[test]
-fn what_is_asked_for_between_two_items_is_handed_on_too() {
+fn spawns_if_added_between_items() {
     let _watchdog = support::watchdog();
-    // Whether somebody has a handle by then, and whether an item comes after.
+    // With and without a handle by then; with and without another item.
     for (handle, goes_on) in [(false, true), (true, true), (true, false), (false, false)] {
         let (wakes, log, gate) = (Wakes::new(), Log::new(), Gate::new());
         let mut stream = stream::iter(0..).cancelable(never());

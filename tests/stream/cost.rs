@@ -1,4 +1,4 @@
-//! What an item costs, counted: the last of a million as much as the first, and nothing is left.
+//! Allocations and source polls per item, and the memory left after the end.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -14,10 +14,10 @@ use crate::feed::item;
 use crate::support::{self, Wakes, kept};
 
 const MILLION: u64 = 1_000_000;
-/// So many items are compared with so many others.
+/// The number of items in each of the two batches that are compared.
 const PART: u64 = 10_000;
 
-/// Polls for so many items with one waker.
+/// Pulls this many items with one waker.
 fn pull<St: Stream<Item = Result<T, Cancelled>>, T>(
     mut stream: Pin<&mut St>,
     waker: &Waker,
@@ -30,8 +30,8 @@ fn pull<St: Stream<Item = Result<T, Cancelled>>, T>(
     }
 }
 
-/// How much is allocated for the first items, after so many to warm up, and for the last of a
-/// million. Both must be the same; it is told.
+/// Returns the allocations of one batch, after a warm-up. The last batch of a million items must
+/// allocate exactly as much as the first.
 #[track_caller]
 fn the_same_at_the_end<St: Stream<Item = Result<T, Cancelled>>, T>(
     what: &str,
@@ -45,19 +45,19 @@ fn the_same_at_the_end<St: Stream<Item = Result<T, Cancelled>>, T>(
     let between = measure(|| pull(stream.as_mut(), &waker, (MILLION - 3 * PART) / in_one));
     let last = measure(|| pull(stream.as_mut(), &waker, PART / in_one));
     assert_eq!(first.count_total, last.count_total, "{what}: {first:?} at first, {last:?} at last");
-    // A report has a number in it, which grows by a digit now and then.
+    // A report contains a number, which sometimes grows by a digit.
     assert!(last.bytes_total <= first.bytes_total + PART / 10, "{what}: {last:?}");
     assert_eq!((between.count_current, between.bytes_current), (0, 0), "{what}: it grows");
     first.count_total
 }
 
-/// A stream that is ready for ever.
+/// A stream that is always ready.
 fn ready() -> impl Stream<Item = u64> {
     stream::repeat(7)
 }
 
 #[test]
-fn the_last_of_a_million_items_costs_as_much_as_the_first() {
+fn plain_items_allocate_nothing() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let none = [
@@ -70,7 +70,7 @@ fn the_last_of_a_million_items_costs_as_much_as_the_first() {
 }
 
 #[test]
-fn nor_does_that_of_an_operation() {
+fn operation_items_allocate_nothing() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let none = [
@@ -81,7 +81,7 @@ fn nor_does_that_of_an_operation() {
 }
 
 #[test]
-fn what_is_kept_takes_the_room_of_what_goes() {
+fn kept_items_reuse_their_room() {
     let _watchdog = support::watchdog();
     let stream = ready().cancelable(never()).keep_last(1000);
     let partial = stream.partial();
@@ -90,7 +90,7 @@ fn what_is_kept_takes_the_room_of_what_goes() {
 }
 
 #[test]
-fn a_chunk_is_one_allocation_and_a_report_is_a_few() {
+fn chunks_and_reports() {
     let _watchdog = support::watchdog();
     let chunks = the_same_at_the_end("chunks", ready().cancelable(never()).chunks(100), 100);
     assert_eq!(chunks, PART / 100, "one for each chunk");
@@ -101,7 +101,7 @@ fn a_chunk_is_one_allocation_and_a_report_is_a_few() {
 
 #[cfg(feature = "time")]
 #[test]
-fn limits_cost_nothing_for_each_item() {
+fn limits_allocate_nothing_per_item() {
     let _watchdog = support::watchdog();
     let hour = std::time::Duration::from_secs(3600);
     assert_eq!(the_same_at_the_end("timeout", ready().cancelable(timeout(hour)), 1), 0);
@@ -119,7 +119,7 @@ fn waits() -> impl Stream<Item = u64> {
 }
 
 #[test]
-fn a_wait_allocates_nothing_either() {
+fn waits_allocate_nothing() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let (wakes, waker) = (Wakes::new(), Wakes::new().waker());
@@ -143,7 +143,7 @@ fn a_wait_allocates_nothing_either() {
 }
 
 #[test]
-fn the_source_is_asked_as_often_for_the_last_item_as_for_the_first() {
+fn source_polls_per_item() {
     let _watchdog = support::watchdog();
     let (asked, pulled) = (Cell::new(0), Cell::new(0));
     let source = poll_fn(|_| {
@@ -166,7 +166,7 @@ fn the_source_is_asked_as_often_for_the_last_item_as_for_the_first() {
 }
 
 #[test]
-fn nothing_is_left_of_a_stream() {
+fn no_memory_left() {
     let _watchdog = support::watchdog();
     let (wakes, token) = (Wakes::new(), CancellationToken::new());
     let waker = wakes.waker();

@@ -1,4 +1,4 @@
-//! Streams on every executor: the same on each.
+//! Streams behave the same on every executor.
 
 use std::pin::pin;
 use std::thread;

@@ -1,4 +1,4 @@
-//! A stream that is fed by hand, and counts.
+//! A stream that a test feeds by hand, with counters.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -11,11 +11,11 @@ use futures::Stream;
 
 use crate::support::Wakes;
 
-/// A stream that hands out what [`Tap`] gives it.
+/// A stream of the items that its [`Tap`] pushes.
 #[derive(Debug)]
 pub(crate) struct Feed(Tap);
 
-/// The other end of it.
+/// The other end of a [`Feed`].
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tap(Arc<Shared>);
 
@@ -33,7 +33,7 @@ struct State {
     waker: Option<Waker>,
 }
 
-/// A stream, and its other end.
+/// Creates a stream and its other end.
 pub(crate) fn feed() -> (Feed, Tap) {
     let tap = Tap::default();
     (Feed(tap.clone()), tap)
@@ -66,7 +66,7 @@ impl Tap {
         self.0.drops.load(Ordering::SeqCst)
     }
 
-    /// How many items have not been pulled.
+    /// Returns how many items have not been pulled.
     pub(crate) fn left(&self) -> usize {
         self.0.state.lock().unwrap().items.len()
     }
@@ -105,17 +105,17 @@ pub(crate) fn next<St: Stream + ?Sized>(
     stream.poll_next(&mut Context::from_waker(&wakes.waker()))
 }
 
-/// An item that came through.
+/// What `next` returns for an item.
 pub(crate) fn item<T>(item: T) -> Poll<Option<Result<T, Cancelled>>> {
     Poll::Ready(Some(Ok(item)))
 }
 
-/// The error.
+/// What `next` returns for a cancellation.
 pub(crate) fn error<T>(reason: impl Into<Reason>) -> Poll<Option<Result<T, Cancelled>>> {
     Poll::Ready(Some(Err(Cancelled::new(reason))))
 }
 
-/// The end.
+/// What `next` returns at the end.
 pub(crate) const fn end<T>() -> Poll<Option<Result<T, Cancelled>>> {
     Poll::Ready(None)
 }

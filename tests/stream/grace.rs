@@ -1,4 +1,4 @@
-//! Grace: items that go on to come after a cancellation.
+//! Grace periods: items keep coming after a cancellation.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -37,9 +37,9 @@ fn g02_items_keep_coming_in_grace() {
 }
 
 #[test]
-fn a_stream_that_does_not_end_is_dropped_by_force() {
+fn forced_if_it_does_not_end() {
     let _watchdog = support::watchdog();
-    // One that waits, and one that never does.
+    // A stream that waits, and one that never does.
     for waits in [true, false] {
         let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
         let mut stream = pin!(feed.cancelable(&token).grace(SHORT));
@@ -67,7 +67,7 @@ fn a_stream_that_does_not_end_is_dropped_by_force() {
 }
 
 #[test]
-fn there_is_none_for_a_stream_that_never_started() {
+fn none_before_the_first_poll() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
     token.cancel_with("stop");
@@ -77,7 +77,7 @@ fn there_is_none_for_a_stream_that_never_started() {
 }
 
 #[test]
-fn a_limit_between_items_starts_it_too() {
+fn idle_timeout_starts_it() {
     let _watchdog = support::watchdog();
     let ((feed, tap), _token) = (feed(), CancellationToken::new());
     let stream = feed.cancelable(never()).idle_timeout(SHORT).grace(LONG);
@@ -87,7 +87,7 @@ fn a_limit_between_items_starts_it_too() {
         let mut stream = pin!(stream);
         stream.next().await
     };
-    // The producer is asked, and ends.
+    // The producer notices the cancellation and ends the stream.
     let producer = async move {
         asked.cancelled().await;
         tap.end();
@@ -99,7 +99,7 @@ fn a_limit_between_items_starts_it_too() {
 }
 
 #[test]
-fn a_race_around_a_consumer_does_not_wait_for_grace_but_for_clean_up() {
+fn outer_race_waits_for_clean_up_only() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, gate) = (feed(), Wakes::new(), Gate::new());
     let (inner, outer) = (CancellationToken::new(), CancellationToken::new());
@@ -119,7 +119,7 @@ fn a_race_around_a_consumer_does_not_wait_for_grace_but_for_clean_up() {
     assert!(wakes.poll(run.as_mut()).is_pending());
     inner.cancel_with("inner");
     assert!(wakes.poll(run.as_mut()).is_pending());
-    // It waits for an item again, in its grace.
+    // It waits for an item again, within the grace period.
     tap.push(1);
     assert!(wakes.poll(run.as_mut()).is_pending());
     assert_eq!((tap.left(), tap.drops()), (0, 0));
@@ -132,9 +132,9 @@ fn a_race_around_a_consumer_does_not_wait_for_grace_but_for_clean_up() {
 }
 
 #[test]
-fn a_race_waits_for_clean_up_also_where_it_does_not_poll_the_stream_itself() {
+fn outer_race_wakes_the_stream() {
     let _watchdog = support::watchdog();
-    // Whether the stream has waited in its grace before an item came.
+    // With and without a wait within the grace period before the item.
     for waited in [false, true] {
         let ((feed, tap), wakes, log) = (feed(), Wakes::new(), Log::new());
         let (inner, outer) = (CancellationToken::new(), CancellationToken::new());
@@ -146,7 +146,7 @@ fn a_race_waits_for_clean_up_also_where_it_does_not_poll_the_stream_itself() {
                 cleans.note("cleaned up");
             }
         });
-        // It polls only what was woken.
+        // Polls only woken futures.
         let mut all = FuturesUnordered::new();
         all.push(stream.count());
         let consumers = async move { while all.next().await.is_some() {} };
@@ -158,7 +158,7 @@ fn a_race_waits_for_clean_up_also_where_it_does_not_poll_the_stream_itself() {
         }
         tap.push(1);
         assert!(wakes.poll(run.as_mut()).is_pending());
-        assert_eq!((tap.left(), tap.drops()), (0, 0), "it waits in its grace");
+        assert_eq!((tap.left(), tap.drops()), (0, 0), "it waits within the grace period");
         outer.cancel_with("outer");
         let mut polled = Poll::Pending;
         while polled.is_pending() {

@@ -1,4 +1,4 @@
-//! The limit between two items.
+//! The idle timeout: a limit on each wait for an item.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_millis(5);
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
-fn it_strikes_where_no_item_comes() {
+fn fires_after_an_item() {
     let _watchdog = support::watchdog();
     for named in [false, true] {
         let ((feed, tap), wakes) = (feed(), Wakes::new());
@@ -35,7 +35,7 @@ fn it_strikes_where_no_item_comes() {
 }
 
 #[test]
-fn it_strikes_where_the_first_item_does_not_come() {
+fn fires_before_the_first_item() {
     let _watchdog = support::watchdog();
     let stream = stream::pending::<u32>().cancelable(never()).idle_timeout(LIMIT);
     let items = block_on(stream.collect::<Vec<_>>());
@@ -43,14 +43,14 @@ fn it_strikes_where_the_first_item_does_not_come() {
 }
 
 #[test]
-fn each_item_starts_it_anew() {
+fn items_restart_the_clock() {
     let _watchdog = support::watchdog();
     let limit = Duration::from_millis(300);
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     let mut stream = pin!(feed.cancelable(never()).idle_timeout(limit));
     let began = Instant::now();
     let mut number = 0;
-    // Twice as long as the limit, with never so long a wait.
+    // Twice as long as the limit, but no single wait reaches it.
     while began.elapsed() < limit * 2 {
         assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
         sleep(limit / 10);
@@ -58,7 +58,7 @@ fn each_item_starts_it_anew() {
         assert_eq!(next(stream.as_mut(), &wakes), item(number));
         number += 1;
     }
-    // And what was registered long ago strikes for this wait no earlier than it may.
+    // The timer was registered for an earlier wait. It must not fire early for this one.
     let waits = Instant::now();
     loop {
         let woken = wakes.count();
@@ -74,7 +74,7 @@ fn each_item_starts_it_anew() {
 }
 
 #[test]
-fn the_time_that_the_consumer_takes_does_not_count() {
+fn consumer_time_does_not_count() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     let mut stream = pin!(feed.cancelable(never()).idle_timeout(LIMIT));
@@ -88,7 +88,7 @@ fn the_time_that_the_consumer_takes_does_not_count() {
 }
 
 #[test]
-fn who_gives_up_waiting_does_not_stop_it() {
+fn dropped_next_does_not_stop_it() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     let mut stream = feed.cancelable(never()).idle_timeout(LIMIT);
@@ -102,7 +102,7 @@ fn who_gives_up_waiting_does_not_stop_it() {
 }
 
 #[test]
-fn an_item_that_is_there_is_never_too_late() {
+fn ready_item_wins() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     let mut stream = pin!(feed.cancelable(never()).idle_timeout(LIMIT));
@@ -114,7 +114,7 @@ fn an_item_that_is_there_is_never_too_late() {
 }
 
 #[test]
-fn one_of_zero_takes_what_is_there_and_waits_for_nothing() {
+fn zero_takes_ready_items_only() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     let mut stream = pin!(feed.cancelable(never()).idle_timeout(Duration::ZERO));
@@ -124,7 +124,7 @@ fn one_of_zero_takes_what_is_there_and_waits_for_nothing() {
 }
 
 #[test]
-fn one_that_the_clock_cannot_tell_never_strikes() {
+fn overflow_never_fires() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     let mut stream = pin!(feed.cancelable(never()).idle_timeout(Duration::MAX));
@@ -136,7 +136,7 @@ fn one_that_the_clock_cannot_tell_never_strikes() {
 }
 
 #[test]
-fn of_two_limits_the_one_that_passes_first_is_the_reason() {
+fn first_of_two_limits() {
     let _watchdog = support::watchdog();
     let pending = || stream::pending::<u32>();
     let reason = |stream: CancelableStream<_, _>| {
@@ -149,7 +149,7 @@ fn of_two_limits_the_one_that_passes_first_is_the_reason() {
 }
 
 #[test]
-fn it_counts_between_items_of_a_chunk() {
+fn fires_within_a_chunk() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     let stream = feed.cancelable(never()).idle_timeout(LIMIT).chunks(2);
@@ -163,7 +163,7 @@ fn it_counts_between_items_of_a_chunk() {
 }
 
 #[test]
-fn a_million_items_are_one_registration() {
+fn one_registration_for_a_million_items() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     let mut stream = pin!(feed.cancelable(never()).idle_timeout(HOUR));

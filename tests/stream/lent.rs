@@ -1,4 +1,4 @@
-//! A stream that was only lent to the race that stopped it.
+//! A stream that the race which stopped it had only borrowed.
 
 use std::future::pending;
 use std::pin::{Pin, pin};
@@ -11,7 +11,7 @@ use futures::{Stream, StreamExt, stream};
 use crate::feed::{end, feed, item, next};
 use crate::support::{self, Gate, Wakes, kept, lost};
 
-/// Lends `stream` to a race that stops it, and tells what it hands out to who polls it then.
+/// Lends `stream` to a race that stops it, and returns what the next poll hands out.
 #[track_caller]
 fn after_the_race<St>(mut stream: Pin<&mut St>, gate: &Gate, token: &CancellationToken) -> Reason
 where
@@ -40,7 +40,7 @@ where
     cancelled.into_reason()
 }
 
-/// A stream that waits for ever, in a shield at first where that is asked for.
+/// A stream that waits for ever, at first in a shield if `shielded` is set.
 fn waits(shielded: bool, gate: &Gate) -> impl Stream<Item = u32> + use<> {
     let gate = gate.clone();
     stream::once(async move {
@@ -52,7 +52,7 @@ fn waits(shielded: bool, gate: &Gate) -> impl Stream<Item = u32> + use<> {
 }
 
 #[test]
-fn g10_one_with_a_shield_in_it_tells_why_it_was_stopped() {
+fn g10_shielded_stream_returns_the_error() {
     let _watchdog = support::watchdog();
     let (gate, token) = (Gate::new(), CancellationToken::new());
     let mut stream = pin!(waits(true, &gate).cancelable(&token));
@@ -60,7 +60,7 @@ fn g10_one_with_a_shield_in_it_tells_why_it_was_stopped() {
 }
 
 #[test]
-fn g10_one_that_is_an_operation_tells_why_it_was_stopped() {
+fn g10_operation_returns_the_error() {
     let _watchdog = support::watchdog();
     for shielded in [false, true] {
         let (gate, token) = (Gate::new(), CancellationToken::new());
@@ -72,7 +72,7 @@ fn g10_one_that_is_an_operation_tells_why_it_was_stopped() {
 }
 
 #[test]
-fn g10_one_that_cleans_up_does_so_before_it_tells() {
+fn g10_clean_up_comes_first() {
     let _watchdog = support::watchdog();
     for shielded in [false, true] {
         let (gate, cleans, token) = (Gate::new(), Gate::new(), CancellationToken::new());
@@ -88,7 +88,7 @@ fn g10_one_that_cleans_up_does_so_before_it_tells() {
 }
 
 #[test]
-fn one_that_was_not_stopped_goes_on() {
+fn unstopped_stream_continues() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
     let mut stream = pin!(feed.cancelable(never()));

@@ -1,4 +1,4 @@
-//! Streams: items raced against a source, chunks, limits between items, and what is kept.
+//! Streams: the race, chunks, idle timeouts, partial results, clean-up.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -18,18 +18,18 @@ enum Step {
     Push,
     End,
     Fire,
-    /// By the handle of the operation.
+    /// Through the handle of the operation.
     Cancel,
     Poll,
-    /// With another waker from here on.
+    /// From here on, polls use another waker.
     NewWaker,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Plan {
-    /// Whether there is an operation. Without, `Cancel` does nothing.
+    /// Whether it is an operation. If not, `Cancel` does nothing.
     tracked: bool,
-    /// Zero is no chunks.
+    /// The chunk size; zero: single items.
     chunk: usize,
     keep: usize,
     cleans_up: bool,
@@ -52,7 +52,7 @@ fn plans() -> impl Strategy<Value = Plan> {
         .prop_map(|(tracked, chunk, keep, cleans_up)| Plan { tracked, chunk, keep, cleans_up })
 }
 
-/// What a poll hands out: a chunk of one, where there are no chunks.
+/// The result of a poll. A single item is a chunk of one.
 #[derive(Clone, Debug, PartialEq)]
 enum Out {
     Pending,
@@ -61,22 +61,22 @@ enum Out {
     End,
 }
 
-/// What ought to happen, in as few words as possible.
+/// The expected behaviour, written as simply as possible.
 #[derive(Debug, Default)]
 struct Model {
     source: VecDeque<u32>,
     ended: bool,
     fired: bool,
-    /// By the handle. The operation hears of that at once, and of the source when it is polled.
+    /// Through the handle. The operation notices that at once, and the source only when polled.
     cancelled: bool,
-    /// Everything that was pulled.
+    /// Every item pulled so far.
     pulled: Vec<u32>,
     hand: Vec<u32>,
     polled: bool,
     over: Option<Option<Reason>>,
-    /// The stream is gone.
+    /// Whether the inner stream has been dropped.
     dropped: bool,
-    /// Whether the last poll was pending: who changes anything has to wake.
+    /// Whether the last poll was pending, so that the next change has to wake the task.
     waiting: bool,
 }
 
@@ -114,7 +114,7 @@ impl Model {
         Out::End
     }
 
-    /// What the partial result has.
+    /// The items in the partial result.
     fn kept(&self, plan: Plan, gone: bool) -> Vec<u32> {
         let in_hand = if gone { self.hand.len() } else { 0 };
         let room = plan.keep.max(in_hand);
@@ -160,7 +160,7 @@ fn run(plan: Plan, steps: &[Step]) {
                 None => changes = false,
             },
             Step::NewWaker => {
-                // Whoever waits is polled with it.
+                // A waiting task is polled with it.
                 changes = false;
                 wakes = Wakes::new();
                 model.waiting = false;
@@ -211,7 +211,7 @@ fn run(plan: Plan, steps: &[Step]) {
 }
 
 #[test]
-fn streams_do_what_the_model_does() {
+fn random_steps() {
     let _watchdog = support::watchdog();
     proptest::test_runner::TestRunner::new(proptest::test_runner::Config {
         cases: 1024,

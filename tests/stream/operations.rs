@@ -1,4 +1,4 @@
-//! A stream as an operation: its status, its hooks, its place in the tree, its reports.
+//! A stream as an operation: status, hooks, parent, reports.
 
 use std::pin::pin;
 use std::sync::mpsc::channel;
@@ -13,7 +13,7 @@ use crate::feed::{end, error, feed, item, next};
 use crate::support::{self, Log, Wakes, block_on, kept, panic_of};
 
 #[test]
-fn it_runs_from_the_first_poll_and_completes_with_the_end() {
+fn lifetime() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, log) = (feed(), Wakes::new(), Log::new());
     let start = log.clone();
@@ -35,7 +35,7 @@ fn it_runs_from_the_first_poll_and_completes_with_the_end() {
 }
 
 #[test]
-fn whoever_cancels_it_is_heard_while_it_waits_and_before_an_item() {
+fn cancelled_by_handle() {
     let _watchdog = support::watchdog();
     for waits in [true, false] {
         let ((feed, tap), wakes, log) = (feed(), Wakes::new(), Log::new());
@@ -63,7 +63,7 @@ fn whoever_cancels_it_is_heard_while_it_waits_and_before_an_item() {
 }
 
 #[test]
-fn the_source_and_a_handle_give_one_reason() {
+fn first_reason_wins() {
     let _watchdog = support::watchdog();
     let (wakes, token) = (Wakes::new(), CancellationToken::new());
     let stream = stream::iter(0..).cancelable(&token);
@@ -77,7 +77,7 @@ fn the_source_and_a_handle_give_one_reason() {
 }
 
 #[test]
-fn one_that_is_dropped_early_was_dropped() {
+fn dropped() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, log) = (feed(), Wakes::new(), Log::new());
     let stream = feed.cancelable(never());
@@ -104,7 +104,7 @@ fn one_that_is_dropped_early_was_dropped() {
 }
 
 #[test]
-fn a_panic_of_the_stream_is_a_failure_that_goes_on() {
+fn panic_fails_it() {
     let _watchdog = support::watchdog();
     let (wakes, log) = (Wakes::new(), Log::new());
     let broken = stream::iter(0..3).inspect(|number| assert!(*number < 1, "no disk"));
@@ -119,7 +119,7 @@ fn a_panic_of_the_stream_is_a_failure_that_goes_on() {
 }
 
 #[test]
-fn it_is_below_the_operation_in_which_it_is_polled() {
+fn child_of_current() {
     let _watchdog = support::watchdog();
     let (wakes, inner) = (Wakes::new(), Arc::new(Mutex::new(None)));
     let note = inner.clone();
@@ -140,7 +140,7 @@ fn it_is_below_the_operation_in_which_it_is_polled() {
 }
 
 #[test]
-fn the_stream_and_what_it_calls_are_within_the_operation() {
+fn current_inside() {
     let _watchdog = support::watchdog();
     let stream = stream::repeat_with(|| Operation::current().unwrap().name().unwrap()).take(3);
     let names = stream.cancelable(never()).named("lines").map(Result::unwrap);
@@ -150,7 +150,7 @@ fn the_stream_and_what_it_calls_are_within_the_operation() {
 }
 
 #[test]
-fn it_has_a_name_metadata_and_a_deadline() {
+fn metadata_and_deadline() {
     let _watchdog = support::watchdog();
     let stream = stream::iter(0..1).cancelable(never()).named("lines").metadata("file", "a.txt");
     let operation = stream.operation();
@@ -164,14 +164,14 @@ fn it_has_a_name_metadata_and_a_deadline() {
         let operation = stream.operation();
         assert_eq!(block_on(stream.idle_timeout(limit / 2).count()), 1);
         let left = operation.remaining().unwrap();
-        assert!(left > limit * 3 / 4, "a limit between items is none for the whole: {left:?}");
+        assert!(left > limit * 3 / 4, "an idle timeout is no deadline: {left:?}");
     }
 }
 
 #[test]
-fn it_reports_every_so_many_items() {
+fn reports() {
     let _watchdog = support::watchdog();
-    // Whether it knows how many are to come.
+    // With and without a known number of items left.
     for known in [true, false] {
         let (sender, receiver) = channel();
         let sender = Mutex::new(sender);
@@ -191,7 +191,7 @@ fn it_reports_every_so_many_items() {
 }
 
 #[test]
-fn reports_count_items_and_not_chunks() {
+fn reports_count_items() {
     let _watchdog = support::watchdog();
     let stream = stream::iter(0..100).cancelable(never()).report_every(7).chunks(10);
     let operation = stream.operation();
@@ -200,7 +200,7 @@ fn reports_count_items_and_not_chunks() {
 }
 
 #[test]
-fn reports_of_every_zero_items_are_none() {
+fn report_every_zero() {
     let _watchdog = support::watchdog();
     let stream = stream::iter(0..100).cancelable(never()).report_every(0);
     let operation = stream.operation();
@@ -209,7 +209,7 @@ fn reports_of_every_zero_items_are_none() {
 }
 
 #[test]
-fn an_item_after_whose_report_it_is_cancelled_is_handed_out() {
+fn cancelled_by_report_hook() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let stream = stream::iter(0..).cancelable(never()).report_every(2);
@@ -222,7 +222,7 @@ fn an_item_after_whose_report_it_is_cancelled_is_handed_out() {
 }
 
 #[test]
-fn a_handle_that_is_asked_for_late_is_running() {
+fn late_handle() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let mut stream = pin!(stream::iter(0..).cancelable(never()));
@@ -236,7 +236,7 @@ fn a_handle_that_is_asked_for_late_is_running() {
 }
 
 #[test]
-fn a_consumer_that_leaves_cancels_nothing_else() {
+fn dropping_cancels_nothing_else() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let run = scope(&token, async |_| {
@@ -250,7 +250,7 @@ fn a_consumer_that_leaves_cancels_nothing_else() {
 }
 
 #[test]
-fn one_that_is_named_between_two_items_starts_with_the_next() {
+fn named_between_items() {
     let _watchdog = support::watchdog();
     let (wakes, log) = (Wakes::new(), Log::new());
     let mut stream = stream::iter(0..).cancelable(never());

@@ -1,4 +1,4 @@
-//! Guarantee 13 for streams: what becomes of one whose own code panics elsewhere than in a poll.
+//! Guarantee 13 for streams: panics outside of `poll_next`.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -18,7 +18,7 @@ impl Drop for Bomb {
     }
 }
 
-/// A stream of so many items that panics when it is dropped.
+/// A stream of `items` items that panics when it is dropped.
 fn explodes(items: u32) -> impl Stream<Item = u32> {
     let (mut left, bomb) = (0..items, Bomb);
     stream::poll_fn(move |_| {
@@ -28,7 +28,7 @@ fn explodes(items: u32) -> impl Stream<Item = u32> {
 }
 
 #[test]
-fn g13_a_destructor_of_the_stream_that_panics_loses_no_clean_up() {
+fn g13_destructor_of_the_stream() {
     let _watchdog = support::watchdog();
     for cancelled in [true, false] {
         let (wakes, token, log) = (Wakes::new(), CancellationToken::new(), Log::new());
@@ -53,7 +53,7 @@ fn g13_a_destructor_of_the_stream_that_panics_loses_no_clean_up() {
 }
 
 #[test]
-fn g13_nor_does_one_of_the_source_and_the_first_panic_goes_on() {
+fn g13_destructor_of_the_source() {
     let _watchdog = support::watchdog();
     for both in [true, false] {
         let (wakes, log, bomb) = (Wakes::new(), Log::new(), Bomb);
@@ -79,7 +79,7 @@ fn g13_nor_does_one_of_the_source_and_the_first_panic_goes_on() {
 }
 
 #[test]
-fn g13_what_is_in_hand_when_a_destructor_panics_is_kept() {
+fn g13_destructor_keeps_the_chunk() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let stream = explodes(3).cancelable(never()).chunks(2);
@@ -92,7 +92,7 @@ fn g13_what_is_in_hand_when_a_destructor_panics_is_kept() {
 }
 
 #[test]
-fn g13_a_stream_that_cannot_tell_its_size_loses_no_item_by_a_report() {
+fn g13_size_hint() {
     let _watchdog = support::watchdog();
     struct Unsized<St>(St);
     impl<St: Stream + Unpin> Stream for Unsized<St> {

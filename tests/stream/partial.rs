@@ -1,4 +1,4 @@
-//! What is known of a stream, however it ends.
+//! Partial results, however the stream ends.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::feed::{error, feed, item, next};
 use crate::support::{self, Wakes, block_on, panic_of};
 
 #[test]
-fn the_last_ones_are_kept_oldest_first() {
+fn keeps_the_last() {
     let _watchdog = support::watchdog();
     for (keep, expected) in [(0, 0..0), (1, 9..10), (3, 7..10), (10, 0..10), (11, 0..10)] {
         let stream = stream::iter(0..10).cancelable(never()).keep_last(keep);
@@ -27,7 +27,7 @@ fn the_last_ones_are_kept_oldest_first() {
 }
 
 #[test]
-fn it_is_readable_while_the_stream_runs() {
+fn read_while_running() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let stream = stream::iter(0..).cancelable(never()).keep_last(2);
@@ -44,7 +44,7 @@ fn it_is_readable_while_the_stream_runs() {
 }
 
 #[test]
-fn it_survives_a_consumer_that_leaves() {
+fn after_drop() {
     let _watchdog = support::watchdog();
     let stream = stream::iter(0..).cancelable(never()).keep_last(2);
     let partial = stream.partial();
@@ -54,7 +54,7 @@ fn it_survives_a_consumer_that_leaves() {
 }
 
 #[test]
-fn it_survives_a_consumer_that_fails() {
+fn after_consumer_error() {
     let _watchdog = support::watchdog();
     let stream = stream::iter(0..).cancelable(never()).keep_last(1);
     let partial = stream.partial();
@@ -72,7 +72,7 @@ fn it_survives_a_consumer_that_fails() {
 }
 
 #[test]
-fn it_survives_a_panic() {
+fn after_panic() {
     let _watchdog = support::watchdog();
     let broken = stream::iter(0..).inspect(|number| assert!(*number < 5, "five"));
     let stream = broken.cancelable(never()).keep_last(10).chunks(3);
@@ -84,7 +84,7 @@ fn it_survives_a_panic() {
 }
 
 #[test]
-fn it_survives_a_drop_with_a_chunk_in_hand() {
+fn after_drop_with_a_chunk() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     let stream = feed.cancelable(never()).chunks(3);
@@ -101,7 +101,7 @@ fn it_survives_a_drop_with_a_chunk_in_hand() {
 }
 
 #[test]
-fn clean_up_finds_it_complete() {
+fn complete_in_clean_up() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
     let stream = feed.cancelable(&token).chunks(3);
@@ -119,7 +119,7 @@ fn clean_up_finds_it_complete() {
 }
 
 #[test]
-fn handles_are_of_one_thing() {
+fn clones_share() {
     let _watchdog = support::watchdog();
     let stream = stream::iter(0..5).cancelable(never()).keep_last(3);
     let (one, two) = (stream.partial(), stream.partial());
@@ -132,7 +132,7 @@ fn handles_are_of_one_thing() {
 }
 
 #[test]
-fn what_is_taken_makes_room() {
+fn take_makes_room() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let stream = stream::iter(0..).cancelable(never()).keep_last(3);
@@ -147,7 +147,7 @@ fn what_is_taken_makes_room() {
 }
 
 #[test]
-fn one_that_is_asked_for_late_counts_all_and_keeps_what_comes() {
+fn late_handle() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let mut stream = pin!(stream::iter(0..).cancelable(never()).keep_last(9));
@@ -159,7 +159,7 @@ fn one_that_is_asked_for_late_counts_all_and_keeps_what_comes() {
 }
 
 #[test]
-fn what_is_in_hand_is_kept_also_where_nobody_had_asked_when_it_came() {
+fn late_handle_with_a_chunk() {
     let _watchdog = support::watchdog();
     for keep in 0..6 {
         let ((feed, tap), wakes) = (feed(), Wakes::new());
@@ -175,7 +175,7 @@ fn what_is_in_hand_is_kept_also_where_nobody_had_asked_when_it_came() {
 }
 
 #[test]
-fn who_asks_for_fewer_later_has_fewer() {
+fn keep_fewer_later() {
     let _watchdog = support::watchdog();
     for keep in 0..7 {
         let wakes = Wakes::new();
@@ -192,7 +192,7 @@ fn who_asks_for_fewer_later_has_fewer() {
 }
 
 #[test]
-fn it_can_be_read_from_another_thread_while_items_come() {
+fn read_from_another_thread() {
     let _watchdog = support::watchdog();
     let stream = stream::iter(0..100_000_u64).cancelable(never()).keep_last(8);
     let partial = stream.partial();
@@ -229,7 +229,7 @@ impl Drop for Counted {
 }
 
 #[test]
-fn each_item_is_cloned_once_and_only_for_who_wants_to_know() {
+fn clones_only_with_a_handle() {
     let _watchdog = support::watchdog();
     let counts = Arc::<[AtomicUsize; 2]>::default();
     let count = |which: usize| counts[which].swap(0, Ordering::Relaxed);

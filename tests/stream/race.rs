@@ -1,4 +1,4 @@
-//! Who wins, what is polled, and what is dropped when.
+//! The race: which side wins, what is polled, and the order of drops.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -14,7 +14,7 @@ use futures::{Stream, StreamExt, stream};
 use crate::feed::{end, error, feed, item, next};
 use crate::support::{self, Wakes, block_on, kept};
 
-/// A source that counts how often it is asked, and whether with the waker of the task.
+/// A source that counts its polls, by the task and without registering.
 #[derive(Default)]
 struct Asked {
     fired: Cell<bool>,
@@ -34,14 +34,14 @@ impl Asked {
 }
 
 #[test]
-fn items_pass_through_in_order() {
+fn items_in_order() {
     let _watchdog = support::watchdog();
     let items = block_on(stream::iter(0..100).cancelable(never()).collect::<Vec<_>>());
     assert_eq!(items, (0..100).map(Ok).collect::<Vec<_>>());
 }
 
 #[test]
-fn a_source_that_has_fired_by_the_first_poll_wins() {
+fn source_wins_first_poll() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     tap.push(1);
@@ -54,7 +54,7 @@ fn a_source_that_has_fired_by_the_first_poll_wins() {
 }
 
 #[test]
-fn cancellation_is_seen_while_waiting() {
+fn cancelled_while_waiting() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
     let mut stream = pin!(feed.cancelable(&token));
@@ -69,7 +69,7 @@ fn cancellation_is_seen_while_waiting() {
 #[test]
 fn g02_source_polled_before_each_item() {
     let _watchdog = support::watchdog();
-    // Also where the source is registered with, after many items.
+    // Also after enough items that the source has been registered.
     for items in [1, 2, 63, 64, 65, 66, 1000] {
         let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
         (0..=items).for_each(|item| tap.push(item));
@@ -99,7 +99,7 @@ fn g02_stream_that_cancels_itself_loses_no_item() {
 }
 
 #[test]
-fn a_source_that_fires_while_the_stream_finds_nothing_is_seen_in_that_poll() {
+fn source_fires_while_stream_is_polled() {
     let _watchdog = support::watchdog();
     let (wakes, token) = (Wakes::new(), CancellationToken::new());
     let fires = stream::poll_fn(|_| -> Poll<Option<u32>> {
@@ -111,7 +111,7 @@ fn a_source_that_fires_while_the_stream_finds_nothing_is_seen_in_that_poll() {
 }
 
 #[test]
-fn the_end_of_the_stream_wins_over_what_fires_later() {
+fn end_wins_over_later_source() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
     tap.end();
@@ -153,7 +153,7 @@ fn g03_stream_then_source_then_error() {
 }
 
 #[test]
-fn it_is_terminated_after_its_end_only() {
+fn terminated_after_end() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
     tap.push(1);
@@ -171,7 +171,7 @@ fn it_is_terminated_after_its_end_only() {
 }
 
 #[test]
-fn the_source_is_asked_once_for_each_item_and_registered_with_only_to_wait() {
+fn source_registered_once() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, asked) = (feed(), Wakes::new(), Rc::<Asked>::default());
     (0..10).for_each(|item| tap.push(item));
@@ -179,11 +179,11 @@ fn the_source_is_asked_once_for_each_item_and_registered_with_only_to_wait() {
     for number in 0..10 {
         assert_eq!(next(stream.as_mut(), &wakes), item(number));
     }
-    // One look more at the first poll.
+    // The first poll polls it once more.
     assert_eq!((asked.by_probe.get(), asked.by_task.get()), (11, 0));
     assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
     assert_eq!((asked.by_probe.get(), asked.by_task.get()), (12, 1));
-    // It has the waker of the task from here on: there is nothing to ask twice for.
+    // It has the task's waker from here on, so it is polled once per item.
     tap.push(10);
     assert_eq!(next(stream.as_mut(), &wakes), item(10));
     assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
@@ -194,7 +194,7 @@ fn the_source_is_asked_once_for_each_item_and_registered_with_only_to_wait() {
 }
 
 #[test]
-fn items_that_are_ready_register_nothing() {
+fn ready_items_register_nothing() {
     let _watchdog = support::watchdog();
     let (wakes, token) = (Wakes::new(), CancellationToken::new());
     let mut stream = pin!(stream::iter(0..).cancelable(&token));
@@ -209,7 +209,7 @@ fn items_that_are_ready_register_nothing() {
 }
 
 #[test]
-fn the_waker_of_the_last_poll_is_the_one_that_is_woken() {
+fn last_waker_is_woken() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) =
         (feed(), [Wakes::new(), Wakes::new()], CancellationToken::new());
@@ -226,7 +226,7 @@ fn the_waker_of_the_last_poll_is_the_one_that_is_woken() {
 }
 
 #[test]
-fn a_future_of_next_that_is_dropped_takes_no_item_with_it() {
+fn dropped_next_loses_no_item() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     let mut stream = feed.cancelable(never());
@@ -241,7 +241,7 @@ fn a_future_of_next_that_is_dropped_takes_no_item_with_it() {
 }
 
 #[test]
-fn they_nest() {
+fn nested() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     let (inner, outer) = (CancellationToken::new(), CancellationToken::new());
@@ -257,7 +257,7 @@ fn they_nest() {
 }
 
 #[test]
-fn it_takes_streams_that_borrow_and_cannot_be_moved() {
+fn borrowing_unmovable_stream() {
     let _watchdog = support::watchdog();
     let text = String::from("a b c");
     // An async block is neither `Unpin` nor `'static`.
@@ -270,7 +270,7 @@ fn it_takes_streams_that_borrow_and_cannot_be_moved() {
 }
 
 #[test]
-fn what_may_be_a_future_or_a_stream_is_what_it_is() {
+fn future_or_stream() {
     let _watchdog = support::watchdog();
     type Both<A, B> = Either<A, B>;
     let stream: Both<stream::Empty<u32>, stream::Pending<u32>> = Either::Left(stream::empty());
@@ -278,7 +278,7 @@ fn what_may_be_a_future_or_a_stream_is_what_it_is() {
     let future: Both<std::future::Ready<u32>, std::future::Ready<u32>> =
         Either::Left(std::future::ready(7));
     assert_eq!(block_on(future.cancelable(never())), Ok(7));
-    // This one is both: it has to be said.
+    // A timer is both, so the call has to name the type.
     #[cfg(feature = "time")]
     {
         let timer = smol::Timer::after(std::time::Duration::ZERO);
@@ -289,7 +289,7 @@ fn what_may_be_a_future_or_a_stream_is_what_it_is() {
 }
 
 #[test]
-fn a_panic_goes_through_and_leaves_the_stream_as_it_was() {
+fn panic_propagates() {
     let _watchdog = support::watchdog();
     let (wakes, mut polls) = (Wakes::new(), 0);
     let hostile = stream::poll_fn(move |_| {
@@ -305,7 +305,7 @@ fn a_panic_goes_through_and_leaves_the_stream_as_it_was() {
 }
 
 #[test]
-fn the_size_is_not_promised_too_high_or_too_low() {
+fn size_hint() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
     let mut stream = pin!(stream::iter(0..4).cancelable(never()).chunks(3));
@@ -318,16 +318,15 @@ fn the_size_is_not_promised_too_high_or_too_low() {
     assert_eq!(stream::repeat(0).cancelable(never()).size_hint(), (0, None));
 }
 
-/// The bounds are those of its parts.
 #[test]
-fn it_is_send_sync_and_unpin_where_its_parts_are() {
+fn auto_traits() {
     fn has_all<T: Send + Sync + Unpin>(_: &T) {}
     let _watchdog = support::watchdog();
     let (feed, _tap) = feed();
     let stream = feed.cancelable(CancellationToken::new()).keep_last(2).chunks(2);
     has_all(&stream);
     has_all(&stream.partial());
-    // And where they are not, it works all the same.
+    // Parts that are not `Send` work too.
     let local = stream::iter([Rc::new(1)]).cancelable(never()).keep_last(1);
     let mut local = pin!(local);
     let polled = local.as_mut().poll_next(&mut Context::from_waker(&Wakes::new().waker()));

@@ -1,4 +1,4 @@
-//! Guarantee 10 for streams: shields inside of the stream.
+//! Guarantee 10 for streams: shields inside the stream.
 
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -9,7 +9,7 @@ use futures::{Stream, StreamExt, stream};
 use crate::feed::{end, error, item, next};
 use crate::support::{self, Gate, Log, Wakes, kept, lost};
 
-/// A stream of one item with a shield on the way to it.
+/// A stream that passes a shield before its only item.
 fn shielded(log: &Log, gate: &Gate) -> impl Stream<Item = u32> + use<> {
     let (log, gate) = (log.clone(), gate.clone());
     stream::once(async move {
@@ -26,13 +26,13 @@ fn shielded(log: &Log, gate: &Gate) -> impl Stream<Item = u32> + use<> {
 
 type Items<'a> = Pin<Box<dyn Stream<Item = Result<u32, Cancelled>> + 'a>>;
 
-/// The same stream plain and as an operation: both honour shields.
+/// The same stream, plain and as an operation. Both honour shields.
 fn both<'a>(stream: impl Fn() -> Items<'a>, named: impl Fn() -> Items<'a>) -> [Items<'a>; 2] {
     [stream(), named()]
 }
 
 #[test]
-fn g10_the_section_is_finished_and_what_follows_does_not_run() {
+fn g10_section_finishes_first() {
     let _watchdog = support::watchdog();
     let (log, token) = (Log::new(), CancellationToken::new());
     let gates = [Gate::new(), Gate::new()];
@@ -60,7 +60,7 @@ fn g10_the_section_is_finished_and_what_follows_does_not_run() {
 }
 
 #[test]
-fn g10_a_section_that_is_not_cancelled_is_just_a_section() {
+fn g10_uncancelled() {
     let _watchdog = support::watchdog();
     let (log, token, wakes) = (Log::new(), CancellationToken::new(), Wakes::new());
     let gates = [Gate::new(), Gate::new()];
@@ -78,7 +78,7 @@ fn g10_a_section_that_is_not_cancelled_is_just_a_section() {
 }
 
 #[test]
-fn g10_an_item_that_comes_while_a_section_is_finished_is_handed_out() {
+fn g10_item_during_section() {
     let _watchdog = support::watchdog();
     let (log, token, wakes, gate) =
         (Log::new(), CancellationToken::new(), Wakes::new(), Gate::new());
@@ -95,7 +95,7 @@ fn g10_an_item_that_comes_while_a_section_is_finished_is_handed_out() {
 }
 
 #[test]
-fn g10_after_the_section_no_item_is_pulled() {
+fn g10_no_item_after_section() {
     let _watchdog = support::watchdog();
     let (log, token, wakes, gate) =
         (Log::new(), CancellationToken::new(), Wakes::new(), Gate::new());
@@ -110,13 +110,13 @@ fn g10_after_the_section_no_item_is_pulled() {
 }
 
 #[test]
-fn g10_races_around_the_consumer_wait_for_a_section_in_the_stream() {
+fn g10_outer_race_waits() {
     let _watchdog = support::watchdog();
     for named in [false, true] {
         let (log, token, wakes, gate) =
             (Log::new(), CancellationToken::new(), Wakes::new(), Gate::new());
         let (shielded, inner) = (shielded(&log, &gate), log.clone());
-        // One token for both: neither lets the consumer go on.
+        // The stream and the outer race share one token. The consumer must not continue.
         let stream = shielded.cancelable(token.clone());
         let stream = if named { stream.named("lines") } else { stream };
         let work = async move {
@@ -135,7 +135,7 @@ fn g10_races_around_the_consumer_wait_for_a_section_in_the_stream() {
 }
 
 #[test]
-fn g10_a_shield_around_the_consumer_keeps_the_stream() {
+fn g10_shield_around_consumer() {
     let _watchdog = support::watchdog();
     let (token, wakes) = (CancellationToken::new(), Wakes::new());
     let (feed, tap) = crate::feed::feed();
@@ -151,7 +151,7 @@ fn g10_a_shield_around_the_consumer_keeps_the_stream() {
 }
 
 #[test]
-fn g10_a_section_that_has_not_begun_when_the_cancellation_comes_is_not_begun() {
+fn g10_late_section_never_starts() {
     let _watchdog = support::watchdog();
     let (log, token, wakes) = (Log::new(), CancellationToken::new(), Wakes::new());
     let (gate, later) = (Gate::new(), Gate::new());
@@ -172,7 +172,7 @@ fn g10_a_section_that_has_not_begun_when_the_cancellation_comes_is_not_begun() {
 }
 
 #[test]
-fn g10_a_race_waits_for_a_section_also_while_the_consumer_is_busy() {
+fn g10_outer_race_waits_while_consumer_is_busy() {
     let _watchdog = support::watchdog();
     let (log, token, wakes) = (Log::new(), CancellationToken::new(), Wakes::new());
     let (gate, busy) = (Gate::new(), Gate::new());

@@ -1,4 +1,4 @@
-//! A limit for the whole stream.
+//! Time limits on the whole stream.
 
 use std::future::ready;
 use std::pin::pin;
@@ -15,7 +15,7 @@ use crate::support::{self, Wakes, block_on, kept};
 const LIMIT: Duration = Duration::from_millis(5);
 
 #[test]
-fn g05_the_clock_starts_at_the_first_poll_and_is_one_for_all_items() {
+fn g05_one_clock_from_first_poll() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     let mut stream = pin!(feed.cancelable(timeout(Duration::from_millis(50))));
@@ -29,9 +29,9 @@ fn g05_the_clock_starts_at_the_first_poll_and_is_one_for_all_items() {
 }
 
 #[test]
-fn g05_a_limit_that_passes_between_two_items_is_seen_also_without_a_wait() {
+fn g05_passes_between_items() {
     let _watchdog = support::watchdog();
-    // By the clock, and, after many items, by the flag.
+    // Noticed by reading the clock, and after many items by the flag.
     for items in [1, 63, 65, 1000] {
         let wakes = Wakes::new();
         let limit = Duration::from_millis(200);
@@ -40,7 +40,7 @@ fn g05_a_limit_that_passes_between_two_items_is_seen_also_without_a_wait() {
             assert_eq!(next(stream.as_mut(), &wakes), item(number));
         }
         if items > 64 {
-            // It is registered: the reactor wakes the task.
+            // The task is registered, so the reactor wakes it.
             wakes.wait(1);
         } else {
             assert_eq!(kept(&wakes), 0);
@@ -55,7 +55,7 @@ async fn last_of<St: Stream>(stream: St) -> Option<St::Item> {
 }
 
 #[test]
-fn g05_a_stream_that_never_waits_is_stopped() {
+fn g05_stream_that_never_waits() {
     let _watchdog = support::watchdog();
     for named in [false, true] {
         let began = Instant::now();
@@ -70,7 +70,7 @@ fn g05_a_stream_that_never_waits_is_stopped() {
 }
 
 #[test]
-fn g05_a_limit_wakes_who_waits() {
+fn g05_wakes() {
     let _watchdog = support::watchdog();
     let ((feed, _tap), wakes) = (feed(), Wakes::new());
     let mut stream = pin!(feed.cancelable(timeout(LIMIT)));
@@ -80,7 +80,7 @@ fn g05_a_limit_wakes_who_waits() {
 }
 
 #[test]
-fn g05_a_limit_of_zero_never_polls_the_stream() {
+fn g05_zero() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     let mut stream = pin!(feed.cancelable(timeout(Duration::ZERO)));
@@ -89,7 +89,7 @@ fn g05_a_limit_of_zero_never_polls_the_stream() {
 }
 
 #[test]
-fn the_limits_of_a_stream_within_a_source_are_its_own() {
+fn limits_inside_a_source() {
     let _watchdog = support::watchdog();
     let hour = Duration::from_secs(3600);
     let source = async move {
@@ -106,7 +106,7 @@ fn the_limits_of_a_stream_within_a_source_are_its_own() {
 }
 
 #[test]
-fn a_limit_between_items_is_no_limit_of_an_operation_in_whose_source_it_is() {
+fn idle_timeout_inside_a_source() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     tap.push(1);

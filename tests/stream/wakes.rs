@@ -1,4 +1,4 @@
-//! Whoever waits is woken, however many items were ready before.
+//! A waiting task is woken, however many items were ready before.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -9,11 +9,11 @@ use crate::feed::{error, feed, item, next};
 use crate::support::{self, Wakes};
 
 #[test]
-fn g02_a_cancellation_wakes_whoever_waits_after_any_number_of_ready_items() {
+fn g02_cancellation_after_ready_items() {
     let _watchdog = support::watchdog();
     for named in [false, true] {
         for by_handle in [false, true] {
-            // The looks at the source that register nothing come to their end in between.
+            // Somewhere in between, the source is registered.
             for items in 0..140 {
                 let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
                 let stream = feed.cancelable(&token);
@@ -37,7 +37,7 @@ fn g02_a_cancellation_wakes_whoever_waits_after_any_number_of_ready_items() {
 }
 
 #[test]
-fn g02_nor_does_it_matter_how_many_of_them_were_in_a_chunk() {
+fn g02_cancellation_within_a_chunk() {
     let _watchdog = support::watchdog();
     for items in 0..140 {
         let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
@@ -51,7 +51,7 @@ fn g02_nor_does_it_matter_how_many_of_them_were_in_a_chunk() {
 
 #[cfg(feature = "time")]
 #[test]
-fn g05_a_limit_wakes_whoever_waits_after_any_number_of_ready_items() {
+fn g05_limit_after_ready_items() {
     let _watchdog = support::watchdog();
     let limit = std::time::Duration::from_millis(20);
     for items in 60..68 {
