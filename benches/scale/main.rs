@@ -2,10 +2,11 @@
 //! and operations.
 //!
 //! `cargo bench --bench scale` measures all rows and judges them. After `--`: `--strict` exits with 1 if
-//! a row misses its goal; `--quick` only checks that everything runs. See `docs/performance.md`
-//! for details.
+//! a row misses its goal; `--quick` only checks that everything runs; names of groups, such as `limits`
+//! or `lateness`, run only these. See `docs/performance.md` for details.
 
 mod children;
+mod lateness;
 mod limits;
 mod measure;
 mod memory;
@@ -27,13 +28,22 @@ fn main() -> ExitCode {
     }
     let given = |word| arguments.iter().any(|argument| argument == word);
     let mut table = Table::new(given("--quick"));
-    waiting::rows(&mut table);
-    children::rows(&mut table);
-    limits::rows(&mut table);
-    memory::rows(&mut table);
-    threads::rows(&mut table);
-    streams::rows(&mut table);
-    registry::rows(&mut table);
+    let groups: [(&str, fn(&mut Table)); 8] = [
+        ("waiting", waiting::rows),
+        ("children", children::rows),
+        ("limits", limits::rows),
+        ("lateness", lateness::rows),
+        ("memory", memory::rows),
+        ("threads", threads::rows),
+        ("streams", streams::rows),
+        ("registry", registry::rows),
+    ];
+    let all = !groups.iter().any(|(name, _)| given(name));
+    for (name, rows) in groups {
+        if all || given(name) {
+            rows(&mut table);
+        }
+    }
     let met = table.summary();
     if met || !given("--strict") { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

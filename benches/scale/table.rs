@@ -1,5 +1,7 @@
 //! The table, the goals, and the summary at the end.
 
+use std::time::Duration;
+
 use crate::measure::{Contestant, measure};
 
 /// Flags growth beyond this exponent, unless all others in the row grow as fast: data that no longer fits
@@ -84,6 +86,11 @@ impl Table {
     /// Returns `size`, or a small number with `--quick`.
     pub(crate) fn few(&self, size: usize) -> usize {
         if self.quick { (size / 1_000).max(2) } else { size }
+    }
+
+    /// The same for limits whose longest is this.
+    pub(crate) fn few_limits(&self, size: usize, longest: Duration) -> (usize, Duration) {
+        if self.quick { (self.few(size), longest / 100) } else { (size, longest) }
     }
 
     /// Measures a row at each size.

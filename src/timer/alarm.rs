@@ -1,10 +1,10 @@
-//! `Alarm`: one timer of the reactor. No task drives it: the reactor wakes it, whoever polls.
+//! `Alarm`: one timer of the reactor. No task polls it; the reactor wakes its waker.
 
 #[cfg(not(cancelable_loom))]
-pub(super) use real::{Alarm, has_come};
+pub(super) use real::{Alarm, now};
 
 #[cfg(cancelable_loom)]
-pub(super) use modelled::{Alarm, has_come};
+pub(super) use modelled::{Alarm, now};
 #[cfg(all(test, cancelable_loom))]
 pub(super) use modelled::{ring, ring_until};
 
@@ -16,12 +16,7 @@ mod real {
 
     use async_io::Timer;
 
-    use crate::clock;
-
-    /// Whether that moment has come.
-    pub(in crate::timer) fn has_come(at: Instant) -> bool {
-        clock::real() >= at
-    }
+    pub(in crate::timer) use crate::clock::real as now;
 
     #[derive(Debug)]
     pub(in crate::timer) struct Alarm(Timer);
@@ -31,7 +26,7 @@ mod real {
             Alarm(Timer::at(at))
         }
 
-        /// Ready once the moment has come. Otherwise the waker is woken when it comes.
+        /// Resolves once the moment has come. Until then, the waker is woken when it comes.
         pub(in crate::timer) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
             Pin::new(&mut self.0).poll(cx).map(drop)
         }
@@ -43,31 +38,31 @@ mod modelled {
     use std::task::{Context, Poll, Waker};
     use std::time::Instant;
 
+    use crate::clock;
     use crate::sync::Mutex;
 
     loom::lazy_static! {
-        static ref REACTOR: Mutex<Reactor> = Mutex::default();
+        static ref REACTOR: Mutex<Reactor> =
+            Mutex::new(Reactor { now: clock::real(), alarms: Vec::new(), set: 0 });
     }
 
-    /// Time passes only when it rings.
-    #[derive(Default)]
+    /// A reactor whose time passes only when it rings.
     struct Reactor {
-        now: Option<Instant>,
-        /// The alarms that are set: their numbers, and whom they wake.
+        now: Instant,
+        /// The alarms that are set, with their numbers.
         alarms: Vec<(Instant, usize, Waker)>,
-        /// How many have ever been set.
+        /// The number of the last alarm.
         set: usize,
     }
 
-    /// Whether that moment has come.
-    pub(in crate::timer) fn has_come(at: Instant) -> bool {
-        REACTOR.lock().now.is_some_and(|now| now >= at)
+    pub(in crate::timer) fn now() -> Instant {
+        REACTOR.lock().now
     }
 
     #[derive(Debug)]
     pub(in crate::timer) struct Alarm {
         at: Instant,
-        /// Once it is set.
+        /// `None` until it is set.
         number: Option<usize>,
     }
 
@@ -78,7 +73,7 @@ mod modelled {
 
         pub(in crate::timer) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
             let mut reactor = REACTOR.lock();
-            if reactor.now.is_some_and(|now| now >= self.at) {
+            if reactor.now >= self.at {
                 return Poll::Ready(());
             }
             reactor.set += 1;
@@ -89,7 +84,7 @@ mod modelled {
         }
     }
 
-    /// It takes its timer back, unless that rings already.
+    /// Takes the timer out of the reactor, unless it is ringing.
     impl Drop for Alarm {
         fn drop(&mut self) {
             let Some(number) = self.number.filter(|_| !std::thread::panicking()) else { return };
@@ -101,23 +96,24 @@ mod modelled {
         }
     }
 
-    /// What the reactor does when the moment of every alarm that is set has come.
+    /// Rings all alarms that are set. Returns false if there are none.
     #[cfg(test)]
-    pub(in crate::timer) fn ring() {
+    pub(in crate::timer) fn ring() -> bool {
         let latest = REACTOR.lock().alarms.iter().map(|alarm| alarm.0).max();
-        if let Some(latest) = latest {
+        latest.is_some_and(|latest| {
             ring_until(latest);
-        }
+            true
+        })
     }
 
-    /// What the reactor does when that moment has come.
+    /// Lets time pass until `moment` and rings the alarms of that time.
     #[cfg(test)]
     pub(in crate::timer) fn ring_until(moment: Instant) {
         let mut reactor = REACTOR.lock();
         let alarms = std::mem::take(&mut reactor.alarms);
         let (due, later) = alarms.into_iter().partition::<Vec<_>, _>(|alarm| alarm.0 <= moment);
         reactor.alarms = later;
-        reactor.now = reactor.now.max(Some(moment));
+        reactor.now = reactor.now.max(moment);
         drop(reactor);
         due.into_iter().for_each(|(_, _, waker)| waker.wake());
     }

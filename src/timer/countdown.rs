@@ -1,20 +1,21 @@
-//! `Countdown`: the time that a source still has.
+//! `Countdown`: the time limit that sources, grace periods and pauses hold.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::{slot::Slot, slot_of};
+use super::slot::Slot;
+use super::slot_of;
+use super::wheel::Wheel;
 use crate::wait::{Waiter, is_probe, polled_after_completion};
 use crate::{ambient, clock};
 
-/// A clock that starts when it is first polled, and then runs for a while or until a moment.
+/// A time limit that starts at its first poll, and then lasts for a while or until a moment.
 ///
-/// It reads the time once: at the first poll; or not at all, where the operation around it has just
-/// read it. Only one that is lent from race to race reads it again.
+/// It reads the clock at its first poll, unless the operation around it has just read it, and when it fires.
 #[derive(Debug)]
 pub(crate) struct Countdown {
-    /// How long it runs. Where the end is what is known, the first poll fills it in.
+    /// How long it lasts. If the end is given instead, the first poll fills this in.
     length: Duration,
     state: State,
 }
@@ -22,120 +23,114 @@ pub(crate) struct Countdown {
 #[derive(Debug)]
 enum State {
     /// Not polled yet.
-    Stopped,
-    /// Not polled yet, and the end is known.
+    New,
+    /// Not polled yet, and the end is given.
     Until(Instant),
-    /// The clock runs; nothing is registered. After a first look that is where most of them end.
-    Running { since: Instant },
-    /// The clock runs, and the slot will wake it.
+    /// Started, but not registered. Most limits are dropped in this state, after one poll with the probe.
+    Running {
+        since: Instant,
+    },
+    /// Waits for its slot.
     Registered(Waiter<Arc<Slot>>),
-    /// The end is past what the clock can tell.
+    /// The end is past what the clock can tell, or the limit could not be registered.
     Never,
-    /// It has run out.
     Done,
 }
 
 impl Countdown {
-    /// Runs for `length` from the first poll.
+    /// Creates a limit that lasts for `length` from the first poll.
     #[inline]
     pub(crate) fn lasting(length: Duration) -> Self {
-        Countdown { length, state: State::Stopped }
+        Countdown { length, state: State::New }
     }
 
-    /// Runs until `at`.
+    /// Creates a limit that lasts until `at`.
     #[inline]
     pub(crate) fn until(at: Instant) -> Self {
         Countdown { length: Duration::ZERO, state: State::Until(at) }
     }
 
-    /// Ready with the length of the countdown once it has run out. `what` names the future in the
-    /// panic of guarantee 15.
+    /// Resolves to the length of the limit once it has passed. `what` names the future in the panic of
+    /// guarantee 15.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the reactor cannot be created. It says so once: from then on the limit never fires.
     #[inline(always)]
     pub(crate) fn poll(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         match &self.state {
             State::Registered(slot) if slot.is_unchanged(cx) => Poll::Pending,
-            _ => self.poll_changed(what, cx),
+            _ => self.poll_slow(what, cx),
         }
     }
 
-    /// All polls but those that find nothing new. Apart, so that those are small enough to become
-    /// part of the poll of whatever waits.
+    // Not inlined, so that the fast path is small enough to be inlined into the poll of the race.
     #[inline(never)]
-    fn poll_changed(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
+    fn poll_slow(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         match self.state {
-            State::Stopped => self.poll_stopped(what, cx),
+            State::New => self.poll_first(what, cx),
             _ => self.poll_started(what, cx),
         }
     }
 
-    /// The first poll, which starts the clock. Mostly it is only a look, and there is no other poll: so it
-    /// is apart, and small.
+    // Not inlined: most limits see this one poll, with the probe, so it saves no registers for the others.
     #[inline(never)]
-    fn poll_stopped(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
-        if self.begin().is_none() {
-            return self.run_out();
+    fn poll_first(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
+        if self.length.is_zero() {
+            return self.finish();
         }
+        let asked = ambient::asked_since();
+        self.start(asked.unwrap_or_else(clock::now), asked);
         if is_probe(cx.waker()) { Poll::Pending } else { self.poll_started(what, cx) }
     }
 
     #[inline(never)]
     fn poll_started(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
-        let looks = is_probe(cx.waker());
+        let is_probe = is_probe(cx.waker());
         let since = match &mut self.state {
-            State::Registered(_) => return self.poll_slot(what, cx),
+            State::Registered(slot) => {
+                ready!(slot.poll(what, cx, |()| ()));
+                // This is a thread of an executor: what is due besides is woken best from here.
+                Wheel::shared().drive(clock::real());
+                return self.finish();
+            }
             State::Running { since } => {
-                // It is looked at for the first time again: it was lent to another race before,
-                // whose work needed no waiting. Only the clock knows whether it has run out.
                 let since = *since;
-                if looks && clock::now().saturating_duration_since(since) >= self.length {
-                    return self.run_out();
+                // A second probe: the limit was lent to an earlier race whose work was ready at once. Only the
+                // clock can tell whether it has passed since.
+                if is_probe && clock::now().saturating_duration_since(since) >= self.length {
+                    return self.finish();
                 }
                 if ambient::asked_since().is_some() {
                     self.offer(since);
                 }
                 since
             }
-            State::Never => return Poll::Pending,
-            State::Done => polled_after_completion(what),
-            State::Stopped => unreachable!("the clock runs"),
             State::Until(at) => {
                 let asked = ambient::asked_since();
                 let now = asked.unwrap_or_else(clock::now);
                 self.length = at.saturating_duration_since(now);
                 if self.length.is_zero() {
-                    return self.run_out();
+                    return self.finish();
                 }
                 self.start(now, asked)
             }
+            State::Never => return Poll::Pending,
+            State::Done => polled_after_completion(what),
+            State::New => unreachable!("`poll_first` starts it"),
         };
-        if looks {
-            return Poll::Pending;
-        }
-        let Some(slot) = slot_of(since, self.length) else {
-            self.state = State::Never;
-            return Poll::Pending;
-        };
+        if is_probe { Poll::Pending } else { self.register(what, since, cx) }
+    }
+
+    fn register(&mut self, what: &str, since: Instant, cx: &mut Context<'_>) -> Poll<Duration> {
+        // If the reactor cannot be created, `slot_of` panics. A caller that catches this and polls again must not
+        // meet the same panic over and over.
+        self.state = State::Never;
+        let Some(slot) = slot_of(since, self.length) else { return Poll::Pending };
         let mut slot = Waiter::new(slot);
-        let entered = slot.register(cx);
+        let registered = slot.register(cx);
         self.state = State::Registered(slot);
-        if entered { Poll::Pending } else { self.poll_slot(what, cx) }
-    }
-
-    fn poll_slot(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
-        let State::Registered(slot) = &mut self.state else { unreachable!("it has a slot") };
-        ready!(slot.poll(what, cx, |()| ()));
-        slot.has_latch().wake_next();
-        self.run_out()
-    }
-
-    /// Starts the clock and tells when. `None` where there is nothing to run, which needs no clock.
-    #[inline(always)]
-    fn begin(&mut self) -> Option<Instant> {
-        if self.length.is_zero() {
-            return None;
-        }
-        let asked = ambient::asked_since();
-        Some(self.start(asked.unwrap_or_else(clock::now), asked))
+        if registered { Poll::Pending } else { self.poll_started(what, cx) }
     }
 
     #[inline(always)]
@@ -147,7 +142,7 @@ impl Countdown {
         since
     }
 
-    /// Tells the operation around when its time will be over.
+    /// Tells the operation around it when its time will be over.
     #[inline(never)]
     fn offer(&self, since: Instant) {
         if let Some(at) = since.checked_add(self.length) {
@@ -155,12 +150,12 @@ impl Countdown {
         }
     }
 
-    fn run_out(&mut self) -> Poll<Duration> {
+    fn finish(&mut self) -> Poll<Duration> {
         self.state = State::Done;
         Poll::Ready(self.length)
     }
 
-    /// Whether it has run out.
+    /// Returns true if it has fired.
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
     }

@@ -1,4 +1,5 @@
-//! Models of deadline slots: joining and leaving one while its alarm rings.
+//! Models of deadline slots: limits that register and leave while an alarm rings, and slots that are fired by the
+//! reactor and by executors at the same time.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -17,7 +18,7 @@ use crate::wait::{HasLatch, Waiter};
 
 const LENGTH: Duration = Duration::from_secs(60);
 
-/// A wheel, and limits that all end at the same moment, or later.
+/// A wheel, and the end of the limits that register with it.
 #[derive(Clone)]
 struct Limits {
     wheel: Arc<Wheel>,
@@ -30,17 +31,17 @@ impl Limits {
         Limits { wheel: Arc::new(Wheel::new(now)), end: now + LENGTH }
     }
 
-    /// The slot of one limit more.
+    /// Returns the slot of one more limit.
     fn join(&self) -> Arc<Slot> {
         self.wheel.slot(self.end, LENGTH).unwrap()
     }
 
-    /// The slot of one that ends so much later.
+    /// Returns the slot of a limit that ends later.
     fn join_later(&self, later: Duration) -> Arc<Slot> {
         self.wheel.slot(self.end + later, LENGTH).unwrap()
     }
 
-    /// How many slots the wheel holds.
+    /// Returns the number of slots on the wheel.
     fn slots(&self) -> usize {
         self.wheel.len()
     }
@@ -48,16 +49,10 @@ impl Limits {
 
 fn wait(slot: Arc<Slot>) -> Pin<Box<dyn Future<Output = ()>>> {
     let mut waiting = Waiter::new(slot);
-    Box::pin(poll_fn(move |cx| {
-        let seen = waiting.poll("the model", cx, |()| ());
-        if seen.is_ready() {
-            waiting.has_latch().wake_next();
-        }
-        seen
-    }))
+    Box::pin(poll_fn(move |cx| waiting.poll("the model", cx, |()| ())))
 }
 
-/// So many who wait for that slot.
+/// Futures that wait for a slot, with counts of their wake-ups.
 fn waits<const N: usize>(slot: &Arc<Slot>) -> [(Arc<Count>, Pin<Box<dyn Future<Output = ()>>>); N] {
     std::array::from_fn(|_| {
         let count = Count::new();
@@ -67,13 +62,18 @@ fn waits<const N: usize>(slot: &Arc<Slot>) -> [(Arc<Count>, Pin<Box<dyn Future<O
     })
 }
 
+/// Rings until no alarm is set.
+fn ring_all() {
+    while ring() {}
+}
+
 fn is_set(slot: &Arc<Slot>) -> bool {
     slot.latch().is_set()
 }
 
-/// A limit that registers with its slot while the alarm rings is told, or woken.
+/// A limit that registers with its slot while the alarm rings sees that it has fired, or is woken.
 #[test]
-fn registering_while_it_rings_misses_nothing() {
+fn register_while_it_rings() {
     model(|| {
         let limits = Limits::new();
         let slot = limits.join();
@@ -84,10 +84,10 @@ fn registering_while_it_rings_misses_nothing() {
     });
 }
 
-/// A limit that looks for its slot while the alarm of that one rings finds the one that rings, and
-/// then is told or woken; or it gets a slot of its own, whose moment has come.
+/// A limit that looks for its slot while the alarm rings finds the one that fires, or gets a new one that is due
+/// at once.
 #[test]
-fn a_limit_that_comes_while_it_rings_has_a_slot_that_rings() {
+fn find_while_it_rings() {
     bounded_model(|| {
         let limits = Limits::new();
         let old = limits.join();
@@ -107,9 +107,9 @@ fn a_limit_that_comes_while_it_rings_has_a_slot_that_rings() {
     });
 }
 
-/// Only the first slot has an alarm. When it rings, that of the next is set.
+/// Only the first slot has an alarm. When it rings, the alarm of the next slot is set.
 #[test]
-fn after_the_first_the_next_one_rings() {
+fn slots_ring_in_turn() {
     model(|| {
         let limits = Limits::new();
         let first = limits.join();
@@ -126,9 +126,9 @@ fn after_the_first_the_next_one_rings() {
     });
 }
 
-/// A limit that ends later comes while the first one rings: it has an alarm afterwards.
+/// A limit that ends later registers while the first slot rings. It has an alarm afterwards.
 #[test]
-fn one_that_ends_later_and_comes_while_it_rings_rings_too() {
+fn later_limit_while_it_rings() {
     bounded_model(|| {
         let limits = Limits::new();
         let first = limits.join();
@@ -142,9 +142,9 @@ fn one_that_ends_later_and_comes_while_it_rings_rings_too() {
     });
 }
 
-/// Two set the alarm for slots of their own at once, while time passes: both fire.
+/// Two threads set alarms for slots of their own while time passes. Both slots fire.
 #[test]
-fn two_that_set_the_alarm_at_once_both_ring() {
+fn two_alarms_at_once() {
     bounded_model(|| {
         let limits = Limits::new();
         let remote = limits.clone();
@@ -159,10 +159,10 @@ fn two_that_set_the_alarm_at_once_both_ring() {
     });
 }
 
-/// The alarm may ring as soon as it is set, before the wheel has taken the slot in. The slot is
-/// not left in the wheel for ever, and whoever has it is told.
+/// The alarm rings as soon as it is set, before the wheel has stored it. The slot fires and does not stay on the
+/// wheel.
 #[test]
-fn an_alarm_may_ring_while_it_is_set() {
+fn ring_while_the_alarm_is_set() {
     model(|| {
         let limits = Limits::new();
         let reactor = thread::spawn(ring);
@@ -171,7 +171,7 @@ fn an_alarm_may_ring_while_it_is_set() {
         let mut waiting = wait(slot.clone());
         let seen = count.poll(waiting.as_mut());
         reactor.join().unwrap();
-        // Where the reactor came too early, it comes again.
+        // If the reactor came too early, it comes again.
         ring();
         assert!(is_set(&slot));
         assert_eq!(limits.slots(), 0, "a slot that has rung is still in the wheel");
@@ -179,10 +179,10 @@ fn an_alarm_may_ring_while_it_is_set() {
     });
 }
 
-/// The next slot is deserted, and may be forgotten. A limit that comes meanwhile has one that rings,
-/// be it the old one or a new one.
+/// The next slot is deserted and about to be forgotten. A limit that looks for it meanwhile gets a slot that rings,
+/// the old one or a new one.
 #[test]
-fn who_comes_while_a_slot_is_forgotten_has_one_that_rings() {
+fn find_while_a_slot_is_forgotten() {
     bounded_model(|| {
         let limits = Limits::new();
         let first = limits.join();
@@ -204,9 +204,9 @@ fn who_comes_while_a_slot_is_forgotten_has_one_that_rings() {
     });
 }
 
-/// A wheel that is woken twice at once, once for nothing, loses no slot and fires none early.
+/// A wheel that is woken twice at once, once without need, loses no slot and fires none early.
 #[test]
-fn a_second_wake_does_nothing() {
+fn stray_ring() {
     bounded_model(|| {
         let limits = Limits::new();
         let first = limits.join();
@@ -222,10 +222,10 @@ fn a_second_wake_does_nothing() {
     });
 }
 
-/// A limit that is dropped while the alarm rings takes nothing from another of the same slot, and
-/// leaves nothing behind.
+/// A limit that is dropped while the alarm rings takes no wake-up from another limit of the same slot, and leaves
+/// nothing behind.
 #[test]
-fn leaving_while_it_rings_takes_nothing_from_others() {
+fn leave_while_it_rings() {
     bounded_model(|| {
         let limits = Limits::new();
         let (stays, leaves) = (Count::new(), Count::new());
@@ -245,46 +245,83 @@ fn leaving_while_it_rings_takes_nothing_from_others() {
     });
 }
 
-/// Of three who wait, two are woken at first. One of those is polled while the slot fires, the other
-/// is never polled again. The third is woken once all the same, one tick later at the latest.
+/// Three tasks wait. A ring wakes one, and an executor drives the wheel at the same time. Each task is woken
+/// once, by one of them or by the rings that follow.
 #[test]
-fn who_is_left_is_woken_once() {
+fn ring_and_drive() {
     bounded_model(|| {
         let limits = Limits::new();
         let slot = limits.join();
-        let [mut polled, stuck, left] = waits(&slot);
+        let all: [_; 3] = waits(&slot);
         let reactor = thread::spawn(ring);
-        let _ = polled.0.poll(polled.1.as_mut());
+        limits.wheel.drive(slot.end());
         reactor.join().unwrap();
         assert!(is_set(&slot));
-        ring();
-        assert_eq!([stuck.0.get(), left.0.get()], [1, 1]);
-        assert!(polled.0.get() <= 1);
-        drop((polled, stuck, left));
+        // One ring wakes one task, the next one two.
+        ring_all();
+        assert_eq!(all.each_ref().map(|one| one.0.get()), [1, 1, 1]);
+        drop(all);
         assert_eq!((limits.slots(), Arc::strong_count(&slot)), (0, 1));
     });
 }
 
-/// The wheel comes for those who are left while one of the first is polled: each is woken once.
+/// Two executors drive the wheel at once. Each task is woken once.
 #[test]
-fn nobody_is_woken_twice() {
+fn two_drive_at_once() {
     bounded_model(|| {
         let limits = Limits::new();
         let slot = limits.join();
-        let [mut polled, stuck, left, last] = waits(&slot);
-        ring();
-        assert_eq!([left.0.get(), last.0.get()], [0, 0]);
-        let reactor = thread::spawn(ring);
-        assert!(polled.0.poll(polled.1.as_mut()).is_ready());
-        reactor.join().unwrap();
-        assert_eq!([&polled, &stuck, &left, &last].map(|one| one.0.get()), [1, 1, 1, 1]);
+        let all: [_; 2] = waits(&slot);
+        let (remote, end) = (limits.clone(), slot.end());
+        let other = thread::spawn(move || remote.wheel.drive_due(end));
+        limits.wheel.drive_due(end);
+        other.join().unwrap();
+        assert!(is_set(&slot));
+        assert_eq!(all.each_ref().map(|one| one.0.get()), [1, 1]);
     });
 }
 
-/// A slot fires while somebody is about to set its alarm, and the one that is set is far off. Whoever
-/// is left does not wait for that.
+/// An executor fires a slot whose alarm is about to be set. The slot after it has an alarm all the same.
 #[test]
-fn who_is_left_does_not_wait_for_a_later_alarm() {
+fn drive_while_the_alarm_is_set() {
+    bounded_model(|| {
+        let limits = Limits::new();
+        let remote = limits.clone();
+        let other = thread::spawn(move || remote.join());
+        let later = limits.join_later(LENGTH);
+        limits.wheel.drive_due(limits.end + LENGTH / 2);
+        let first = other.join().unwrap();
+        ring_until(limits.end + LENGTH / 2);
+        assert!(is_set(&first) && !is_set(&later));
+        ring_until(later.end());
+        assert!(is_set(&later), "the later slot has no alarm");
+        assert_eq!(limits.slots(), 0);
+    });
+}
+
+/// An executor fires the first slot while the reactor rings for it. The slot after it has an alarm all the same.
+#[test]
+fn drive_while_it_rings() {
+    bounded_model(|| {
+        let limits = Limits::new();
+        let (first, later) = (limits.join(), limits.join_later(LENGTH));
+        let end = first.end();
+        let reactor = thread::spawn(move || ring_until(end));
+        limits.wheel.drive_due(end);
+        let last = limits.join_later(2 * LENGTH);
+        reactor.join().unwrap();
+        assert!(is_set(&first) && !is_set(&later));
+        ring_until(later.end());
+        assert!(is_set(&later) && !is_set(&last));
+        ring_until(last.end());
+        assert!(is_set(&last));
+    });
+}
+
+/// A slot fires while its alarm is about to be set, and the alarm that is set is far off. The tasks that are left
+/// to be woken do not wait for that one.
+#[test]
+fn backlog_has_an_alarm() {
     bounded_model(|| {
         let limits = Limits::new();
         let _far = limits.join_later(LENGTH);
@@ -294,20 +331,20 @@ fn who_is_left_does_not_wait_for_a_later_alarm() {
         let all: [_; 3] = waits(&slot);
         ring_until(slot.end());
         other.join().unwrap();
-        // Where the reactor came too early, it comes again.
-        ring_until(slot.end());
-        ring_until(slot.end() + LENGTH / 2);
-        ring_until(slot.end() + LENGTH / 2);
+        // If the reactor came too early, it comes again.
+        for _ in 0..3 {
+            ring_until(slot.end() + LENGTH / 2);
+        }
         assert_eq!(all.each_ref().map(|one| one.0.get()), [1, 1, 1]);
         ring();
         assert_eq!(limits.slots(), 0);
     });
 }
 
-/// A slot is forgotten while its alarm is about to be set, and the one that is set is far off. The
-/// slot that comes next does not wait for that.
+/// A slot is forgotten while its alarm is about to be set, and the alarm that is set is far off. The next slot does
+/// not wait for that one.
 #[test]
-fn the_next_slot_does_not_wait_for_a_later_alarm() {
+fn alarm_is_set_while_a_slot_is_forgotten() {
     model_within(5, || {
         let limits = Limits::new();
         let first = limits.join();
@@ -335,9 +372,9 @@ fn the_next_slot_does_not_wait_for_a_later_alarm() {
     });
 }
 
-/// Two limits of one end that come at once share one slot.
+/// Two limits with the same end that register at once share a slot.
 #[test]
-fn two_limits_share_a_slot() {
+fn shared_slot() {
     model(|| {
         let limits = Limits::new();
         let remote = limits.clone();
@@ -350,9 +387,9 @@ fn two_limits_share_a_slot() {
     });
 }
 
-/// Once it has rung, nothing holds a slot any more: neither the wheel, nor its alarm, nor a waker.
+/// Once a slot has fired, neither the wheel nor its alarm nor a waker holds it.
 #[test]
-fn a_slot_that_has_rung_is_freed() {
+fn fired_slot_is_freed() {
     model(|| {
         let limits = Limits::new();
         let slot = limits.join();

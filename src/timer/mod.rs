@@ -1,18 +1,17 @@
 //! Shared deadline slots.
 //!
-//! Time limits almost never strike, so they are made cheap to set and to drop. A limit is rounded up
-//! to the end of a slot, whose width is less than 1/512 of the limit's length. All limits that end in
-//! the same slot share one wait list. All slots share one timer of the reactor, which is set for the
-//! first of them.
+//! Time limits almost never fire, so they are made cheap to set and to drop. The end of a limit is rounded up to the
+//! end of a slot, whose width is at most 1/512 of the limit's length, and at least a millisecond. All limits that
+//! end in the same slot share one wait list. All slots share one timer of the reactor, which is set for the first
+//! of them.
 //!
+//! * [`tick`]: the moments at which slots end.
+//! * [`slot`]: a moment, and the wait list of the limits that end then.
+//! * [`slot_cache`]: the slots that a thread has found last.
+//! * [`wheel`]: the slots that have not fired, and the threads that fire them.
 //! * [`alarm`]: one timer of the reactor.
-//! * [`slot`]: a moment, and those who wait for it.
-//! * [`tick`]: at which moments slots end.
-//! * [`wheel`]: which slots there are, and the alarm of the first.
-//! * [`last`]: the slots that a thread found last.
-//! * [`countdown`]: what a source of this crate holds.
-//!
-//! With the feature `testing`, a thread on which time is paused has slots of its own.
+//! * [`countdown`]: the time limit that sources hold.
+//! * [`virtual_time`]: with the feature `testing`, the limits of a thread on which time is paused.
 
 mod alarm;
 mod countdown;

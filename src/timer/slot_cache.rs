@@ -1,5 +1,4 @@
-//! The slots that this thread found last: the next limit of the same length mostly belongs to the
-//! same slot.
+//! The slots that a thread has found last. The next limit of the same length mostly ends in the same slot.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -9,17 +8,16 @@ use super::slot::Slot;
 use super::wheel::Wheel;
 use crate::wait::HasLatch;
 
-/// So many lengths are remembered: a power of two.
+/// The number of lengths that a thread remembers: a power of two.
 const LENGTHS: usize = 4;
 
-/// What a thread remembers of a length.
-struct Last {
+struct CachedLength {
     length: Duration,
-    /// `None` as long as the length was seen once: where no two are alike, there is nothing to keep.
+    /// `None` until the length is seen for the second time: if no two limits are alike, no slot is kept.
     found: Option<Found>,
 }
 
-/// Limits that began between these moments, both included, end in the slot.
+/// A slot, and the moments between which the limits that end in it begin, both included.
 struct Found {
     from: Instant,
     until: Instant,
@@ -27,45 +25,49 @@ struct Found {
 }
 
 thread_local! {
-    static LAST: RefCell<[Option<Last>; LENGTHS]> = const { RefCell::new([const { None }; LENGTHS]) };
+    static CACHE: RefCell<[Option<CachedLength>; LENGTHS]> =
+        const { RefCell::new([const { None }; LENGTHS]) };
 }
 
-fn place(length: Duration) -> usize {
-    // The golden ratio spreads what people write: round numbers.
+fn cache_index(length: Duration) -> usize {
+    // Most lengths are round numbers, which the golden ratio spreads.
     let bits = length.as_secs() as u32 ^ length.subsec_nanos();
     (bits.wrapping_mul(0x9e37_79b9) >> (u32::BITS - LENGTHS.ilog2())) as usize
 }
 
-/// As [`Wheel::slot`] of the shared wheel, with neither lock nor look-up where the answer is that
-/// of the last time. A slot that has fired is not an answer.
+/// Returns the slot for a limit of this length that began at `since`, as [`Wheel::slot`] does, without a lock if
+/// the cache has it. Then fires what else is due: `since` was read from the clock just now.
 #[inline]
 pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
-    let known = LAST.try_with(|last| {
-        let last = last.borrow();
-        let last = last[place(length)].as_ref().filter(|last| last.length == length)?;
-        let found = last.found.as_ref()?;
+    let cached = CACHE.try_with(|cache| {
+        let cache = cache.borrow();
+        let cached =
+            cache[cache_index(length)].as_ref().filter(|cached| cached.length == length)?;
+        let found = cached.found.as_ref()?;
         let fits = found.from <= since && since <= found.until && !found.slot.latch().is_set();
         fits.then(|| found.slot.clone())
     });
-    match known {
-        Ok(Some(slot)) => Some(slot),
-        _ => find(since, length),
-    }
+    let slot = match cached {
+        Ok(Some(slot)) => slot,
+        _ => find(since, length)?,
+    };
+    Wheel::shared().drive(since);
+    Some(slot)
 }
 
 #[inline(never)]
 fn find(since: Instant, length: Duration) -> Option<Arc<Slot>> {
     let slot = Wheel::shared().slot(since, length)?;
     if let Some(until) = slot.end().checked_sub(length) {
-        // A thread that ends remembers nothing.
-        let before = LAST.try_with(|last| {
-            let last = &mut last.borrow_mut()[place(length)];
-            let again = last.as_ref().is_some_and(|last| last.length == length);
+        // A thread that ends has no cache any more.
+        let replaced = CACHE.try_with(|cache| {
+            let cached = &mut cache.borrow_mut()[cache_index(length)];
+            let again = cached.as_ref().is_some_and(|cached| cached.length == length);
             let found = again.then(|| Found { from: since, until, slot: slot.clone() });
-            last.replace(Last { length, found })
+            cached.replace(CachedLength { length, found })
         });
-        // Dropped outside of the cell: wakers of others may go with it.
-        drop(before);
+        // Dropped outside of the cell: the destructors of user wakers may run with it.
+        drop(replaced);
     }
     Some(slot)
 }

@@ -1,20 +1,20 @@
-//! Ticks: at which of them the slot of a limit ends.
+//! Ticks: the moments at which slots end.
 //!
-//! Time is counted in ticks of a millisecond. The width of a slot is the largest power of two ticks
-//! that is at most 1/512 of the limit's length, and at least one. So a limit strikes late by less than
-//! 1/512 of its length or by less than a millisecond, and never early. Limits of lengths between one
-//! power of two and the next fall into at most about a thousand slots, however many limits there are.
+//! Time is counted in ticks of a millisecond. The width of a slot is the largest power of two ticks that is at most
+//! 1/512 of the limit's length, and at least one tick. So a limit fires late by less than 1/512 of its length or by
+//! less than a millisecond, and never early. Limits whose lengths lie between one power of two and the next are
+//! in at most about a thousand slots, however many limits there are.
 
 use std::time::Duration;
 
-/// How many nanoseconds a tick is long.
+/// The length of a tick in nanoseconds.
 pub(super) const TICK: u64 = 1_000_000;
 
-/// Limits are late by at most this part of their length.
+/// A limit is late by at most its length divided by this.
 const PRECISION_DIVISOR: u64 = 512;
 
-/// The tick at which the slot ends that a limit of this length, ending `at` after the epoch, falls
-/// into. `None` where nanoseconds do not reach that far (584 years).
+/// Returns the tick at which the slot ends that a limit of this length belongs to, if the limit ends `at` after the
+/// epoch. `None` if that is more nanoseconds than 64 bits hold (584 years).
 pub(super) fn end_tick(at: Duration, length: Duration) -> Option<u64> {
     let at = u64::try_from(at.as_nanos()).ok()?;
     let length = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
@@ -28,9 +28,9 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    /// Guarantee 5, in numbers: never early, and late by at most max(1 ms, 1/512 of the length).
+    /// Guarantee 5: never early, and late by at most max(1 ms, 1/512 of the length).
     #[test]
-    fn slots_end_in_time() {
+    fn lateness_is_bounded() {
         for exponent in 0..62 {
             for offset in [0, 1, 12_345] {
                 let length = (1u64 << exponent) + offset;
@@ -48,13 +48,13 @@ mod tests {
     }
 
     #[test]
-    fn what_nanoseconds_do_not_reach_is_never() {
+    fn overflow_is_never() {
         assert_eq!(end_tick(Duration::MAX, Duration::MAX), None);
         assert_eq!(end_tick(Duration::from_nanos(u64::MAX), Duration::MAX), None);
     }
 
     #[test]
-    fn limits_of_one_length_share_few_slots() {
+    fn slots_are_shared() {
         let length = Duration::from_secs(60);
         let ticks: HashSet<_> = (0..1_000_000u64)
             .map(|i| end_tick(length + Duration::from_micros(i * 60), length).unwrap())

@@ -1,20 +1,40 @@
-//! `Wheel`: which slots there are, and which of them a limit belongs to.
+//! `Wheel`: the slots that have not fired, and the alarm of the first of them.
+//!
+//! Two kinds of threads fire slots. A thread of an executor does so whenever it registers a limit or polls one
+//! that has fired: it has read the clock anyway, and what it wakes lands in its own run queue. The reactor's
+//! thread does so when the alarm rings, for executors that sleep. What it wakes is queued from outside, where a
+//! busy executor looks only once in many polls, so it wakes few tasks and leaves the others to the first of
+//! those that is polled. If none is, it comes back one tick later and wakes twice as many.
 
 use std::cmp::Reverse;
+use std::collections::VecDeque;
 use std::collections::binary_heap::{BinaryHeap, PeekMut};
 use std::collections::hash_map::{Entry, HashMap};
 use std::hash::BuildHasherDefault;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Wake, Waker};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use super::alarm::{Alarm, has_come};
+use super::alarm::{self, Alarm};
 use super::slot::Slot;
 use super::tick::{TICK, end_tick};
 use crate::clock;
 use crate::hash::MultiplyHasher;
-use crate::sync::Mutex;
+use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::wait::{HasLatch, wake_each};
+
+/// The number of tasks that the reactor's thread wakes first.
+const WAKE_ON_ALARM: usize = 1;
+
+/// The number of tasks that a thread of an executor wakes at once. A run queue of tokio holds 256.
+const WAKE_PER_DRIVE: usize = if cfg!(cancelable_loom) { 1 } else { 32 };
+
+/// The number of threads of executors that wake tasks at the same time. A waker may poll its task at once and
+/// so come back here from within, so this also bounds the recursion.
+const MAX_DRIVERS: usize = 8;
+
+/// Nothing is due, ever.
+const NEVER: u64 = u64::MAX;
 
 static WHEEL: LazyLock<Arc<Wheel>> = LazyLock::new(|| Arc::new(Wheel::new(clock::real())));
 
@@ -23,23 +43,71 @@ static WHEEL: LazyLock<Arc<Wheel>> = LazyLock::new(|| Arc::new(Wheel::new(clock:
 pub(super) struct Wheel {
     /// Ticks are counted from here.
     epoch: Instant,
+    /// When there is something to do, in nanoseconds after the epoch: a hint that is read without the lock.
+    due: AtomicU64,
     state: Mutex<State>,
 }
 
-/// 1. Each slot is listed by the tick at which it ends, so that widths share a slot where their ends
-///    coincide. Its tick is in the order, too.
-/// 2. While there are slots, late ones too, `next` is the tick of the first or an earlier one. Its
-///    alarm is set, or somebody is about to set it, who holds no lock. Where that has failed it is
-///    none, and whoever comes next sets it.
-/// 3. An alarm that is kept here has not rung, or whoever it wakes has yet to look here.
-#[derive(Debug, Default)]
+/// 1. Each slot is listed by the tick at which it ends, so that limits of different widths share a slot if
+///    their ends coincide. The tick is in `order` as well.
+/// 2. While there are slots or a backlog, `next` is the tick of the first of them or an earlier one. Its alarm
+///    is set, or a thread that holds no lock is about to set it. If that fails, `next` is `None`, and the
+///    next limit tries again.
+/// 3. An alarm that is stored here has not rung, or the ring that it causes has yet to take the lock. Only a ring
+///    changes a `next` that has come, so a slot that an executor fires takes nothing from invariant 2.
+#[derive(Debug)]
 struct State {
     slots: HashMap<u64, Arc<Slot>, BuildHasherDefault<MultiplyHasher>>,
     order: BinaryHeap<Reverse<u64>>,
-    /// Slots that have fired and may have somebody left, and the tick at which those are woken.
-    late: Option<(u64, Vec<Arc<Slot>>)>,
+    backlog: Backlog,
     next: Option<u64>,
     alarm: Option<(u64, Alarm)>,
+}
+
+/// Tasks that waited for slots that have fired, and have not been woken yet.
+#[derive(Debug)]
+struct Backlog {
+    wakers: VecDeque<Waker>,
+    /// The number of tasks that the next ring wakes.
+    wake_on_alarm: usize,
+    /// The tick at which the next ring comes if nothing else does.
+    retry: u64,
+    /// The number of threads of executors that are waking tasks.
+    drivers: usize,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State {
+            slots: HashMap::default(),
+            order: BinaryHeap::new(),
+            backlog: Backlog {
+                wakers: VecDeque::new(),
+                wake_on_alarm: WAKE_ON_ALARM,
+                retry: 0,
+                drivers: 0,
+            },
+            next: None,
+            alarm: None,
+        }
+    }
+}
+
+impl Backlog {
+    fn take(&mut self, count: usize) -> Vec<Waker> {
+        let count = count.min(self.wakers.len());
+        self.wakers.drain(..count).collect()
+    }
+
+    /// Takes out the tasks that a ring wakes. If no executor has come since the last ring, that is twice as
+    /// many as then, so that an executor that is stuck delays the tasks of another by a few ticks only.
+    fn take_on_alarm(&mut self, now: u64) -> Vec<Waker> {
+        let some = self.take(self.wake_on_alarm);
+        self.wake_on_alarm =
+            if self.wakers.is_empty() { WAKE_ON_ALARM } else { self.wake_on_alarm * 2 };
+        self.retry = now + 1;
+        some
+    }
 }
 
 impl State {
@@ -48,55 +116,53 @@ impl State {
         self.order.push(Reverse(tick));
     }
 
-    /// The first tick at which there is something to do.
+    /// Returns the first tick at which the reactor has something to do.
     fn first(&self) -> Option<u64> {
         let slot = self.order.peek().map(|&Reverse(tick)| tick);
-        let late = self.late.as_ref().map(|&(tick, _)| tick);
-        [slot, late].into_iter().flatten().min()
+        let retry = (!self.backlog.wakers.is_empty()).then_some(self.backlog.retry);
+        slot.into_iter().chain(retry).min()
     }
 
-    /// Whether there is something to do at that tick.
-    fn contains(&self, tick: u64) -> bool {
-        self.slots.contains_key(&tick) || self.late.as_ref().is_some_and(|late| late.0 == tick)
+    /// Returns when there is something to do for a thread of an executor.
+    fn due(&self) -> u64 {
+        match self.order.peek() {
+            _ if !self.backlog.wakers.is_empty() => 0,
+            Some(Reverse(tick)) => tick.saturating_mul(TICK),
+            None => NEVER,
+        }
     }
 
-    /// The tick for which an alarm must be set, if any. From here on that is up to the caller.
+    /// Returns the tick for which an alarm must be set, if any. Setting it is then up to the caller.
     fn take_unset(&mut self) -> Option<u64> {
         let first = self.first()?;
-        let is_set = self.next.is_some_and(|next| next <= first);
-        if is_set {
+        if self.next.is_some_and(|next| next <= first) {
             return None;
         }
         self.next = Some(first);
         Some(first)
     }
 
-    /// Sets all slots whose moment has come, and takes them out.
-    fn take_due(&mut self, has_come: impl Fn(u64) -> bool) -> Due {
-        let mut due = Due::default();
-        if let Some((_, late)) = self.late.take_if(|(tick, _)| has_come(*tick)) {
-            due.late = late;
-        }
+    /// Fires all slots whose moment has come: sets their latches and puts their waiters into the backlog.
+    fn fire_due(&mut self, has_come: impl Fn(u64) -> bool) -> Vec<Arc<Slot>> {
+        let mut fired = Vec::new();
         while let Some(first) = self.order.peek_mut().filter(|first| has_come(first.0)) {
             let Reverse(tick) = PeekMut::pop(first);
             let Some(slot) = self.slots.remove(&tick) else { continue };
-            if slot.set() {
-                let (_, late) = self.late.get_or_insert_with(|| (tick + 1, Vec::new()));
-                late.push(slot.clone());
-            }
-            due.slots.push(slot);
+            // Whoever has found the slot registers with a latch that is set, and sees it.
+            self.backlog.wakers.extend(slot.latch().set(()).into_iter().flatten());
+            fired.push(slot);
         }
         self.forget_deserted();
-        due
+        fired
     }
 
-    /// Takes out the first slots as long as nobody has them: most limits are dropped before their
-    /// end, and an alarm that nobody waits for is not worth its wake-up.
+    /// Removes the first slots as long as no limit has them. Most limits are dropped before their end, and an
+    /// alarm that nothing waits for is not worth its wake-up.
     fn forget_deserted(&mut self) {
         while let Some(first) = self.order.peek_mut() {
             let Entry::Occupied(mut slot) = self.slots.entry(first.0) else { return };
-            // Who finds a slot does so under the lock that is held here.
-            if !Arc::get_mut(slot.get_mut()).is_some_and(|slot| slot.is_deserted()) {
+            // A limit finds its slot under the lock that is held here.
+            if !Arc::get_mut(slot.get_mut()).is_some_and(|slot| slot.has_no_waiters()) {
                 return;
             }
             slot.remove();
@@ -106,19 +172,20 @@ impl State {
 }
 
 impl Wheel {
-    /// The one that every limit of the process is on.
+    /// Returns the wheel that all limits of the process share.
+    #[inline]
     pub(super) fn shared() -> &'static Arc<Wheel> {
         &WHEEL
     }
 
     pub(super) fn new(epoch: Instant) -> Self {
-        Wheel { epoch, state: Mutex::default() }
+        Wheel { epoch, due: AtomicU64::new(NEVER), state: Mutex::default() }
     }
 
-    /// The slot for a limit of this length that began then. `None` where its end is further off
-    /// than the clock can tell, which is to say never.
+    /// Returns the slot for a limit of this length that began at `since`; `None` if its end is past what the
+    /// clock can tell, which means never.
     pub(super) fn slot(self: &Arc<Self>, since: Instant, length: Duration) -> Option<Arc<Slot>> {
-        // What began before the epoch may end after it.
+        // A limit that began before the epoch may end after it.
         let at = since.checked_add(length)?.saturating_duration_since(self.epoch);
         let tick = end_tick(at, length)?;
         let mut state = self.state.lock();
@@ -127,93 +194,130 @@ impl Wheel {
             None => {
                 let slot = Slot::new(self.end(tick)?);
                 state.insert(tick, slot.clone());
+                self.due.store(state.due(), Ordering::Relaxed);
                 slot
             }
         };
         let first = state.take_unset();
         drop(state);
-        // Outside of the lock: the reactor may drop wakers of others meanwhile. Whoever finds the
-        // slot before its alarm is set waits for the same alarm.
+        // With the lock released: the reactor may drop user wakers meanwhile. A limit that finds the slot before
+        // its alarm is set waits for the same alarm.
         if first.is_some_and(|tick| !self.set_alarm(tick)) {
             self.ring();
         }
         Some(slot)
     }
 
-    /// When a slot of that tick ends, if the clock can tell.
+    /// Fires what is due, on a thread of an executor that has just read the clock. Costs one relaxed load if
+    /// nothing is.
+    #[inline]
+    pub(super) fn drive(&self, now: Instant) {
+        let due = Duration::from_nanos(self.due.load(Ordering::Relaxed));
+        if now.saturating_duration_since(self.epoch) >= due {
+            self.drive_due(now);
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn drive_due(&self, now: Instant) {
+        let mut state = self.state.lock();
+        if state.backlog.drivers == MAX_DRIVERS {
+            return;
+        }
+        let fired = state.fire_due(|tick| self.has_come(tick, now));
+        state.backlog.wake_on_alarm = WAKE_ON_ALARM;
+        let some = state.backlog.take(WAKE_PER_DRIVE);
+        self.due.store(state.due(), Ordering::Relaxed);
+        state.backlog.drivers += 1;
+        drop(state);
+        drop(fired);
+        // Panics of wakers are contained, so the count below is always taken back.
+        wake_each(some);
+        self.state.lock().backlog.drivers -= 1;
+    }
+
+    /// Returns when a slot of that tick ends, if the clock can tell.
     fn end(&self, tick: u64) -> Option<Instant> {
         self.epoch.checked_add(Duration::from_nanos(tick.checked_mul(TICK)?))
     }
 
-    fn has_come(&self, tick: u64) -> bool {
-        self.end(tick).is_some_and(has_come)
+    fn has_come(&self, tick: u64, now: Instant) -> bool {
+        self.end(tick).is_some_and(|end| end <= now)
     }
 
-    /// Sets the alarm for the first slot. False where its moment has come.
+    /// Sets the alarm for a tick. Returns false if its moment has come.
     fn set_alarm(self: &Arc<Self>, tick: u64) -> bool {
         let Some(end) = self.end(tick) else { return true };
-        // Where the reactor cannot be made, this panics, and whoever comes next must try again.
-        let panics = UnsetOnPanic(self);
+        // If the reactor cannot be made, this panics, and the next limit must try again.
+        let unset = UnsetOnPanic(self);
         let mut alarm = Alarm::new(end);
         let waker = Waker::from(self.clone());
         let rung = alarm.poll(&mut Context::from_waker(&waker));
-        std::mem::forget(panics);
+        std::mem::forget(unset);
         if rung.is_ready() {
             return false;
         }
         let mut state = self.state.lock();
-        let is_needed =
-            state.contains(tick) && state.alarm.as_ref().is_none_or(|&(earlier, _)| tick < earlier);
+        // If `next` has changed, a ring has come since, or another thread sets an earlier alarm, whose ring leads
+        // to this tick.
+        let is_needed = state.next == Some(tick)
+            && state.alarm.as_ref().is_none_or(|&(earlier, _)| tick < earlier);
         let spare = if is_needed {
             state.alarm.replace((tick, alarm)).map(|(_, later)| later)
         } else {
-            // The slot has fired, or an alarm is set whose ringing leads to the next one.
             Some(alarm)
         };
         drop(state);
-        // It takes its timer back, which may drop wakers of others.
+        // Its destructor takes the timer out of the reactor, which may drop user wakers.
         drop(spare);
         true
     }
 
-    /// Fires all slots whose moment has come, and sets the alarm for the next.
+    /// Fires what is due, wakes a few tasks, and sets the alarm for what comes next.
     fn ring(self: &Arc<Self>) {
         loop {
             let mut state = self.state.lock();
-            // Whoever comes from here on makes a slot of their own, which is due at once. Whoever had
-            // found one of these registers with a latch that is set, and is told.
-            let due = state.take_due(|tick| self.has_come(tick));
+            let now = alarm::now();
+            let fired = state.fire_due(|tick| self.has_come(tick, now));
+            let some = state.backlog.take_on_alarm(self.tick(now));
+            self.due.store(state.due(), Ordering::Relaxed);
             let spent = match state.alarm.take() {
-                Some((tick, alarm)) if !self.has_come(tick) => {
+                Some((tick, alarm)) if !self.has_come(tick, now) => {
                     state.alarm = Some((tick, alarm));
                     None
                 }
                 spent => spent,
             };
             state.next = state.first();
-            // A later alarm does not do: the slot that somebody is setting one for may just have gone.
+            // A later alarm is not enough: the slot whose alarm a thread is setting may just have gone.
             let next = state
                 .next
                 .filter(|&next| state.alarm.as_ref().is_none_or(|&(tick, _)| next < tick));
             drop(state);
-            drop(spent);
-            // Before the others are woken, which may take long.
+            drop((spent, fired));
+            // Before tasks are woken, which takes long if a waker polls its task at once.
             let is_set = next.is_none_or(|tick| self.set_alarm(tick));
-            drop(due);
+            wake_each(some);
             if is_set {
                 return;
             }
         }
     }
 
-    /// How many slots there are.
+    /// Returns the last tick that has come by then.
+    fn tick(&self, now: Instant) -> u64 {
+        let passed = now.saturating_duration_since(self.epoch).as_nanos() / u128::from(TICK);
+        u64::try_from(passed).unwrap_or(u64::MAX)
+    }
+
+    /// Returns the number of slots.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.state.lock().slots.len()
     }
 }
 
-/// The reactor does this when the moment of an alarm has come.
+/// The reactor does this when an alarm rings.
 impl Wake for Wheel {
     fn wake(self: Arc<Self>) {
         self.ring();
@@ -228,30 +332,16 @@ impl Drop for UnsetOnPanic<'_> {
     }
 }
 
-/// Slots that are set and out of the list. Those who wait for them are woken when this is dropped.
-#[derive(Default)]
-struct Due {
-    slots: Vec<Arc<Slot>>,
-    /// Those of an earlier tick, with whoever is left.
-    late: Vec<Arc<Slot>>,
-}
-
-impl Drop for Due {
-    fn drop(&mut self) {
-        // Where setting the next alarm has failed, nobody may come to wake the rest.
-        let wake = if thread::panicking() { Slot::wake_rest } else { Slot::wake_first };
-        self.slots.iter().for_each(|slot| wake(slot));
-        self.late.iter().for_each(|slot| slot.wake_rest());
-    }
-}
-
 #[cfg(all(test, not(cancelable_loom)))]
 mod tests {
     use super::*;
-    use crate::wait::HasLatch;
+    use crate::wait::CountWakes;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::{OnceLock, Weak};
+    use std::thread;
 
     #[test]
-    fn a_slot_goes_when_it_fires() {
+    fn fired_slot_is_removed() {
         let wheel = Arc::new(Wheel::new(clock::now()));
         let soon = Duration::from_millis(1);
         let slot = wheel.slot(clock::now(), soon).unwrap();
@@ -266,9 +356,9 @@ mod tests {
         }
     }
 
-    /// The wheel is made when the first limit needs it, which may be long after that began.
+    /// The wheel is made when the first limit registers, which may be long after that limit began.
     #[test]
-    fn a_limit_may_begin_before_the_epoch() {
+    fn limit_before_the_epoch() {
         let epoch = clock::now();
         let wheel = Arc::new(Wheel::new(epoch));
         let slot = |began: Duration| {
@@ -281,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_slot_has_the_alarm() {
+    fn alarm_of_the_first_slot() {
         let mut state = State::default();
         let slots = [7, 9, 8, 3, 5].map(|tick| (tick, Slot::new(clock::real())));
         let armed = slots.each_ref().map(|(tick, slot)| {
@@ -289,13 +379,13 @@ mod tests {
             state.take_unset()
         });
         assert_eq!(armed, [Some(7), None, None, Some(3), None]);
-        let due = state.take_due(|tick| tick <= 7);
-        assert_eq!((due.slots.len(), state.first()), (3, Some(8)));
+        let fired = state.fire_due(|tick| tick <= 7);
+        assert_eq!((fired.len(), state.first()), (3, Some(8)));
     }
 
-    /// Where an alarm could not be set, whoever comes next tries again, also for a slot that is there.
+    /// If an alarm could not be set, the next limit tries again, even if its slot exists.
     #[test]
-    fn an_alarm_that_could_not_be_set_is_tried_again() {
+    fn failed_alarm_is_tried_again() {
         let wheel = Arc::new(Wheel::new(clock::real()));
         let soon = Duration::from_millis(20);
         let tick = end_tick(soon, soon).unwrap();
@@ -316,30 +406,109 @@ mod tests {
     }
 
     #[test]
-    fn slots_that_nobody_has_are_forgotten() {
+    fn deserted_slots_are_forgotten() {
         let mut state = State::default();
         let mut slots = [1, 2, 3, 4, 5].map(|tick| {
             let slot = Slot::new(clock::real());
             state.insert(tick, slot.clone());
             Some(slot)
         });
-        // Somebody waits for this one without having it.
+        // A task waits for this one, though no limit has it.
         let waits = slots[3].take().unwrap();
         assert_eq!(waits.latch().register(None, Waker::noop().clone()), Some(0));
         drop(waits);
         slots[1] = None;
         slots[2] = None;
-        let due = state.take_due(|tick| tick <= 1);
-        assert_eq!((due.slots.len(), state.first(), state.slots.len()), (1, Some(4), 2));
+        let fired = state.fire_due(|tick| tick <= 1);
+        assert_eq!((fired.len(), state.first(), state.slots.len()), (1, Some(4), 2));
         assert!(slots[0].as_ref().is_some_and(|slot| slot.latch().is_set()));
     }
 
     #[test]
-    fn a_slot_that_is_due_is_not_kept() {
+    fn past_limit_fires_at_once() {
         let wheel = Arc::new(Wheel::new(clock::now()));
         thread::sleep(Duration::from_millis(2));
         let slot = wheel.slot(wheel.epoch, Duration::ZERO).unwrap();
         assert!(slot.latch().is_set());
         assert_eq!(wheel.len(), 0);
+    }
+
+    /// A slot for which many tasks wait, on a wheel of its own, with its end.
+    fn waited_for(count: usize) -> (Arc<Wheel>, Arc<Slot>, Arc<CountWakes>) {
+        let wheel = Arc::new(Wheel::new(clock::real()));
+        let slot = wheel.slot(wheel.epoch, Duration::from_secs(3600)).unwrap();
+        let wakes = Arc::new(CountWakes::default());
+        for _ in 0..count {
+            assert!(slot.latch().register(None, wakes.clone().into()).is_some());
+        }
+        (wheel, slot, wakes)
+    }
+
+    #[test]
+    fn executors_fire_what_is_due() {
+        let (wheel, slot, wakes) = waited_for(WAKE_PER_DRIVE + 3);
+        wheel.drive(slot.end() - Duration::from_nanos(1));
+        assert!(!slot.latch().is_set());
+        wheel.drive(slot.end());
+        assert!(slot.latch().is_set() && wheel.len() == 0);
+        assert_eq!(wakes.get(), WAKE_PER_DRIVE);
+        // The others are woken whatever the time.
+        wheel.drive(wheel.epoch);
+        assert_eq!((wakes.get(), Arc::strong_count(&wakes)), (WAKE_PER_DRIVE + 3, 1));
+        assert_eq!(wheel.due.load(Ordering::Relaxed), NEVER);
+    }
+
+    /// If no executor comes, each ring wakes twice as many tasks as the one before.
+    #[test]
+    fn rings_double() {
+        let (wheel, slot, wakes) = waited_for(10);
+        let mut state = wheel.state.lock();
+        state.fire_due(|_| true);
+        let woken = |state: &mut State| {
+            wake_each(state.backlog.take_on_alarm(7));
+            wakes.get()
+        };
+        assert_eq!([(); 3].map(|()| woken(&mut state)), [1, 3, 7]);
+        assert_eq!(state.first(), Some(8));
+        wheel.due.store(state.due(), Ordering::Relaxed);
+        drop(state);
+        wheel.drive(wheel.epoch);
+        assert_eq!(wakes.get(), 10);
+        assert_eq!(wheel.state.lock().backlog.wake_on_alarm, WAKE_ON_ALARM);
+        drop(slot);
+    }
+
+    /// Wakers that poll at once do not go deeper than the number of drivers, and all tasks are woken.
+    #[test]
+    fn inline_wakers() {
+        #[derive(Default)]
+        struct Inline {
+            wheel: OnceLock<Weak<Wheel>>,
+            woken: AtomicUsize,
+            depth: AtomicUsize,
+            deepest: AtomicUsize,
+        }
+
+        impl Wake for Inline {
+            fn wake(self: Arc<Self>) {
+                self.woken.fetch_add(1, Ordering::Relaxed);
+                let depth = self.depth.fetch_add(1, Ordering::Relaxed) + 1;
+                self.deepest.fetch_max(depth, Ordering::Relaxed);
+                let wheel = self.wheel.get().unwrap().upgrade().unwrap();
+                wheel.drive(wheel.epoch);
+                self.depth.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+
+        let (wheel, slot, _) = waited_for(0);
+        let inline = Arc::new(Inline::default());
+        inline.wheel.set(Arc::downgrade(&wheel)).unwrap();
+        for _ in 0..10_000 {
+            assert!(slot.latch().register(None, inline.clone().into()).is_some());
+        }
+        wheel.drive(slot.end());
+        assert_eq!(inline.woken.load(Ordering::Relaxed), 10_000);
+        assert_eq!(inline.deepest.load(Ordering::Relaxed), MAX_DRIVERS);
+        assert_eq!(Arc::strong_count(&inline), 1);
     }
 }

@@ -10,8 +10,6 @@
 
 mod latch;
 mod probe;
-#[cfg(feature = "time")]
-mod rest;
 mod slab;
 mod waiter;
 mod waker_slot;
@@ -19,13 +17,13 @@ mod wakers;
 
 pub(crate) use latch::Latch;
 pub(crate) use probe::{is_probe, probe};
-#[cfg(feature = "time")]
-pub(crate) use rest::Rest;
 pub(crate) use slab::Slab;
 pub(crate) use waiter::{HasLatch, Waiter};
 pub(crate) use waker_slot::WakerSlot;
 #[cfg(all(test, feature = "time", not(cancelable_loom)))]
 pub(crate) use wakers::CountWakes;
+#[cfg(feature = "time")]
+pub(crate) use wakers::wake_each;
 pub(crate) use wakers::{WaitList, WakeBatch, Wakers};
 
 /// Panics because a future was polled after it had resolved (guarantee 15).

@@ -142,12 +142,6 @@ impl<L: HasLatch> Waiter<L> {
         true
     }
 
-    /// Returns what has the latch.
-    #[cfg(feature = "time")]
-    pub(crate) fn has_latch(&self) -> &L {
-        &self.latch
-    }
-
     /// Returns true if the value has been returned.
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.state, State::Done)

@@ -23,11 +23,6 @@ impl Wakers {
         Wakers(list.take())
     }
 
-    #[cfg(feature = "time")]
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// Wakes all tasks, also after one of the wakers has panicked.
     pub(crate) fn wake_all(self) {
         wake_each(self.0);
