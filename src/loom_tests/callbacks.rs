@@ -1,21 +1,22 @@
-//! Models of callbacks: registering one and taking it back while the token is cancelled.
+//! Models of callbacks: registering and unregistering them during the cancellation.
 
 use std::sync::Arc;
 
 use loom::thread;
 
 use super::{Count, bounded_model, model};
-use crate::{CancellationToken, Reason};
+use crate::reason::Reason;
+use crate::source::CancellationToken;
 
 fn counting(count: &Arc<Count>) -> impl FnOnce(&Reason) + Send + 'static {
     let count = count.clone();
     move |_| count.add()
 }
 
-/// A callback that is registered while the token is cancelled runs once: here, because the token is
-/// seen cancelled, or there, because it is found.
+/// A callback registered during the cancellation runs once: on this thread, if it observes the
+/// cancellation, or else on the cancelling thread.
 #[test]
-fn a_callback_registered_meanwhile_runs_once() {
+fn registered_meanwhile() {
     model(|| {
         let token = CancellationToken::new();
         let count = Count::new();
@@ -30,9 +31,9 @@ fn a_callback_registered_meanwhile_runs_once() {
     });
 }
 
-/// Two cancel at once: the callback runs once, and is given the reason that stays.
+/// Of two concurrent cancellations the callback runs in one, with the reason that stays.
 #[test]
-fn two_cancellations_run_a_callback_once() {
+fn two_cancellations() {
     model(|| {
         let token = CancellationToken::new();
         let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -47,10 +48,9 @@ fn two_cancellations_run_a_callback_once() {
     });
 }
 
-/// A callback that is taken back while the token is cancelled runs at most once. Either way what it
-/// holds is dropped.
+/// A callback unregistered during the cancellation runs at most once. Either way it is dropped.
 #[test]
-fn a_callback_taken_back_meanwhile_runs_at_most_once() {
+fn unregistered_meanwhile() {
     model(|| {
         let token = CancellationToken::new();
         let count = Count::new();
@@ -64,9 +64,9 @@ fn a_callback_taken_back_meanwhile_runs_at_most_once() {
     });
 }
 
-/// Taking one callback back while the token is cancelled takes no other with it.
+/// Unregistering one callback during the cancellation does not affect another.
 #[test]
-fn taking_one_back_leaves_the_other() {
+fn one_of_two_unregistered() {
     bounded_model(|| {
         let token = CancellationToken::new();
         let (goes, stays) = (Count::new(), Count::new());
@@ -83,10 +83,10 @@ fn taking_one_back_leaves_the_other() {
     });
 }
 
-/// A callback that is taken back while the last handle of its token goes is dropped, and nobody
-/// waits for anybody.
+/// A callback unregistered while the last handle of its token is dropped is itself dropped, without a
+/// deadlock.
 #[test]
-fn a_registration_may_outlive_its_token() {
+fn registration_outlives_token() {
     model(|| {
         let token = CancellationToken::new();
         let count = Count::new();

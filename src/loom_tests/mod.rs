@@ -1,21 +1,21 @@
-//! Models for the loom model checker: every order in which a few threads may take their steps.
+//! Models for the loom model checker, which runs every interleaving of a few threads.
 //!
 //! Run with `RUSTFLAGS="--cfg cancelable_loom"`, in release mode, with the features `time` only.
 //!
-//! What loom sees is the lock, the flag, the cell and parking, which `sync` swaps for its own. It does
-//! not see `Arc`, nor a cell of the standard library that a flag or a lock stands beside: both are
-//! trusted. Nor does it see thread-locals: all threads of a model share them. No model asserts anything in a waker or a callback, for
-//! a panic there is contained. They count, and the model looks at the count afterwards.
+//! Loom checks the locks, flags, cells and parking that `sync` replaces by its own. It does not check
+//! `Arc`, nor a cell of the standard library that is guarded by such a flag or lock. Thread-locals are shared
+//! by all threads of a model. No model asserts anything in a waker or a callback, where a panic is
+//! contained: they count, and the model checks the count afterwards.
 //!
-//! * [`wait`]: a latch, and who waits for it.
-//! * [`token`]: cancelling, waiting on a thread and in a race.
-//! * [`callbacks`]: callbacks, and taking them back.
-//! * [`tree`]: tokens above and below one another.
-//! * [`operation`]: the cause and the ending of an operation, its hooks, and those above it.
-//! * [`registry`]: who is in a registry, and the end of its intake.
-//! * [`shield`]: what a shield and the races around it share.
+//! * [`wait`]: latches and their waiters.
+//! * [`token`]: one token, its waiters and races.
+//! * [`callbacks`]: callbacks of a token.
+//! * [`tree`]: children and linked tokens.
+//! * [`operation`]: the cause and the ending of an operation, its hooks and its parents.
+//! * [`registry`]: members of a registry, and its shutdown.
+//! * [`shield`]: a shield and the races around it.
 //!
-//! The models of deadline slots stand beside them, in `timer`.
+//! The models of deadline slots are in `timer`.
 
 mod callbacks;
 mod operation;
@@ -32,25 +32,24 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use loom::sync::Notify;
 
-/// Goes through every order.
+/// Runs every interleaving.
 pub(crate) fn model(body: impl Fn() + Send + Sync + 'static) {
     loom::model(body);
 }
 
-/// Goes through every order in which threads are interrupted at most three times: for models with
-/// more orders than can be waited for.
+/// Runs every interleaving with at most three preemptions, for models with too many interleavings.
 pub(crate) fn bounded_model(body: impl Fn() + Send + Sync + 'static) {
     model_within(3, body);
 }
 
-/// Goes through every order in which threads are interrupted at most that often.
-pub(crate) fn model_within(interruptions: usize, body: impl Fn() + Send + Sync + 'static) {
+/// Runs every interleaving with at most `preemptions` preemptions.
+pub(crate) fn model_within(preemptions: usize, body: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(interruptions);
+    builder.preemption_bound = Some(preemptions);
     builder.check(body);
 }
 
-/// Polls, and sleeps until it is woken. Where nobody wakes it any more, loom reports a deadlock.
+/// Polls, and sleeps until it is woken. If it is never woken, loom reports a deadlock.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     struct Alert(Notify);
     impl Wake for Alert {
@@ -69,7 +68,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Counts. The count itself is no part of any model.
+/// A counter. Its atomic is not part of the model.
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicUsize);
 

@@ -1,4 +1,4 @@
-//! Models of a single token: cancelling, waiting for it in a task and on a thread, and the race.
+//! Models of one token: cancelling it, and waiting for it in a task, on a thread and in a race.
 
 use std::future::{pending, poll_fn};
 use std::sync::Arc;
@@ -8,16 +8,18 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use super::{Count, block_on, bounded_model, model};
-use crate::{CancelableExt, CancellationToken, Reason, all_of, any_of};
+use crate::future::CancelableExt;
+use crate::reason::Reason;
+use crate::source::{CancellationToken, all_of, any_of};
 
 fn cancel(token: &CancellationToken, message: &'static str) -> thread::JoinHandle<bool> {
     let remote = token.clone();
     thread::spawn(move || remote.cancel_with(message))
 }
 
-/// A task that begins to wait while the token is cancelled is woken, and learns the reason.
+/// A task that starts to wait during the cancellation is woken, and gets the reason.
 #[test]
-fn no_wake_up_is_lost() {
+fn no_lost_wake() {
     model(|| {
         let token = CancellationToken::new();
         let canceller = cancel(&token, "stop");
@@ -26,7 +28,7 @@ fn no_wake_up_is_lost() {
     });
 }
 
-/// Two cancel at once. One is told that it did it, and its reason is the one that all see.
+/// Of two concurrent cancellations one returns true, and its reason stays.
 #[test]
 fn one_cancellation_wins() {
     model(|| {
@@ -42,7 +44,8 @@ fn one_cancellation_wins() {
     });
 }
 
-/// Who sees the token cancelled sees why, without a lock, and sees what was done before it.
+/// A thread that observes the cancellation also observes the reason, and everything that happened
+/// before.
 #[test]
 fn cancelled_implies_a_reason() {
     model(|| {
@@ -62,10 +65,9 @@ fn cancelled_implies_a_reason() {
     });
 }
 
-/// One who stops waiting while the token is cancelled leaves nothing behind, and is woken at most
-/// once.
+/// A waiter dropped during the cancellation leaves nothing behind, and is woken at most once.
 #[test]
-fn a_waiter_may_leave_meanwhile() {
+fn waiter_leaves() {
     model(|| {
         let token = CancellationToken::new();
         let canceller = cancel(&token, "stop");
@@ -79,9 +81,9 @@ fn a_waiter_may_leave_meanwhile() {
     });
 }
 
-/// A thread that begins to wait while the token is cancelled does not sleep for ever.
+/// A thread that starts to wait during the cancellation does not sleep forever.
 #[test]
-fn a_waiting_thread_is_unparked() {
+fn thread_is_unparked() {
     model(|| {
         let token = CancellationToken::new();
         let canceller = cancel(&token, "stop");
@@ -90,10 +92,10 @@ fn a_waiting_thread_is_unparked() {
     });
 }
 
-/// The first look of a race registers nothing. A cancellation between it and the registration is
-/// seen, or wakes.
+/// The first poll of a race only probes the source. A cancellation between the probe and the registration
+/// is observed, or wakes the task.
 #[test]
-fn a_race_misses_nothing_after_its_first_look() {
+fn race_after_probe() {
     model(|| {
         let token = CancellationToken::new();
         let canceller = cancel(&token, "stop");
@@ -103,10 +105,10 @@ fn a_race_misses_nothing_after_its_first_look() {
     });
 }
 
-/// The work and the source become ready at once. The race ends, whoever wins; and where the work
-/// was ready before the source, its value is the outcome.
+/// The work and the source become ready at the same time. The race ends, and if the work was ready first,
+/// with its value.
 #[test]
-fn a_race_that_both_may_win_ends() {
+fn value_and_source_at_once() {
     bounded_model(|| {
         let (done, stop) = (CancellationToken::new(), CancellationToken::new());
         let (worker, canceller) = (done.clone(), stop.clone());
@@ -132,9 +134,9 @@ fn a_race_that_both_may_win_ends() {
     });
 }
 
-/// Of two sources that fire at once, one is reported, and nobody sleeps for ever.
+/// Of two sources that fire at the same time, one is reported, and no task sleeps forever.
 #[test]
-fn any_of_two_is_woken() {
+fn any_of() {
     bounded_model(|| {
         let (a, b) = (CancellationToken::new(), CancellationToken::new());
         let both = [cancel(&a, "a"), cancel(&b, "b")];
@@ -146,9 +148,9 @@ fn any_of_two_is_woken() {
     });
 }
 
-/// Two sources that fire at once are both remembered, in the order in which they are listed.
+/// Two sources that fire at the same time are both remembered, in the order of the list.
 #[test]
-fn all_of_two_is_woken() {
+fn all_of() {
     bounded_model(|| {
         let (a, b) = (CancellationToken::new(), CancellationToken::new());
         let both = [cancel(&a, "a"), cancel(&b, "b")];
@@ -160,7 +162,7 @@ fn all_of_two_is_woken() {
     });
 }
 
-/// A waiter that was pending when the token was cancelled is woken by the time `cancel` returns.
+/// A pending waiter has been woken when `cancel` returns.
 #[test]
 fn cancel_returns_after_waking() {
     model(|| {

@@ -1,11 +1,12 @@
-//! Models of tokens above and below one another: children and links.
+//! Models of trees of tokens: children and linked tokens.
 
 use std::sync::Arc;
 
 use loom::thread;
 
 use super::{Count, block_on, bounded_model, model};
-use crate::{CancellationToken, Reason};
+use crate::reason::Reason;
+use crate::source::CancellationToken;
 
 fn cancel(token: &CancellationToken, message: &'static str) -> thread::JoinHandle<bool> {
     let remote = token.clone();
@@ -16,10 +17,9 @@ fn below(message: &'static str) -> Reason {
     Reason::parent(Reason::manual(message))
 }
 
-/// A child that is made while its parent is cancelled ends cancelled: it sees the reason, or is
-/// found.
+/// A child created during its parent's cancellation is cancelled: it observes the reason, or is notified.
 #[test]
-fn a_child_made_meanwhile_is_cancelled() {
+fn child_created_meanwhile() {
     model(|| {
         let parent = CancellationToken::new();
         let canceller = cancel(&parent, "stop");
@@ -29,9 +29,9 @@ fn a_child_made_meanwhile_is_cancelled() {
     });
 }
 
-/// One who waits for a child that is made while its parent is cancelled is woken.
+/// A waiter of a child that is created during its parent's cancellation is woken.
 #[test]
-fn who_waits_for_a_child_made_meanwhile_is_woken() {
+fn waiter_of_child_created_meanwhile() {
     bounded_model(|| {
         let parent = CancellationToken::new();
         let canceller = cancel(&parent, "stop");
@@ -41,10 +41,10 @@ fn who_waits_for_a_child_made_meanwhile_is_woken() {
     });
 }
 
-/// A child that nobody waits for is not told, and asks. Its own cancellation and its parent's come at
-/// once: what was seen of it stays.
+/// An unregistered child asks its parent. It and its parent are cancelled at the same time: a reason that
+/// was observed stays.
 #[test]
-fn what_is_seen_of_a_child_that_asks_stays() {
+fn unregistered_child() {
     bounded_model(|| {
         let parent = CancellationToken::new();
         let child = parent.child_token();
@@ -59,9 +59,9 @@ fn what_is_seen_of_a_child_that_asks_stays() {
     });
 }
 
-/// Two begin to listen to a child at once, while its parent is cancelled. Both hear of it, once.
+/// Two threads register callbacks with a child during its parent's cancellation. Both run once.
 #[test]
-fn two_who_begin_to_listen_to_a_child_hear_of_it() {
+fn two_registrations() {
     bounded_model(|| {
         let parent = CancellationToken::new();
         let child = parent.child_token();
@@ -78,10 +78,10 @@ fn two_who_begin_to_listen_to_a_child_hear_of_it() {
     });
 }
 
-/// A child that is dropped while its parent is cancelled leaves nothing behind, and its callback
-/// runs at most once.
+/// A child dropped during its parent's cancellation leaves nothing behind, and its callback runs at most
+/// once.
 #[test]
-fn a_child_may_go_meanwhile() {
+fn child_dropped() {
     model(|| {
         let parent = CancellationToken::new();
         let child = parent.child_token();
@@ -96,9 +96,9 @@ fn a_child_may_go_meanwhile() {
     });
 }
 
-/// A sibling is not touched by one that is dropped while the parent is cancelled.
+/// A child dropped during the cancellation does not affect its sibling.
 #[test]
-fn a_sibling_is_cancelled_all_the_same() {
+fn sibling_dropped() {
     bounded_model(|| {
         let parent = CancellationToken::new();
         let (stays, goes) = (parent.child_token(), parent.child_token());
@@ -109,10 +109,9 @@ fn a_sibling_is_cancelled_all_the_same() {
     });
 }
 
-/// A place that a child has left is taken by the next, and the parent's cancellation reaches that
-/// one.
+/// The key of a dropped child is reused, and the cancellation reaches the new child.
 #[test]
-fn a_place_that_was_left_serves_the_next() {
+fn key_is_reused() {
     bounded_model(|| {
         let parent = CancellationToken::new();
         let first = parent.child_token();
@@ -125,10 +124,10 @@ fn a_place_that_was_left_serves_the_next() {
     });
 }
 
-/// Both tokens above are cancelled at once. The one below is cancelled once, for one of the two
-/// reasons, and its callback runs once.
+/// Both parents of a linked token are cancelled at the same time. It is cancelled once, with one of the
+/// two reasons, and its callback runs once.
 #[test]
-fn two_above_cancel_once() {
+fn two_parents() {
     bounded_model(|| {
         let (a, b) = (CancellationToken::new(), CancellationToken::new());
         let linked = CancellationToken::linked([&a, &b]);
@@ -144,9 +143,9 @@ fn two_above_cancel_once() {
     });
 }
 
-/// A link that is made while one of those above is cancelled ends cancelled, for its reason.
+/// A token linked during the cancellation of its second parent is cancelled with that reason.
 #[test]
-fn a_link_made_meanwhile_is_cancelled() {
+fn linked_meanwhile() {
     bounded_model(|| {
         let (a, b) = (CancellationToken::new(), CancellationToken::new());
         let canceller = cancel(&b, "b");
@@ -157,9 +156,9 @@ fn a_link_made_meanwhile_is_cancelled() {
     });
 }
 
-/// The same, where it is the one that is listed first.
+/// The same for its first parent.
 #[test]
-fn a_link_to_one_that_is_cancelled_meanwhile_has_its_reason() {
+fn linked_meanwhile_to_first() {
     bounded_model(|| {
         let (a, b) = (CancellationToken::new(), CancellationToken::new());
         let canceller = cancel(&a, "a");
@@ -170,10 +169,10 @@ fn a_link_to_one_that_is_cancelled_meanwhile_has_its_reason() {
     });
 }
 
-/// Somebody asks a child while another begins to listen to it and its parent is cancelled: who listens
-/// hears of it, once.
+/// One thread checks a child while another registers a callback with it and its parent is cancelled: the
+/// callback runs once.
 #[test]
-fn one_who_asks_takes_nothing_from_one_who_begins_to_listen() {
+fn check_and_registration() {
     bounded_model(|| {
         let parent = CancellationToken::new();
         let child = parent.child_token();
@@ -191,10 +190,10 @@ fn one_who_asks_takes_nothing_from_one_who_begins_to_listen() {
     });
 }
 
-/// Two look for the reason of one far below while the one at the top is cancelled. Who finds it cancelled
-/// finds the reason.
+/// Two threads read the reason of a grandchild during the cancellation of the top token. A thread that
+/// observes the cancellation gets the reason.
 #[test]
-fn two_who_look_up_a_chain_find_one_reason() {
+fn two_reasons_from_ancestor() {
     bounded_model(|| {
         let top = CancellationToken::new();
         let middle = top.child_token();
@@ -213,10 +212,10 @@ fn two_who_look_up_a_chain_find_one_reason() {
     });
 }
 
-/// The one at the top and the one in the middle are cancelled at once. What was seen of the one at the
-/// bottom stays, and is the story of the one in the middle.
+/// The top and the middle token are cancelled at the same time. A reason observed at the bottom stays,
+/// and has the same root as that of the middle.
 #[test]
-fn what_is_seen_below_two_that_are_cancelled_stays() {
+fn top_and_middle() {
     bounded_model(|| {
         let top = CancellationToken::new();
         let middle = top.child_token();
@@ -232,10 +231,10 @@ fn what_is_seen_below_two_that_are_cancelled_stays() {
     });
 }
 
-/// Parent and child are cancelled at once. The child keeps one reason, and what is below the child
-/// has the same root: nobody is told two stories.
+/// A parent and its child are cancelled at the same time. The child keeps one reason, and the grandchild
+/// has the same root.
 #[test]
-fn a_branch_tells_one_story() {
+fn parent_and_child() {
     bounded_model(|| {
         let parent = CancellationToken::new();
         let child = parent.child_token();
@@ -249,10 +248,10 @@ fn a_branch_tells_one_story() {
     });
 }
 
-/// The handle in the middle goes while the one at the top is cancelled. The one at the bottom keeps
-/// the chain together, and is reached.
+/// The middle handle is dropped during the cancellation of the top token. The bottom token keeps the
+/// chain alive, and is cancelled.
 #[test]
-fn a_chain_whose_middle_goes_is_cancelled() {
+fn middle_dropped() {
     bounded_model(|| {
         let top = CancellationToken::new();
         let middle = top.child_token();
@@ -264,10 +263,10 @@ fn a_chain_whose_middle_goes_is_cancelled() {
     });
 }
 
-/// The two last handles below go at once. All above goes with them, once: what a callback at the
-/// top holds is dropped.
+/// The last two handles of a tree are dropped at the same time. Its tokens are dropped once, and with
+/// them what a callback of the top token owns.
 #[test]
-fn the_last_of_a_chain_take_it_along() {
+fn last_handles_dropped() {
     bounded_model(|| {
         let count = Count::new();
         let counted = count.clone();
@@ -284,9 +283,9 @@ fn the_last_of_a_chain_take_it_along() {
     });
 }
 
-/// One that is listened to already is put below another while that is cancelled: all below it hear.
+/// A token with a callback becomes a child during the cancellation of its parent: the callback runs.
 #[test]
-fn one_that_is_put_below_meanwhile_tells_its_own() {
+fn late_child() {
     bounded_model(|| {
         let (upper, node) = (CancellationToken::new(), CancellationToken::new());
         let count = Count::new();
@@ -300,9 +299,9 @@ fn one_that_is_put_below_meanwhile_tells_its_own() {
     });
 }
 
-/// A thread that waits for a child hears of its parent.
+/// A thread that waits for a child is unparked by the cancellation of its parent.
 #[test]
-fn a_thread_that_waits_for_a_child_is_woken() {
+fn thread_waits_for_child() {
     bounded_model(|| {
         let parent = CancellationToken::new();
         let child = parent.child_token();

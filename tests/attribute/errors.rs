@@ -1,5 +1,4 @@
-//! Errors of every kind: of each the operation knows whether it is the cancellation, and what it
-//! says as far as it can say something.
+//! Error types of every kind: the status and the text that the operation keeps for each.
 
 use std::cell::RefCell;
 use std::fmt::{self, Debug, Display};
@@ -9,7 +8,7 @@ use cancelable::prelude::*;
 
 use crate::support::{self, block_on};
 
-/// What the body of each function here does.
+/// How the body of each function ends.
 #[derive(Clone, Copy)]
 enum Body {
     Fails,
@@ -19,7 +18,7 @@ enum Body {
 
 type Slot = RefCell<Option<Operation>>;
 
-/// The body of a function: leaves its handle in the slot, and ends.
+/// The body of a function: stores its handle in the slot, and ends.
 macro_rules! body {
     ($body:ident, $slot:ident, $op:ident, $error:expr) => {{
         $slot.replace(Some($op.clone()));
@@ -35,7 +34,7 @@ macro_rules! body {
     }};
 }
 
-/// How each body ends by what the operation says.
+/// Runs a function once for each ending, and returns the snapshots of its operations.
 macro_rules! endings {
     ($run:path) => {{
         let slot = Slot::default();
@@ -53,12 +52,12 @@ fn are_told([failed, checked, completed]: [Snapshot; 3], text: &str) {
     assert_eq!(failed.reason, None);
     assert_eq!(checked.status, Status::Cancelled);
     assert_eq!(checked.reason, Some(Reason::manual("stop")));
-    // The text of what it returned is there too.
+    // The text of the returned error is kept too.
     assert!(checked.error.is_some());
     assert_eq!((completed.status, completed.error), (Status::Completed, None));
 }
 
-/// It can say both, and differs.
+/// Has `Display` and `Debug`, with different texts.
 #[derive(Debug)]
 struct Both(Option<Cancelled>);
 
@@ -77,7 +76,7 @@ impl From<Cancelled> for Both {
     }
 }
 
-/// It has no `Display`.
+/// Has no `Display`.
 #[derive(Debug)]
 enum OnlyDebug {
     NoDisk,
@@ -90,7 +89,7 @@ impl From<Cancelled> for OnlyDebug {
     }
 }
 
-/// It has neither.
+/// Has neither `Display` nor `Debug`.
 struct Silent;
 
 impl From<Cancelled> for Silent {
@@ -99,7 +98,7 @@ impl From<Cancelled> for Silent {
     }
 }
 
-/// It has `Display` and a lifetime.
+/// Has `Display` and a lifetime.
 struct Short<'a>(&'a str);
 
 impl Display for Short<'_> {
@@ -115,7 +114,7 @@ impl From<Cancelled> for Short<'_> {
 }
 
 #[test]
-fn what_display_prints() {
+fn display() {
     #[cancelable]
     async fn both(body: Body, slot: &Slot, op: Operation) -> Result<(), Both> {
         body!(body, slot, op, Both(None))
@@ -142,7 +141,7 @@ fn what_display_prints() {
 }
 
 #[test]
-fn otherwise_what_debug_prints() {
+fn debug() {
     #[cancelable]
     async fn run(body: Body, slot: &Slot, op: Operation) -> Result<(), OnlyDebug> {
         body!(body, slot, op, OnlyDebug::NoDisk)
@@ -153,7 +152,7 @@ fn otherwise_what_debug_prints() {
 }
 
 #[test]
-fn otherwise_the_name_of_the_type() {
+fn neither_display_nor_debug() {
     #[cancelable]
     async fn run(body: Body, slot: &Slot, op: Operation) -> Result<(), Silent> {
         body!(body, slot, op, Silent)
@@ -164,7 +163,7 @@ fn otherwise_the_name_of_the_type() {
 }
 
 #[test]
-fn of_a_type_that_is_not_known_what_its_bounds_say() {
+fn generic_error() {
     trait NoDisk: From<Cancelled> {
         fn no_disk() -> Self;
     }
@@ -200,7 +199,7 @@ fn of_a_type_that_is_not_known_what_its_bounds_say() {
 }
 
 #[test]
-fn hidden_and_borrowing_errors() {
+fn hidden_and_borrowing() {
     #[cancelable]
     async fn hidden(
         body: Body,
@@ -223,9 +222,9 @@ fn hidden_and_borrowing_errors() {
     assert_eq!(slot.take().unwrap().error().as_deref(), Some("no disk"));
 }
 
-/// What the caller gets is the error itself.
+/// The caller receives the error itself.
 #[test]
-fn the_error_comes_out_as_it_went_in() {
+fn error_is_unchanged() {
     #[cancelable(token = token)]
     async fn run(token: &CancellationToken, text: String) -> Result<(), OnlyOnce> {
         Err(OnlyOnce(text))
@@ -246,9 +245,10 @@ fn the_error_comes_out_as_it_went_in() {
     assert_eq!(block_on(run(&token, String::new())).unwrap_err().0, "cancelled: stop!");
 }
 
-/// A limit within the body that leaves by `?` is a failure: nobody asked the operation to stop.
+/// A `Cancelled` of an inner race that leaves the body by `?` is a failure: the operation itself was not
+/// cancelled.
 #[test]
-fn the_error_of_a_race_in_the_body_is_a_failure() {
+fn inner_race_fails() {
     macro_rules! ends_as {
         ($run:ident, $error:ty) => {{
             #[cancelable]

@@ -1,4 +1,4 @@
-//! Free functions of every form.
+//! Functions outside of an `impl`.
 
 use std::cell::Cell;
 use std::fmt::{self, Debug, Display};
@@ -30,7 +30,7 @@ impl From<std::num::ParseIntError> for Failed {
     }
 }
 
-/// The error type is known in the body, as in any function: no annotation is needed.
+/// The body knows its error type without an annotation, as in any function.
 #[cancelable(source = never())]
 async fn half(text: &str) -> Result<u32, Failed> {
     let number = text.parse()?;
@@ -50,7 +50,7 @@ async fn half(text: &str) -> Result<u32, Failed> {
 }
 
 #[test]
-fn question_mark_return_and_tail() {
+fn return_question_mark_and_tail() {
     let _watchdog = support::watchdog();
     assert_eq!(block_on(half("12")), Ok(6));
     assert_eq!(block_on(half("0")), Ok(0));
@@ -59,7 +59,7 @@ fn question_mark_return_and_tail() {
 }
 
 #[test]
-fn the_reason_becomes_the_error_of_the_function() {
+fn reason_becomes_error() {
     #[cancelable(token = token)]
     async fn typed(token: &CancellationToken) -> Result<(), Failed> {
         pending().await
@@ -84,7 +84,7 @@ fn the_reason_becomes_the_error_of_the_function() {
 }
 
 #[test]
-fn aliases_of_result() {
+fn result_aliases() {
     mod mine {
         pub(super) type Answer = Result<u32, cancelable::Cancelled>;
         pub(super) type Option<T> = Result<T, cancelable::Cancelled>;
@@ -107,7 +107,7 @@ fn aliases_of_result() {
 }
 
 #[test]
-fn the_work_is_dropped_before_the_error_is_returned() {
+fn body_dropped_before_error() {
     #[cancelable(token = token)]
     async fn run<F: Future>(token: CancellationToken, work: F) -> Result<F::Output, Cancelled> {
         Ok(work.await)
@@ -121,14 +121,14 @@ fn the_work_is_dropped_before_the_error_is_returned() {
     assert!(poll_once(started.as_mut()).is_ready());
     assert_eq!(tally.drops(), 1);
 
-    // Also work that never began.
+    // Also if the body was never polled.
     let mut late = pin!(run(token, tally.ready_at(0)));
     assert!(poll_once(late.as_mut()).is_ready());
     assert_eq!((tally.polls(), tally.drops()), (2, 2));
 }
 
 #[test]
-fn dropping_the_function_drops_the_work() {
+fn dropped() {
     #[cancelable(source = never())]
     async fn run<F: Future>(work: F) -> Result<F::Output, Cancelled> {
         Ok(work.await)
@@ -146,7 +146,7 @@ fn dropping_the_function_drops_the_work() {
 }
 
 #[test]
-fn generics_lifetimes_and_where_clauses() {
+fn generics() {
     #[cancelable(token = token)]
     async fn longest<'a, 'b: 'a, T, const N: usize>(
         token: &CancellationToken,
@@ -170,7 +170,7 @@ fn generics_lifetimes_and_where_clauses() {
 }
 
 #[test]
-fn an_elided_lifetime_in_the_return_type() {
+fn elided_lifetime() {
     #[cancelable(source = never())]
     async fn word(text: &str) -> Result<&str, Cancelled> {
         Ok(text.split(' ').next().unwrap_or_default())
@@ -213,7 +213,7 @@ fn impl_and_dyn_results() {
         if number == 0 {
             return Err(Box::new(fmt::Error));
         }
-        // Becomes a trait object on the way out, as in any function.
+        // Coerced to a trait object on return, as in any function.
         Ok(Box::new(number))
     }
 
@@ -224,7 +224,7 @@ fn impl_and_dyn_results() {
 }
 
 #[test]
-fn arguments_that_are_patterns_or_mutable() {
+fn patterns() {
     struct Point {
         x: u32,
         y: u32,
@@ -269,7 +269,7 @@ fn recursion() {
     assert!(block_on(depth(&token, 20)).is_err());
 }
 
-/// Arguments that may be sent but not shared are moved into the work, not borrowed by it.
+/// Arguments that are `Send` but not `Sync` are moved into the body, not borrowed.
 #[cancelable(token = token)]
 async fn sendable(
     token: CancellationToken,
@@ -282,7 +282,7 @@ async fn sendable(
 }
 
 #[test]
-fn it_can_be_sent_when_its_parts_can() {
+fn send() {
     let _watchdog = support::watchdog();
     let (sender, receiver) = std::sync::mpsc::channel();
     sender.send(2).unwrap();
@@ -293,7 +293,7 @@ fn it_can_be_sent_when_its_parts_can() {
 }
 
 #[test]
-fn it_is_as_large_as_written_by_hand() {
+fn size() {
     #[cancelable(token = token, source = never())]
     async fn attribute(token: CancellationToken, buffer: [u8; 256]) -> Result<u8, Cancelled> {
         ready(()).await;

@@ -1,4 +1,4 @@
-//! The grace period.
+//! The key `grace`.
 
 use std::future::pending;
 use std::pin::pin;
@@ -8,17 +8,17 @@ use cancelable::prelude::*;
 
 use crate::support::{self, block_on, on_every_executor, poll_once};
 
-/// Asked to stop, it comes to an end by itself.
+/// Ends by itself after a cancellation.
 #[cancelable(token = token, grace = "1h")]
 async fn polite(token: &CancellationToken, op: Operation) -> Result<String, Cancelled> {
     token.cancel_with("stop");
     let reason = op.cancelled().await;
-    // Longer than the last poll that every body gets.
+    // Needs more than the last poll that every body gets.
     smol::future::yield_now().await;
     Ok(format!("saved: {reason}"))
 }
 
-/// Asked to stop, it goes on.
+/// Continues after a cancellation.
 #[cancelable(token = token, grace = limit)]
 async fn stubborn(token: &CancellationToken, limit: Duration) -> Result<(), Cancelled> {
     token.cancel_with("stop");
@@ -42,7 +42,7 @@ on_every_executor! {
 }
 
 #[test]
-fn without_it_the_body_is_dropped_at_once() {
+fn without_grace() {
     #[cancelable(token = token)]
     async fn run(token: &CancellationToken, op: Operation) -> Result<String, Cancelled> {
         token.cancel_with("stop");
@@ -56,7 +56,7 @@ fn without_it_the_body_is_dropped_at_once() {
 }
 
 #[test]
-fn the_body_is_kept_while_it_lasts() {
+fn within_grace() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let mut run = pin!(stubborn(&token, Duration::from_secs(3600)));
@@ -66,7 +66,7 @@ fn the_body_is_kept_while_it_lasts() {
 }
 
 #[test]
-fn a_source_that_has_fired_leaves_no_grace() {
+fn fired_source() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     token.cancel_with("early");

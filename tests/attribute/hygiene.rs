@@ -1,11 +1,11 @@
-//! Names of the user and names of the attribute do not meet.
+//! Names of the user do not clash with names of the expansion.
 
 use cancelable::prelude::*;
 
 use crate::support::{self, block_on};
 
 #[test]
-fn arguments_named_like_variables_of_the_expansion() {
+fn argument_names() {
     #[cancelable(token = source0, token = source1, source = source)]
     async fn run(
         source0: CancellationToken,
@@ -39,7 +39,7 @@ fn arguments_named_like_variables_of_the_expansion() {
     assert_eq!(block_on(call()), Err(Cancelled::new("0")));
 }
 
-/// Nothing that the expansion uses is in scope here under its usual name.
+/// Here every name that the expansion uses means something else.
 mod shadowed {
     #![allow(dead_code, reason = "these stand in the way; nobody uses them")]
     #![allow(non_camel_case_types, reason = "crates are written in lower case")]
@@ -84,7 +84,7 @@ mod shadowed {
 }
 
 #[test]
-fn names_in_scope_do_not_matter() {
+fn names_in_scope() {
     let _watchdog = support::watchdog();
     assert_eq!(block_on(shadowed::run(&CancellationToken::new())), Ok(1));
     assert_eq!(block_on(shadowed::run_operation()), Ok(true));
@@ -93,7 +93,7 @@ fn names_in_scope_do_not_matter() {
 }
 
 #[test]
-fn items_of_the_body_do_not_reach_the_return_type() {
+fn items_in_body() {
     type Answer = usize;
 
     #[cancelable(source = never())]
@@ -107,7 +107,7 @@ fn items_of_the_body_do_not_reach_the_return_type() {
     assert_eq!(block_on(run()), Ok::<Answer, _>(4));
 }
 
-/// The crate under another name, without what is not asked for.
+/// The crate under another name, with only the items that the expansion needs.
 mod renamed {
     pub(super) mod inner {
         pub(crate) use cancelable::{__private, CancellationToken, any_of};
@@ -115,7 +115,7 @@ mod renamed {
 }
 
 #[test]
-fn the_crate_by_another_path() {
+fn crate_path() {
     #[cancelable(crate = renamed::inner, token = token, token = token.child_token())]
     async fn relative(token: &CancellationToken) -> Result<u32, Cancelled> {
         Ok(1)
@@ -135,7 +135,7 @@ fn the_crate_by_another_path() {
     assert!(block_on(absolute(&token)).is_err());
 }
 
-/// What comes through a macro is wrapped in groups that nobody sees.
+/// Tokens that pass through a macro are wrapped in invisible groups.
 #[cfg(all(feature = "time", feature = "signal"))]
 macro_rules! functions {
     ($name:ident, $limit:literal, $longer:expr, $signal:expr, $token:ident, $answer:expr) => {
@@ -149,7 +149,7 @@ macro_rules! functions {
 
 #[cfg(all(feature = "time", feature = "signal"))]
 #[test]
-fn within_a_macro() {
+fn in_macro() {
     functions!(run, "1h", "1h30m", ["SIGPROF"], token, 42);
 
     let _watchdog = support::watchdog();

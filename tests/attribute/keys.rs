@@ -1,4 +1,4 @@
-//! Each key, but for the signals.
+//! Each key except `signal`.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -41,7 +41,7 @@ fn timeout_from_expression() {
 }
 
 #[test]
-fn a_timeout_that_turns_out_zero_fires_before_the_body() {
+fn zero_timeout() {
     #[cancelable(timeout = limit)]
     async fn run(limit: Duration, runs: &Cell<u32>) -> Result<(), Cancelled> {
         runs.set(runs.get() + 1);
@@ -57,7 +57,7 @@ fn a_timeout_that_turns_out_zero_fires_before_the_body() {
 }
 
 #[test]
-fn the_clock_starts_at_the_first_poll() {
+fn clock_starts_at_first_poll() {
     #[cancelable(timeout = SHORT)]
     async fn run() -> Result<(), Cancelled> {
         pending().await
@@ -121,7 +121,7 @@ fn condition_from_function() {
 }
 
 #[test]
-fn source_from_anything_that_becomes_a_future_of_a_reason() {
+fn source_from_into_future() {
     #[cancelable(source = first, source = std::future::ready(Reason::Disconnected))]
     async fn run<S: IntoFuture<Output = Reason>>(first: S) -> Result<(), Cancelled> {
         Ok(())
@@ -138,7 +138,7 @@ fn source_from_anything_that_becomes_a_future_of_a_reason() {
 }
 
 #[test]
-fn a_question_mark_in_a_source_ends_the_function() {
+fn question_mark_in_source() {
     #[derive(Debug, PartialEq)]
     enum Failed {
         Cancelled,
@@ -170,7 +170,7 @@ fn a_question_mark_in_a_source_ends_the_function() {
 }
 
 #[test]
-fn a_token_of_any_shape_stays_with_the_body() {
+fn token_stays_with_body() {
     struct Holder {
         token: CancellationToken,
     }
@@ -205,7 +205,7 @@ fn a_token_of_any_shape_stays_with_the_body() {
 }
 
 #[test]
-fn a_token_wakes_the_function() {
+fn token_wakes() {
     #[cancelable(token = token)]
     async fn run(token: CancellationToken, tally: &Arc<Tally>) -> Result<usize, Cancelled> {
         Ok(tally.ready_at(0).await)
@@ -217,7 +217,7 @@ fn a_token_wakes_the_function() {
     assert!(wakes.poll(run.as_mut()).is_pending());
     token.cancel_with("stop");
     assert_eq!(wakes.count(), 1);
-    // The last look at the work, then its end.
+    // The last poll of the body, then its end.
     assert_eq!(wakes.poll(run), std::task::Poll::Ready(Err(Cancelled::new("stop"))));
     assert_eq!((tally.polls(), tally.drops()), (2, 1));
 }

@@ -1,4 +1,4 @@
-//! What lints say of functions with the attribute: what they say of those without.
+//! Lints: the attribute adds no warnings and hides none.
 
 #![warn(clippy::all, clippy::pedantic, clippy::nursery, clippy::allow_attributes)]
 #![warn(unused, unreachable_pub, missing_debug_implementations, single_use_lifetimes)]
@@ -17,7 +17,7 @@ async fn one(token: &CancellationToken) -> Result<(), Cancelled> {
     Ok(())
 }
 
-/// Several, and every kind of argument.
+/// Several sources, and every kind of argument.
 #[cancelable(token = token, token = &token.child_token(), source = never())]
 async fn several(
     token: &CancellationToken,
@@ -33,13 +33,13 @@ async fn several(
     Ok(doubled)
 }
 
-/// No await of its own.
+/// A body without an await.
 #[cancelable(source = never())]
 async fn no_await(text: &str) -> Result<usize, Cancelled> {
     Ok(text.len())
 }
 
-/// Never comes to its end.
+/// A body that never ends.
 #[cancelable(token = token)]
 async fn endless(token: &CancellationToken) -> Result<(), Cancelled> {
     loop {
@@ -60,7 +60,7 @@ async fn every_key() -> Result<(), Cancelled> {
     Ok(())
 }
 
-/// An operation, of which everything is asked.
+/// Every key of the operation.
 #[cancelable(name = format!("count to {end}"), token = token)]
 #[cfg_attr(feature = "time", cancelable(grace = "1h", name = "limited"))]
 async fn operation(
@@ -73,14 +73,14 @@ async fn operation(
     Ok(end)
 }
 
-/// Nothing is asked of it at all.
+/// No keys.
 #[cancelable]
 async fn bare() -> Result<(), Cancelled> {
     ready(()).await;
     Ok(())
 }
 
-/// Attributes stay, outer and inner ones.
+/// Outer and inner attributes stay.
 #[must_use = "for this test"]
 #[cancelable(source = never())]
 async fn attributes(used: u32) -> Result<u32, Cancelled> {
@@ -89,7 +89,7 @@ async fn attributes(used: u32) -> Result<u32, Cancelled> {
     Ok(sum)
 }
 
-/// Bodies of one line, whose braces no lint may take for needless ones.
+/// Bodies of one line: no lint may call their braces unnecessary.
 #[rustfmt::skip]
 #[deny(unused_braces, unused_parens)]
 mod one_line {
@@ -149,7 +149,7 @@ mod one_line {
 }
 
 #[test]
-fn bodies_of_one_line() {
+fn one_line_bodies() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     block_on(async {
@@ -169,7 +169,7 @@ fn bodies_of_one_line() {
 }
 
 #[test]
-fn nothing_is_said() {
+fn no_warnings() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     block_on(async {
@@ -188,7 +188,7 @@ fn nothing_is_said() {
 }
 
 #[test]
-fn a_call_without_await_is_said() {
+fn unused_future_warns() {
     let _watchdog = support::watchdog();
     #[expect(unused_must_use, reason = "to see that the compiler says so")]
     {

@@ -1,4 +1,4 @@
-//! Methods with every kind of `self`, and those of traits.
+//! Methods with every kind of `self`, and trait methods.
 
 use std::future::{pending, ready};
 use std::pin::Pin;
@@ -29,7 +29,7 @@ impl Counter {
         Ok(self.count)
     }
 
-    /// The token is used by the source and lies within what the body changes.
+    /// The token is part of the value that the body changes.
     #[cancelable(token = &self.token)]
     async fn unique(&mut self) -> Result<&mut u32, Cancelled> {
         self.count += Self::STEP;
@@ -65,7 +65,7 @@ impl Counter {
 }
 
 #[test]
-fn every_receiver() {
+fn receivers() {
     let _watchdog = support::watchdog();
     block_on(async {
         let mut counter = Counter::new(1).await?;
@@ -82,7 +82,7 @@ fn every_receiver() {
 }
 
 #[test]
-fn every_receiver_cancelled() {
+fn receivers_cancelled() {
     let _watchdog = support::watchdog();
     block_on(async {
         let mut counter = Counter::new(1).await.unwrap();
@@ -105,7 +105,7 @@ trait Load {
 
     async fn load(&mut self, name: &str) -> Result<Self::Loaded, Cancelled>;
 
-    /// One with a body may have the attribute in the trait itself.
+    /// A method with a body may have the attribute in the trait.
     #[cancelable(token = token)]
     async fn load_both(
         &mut self,
@@ -136,7 +136,7 @@ where
 }
 
 #[test]
-fn methods_of_traits() {
+fn trait_methods() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let mut files = Files { token: Rc::default(), made: 1 };

@@ -1,4 +1,4 @@
-//! The run is an operation: its name, where it stands, what is above it.
+//! Each call is an operation: its name, its status, its parent.
 
 use std::cell::RefCell;
 use std::future::{pending, ready};
@@ -9,12 +9,12 @@ use cancelable::prelude::*;
 
 use crate::support::{self, block_on, on_every_executor, poll_once};
 
-/// The name of the operation that is running, if it has one.
+/// Returns the name of the current operation, if it has one.
 fn name_here() -> Option<String> {
     Operation::current()?.name().map(|name| name.to_string())
 }
 
-/// Where a body leaves its handle for the test.
+/// Slot in which a body stores its handle for the test.
 type Slot = RefCell<Option<Operation>>;
 
 #[cancelable]
@@ -24,7 +24,7 @@ async fn bare() -> Result<Option<String>, Cancelled> {
 }
 
 #[test]
-fn the_name_is_that_of_the_function() {
+fn default_name() {
     struct Service;
 
     impl Service {
@@ -47,7 +47,7 @@ fn the_name_is_that_of_the_function() {
 }
 
 #[test]
-fn another_name() {
+fn named() {
     #[cancelable(name = "fetch")]
     async fn text() -> Result<Option<String>, Cancelled> {
         Ok(name_here())
@@ -78,9 +78,9 @@ fn another_name() {
     assert_eq!(block_on(none()), Ok((true, None)));
 }
 
-/// Values are made where the function is called, not within its own operation.
+/// Values are evaluated in the operation of the caller, not in that of the call.
 #[test]
-fn values_are_made_outside_of_the_operation() {
+fn values_are_outside() {
     #[cancelable(name = name_here().map_or("nowhere".to_owned(), |name| format!("below {name}")))]
     async fn below() -> Result<Option<String>, Cancelled> {
         Ok(name_here())
@@ -97,7 +97,7 @@ fn values_are_made_outside_of_the_operation() {
 }
 
 #[test]
-fn every_call_is_an_operation_of_its_own() {
+fn one_operation_per_call() {
     #[cancelable]
     async fn id(operation: Operation) -> Result<cancelable::operation::OperationId, Cancelled> {
         Ok(operation.id())
@@ -108,7 +108,7 @@ fn every_call_is_an_operation_of_its_own() {
 }
 
 #[test]
-fn the_name_is_made_in_order_with_the_sources() {
+fn order_of_name() {
     fn made<T>(what: &'static str, log: &RefCell<Vec<&'static str>>, value: T) -> T {
         log.borrow_mut().push(what);
         value
@@ -163,7 +163,7 @@ on_every_executor! {
 }
 
 #[test]
-fn without_a_source_a_handle_cancels() {
+fn handle_cancels() {
     #[cancelable]
     async fn run(slot: &Slot, operation: Operation) -> Result<(), Cancelled> {
         slot.replace(Some(operation));
@@ -181,7 +181,7 @@ fn without_a_source_a_handle_cancels() {
     assert_eq!(operation.status(), Status::Cancelled);
 }
 
-/// Ends in one way or another, by number.
+/// Ends in one of several ways, by number.
 #[cancelable(token = token)]
 async fn ends(
     how: u32,
@@ -208,7 +208,7 @@ async fn ends(
 }
 
 #[test]
-fn every_ending() {
+fn endings() {
     let _watchdog = support::watchdog();
     let slot = Slot::default();
     let end = |how| {
@@ -248,7 +248,7 @@ fn every_ending() {
 }
 
 #[test]
-fn a_source_that_has_fired_starts_no_body() {
+fn fired_source() {
     let _watchdog = support::watchdog();
     let (token, slot) = (CancellationToken::new(), Slot::default());
     token.cancel_with("early");
@@ -258,7 +258,7 @@ fn a_source_that_has_fired_starts_no_body() {
 
 #[cfg(feature = "time")]
 #[test]
-fn a_timeout_is_the_deadline_of_the_operation() {
+fn timeout_is_deadline() {
     use std::time::Duration;
 
     #[cancelable(timeout = "1h")]

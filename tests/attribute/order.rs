@@ -1,4 +1,4 @@
-//! In which order sources are made and looked at.
+//! The order in which values are evaluated and sources are polled.
 
 use std::cell::RefCell;
 use std::future::ready;
@@ -12,7 +12,7 @@ use crate::support::{self, Tally, block_on, poll_once};
 type Log = RefCell<Vec<&'static str>>;
 
 #[test]
-fn sources_are_made_once_in_order_before_the_body() {
+fn values_once_in_order() {
     fn made(what: &'static str, log: &Log) -> CancellationToken {
         log.borrow_mut().push(what);
         CancellationToken::new()
@@ -36,7 +36,7 @@ fn sources_are_made_once_in_order_before_the_body() {
 }
 
 #[test]
-fn of_several_that_have_fired_the_first_written_wins() {
+fn first_written_wins() {
     fn said(what: &'static str) -> impl Future<Output = Reason> {
         ready(Reason::manual(what))
     }
@@ -60,7 +60,7 @@ fn of_several_that_have_fired_the_first_written_wins() {
 }
 
 #[test]
-fn more_sources_than_a_tuple_has() {
+fn many_sources() {
     #[cancelable(
         token = t[0], token = t[1], token = t[2], token = t[3], token = t[4], token = t[5],
         token = t[6], token = t[7], token = t[8], token = t[9], token = t[10], token = t[11],
@@ -75,7 +75,7 @@ fn more_sources_than_a_tuple_has() {
     let _watchdog = support::watchdog();
     let tokens: [CancellationToken; 25] = std::array::from_fn(|_| CancellationToken::new());
     assert_eq!(block_on(run(&tokens)), Ok(()));
-    // From the last to the first: each of them comes before all that have fired already.
+    // From last to first: each of them is written before all that have fired already.
     for (index, token) in tokens.iter().enumerate().rev() {
         let reason = Reason::manual(index.to_string());
         token.cancel_with(reason.clone());
@@ -84,7 +84,7 @@ fn more_sources_than_a_tuple_has() {
 }
 
 #[test]
-fn a_source_that_has_fired_wins_over_the_body() {
+fn fired_source_wins() {
     #[cancelable(token = token)]
     async fn run(token: &CancellationToken, tally: &Arc<Tally>) -> Result<usize, Cancelled> {
         Ok(tally.ready_at(1).await)
@@ -99,7 +99,7 @@ fn a_source_that_has_fired_wins_over_the_body() {
 }
 
 #[test]
-fn a_value_that_is_there_wins_later() {
+fn value_wins_later() {
     #[cancelable(token = token)]
     async fn run(token: &CancellationToken, tally: &Arc<Tally>) -> Result<usize, Cancelled> {
         Ok(tally.ready_at(2).await)
@@ -114,7 +114,7 @@ fn a_value_that_is_there_wins_later() {
 }
 
 #[test]
-fn what_is_locked_to_make_a_source_is_free_again() {
+fn locks_are_released() {
     struct Settings {
         token: CancellationToken,
         runs: u32,
@@ -136,7 +136,7 @@ fn what_is_locked_to_make_a_source_is_free_again() {
 }
 
 #[test]
-fn of_two_attributes_the_lower_one_is_outside() {
+fn two_attributes() {
     #[cancelable(token = inner)]
     #[cancelable(token = outer)]
     async fn run(inner: &CancellationToken, outer: &CancellationToken) -> Result<(), Cancelled> {
@@ -148,7 +148,7 @@ fn of_two_attributes_the_lower_one_is_outside() {
     assert_eq!(block_on(run(&first, &second)), Ok(()));
     first.cancel_with("upper");
     assert_eq!(block_on(run(&first, &second)), Err(Cancelled::new("upper")));
-    // The lower attribute is expanded last, so that it encloses what the upper one made.
+    // The lower attribute is expanded last, so it wraps the expansion of the upper one.
     second.cancel_with("lower");
     assert_eq!(block_on(run(&first, &second)), Err(Cancelled::new("lower")));
 }

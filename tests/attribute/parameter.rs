@@ -1,4 +1,4 @@
-//! The parameter of type `Operation`, which the caller does not see.
+//! The parameter of type `Operation`, which receives the handle.
 
 use std::future::{pending, poll_fn, ready};
 use std::pin::{Pin, pin};
@@ -9,13 +9,13 @@ use cancelable::prelude::*;
 
 use crate::support::{self, block_on, poll_once};
 
-/// Whether this is the operation that is running here, under that name.
+/// Returns whether this is the current operation, and has this name.
 fn is_here(operation: &Operation, name: &str) -> bool {
     Operation::current().as_ref() == Some(operation) && operation.name().as_deref() == Some(name)
 }
 
 #[test]
-fn at_any_place_and_by_any_path() {
+fn places_and_paths() {
     #[cancelable]
     async fn only(operation: Operation) -> Result<bool, Cancelled> {
         Ok(is_here(&operation, "only"))
@@ -49,7 +49,7 @@ fn at_any_place_and_by_any_path() {
 }
 
 #[test]
-fn of_any_pattern() {
+fn patterns() {
     #[cancelable]
     async fn ignored(_: Operation) -> Result<Option<Operation>, Cancelled> {
         Ok(Operation::current())
@@ -67,7 +67,7 @@ fn of_any_pattern() {
         Ok(operation != own && is_here(&own, "mutable"))
     }
 
-    /// One that nobody uses is said, as of any argument; and attributes stay with it.
+    /// An unused handle warns like any unused argument, and keeps its attributes.
     #[cancelable]
     async fn with_attributes(
         #[cfg(feature = "macros")]
@@ -85,10 +85,10 @@ fn of_any_pattern() {
     assert_eq!(block_on(with_attributes(2)), Ok(2));
 }
 
-/// Names that the expansion uses itself.
+/// Names that the expansion uses.
 #[cfg(feature = "time")]
 #[test]
-fn of_any_name() {
+fn names() {
     use std::time::Duration;
 
     use cancelable::source::Never;
@@ -114,7 +114,7 @@ fn of_any_name() {
 }
 
 #[test]
-fn through_a_macro() {
+fn in_macro() {
     macro_rules! function {
         ($name:ident, $operation:ident: $ty:ty, $key:ident = $value:expr) => {
             #[cancelable($key = $value)]
@@ -129,10 +129,10 @@ fn through_a_macro() {
     assert_eq!(block_on(run(7)), Ok((true, 7)));
 }
 
-/// It is there for the values, as any argument.
+/// Values may use the handle like any argument.
 #[test]
-fn values_may_use_it() {
-    /// Fires when so much progress has been reported.
+fn used_in_values() {
+    /// Fires when this much progress has been reported.
     async fn reported(operation: Operation, steps: u64) -> Reason {
         poll_fn(|_| {
             let progress = operation.snapshot().progress;
@@ -160,7 +160,7 @@ fn values_may_use_it() {
     for _ in 0..3 {
         assert!(poll_once(run.as_mut()).is_pending());
     }
-    // The third step is reported; the source looks at it in the next poll.
+    // The third step is reported; the source sees it in the next poll.
     assert_eq!(poll_once(run), Poll::Ready(Err(Cancelled::new("far enough"))));
 }
 
@@ -172,7 +172,7 @@ struct Service {
 trait Serve {
     type Answer;
 
-    /// Whoever calls it knows nothing of operations.
+    /// The trait does not mention operations.
     async fn serve(&mut self, question: &str) -> Result<Self::Answer, Cancelled>;
 }
 
@@ -216,7 +216,7 @@ impl Service {
 }
 
 #[test]
-fn of_methods() {
+fn methods() {
     let _watchdog = support::watchdog();
     block_on(async {
         let (mut service, here) = Service::associated().await?;
@@ -232,9 +232,9 @@ fn of_methods() {
     .unwrap();
 }
 
-/// Operations that come from the caller go by another name.
+/// Operations passed by the caller use another name of the type.
 #[test]
-fn an_operation_of_the_caller() {
+fn operation_of_caller() {
     use cancelable::Operation as Handle;
 
     #[cancelable]
@@ -248,7 +248,7 @@ fn an_operation_of_the_caller() {
 }
 
 #[test]
-fn a_type_parameter_of_that_name_is_no_handle() {
+fn type_parameter() {
     #[cancelable]
     async fn run<Operation: Copy>(
         operation: Operation,
@@ -261,7 +261,7 @@ fn a_type_parameter_of_that_name_is_no_handle() {
 }
 
 #[test]
-fn of_two_attributes_the_upper_one_supplies_it() {
+fn two_attributes() {
     #[cancelable(name = "upper")]
     #[cancelable(name = "lower")]
     async fn run(op: Operation) -> Result<bool, Cancelled> {
@@ -274,7 +274,7 @@ fn of_two_attributes_the_upper_one_supplies_it() {
 }
 
 #[test]
-fn it_can_be_sent_when_its_parts_can() {
+fn send() {
     #[cancelable(token = token)]
     async fn run(token: CancellationToken, op: Operation) -> Result<bool, Cancelled> {
         ready(()).await;
@@ -290,7 +290,7 @@ fn it_can_be_sent_when_its_parts_can() {
 }
 
 #[test]
-fn it_is_as_large_as_written_by_hand() {
+fn size() {
     #[cancelable(token = token)]
     async fn attribute(
         token: CancellationToken,

@@ -1,4 +1,4 @@
-//! The run in the list of those that run.
+//! The key `registered`.
 
 use std::future::ready;
 use std::pin::pin;
@@ -9,7 +9,7 @@ use cancelable::prelude::*;
 
 use crate::support::{self, Tally, block_on, poll_once};
 
-/// Whether an operation of that name is listed.
+/// Returns whether an operation of this name is listed.
 fn is_listed(name: &str) -> bool {
     let listed = Registry::global().list();
     listed.iter().any(|snapshot| snapshot.name.as_deref() == Some(name))
@@ -35,7 +35,7 @@ fn listed_while_it_runs() {
 }
 
 #[test]
-fn gone_when_it_is_dropped() {
+fn dropped() {
     #[cancelable(registered, name = "dropped below the attribute", source = never())]
     async fn run(tally: &std::sync::Arc<Tally>) -> Result<usize, Cancelled> {
         Ok(tally.ready_at(0).await)
@@ -52,7 +52,7 @@ fn gone_when_it_is_dropped() {
 }
 
 #[test]
-fn unlisted_without_the_key() {
+fn without_key() {
     #[cancelable]
     async fn unlisted_by_the_attribute(op: Operation) -> Result<bool, Cancelled> {
         ready(()).await;

@@ -1,4 +1,4 @@
-//! The key `signal`. Each test has signals of its own, since one reaches all who wait for it.
+//! The key `signal`. Each test uses its own signals, because a signal reaches every source in the process.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -14,7 +14,7 @@ fn raise(signal: Raised) {
     process::kill_process(process::getpid(), signal).unwrap();
 }
 
-/// Polls once, raises the signal, and tells why it ended.
+/// Polls once, raises the signal, and returns the reason.
 fn ended_by(run: impl Future<Output = Result<(), Cancelled>>, signal: Raised) -> Reason {
     let (mut run, wakes) = (pin!(run), Wakes::new());
     assert!(wakes.poll(run.as_mut()).is_pending());
@@ -71,7 +71,7 @@ fn signal_repeated() {
 }
 
 #[test]
-fn what_cannot_be_registered_is_the_error_of_the_function() {
+fn registration_fails() {
     #[derive(Debug)]
     struct Failed(Cancelled);
     impl From<Cancelled> for Failed {
@@ -92,7 +92,7 @@ fn what_cannot_be_registered_is_the_error_of_the_function() {
     assert!(cancelled.is_error());
     let error = cancelled.reason().downcast_ref::<io::Error>().unwrap();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-    // Neither what is written after it nor the body has run.
+    // Neither later values nor the body were evaluated.
     assert_eq!((made.get(), runs.get()), (0, 0));
 
     assert_eq!(block_on(run(Signal::Alarm, &made, &runs)).unwrap(), Signal::Alarm);
@@ -100,7 +100,7 @@ fn what_cannot_be_registered_is_the_error_of_the_function() {
 }
 
 #[test]
-fn nothing_is_registered_before_the_first_poll() {
+fn registered_at_first_poll() {
     #[cancelable(signal = { *asked += 1; Signal::Tstp })]
     async fn run(asked: &mut u32) -> Result<(), Cancelled> {
         Ok(())

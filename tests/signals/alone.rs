@@ -1,4 +1,4 @@
-//! Runs a test in a process of its own: signals and their handlers belong to the whole process.
+//! Runs each test in its own process, because signals and their handlers affect the whole process.
 
 use std::any::type_name_of_val;
 use std::env;
@@ -12,44 +12,42 @@ use rustix::process::{Signal as Raw, getpid, kill_process};
 
 use crate::support::block_on;
 
-/// Names the test that a process was started for.
+/// Environment variable with the name of the test that the process should run.
 const ALONE: &str = "CANCELABLE_TEST_ALONE";
 
-/// How a body says that it has come to its end: no other code of this file or of the test harness
-/// ends a process like this.
+/// Exit code of a body that has run to its end. Neither this file nor the test harness uses it otherwise.
 const PASSED: i32 = 77;
 
-/// How long a process may take.
+/// Maximum duration of a process.
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// Longer than that, for what a signal has to cut short.
+/// Longer than that maximum: for waits that a signal must end.
 pub(crate) const FOREVER: Duration = Duration::from_secs(36_000);
 
-/// Runs `body` in a process of its own, which must come to the end of it.
+/// Runs `body` in its own process, which must run to the end.
 pub(crate) fn alone<F: FnOnce()>(body: F) {
     let status = run(body);
     assert_eq!(status.code(), Some(PASSED), "{status}");
 }
 
-/// Runs `body` in a process of its own, which must end with that exit code before the end of it.
+/// Runs `body` in its own process, which must exit with this code before its end.
 pub(crate) fn exits_with<F: FnOnce()>(code: i32, body: F) {
     exits_with_one_of(&[code], body);
 }
 
-/// Runs `body` in a process of its own, which must end with one of those exit codes before the end
-/// of it.
+/// Runs `body` in its own process, which must exit with one of these codes before its end.
 pub(crate) fn exits_with_one_of<F: FnOnce()>(codes: &[i32], body: F) {
     let status = run(body);
     assert!(status.code().is_some_and(|code| codes.contains(&code)), "{status}");
 }
 
-/// Runs `body` in a process of its own, which must be killed by that signal.
+/// Runs `body` in its own process, which must be killed by this signal.
 pub(crate) fn dies_of<F: FnOnce()>(signal: Signal, body: F) {
     let status = run(body);
     assert_eq!(status.signal(), Some(signal.number()), "{status}");
 }
 
-/// Starts this very program again, to run the one test from which it was called.
+/// Starts this program again, to run only the calling test.
 fn run<F: FnOnce()>(body: F) -> ExitStatus {
     // `program::module::test::{{closure}}`
     let name = type_name_of_val(&body).split_once("::").unwrap().1;
@@ -81,12 +79,12 @@ pub(crate) fn raise(signal: Signal) {
     kill_process(getpid(), raw).unwrap();
 }
 
-/// Sends this process a signal and waits until everyone who listens to it, in whatever set of
-/// signals, has been told.
+/// Sends this process a signal and waits until all sources that listen to it have fired, whatever set
+/// of signals they listen to.
 ///
-/// Each set is told separately, so one listener that has heard says nothing of the others. But a
-/// second signal is read only after everyone has been told of the first: whoever hears that one
-/// knows. The second one is of a kind that the tests leave alone.
+/// Each set fires separately, so one source that has fired says nothing about the others. But the hub
+/// reads a second signal only after it has delivered the first, so this waits for a source of a second
+/// signal, of a kind that no test uses.
 pub(crate) fn raise_heard(sent: Signal) {
     const MARK: Signal = Signal::Winch;
     let told = signal(sent).unwrap();

@@ -1,4 +1,4 @@
-//! What a signal did before it was asked for is gone; for other processes it is not.
+//! The default action of a signal: gone once the signal is registered, but only in this process.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -9,9 +9,9 @@ use rustix::process::{Pid, Signal as Raw, kill_process};
 use crate::alone::{FOREVER, alone, dies_of, raise, raise_heard};
 use crate::support::{self, block_on};
 
-/// Without this crate: what the other tests are measured against.
+/// Without this crate: the reference for the other tests.
 #[test]
-fn is_there_before_the_first_source() {
+fn before_first_source() {
     let _watchdog = support::watchdog();
     dies_of(Signal::Term, || {
         raise(Signal::Term);
@@ -20,7 +20,7 @@ fn is_there_before_the_first_source() {
 }
 
 #[test]
-fn is_there_for_signals_that_nobody_asked_for() {
+fn of_other_signals() {
     let _watchdog = support::watchdog();
     dies_of(Signal::Term, || {
         let _source = signals([Signal::Int, Signal::Hup]).unwrap();
@@ -30,7 +30,7 @@ fn is_there_for_signals_that_nobody_asked_for() {
 }
 
 #[test]
-fn is_gone_for_good() {
+fn stays_gone() {
     let _watchdog = support::watchdog();
     alone(|| {
         drop(termination().unwrap());
@@ -38,13 +38,13 @@ fn is_gone_for_good() {
             raise(Signal::Term);
             raise(Signal::Int);
         }
-        // The hub has read all of them by the time it has told of this one.
+        // When this signal is delivered, the hub has read the others.
         raise_heard(Signal::Usr1);
     });
 }
 
 #[test]
-fn is_gone_between_sources() {
+fn between_sources() {
     let _watchdog = support::watchdog();
     alone(|| {
         for _ in 0..10 {
@@ -56,9 +56,9 @@ fn is_gone_between_sources() {
     });
 }
 
-/// Another process that this one starts is born with the default action.
+/// A child process starts with the default action.
 #[test]
-fn is_there_in_child_processes() {
+fn in_child_process() {
     let _watchdog = support::watchdog();
     alone(|| {
         let _source = termination().unwrap();
@@ -68,9 +68,9 @@ fn is_there_in_child_processes() {
     });
 }
 
-/// A listener of another library and ours hear the same signal.
+/// A listener of another library and a source of this crate receive the same signal.
 #[test]
-fn other_listeners_hear_it_too() {
+fn other_listeners() {
     let _watchdog = support::watchdog();
     alone(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

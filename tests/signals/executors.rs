@@ -1,4 +1,4 @@
-//! Signals reach every executor, on whatever thread.
+//! Signals on every executor, on any thread.
 
 use std::future::pending;
 use std::thread;
@@ -8,7 +8,7 @@ use cancelable::prelude::*;
 use crate::alone::{alone, raise};
 use crate::support::{self, block_on};
 
-/// The signal is sent once the source is there, by a thread that is not the one that waits.
+/// Another thread sends the signal after the source was created.
 async fn hears() {
     let source = termination().unwrap();
     let sender = thread::spawn(|| raise(Signal::Term));
@@ -66,7 +66,7 @@ fn async_std() {
     alone(|| ::async_std::task::block_on(async { ::async_std::task::spawn(hears()).await }));
 }
 
-/// One signal, all executors of the process.
+/// One signal reaches all executors of the process.
 #[test]
 fn all_at_once() {
     let _watchdog = support::watchdog();

@@ -1,4 +1,4 @@
-//! The ladder: the first signal asks, the second one exits.
+//! `second_signal_exits`: the first signal cancels, the second exits.
 
 use std::hint::spin_loop;
 use std::thread;
@@ -8,13 +8,13 @@ use cancelable::prelude::*;
 use crate::alone::{FOREVER, alone, exits_with, exits_with_one_of, raise, raise_heard};
 use crate::support::{self, block_on};
 
-/// Sends a second signal while the one who calls does something else.
+/// Sends a signal from another thread after a while.
 fn raise_from_another_thread(signal: Signal) {
     thread::spawn(move || raise(signal));
 }
 
 #[test]
-fn the_first_cancels_and_the_second_exits() {
+fn first_cancels_second_exits() {
     let _watchdog = support::watchdog();
     exits_with(130, || {
         let source = termination().unwrap().second_signal_exits();
@@ -50,19 +50,19 @@ fn term_then_int() {
 }
 
 #[test]
-fn the_first_does_not_exit() {
+fn first_does_not_exit() {
     let _watchdog = support::watchdog();
     alone(|| {
         let source = termination().unwrap().second_signal_exits();
         raise(Signal::Int);
         assert_eq!(block_on(source), Reason::signal(Signal::Int));
-        // Others are not counted.
+        // Other signals do not count.
         raise_heard(Signal::Usr1);
         raise_heard(Signal::Hup);
     });
 }
 
-/// It needs no executor: the main thread spins and never polls again.
+/// No executor is needed: the main thread spins and never polls again.
 #[test]
 fn in_a_busy_loop() {
     let _watchdog = support::watchdog();
@@ -77,9 +77,9 @@ fn in_a_busy_loop() {
     });
 }
 
-/// The thread that drives the reactor is itself stuck.
+/// The thread that drives the reactor is blocked.
 #[test]
-fn in_blocking_code_under_smol() {
+fn reactor_thread_blocked() {
     let _watchdog = support::watchdog();
     exits_with(130, || {
         smol::block_on(async {
@@ -93,9 +93,9 @@ fn in_blocking_code_under_smol() {
     });
 }
 
-/// The work never yields: not even the first signal can cancel it, but the second one exits.
+/// The work never yields. The first signal cannot cancel it, but the second one exits.
 #[test]
-fn work_that_never_yields() {
+fn work_never_yields() {
     let _watchdog = support::watchdog();
     exits_with(143, || {
         let source = termination().unwrap().second_signal_exits();
@@ -109,7 +109,7 @@ fn work_that_never_yields() {
 }
 
 #[test]
-fn under_tokio_with_every_worker_stuck() {
+fn tokio_workers_blocked() {
     let _watchdog = support::watchdog();
     exits_with(130, || {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -126,7 +126,7 @@ fn under_tokio_with_every_worker_stuck() {
 }
 
 #[test]
-fn goes_on_when_the_source_is_dropped() {
+fn source_dropped() {
     let _watchdog = support::watchdog();
     exits_with(130, || {
         let source = termination().unwrap().second_signal_exits();
@@ -138,7 +138,7 @@ fn goes_on_when_the_source_is_dropped() {
 }
 
 #[test]
-fn counts_without_any_source() {
+fn no_source_left() {
     let _watchdog = support::watchdog();
     exits_with(130, || {
         drop(termination().unwrap().second_signal_exits());
@@ -148,8 +148,8 @@ fn counts_without_any_source() {
     });
 }
 
-/// Two signals are two, whether or not anyone has heard of the first in between. The system may
-/// deliver them in the other order.
+/// Two signals count as two, even if no source was polled in between. The system may deliver them in
+/// either order.
 #[test]
 fn two_in_a_row() {
     let _watchdog = support::watchdog();
@@ -162,7 +162,7 @@ fn two_in_a_row() {
 }
 
 #[test]
-fn counts_from_the_call_on() {
+fn counts_from_call() {
     let _watchdog = support::watchdog();
     alone(|| {
         for _ in 0..5 {
@@ -175,7 +175,7 @@ fn counts_from_the_call_on() {
 }
 
 #[test]
-fn arming_again_starts_anew() {
+fn called_again() {
     let _watchdog = support::watchdog();
     exits_with(143, || {
         for _ in 0..5 {
@@ -189,7 +189,7 @@ fn arming_again_starts_anew() {
 }
 
 #[test]
-fn without_opting_in_nothing_exits() {
+fn not_called() {
     let _watchdog = support::watchdog();
     alone(|| {
         for sent in [Signal::Int, Signal::Term].repeat(5) {
@@ -201,7 +201,7 @@ fn without_opting_in_nothing_exits() {
 }
 
 #[test]
-fn opting_in_for_one_signal_leaves_the_others() {
+fn other_signal() {
     let _watchdog = support::watchdog();
     exits_with(128 + Signal::Usr1.number(), || {
         let _source = signal(Signal::Usr1).unwrap().second_signal_exits();
@@ -218,7 +218,7 @@ fn opting_in_for_one_signal_leaves_the_others() {
 }
 
 #[test]
-fn opting_in_for_more_adds_to_it() {
+fn second_set() {
     let _watchdog = support::watchdog();
     exits_with(128 + Signal::Hup.number(), || {
         let _one = ctrl_c().unwrap().second_signal_exits();
@@ -230,7 +230,7 @@ fn opting_in_for_more_adds_to_it() {
 }
 
 #[test]
-fn every_signal_has_its_code() {
+fn exit_codes() {
     let _watchdog = support::watchdog();
     exits_with(128 + Signal::Usr2.number(), || {
         let _source = signal(Signal::Usr2).unwrap().second_signal_exits();

@@ -1,4 +1,4 @@
-//! Signals, on real processes: each test is a process of its own.
+//! Signals, in real processes: each test runs in its own process.
 
 #![cfg(all(unix, feature = "time", feature = "signal"))]
 
@@ -37,7 +37,7 @@ fn fires() {
 }
 
 #[test]
-fn each_constructor_hears_its_signals() {
+fn constructors() {
     let _watchdog = support::watchdog();
     alone(|| {
         let hears = |source: SignalSource, sent: Signal| {
@@ -54,7 +54,7 @@ fn each_constructor_hears_its_signals() {
 }
 
 #[test]
-fn hears_no_other_signal() {
+fn other_signal() {
     let _watchdog = support::watchdog();
     alone(|| {
         let wakes = Wakes::new();
@@ -95,7 +95,7 @@ fn reason() {
 }
 
 #[test]
-fn numbers_are_those_of_the_system() {
+fn numbers() {
     let _watchdog = support::watchdog();
     alone(|| {
         raise_heard(Signal::Term);
@@ -190,7 +190,7 @@ fn drop_deregisters() {
 fn tie() {
     let _watchdog = support::watchdog();
     alone(|| {
-        // The first listed wins.
+        // The first in the list wins.
         let token = CancellationToken::new();
         let (one, two) = (signal(Signal::Usr1).unwrap(), signal(Signal::Usr1).unwrap());
         raise_heard(Signal::Usr1);
@@ -219,7 +219,7 @@ fn drops_work_once() {
         assert!(poll_once(race.as_mut()).is_ready());
         assert_eq!(work.drops(), 1);
         drop(race);
-        // One poll before the signal, and the last one.
+        // One poll before the signal, and the last poll.
         assert_eq!((work.polls(), work.drops()), (2, 1));
     });
 }
@@ -256,7 +256,7 @@ fn debug() {
 }
 
 #[test]
-fn may_go_anywhere() {
+fn send_and_sync() {
     fn may<T: Send + Sync + Unpin + 'static>() {}
     let _watchdog = support::watchdog();
     may::<SignalSource>();
@@ -272,12 +272,12 @@ fn under_any_of_and_all_of() {
         let cancelled = block_on(std::future::pending::<()>().cancelable(stop)).unwrap_err();
         assert_eq!(cancelled.reason(), &Reason::signal(Signal::Term));
 
-        // The timeout wins, and the signal that comes later finds nobody.
+        // The timeout wins, and the later signal finds no source.
         let near = Duration::from_millis(5);
         assert_eq!(block_on(ctrl_c().unwrap() | timeout(near)), Reason::timeout(near));
         raise_heard(Signal::Int);
 
-        // Both must have come, in whatever order.
+        // Both must have arrived, in any order.
         let mut both = pin!(all_of((signal(Signal::Usr1).unwrap(), signal(Signal::Usr2).unwrap())));
         raise_heard(Signal::Usr2);
         assert!(poll_once(both.as_mut()).is_pending());

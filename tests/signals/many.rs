@@ -1,4 +1,4 @@
-//! Many listeners: one signal reaches them all, at the price of one.
+//! Many sources: one signal reaches all of them, at the cost of one.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, mpsc};
@@ -13,7 +13,7 @@ use crate::support::{self, Wakes, block_on, poll_once};
 const MANY: usize = 10_000;
 
 #[test]
-fn all_hear_one_signal() {
+fn all_fire() {
     let _watchdog = support::watchdog();
     alone(|| {
         let wakes = Wakes::new();
@@ -33,7 +33,7 @@ fn all_hear_one_signal() {
 }
 
 #[test]
-fn of_all_kinds() {
+fn sources_of_all_kinds() {
     let _watchdog = support::watchdog();
     alone(|| {
         let wakes = Wakes::new();
@@ -59,7 +59,7 @@ fn of_all_kinds() {
 }
 
 #[test]
-fn one_that_is_dropped_takes_nothing_from_the_others() {
+fn dropped_source() {
     let _watchdog = support::watchdog();
     alone(|| {
         let (kept, gone) = (Wakes::new(), Wakes::new());
@@ -76,21 +76,21 @@ fn one_that_is_dropped_takes_nothing_from_the_others() {
 }
 
 #[test]
-fn one_that_has_fired_takes_nothing_from_the_others() {
+fn fired_source() {
     let _watchdog = support::watchdog();
     alone(|| {
         let one = signal(Signal::Usr1).unwrap();
         let mut later = signal(Signal::Usr1).unwrap();
         raise(Signal::Usr1);
         block_on(one);
-        // Looked at only long after the first one is gone, and after more signals.
+        // Polled long after the first one was dropped, and after more signals.
         raise_heard(Signal::Usr1);
         assert!(poll_once(Pin::new(&mut later)).is_ready());
     });
 }
 
 #[test]
-fn one_that_is_made_later_hears_only_the_next() {
+fn created_later() {
     let _watchdog = support::watchdog();
     alone(|| {
         let first = signal(Signal::Usr1).unwrap();
@@ -107,7 +107,7 @@ fn one_that_is_made_later_hears_only_the_next() {
     });
 }
 
-/// An inner listener that ends does not change anything for the outer one.
+/// An inner source that ends does not affect the outer one.
 #[test]
 fn nested() {
     let _watchdog = support::watchdog();
@@ -116,7 +116,7 @@ fn nested() {
             let inner = std::future::pending::<()>().cancelable(termination().unwrap());
             raise(Signal::Term);
             assert!(inner.await.unwrap_err().is_signal());
-            // The outer one has heard it as well: this await is its last.
+            // The outer source has fired as well, so this await is the last.
             std::future::pending::<()>().await;
         };
         let outer = outer.cancelable(termination().unwrap());
@@ -124,7 +124,7 @@ fn nested() {
     });
 }
 
-/// How many entries a directory of `/proc/self` has.
+/// Returns the number of entries of a directory in `/proc/self`.
 #[cfg(target_os = "linux")]
 fn count(of: &str) -> usize {
     std::fs::read_dir(format!("/proc/self/{of}")).unwrap().count()
@@ -132,7 +132,7 @@ fn count(of: &str) -> usize {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn at_the_price_of_one() {
+fn constant_resources() {
     let _watchdog = support::watchdog();
     alone(|| {
         let (threads_without, descriptors_without) = (count("task"), count("fd"));
@@ -141,7 +141,7 @@ fn at_the_price_of_one() {
         raise_heard(Signal::Int);
         let (threads, descriptors) = (count("task"), count("fd"));
         assert!(threads <= threads_without + 1, "{threads} threads, {threads_without} before");
-        // What the reactor has, and three for each of the three kinds of signals.
+        // The reactor's, and three for each of the three kinds of signals.
         let most = descriptors_without + 3 + 3 * 3;
         assert!(descriptors <= most, "{descriptors} descriptors, {descriptors_without} before");
 
@@ -160,7 +160,7 @@ fn at_the_price_of_one() {
     });
 }
 
-/// A waker that keeps the reactor's thread until it is let go.
+/// A waker that blocks the reactor's thread until it is released.
 struct Keeps {
     entered: mpsc::SyncSender<()>,
     let_go: Mutex<mpsc::Receiver<()>>,
@@ -173,9 +173,9 @@ impl Wake for Keeps {
     }
 }
 
-/// More signals of one kind than fit into their queue do not push out one of another kind.
+/// More signals of one kind than fit into their queue do not displace one of another kind.
 #[test]
-fn a_flood_of_one_kind_loses_none_of_another() {
+fn flood() {
     let _watchdog = support::watchdog();
     alone(|| {
         let (entered, has_entered) = mpsc::sync_channel(1);

@@ -1,4 +1,4 @@
-//! Races: signals arrive while sources are made, polled and dropped on other threads.
+//! Signals that arrive while other threads create, poll and drop sources.
 
 use std::panic;
 use std::pin::Pin;
@@ -14,10 +14,9 @@ use cancelable::source::SignalSource;
 use crate::alone::{alone, raise, raise_heard};
 use crate::support::{self, LIMIT, Wakes, block_on, poll_once};
 
-/// Every source that was there before the signal was sent hears it, however many are being made
-/// at that very moment.
+/// Every source created before the signal was sent fires, while many more are being created.
 #[test]
-fn whoever_was_there_hears_it() {
+fn created_meanwhile() {
     let _watchdog = support::watchdog();
     alone(|| {
         let sets: [&[Signal]; 3] = [
@@ -25,7 +24,7 @@ fn whoever_was_there_hears_it() {
             &[Signal::Usr1, Signal::Usr2],
             &[Signal::Usr1, Signal::Hup, Signal::Term],
         ];
-        // The signal may come before the threads have made their first one.
+        // The signal may arrive before the threads have created their first source.
         let _survive = signal(Signal::Usr1).unwrap();
         let made = Mutex::new(Vec::new());
         let over = AtomicBool::new(false);
@@ -36,7 +35,7 @@ fn whoever_was_there_hears_it() {
                     while !over.load(Ordering::Relaxed) {
                         let mut source = signals(set.iter().copied()).unwrap();
                         let wakes = Wakes::new();
-                        // Some have not been polled when the signal comes.
+                        // Some have not been polled when the signal arrives.
                         let polled = made.lock().unwrap().len() % 2 == 0;
                         if polled && wakes.poll(Pin::new(&mut source)).is_ready() {
                             continue;
@@ -69,12 +68,12 @@ fn whoever_was_there_hears_it() {
     });
 }
 
-/// Sources are polled for the first time while the signal is on its way: no wake-up is lost.
+/// Sources are polled for the first time while the signal is on its way.
 #[test]
-fn no_wake_up_is_lost() {
+fn no_lost_wake() {
     let _watchdog = support::watchdog();
     alone(|| {
-        // The signal may come before the threads have made their first one.
+        // The signal may arrive before the threads have created their first source.
         let _survive = termination().unwrap();
         let waiting = AtomicUsize::new(4);
         thread::scope(|scope| {
@@ -95,10 +94,10 @@ fn no_wake_up_is_lost() {
     });
 }
 
-/// A round of threads that come to the hub at the same time, each round for a kind of signal that
-/// it has not seen yet. The very first one makes the hub.
+/// In each round several threads register a new kind of signal at the same time. The first round
+/// creates the hub.
 #[test]
-fn first_come() {
+fn first_of_each_kind() {
     let _watchdog = support::watchdog();
     alone(|| {
         use Signal::{Alarm, Hup, Int, Io, Prof, Quit, Term, Urg, Usr1, Usr2, Vtalarm, Xcpu};
@@ -120,10 +119,9 @@ fn first_come() {
     });
 }
 
-/// As soon as the source is there, the signal may come: from then on it is not lost, and it is not
-/// the end of the process.
+/// As soon as the source exists, a signal is neither lost nor does it end the process.
 #[test]
-fn at_once_after_construction() {
+fn right_after_construction() {
     let _watchdog = support::watchdog();
     alone(|| {
         for kind in (1..32).filter_map(|number| Signal::try_from(number).ok()) {
@@ -136,10 +134,10 @@ fn at_once_after_construction() {
 }
 
 #[test]
-fn dropped_while_it_is_delivered() {
+fn dropped_during_delivery() {
     let _watchdog = support::watchdog();
     alone(|| {
-        // The signal may come before the threads have made their first one.
+        // The signal may arrive before the threads have created their first source.
         let _survive = signal(Signal::Usr1).unwrap();
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -153,7 +151,7 @@ fn dropped_while_it_is_delivered() {
                             let _ = wakes.poll(Pin::new(source));
                         }
                         drop(sources);
-                        // Those that are being woken this moment are on their way out.
+                        // A source that is being woken still holds its latch.
                         let give_up = Instant::now() + LIMIT;
                         while Arc::strong_count(&wakes) > 1 {
                             assert!(Instant::now() < give_up, "a waker is left behind");
@@ -173,9 +171,9 @@ fn dropped_while_it_is_delivered() {
     });
 }
 
-/// More than the pipe of the hub holds, as fast as it goes, from several threads.
+/// More signals than the hub's pipe holds, as fast as possible, from several threads.
 #[test]
-fn a_burst() {
+fn burst() {
     let _watchdog = support::watchdog();
     alone(|| {
         let wakes = Wakes::new();
@@ -188,7 +186,7 @@ fn a_burst() {
         });
         wakes.wait(1);
         assert_eq!(poll_once(Pin::new(&mut source)), Poll::Ready(Reason::signal(Signal::Usr1)));
-        // It has not lost its place: what comes now is heard.
+        // The hub still works: the next signal is delivered.
         for _ in 0..100 {
             raise_heard(Signal::Usr1);
         }
@@ -196,7 +194,7 @@ fn a_burst() {
     });
 }
 
-/// One who, when woken, makes a source, drops one and sends a signal.
+/// A waker that creates a source, drops one and sends a signal.
 struct Busy {
     next: Mutex<Option<SignalSource>>,
     woken: AtomicUsize,
@@ -217,9 +215,9 @@ impl Wake for Busy {
     }
 }
 
-/// Wakers are woken with no lock held: they may come back to the hub from where they are.
+/// Wakers are woken with no lock held, so they may call into the hub.
 #[test]
-fn from_within_a_waker() {
+fn reentrant_waker() {
     let _watchdog = support::watchdog();
     alone(|| {
         let busy = Arc::new(Busy { next: Mutex::default(), woken: AtomicUsize::new(0) });
@@ -233,9 +231,9 @@ fn from_within_a_waker() {
     });
 }
 
-/// A waker that panics takes the signal from nobody, now or later.
+/// A waker that panics does not affect other sources, now or later.
 #[test]
-fn a_waker_that_panics() {
+fn waker_panics() {
     struct Hostile;
     impl Wake for Hostile {
         fn wake(self: Arc<Self>) {

@@ -1,4 +1,4 @@
-//! What is no source: refused where it is made, and nothing is registered.
+//! Signals that are refused at construction, which then registers nothing.
 
 use std::io::ErrorKind;
 
@@ -11,7 +11,7 @@ const REFUSED: [Signal; 6] =
     [Signal::Kill, Signal::Stop, Signal::Ill, Signal::Fpe, Signal::Segv, Signal::Bus];
 
 #[test]
-fn what_cannot_be_caught() {
+fn uncatchable() {
     let _watchdog = support::watchdog();
     alone(|| {
         for refused in REFUSED {
@@ -21,19 +21,19 @@ fn what_cannot_be_caught() {
             let error = signals([Signal::Usr1, refused, Signal::Usr2]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
         }
-        // It harms nobody else.
+        // Other sources still work.
         raise_heard(Signal::Usr1);
     });
 }
 
 #[test]
-fn an_empty_list() {
+fn empty_list() {
     let _watchdog = support::watchdog();
     alone(|| assert_eq!(signals([]).unwrap_err().kind(), ErrorKind::InvalidInput));
 }
 
 #[test]
-fn what_is_refused_registers_nothing() {
+fn registers_nothing() {
     let _watchdog = support::watchdog();
     dies_of(Signal::Term, || {
         for refused in REFUSED {
@@ -46,7 +46,7 @@ fn what_is_refused_registers_nothing() {
 }
 
 #[test]
-fn a_signal_named_twice_is_one() {
+fn named_twice() {
     let _watchdog = support::watchdog();
     alone(|| {
         let source = signals([Signal::Usr1, Signal::Usr1]).unwrap();
@@ -56,7 +56,7 @@ fn a_signal_named_twice_is_one() {
 }
 
 #[test]
-fn numbers_and_names_that_do_not_exist() {
+fn unknown_numbers_and_names() {
     let _watchdog = support::watchdog();
     for number in [0, -1, -15, 65, 1000, i32::MIN, i32::MAX] {
         let error = Signal::try_from(number).unwrap_err();

@@ -1,4 +1,4 @@
-//! `condition`, `condition_async` and `condition_blocking`: as sources, and their checks.
+//! `condition`, `condition_async` and `condition_blocking`.
 
 use std::future::Future;
 use std::pin::pin;
@@ -18,7 +18,7 @@ const SHORT: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Something that can come true, and how often it was asked.
+/// A flag that can become true, and the number of checks.
 #[derive(Clone, Default)]
 struct Fact(Arc<(AtomicBool, AtomicUsize)>);
 
@@ -41,7 +41,7 @@ impl Fact {
     }
 }
 
-/// What the hook for panics heard.
+/// Messages received by the panic hook of a condition.
 #[derive(Clone, Default)]
 struct Heard(Arc<Mutex<Vec<String>>>);
 
@@ -56,7 +56,7 @@ impl Heard {
     }
 }
 
-/// A check that panics twice, then comes out true.
+/// A check that panics twice, then returns true.
 fn third_time_lucky() -> impl FnMut() -> bool + Send + 'static {
     let mut checks = 0;
     move || {
@@ -69,8 +69,8 @@ fn third_time_lucky() -> impl FnMut() -> bool + Send + 'static {
     }
 }
 
-/// The tests that the three kinds share. A check of a fact may end within the poll or elsewhere, so
-/// these wait for wake-ups rather than count polls.
+/// The tests that the three kinds share. A check may end inside the poll or on another thread, so these
+/// wait for wakes rather than count polls.
 macro_rules! suite {
     (|$fact:ident| $condition:expr) => {
         #[test]
@@ -109,7 +109,7 @@ macro_rules! suite {
         }
 
         #[test]
-        fn the_reason_counts_the_checks() {
+        fn reason_counts_checks() {
             let _watchdog = support::watchdog();
             let $fact = Fact::new();
             let remote = $fact.clone();
@@ -154,7 +154,7 @@ macro_rules! suite {
             let $fact = Fact::new();
             let mut source = Box::pin($condition.every(LONG));
             let wakes = Wakes::new();
-            // Until the pause has begun.
+            // Until the pause has started.
             while source.as_mut().checks() < 1 {
                 assert!(wakes.poll(source.as_mut()).is_pending());
             }
@@ -185,7 +185,7 @@ macro_rules! suite {
             let tally = Tally::new();
             drop(tally.ready_at(1).cancelable($condition.every(TICK)));
             assert_eq!(($fact.asked(), tally.polls(), tally.drops()), (0, 0, 1));
-            // And nothing but the waker of this poll while the work is polled for the first time.
+            // During the first poll of the work, the source has not registered the waker.
             let wakes = Wakes::new();
             let seen = std::future::poll_fn(|_| Poll::Ready(Arc::strong_count(&wakes)));
             let mut run = pin!(seen.cancelable($condition.every(LONG)));
@@ -221,7 +221,7 @@ macro_rules! suite {
         }
 
         #[test]
-        fn no_second_check_before_its_time() {
+        fn second_check_after_pause() {
             let _watchdog = support::watchdog();
             let $fact = Fact::new();
             let mut source = pin!($condition.every(LONG));
@@ -235,7 +235,7 @@ macro_rules! suite {
         }
 
         #[test]
-        fn after_a_pause_without_end_there_is_no_second_check() {
+        fn endless_pause() {
             let _watchdog = support::watchdog();
             let $fact = Fact::new();
             let mut source = pin!($condition.every(Duration::MAX));
@@ -247,12 +247,12 @@ macro_rules! suite {
                 assert!(wakes.poll(source.as_mut()).is_pending());
             }
             assert_eq!($fact.asked(), 1);
-            // There is nothing left to wait for.
+            // Nothing is left to wait for.
             until_held(&wakes, 0);
         }
 
         #[test]
-        fn a_pause_of_zero_is_one_of_a_millisecond() {
+        fn minimum_pause() {
             let _watchdog = support::watchdog();
             let $fact = Fact::new();
             let mut source = pin!($condition.every(Duration::ZERO));
@@ -260,13 +260,13 @@ macro_rules! suite {
             while source.as_mut().checks() < 11 {
                 assert!(poll_once(source.as_mut()).is_pending());
             }
-            // Ten pauses lie between eleven checks.
+            // Eleven checks have ten pauses between them.
             assert!(start.elapsed() >= TICK * 10, "{:?}", start.elapsed());
         }
     };
 }
 
-/// Waits until that many hold the waker: a thread of the pool lets go of it only after it has woken.
+/// Waits until `by` clones of the waker are left: a pool thread drops its clone only after waking.
 fn until_held(wakes: &Arc<Wakes>, by: usize) {
     let give_up = Instant::now() + support::LIMIT / 2;
     while Arc::strong_count(wakes) != 1 + by {
@@ -275,7 +275,7 @@ fn until_held(wakes: &Arc<Wakes>, by: usize) {
     }
 }
 
-/// How many checks a condition has made, by what it shows.
+/// Returns the number of checks, read from the `Debug` output.
 trait Checks {
     fn checks(self) -> u64;
 }

@@ -4,7 +4,7 @@ use super::*;
 
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Cancels after a while, from another thread.
+/// Cancels from another thread, after a while.
 fn cancel_soon(token: &CancellationToken) -> thread::JoinHandle<()> {
     let remote = token.clone();
     thread::spawn(move || {
@@ -20,12 +20,12 @@ fn wait() {
     let canceller = cancel_soon(&token);
     assert_eq!(token.blocking_wait(), Reason::manual("from the thread"));
     canceller.join().unwrap();
-    // Cancelled already: at once.
+    // Already cancelled: returns at once.
     assert_eq!(token.blocking_wait(), Reason::manual("from the thread"));
 }
 
 #[test]
-fn the_limit_passes() {
+fn limit_passes() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let (limit, start) = (Duration::from_millis(30), Instant::now());
@@ -47,7 +47,7 @@ fn cancelled_within_the_limit() {
 }
 
 #[test]
-fn a_limit_of_zero_only_looks() {
+fn zero_limit() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     assert_eq!(token.blocking_wait_timeout(Duration::ZERO), None);
@@ -57,7 +57,7 @@ fn a_limit_of_zero_only_looks() {
 }
 
 #[test]
-fn stray_unparks_change_nothing() {
+fn stray_unparks() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let (limit, start) = (Duration::from_millis(50), Instant::now());
@@ -97,10 +97,10 @@ fn many_threads() {
 }
 
 #[test]
-fn who_waits_for_a_child_hears_of_its_parent() {
+fn child_of_cancelled_parent() {
     let _watchdog = support::watchdog();
     let stopped = Some(Reason::parent(Reason::manual("stop")));
-    // Before, or meanwhile.
+    // Cancelled before the wait, or during it.
     let parent = CancellationToken::new();
     let (before, meanwhile) = (parent.child_token(), parent.child_token());
     let waiting = thread::spawn(move || meanwhile.blocking_wait());

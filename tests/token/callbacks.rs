@@ -1,13 +1,13 @@
-//! `on_cancel`: order, once, taking back, panics, races.
+//! `on_cancel`: order, unregistering, panics, races.
 
 use super::*;
 
-/// Where callbacks leave word.
+/// Records which callbacks ran.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<usize>>>);
 
 impl Log {
-    /// A callback that leaves this number.
+    /// Returns a callback that records this number.
     fn writes(&self, number: usize) -> impl FnOnce(&Reason) + Send + 'static {
         let log = self.0.clone();
         move |_| log.lock().unwrap().push(number)
@@ -24,7 +24,7 @@ fn run_in_order() {
     let token = CancellationToken::new();
     let log = Log::default();
     let mut kept: Vec<_> = (0..100).map(|number| token.on_cancel(log.writes(number))).collect();
-    // A place that was freed is not the place of the next.
+    // A new callback does not take the place of a dropped one.
     drop(kept.remove(50));
     drop(kept.remove(0));
     kept.push(token.on_cancel(log.writes(100)));
@@ -47,7 +47,7 @@ fn run_once() {
 }
 
 #[test]
-fn get_the_reason_on_the_cancelling_thread() {
+fn run_on_the_cancelling_thread() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let (sender, receiver) = channel();
@@ -61,7 +61,7 @@ fn get_the_reason_on_the_cancelling_thread() {
 }
 
 #[test]
-fn have_run_when_cancel_returns() {
+fn done_when_cancel_returns() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let log = Log::default();
@@ -73,7 +73,7 @@ fn have_run_when_cancel_returns() {
 }
 
 #[test]
-fn run_after_everyone_below_is_flipped_and_woken() {
+fn run_after_descendants_and_waiters() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let child = token.child_token();
@@ -119,7 +119,7 @@ fn dropping_unregisters() {
 }
 
 #[test]
-fn detach_leaves_it() {
+fn detach() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let log = Log::default();
@@ -129,7 +129,7 @@ fn detach_leaves_it() {
 }
 
 #[test]
-fn a_panic_is_contained() {
+fn panic_is_contained() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let child = token.child_token();
@@ -143,7 +143,7 @@ fn a_panic_is_contained() {
     ];
     assert!(token.cancel());
     assert_eq!(log.read(), [0, 1, 2]);
-    // The one that runs at once is contained too, and leaves the token usable.
+    // A panic of a callback that runs at once is contained too.
     drop(token.on_cancel(|_| panic!("at once")));
     drop(token.on_cancel(log.writes(3)));
     assert_eq!(log.read(), [0, 1, 2, 3]);
@@ -158,7 +158,7 @@ fn registered_inside_a_callback() {
     let outer = log.writes(0);
     let _registration = token.on_cancel(move |reason| {
         outer(reason);
-        // The token is cancelled: this runs here and now.
+        // The token is cancelled, so this callback runs at once.
         again.on_cancel(inner).detach();
     });
     let _later = token.on_cancel(log.writes(2));
@@ -173,7 +173,7 @@ fn dropped_inside_a_callback() {
     let log = Log::default();
     let own = Arc::new(Mutex::new(None));
     let (slot, first) = (own.clone(), log.writes(0));
-    // Drops its own registration, a handle of the token, and one of another token.
+    // Drops its own registration, a handle of the token, and another token's handle.
     let other = CancellationToken::new();
     let foreign = other.on_cancel(log.writes(9));
     let handle = token.clone();
@@ -190,7 +190,7 @@ fn dropped_inside_a_callback() {
 }
 
 #[test]
-fn may_cancel_and_ask() {
+fn reentrant() {
     let _watchdog = support::watchdog();
     let (token, other) = (CancellationToken::new(), CancellationToken::new());
     let (sender, receiver) = channel();
@@ -206,19 +206,19 @@ fn may_cancel_and_ask() {
 }
 
 #[test]
-fn a_callback_that_owns_the_token() {
+fn callback_owns_token() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let held = Arc::new(());
     let (owner, inside) = (token.clone(), held.clone());
     let registration = token.on_cancel(move |_| drop((owner, inside)));
-    // The callback and what it holds are dropped with no lock held, or this would hang.
+    // Hangs if the callback were dropped under the lock.
     drop(registration);
     assert_eq!(Arc::strong_count(&held), 1);
 }
 
 #[test]
-fn registration_racing_cancellation_runs_exactly_once() {
+fn register_races_cancel() {
     let _watchdog = support::watchdog();
     const ROUNDS: usize = 5_000;
     let tokens: Vec<_> = (0..ROUNDS).map(|_| CancellationToken::new()).collect();
@@ -246,7 +246,7 @@ fn registration_racing_cancellation_runs_exactly_once() {
 }
 
 #[test]
-fn unregistering_racing_cancellation_runs_at_most_once() {
+fn unregister_races_cancel() {
     let _watchdog = support::watchdog();
     const ROUNDS: usize = 5_000;
     let tokens: Vec<_> = (0..ROUNDS).map(|_| CancellationToken::new()).collect();
@@ -270,7 +270,7 @@ fn unregistering_racing_cancellation_runs_at_most_once() {
     });
     for runs in &runs {
         assert!(runs.load(Ordering::SeqCst) <= 1);
-        // Run or taken back, it is gone.
+        // Run or unregistered, the callback was dropped.
         assert_eq!(Arc::strong_count(runs), 1);
     }
 }

@@ -1,9 +1,9 @@
-//! Cancelling: who wins, who is told, what it reaches.
+//! `cancel`: the first one wins, every waiter is woken.
 
 use super::*;
 
 #[test]
-fn the_first_wins() {
+fn first_wins() {
     let _watchdog = support::watchdog();
     for _ in 0..20 {
         let token = CancellationToken::new();
@@ -26,7 +26,7 @@ fn the_first_wins() {
 }
 
 #[test]
-fn the_second_changes_nothing() {
+fn second_changes_nothing() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     assert!(token.cancel_with("first"));
@@ -46,7 +46,7 @@ fn without_a_message() {
 }
 
 #[test]
-fn from_a_thread_into_an_idle_executor() {
+fn from_another_thread() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let remote = token.clone();
@@ -56,7 +56,7 @@ fn from_a_thread_into_an_idle_executor() {
         thread::sleep(Duration::from_millis(10));
         remote.cancel_with("from the thread")
     });
-    // Tells that it was polled, and never wakes anyone.
+    // Reports that it was polled, and stays pending.
     let work = std::future::poll_fn(|_| {
         let _ = idle.send(());
         Poll::<()>::Pending
@@ -67,7 +67,7 @@ fn from_a_thread_into_an_idle_executor() {
 }
 
 #[test]
-fn all_who_wait_are_woken() {
+fn all_waiters_are_woken() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let mut waits: Vec<_> = (0..1000).map(|_| Box::pin(token.cancelled())).collect();
@@ -75,7 +75,7 @@ fn all_who_wait_are_woken() {
     for (wait, wakes) in waits.iter_mut().zip(&wakes) {
         assert!(wakes.poll(wait.as_mut()).is_pending());
     }
-    // Every third has left by then.
+    // Every third waiter is dropped before.
     let left: Vec<_> = (0..1000).step_by(3).collect();
     for place in left.iter().rev() {
         drop(waits.remove(*place));

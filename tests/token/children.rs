@@ -1,9 +1,9 @@
-//! `child_token`: the message goes down, and nothing stays above.
+//! `child_token`: cancellation reaches all descendants, and dropped children leave nothing behind.
 
 use super::*;
 
 #[test]
-fn are_cancelled_with_the_parent() {
+fn cancelled_with_parent() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let child = parent.child_token();
@@ -14,7 +14,7 @@ fn are_cancelled_with_the_parent() {
     assert!(parent.cancel_with("closing"));
     let expected = Reason::parent(Reason::manual("closing"));
     assert_eq!(child.reason(), Some(expected.clone()));
-    // However deep, what happened at the top.
+    // At any depth, the root is the reason at the top.
     assert_eq!(grandchild.reason(), Some(expected.clone()));
     assert_eq!(wakes.count(), 1);
     assert_eq!(poll_once(wait), Poll::Ready(expected));
@@ -34,7 +34,7 @@ fn cancel_alone() {
 }
 
 #[test]
-fn of_a_cancelled_parent_are_cancelled_from_the_start() {
+fn of_cancelled_parent() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     parent.cancel_with("closed");
@@ -44,19 +44,19 @@ fn of_a_cancelled_parent_are_cancelled_from_the_start() {
 }
 
 #[test]
-fn keep_the_parent_alive() {
+fn keep_parent_alive() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let middle = parent.child_token();
     let child = middle.child_token();
-    // Nobody holds the one between, and still the message passes through it.
+    // The token in between has no handle, and still passes the cancellation on.
     drop(middle);
     parent.cancel_with("closing");
     assert_eq!(child.reason(), Some(Reason::parent(Reason::manual("closing"))));
 }
 
 #[test]
-fn a_dropped_child_is_not_cancelled_any_more() {
+fn dropped_child() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let child = parent.child_token();
@@ -64,14 +64,14 @@ fn a_dropped_child_is_not_cancelled_any_more() {
     let flag = ran.clone();
     child.on_cancel(move |_| flag.store(true, Ordering::SeqCst)).detach();
     drop(child);
-    // Its callback went with it, before the parent is cancelled.
+    // Its callback was dropped with it, before the parent is cancelled.
     assert_eq!(Arc::strong_count(&ran), 1);
     parent.cancel();
     assert!(!ran.load(Ordering::SeqCst));
 }
 
 #[test]
-fn made_while_the_parent_is_cancelled_are_cancelled() {
+fn created_during_cancel() {
     let _watchdog = support::watchdog();
     const ROUNDS: usize = 5_000;
     let parents: Vec<_> = (0..ROUNDS).map(|_| CancellationToken::new()).collect();
@@ -93,7 +93,7 @@ fn made_while_the_parent_is_cancelled_are_cancelled() {
 }
 
 #[test]
-fn a_chain_of_100_000_does_not_recurse() {
+fn chain_of_100_000() {
     let _watchdog = support::watchdog();
     let small = thread::Builder::new().stack_size(256 << 10);
     let thread = small.spawn(|| {
@@ -109,7 +109,7 @@ fn a_chain_of_100_000_does_not_recurse() {
 }
 
 #[test]
-fn g11_chains_of_children_and_links_go_on_a_small_stack() {
+fn g11_drop_chains_on_a_small_stack() {
     let _watchdog = support::watchdog();
     let chain = |listened_to: bool| {
         let top = CancellationToken::new();
@@ -138,9 +138,9 @@ fn g11_chains_of_children_and_links_go_on_a_small_stack() {
 }
 
 #[test]
-fn everyone_who_waits_for_any_of_them_is_woken_once() {
+fn waiters_are_woken_once() {
     let _watchdog = support::watchdog();
-    // So many wait for each child, and then those of these bits go.
+    // Number of waiters of each child, and a bit set of the waiters that are dropped.
     for waiting in 0..5 {
         for goes in 0..1_usize << waiting {
             let parent = CancellationToken::new();

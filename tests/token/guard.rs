@@ -13,7 +13,7 @@ fn cancels_when_dropped() {
 }
 
 #[test]
-fn cancels_on_the_way_out_of_a_panic() {
+fn cancels_on_panic() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let guard = token.drop_guard();
@@ -26,7 +26,7 @@ fn cancels_on_the_way_out_of_a_panic() {
 }
 
 #[test]
-fn disarm_gives_the_token_back() {
+fn disarm() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let back = token.drop_guard().disarm();
@@ -35,7 +35,7 @@ fn disarm_gives_the_token_back() {
 }
 
 #[test]
-fn changes_nothing_on_a_cancelled_token() {
+fn on_cancelled_token() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let guard = token.drop_guard();

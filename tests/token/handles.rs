@@ -1,15 +1,15 @@
-//! Handles: equality, hashing, and what happens when they are gone.
+//! Handles: equality, hashing, and dropping all of them.
 
 use super::*;
 
 #[test]
-fn equal_when_the_same() {
+fn equality() {
     let _watchdog = support::watchdog();
     let (token, other) = (CancellationToken::new(), CancellationToken::default());
     assert_eq!(token, token.clone());
     assert_ne!(token, other);
     assert_ne!(token, token.child_token());
-    // Not by state.
+    // Equality does not depend on state.
     token.cancel();
     other.cancel();
     assert_ne!(token, other);
@@ -37,7 +37,7 @@ fn default_is_not_cancelled() {
 }
 
 #[test]
-fn debug_tells_the_reason() {
+fn debug() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     assert_eq!(format!("{token:?}"), "CancellationToken { reason: None }");
@@ -58,7 +58,7 @@ fn send_and_sync() {
 }
 
 #[test]
-fn owned_waits_keep_it_alive() {
+fn owned_future_keeps_token_alive() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let callback = Arc::new(());
@@ -67,14 +67,14 @@ fn owned_waits_keep_it_alive() {
     let mut wait = Box::pin(token.clone().cancelled_owned());
     assert!(poll_once(wait.as_mut()).is_pending());
     drop(token);
-    // The callback goes with the token: it is still there.
+    // The callback is dropped with the token, which is still alive.
     assert_eq!(Arc::strong_count(&callback), 2);
     drop(wait);
     assert_eq!(Arc::strong_count(&callback), 1);
 }
 
 #[test]
-fn one_whose_handles_are_gone_never_fires() {
+fn never_fires_without_handles() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let mut wait = pin!(token.clone().cancelled_owned());
@@ -86,7 +86,7 @@ fn one_whose_handles_are_gone_never_fires() {
 }
 
 #[test]
-fn callbacks_of_one_whose_handles_are_gone_are_dropped_unrun() {
+fn callbacks_dropped_without_handles() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let ran = Arc::new(AtomicBool::new(false));

@@ -1,4 +1,4 @@
-//! `linked`: the reason goes down as it is.
+//! `linked`: takes over the reason of the first cancelled token.
 
 use super::*;
 
@@ -18,19 +18,19 @@ fn keeps_the_reason() {
 }
 
 #[test]
-fn to_a_cancelled_one_is_cancelled_from_the_start() {
+fn to_cancelled_token() {
     let _watchdog = support::watchdog();
     let tokens: Vec<_> = (0..4).map(|_| CancellationToken::new()).collect();
     tokens[2].cancel_with("third");
     tokens[1].cancel_with("second");
-    // The first listed counts, not the first cancelled.
+    // The first in the list counts, not the first that was cancelled.
     let linked = CancellationToken::linked(&tokens);
     assert_eq!(linked.reason(), Some(Reason::manual("second")));
     assert!(!tokens[0].is_cancelled() && !tokens[3].is_cancelled());
 }
 
 #[test]
-fn to_several_listens_to_each() {
+fn to_several() {
     let _watchdog = support::watchdog();
     for place in 0..5 {
         let tokens: Vec<_> = (0..5).map(|_| CancellationToken::new()).collect();
@@ -42,7 +42,7 @@ fn to_several_listens_to_each() {
 }
 
 #[test]
-fn leaves_those_above_alone() {
+fn does_not_cancel_parents() {
     let _watchdog = support::watchdog();
     let (first, second) = (CancellationToken::new(), CancellationToken::new());
     let either = CancellationToken::linked([&first, &second]);
@@ -53,7 +53,7 @@ fn leaves_those_above_alone() {
 }
 
 #[test]
-fn to_the_same_one_twice() {
+fn to_the_same_twice() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     drop(CancellationToken::linked([&token, &token]));
@@ -69,7 +69,7 @@ fn to_the_same_one_twice() {
 }
 
 #[test]
-fn to_none_is_a_token_like_any_other() {
+fn to_none() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::linked([]);
     assert!(!token.is_cancelled());
@@ -78,7 +78,7 @@ fn to_none_is_a_token_like_any_other() {
 }
 
 #[test]
-fn to_a_child_passes_its_reason_on() {
+fn to_child() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
     let linked = CancellationToken::linked([&parent.child_token()]);

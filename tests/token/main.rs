@@ -1,4 +1,4 @@
-//! `CancellationToken`: as a source, and all else that it does.
+//! `CancellationToken`, as a source and by itself.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -27,7 +27,7 @@ use cancelable::source::{WaitForCancellation, WaitForCancellationOwned};
 use futures::future::FusedFuture;
 use support::{Tally, Wakes, block_on, poll_once};
 
-/// The same tests for each way to wait for a token.
+/// The same tests for each way to wait for a token, as `tests/sources` has for other sources.
 macro_rules! suite {
     ($($module:ident: |$token:ident| $wait:expr;)*) => {$(
         mod $module {
@@ -83,7 +83,7 @@ macro_rules! suite {
                 let wakes = Wakes::new();
                 assert!(wakes.poll(wait.as_mut()).is_pending());
                 assert_eq!(Arc::strong_count(&wakes), 2);
-                // The same waker again is one registration still.
+                // Polling with the same waker registers nothing new.
                 assert!(wakes.poll(wait.as_mut()).is_pending());
                 assert_eq!((Arc::strong_count(&wakes), wakes.count()), (2, 0));
                 $token.cancel();
@@ -159,8 +159,8 @@ macro_rules! suite {
                 let _watchdog = support::watchdog();
                 let $token = CancellationToken::new();
                 let wakes = Wakes::new();
-                // While the work is polled for the first time there is nothing but the waker of
-                // this poll: the source was asked and not made to wait.
+                // During the first poll of the work only this poll's waker exists: the source was
+                // probed and registered nothing.
                 let seen = std::future::poll_fn(|_| Poll::Ready(Arc::strong_count(&wakes)));
                 let mut run = pin!(seen.cancelable($wait));
                 assert_eq!(wakes.poll(run.as_mut()), Poll::Ready(Ok(2)));
@@ -171,12 +171,12 @@ macro_rules! suite {
             }
 
             #[test]
-            fn the_first_look_registers_nothing() {
+            fn probe_registers_nothing() {
                 let _watchdog = support::watchdog();
                 let $token = CancellationToken::new();
                 let wait = RefCell::new(Box::pin($wait));
                 let source = std::future::poll_fn(|cx| wait.borrow_mut().as_mut().poll(cx));
-                // The source as it stands while the work is polled for the first time.
+                // The state of the source during the first poll of the work.
                 let work = std::future::poll_fn(|_| Poll::Ready(format!("{:?}", wait.borrow())));
                 let shown = block_on(work.cancelable(source)).unwrap();
                 assert!(shown.contains("Idle"), "{shown}");
