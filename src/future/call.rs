@@ -1,30 +1,47 @@
 //! `wrap` and `run_blocking`: calls that stop with an operation.
+//!
+//! A call does not start once the operation is cancelled. It does not start either once the deadline of the
+//! operation has passed, even if no poll has noticed that: it waits until the race of the operation has had
+//! time to notice, and cancels the operation itself if the race has not. It waits because a deadline may
+//! turn out to be none, if it was that of a timeout within a source of the user's that goes on after it.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+#[cfg(feature = "time")]
+use std::time::Duration;
 
-#[cfg(feature = "blocking")]
-use blocking::Task;
 use futures::future::FusedFuture;
 use pin_project::pin_project;
 
 use super::Cancelable;
-use crate::clock;
 use crate::error::Cancelled;
 use crate::operation::Operation;
 use crate::shield::{Shield, shield};
 use crate::source::WaitForCancellationOwned;
+#[cfg(feature = "blocking")]
+use crate::sync::Mutex;
 use crate::wait::polled_after_completion;
+#[cfg(feature = "time")]
+use crate::{ambient::ignore_limits, timer::Countdown};
+
+/// How long a call waits, past the deadline and the lateness of its clock, for the race to notice.
+#[cfg(feature = "time")]
+const NOTICE: Duration = Duration::from_millis(100);
 
 impl Operation {
     /// Wraps an async function so that its calls stop with this operation: once it is cancelled, a new call
     /// fails without starting and a call in progress is dropped.
     ///
-    /// If the [deadline](Self::deadline) has passed unnoticed, because the work has not awaited anything for
-    /// a while, a call first lets the task be polled again, so that the cancellation is noticed.
+    /// Once the [deadline](Self::deadline) has passed, no call starts, even if no poll has noticed the
+    /// deadline yet.
     ///
-    /// In a retry loop, an error that is [`Cancelled`] must end the loop.
+    /// In a retry loop, an error that is [`Cancelled`] must end the loop. Return it from the work with `?`,
+    /// under [`try_scope`](crate::try_scope) or [`try_cancelable`](crate::CancelableExt::try_cancelable).
+    /// Under [`scope`](crate::scope) it would be a value, `Ok(Err(Cancelled))`, and the operation
+    /// `Completed`.
     ///
     /// # Cancel safety
     ///
@@ -47,22 +64,27 @@ impl Operation {
     /// assert!(double(4).await.is_err());
     /// # Ok::<(), Cancelled>(()) }).unwrap();
     /// ```
-    pub fn wrap<A, Fut, C>(&self, function: C) -> impl Fn(A) -> Call<Fut> + use<A, Fut, C>
+    pub fn wrap<A, Fut, C>(
+        &self,
+        function: C,
+    ) -> impl Fn(A) -> Call<Fut, WrappedCall<C, A>> + use<A, Fut, C>
     where
         C: Fn(A) -> Fut,
         Fut: Future,
     {
         let operation = self.clone();
-        move |argument| operation.start_call(|| function(argument))
+        let function = Arc::new(function);
+        move |argument| Call::new(&operation, WrappedCall { function: function.clone(), argument })
     }
 
     /// Runs a blocking closure on the thread pool of the crate `blocking`, within this operation: in the
     /// closure it is the [current](Operation::current) one, so `operation.check()?` can be called between
     /// steps.
     ///
-    /// The closure is queued at once, unless the operation is cancelled already. When the operation is
-    /// cancelled, this future resolves at once. A closure that has begun runs to its end, and its result is
-    /// dropped; a closure that has not begun is not run.
+    /// The closure is queued at once, unless the operation is cancelled or its
+    /// [deadline](Self::deadline) has passed. When the operation is cancelled, this future resolves at once.
+    /// A closure that has begun runs to its end, and its result is dropped; a closure that has not begun is
+    /// not run.
     ///
     /// # Cancel safety
     ///
@@ -70,7 +92,9 @@ impl Operation {
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] if the operation is cancelled first.
+    /// [`Cancelled`] if the operation is cancelled first. Return it from the work with `?`, under
+    /// [`try_scope`](crate::try_scope) or [`try_cancelable`](crate::CancelableExt::try_cancelable). Under
+    /// [`scope`](crate::scope) it would be a value, `Ok(Err(Cancelled))`, and the operation `Completed`.
     ///
     /// # Panics
     ///
@@ -82,26 +106,32 @@ impl Operation {
     /// use cancelable::prelude::*;
     ///
     /// # smol::block_on(async {
-    /// let operation = async {}.cancelable(never()).operation();
-    /// let sum = operation.run_blocking(|| {
-    ///     let operation = Operation::current().unwrap();
-    ///     (1..=4).try_fold(0, |sum, number| operation.check().map(|()| sum + number))
+    /// let sum = try_scope(never(), async |operation: Operation| {
+    ///     let sum = operation.run_blocking(|| {
+    ///         let operation = Operation::current().unwrap();
+    ///         (1..=4).try_fold(0, |sum, number| operation.check().map(|()| sum + number))
+    ///     });
+    ///     sum.await?
     /// });
-    /// assert_eq!(sum.await??, 10);
+    /// assert_eq!(sum.await?, 10);
     /// # Ok::<(), Cancelled>(()) }).unwrap();
     /// ```
     #[cfg(feature = "blocking")]
     pub fn run_blocking<T: Send + 'static>(
         &self,
         closure: impl FnOnce() -> T + Send + 'static,
-    ) -> Call<Task<T>> {
+    ) -> Call<BlockingCall<T>, QueuedCall<T>> {
         let operation = self.clone();
-        self.start_call(|| {
-            blocking::unblock(move || {
+        let queue = move || {
+            let task = blocking::unblock(move || {
+                // The operation may have been cancelled while the closure was queued.
+                operation.check().ok()?;
                 let _inside = operation.enter();
-                closure()
-            })
-        })
+                Some(closure())
+            });
+            BlockingCall { task }
+        };
+        Call::new(self, QueuedCall { queue: Mutex::new(Some(Box::new(queue))) })
     }
 
     /// Shields a section, as [`shield`] does: from the cancellation of this operation and of all others
@@ -123,70 +153,210 @@ impl Operation {
     pub fn shield<F: IntoFuture>(&self, section: F) -> Shield<F::IntoFuture> {
         shield(section)
     }
+}
 
-    /// Calls a function, unless the operation is cancelled.
-    fn start_call<Fut: Future>(&self, function: impl FnOnce() -> Fut) -> Call<Fut> {
-        if let Err(cancelled) = self.check() {
-            return Call { gives_way: false, state: CallState::Refused(Some(cancelled)) };
-        }
-        let gives_way = self.deadline().is_some_and(|deadline| deadline <= clock::now());
-        let token = self.token().cancelled_owned();
-        Call { gives_way, state: CallState::Running(Cancelable::new(function(), token)) }
+/// What starts a call. Sealed by being unreachable.
+pub trait Start<Fut> {
+    fn start(self) -> Fut;
+}
+
+/// A call of a [wrapped](Operation::wrap) function that has not started.
+#[derive(Debug)]
+pub struct WrappedCall<C, A> {
+    function: Arc<C>,
+    argument: A,
+}
+
+impl<Fut, C: Fn(A) -> Fut, A> Start<Fut> for WrappedCall<C, A> {
+    fn start(self) -> Fut {
+        (self.function)(self.argument)
     }
 }
 
+impl<Fut> Start<Fut> for Infallible {
+    fn start(self) -> Fut {
+        match self {}
+    }
+}
+
+/// A blocking closure that has not been queued.
+#[cfg(feature = "blocking")]
+pub struct QueuedCall<T> {
+    /// Never contended: the lock makes this type `Sync`.
+    queue: Mutex<Option<Box<dyn FnOnce() -> BlockingCall<T> + Send>>>,
+}
+
 /// A call of a [wrapped](Operation::wrap) function, or of a
-/// [blocking](Operation#method.run_blocking) one.
+/// [blocking](Operation#method.run_blocking) one. `S` is what starts it.
 ///
 /// # Panics
 ///
 /// When polled after completion. A panic of the call goes through.
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Call<Fut: Future> {
-    /// Whether the first poll is pending, so that the task is polled again.
-    gives_way: bool,
+pub struct Call<Fut: Future, S = Infallible> {
+    operation: Operation,
     #[pin]
-    state: CallState<Fut>,
+    state: State<Fut, S>,
+    /// While the call waits for the race to notice that the deadline has passed.
+    #[cfg(feature = "time")]
+    notice: Option<Box<Notice>>,
 }
 
-#[pin_project(project = CallProj)]
-enum CallState<Fut: Future> {
+#[pin_project(project = StateProj)]
+enum State<Fut: Future, S> {
     Refused(Option<Cancelled>),
+    /// The function has not been called, because the deadline has passed.
+    Late(Option<S>),
+    /// The function has been called, and the future that it returned has not been polled.
+    Called(Option<Fut>),
     Running(#[pin] Cancelable<Fut, WaitForCancellationOwned>),
 }
 
-impl<Fut: Future> Future for Call<Fut> {
+#[cfg(feature = "time")]
+struct Notice {
+    cancelled: WaitForCancellationOwned,
+    limit: Countdown,
+}
+
+impl<Fut: Future, S: Start<Fut>> Call<Fut, S> {
+    fn new(operation: &Operation, start: S) -> Self {
+        let state = match operation.check() {
+            Err(cancelled) => State::Refused(Some(cancelled)),
+            Ok(()) if is_late(operation) => State::Late(Some(start)),
+            Ok(()) => State::Called(Some(start.start())),
+        };
+        Call {
+            operation: operation.clone(),
+            state,
+            #[cfg(feature = "time")]
+            notice: None,
+        }
+    }
+
+    /// Waits until it is certain whether the call may start.
+    fn poll_start(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Cancelled>> {
+        let this = self.project();
+        this.operation.check()?;
+        #[cfg(feature = "time")]
+        if let Some(overdue) = this.operation.overdue() {
+            let notice = this.notice.get_or_insert_with(|| {
+                let limit = Countdown::lasting(overdue.lateness + NOTICE);
+                Box::new(Notice { cancelled: this.operation.cancelled_owned(), limit })
+            });
+            if Pin::new(&mut notice.cancelled).poll(cx).is_pending() {
+                // It is no limit of an operation in whose source this may be.
+                ready!(ignore_limits(|| notice.limit.poll("Call", cx)));
+                // Nothing polls the race: its task is busy.
+                this.operation.cancel_with(overdue.reason);
+            }
+            return Poll::Ready(this.operation.check());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Returns whether the deadline has passed without having been noticed.
+fn is_late(operation: &Operation) -> bool {
+    #[cfg(feature = "time")]
+    return operation.overdue().is_some();
+    #[cfg(not(feature = "time"))]
+    {
+        let _ = operation;
+        false
+    }
+}
+
+impl<Fut: Future, S: Start<Fut>> Future for Call<Fut, S> {
     type Output = Result<Fut::Output, Cancelled>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        if std::mem::take(this.gives_way) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let StateProj::Running(running) = self.as_mut().project().state.project() {
+            return running.poll(cx);
         }
-        match this.state.project() {
-            CallProj::Refused(cancelled) => match cancelled.take() {
-                Some(cancelled) => Poll::Ready(Err(cancelled)),
+        let refused = match self.as_mut().project().state.project() {
+            StateProj::Refused(cancelled) => match cancelled.take() {
+                Some(cancelled) => return Poll::Ready(Err(cancelled)),
                 None => polled_after_completion("Call"),
             },
-            CallProj::Running(run) => run.poll(cx),
+            _ => ready!(self.as_mut().poll_start(cx)).err(),
+        };
+        let mut this = self.project();
+        if let Some(cancelled) = refused {
+            this.state.set(State::Refused(None));
+            return Poll::Ready(Err(cancelled));
+        }
+        let future = match this.state.as_mut().project() {
+            StateProj::Late(start) => start.take().map(Start::start),
+            StateProj::Called(future) => future.take(),
+            StateProj::Refused(_) | StateProj::Running(_) => None,
+        };
+        let Some(future) = future else { unreachable!("it has not started") };
+        this.state.set(State::Running(Cancelable::new(future, this.operation.cancelled_owned())));
+        match this.state.project() {
+            StateProj::Running(running) => running.poll(cx),
+            _ => unreachable!("it has just started"),
         }
     }
 }
 
-impl<Fut: Future> FusedFuture for Call<Fut> {
+impl<Fut: Future, S: Start<Fut>> FusedFuture for Call<Fut, S> {
     fn is_terminated(&self) -> bool {
         match &self.state {
-            CallState::Refused(cancelled) => cancelled.is_none(),
-            CallState::Running(run) => run.is_terminated(),
+            State::Refused(cancelled) => cancelled.is_none(),
+            State::Running(running) => running.is_terminated(),
+            State::Late(_) | State::Called(_) => false,
         }
     }
 }
 
-impl<Fut: Future> fmt::Debug for Call<Fut> {
+impl<Fut: Future, S> fmt::Debug for Call<Fut, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let refused = matches!(self.state, CallState::Refused(_));
+        let refused = matches!(self.state, State::Refused(_));
         f.debug_struct("Call").field("refused", &refused).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "blocking")]
+impl<T> Start<BlockingCall<T>> for QueuedCall<T> {
+    fn start(self) -> BlockingCall<T> {
+        match self.queue.lock().take() {
+            Some(queue) => queue(),
+            None => unreachable!("it is queued once"),
+        }
+    }
+}
+
+/// A blocking closure on the thread pool: the future within a
+/// [`run_blocking`](Operation#method.run_blocking).
+#[cfg(feature = "blocking")]
+pub struct BlockingCall<T> {
+    task: blocking::Task<Option<T>>,
+}
+
+#[cfg(feature = "blocking")]
+impl<T> Future for BlockingCall<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match ready!(Pin::new(&mut self.task).poll(cx)) {
+            Some(value) => Poll::Ready(value),
+            // The operation was cancelled first, so the race around this future is about to drop it.
+            None => Poll::Pending,
+        }
+    }
+}
+
+#[cfg(feature = "blocking")]
+impl<T> fmt::Debug for BlockingCall<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BlockingCall")
+    }
+}
+
+#[cfg(feature = "blocking")]
+impl<T> fmt::Debug for QueuedCall<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("QueuedCall")
     }
 }

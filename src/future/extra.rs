@@ -11,9 +11,9 @@ use super::observed::Observed;
 use crate::ambient::{self, InShield, Protection, protect_whatever_waits};
 use crate::operation::{Hook, InPoll, Operation};
 use crate::panic::message;
-#[cfg(feature = "time")]
-use crate::timer::Countdown;
 use crate::{Cancelled, Reason, clock};
+#[cfg(feature = "time")]
+use crate::{source::timeouts_fired, timer::Countdown};
 
 #[derive(Default)]
 pub(crate) struct Extra {
@@ -165,14 +165,22 @@ impl Extra {
         let Some(observed) = &mut self.observed else { return source.poll(cx) };
         match observed.since.filter(|_| first) {
             None => {
+                #[cfg(feature = "time")]
+                let fired = observed.has_limit.then(timeouts_fired);
                 if let Poll::Ready(reason) = source.poll(cx) {
                     return Poll::Ready(observed.cancel(reason));
+                }
+                #[cfg(feature = "time")]
+                if fired.is_some_and(|before| before != timeouts_fired()) {
+                    observed.drop_limit_if_passed();
                 }
             }
             Some(since) => {
                 let (polled, limit) = ambient::ask_for_limit(since, || source.poll(cx));
                 if let Some(at) = limit {
-                    observed.operation.limit(at);
+                    observed.has_limit = true;
+                    #[cfg(feature = "time")]
+                    observed.operation.set_limit(since, at);
                 }
                 if let Poll::Ready(reason) = polled {
                     return Poll::Ready(observed.cancel(reason));
@@ -229,6 +237,7 @@ impl Extra {
         self.shields = Vec::new();
         if let Some(observed) = &mut self.observed {
             observed.handles = None;
+            observed.drop_limit();
             #[cfg(feature = "time")]
             {
                 observed.grace = None;

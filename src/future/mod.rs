@@ -23,7 +23,9 @@ use std::task::{Context, Poll, ready};
 use futures::future::FusedFuture;
 use pin_project::pin_project;
 
-pub use call::Call;
+#[cfg(feature = "blocking")]
+pub use call::{BlockingCall, QueuedCall};
+pub use call::{Call, WrappedCall};
 pub use ending::{Ending, Fallible, Finally, FinallyOrSpawn, Spawner};
 pub use ext::CancelableExt;
 pub use fallible::TryCancelable;

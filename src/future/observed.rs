@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use crate::ambient::Protection;
+#[cfg(feature = "time")]
+use crate::clock;
 use crate::operation::{Hook, Operation};
 use crate::panic::{contain, message, warn_clean_up_lost};
 use crate::source::WaitForCancellationOwned;
@@ -27,6 +29,8 @@ pub(super) struct Observed {
     pub(super) since: Option<Instant>,
     /// Whether somebody watches the operation. It is here so that asking takes no atomic read.
     pub(super) watched: bool,
+    /// Whether its source has a time limit.
+    pub(super) has_limit: bool,
     /// What makes it the current operation: taken while it is that, so that no poll clones it.
     pub(super) current: Option<Operation>,
     /// Waits for whoever cancels it by a handle, or from above, while the work is pending.
@@ -50,6 +54,7 @@ impl Observed {
             over: false,
             since: None,
             watched: false,
+            has_limit: false,
             current: None,
             handles: None,
             #[cfg(feature = "time")]
@@ -81,6 +86,22 @@ impl Observed {
         }
         let handles = self.handles.get_or_insert_with(|| self.operation.cancelled_owned());
         matches!(Pin::new(handles).poll(cx), Poll::Ready(_))
+    }
+
+    /// A timeout in the source has fired, and the source goes on: if it was the limit, there is none.
+    #[cfg(feature = "time")]
+    #[cold]
+    pub(super) fn drop_limit_if_passed(&mut self) {
+        self.operation.drop_limit(Some(clock::now()));
+    }
+
+    /// The limit of the source does not apply any more.
+    #[inline]
+    pub(super) fn drop_limit(&mut self) {
+        #[cfg(feature = "time")]
+        if std::mem::take(&mut self.has_limit) {
+            self.operation.drop_limit(None);
+        }
     }
 
     /// Whether a race around it waits for what it cleans up. If not, one that begins to wakes.

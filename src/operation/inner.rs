@@ -11,6 +11,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
+#[cfg(feature = "time")]
+use std::time::Duration;
 use std::time::Instant;
 
 use super::activity::Activity;
@@ -54,9 +56,30 @@ pub(super) struct About {
     pub(super) started: Option<Instant>,
     /// The earliest of the operation's own deadlines and those that its ancestors had when it started.
     pub(super) deadline: Option<Instant>,
+    /// The time limit of the operation's own source, while its race goes on.
+    #[cfg(feature = "time")]
+    limit: Option<Limit>,
     /// Whether the token is to carry the name.
     token_has_label: bool,
     pub(super) ended: Option<EndRecord>,
+}
+
+/// A time limit that a source has offered in its first poll.
+#[cfg(feature = "time")]
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    at: Instant,
+    after: Duration,
+}
+
+/// A deadline that has passed although nothing has noticed it.
+#[cfg(feature = "time")]
+#[derive(Debug)]
+pub(crate) struct Overdue {
+    /// The reason for which the operation is about to be cancelled.
+    pub(crate) reason: Reason,
+    /// How late its timeout may fire.
+    pub(crate) lateness: Duration,
 }
 
 /// The parent of an operation. The link is weak, so a long chain of operations is not a chain of owners.
@@ -202,7 +225,7 @@ impl Inner {
             return;
         }
         self.set_parent(parent, false);
-        self.limit(parent.deadline());
+        self.lower_deadline(parent.deadline());
     }
 
     /// Notes the parent, unless there is one.
@@ -243,9 +266,53 @@ impl Inner {
         }
     }
 
+    /// Sets the limit of the operation's own source, which started at `since`.
+    #[cfg(feature = "time")]
+    pub(super) fn set_limit(&self, since: Instant, at: Instant) {
+        let after = at.saturating_duration_since(since);
+        self.about.lock().limit = Some(Limit { at, after });
+        self.lower_deadline(Some(at));
+    }
+
+    /// Drops the limit, because the race is over; or the limit that has passed by the given time, because the
+    /// source goes on after it.
+    #[cfg(feature = "time")]
+    pub(super) fn drop_limit(&self, if_passed_by: Option<Instant>) {
+        let passed = |limit: &mut Limit| if_passed_by.is_none_or(|now| limit.at <= now);
+        self.about.lock().limit.take_if(passed);
+    }
+
+    /// Returns the deadline if it has passed: that of the operation's own source, or that of an ancestor.
+    #[cfg(feature = "time")]
+    pub(super) fn overdue(&self) -> Option<Overdue> {
+        let now = clock::now();
+        let passed = |about: &About| about.limit.filter(|limit| limit.at <= now);
+        let overdue = |reason, limit: Limit| Overdue { reason, lateness: limit.after / 512 };
+        let mut next = {
+            let about = self.about.lock();
+            if about.deadline.is_none_or(|at| at > now) {
+                return None;
+            }
+            if let Some(limit) = passed(&about) {
+                return Some(overdue(Reason::timeout(limit.after), limit));
+            }
+            about.parent.clone()
+        };
+        // Not recursive: chains may be long.
+        while let Some(parent) = next.take().and_then(|parent| parent.binding()) {
+            let about = parent.about.lock();
+            if let Some(limit) = passed(&about) {
+                let reason = Reason::parent_named(about.name.clone(), Reason::timeout(limit.after));
+                return Some(overdue(reason, limit));
+            }
+            next = about.parent.clone();
+        }
+        None
+    }
+
     /// Lowers the deadline to `at`.
     #[inline]
-    pub(super) fn limit(&self, at: Option<Instant>) {
+    fn lower_deadline(&self, at: Option<Instant>) {
         let mut about = self.about.lock();
         about.deadline = match (about.deadline, at) {
             (Some(known), Some(at)) => Some(known.min(at)),
@@ -302,7 +369,7 @@ impl Inner {
         });
         // If the parent had not started when this became its child, its deadline was not known then.
         if let Some(parent) = parent {
-            this.limit(parent.deadline());
+            this.lower_deadline(parent.deadline());
         }
     }
 

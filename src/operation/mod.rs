@@ -24,7 +24,9 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use crate::future::{Call, Ending, Fallible, Finally, FinallyOrSpawn, Spawner};
+#[cfg(feature = "blocking")]
+pub use crate::future::{BlockingCall, QueuedCall};
+pub use crate::future::{Call, Ending, Fallible, Finally, FinallyOrSpawn, Spawner, WrappedCall};
 pub(crate) use activity::{ActiveShield, ActivitySnapshot, RunStage, Watcher};
 pub(crate) use current::InPoll;
 pub(crate) use hooks::Hook;

@@ -8,6 +8,8 @@ use super::Operation;
 use super::activity::{Activity, ActivitySnapshot, Watcher};
 use super::current::InOperation;
 use super::hooks::{EndHook, Hook};
+#[cfg(feature = "time")]
+use super::inner::Overdue;
 use super::inner::{Inner, Outcome};
 use crate::ambient::Protection;
 use crate::clock;
@@ -78,10 +80,22 @@ impl Operation {
         self.inner.reason_if_dropped()
     }
 
-    /// Lowers the deadline to `at`.
-    #[inline]
-    pub(crate) fn limit(&self, at: Instant) {
-        self.inner.limit(Some(at));
+    /// Sets the limit of its own source, which started at `since`.
+    #[cfg(feature = "time")]
+    pub(crate) fn set_limit(&self, since: Instant, at: Instant) {
+        self.inner.set_limit(since, at);
+    }
+
+    /// Drops that limit; or only if it has passed by the given time.
+    #[cfg(feature = "time")]
+    pub(crate) fn drop_limit(&self, if_passed_by: Option<Instant>) {
+        self.inner.drop_limit(if_passed_by);
+    }
+
+    /// Returns its deadline if that has passed unnoticed.
+    #[cfg(feature = "time")]
+    pub(crate) fn overdue(&self) -> Option<Overdue> {
+        self.inner.overdue()
     }
 
     /// Ends with a value.

@@ -38,6 +38,8 @@ pub use never::{Never, never};
 #[cfg(feature = "signal")]
 pub use signal::{SignalSource, ctrl_c, signal, signals, termination};
 #[cfg(feature = "time")]
+pub(crate) use timeout::timeouts_fired;
+#[cfg(feature = "time")]
 pub use timeout::{Deadline, Timeout, deadline, timeout};
 #[cfg(feature = "testing")]
 pub(crate) use token::CancelCounts;

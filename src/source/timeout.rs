@@ -1,5 +1,6 @@
 //! `timeout` and `deadline`: sources that fire after a length of time, or at a point in time.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -80,6 +81,23 @@ pub fn deadline(at: Instant) -> Deadline {
     Deadline { countdown: Countdown::until(at) }
 }
 
+thread_local! {
+    /// How many time limits have fired on this thread.
+    static FIRED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Returns how many time limits have fired on this thread. A race compares it before and after a poll of its
+/// source, to find out whether the source goes on after its limit.
+pub(crate) fn timeouts_fired() -> usize {
+    FIRED.get()
+}
+
+#[cold]
+fn fire(after: Duration) -> Reason {
+    FIRED.set(FIRED.get().wrapping_add(1));
+    Reason::timeout(after)
+}
+
 macro_rules! limits {
     ($($(#[$doc:meta])* $source:ident;)*) => {$(
         $(#[$doc])*
@@ -98,7 +116,7 @@ macro_rules! limits {
 
             #[inline(always)]
             fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-                self.countdown.poll(stringify!($source), cx).map(Reason::timeout)
+                self.countdown.poll(stringify!($source), cx).map(fire)
             }
         }
 

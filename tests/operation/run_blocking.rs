@@ -205,3 +205,43 @@ fn shield_waits_for_the_closure() {
     let polled: std::task::Poll<Result<(), Cancelled>> = wakes.poll(run.as_mut());
     assert_eq!(lost(polled), Reason::manual("stop"));
 }
+
+#[test]
+fn not_queued_after_an_unseen_deadline() {
+    let _watchdog = support::watchdog();
+    let limit = Duration::from_millis(10);
+    let run = std::future::pending::<()>().cancelable(timeout(limit));
+    let operation = run.operation();
+    let mut run = pin!(run);
+    assert!(poll_once(run.as_mut()).is_pending());
+    thread::sleep(limit * 2);
+    let (begun, has_begun) = channel();
+    let call = operation.run_blocking(move || begun.send(()).unwrap());
+    assert_eq!(support::block_on(call).unwrap_err().reason(), &Reason::timeout(limit));
+    assert!(has_begun.recv().is_err());
+}
+
+/// As many closures are at work as the pool has threads, so the next one is queued.
+#[test]
+fn queued_closure_of_a_cancelled_operation() {
+    let _watchdog = support::watchdog();
+    let operation = operation();
+    let (release, released) = channel::<()>();
+    let released = Arc::new(std::sync::Mutex::new(released));
+    let busy: Vec<_> = (0..500)
+        .map(|_| {
+            let released = released.clone();
+            blocking::unblock(move || {
+                let _ = released.lock().unwrap().recv();
+            })
+        })
+        .collect();
+    let (begun, has_begun) = channel();
+    let call = operation.run_blocking(move || begun.send(()).unwrap());
+    assert!(operation.cancel_with("stop"));
+    drop(release);
+    // The call is kept and not polled, as by a task that is busy.
+    assert!(has_begun.recv().is_err(), "it is dropped, and does not begin");
+    assert_eq!(support::block_on(call).unwrap_err().reason(), &Reason::manual("stop"));
+    busy.into_iter().for_each(|task| support::block_on(task));
+}

@@ -285,3 +285,62 @@ fn retry_loop() {
     assert_eq!(refused.unwrap_err().into_reason(), Reason::manual("stop"));
     assert_eq!(attempts.get(), 11);
 }
+
+/// The race is not polled: its task is busy with something else.
+#[cfg(feature = "time")]
+#[test]
+fn refuses_if_its_race_is_not_polled() {
+    let _watchdog = support::watchdog();
+    let limit = Duration::from_millis(10);
+    let run = std::future::pending::<()>().cancelable(timeout(limit));
+    let operation = run.operation();
+    let mut run = pin!(run);
+    assert!(poll_once(run.as_mut()).is_pending());
+    std::thread::sleep(limit * 2);
+    assert!(!operation.is_cancelled());
+    let called = Cell::new(0);
+    let call = operation.wrap(|()| {
+        called.set(called.get() + 1);
+        async {}
+    });
+    let late = pin!(call(()));
+    let cancelled = support::block_on(late).unwrap_err();
+    assert_eq!(cancelled.reason(), &Reason::timeout(limit));
+    assert_eq!(called.get(), 0);
+    assert_eq!(operation.reason(), Some(Reason::timeout(limit)));
+    assert_eq!(lost(poll_once(run)), Reason::timeout(limit));
+}
+
+/// The deadline passes between the call and its first poll.
+#[cfg(feature = "time")]
+#[test]
+fn refuses_at_a_first_poll_after_the_deadline() {
+    let _watchdog = support::watchdog();
+    let (limit, tally) = (Duration::from_millis(10), Tally::new());
+    let run = std::future::pending::<()>().cancelable(timeout(limit));
+    let operation = run.operation();
+    let mut run = pin!(run);
+    assert!(poll_once(run.as_mut()).is_pending());
+    let call = pin!(operation.wrap(|()| tally.ready_at(1))(()));
+    std::thread::sleep(limit * 2);
+    assert_eq!(lost(Poll::Ready(support::block_on(call))), Reason::timeout(limit));
+    assert_eq!(tally.polls(), 0);
+}
+
+/// In clean-up the race is over, and its limit with it.
+#[cfg(feature = "time")]
+#[test]
+fn starts_in_clean_up_after_the_deadline() {
+    let _watchdog = support::watchdog();
+    let limit = Duration::from_millis(5);
+    let done = Cell::new(false);
+    let run = async { 7 }.cancelable(timeout(limit));
+    let operation = run.operation();
+    let run = run.finally(|_| async {
+        std::thread::sleep(limit * 2);
+        done.set(operation.wrap(async |()| true)(()).await.unwrap());
+    });
+    assert_eq!(support::block_on(run), Ok(7));
+    assert!(done.get());
+    assert_eq!((operation.status(), operation.reason()), (Status::Completed, None));
+}
