@@ -180,6 +180,9 @@ impl fmt::Debug for Events {
     }
 }
 
+/// An empty queue keeps room for this many events, so that one burst does not cost memory for ever.
+const KEPT_CAPACITY: usize = 64;
+
 /// The receiving end of one [`Events`] stream.
 struct Listener {
     capacity: usize,
@@ -200,6 +203,21 @@ impl Queue {
     fn is_over(&self) -> bool {
         self.ended && self.events.is_empty() && self.missed == 0
     }
+
+    fn pop(&mut self) -> Option<Event> {
+        let event = self.events.pop_front();
+        if self.events.is_empty() && self.events.capacity() > KEPT_CAPACITY {
+            self.events = VecDeque::new();
+        }
+        event
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // Events hold user errors. Each on its own: two destructors that panic at once would abort.
+        self.events.drain(..).for_each(discard);
+    }
 }
 
 impl Listener {
@@ -217,7 +235,7 @@ impl Listener {
     fn take(&self) -> Poll<Option<Event>> {
         let mut queue = self.queue.lock();
         match std::mem::take(&mut queue.missed) {
-            0 => match queue.events.pop_front() {
+            0 => match queue.pop() {
                 None if !queue.ended => Poll::Pending,
                 event => Poll::Ready(event),
             },
@@ -333,7 +351,7 @@ impl Drop for EventBatch {
         if has_events {
             receivers.iter().for_each(|listener| listener.waker.wake());
         }
-        // Their streams may be gone by now, and this the last owner of the queues.
-        discard(receivers);
+        // Their streams may be gone by now, so this may drop queues.
+        drop(receivers);
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::filter::Filter;
 use super::stats::Stats;
 use crate::operation::Snapshot;
+use crate::panic::discard;
 
 /// What a registry remembers of an operation that has ended. Returned by
 /// [`history`](super::Registry::history).
@@ -135,7 +136,7 @@ impl From<Filter> for HistoryQuery {
 }
 
 /// The records and counts. The registry keeps it under a lock, so records that it evicts are returned:
-/// their destructors are user code and must run with the lock released.
+/// their destructors are user code, and must be [discarded](crate::panic::discard) with the lock released.
 #[derive(Debug)]
 pub(super) struct History {
     /// Shared, so that a reader holds the lock only while it clones the pointers.
@@ -170,10 +171,14 @@ impl History {
     }
 
     /// Sets the limit and returns the evicted records.
-    pub(super) fn set_limit(&mut self, limit: usize) -> VecDeque<Arc<Record>> {
+    pub(super) fn set_limit(&mut self, limit: usize) -> Vec<Arc<Record>> {
         self.limit = limit;
-        let kept = self.records.split_off(self.records.len().saturating_sub(limit));
-        std::mem::replace(&mut self.records, kept)
+        let excess = self.records.len().saturating_sub(limit);
+        let evicted = self.records.drain(..excess).collect();
+        if self.records.capacity() / 4 > self.records.len() {
+            self.records.shrink_to_fit();
+        }
+        evicted
     }
 
     pub(super) fn limit(&self) -> usize {
@@ -182,11 +187,19 @@ impl History {
 
     /// Removes all records, resets all counts, and returns the removed records.
     pub(super) fn clear(&mut self) -> VecDeque<Arc<Record>> {
-        std::mem::replace(self, History::new(self.limit)).records
+        self.stats = Stats::default();
+        std::mem::take(&mut self.records)
     }
 
     /// Returns the counts and durations of the operations that have ended.
     pub(super) fn stats(&self) -> Stats {
         self.stats.summary()
+    }
+}
+
+impl Drop for History {
+    fn drop(&mut self) {
+        // Each on its own: two destructors that panic at once would abort.
+        self.records.drain(..).for_each(discard);
     }
 }

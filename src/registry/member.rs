@@ -2,6 +2,7 @@
 //! registry that its handles and members share.
 
 use std::collections::HashSet;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,10 @@ impl Shared {
         }
     }
 
+    pub(super) fn members(&self) -> Members {
+        Members(self.members.list())
+    }
+
     /// Closes the registry. Returns whether this call did it.
     pub(super) fn close(&self) -> bool {
         let closed = self.members.close();
@@ -55,6 +60,32 @@ impl Shared {
         if !self.listeners.is_empty() {
             self.listeners.send(Event::Refused { id: operation.id(), name: operation.name() });
         }
+    }
+}
+
+/// Members in the order of their ids.
+#[derive(Default)]
+pub(super) struct Members(Vec<Arc<Member>>);
+
+impl Deref for Members {
+    type Target = Vec<Arc<Member>>;
+
+    fn deref(&self) -> &Vec<Arc<Member>> {
+        &self.0
+    }
+}
+
+impl DerefMut for Members {
+    fn deref_mut(&mut self) -> &mut Vec<Arc<Member>> {
+        &mut self.0
+    }
+}
+
+impl Drop for Members {
+    fn drop(&mut self) {
+        // The operations may have ended and been dropped since, so this may run the destructors of their errors
+        // and callbacks. A panic there does not concern the caller that lists them.
+        self.0.drain(..).for_each(discard);
     }
 }
 

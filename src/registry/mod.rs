@@ -42,6 +42,7 @@ pub use shutdown::{ServiceEnd, Shutdown, ShutdownPlan, ShutdownReport, ShutdownW
 pub use stats::{Durations, Stats};
 
 use crate::operation::{Operation, OperationId, Snapshot, Status};
+use crate::panic::discard;
 use crate::reason::Reason;
 use inspect::{Children, inspect};
 use member::{Shared, cancel_each, cancel_one};
@@ -145,7 +146,7 @@ impl Registry {
     /// # drop(run);
     /// ```
     pub fn find(&self, filter: Filter) -> Vec<Snapshot> {
-        let members = self.shared.members.list();
+        let members = self.shared.members();
         let snapshots = members.iter().filter_map(|member| member.snapshot());
         snapshots.filter(|snapshot| filter.fits(snapshot)).collect()
     }
@@ -176,10 +177,10 @@ impl Registry {
     /// assert!(!registry.cancel(id, "not needed"));
     /// ```
     pub fn cancel(&self, id: OperationId, reason: impl Into<Reason>) -> bool {
-        match self.shared.members.get(id) {
-            Some(member) => cancel_one(&member, reason.into()),
-            None => false,
-        }
+        let Some(member) = self.shared.members.get(id) else { return false };
+        let cancelled = cancel_one(&member, reason.into());
+        discard(member);
+        cancelled
     }
 
     /// Cancels the operations that match the filter. Returns how many of them this call cancelled: no
@@ -198,7 +199,7 @@ impl Registry {
     /// # drop((first, second));
     /// ```
     pub fn cancel_all(&self, filter: Filter, reason: impl Into<Reason>) -> usize {
-        let mut members = self.shared.members.list();
+        let mut members = self.shared.members();
         members.retain(|member| filter.fits_operation(&member.operation));
         cancel_each(&members, &reason.into())
     }
@@ -225,7 +226,7 @@ impl Registry {
     /// # drop(run);
     /// ```
     pub fn inspect(&self, filter: Filter) -> Vec<Inspection> {
-        let members = self.shared.members.list();
+        let members = self.shared.members();
         let children = Children::of(members.iter().map(|member| &**member));
         let live = members.iter().filter(|member| member.is_live());
         let inspections = live.map(|member| inspect(member, &children));
@@ -269,13 +270,13 @@ impl Registry {
     /// ```
     pub fn set_history_limit(&self, limit: usize) {
         let evicted = self.shared.history.lock().set_limit(limit);
-        drop(evicted);
+        evicted.into_iter().for_each(discard);
     }
 
     /// Clears the history and all counts of [`stats`](Self::stats) but those of active operations.
     pub fn clear_history(&self) {
         let removed = self.shared.history.lock().clear();
-        drop(removed);
+        removed.into_iter().for_each(discard);
     }
 
     /// Returns counts: how many operations are active, how the others ended, and how long they took.
@@ -290,7 +291,7 @@ impl Registry {
     /// ```
     pub fn stats(&self) -> Stats {
         let mut stats = self.shared.history.lock().stats();
-        for member in self.shared.members.list().iter().filter(|member| member.is_live()) {
+        for member in self.shared.members().iter().filter(|member| member.is_live()) {
             match member.operation.status() {
                 Status::Pending => stats.pending += 1,
                 Status::Running => stats.running += 1,

@@ -175,6 +175,47 @@ fn destructors_panic() {
     assert!(events.next().now_or_never().is_some());
 }
 
+/// Several destructors that panic at once do not abort the process, whatever drops them.
+#[test]
+fn many_destructors_panic_at_once() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    let run = |registry: &Registry| {
+        let (operation, run) = running(registry, "a");
+        operation.cancel_with(Reason::error(PanicsOnDrop));
+        drop(run);
+    };
+    let events = registry.events(100);
+    (0..4).for_each(|_| run(&registry));
+    registry.set_history_limit(2);
+    registry.clear_history();
+    drop(events);
+    (0..4).for_each(|_| run(&registry));
+    drop(registry);
+}
+
+/// A list that happens to be the last owner of operations does not panic when their errors do.
+#[test]
+fn list_drops_errors_that_panic() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::with_history_limit(0);
+    let runs: Vec<_> = (0..3).map(|_| running(&registry, "a")).collect();
+    for (operation, _) in &runs {
+        operation.cancel_with(Reason::error(PanicsOnDrop));
+    }
+    let runs = Mutex::new(runs);
+    let filter = Filter::all().matching(move |_| {
+        let ended = std::mem::take(&mut *runs.lock().unwrap());
+        ended.into_iter().for_each(|(operation, run)| {
+            drop(run);
+            drop(operation);
+        });
+        false
+    });
+    assert!(registry.find(filter).is_empty());
+    assert!(registry.is_empty());
+}
+
 #[test]
 fn last_handle_from_a_list() {
     let _watchdog = support::watchdog();

@@ -79,6 +79,29 @@ fn shrinks_although_some_stay() {
 }
 
 #[test]
+fn queue_shrinks_after_a_burst() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::with_history_limit(0);
+    let mut events = registry.events(usize::MAX);
+    let kept = measure(|| {
+        (0..10_000).for_each(|_| drop(running(&registry, "a")));
+        while futures::FutureExt::now_or_never(futures::StreamExt::next(&mut events)).is_some() {}
+    });
+    assert!(kept.bytes_current <= SLACK, "{} bytes more", kept.bytes_current);
+}
+
+#[test]
+fn history_shrinks_with_its_limit() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::with_history_limit(10_000);
+    let kept = measure(|| {
+        (0..10_000).for_each(|_| drop(running(&registry, "a")));
+        registry.set_history_limit(10);
+    });
+    assert!(kept.bytes_current <= SLACK, "{} bytes more", kept.bytes_current);
+}
+
+#[test]
 fn kept_handle() {
     let _watchdog = support::watchdog();
     let (held, registry) = (Arc::new(()), Registry::new());

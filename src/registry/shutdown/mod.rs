@@ -26,7 +26,7 @@ pub use service::{ServiceEnd, ShutdownWhen};
 
 use super::Registry;
 use super::inspect::{Children, inspect};
-use super::member::{Member, SHUTTING_DOWN, Shared, cancel_each};
+use super::member::{Members, SHUTTING_DOWN, Shared, cancel_each};
 use crate::clock;
 use crate::reason::Reason;
 use crate::timer::Countdown;
@@ -123,7 +123,7 @@ impl Registry {
 }
 
 fn force(shared: &Shared) -> usize {
-    let members = shared.members.list();
+    let members = shared.members();
     let cut_short = members.iter().filter(|member| member.operation.force()).count();
     shared.force.add_cut_short(cut_short);
     cut_short
@@ -148,7 +148,7 @@ enum State {
 struct Wait {
     since: Instant,
     /// The operations that were registered when it began.
-    asked: Vec<Arc<Member>>,
+    asked: Members,
     drained: Waiter<Arc<Latch<()>>>,
     /// `None` once the grace periods have been cut short.
     forced: Option<Waiter<Arc<Latch<()>>>>,
@@ -205,7 +205,7 @@ impl Shutdown {
         let forced = Waiter::new(self.shared.force.latch());
         let since = clock::now();
         self.shared.close();
-        let asked = self.shared.members.list();
+        let asked = self.shared.members();
         cancel_each(&shutdown_targets(&asked), &self.reason);
         Wait {
             since,
@@ -223,7 +223,7 @@ impl Wait {
         let live = asked.iter().filter(|member| member.is_live());
         let children = Children::of(live.map(|member| &**member));
         let (mut stopped, mut remaining) = (Vec::new(), Vec::new());
-        for member in &asked {
+        for member in asked.iter() {
             // One look at each decides: a member that has left stays so.
             match member.record() {
                 Some(record) => stopped.push(record),

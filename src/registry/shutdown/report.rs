@@ -23,7 +23,8 @@ use crate::registry::inspect::{Brief, Inspection};
 /// let flush = shield(std::future::pending::<()>()).named("flush");
 /// let run = flush.cancelable(never()).named("save").registered_in(&registry);
 /// let task = smol::spawn(run);
-/// # while registry.stats().running == 0 { smol::future::yield_now().await }
+/// # let phase = || registry.inspect(Filter::all())[0].phase.to_string();
+/// # while !phase().contains("shield") { smol::future::yield_now().await }
 ///
 /// let report = registry.shutdown(Duration::from_millis(5)).await;
 /// assert!(!report.is_clean());
