@@ -137,6 +137,8 @@ mod clock;
 
 mod hash;
 
+mod frame;
+
 mod panic;
 
 mod text;
@@ -149,7 +151,7 @@ mod error;
 
 mod wait;
 
-mod ambient;
+mod poll_context;
 
 #[cfg(feature = "time")]
 mod timer;

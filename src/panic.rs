@@ -9,6 +9,8 @@ use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
+use crate::frame::Outside;
+
 #[cfg(feature = "tracing")]
 macro_rules! warning {
     ($($what:tt)*) => { tracing::warn!(target: "cancelable", $($what)*) };
@@ -31,7 +33,12 @@ macro_rules! warning {
 /// belongs to the user code.
 #[inline]
 pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, String> {
-    catch_unwind(AssertUnwindSafe(f)).map_err(report)
+    let call = || {
+        // User code is not part of the work that a race may be about to drop around this call.
+        let _outside = Outside::enter();
+        f()
+    };
+    catch_unwind(AssertUnwindSafe(call)).map_err(report)
 }
 
 #[cold]

@@ -11,9 +11,10 @@ use futures::future::FusedFuture;
 use pin_project::{pin_project, pinned_drop};
 
 use crate::Text;
+use crate::frame::dropping;
 #[cfg(feature = "time")]
-use crate::ambient::ignore_limits;
-use crate::ambient::{InShield, Protection, is_cancelling, protect};
+use crate::poll_context::ignore_limits;
+use crate::poll_context::{DropCheck, InShield, Protection, register_shield};
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
 use crate::wait::polled_after_completion;
@@ -62,6 +63,7 @@ pub fn shield<F: IntoFuture>(section: F) -> Shield<F::IntoFuture> {
         section: Some(section.into_future()),
         value: None,
         state: State::Idle,
+        drop_check: DropCheck::default(),
         name: None,
         #[cfg(feature = "time")]
         limit: None,
@@ -110,6 +112,7 @@ pub struct Shield<F: Future> {
     /// What the section returned, where a race was to drop it.
     value: Option<F::Output>,
     state: State,
+    drop_check: DropCheck,
     name: Option<Text>,
     #[cfg(feature = "time")]
     limit: Option<Countdown>,
@@ -158,7 +161,7 @@ impl<F: Future> Future for Shield<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        if matches!(this.state, State::Stopped) && !is_cancelling() {
+        if matches!(this.state, State::Stopped) && !this.drop_check.expects_drop(cx) {
             if let Some(value) = this.value.take() {
                 *this.state = State::Done;
                 return Poll::Ready(value);
@@ -170,9 +173,12 @@ impl<F: Future> Future for Shield<F> {
             }
         }
         if let State::Idle = this.state {
-            *this.state = match protect(this.name.as_ref()) {
-                Some(protection) => State::Protecting(protection),
-                None => State::Stopped,
+            // What has not begun is not begun any more if a cancellation waits.
+            *this.state = if this.drop_check.expects_drop(cx) {
+                State::Stopped
+            } else {
+                // It is part of no work that is about to be dropped.
+                State::Protecting(register_shield(this.name.as_ref(), dropping()))
             };
         }
         #[cfg(feature = "time")]
@@ -183,7 +189,7 @@ impl<F: Future> Future for Shield<F> {
             });
             if over {
                 protection.end();
-                let stopped = protection.is_awaited();
+                let stopped = protection.is_awaited() && this.drop_check.expects_drop(cx);
                 *this.state = if stopped { State::Stopped } else { State::Open };
             }
         }
@@ -208,7 +214,7 @@ impl<F: Future> Future for Shield<F> {
         let state = std::mem::replace(this.state, State::Done);
         if let State::Protecting(protection) = state {
             protection.end();
-            if protection.is_awaited() {
+            if protection.is_awaited() && this.drop_check.expects_drop(cx) {
                 // The races around it see that it has ended, and drop the work here.
                 *this.state = State::Stopped;
                 *this.value = Some(value);

@@ -9,12 +9,26 @@ mod real {
     pub(crate) use std::sync::OnceLock;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
     pub(crate) use std::thread::{Thread, current, park, park_timeout};
+
+    /// Returns a number that no other running thread has.
+    pub(crate) fn this_thread() -> usize {
+        thread_local!(static MARK: u8 = const { 0 });
+        MARK.with(|mark| std::ptr::from_ref(mark).addr())
+    }
 }
 
 #[cfg(cancelable_loom)]
 mod modelled {
     pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering, fence};
     pub(crate) use loom::thread::{Thread, current, park};
+
+    /// Returns a number that no other running thread has: model threads share the thread-locals of a real one.
+    pub(crate) fn this_thread() -> usize {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        loom::thread::current().id().hash(&mut hasher);
+        hasher.finish() as usize | 1
+    }
 
     /// For counters in statics, which the model checker does not follow.
     pub(crate) use std::sync::atomic::AtomicU64;

@@ -25,7 +25,7 @@ use crate::source::WaitForCancellationOwned;
 use crate::sync::Mutex;
 use crate::wait::polled_after_completion;
 #[cfg(feature = "time")]
-use crate::{ambient::ignore_limits, timer::Countdown};
+use crate::{poll_context::ignore_limits, timer::Countdown};
 
 /// How long a call waits, past the deadline and the lateness of its clock, for the race to notice.
 #[cfg(feature = "time")]

@@ -8,9 +8,10 @@ use std::task::{Context, Poll};
 
 use super::ending::Ending;
 use super::observed::Observed;
-use crate::ambient::{self, InShield, Protection, protect_whatever_waits};
+use crate::frame::dropping;
 use crate::operation::{Hook, InPoll, Operation};
 use crate::panic::message;
+use crate::poll_context::{self, DropCheck, InShield, Protection, Tracer, register_clean_up};
 use crate::{Cancelled, Reason, clock};
 #[cfg(feature = "time")]
 use crate::{source::timeouts_fired, timer::Countdown};
@@ -19,6 +20,12 @@ use crate::{source::timeouts_fired, timer::Countdown};
 pub(crate) struct Extra {
     /// Sections in the work that are to be finished first.
     shields: Vec<Arc<Protection>>,
+    /// How many of them know that this race waits for them. They are the first.
+    told: usize,
+    /// Its waker polls the work while the race waits for shields.
+    tracer: Option<Arc<Tracer>>,
+    /// Whether a race around this one is about to drop it.
+    drop_check: DropCheck,
     /// Why the work goes, once only shields or a grace period keep it.
     cause: Option<Reason>,
     /// Whether the caller must not go on.
@@ -76,7 +83,8 @@ impl Extra {
     pub(crate) fn start(&mut self, cleans_up: bool) {
         if let Some(observed) = &mut self.observed {
             if cleans_up {
-                observed.cleaning = Some(protect_whatever_waits());
+                // It is part of no work that is about to be dropped, or it would not begin.
+                observed.cleaning = Some(register_clean_up(dropping()));
             }
             observed.since = Some(observed.operation.start());
         }
@@ -87,7 +95,7 @@ impl Extra {
     pub(crate) fn hold_clean_up(&mut self) -> bool {
         match &mut self.observed {
             Some(observed) if observed.cleaning.is_none() => {
-                observed.cleaning = Some(protect_whatever_waits());
+                observed.cleaning = Some(register_clean_up(0));
                 true
             }
             _ => false,
@@ -176,7 +184,7 @@ impl Extra {
                 }
             }
             Some(since) => {
-                let (polled, limit) = ambient::ask_for_limit(since, || source.poll(cx));
+                let (polled, limit) = poll_context::ask_for_limit(since, || source.poll(cx));
                 if let Some(at) = limit {
                     observed.has_limit = true;
                     #[cfg(feature = "time")]
@@ -191,7 +199,7 @@ impl Extra {
             return Poll::Ready(observed.operation.cause());
         }
         // A race around it is about to drop it, and waits for its clean-up first.
-        if observed.is_awaited(cx) {
+        if observed.is_awaited(&mut self.drop_check, cx) {
             let reason = observed.operation.reason_if_dropped();
             return Poll::Ready(observed.cancel(reason));
         }
@@ -226,14 +234,32 @@ impl Extra {
 
     /// Whether a section in the work is to be finished first.
     #[inline]
-    pub(crate) fn is_shielded(&self) -> bool {
-        self.shields.iter().any(|shield| shield.is_active())
+    pub(crate) fn is_shielded(&mut self) -> bool {
+        // Looks only at the last one, so that shields that end one by one are not looked at over and over.
+        while let Some(last) = self.shields.last() {
+            let keeps = match &self.tracer {
+                Some(tracer) if self.shields.len() <= self.told => last.keeps(tracer),
+                _ => last.is_active(),
+            };
+            if keeps {
+                return true;
+            }
+            self.shields.pop();
+            self.told = self.told.min(self.shields.len());
+        }
+        false
+    }
+
+    /// Whether a race around this one is about to drop it, so that its caller must not go on.
+    pub(crate) fn expects_drop(&mut self, cx: &Context<'_>) -> bool {
+        self.drop_check.expects_drop(cx)
     }
 
     /// The work is gone: lets go of what has waited. `stopped` says that the caller must not go on.
     #[inline]
     pub(crate) fn race_is_over(&mut self, stopped: bool) {
         self.stopped = stopped;
+        self.wait_no_longer();
         self.shields = Vec::new();
         if let Some(observed) = &mut self.observed {
             observed.handles = None;
@@ -246,11 +272,13 @@ impl Extra {
     }
 
     /// Hears of shields in the work.
-    pub(crate) fn protect(&mut self, shields: Vec<Arc<Protection>>) {
+    pub(crate) fn add_shields(&mut self, shields: Vec<Arc<Protection>>) {
         if let Some(operation) = self.observed.as_ref().and_then(Observed::watched) {
             operation.note_shields(&shields);
         }
         if self.shields.len() + shields.len() > self.shields.capacity() {
+            // Each is told again, which is no news to those that know.
+            self.told = 0;
             self.shields.retain(|shield| shield.is_active());
             let room = self.shields.len() + shields.len();
             self.shields.reserve(room);
@@ -263,35 +291,51 @@ impl Extra {
         self.cause = Some(reason);
     }
 
-    /// Whether the work may go on for a while, whatever it does. The clock starts at the first call.
-    /// When the time is over, what follows its shields must not run.
+    /// Whether the work is within its grace period. The clock starts at the first call.
+    #[cfg(feature = "time")]
     #[inline]
-    pub(crate) fn in_grace(&mut self, cx: &mut Context<'_>) -> bool {
-        #[cfg(feature = "time")]
-        if let Some(observed) = &mut self.observed {
-            // A race around it that is about to drop it does not wait for that. One that waits for
-            // its clean-up does not either, and is to wake it.
-            let goes_on =
-                !ambient::is_cancelling() && observed.poll_grace(cx) && !observed.is_awaited(cx);
-            if observed.grace.is_some() {
-                observed.operation.note_grace(goes_on);
-            }
-            if goes_on {
-                return true;
-            }
+    pub(crate) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(observed) = &mut self.observed else { return false };
+        // A race around it that waits for its clean-up does not wait for the grace period.
+        let goes_on = observed.poll_grace(cx) && !observed.is_awaited(&mut self.drop_check, cx);
+        if observed.grace.is_some() {
+            observed.operation.note_grace(goes_on);
         }
-        let _ = cx;
-        self.shields.iter().for_each(|shield| shield.wait_for());
+        goes_on
+    }
+
+    /// Without a clock there is no grace period.
+    #[cfg(not(feature = "time"))]
+    pub(crate) fn poll_grace(&mut self, _cx: &mut Context<'_>) -> bool {
         false
+    }
+
+    /// Tells the shields in the work that this race waits for them. Returns its tracer if there are any.
+    pub(crate) fn await_shields(&mut self) -> Option<Arc<Tracer>> {
+        if !self.is_shielded() {
+            return None;
+        }
+        let tracer = self.tracer.get_or_insert_with(Tracer::new);
+        self.shields[self.told..].iter().for_each(|shield| shield.wait_for(tracer));
+        self.told = self.shields.len();
+        self.tracer.clone()
     }
 
     /// Ready, with what to tell, once no shield keeps the work.
     pub(crate) fn wait_for_shields(&mut self) -> Poll<Cancelled> {
-        self.shields.retain(|shield| shield.is_active());
-        if !self.shields.is_empty() {
-            return Poll::Pending;
+        // Those that have registered in this poll are told at once: clean-up begins when it is told.
+        match self.await_shields() {
+            Some(_) => Poll::Pending,
+            None => Poll::Ready(self.why()),
         }
-        Poll::Ready(self.why())
+    }
+
+    /// The work is gone: wakes what has expected to be dropped with it and was not.
+    fn wait_no_longer(&mut self) {
+        if let Some(tracer) = self.tracer.take() {
+            self.shields.iter().for_each(|shield| shield.forget(&tracer));
+            tracer.race_is_over();
+        }
     }
 
     /// What to tell of a run that was cancelled.
@@ -380,5 +424,11 @@ impl Extra {
             cleaning.is_awaited()
         });
         awaited || self.stopped
+    }
+}
+
+impl Drop for Extra {
+    fn drop(&mut self) {
+        self.wait_no_longer();
     }
 }

@@ -31,13 +31,15 @@ pub use ext::CancelableExt;
 pub use fallible::TryCancelable;
 pub use scope::{scope, try_scope};
 
-use crate::ambient;
+use crate::frame::is_dropping;
 use crate::panic::contain;
+use crate::poll_context;
 use crate::wait::{polled_after_completion, probe};
 use crate::{Cancelled, Reason};
 pub(crate) use builder::builder_methods;
 pub(crate) use extra::Extra;
-use race::{Race, is_operation, protect};
+pub(crate) use race::collect_shields;
+use race::{Race, is_operation};
 pub(crate) use rare::Rare;
 
 /// A future raced against a source. Made by [`cancelable`](CancelableExt::cancelable), which tells
@@ -149,10 +151,10 @@ where
         if let Poll::Ready(reason) = source.poll(cx) {
             return self.poll_apart(&mut Some(reason), cx);
         }
-        let before = ambient::registrations();
+        let before = poll_context::registrations();
         let polled = work.poll(cx);
-        if ambient::registrations() != before {
-            protect(extra, before);
+        if poll_context::registrations() != before {
+            collect_shields(extra, before, 0);
         }
         match polled {
             Poll::Pending => Poll::Pending,
@@ -218,9 +220,9 @@ where
         if self.phase != Phase::Fresh {
             return self.poll_apart(&mut None, cx);
         }
-        if ambient::asked_since().is_some() {
+        if poll_context::asked_since().is_some() {
             // It is within the source of an operation, and its limits are its own.
-            return ambient::ignore_limits(|| self.poll_apart(&mut None, cx));
+            return poll_context::ignore_limits(|| self.poll_apart(&mut None, cx));
         }
         let this = self.as_mut().project();
         let extra = this.extra.get_mut();
@@ -237,10 +239,10 @@ where
             self.end_race(Phase::Done);
             return Poll::Ready(Err(reason.into()));
         }
-        let before = ambient::registrations();
+        let before = poll_context::registrations();
         let polled = work.poll(cx);
-        if ambient::registrations() != before {
-            protect(extra, before);
+        if poll_context::registrations() != before {
+            collect_shields(extra, before, 0);
         }
         if let Poll::Ready(value) = polled {
             self.end_race(Phase::Done);
@@ -270,6 +272,10 @@ where
         if let Some(extra) = this.extra.get_mut() {
             // Mostly at the first poll; later, where more was asked of it only then.
             let starts = extra.is_unstarted() && this.work.is_some();
+            if starts && E::CLEANS_UP && extra.expects_drop(cx) {
+                // As a shield, it does not begin if a cancellation waits.
+                return Poll::Pending;
+            }
             if starts {
                 this.ending.as_mut().note_started();
                 extra.start(E::CLEANS_UP);
@@ -302,7 +308,7 @@ where
         if let Some(work) = this.work.as_mut().as_pin_mut() {
             *this.phase = Phase::Racing;
             let extra = this.extra.get_mut();
-            let shielded = extra.as_deref().is_some_and(Extra::is_shielded);
+            let shielded = extra.as_deref_mut().is_some_and(Extra::is_shielded);
             let is_operation = is_operation(extra);
             let mut race = Race { work, source: this.source.as_mut(), extra, outcome };
             let ended = match fired.take() {
@@ -321,7 +327,7 @@ where
             let stopped = match &*outcome {
                 // The operation around it was cancelled, and this one with it.
                 Some(Err(cancelled)) => {
-                    (shielded || is_operation && cancelled.is_parent()) && ambient::is_cancelling()
+                    (shielded || is_operation && cancelled.is_parent()) && is_dropping()
                 }
                 _ => false,
             };
@@ -348,7 +354,7 @@ where
         let extra = match (*this.phase, this.extra.get_mut()) {
             (Phase::Ending, Some(extra)) => extra,
             (Phase::Stopped, Some(extra)) => {
-                if ambient::is_cancelling() {
+                if extra.expects_drop(cx) {
                     return Poll::Pending;
                 }
                 // The race around it has not dropped it: this was only lent to that.
@@ -362,7 +368,7 @@ where
         ready!(extra.clean_up(this.ending.as_mut(), outcome, cx));
         *this.phase = Phase::Done;
         let Some(told) = &*outcome else { unreachable!("whoever kept it gives it back") };
-        if extra.end(&*this.ending, told) {
+        if extra.end(&*this.ending, told) && extra.expects_drop(cx) {
             *this.phase = Phase::Stopped;
             this.ending.store_outcome(outcome);
             return Poll::Pending;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use crate::ambient::Protection;
 #[cfg(feature = "time")]
 use crate::clock;
+use crate::frame::dropping;
 use crate::operation::{Hook, Operation};
 use crate::panic::{contain, message, warn_clean_up_lost};
+use crate::poll_context::{DropCheck, Enclosure, Protection};
 use crate::source::WaitForCancellationOwned;
 use crate::sync::Mutex;
 #[cfg(feature = "time")]
@@ -106,8 +107,18 @@ impl Observed {
 
     /// Whether a race around it waits for what it cleans up. If not, one that begins to wakes.
     #[inline]
-    pub(super) fn is_awaited(&self, cx: &mut Context<'_>) -> bool {
-        self.cleaning.as_ref().is_some_and(|cleaning| cleaning.poll_awaited(cx))
+    pub(super) fn is_awaited(&self, drop_check: &mut DropCheck, cx: &Context<'_>) -> bool {
+        match &self.cleaning {
+            Some(cleaning) if cleaning.poll_awaited(cx) && !is_probe(cx.waker()) => {
+                let enclosure = drop_check.enclosure(cx);
+                if enclosure == Enclosure::Outside {
+                    // The thread of that race was polling this task too: it is not part of the race's work.
+                    cleaning.release(dropping());
+                }
+                enclosure == Enclosure::Inside
+            }
+            _ => false,
+        }
     }
 
     /// Whether it is within its grace period. The clock starts at the first call.

@@ -1,10 +1,11 @@
 //! `Race`: the polls of a run of which more is asked than to race, and the last poll of any.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use super::extra::Extra;
-use crate::ambient::{self, InRace};
+use crate::frame::{InRace, next_race};
+use crate::poll_context::{self, Traced};
 use crate::wait::probe;
 use crate::{Cancelled, Reason};
 
@@ -26,7 +27,7 @@ impl<F: Future, S: Future<Output = Reason>> Race<'_, F, S> {
         if let Poll::Ready(reason) = self.look(false, cx) {
             return self.cancel(reason, cx);
         }
-        self.poll_work(false, cx)
+        self.poll_work(0, cx)
     }
 
     #[inline(never)]
@@ -35,7 +36,7 @@ impl<F: Future, S: Future<Output = Reason>> Race<'_, F, S> {
         if let Poll::Ready(reason) = self.look(true, &mut Context::from_waker(probe())) {
             return self.end(Err(reason.into()));
         }
-        if self.poll_last(false, cx).is_ready() {
+        if self.poll_last(0, cx).is_ready() {
             return Poll::Ready(());
         }
         self.look_again(cx)
@@ -64,11 +65,12 @@ impl<F: Future, S: Future<Output = Reason>> Race<'_, F, S> {
         }
     }
 
-    /// Polls the work, and hears of the shields in it. `cancelling` says that only shields keep it.
+    /// Polls the work, and hears of the shields in it. `dropping` is the number of the race if only shields keep the
+    /// work, else 0.
     #[inline(always)]
-    fn poll_work(&mut self, cancelling: bool, cx: &mut Context<'_>) -> Poll<()> {
-        let before = ambient::registrations();
-        let frame = InRace::enter(cancelling, is_operation(self.extra));
+    fn poll_work(&mut self, dropping: u64, cx: &mut Context<'_>) -> Poll<()> {
+        let before = poll_context::registrations();
+        let frame = InRace::enter(dropping, is_operation(self.extra));
         let work = self.work.as_mut();
         let polled = match self.extra {
             Some(extra) => extra.poll_work(work, self.outcome, cx),
@@ -78,16 +80,16 @@ impl<F: Future, S: Future<Output = Reason>> Race<'_, F, S> {
             },
         };
         drop(frame);
-        if ambient::registrations() != before {
-            protect(self.extra, before);
+        if poll_context::registrations() != before {
+            collect_shields(self.extra, before, dropping);
         }
         polled
     }
 
     /// The same, apart from where it is called most.
     #[inline(never)]
-    fn poll_last(&mut self, cancelling: bool, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_work(cancelling, cx)
+    fn poll_last(&mut self, dropping: u64, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_work(dropping, cx)
     }
 
     /// The source has fired: the work gets a last poll, and goes if it is pending, unless something
@@ -97,7 +99,7 @@ impl<F: Future, S: Future<Output = Reason>> Race<'_, F, S> {
             extra.cancel(reason);
             return self.poll_kept_work(cx);
         }
-        if self.poll_last(true, cx).is_ready() {
+        if self.poll_last(next_race(), cx).is_ready() {
             return Poll::Ready(());
         }
         match self.extra {
@@ -112,11 +114,22 @@ impl<F: Future, S: Future<Output = Reason>> Race<'_, F, S> {
 
     /// Polls the work after the source has fired, and tells whether anything keeps it.
     fn poll_kept_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let grace = self.extra.as_deref_mut().is_some_and(|extra| extra.in_grace(cx));
-        if self.poll_last(!grace, cx).is_ready() {
+        let Some(extra) = self.extra.as_deref_mut() else { return Poll::Pending };
+        if extra.poll_grace(cx) {
+            return self.poll_last(0, cx);
+        }
+        let polled = match extra.await_shields() {
+            Some(tracer) => {
+                let waker = Waker::from(tracer.clone());
+                let _traced = Traced::enter(&tracer, cx.waker());
+                self.poll_last(tracer.race(), &mut Context::from_waker(&waker))
+            }
+            None => self.poll_last(next_race(), cx),
+        };
+        if polled.is_ready() {
             return Poll::Ready(());
         }
-        if grace { Poll::Pending } else { self.wait_for_shields() }
+        self.wait_for_shields()
     }
 
     /// The work goes once no shield keeps it.
@@ -133,11 +146,11 @@ pub(super) fn is_operation(extra: &Option<Box<Extra>>) -> bool {
     extra.as_deref().is_some_and(Extra::is_operation)
 }
 
-/// Hears of the shields that have registered in a poll of the work.
+/// Takes in the shields that have registered in a poll of the work. `dropping` is as for [`InRace`].
 #[cold]
-pub(super) fn protect(extra: &mut Option<Box<Extra>>, before: usize) {
-    let shields = ambient::registered_since(before);
+pub(crate) fn collect_shields(extra: &mut Option<Box<Extra>>, before: usize, dropping: u64) {
+    let shields = poll_context::registered_since(before, dropping);
     if !shields.is_empty() {
-        extra.get_or_insert_default().protect(shields);
+        extra.get_or_insert_default().add_shields(shields);
     }
 }

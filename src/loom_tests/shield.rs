@@ -7,17 +7,17 @@ use std::task::{Context, Poll, Waker};
 use loom::thread;
 
 use super::{Count, block_on, model};
-use crate::ambient::{Protection, Section};
+use crate::poll_context::{Protection, Section, Tracer};
 
 fn protection() -> Arc<Protection> {
-    Arc::new(Protection::new(Section::CleanUp, false))
+    Arc::new(Protection::new(Section::CleanUp, 0))
 }
 
 /// A race begins to wait.
 fn wait(protection: &Arc<Protection>) -> thread::JoinHandle<bool> {
     let race = protection.clone();
     thread::spawn(move || {
-        race.wait_for();
+        race.wait_for(&Tracer::new());
         race.is_active()
     })
 }
@@ -91,7 +91,7 @@ fn two_races_wake_once() {
         let count = Count::new();
         assert!(!poll(&protection, &count));
         let race = wait(&protection);
-        protection.wait_for();
+        protection.wait_for(&Tracer::new());
         race.join().unwrap();
         assert_eq!(count.get(), 1);
         assert!(poll(&protection, &count));

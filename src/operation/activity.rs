@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Progress;
-use crate::ambient::{Protection, Section};
 use crate::clock;
+use crate::poll_context::{Protection, Section};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 use crate::text::Text;
 #[cfg(feature = "time")]

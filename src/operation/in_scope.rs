@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use pin_project::pin_project;
 
 use super::Operation;
-use crate::ambient::InRace;
+use crate::frame::InRace;
 
 /// Future of [`Operation::in_scope`].
 #[pin_project]
@@ -31,7 +31,7 @@ impl<F: Future> Future for InScope<F> {
         let this = self.project();
         let _inside = this.operation.enter();
         // Children in here are cancelled with this operation, even if the whole is within a shield.
-        let _frame = InRace::enter(false, true);
+        let _frame = InRace::enter(0, true);
         this.future.poll(cx)
     }
 }

@@ -18,8 +18,8 @@ use std::time::Instant;
 use super::activity::Activity;
 use super::hooks::Hooks;
 use super::{Operation, OperationId, Status};
-use crate::ambient;
 use crate::clock;
+use crate::frame::is_sheltered;
 use crate::reason::Reason;
 use crate::source::CancellationToken;
 use crate::sync::{AtomicUsize, Mutex, OnceLock, Ordering, fence};
@@ -344,7 +344,7 @@ impl Inner {
     #[inline]
     pub(super) fn enter_current(&self) {
         let Some(parent) = Operation::current() else { return };
-        if ambient::is_sheltered() {
+        if is_sheltered() {
             // What a shield protects is not cancelled with what is around the shield.
             self.set_parent(&parent.inner, true);
         } else {

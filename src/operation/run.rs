@@ -11,9 +11,9 @@ use super::hooks::{EndHook, Hook};
 #[cfg(feature = "time")]
 use super::inner::Overdue;
 use super::inner::{Inner, Outcome};
-use crate::ambient::Protection;
 use crate::clock;
 use crate::panic::contain;
+use crate::poll_context::Protection;
 use crate::reason::Reason;
 use crate::source::WaitForCancellationOwned;
 use crate::text::Text;

@@ -9,8 +9,8 @@ use futures::stream::Stream;
 
 use super::poll::Polled;
 use super::{Batching, CancelableStream, Stage};
-use crate::ambient;
 use crate::error::Cancelled;
+use crate::frame::is_dropping;
 use crate::future::{Ending, Extra};
 use crate::panic::contain;
 use crate::reason::Reason;
@@ -37,9 +37,7 @@ where
         // the operation above, and what follows must not run.
         let stopped = match &outcome {
             Ok(()) => false,
-            Err(cancelled) => {
-                (shielded || is_operation && cancelled.is_parent()) && ambient::is_cancelling()
-            }
+            Err(cancelled) => (shielded || is_operation && cancelled.is_parent()) && is_dropping(),
         };
         // Guarantee 3: the stream is gone before hooks, clean-up and the consumer see the outcome.
         *this.stage = Stage::Done;
@@ -77,7 +75,8 @@ where
             }
             return Poll::Ready(Some(Ok(chunk)));
         }
-        if stopped {
+        let expects_drop = |extra: &mut Extra| extra.expects_drop(cx);
+        if stopped && this.extra.get_mut().as_deref_mut().is_some_and(expects_drop) {
             *this.stage = Stage::Stopped(outcome.err());
             return Poll::Pending;
         }
@@ -112,7 +111,7 @@ where
         ready!(extra.clean_up(this.ending.as_mut(), outcome, cx));
         let Some(outcome) = outcome.take() else { unreachable!("whoever kept it gives it back") };
         *this.stage = Stage::Done;
-        if extra.end(&*this.ending, &outcome) {
+        if extra.end(&*this.ending, &outcome) && extra.expects_drop(cx) {
             *this.stage = Stage::Stopped(outcome.err());
             return Poll::Pending;
         }

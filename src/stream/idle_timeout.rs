@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::reason::Reason;
 use crate::timer::Countdown;
-use crate::{ambient, clock};
+use crate::{clock, poll_context};
 
 /// A limit on each wait for an item.
 ///
@@ -43,7 +43,7 @@ impl IdleTimeout {
                 Some((at, countdown)) => {
                     // This limit moves, so no operation around it may take it for its deadline.
                     let poll = || countdown.poll("CancelableStream", cx);
-                    if ambient::ignore_limits(poll).is_pending() {
+                    if poll_context::ignore_limits(poll).is_pending() {
                         return Poll::Pending;
                     }
                     let at = *at;

@@ -33,9 +33,9 @@ pub use ext::CancelableStreamExt;
 pub use items::{Batching, Chunks, Items};
 pub use partial::Partial;
 
-use crate::ambient;
 use crate::error::Cancelled;
-use crate::future::{Ending, Extra, Rare};
+use crate::future::{Ending, Rare, collect_shields};
+use crate::poll_context;
 use crate::reason::Reason;
 use items::ItemBuffer;
 use poll::{UNREGISTERED_POLLS, poll_source};
@@ -181,10 +181,10 @@ where
             if let Poll::Ready(reason) = poll_source(source, this.unregistered_polls, cx) {
                 break Handover::Fired(reason);
             }
-            let before = ambient::registrations();
+            let before = poll_context::registrations();
             let polled = stream.poll_next(cx);
-            if ambient::registrations() != before {
-                protect(extra, before);
+            if poll_context::registrations() != before {
+                collect_shields(extra, before, 0);
             }
             match polled {
                 Poll::Ready(Some(item)) => {
@@ -238,15 +238,6 @@ where
             return idle.poll(cx);
         }
         Poll::Pending
-    }
-}
-
-/// Notes the shields that have registered during a poll of the stream.
-#[cold]
-fn protect(extra: &mut Option<Box<Extra>>, before: usize) {
-    let shields = ambient::registered_since(before);
-    if !shields.is_empty() {
-        extra.get_or_insert_default().protect(shields);
     }
 }
 

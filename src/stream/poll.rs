@@ -2,16 +2,17 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures::stream::Stream;
 
-use super::{Batching, CancelableStream, Handover, Stage, protect};
-use crate::ambient::{self, InRace};
+use super::{Batching, CancelableStream, Handover, Stage};
 use crate::error::Cancelled;
-use crate::future::{Ending, Extra};
+use crate::frame::InRace;
+use crate::future::{Ending, Extra, collect_shields};
 use crate::operation::Progress;
 use crate::panic::contain;
+use crate::poll_context::{self, Traced};
 use crate::reason::Reason;
 use crate::wait::probe;
 
@@ -72,12 +73,12 @@ where
         cx: &mut Context<'_>,
     ) -> Polled<M::Item> {
         let this = self.as_mut().project();
-        let extra = this.extra.get_mut().as_deref();
+        let extra = this.extra.get_mut().as_deref_mut();
         match this.stage {
-            Stage::New if ambient::asked_since().is_some() => {
+            Stage::New if poll_context::asked_since().is_some() => {
                 // The stream is polled by the source of an operation. Its limits are not that
                 // operation's deadline.
-                ambient::ignore_limits(|| self.poll_first(cx))
+                poll_context::ignore_limits(|| self.poll_first(cx))
             }
             Stage::New => self.poll_first(cx),
             Stage::Streaming => {
@@ -89,8 +90,10 @@ where
                 }
             }
             Stage::Ending(_) => self.end(cx),
-            Stage::Stopped(_) if ambient::is_cancelling() => Poll::Pending,
             Stage::Stopped(cancelled) => {
+                if extra.is_some_and(|extra| extra.expects_drop(cx)) {
+                    return Poll::Pending;
+                }
                 let cancelled = cancelled.take();
                 *this.stage = Stage::Done;
                 Poll::Ready(cancelled.map(Err))
@@ -145,7 +148,7 @@ where
                     self.as_mut().note_cause(reason)?;
                     continue;
                 }
-                match self.as_mut().poll_stream(false, cx) {
+                match self.as_mut().poll_stream(0, cx) {
                     Poll::Ready(pulled) => pulled?,
                     Poll::Pending => {
                         fired = Some(ready!(self.as_mut().wait_slow(cx)));
@@ -179,15 +182,23 @@ where
     /// After a cancellation: polls the stream while a grace period or a shield inside it keeps it.
     fn poll_kept(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Pulled<St::Item> {
         let extra = self.as_mut().project().extra.get_mut();
-        let grace = extra.as_deref_mut().is_some_and(|extra| extra.in_grace(cx));
-        if !grace {
-            if let Poll::Ready(cancelled) = self.as_mut().wait_for_shields() {
-                return Poll::Ready(Err(cancelled));
+        let Some(extra) = extra.as_deref_mut() else { unreachable!("it holds the cause") };
+        if extra.poll_grace(cx) {
+            let polled = self.as_mut().poll_stream(0, cx);
+            if polled.is_ready() || self.as_mut().wait_in_grace(cx) {
+                return polled;
             }
-        }
-        let polled = self.as_mut().poll_stream(!grace, cx);
-        if polled.is_ready() || grace && self.as_mut().wait_in_grace(cx) {
-            return polled;
+        } else {
+            let Some(tracer) = extra.await_shields() else {
+                return Poll::Ready(Err(extra.why()));
+            };
+            let waker = Waker::from(tracer.clone());
+            let _traced = Traced::enter(&tracer, cx.waker());
+            let mut cx = Context::from_waker(&waker);
+            let polled = self.as_mut().poll_stream(tracer.race(), &mut cx);
+            if polled.is_ready() {
+                return polled;
+            }
         }
         self.wait_for_shields().map(Err)
     }
@@ -197,7 +208,7 @@ where
         let Some(extra) = self.project().extra.get_mut() else { return true };
         // A race around it that begins to wait for the clean-up has to wake the task: look again, so
         // that the task is registered for that.
-        !(E::CLEANS_UP && extra.hold_clean_up()) || extra.in_grace(cx)
+        !(E::CLEANS_UP && extra.hold_clean_up()) || extra.poll_grace(cx)
     }
 
     /// Ready with the error once no shield keeps the stream.
@@ -208,13 +219,9 @@ where
         }
     }
 
-    /// Polls the inner stream, and notes the shields that register meanwhile. `cancelling` says that
-    /// only shields keep the stream.
-    fn poll_stream(
-        self: Pin<&mut Self>,
-        cancelling: bool,
-        cx: &mut Context<'_>,
-    ) -> Pulled<St::Item> {
+    /// Polls the inner stream, and notes the shields that register meanwhile. `dropping` is the number
+    /// of the race if only shields keep the stream, else 0.
+    fn poll_stream(self: Pin<&mut Self>, dropping: u64, cx: &mut Context<'_>) -> Pulled<St::Item> {
         let this = self.project();
         let Some(mut stream) = this.stream.as_pin_mut() else { return Poll::Ready(Ok(None)) };
         let partial = &mut this.buffer.partial;
@@ -228,8 +235,8 @@ where
         });
         let extra = this.extra.get_mut();
         let operation = extra.as_deref().is_some_and(Extra::is_operation);
-        let before = ambient::registrations();
-        let frame = InRace::enter(cancelling, operation);
+        let before = poll_context::registrations();
+        let frame = InRace::enter(dropping, operation);
         let polled = match extra {
             Some(extra) => {
                 let mut pulled = None;
@@ -242,8 +249,8 @@ where
             None => Pin::new(&mut next).poll(cx).map(Ok),
         };
         drop(frame);
-        if ambient::registrations() != before {
-            protect(extra, before);
+        if poll_context::registrations() != before {
+            collect_shields(extra, before, dropping);
         }
         polled
     }

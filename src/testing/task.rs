@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use crate::ambient;
 use crate::clock;
+use crate::poll_context;
 use crate::sync::{AtomicBool, Ordering, Thread, current, park_timeout};
 use crate::timer::virtual_time;
 
@@ -133,7 +133,9 @@ impl<F: Future> Task<F> {
         self.woken.flag.store(false, Ordering::Release);
         self.polls += 1;
         // If this runs inside a source, limits of this future are not limits of that source.
-        ambient::ignore_limits(|| self.future.as_mut().poll(&mut Context::from_waker(&self.waker)))
+        poll_context::ignore_limits(|| {
+            self.future.as_mut().poll(&mut Context::from_waker(&self.waker))
+        })
     }
 
     /// Moves the clock to the next limit. Returns whether there is one.

@@ -8,7 +8,7 @@ use super::slot::Slot;
 use super::slot_of;
 use super::wheel::Wheel;
 use crate::wait::{Waiter, is_probe, polled_after_completion};
-use crate::{ambient, clock};
+use crate::{clock, poll_context};
 
 /// A time limit that starts at its first poll, and then lasts for a while or until a moment.
 ///
@@ -79,7 +79,7 @@ impl Countdown {
         if self.length.is_zero() {
             return self.finish();
         }
-        let asked = ambient::asked_since();
+        let asked = poll_context::asked_since();
         self.start(asked.unwrap_or_else(clock::now), asked);
         if is_probe(cx.waker()) { Poll::Pending } else { self.poll_started(what, cx) }
     }
@@ -101,13 +101,13 @@ impl Countdown {
                 if is_probe && clock::now().saturating_duration_since(since) >= self.length {
                     return self.finish();
                 }
-                if ambient::asked_since().is_some() {
+                if poll_context::asked_since().is_some() {
                     self.offer(since);
                 }
                 since
             }
             State::Until(at) => {
-                let asked = ambient::asked_since();
+                let asked = poll_context::asked_since();
                 let now = asked.unwrap_or_else(clock::now);
                 self.length = at.saturating_duration_since(now);
                 if self.length.is_zero() {
@@ -146,7 +146,7 @@ impl Countdown {
     #[inline(never)]
     fn offer(&self, since: Instant) {
         if let Some(at) = since.checked_add(self.length) {
-            ambient::offer_limit(at);
+            poll_context::offer_limit(at);
         }
     }
 

@@ -4,6 +4,8 @@
 mod support;
 
 mod at_once;
+mod block_on;
+mod executors;
 mod gone;
 mod lent;
 #[cfg(feature = "time")]

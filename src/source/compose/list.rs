@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use futures::future::{JoinAll, SelectAll, join_all, select_all};
 
 use super::{Sources, sealed};
-use crate::ambient;
+use crate::poll_context;
 use crate::reason::Reason;
 
 /// Ready when the first source of a list is. Never, if the list is empty.
@@ -55,7 +55,7 @@ impl<S: Future<Output = Reason>> Future for EveryOf<S> {
         match &mut self.sources {
             None => Poll::Pending,
             // `join_all` hides which sources have a limit, so the list reports none.
-            Some(sources) => ambient::ignore_limits(|| Pin::new(sources).poll(cx)),
+            Some(sources) => poll_context::ignore_limits(|| Pin::new(sources).poll(cx)),
         }
     }
 }

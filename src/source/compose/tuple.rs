@@ -8,7 +8,7 @@ use futures::future::{MaybeDone, maybe_done};
 use pin_project::pin_project;
 
 use super::{Sources, sealed};
-use crate::ambient;
+use crate::poll_context;
 use crate::reason::Reason;
 
 /// The latest limit of the sources under an `all_of`.
@@ -25,8 +25,8 @@ struct Latest {
 impl Latest {
     /// Polls one source and returns whether it is pending.
     fn poll(&mut self, poll: impl FnOnce() -> bool) -> bool {
-        let Some(since) = ambient::asked_since() else { return poll() };
-        let (pending, limit) = ambient::ask_for_limit(since, poll);
+        let Some(since) = poll_context::asked_since() else { return poll() };
+        let (pending, limit) = poll_context::ask_for_limit(since, poll);
         self.latest = self.latest.max(limit);
         self.unlimited |= pending && limit.is_none();
         pending
@@ -34,7 +34,7 @@ impl Latest {
 
     fn offer(self) {
         if let Some(latest) = self.latest.filter(|_| !self.unlimited) {
-            ambient::offer_limit(latest);
+            poll_context::offer_limit(latest);
         }
     }
 }

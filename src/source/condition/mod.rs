@@ -14,8 +14,8 @@ use pin_project::pin_project;
 pub use check::Blocking;
 pub use check::{Async, Check, Inline};
 
-use crate::ambient;
 use crate::panic::contain;
+use crate::poll_context;
 use crate::reason::Reason;
 use crate::text::Text;
 use crate::timer::Countdown;
@@ -231,7 +231,7 @@ impl<C: Check> Future for Condition<C> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
         // The limits of its pauses, and of futures in its checks, do not limit when it fires.
-        ambient::ignore_limits(|| self.poll_check(cx))
+        poll_context::ignore_limits(|| self.poll_check(cx))
     }
 }
 

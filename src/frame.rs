@@ -1,0 +1,150 @@
+//! The frame: what the races and shields around the current poll mean for the code in it.
+//!
+//! A frame belongs to a thread, and a thread may poll other tasks inside of a poll: an executor that runs inside of a
+//! race, a `block_on` in a destructor. So a frame is only a hint. A future that would stay pending because of it asks
+//! its [`DropCheck`](crate::poll_context::DropCheck) first.
+
+use std::cell::Cell;
+
+use crate::sync::{AtomicU64, Ordering};
+
+thread_local! {
+    static FRAME: Cell<Frame> = const { Cell::new(Frame::OUTSIDE) };
+
+    /// The number given to a race last.
+    static LAST_RACE: Cell<u64> = const { Cell::new(0) };
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Frame {
+    /// The innermost race that drops its work after this poll, or as soon as no shield keeps it. 0 if there is none.
+    dropping: u64,
+    /// Whether a shield is between here and the innermost race of an operation.
+    sheltered: bool,
+}
+
+impl Frame {
+    const OUTSIDE: Frame = Frame { dropping: 0, sheltered: false };
+}
+
+/// Returns a number for a race that is about to drop its work. No other race, on any thread, has the same.
+pub(crate) fn next_race() -> u64 {
+    static BLOCKS: AtomicU64 = AtomicU64::new(1);
+    let last = LAST_RACE.get();
+    // Each thread takes a block of 2^32 numbers at a time, so that threads do not meet.
+    let next = if last as u32 == u32::MAX || last == 0 {
+        BLOCKS.fetch_add(1, Ordering::Relaxed) << 32
+    } else {
+        last + 1
+    };
+    LAST_RACE.set(next);
+    next
+}
+
+/// Returns the innermost race around this poll that is about to drop its work, or 0.
+#[inline]
+pub(crate) fn dropping() -> u64 {
+    FRAME.get().dropping
+}
+
+/// Whether a race around this poll is about to drop its work.
+#[inline]
+pub(crate) fn is_dropping() -> bool {
+    dropping() != 0
+}
+
+/// Whether a shield is between this poll and the operation around it.
+pub(crate) fn is_sheltered() -> bool {
+    FRAME.get().sheltered
+}
+
+/// While it lives, the work of a race is being polled.
+#[derive(Debug)]
+pub(crate) struct InRace {
+    outer: Frame,
+}
+
+impl InRace {
+    /// `dropping` is the number of the race if it is about to drop its work, else 0. `operation` says whether the race
+    /// is one of an operation.
+    #[inline]
+    pub(crate) fn enter(dropping: u64, operation: bool) -> Self {
+        let outer = FRAME.get();
+        let dropping = if dropping == 0 { outer.dropping } else { dropping };
+        FRAME.set(Frame { dropping, sheltered: outer.sheltered && !operation });
+        InRace { outer }
+    }
+}
+
+impl Drop for InRace {
+    #[inline]
+    fn drop(&mut self) {
+        FRAME.set(self.outer);
+    }
+}
+
+/// While it lives, nothing around the poll counts: no race is about to drop the code that runs.
+#[derive(Debug)]
+pub(crate) struct Outside {
+    outer: Frame,
+}
+
+impl Outside {
+    /// Enters the inside of a shield, or clean-up.
+    #[inline]
+    pub(crate) fn in_shield() -> Self {
+        Outside { outer: FRAME.replace(Frame { dropping: 0, sheltered: true }) }
+    }
+
+    /// Enters code that is not part of the work: a hook, a waker, a destructor.
+    #[inline]
+    pub(crate) fn enter() -> Self {
+        let outer = FRAME.get();
+        if outer.dropping != 0 {
+            FRAME.set(Frame { dropping: 0, ..outer });
+        }
+        Outside { outer }
+    }
+}
+
+impl Drop for Outside {
+    #[inline]
+    fn drop(&mut self) {
+        FRAME.set(self.outer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_races_differ_on_all_threads() {
+        let numbers = || std::thread::spawn(|| [next_race(), next_race()]);
+        let mut all: Vec<_> =
+            [numbers(), numbers()].into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        all.extend([next_race(), next_race()]);
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 6);
+        assert!(!all.contains(&0));
+    }
+
+    #[test]
+    fn a_frame_is_put_back_by_its_guard() {
+        let outer = InRace::enter(7, false);
+        {
+            let _inner = InRace::enter(0, true);
+            assert_eq!(dropping(), 7);
+            let _shield = Outside::in_shield();
+            assert!(is_sheltered() && !is_dropping());
+            let _race = InRace::enter(8, false);
+            assert!(is_sheltered() && dropping() == 8);
+            let _hook = Outside::enter();
+            assert!(!is_dropping());
+        }
+        assert_eq!(dropping(), 7);
+        drop(outer);
+        assert!(!is_dropping());
+    }
+}

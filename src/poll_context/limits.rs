@@ -1,0 +1,65 @@
+//! How an operation learns its deadline from a source that is a plain future.
+//!
+//! At its first poll an operation asks: it notes when it started. A time limit that is polled for the first time
+//! meanwhile takes that moment for its start, and offers its end.
+
+use std::cell::Cell;
+use std::time::Instant;
+
+thread_local! {
+    /// When the operation started that asks its source for limits, if one does.
+    static ASKED_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
+
+    /// The earliest limit that was offered since the operation asked.
+    static EARLIEST: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Puts back what was there, also if a poll panics.
+struct LimitsOnExit {
+    asked_since: Option<Instant>,
+    earliest: Option<Instant>,
+}
+
+impl LimitsOnExit {
+    #[inline]
+    fn enter(asked_since: Option<Instant>) -> Self {
+        let earliest = EARLIEST.replace(None);
+        LimitsOnExit { asked_since: ASKED_SINCE.replace(asked_since), earliest }
+    }
+}
+
+impl Drop for LimitsOnExit {
+    #[inline]
+    fn drop(&mut self) {
+        ASKED_SINCE.set(self.asked_since);
+        EARLIEST.set(self.earliest);
+    }
+}
+
+/// Returns when the operation started that asks for limits, if one does. Clocks in its source start at that moment.
+#[inline]
+pub(crate) fn asked_since() -> Option<Instant> {
+    ASKED_SINCE.get()
+}
+
+/// Tells the operation that [asks](asked_since) when a limit of its source ends.
+#[inline]
+pub(crate) fn offer_limit(at: Instant) {
+    EARLIEST.set(Some(EARLIEST.get().map_or(at, |earliest| earliest.min(at))));
+}
+
+/// Runs `poll`, and returns the earliest limit that was offered meanwhile.
+#[inline]
+pub(crate) fn ask_for_limit<R>(since: Instant, poll: impl FnOnce() -> R) -> (R, Option<Instant>) {
+    let outer = LimitsOnExit::enter(Some(since));
+    let result = poll();
+    let earliest = EARLIEST.get();
+    drop(outer);
+    (result, earliest)
+}
+
+/// Runs `poll`. Limits that it offers are not passed on.
+pub(crate) fn ignore_limits<R>(poll: impl FnOnce() -> R) -> R {
+    let _outer = LimitsOnExit::enter(None);
+    poll()
+}

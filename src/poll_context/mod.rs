@@ -1,0 +1,23 @@
+//! What the code in a poll finds around it: races that wait for its shields, and an operation that asks for limits.
+//!
+//! Arguments do not reach from a race to a shield that is somewhere in its work, so these are thread-locals. They are
+//! changed around a poll and put back by guards, also if the poll panics. None of them holds across an await, except for
+//! the list of shields: an entry stays until its section ends.
+//!
+//! * [`shields`]: the shields that a race has to wait for.
+//! * [`tracer`]: the waker of a race that waits for shields.
+//! * [`drop_check`]: whether a future is part of the work that is about to be dropped.
+//! * [`limits`]: how an operation learns its deadline.
+
+mod drop_check;
+mod limits;
+mod shields;
+mod tracer;
+
+pub(crate) use drop_check::{DropCheck, Enclosure};
+pub(crate) use limits::{ask_for_limit, asked_since, ignore_limits, offer_limit};
+pub(crate) use shields::{
+    InShield, Protection, Section, register_clean_up, register_shield, registered_since,
+    registrations,
+};
+pub(crate) use tracer::{Traced, Tracer};

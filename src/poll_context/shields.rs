@@ -1,0 +1,235 @@
+//! Which shields a race has to wait for.
+//!
+//! A shield and the races around it share a [`Protection`]. The shield registers it in a list of the thread when it is
+//! first polled, and every race around it takes it from there as the poll returns through the race. A counter tells
+//! whether any shield has registered in a poll: a race without shields compares two numbers, and does no more.
+//!
+//! 1. A shield stays registered until it ends, and need not be polled in each poll of the races around it.
+//! 2. A race that waits for a shield is woken when the shield ends, unless the shield ends within a poll of that race:
+//!    the race looks at its shields after each poll of its work.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::task::Context;
+
+use super::Tracer;
+use crate::frame::Outside;
+use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::text::Text;
+use crate::wait::WakerSlot;
+
+thread_local! {
+    /// How many shields have ever registered on this thread.
+    static REGISTRATIONS: Cell<usize> = const { Cell::new(0) };
+
+    /// The shields that have registered and have not ended, by their number, oldest first. Unlike the rest of what is
+    /// around a poll this list has a destructor.
+    static REGISTERED: RefCell<Vec<(usize, Arc<Protection>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a shield and the races around it share.
+#[derive(Debug)]
+pub(crate) struct Protection {
+    section: Section,
+    /// The race that was about to drop its work around the first poll, and of whose work the section is not part. 0 if
+    /// there was none.
+    outside_of: u64,
+    /// Whether the section is still running.
+    active: AtomicBool,
+    /// Whether a race waits for the end of the section. It changes with `races`, under that lock.
+    awaited: AtomicBool,
+    /// The races that wait for the end of the section.
+    races: Mutex<Vec<Arc<Tracer>>>,
+    /// Woken when a race begins to wait.
+    waker: WakerSlot,
+    /// Whether an operation has found it in its work, and reports it.
+    claimed: AtomicBool,
+}
+
+/// What is protected.
+#[derive(Clone, Debug)]
+pub(crate) enum Section {
+    /// The future in a shield, which may have a name.
+    Shield(Option<Text>),
+    /// What an operation runs after its work.
+    CleanUp,
+}
+
+impl Protection {
+    pub(crate) fn new(section: Section, outside_of: u64) -> Self {
+        Protection {
+            section,
+            outside_of,
+            active: AtomicBool::new(true),
+            awaited: AtomicBool::new(false),
+            races: Mutex::default(),
+            waker: WakerSlot::default(),
+            claimed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn section(&self) -> &Section {
+        &self.section
+    }
+
+    /// Whether the section is still to be finished.
+    #[inline]
+    pub(crate) fn is_active(&self) -> bool {
+        self.active.load(Ordering::Acquire)
+    }
+
+    /// Whether a race waits for the end of the section.
+    #[inline]
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.awaited.load(Ordering::Acquire)
+    }
+
+    /// The section has ended, or is protected no longer.
+    pub(crate) fn end(&self) {
+        // Before the list is taken: a race that enters it later finds that the section has ended.
+        self.active.store(false, Ordering::Release);
+        let races = std::mem::take(&mut *self.races.lock());
+        wake(races.iter().filter(|race| !race.is_polled_here()));
+        // The list of the thread may keep this for a while, and should keep no task alive.
+        self.waker.clear();
+    }
+
+    /// A race waits for the end of the section from here on.
+    pub(crate) fn wait_for(&self, race: &Arc<Tracer>) {
+        {
+            let mut races = self.races.lock();
+            self.awaited.store(true, Ordering::Release);
+            // If it has ended, the race sees that when it looks at its shields.
+            if self.is_active() && !races.iter().any(|known| Arc::ptr_eq(known, race)) {
+                races.push(race.clone());
+            }
+        }
+        self.waker.wake();
+    }
+
+    /// Whether this race waits for the end of the section.
+    pub(crate) fn keeps(&self, race: &Arc<Tracer>) -> bool {
+        self.is_active() && self.races.lock().iter().any(|waiting| Arc::ptr_eq(waiting, race))
+    }
+
+    /// The section turns out not to be part of the work of the race with this number, nor of any race that is not being
+    /// polled on this thread. They wait for it no longer.
+    pub(crate) fn release(&self, outside_of: u64) {
+        let mut released = Vec::new();
+        {
+            let mut races = self.races.lock();
+            races.retain(|race| {
+                let stays = race.is_polled_here() && race.race() != outside_of;
+                if !stays {
+                    released.push(race.clone());
+                }
+                stays
+            });
+            self.awaited.store(!races.is_empty(), Ordering::Release);
+        }
+        wake(released.iter());
+    }
+
+    /// This race waits for it no longer.
+    pub(crate) fn forget(&self, race: &Arc<Tracer>) {
+        self.races.lock().retain(|waiting| !Arc::ptr_eq(waiting, race));
+    }
+
+    /// Returns whether a race waits for the end of the section. If none does, the task is woken when one begins to.
+    #[inline]
+    pub(crate) fn poll_awaited(&self, cx: &Context<'_>) -> bool {
+        self.waker.register(cx.waker());
+        self.is_awaited()
+    }
+
+    /// Returns `true` once: the innermost operation around the section reports it.
+    pub(crate) fn claim(&self) -> bool {
+        // Operations around a section hear of it from the inside out, in one poll.
+        let first = !self.claimed.load(Ordering::Relaxed);
+        self.claimed.store(true, Ordering::Relaxed);
+        first
+    }
+}
+
+fn wake<'a>(races: impl Iterator<Item = &'a Arc<Tracer>>) {
+    races.for_each(|race| race.wake_race());
+}
+
+/// Registers a shield with every race around this poll, except for the race with the number `outside_of`.
+pub(crate) fn register_shield(name: Option<&Text>, outside_of: u64) -> Arc<Protection> {
+    register(Section::Shield(name.cloned()), outside_of)
+}
+
+/// Registers what an operation runs after its work with every race around this poll, except for the race with the
+/// number `outside_of`.
+pub(crate) fn register_clean_up(outside_of: u64) -> Arc<Protection> {
+    register(Section::CleanUp, outside_of)
+}
+
+fn register(section: Section, outside_of: u64) -> Arc<Protection> {
+    let protection = Arc::new(Protection::new(section, outside_of));
+    let number = REGISTRATIONS.get() + 1;
+    REGISTRATIONS.set(number);
+    // On a thread that ends the list may be gone. Then the section is protected from nothing.
+    let _ = REGISTERED.try_with(|all| {
+        let mut all = all.borrow_mut();
+        // Forgets those that have ended. Dropping one runs no user code. Not each time: then many at once would look
+        // at each other over and over.
+        if all.len() == all.capacity() {
+            all.retain(|(_, protection)| protection.is_active());
+            let room = all.len().max(8);
+            all.reserve(room);
+        }
+        all.push((number, protection.clone()));
+    });
+    protection
+}
+
+/// Returns how many shields have registered on this thread so far.
+#[inline]
+pub(crate) fn registrations() -> usize {
+    REGISTRATIONS.get()
+}
+
+/// Returns the shields that have registered since there were `before`, and have not ended. `race` is the number of the
+/// race that asks, if it is about to drop its work.
+#[cold]
+pub(crate) fn registered_since(before: usize, race: u64) -> Vec<Arc<Protection>> {
+    let since = REGISTERED.try_with(|all| {
+        let all = all.borrow();
+        let since = &all[all.partition_point(|(number, _)| *number <= before)..];
+        let is_inside = |protection: &Protection| race == 0 || protection.outside_of != race;
+        let active =
+            since.iter().filter(|(_, protection)| protection.is_active() && is_inside(protection));
+        active.map(|(_, protection)| protection.clone()).collect()
+    });
+    since.unwrap_or_default()
+}
+
+/// While it lives, the inside of a shield is being polled. A cancellation further out does not count in there, and
+/// races further out do not hear of shields in there.
+#[derive(Debug)]
+pub(crate) struct InShield {
+    before: usize,
+    _frame: Outside,
+}
+
+impl InShield {
+    #[inline]
+    pub(crate) fn enter() -> Self {
+        InShield { before: registrations(), _frame: Outside::in_shield() }
+    }
+}
+
+impl Drop for InShield {
+    #[inline]
+    fn drop(&mut self) {
+        if registrations() != self.before {
+            let _ = REGISTERED.try_with(|all| {
+                let mut all = all.borrow_mut();
+                let known = all.partition_point(|(number, _)| *number <= self.before);
+                all.truncate(known);
+            });
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! `Tracer`: the waker with which a race polls its work while it waits for shields.
+//!
+//! It passes wake-ups on to the task of the race. It also shows what belongs to the work. A combinator such as
+//! `FuturesUnordered` polls its parts with wakers of its own, and each of them wakes the combinator's waker at once.
+//! So does every combinator within another. An executor polls its tasks with wakers of its own too, but a task that is
+//! woken while it is being polled is only marked: the executor sees that when the poll returns. A future that wakes
+//! itself therefore reaches the tracer in the first case, and not in the second.
+//!
+//! 1. `woken` is cleared before each poll of the work, and set by each wake-up. A wake-up that came earlier in the
+//!    poll may have used up the waker of a combinator in between. So only if `woken` is clear can a test say no.
+//! 2. A future that stays pending until the race is over leaves its waker in `stopped`, and takes it back when it is
+//!    dropped. When the work is gone, the wakers that are left belong to futures that were not part of it. They are
+//!    woken.
+
+use std::cell::Cell;
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+use crate::frame::next_race;
+use crate::panic::contain;
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, this_thread};
+use crate::wait::{WaitList, WakerSlot, Wakers};
+
+thread_local! {
+    /// The tracer of the innermost race on this thread that waits for shields.
+    static TRACER: Cell<Option<ManuallyDrop<Arc<Tracer>>>> = const { Cell::new(None) };
+}
+
+#[derive(Debug)]
+pub(crate) struct Tracer {
+    race: u64,
+    /// Whether the race has been woken since its poll began.
+    woken: AtomicBool,
+    /// The thread that polls the race, or 0.
+    polled_by: AtomicUsize,
+    /// The waker of the race's task.
+    waker: WakerSlot,
+    stopped: Mutex<Stopped>,
+}
+
+#[derive(Debug, Default)]
+struct Stopped {
+    wakers: WaitList,
+    /// Whether the race is over.
+    over: bool,
+}
+
+/// What a future learns about itself by waking itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// The wake-up reached the race.
+    Yes,
+    /// The wake-up did not reach the race.
+    No,
+    /// The race had been woken before, so that this cannot be told now.
+    Unclear,
+}
+
+impl Tracer {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Tracer {
+            race: next_race(),
+            woken: AtomicBool::new(false),
+            polled_by: AtomicUsize::new(0),
+            waker: WakerSlot::default(),
+            stopped: Mutex::default(),
+        })
+    }
+
+    /// Returns the number of the race.
+    pub(crate) fn race(&self) -> u64 {
+        self.race
+    }
+
+    /// Whether this thread is in a poll of the race.
+    pub(super) fn is_polled_here(&self) -> bool {
+        self.polled_by.load(Ordering::Relaxed) == this_thread()
+    }
+
+    /// Wakes the task of the race.
+    pub(super) fn wake_race(&self) {
+        self.woken.store(true, Ordering::SeqCst);
+        self.waker.wake();
+    }
+
+    /// Wakes `waker`, and tells whether that has woken the race.
+    pub(super) fn test(self: &Arc<Self>, waker: &Waker) -> Reached {
+        // The waker of the race itself: the future is polled with what the race has handed down.
+        if Waker::from(self.clone()).will_wake(waker) {
+            return Reached::Yes;
+        }
+        if self.woken.load(Ordering::SeqCst) {
+            return Reached::Unclear;
+        }
+        let _ = contain(|| waker.wake_by_ref());
+        if self.woken.load(Ordering::SeqCst) { Reached::Yes } else { Reached::No }
+    }
+
+    /// Keeps the waker of a future that stays pending, to wake it if it outlives the work.
+    pub(super) fn keep(&self, waker: Waker) -> usize {
+        self.stopped.lock().wakers.insert(waker)
+    }
+
+    /// Gives back the waker of a future that has gone on, or is gone.
+    pub(super) fn give_back(&self, place: usize) -> Option<Waker> {
+        let mut stopped = self.stopped.lock();
+        if stopped.over { None } else { stopped.wakers.remove(place) }
+    }
+
+    /// The work is gone: wakes the futures that had stopped in its polls and are still there.
+    pub(crate) fn race_is_over(&self) {
+        let left = {
+            let mut stopped = self.stopped.lock();
+            stopped.over = true;
+            Wakers::of(&mut stopped.wakers)
+        };
+        left.wake_all();
+    }
+}
+
+impl Wake for Tracer {
+    fn wake(self: Arc<Self>) {
+        self.wake_race();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_race();
+    }
+}
+
+/// Returns the tracer of the race with this number, if the race has one.
+pub(super) fn tracer_of(race: u64) -> Option<Arc<Tracer>> {
+    let tracer = TRACER.take();
+    let found = tracer.as_deref().filter(|tracer| tracer.race == race).cloned();
+    TRACER.set(tracer);
+    found
+}
+
+/// While it lives, a race that waits for shields is polling its work.
+#[derive(Debug)]
+pub(crate) struct Traced {
+    outer: Option<ManuallyDrop<Arc<Tracer>>>,
+}
+
+impl Traced {
+    /// `waker` is that of the race's task.
+    pub(crate) fn enter(tracer: &Arc<Tracer>, waker: &Waker) -> Self {
+        tracer.waker.register(waker);
+        tracer.woken.store(false, Ordering::SeqCst);
+        tracer.polled_by.store(this_thread(), Ordering::Relaxed);
+        Traced { outer: TRACER.replace(Some(ManuallyDrop::new(tracer.clone()))) }
+    }
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        if let Some(tracer) = TRACER.replace(self.outer.take()) {
+            let tracer = ManuallyDrop::into_inner(tracer);
+            tracer.polled_by.store(0, Ordering::Relaxed);
+        }
+    }
+}
