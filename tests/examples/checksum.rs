@@ -1,4 +1,4 @@
-//! The example `checksum` as a process of its own: real files, real limits, real signals.
+//! The example `checksum` in a process of its own, with real files, time limits and signals.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -22,10 +22,11 @@ use crate::support;
 /// How long a process may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A pause that no test lives to see the end of.
+/// A pause longer than any test.
 const FOREVER: &str = "10h";
 
-/// The program, built once. Cargo puts examples next to the directory of the tests.
+/// Returns the path of the program, built once. Cargo puts examples beside the directory of the
+/// tests.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -44,7 +45,7 @@ fn program() -> &'static Path {
     })
 }
 
-/// The program at work. It is killed when it takes too long, and when a test has failed.
+/// The running program. It is killed if it takes too long, and if the test fails.
 struct Running {
     child: Child,
     stdout: Receiver<Vec<u8>>,
@@ -69,7 +70,7 @@ impl Running {
         Running { child, stdout, stderr }
     }
 
-    /// Waits for a line on stderr that has this in it.
+    /// Waits for a line on stderr that contains `part`.
     fn wait_for_message(&self, part: &str) {
         loop {
             let line = self.stderr.recv_timeout(LIMIT).expect("the message does not come");
@@ -83,7 +84,7 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits for the end. Output that was waited for before is not in it.
+    /// Waits for the end. Returns the output that was not waited for before.
     fn end(mut self) -> Ended {
         let give_up = Instant::now() + LIMIT;
         let status = loop {
@@ -104,13 +105,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail where it has ended.
+        // Both fail if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Hands over what comes, line by line, ends of lines included.
+/// Sends each line that arrives, with its line ending.
 fn lines(from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
@@ -126,7 +127,7 @@ fn lines(from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     receiver
 }
 
-/// For a stdout that nobody listens to.
+/// Returns a stdout that is never read.
 fn nothing() -> Receiver<Vec<u8>> {
     channel().1
 }
@@ -139,7 +140,8 @@ fn line(content: &[u8], name: &str) -> String {
     format!("{:x}  {name}\n", Sha256::digest(content))
 }
 
-/// Two files that are done at once, and one that pauses after its chunk: `FOREVER`, with `--slow`.
+/// Makes two files that are done at once, and one that pauses after its first chunk for [`FOREVER`]
+/// with `--slow`.
 fn two_files_and_a_slow_one() -> (TempDir, String) {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a"), "").unwrap();
@@ -150,7 +152,7 @@ fn two_files_and_a_slow_one() -> (TempDir, String) {
     (dir, partial)
 }
 
-/// So many names that nobody can print them to a pipe that is not read.
+/// Makes so many names that printing them fills a pipe that is not read.
 fn more_than_a_pipe_holds() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for file in 0..2000 {
@@ -165,7 +167,7 @@ fn prints_like_sha256sum() {
     let dir = tempfile::tempdir().unwrap();
     let big: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).take(2_500_000).collect();
     let mut expected = Vec::new();
-    // In the order of the bytes of the names: `.` comes before `/`, and `/` before letters.
+    // Ordered by the bytes of the names: `.` is before `/`, and `/` before letters.
     let files: [(&[u8], &[u8]); 6] = [
         (b"Z", b"upper case first"),
         (b"dir.txt", b"before what is in the directory"),
@@ -218,8 +220,8 @@ fn links_and_special_files_are_skipped() {
     assert_eq!(ended.code, Some(0));
 }
 
-/// Paths may be longer than the system takes in one piece: nobody can read what is at their end,
-/// whatever the permissions.
+/// Paths may be longer than the system accepts in one piece. A file at such a path cannot be read,
+/// whatever its permissions.
 #[cfg(target_os = "linux")]
 #[test]
 fn unreadable_files_are_counted() {
@@ -288,7 +290,7 @@ fn max_mib_leaves_the_finished_lines() {
     assert_eq!(ended.code, Some(125));
 }
 
-/// Sends this signal once the lines before the slow file are there.
+/// Sends this signal once the lines before the slow file are printed.
 fn stopped_by(signal: Signal, reason: &str, code: i32) {
     let (dir, partial) = two_files_and_a_slow_one();
     let running = Running::start(dir.path(), &["--slow", FOREVER]);
@@ -315,7 +317,7 @@ fn sigterm_stops_it() {
     stopped_by(Signal::TERM, "received SIGTERM (15)", 143);
 }
 
-/// The first signal has cancelled the work, and what comes after it blocks the only thread.
+/// The first signal has cancelled the work, and the code after it blocks the only thread.
 fn second_signal(signal: Signal, code: i32) {
     let (dir, _) = two_files_and_a_slow_one();
     let running = Running::start(dir.path(), &["--slow", FOREVER, "--linger", FOREVER]);
@@ -343,7 +345,7 @@ fn sigterm_after_sigint_exits() {
     second_signal(Signal::TERM, 143);
 }
 
-/// A reader that does not read blocks the writing, but nothing else.
+/// A reader that does not read blocks the output, but nothing else.
 #[test]
 fn stops_with_a_stuck_reader() {
     let _watchdog = support::watchdog();

@@ -1,5 +1,5 @@
-//! The examples that are programs of their own: real files, real connections, real signals, and a real
-//! browser where there is one.
+//! The larger examples, with real files, connections and signals, and a real browser if there is
+//! one.
 
 mod program;
 

@@ -1,7 +1,7 @@
-//! Runs every example to its end and compares what it prints with what its first lines promise.
+//! Runs every example to its end, and compares its output with what its documentation promises.
 //!
-//! An example says what it prints in a block of kind `text` in its documentation. That is what is
-//! compared, line by line, so that no example promises what it does not do.
+//! The documentation of an example has a block of kind `text` with its output. The test compares
+//! line by line.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,14 +15,13 @@ use std::time::{Duration, Instant};
 
 use crate::support::{self, Watchdog};
 
-/// How long an example may run. It is shorter than what the watchdog allows.
+/// How long an example may run. Shorter than the limit of the watchdog.
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// How long it may take to build the examples where that has not been done before.
+/// How long building the examples may take.
 const BUILD_LIMIT: Duration = Duration::from_secs(900);
 
-/// Each example with the features that it needs and the exit code with which it ends when nobody
-/// interferes.
+/// Each example with the features that it needs, and its exit code.
 macro_rules! examples {
     ($($name:ident: [$($feature:literal),*], exits $code:literal;)*) => {
         /// The examples that the features of this build allow.
@@ -31,7 +30,7 @@ macro_rules! examples {
             stringify!($name),
         )*];
 
-        /// All that have a test here.
+        /// The examples that have a test here.
         const TESTED: &[&str] = &[$(stringify!($name),)*];
 
         $(
@@ -75,7 +74,7 @@ examples! {
     token_from_thread: [], exits 0;
 }
 
-/// The examples that have tests of their own: `checksum.rs` and `examples_live.rs`.
+/// The examples that have tests of their own, in `checksum.rs` and `live`.
 const TESTED_ELSEWHERE: &[&str] = &["checksum", "monitor", "pipeline", "service"];
 
 #[test]
@@ -100,13 +99,13 @@ fn all_say_what_they_print() {
     }
 }
 
-/// What these do depends on the signal that they get.
+/// The output of these depends on the signal.
 #[cfg(all(unix, feature = "time", feature = "signal"))]
 mod signalled {
     use super::*;
     use rustix::process::{Pid, Signal, kill_process};
 
-    /// More than a test takes: an example that misses its signal ends in another way, later.
+    /// Longer than a test takes: an example that misses its signal ends later, and in another way.
     const LONG: &str = "20000";
 
     fn send(signal: Signal, example: &Example) {
@@ -195,7 +194,7 @@ fn source_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
 }
 
-/// The lines of the `text` block in the documentation of an example.
+/// Returns the lines of the `text` block in the documentation of an example.
 fn promised(name: &str) -> Vec<String> {
     let source = fs::read_to_string(source_directory().join(format!("{name}.rs"))).unwrap();
     let documentation = source.lines().map_while(|line| line.strip_prefix("//!"));
@@ -207,8 +206,8 @@ fn promised(name: &str) -> Vec<String> {
         .collect()
 }
 
-/// Where the built examples are. Cargo is asked once to bring them up to date: an ordinary
-/// `cargo test` has built them, `cargo test --test examples` has not.
+/// Returns the directory of the built examples. Calls cargo once to bring them up to date: `cargo
+/// test` has built them, `cargo test --test examples` has not.
 fn built_directory() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -242,14 +241,14 @@ fn features() -> Vec<&'static str> {
     on.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
 }
 
-/// An example that runs, and the watchdog over the test.
+/// A running example, with a watchdog over the test.
 struct Example {
     running: Running,
     _watchdog: Watchdog,
 }
 
 impl Example {
-    /// Builds it first where need be. That may take longer than a test, so the watchdog of the test
+    /// Builds the example first if necessary. That may take longer than a test, so the watchdog
     /// starts after it.
     fn start(name: &str, arguments: &[&str]) -> Self {
         let path = built_directory().join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
@@ -264,13 +263,13 @@ impl Example {
     }
 }
 
-/// A process that is killed when it takes too long, or when its test ends.
+/// A process that is killed if it takes too long, and when its test ends.
 struct Running {
     name: String,
     child: Child,
     give_up: Instant,
     stdout: Vec<String>,
-    /// What comes next on its standard output. Closed when that is.
+    /// The lines of its standard output. Closed when that is.
     lines: Receiver<String>,
     stderr: Option<JoinHandle<String>>,
 }
@@ -279,7 +278,7 @@ struct Running {
 struct End {
     stdout: Vec<String>,
     stderr: String,
-    /// `None` where a signal ended it.
+    /// `None` if a signal ended it.
     code: Option<i32>,
 }
 
@@ -308,7 +307,7 @@ impl Running {
         }
     }
 
-    /// The next line that it prints, or `None` where it prints no more.
+    /// Returns the next line of output, or `None` at its end.
     fn next_line(&mut self) -> Option<&str> {
         let left = self.give_up.saturating_duration_since(Instant::now());
         match self.lines.recv_timeout(left) {
@@ -343,7 +342,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail where it has ended, which is as well.
+        // Both fail if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,6 +1,7 @@
-//! Guarantee 8, counted: what allocates nothing, and that what goes gives its memory back.
+//! Guarantees 8, 9, 11 and 14: what allocates nothing, and that dropped waiters and tokens free
+//! their memory.
 //!
-//! The counts are those of the thread that measures: other tests and the reactor do not disturb.
+//! Only allocations of the measuring thread count, so other tests and the reactor do not matter.
 
 use std::future::{pending, ready};
 use std::pin::pin;
@@ -13,7 +14,7 @@ use cancelable::source::BoxSource;
 
 use crate::support::{self, Wakes};
 
-/// A waker that was made before anything is measured.
+/// Returns a waker. Make it before measuring.
 fn waker() -> Waker {
     Wakes::new().waker()
 }
@@ -26,7 +27,7 @@ fn allocates_nothing<R>(what: &str, body: impl FnOnce() -> R) -> R {
     result.unwrap()
 }
 
-/// Makes a race of work that is ready at once, awaits it and drops it.
+/// Makes a race of ready work, awaits it and drops it.
 #[track_caller]
 fn a_finished_race_allocates_nothing<S: IntoFuture<Output = Reason>>(
     what: &str,
@@ -34,7 +35,7 @@ fn a_finished_race_allocates_nothing<S: IntoFuture<Output = Reason>>(
 ) {
     let waker = waker();
     let mut cx = Context::from_waker(&waker);
-    // The first race of a process sets up what all of them share.
+    // The first race of a process initializes what all races share.
     assert!(pin!(ready(7).cancelable(source())).poll(&mut cx).is_ready());
     let value = allocates_nothing(what, || pin!(ready(7).cancelable(source())).poll(&mut cx));
     assert_eq!(value, Poll::Ready(Ok(7)));
@@ -73,7 +74,7 @@ fn g08_ready_work_under_a_new_token() {
     let _watchdog = support::watchdog();
     let waker = waker();
     let mut cx = Context::from_waker(&waker);
-    // The first race of a process sets up what all of them share.
+    // The first race of a process initializes what all races share.
     assert!(pin!(ready(7).cancelable(never())).poll(&mut cx).is_ready());
     let token = CancellationToken::new();
     let value = allocates_nothing("a new token", || {
@@ -170,7 +171,7 @@ fn g14_reading_a_token() {
         allocates_nothing("after", || (token.is_cancelled(), token.reason(), token.check()));
     assert!(cancelled && reason.is_some() && check.is_err());
 
-    // An error with a message is made when it is asked for. Its clones share it.
+    // An error with a message is made on demand. Its clones share it.
     let token = CancellationToken::new();
     token.cancel_with(String::from("shared"));
     let (cancelled, reason) = allocates_nothing("after", || (token.is_cancelled(), token.reason()));
@@ -179,7 +180,7 @@ fn g14_reading_a_token() {
     assert!(cancelled && reason.as_ref() == Some(clone.reason()));
 }
 
-/// What is left of `body` when it is over.
+/// Returns how many bytes `body` leaves allocated.
 fn residue(body: impl FnOnce()) -> AllocationInfo {
     let info = measure(body);
     assert!(info.count_total > 0, "it measures something");
@@ -190,7 +191,7 @@ fn residue(body: impl FnOnce()) -> AllocationInfo {
 fn g11_children_in_turn_leave_nothing() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
-    // The first one makes room in the parent, which the others use again.
+    // The first child makes room in the parent, which later children use again.
     drop(parent.child_token());
     let left = residue(|| {
         for _ in 0..10_000 {
@@ -264,7 +265,7 @@ fn g09_dropped_timeout_leaves_its_slot() {
             assert!(race.as_mut().poll(&mut cx).is_pending());
         }
     });
-    // All of them are in the slot of the first, or at the end of it in the one after that.
+    // All of them are in the slot of the first, or in the next slot.
     assert!(left.count_current <= 64, "{left:?}");
 }
 
@@ -277,7 +278,7 @@ fn g08_counter_counts() {
         drop(handle);
     });
     assert_eq!(others.count_total, 0);
-    // A token that is made does allocate, and so does the second who waits for it.
+    // Making a token allocates, and so does its second waiter.
     let waker = waker();
     let first = measure(|| {
         let token = CancellationToken::new();

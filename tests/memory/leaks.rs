@@ -1,4 +1,4 @@
-//! Memory: a million operations one after another leave nothing behind in what outlives them.
+//! A million operations in turn leave nothing behind in tokens and timers that live longer.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -14,23 +14,23 @@ use crate::support::{self, Wakes};
 const WARM_UP: usize = 1_000;
 const OPERATIONS: usize = 1_000_000;
 
-/// What may have come in addition, in bytes: less than one for ten operations.
+/// How many bytes may remain: less than one for every ten operations.
 const SLACK: i64 = 64 << 10;
 
-/// The slots of timeouts stay until their time has come. They are at most two thousand for lengths
-/// between one power of two and the next, and those of one hour are two seconds wide: the run takes
-/// a few of them, whose size together is well below the slack.
+/// The slot of a timeout stays until it fires. There are at most two thousand slots for lengths
+/// between two powers of two, and those of one hour are two seconds wide: the test takes a few of
+/// them, and their size together is well below the slack.
 const LIMIT: Duration = Duration::from_secs(3600);
 
-/// Does it a thousand times, then a million times: meanwhile, what this thread has allocated and not
-/// freed must not have grown. Tests beside this one run on threads of their own.
+/// Runs `operation` a thousand times, then a million times, and asserts that the second part leaves
+/// no memory allocated by this thread. Other tests run on threads of their own.
 fn leaves_nothing(what: &str, mut operation: impl FnMut()) {
     (0..WARM_UP).for_each(|_| operation());
     let grown = measure(|| (0..OPERATIONS).for_each(|_| operation())).bytes_current;
     assert!(grown <= SLACK, "{what}: {grown} bytes more after {OPERATIONS} operations");
 }
 
-/// Runs work that is pending once, so that the source must register, and then ready.
+/// Runs work that is pending once, so that the source registers, and then ready.
 fn run_short(source: impl IntoFuture<Output = Reason>, waker: &Waker) {
     let mut polls = 0;
     let work = poll_fn(|_| {
@@ -43,12 +43,12 @@ fn run_short(source: impl IntoFuture<Output = Reason>, waker: &Waker) {
     assert_eq!(run.as_mut().poll(&mut cx), Poll::Ready(Ok(2)));
 }
 
-/// A million operations on one token that lives on, which is cancelled in the end.
+/// Runs a million operations on one token, which is cancelled in the end.
 fn on_one_token(what: &str, mut operation: impl FnMut(&CancellationToken, &Waker)) {
     let (wakes, token) = (Wakes::new(), CancellationToken::new());
     let waker = wakes.waker();
     leaves_nothing(what, || operation(&token, &waker));
-    // Whoever had registered has left.
+    // Every waiter has unregistered.
     assert_eq!((wakes.count(), Arc::strong_count(&wakes)), (0, 2));
     assert!(token.cancel());
     assert_eq!(wakes.count(), 0);

@@ -1,4 +1,4 @@
-//! Allocations: what allocates nothing, and that nothing is left behind.
+//! Memory: what allocates nothing, and what leaves nothing behind.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! Random sequences of everything that can happen to an operation, against a model on one page.
+//! Operations: random sequences of polls, sources, shields, clean-up and drops.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -10,11 +10,10 @@ use std::task::Poll;
 
 use cancelable::prelude::*;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 
-use crate::support::{self, Tally, Wakes};
+use crate::support::{self, Tally, Wakes, check_random};
 
-/// What happens.
+/// One thing that the test does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Step {
     Poll,
@@ -33,12 +32,12 @@ enum Act {
     Finish,
 }
 
-/// How the run is made.
+/// How the operation is built.
 #[derive(Clone, Copy, Debug)]
 struct Setup {
-    /// How often clean-up is pending; none without.
+    /// How often its clean-up is pending; `None` is no clean-up.
     clean_up: Option<usize>,
-    /// Whether a race is around it that is never cancelled.
+    /// Whether it is inside a race that is never cancelled.
     around: bool,
 }
 
@@ -46,17 +45,17 @@ fn reason_of_source(number: usize) -> Reason {
     Reason::from(format!("source {number}"))
 }
 
-/// The model: what a run is, and what becomes of it.
+/// The model: the state of the operation, and how it ended.
 #[derive(Debug, Default)]
 struct Model {
     fired: [bool; 2],
     cause: Option<Reason>,
-    /// What the work is yet to do, and how deep in shields it is.
+    /// The next acts of the work, and how many shields it is in.
     acts: VecDeque<Act>,
     depth: usize,
     polls: usize,
     started: bool,
-    /// The work is over, with this value; clean-up is pending that often.
+    /// The work has ended with this value; the clean-up is pending so many more times.
     over: Option<(Option<u32>, usize)>,
     status: Option<Status>,
 }
@@ -79,7 +78,7 @@ impl Model {
         first
     }
 
-    /// Polls the run. Ready, with the value of the work, if it has one.
+    /// Polls the operation. Returns whether it is ready, and the value of the work, if any.
     fn poll(&mut self, setup: Setup) -> Poll<Option<u32>> {
         if self.over.is_none() {
             let first = !std::mem::replace(&mut self.started, true);
@@ -91,7 +90,7 @@ impl Model {
             if value.is_none() && (!cancelling || self.depth > 0) {
                 return Poll::Pending;
             }
-            // Once more than it is pending: its last poll is the one that is ready.
+            // One poll more than it is pending: at that poll it is ready.
             self.over = Some((value, setup.clean_up.unwrap_or(0) + 1));
         }
         let Some((value, left)) = &mut self.over else { unreachable!() };
@@ -108,7 +107,7 @@ impl Model {
         self.polls += 1;
         while let Some(act) = self.acts.pop_front() {
             match act {
-                // What follows a shield does not run, and no shield is begun.
+                // After a shield the code does not run, and no new shield begins.
                 Act::EnterShield if self.depth == 0 && cancelling => return None,
                 Act::LeaveShield if self.depth == 1 && cancelling => {
                     self.depth = 0;
@@ -133,7 +132,7 @@ impl Model {
 
 type Acts = Rc<RefCell<VecDeque<Act>>>;
 
-/// A section that ends when it is told to.
+/// A section that ends when the test says so.
 fn section(acts: Acts) -> Pin<Box<dyn Future<Output = ()>>> {
     Box::pin(async move {
         loop {
@@ -148,7 +147,7 @@ fn section(acts: Acts) -> Pin<Box<dyn Future<Output = ()>>> {
     })
 }
 
-/// Work that does what it is told, counts its polls, and its drop.
+/// Work that does what the test says, and counts its polls and its drop.
 fn work(acts: Acts, tally: &Arc<Tally>) -> impl Future<Output = u32> + use<> {
     let counter = tally.ready_at(0);
     let steps = async move {
@@ -278,17 +277,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn random_sequences() {
     let _watchdog = support::watchdog();
     let setup = (proptest::option::of(0..3usize), any::<bool>());
-    let config = Config { cases: 4000, failure_persistence: None, ..Config::default() };
-    let outcome = TestRunner::new(config).run(&(setup, steps()), |((clean_up, around), steps)| {
+    check_random(4000, (setup, steps()), |((clean_up, around), steps)| {
         follow(Setup { clean_up, around }, &steps);
-        Ok(())
     });
-    if let Err(failure) = outcome {
-        panic!("{failure}");
-    }
 }
 
-/// All sequences of a few steps, so that none of the short ones depends on luck.
+/// Every short sequence, so that finding a fault in one does not depend on luck.
 #[test]
 fn all_short_sequences() {
     let _watchdog = support::watchdog();

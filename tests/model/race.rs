@@ -1,4 +1,4 @@
-//! The race: work that is ready at some poll, a source that fires before another one.
+//! Races: work that is ready at some poll, and a source that fires before some poll.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use std::task::{Context, Poll};
 use cancelable::{CancelableExt, CancellationToken, Reason};
 use proptest::prelude::{Strategy, any};
 
-use crate::support::{self, Wakes};
+use crate::support::{self, Wakes, check_random};
 
 /// One race. Polls count from 1; 0 is never.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
-    /// The poll of the work at which it is ready.
+    /// The work is ready at this poll of its own.
     ready_at: usize,
-    /// The source is fired before this poll of the race.
+    /// The source fires before this poll of the race.
     fired_before: usize,
-    /// The work fires the source itself, in this poll of the work.
+    /// The work fires the source in this poll of its own.
     fires_in: usize,
-    /// The race is polled with a waker of its own before this poll, and with it from then on.
+    /// From this poll of the race on, another waker is used.
     waker_changes_before: usize,
-    /// The race is dropped after so many polls.
+    /// The race is dropped after this many polls.
     polls: usize,
 }
 
@@ -37,7 +37,7 @@ fn plans() -> impl Strategy<Value = Plan> {
     )
 }
 
-/// The model: how far the race has come.
+/// The model: the state of the race.
 #[derive(Default)]
 struct Model {
     polls: usize,
@@ -52,14 +52,14 @@ enum Outcome {
 }
 
 impl Model {
-    /// One poll of the work: whether it is ready.
+    /// Polls the work once. Returns whether it is ready.
     fn poll_work(&mut self, plan: &Plan) -> bool {
         self.work_polls += 1;
         self.fired |= self.work_polls == plan.fires_in;
         self.work_polls == plan.ready_at
     }
 
-    /// One poll of the race.
+    /// Polls the race once.
     fn poll(&mut self, plan: &Plan) -> Option<Outcome> {
         self.polls += 1;
         self.fired |= self.polls == plan.fired_before;
@@ -71,7 +71,8 @@ impl Model {
         if self.poll_work(plan) {
             return Some(Outcome::Value(self.work_polls));
         }
-        // After the first poll of the work the source is asked again, and then the work once more.
+        // After the first poll of the work, the source is polled again; if it has fired, so is the
+        // work.
         if first && self.fired {
             seen = true;
             if self.poll_work(plan) {
@@ -114,7 +115,7 @@ fn run(plan: Plan, fallible: bool) {
     let work = Work { plan, source: source.clone(), polls: polls.clone(), drops: drops.clone() };
     let mut race: Pin<Box<dyn Future<Output = Result<usize, cancelable::Cancelled>>>> = if fallible
     {
-        // The same through `try_cancelable`: one `Result`, and nothing else changes.
+        // The same through `try_cancelable`, whose only difference is its single `Result`.
         Box::pin(Fallible(work).try_cancelable(&source))
     } else {
         Box::pin(work.cancelable(&source))
@@ -127,7 +128,7 @@ fn run(plan: Plan, fallible: bool) {
         if poll == plan.fired_before {
             source.cancel_with("fired");
         }
-        // A poll that gets further because of the source is never left waiting for.
+        // If a poll would get further because of the source, the task has been woken.
         if poll > 1 {
             assert_eq!(waker.count() > count, source.is_cancelled(), "woken before poll {poll}");
         }
@@ -161,7 +162,7 @@ fn run(plan: Plan, fallible: bool) {
     assert_eq!(Arc::strong_count(&waker), 1, "the source still holds the waker");
 }
 
-/// Work that cannot fail, as work that may.
+/// Makes work that cannot fail into work that can.
 struct Fallible(Work);
 
 impl Future for Fallible {
@@ -175,5 +176,5 @@ impl Future for Fallible {
 #[test]
 fn random_races() {
     let _watchdog = support::watchdog();
-    super::check(3000, (plans(), any::<bool>()), |(plan, fallible)| run(plan, fallible));
+    check_random(3000, (plans(), any::<bool>()), |(plan, fallible)| run(plan, fallible));
 }

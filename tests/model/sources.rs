@@ -1,8 +1,8 @@
-//! Trees of `any_of` and `all_of`, whose leaves are fired in any order between any polls.
+//! Trees of `any_of` and `all_of` whose leaves fire in any order, between any polls.
 //!
 //! After every poll the model says whether the tree has fired, and for what reason. After every
-//! firing it says whether a poll would get any further; exactly then must the last waker have been
-//! woken.
+//! leaf that fires, the model says whether another poll would get further. The last waker must have
+//! been woken if and only if it would.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -14,9 +14,9 @@ use cancelable::{CancelableExt, CancellationToken, Reason, all_of, any_of, never
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
-use crate::support::{self, Wakes};
+use crate::support::{self, Wakes, check_random};
 
-/// A tree, as it is drawn.
+/// A random tree.
 #[derive(Clone, Debug)]
 enum Tree {
     Leaf(Leaf),
@@ -26,7 +26,7 @@ enum Tree {
 
 #[derive(Clone, Copy, Debug)]
 enum Leaf {
-    /// A future of this file, which must not be polled again once it has fired.
+    /// A future of this file, which panics if it is polled after it fired.
     Hand,
     /// The same, through `because`.
     Because,
@@ -37,7 +37,7 @@ enum Leaf {
     Never,
 }
 
-/// What the sources are handed over in. A tuple of more than four becomes a `Vec`.
+/// The type of a list. A tuple of more than four becomes a `Vec`.
 #[derive(Clone, Copy, Debug)]
 enum List {
     Tuple,
@@ -69,7 +69,7 @@ fn trees() -> impl Strategy<Value = Tree> {
     })
 }
 
-/// Long lists: they are polled in another way than short ones.
+/// Long lists, which are polled in another way than short ones.
 fn wide_trees() -> impl Strategy<Value = Tree> {
     let leaf = prop_oneof![4 => Just(Leaf::Hand), 2 => Just(Leaf::Token), 1 => Just(Leaf::Fired)];
     (vec(leaf.prop_map(Tree::Leaf), 29..=36), any::<bool>(), any::<bool>()).prop_map(
@@ -88,7 +88,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 0..40)
 }
 
-/// The model: what has been seen of a tree.
+/// The model: what the polls of a tree have seen.
 #[derive(Clone, Debug, PartialEq)]
 enum Model {
     Leaf(usize),
@@ -97,7 +97,7 @@ enum Model {
 }
 
 impl Model {
-    /// What a poll finds where those leaves have fired.
+    /// What a poll finds if those leaves have fired.
     fn poll(&mut self, fired: &[Option<Reason>]) -> Option<Reason> {
         match self {
             Model::Leaf(leaf) => fired[*leaf].clone(),
@@ -174,9 +174,9 @@ enum Switch {
 #[derive(Default)]
 struct Built {
     switches: Vec<Switch>,
-    /// For what reason a leaf fires.
+    /// Returns the reason of a leaf.
     reasons: Vec<Reason>,
-    /// Which have fired.
+    /// Which leaves have fired.
     fired: Vec<Option<Reason>>,
 }
 
@@ -284,8 +284,8 @@ macro_rules! compose {
 compose!(first, any_of);
 compose!(every, all_of);
 
-/// Runs one program. `raced` puts the tree behind a race whose work never ends, so that the first
-/// poll is a first look and a registration.
+/// Runs one program. With `raced`, the tree is the source of a race whose work never ends, so that
+/// the first poll is a probe and a registration.
 fn run(tree: &Tree, steps: &[Step], raced: bool) {
     let mut built = Built::default();
     let (source, mut model) = built.build(tree);
@@ -314,7 +314,7 @@ fn run(tree: &Tree, steps: &[Step], raced: bool) {
                 match (waker.poll(source.as_mut()), expected) {
                     (Poll::Ready(reason), Some(expected)) => {
                         assert_eq!(reason, expected);
-                        // What is left of the leaves must not hold the task any more.
+                        // Leaves that remain must not hold the waker any more.
                         drop(source);
                         (0..built.switches.len()).for_each(|leaf| built.fire(leaf));
                         assert_eq!(Arc::strong_count(&waker), 1, "a waker is left behind");
@@ -337,7 +337,7 @@ fn run(tree: &Tree, steps: &[Step], raced: bool) {
 #[test]
 fn random_trees() {
     let _watchdog = support::watchdog();
-    super::check(1000, (trees(), steps(), any::<bool>()), |(tree, steps, raced)| {
+    check_random(1000, (trees(), steps(), any::<bool>()), |(tree, steps, raced)| {
         run(&tree, &steps, raced);
     });
 }
@@ -345,7 +345,7 @@ fn random_trees() {
 #[test]
 fn random_long_lists() {
     let _watchdog = support::watchdog();
-    super::check(300, (wide_trees(), steps(), any::<bool>()), |(tree, steps, raced)| {
+    check_random(300, (wide_trees(), steps(), any::<bool>()), |(tree, steps, raced)| {
         run(&tree, &steps, raced);
     });
 }

@@ -1,7 +1,7 @@
-//! A forest of tokens: random programs of everything that can be done with one, against a model.
+//! Forests of tokens: random programs of everything that a token can do.
 //!
-//! The model is a map from tokens to what is known of them. After every step it says which tokens
-//! are cancelled and why, which callbacks have run or been dropped, and who has been woken.
+//! The model maps tokens to their expected state. After every step it says which tokens are
+//! cancelled and why, which callbacks have run or were dropped, and which waiters were woken.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -14,9 +14,9 @@ use cancelable::{CancellationToken, Reason};
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_oneof};
 
-use crate::support::{self, Wakes};
+use crate::support::{self, Wakes, check_random};
 
-/// A step. The numbers choose among what there is at that time.
+/// A step. A number selects one of the existing handles, waiters or callbacks.
 #[derive(Clone, Debug)]
 enum Step {
     New,
@@ -53,19 +53,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 0..80)
 }
 
-/// What the model knows of a token.
+/// The expected state of a token.
 #[derive(Debug, Default)]
 struct Known {
     reason: Option<Reason>,
-    /// What the reason may be: more than one only where no handle is left to tell.
+    /// The possible reasons. More than one only if no handle is left to read the reason.
     possible: Vec<Reason>,
-    /// Those above that were not cancelled when it was made, and whether it is a child of them.
+    /// The parents that were not cancelled when it was made, and whether it is a `child_token` of
+    /// them.
     above: Vec<(usize, bool)>,
     /// The callbacks that have not run, in order.
     callbacks: Vec<usize>,
 }
 
-/// A handle, and which token it is of.
+/// A handle, and the number of its token.
 struct Handle {
     token: CancellationToken,
     of: usize,
@@ -75,7 +76,7 @@ struct Waiter {
     future: Pin<Box<WaitForCancellationOwned>>,
     of: usize,
     waker: Arc<Wakes>,
-    /// Whether it is in the list, with that waker.
+    /// Whether it is registered, and with which waker.
     listed: bool,
     /// How often that waker must have been woken.
     wakes: usize,
@@ -88,9 +89,9 @@ struct Forest {
     handles: Vec<Handle>,
     waiters: Vec<Waiter>,
     registrations: Vec<(usize, usize, Registration)>,
-    /// What the callbacks have written: which one, and the reason it was given.
+    /// What the callbacks have noted: their number, and the reason they got.
     log: Arc<Mutex<Vec<(usize, Reason)>>>,
-    /// What each callback holds.
+    /// What each callback captures.
     held: Vec<Weak<()>>,
     messages: usize,
 }
@@ -108,7 +109,7 @@ impl Forest {
         let mut known = Known::default();
         for &(upper, child) in above {
             match &self.known[&upper].reason {
-                // The first listed counts.
+                // The first listed parent counts.
                 Some(reason) if known.reason.is_none() => {
                     known.reason = Some(inherited(child, reason));
                     known.possible = vec![inherited(child, reason)];
@@ -118,7 +119,7 @@ impl Forest {
             }
         }
         if known.reason.is_some() {
-            // Cancelled from the start, it has no need of the others.
+            // Cancelled from the start, it does not register with the other parents.
             known.above.clear();
         }
         let of = self.tokens;
@@ -127,7 +128,7 @@ impl Forest {
         self.handles.push(Handle { token, of });
     }
 
-    /// Tokens that somebody can still reach: by a handle, a waiter, or one below.
+    /// Returns the tokens that are still reachable: through a handle, a waiter or a child.
     fn forget_the_dead(&mut self) {
         let mut alive = BTreeSet::new();
         let mut next: Vec<usize> = self.handles.iter().map(|handle| handle.of).collect();
@@ -140,7 +141,7 @@ impl Forest {
         self.known.retain(|token, _| alive.contains(token));
     }
 
-    /// All that a cancellation of this token reaches, itself included.
+    /// Returns every token that a cancellation of this one reaches, itself included.
     fn reached(&self, from: usize) -> BTreeSet<usize> {
         let mut reached = BTreeSet::from([from]);
         loop {
@@ -171,8 +172,8 @@ impl Forest {
         }
 
         let reached = self.reached(of);
-        // The reason of each: that of the call, or what it makes of the reason of one above. Where
-        // there are two ways down, either may come first; whoever can see the token says which.
+        // The reason of each: that of the call, or the parent's, wrapped. If a token can be reached
+        // in two ways, either may come first; a handle of it shows which.
         let mut actual = BTreeMap::from([(of, vec![reason])]);
         while actual.len() < reached.len() {
             for token in &reached {
@@ -208,7 +209,7 @@ impl Forest {
             let known = self.known.get_mut(&token).unwrap();
             let possible = &actual[&token];
             let callbacks = std::mem::take(&mut known.callbacks);
-            // Those of one token run in the order in which they were registered.
+            // Callbacks of one token run in the order in which they were registered.
             let ran: Vec<_> = log.iter().filter(|(call, _)| callbacks.contains(call)).collect();
             assert_eq!(ran.iter().map(|(call, _)| *call).collect::<Vec<_>>(), callbacks);
             for (_, reason) in ran {
@@ -332,7 +333,7 @@ impl Forest {
         }
     }
 
-    /// Everything that can be seen from outside is as the model says.
+    /// Asserts that everything visible from outside is as the model says.
     fn compare(&self) {
         for Handle { token, of } in &self.handles {
             let known = &self.known[of];
@@ -366,13 +367,13 @@ impl Forest {
 #[test]
 fn random_programs() {
     let _watchdog = support::watchdog();
-    super::check(500, steps(), |steps| {
+    check_random(500, steps(), |steps| {
         let mut forest = Forest::default();
         for step in steps {
             forest.step(step);
             forest.compare();
         }
-        // When all of it is gone, nothing of it is left.
+        // When every handle is gone, nothing remains.
         forest.handles.clear();
         forest.waiters.clear();
         forest.forget_the_dead();

@@ -1,4 +1,4 @@
-//! Runs of which something is asked only after their first poll.
+//! Handles, names, hooks and clean-up that are asked for only after the first poll.
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
@@ -22,7 +22,7 @@ fn g04_plain_race_gives_a_late_handle() {
     assert_eq!(operation.status(), Status::Running);
     operation.cancel_with("stop");
     assert_eq!(operation.status(), Status::Cancelling);
-    // A run of which nothing was asked keeps no waker for that: it sees it at its next poll.
+    // A plain race does not listen for this handle: it sees the cancellation at its next poll.
     assert_eq!((wakes.count(), kept(&wakes)), (0, 0));
     assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
     assert_eq!(operation.status(), Status::Cancelled);
@@ -79,7 +79,8 @@ fn panicking_waker_does_not_harm_the_caller() {
     assert!(run.operation().cancel());
 }
 
-/// Each of these is asked of a race that runs already. The work is `Unpin`, so it can be moved then.
+/// Calls the builder methods on a race that has already started. The work is `Unpin`, so the race
+/// can be moved.
 #[test]
 fn late_name_makes_a_running_operation() {
     let _watchdog = support::watchdog();
@@ -120,8 +121,7 @@ fn late_hooks_and_clean_up_run() {
     assert_eq!(log.take(), ["start", "handed on", "cancel"]);
 }
 
-/// Whether somebody had its handle before makes no difference: it had begun, and there is something
-/// to clean up.
+/// Whether or not there was a handle before: the race has started, so its clean-up must run.
 #[test]
 fn late_clean_up_goes_to_the_spawner() {
     let _watchdog = support::watchdog();
@@ -134,7 +134,7 @@ fn late_clean_up_goes_to_the_spawner() {
         assert_eq!(handed_on.get(), 1, "asked for its handle before: {asked}");
         assert!(before.is_none_or(|before| before.status() == Status::Cancelled));
     }
-    // One that is cleaning up already has begun, too.
+    // It has started, too, if it is already in its clean-up.
     let handed_on = Cell::new(0);
     let mut run = pending::<()>().cancelable(never()).finally(|_| pending::<()>());
     let operation = run.operation();
@@ -143,7 +143,7 @@ fn late_clean_up_goes_to_the_spawner() {
     assert!(poll_once(Pin::new(&mut run)).is_pending());
     drop(run.finally_or_spawn(|_| handed_on.set(handed_on.get() + 1), |_| async {}));
     assert_eq!(handed_on.get(), 1);
-    // One that has not begun has nothing to clean up.
+    // If it has not started, there is nothing to clean up.
     let run = pending::<()>().cancelable(never());
     drop(run.finally_or_spawn(|_| panic!("handed on"), |_| async {}));
 }

@@ -1,4 +1,4 @@
-//! Who cancels first decides, and every view shows the same cause.
+//! The first cause wins, and every view shows the same one.
 
 use std::future::pending;
 use std::pin::pin;
@@ -9,7 +9,7 @@ use cancelable::prelude::*;
 
 use crate::support::{self, Log, Tally, Wakes, lost, poll_once};
 
-/// Who may cancel.
+/// What may cancel the operation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Who {
     Source,
@@ -20,7 +20,7 @@ enum Who {
 
 const EVERYONE: [Who; 4] = [Who::Source, Who::Handle, Who::Parent, Who::Token];
 
-/// A run that everyone may cancel.
+/// An operation that each [`Who`] can cancel.
 struct Stage {
     source: CancellationToken,
     parent: Operation,
@@ -42,7 +42,7 @@ impl Stage {
         (Stage { source, parent, operation, hooks }, run)
     }
 
-    /// Whether that decided on the cause of the operation, as far as that is known at once.
+    /// Returns whether this call decided the cause, if that is known at once.
     fn cancel(&self, who: Who) -> bool {
         match who {
             Who::Source => {
@@ -67,7 +67,7 @@ impl Stage {
         }
     }
 
-    /// All views show that one.
+    /// Asserts that all views show that cause.
     #[track_caller]
     fn shows(&self, outcome: Reason) {
         assert_eq!(self.operation.reason(), Some(outcome.clone()));
@@ -104,7 +104,7 @@ fn first_cause_decides() {
                             "{who:?} of {first:?}, {second:?}, {third:?}"
                         );
                     }
-                    // The source is not looked at before the next poll.
+                    // The source is not polled before the next poll of the operation.
                     let decided = decided.unwrap_or(Who::Source);
                     let outcome = lost(poll_once(run.as_mut()));
                     assert_eq!(outcome, stage.reason_of(decided));

@@ -1,4 +1,4 @@
-//! Which operation is the current one.
+//! `Operation::current()`.
 
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, panic_any};
@@ -11,7 +11,7 @@ use futures::FutureExt;
 
 use crate::support::{self, Gate, Log, panic_of, poll_once};
 
-/// The name of the current operation.
+/// Returns the name of the current operation.
 fn current() -> Option<String> {
     Some(Operation::current()?.name()?.to_string())
 }

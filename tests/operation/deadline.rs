@@ -1,4 +1,4 @@
-//! Deadlines: when the time of an operation is over, as far as that is certain.
+//! `Operation::deadline` and `remaining`: the time limit of an operation, if it is certain.
 
 mod clocks;
 
@@ -15,7 +15,7 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// How much time is left of an operation under that source, once it runs.
+/// Returns how much time is left of an operation under this source, once it runs.
 fn left<S: IntoFuture<Output = Reason>>(source: S) -> Option<Duration> {
     let run = pending::<()>().cancelable(source);
     let operation = run.operation();
@@ -28,7 +28,7 @@ fn left<S: IntoFuture<Output = Reason>>(source: S) -> Option<Duration> {
     operation.remaining()
 }
 
-/// Whether so much is left, less what has passed since.
+/// Asserts that about `seconds` are left.
 #[track_caller]
 fn is(left: Option<Duration>, seconds: u64) {
     let left = left.expect("there is a limit");
@@ -105,7 +105,7 @@ fn of_several_with_and_none_counts_where_one_is_no_limit() {
         all_of((any_of((all_of((timeout(secs(1)), &token)), never())), timeout(secs(1000))));
     assert_eq!(left(uncertain), None);
     is(left(any_of((all_of((timeout(secs(1000)), &token)), timeout(secs(2000))))), 2000);
-    // In a list it is not known which of them are limits.
+    // A list does not know which of its sources are time limits.
     let list = left(all_of([timeout(secs(1000)), timeout(secs(2000))]));
     assert!(list.is_none_or(|left| left > secs(1000)), "never too early: {list:?}");
 }
@@ -162,7 +162,7 @@ fn nothing_is_left_once_it_has_passed() {
     assert!(operation.elapsed() >= Duration::from_millis(5), "never early");
 }
 
-/// How much is left within an operation under `inner`, within one under `outer`.
+/// Returns how much is left in an operation under `inner`, inside one under `outer`.
 fn left_within<A, B>(outer: A, inner: B) -> Option<Duration>
 where
     A: IntoFuture<Output = Reason>,
@@ -216,7 +216,7 @@ fn a_plain_race_in_the_work_or_in_a_hook_is_no_limit_of_the_operation() {
 #[test]
 fn a_race_within_a_source_is_no_limit_of_the_operation() {
     let _watchdog = support::watchdog();
-    // A source that pings, and gives each ping a second.
+    // A source that pings, and gives each ping one second.
     let pings = async {
         let _ = pending::<()>().cancelable(timeout(secs(1))).await;
         pending().await

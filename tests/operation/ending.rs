@@ -1,4 +1,4 @@
-//! How work ends: with an error, with the cancellation, with a panic.
+//! How work ends: with a value, an error, a cancellation or a panic.
 
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
@@ -11,7 +11,7 @@ use cancelable::prelude::*;
 
 use crate::support::{self, Log, panic_of, payload_of, poll_once};
 
-/// An error of someone else.
+/// An error type of a user.
 #[derive(Debug, PartialEq)]
 enum Fault {
     Stopped(Cancelled),
@@ -33,7 +33,7 @@ impl From<Cancelled> for Fault {
     }
 }
 
-/// An error that keeps nothing of the cancellation.
+/// An error that keeps nothing of the cancellation it is made from.
 #[derive(Debug)]
 struct Stopped;
 
@@ -49,7 +49,7 @@ impl From<Cancelled> for Stopped {
     }
 }
 
-/// Runs to the end, and tells how the operation ended.
+/// Runs an operation to its end. Returns how it ended.
 fn ends<F, S, E, T, X>(
     run: cancelable::TryCancelable<F, S, E>,
 ) -> (Status, Option<Reason>, Vec<String>)
@@ -167,7 +167,7 @@ fn without_a_cause<X: From<Cancelled> + Display + Debug>() {
     assert!(hooks[0].starts_with("failed: "), "{hooks:?}");
 }
 
-/// The cause decides, not the error: nobody asked this operation to stop.
+/// The cause decides, not the error: nothing has cancelled this operation.
 #[test]
 fn returned_cancellation_without_a_cause_is_a_failure() {
     let _watchdog = support::watchdog();
@@ -178,7 +178,7 @@ fn returned_cancellation_without_a_cause_is_a_failure() {
     without_a_cause::<Stopped>();
 }
 
-/// The limit is that of one call in the work. Those below the operation are left alone.
+/// The limit is that of one call in the work. The children of the operation are not cancelled.
 #[test]
 fn inner_limit_is_a_failure() {
     let _watchdog = support::watchdog();
@@ -194,7 +194,7 @@ fn inner_limit_is_a_failure() {
     assert_eq!(support::block_on(child.unwrap()), Ok(7));
 }
 
-/// The cause decides, and what failed is not forgotten.
+/// The cause decides, and `error()` still has the text.
 #[test]
 fn error_after_cancel_is_a_cancellation() {
     let _watchdog = support::watchdog();
@@ -234,7 +234,7 @@ fn g13_panic_is_a_failure() {
     let work = async move {
         let _held = held;
         futures::pending!();
-        // By way of a variable: the code behind a literal panic would be unreachable.
+        // Through a variable, because the code after a literal panic would be unreachable.
         panic!("{}", std::mem::take(&mut said));
     };
     let note = log.clone();

@@ -1,5 +1,5 @@
-//! Cancelled, or dropped, at every await there is: each ending leaves exactly one terminal status and
-//! one family of hooks, and nothing registered anywhere.
+//! Operations that are cancelled or dropped at each of their awaits: every one has exactly one
+//! final status, runs the hooks of one ending, and leaves nothing registered.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,14 +11,14 @@ use cancelable::prelude::*;
 
 use crate::support::{self, Log, Wakes, kept};
 
-/// More polls than any of the runs takes.
+/// More polls than any of the operations takes.
 const ENOUGH: usize = 60;
 
 const LONG: Duration = Duration::from_secs(3600);
 
 type Run = Pin<Box<dyn Future<Output = Result<u32, Cancelled>>>>;
 
-/// Who cancels.
+/// What cancels the operation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Who {
     Source,
@@ -35,7 +35,7 @@ fn everyone(around: Around) -> Vec<Who> {
     everyone
 }
 
-/// What is around the run.
+/// What the operation is inside of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Around {
     Nothing,
@@ -43,11 +43,11 @@ enum Around {
     Operation,
 }
 
-/// A run with a shield, an operation below, clean-up and perhaps a grace period.
+/// An operation with a shield, a child, clean-up and perhaps a grace period.
 struct Trial {
     log: Log,
     wakes: Arc<Wakes>,
-    /// Its clones are held by everything that is to go.
+    /// Everything that must be dropped holds a clone of this.
     held: Arc<()>,
     source: CancellationToken,
     outer: CancellationToken,
@@ -59,7 +59,7 @@ struct Trial {
     outcome: Option<Result<u32, Cancelled>>,
 }
 
-/// Pending once, registered with a token that nobody cancels.
+/// Is pending once, registered with a token that is never cancelled.
 async fn waits(token: &CancellationToken) {
     let mut first = true;
     let once = std::future::poll_fn(|_| {
@@ -188,8 +188,8 @@ impl Trial {
         };
     }
 
-    /// What must hold once it has ended or was dropped. `dropped` says that it may have been dropped
-    /// before its end, by the test or by what is around it; `grace` that all may go on for a while.
+    /// Asserts what must hold after the end or the drop. `dropped`: it may have been dropped before
+    /// its end, by the test or by the race around it. `grace`: it may have continued for a while.
     fn check(self, what: &str, dropped: bool, grace: bool) {
         let seen = self.log.take();
         let count = |what: &str| seen.iter().filter(|entry| entry.starts_with(what)).count();
@@ -200,7 +200,7 @@ impl Trial {
         if self.polls == 0 {
             assert_eq!((status, families, count("lost")), (Status::Pending, 0, 0), "{what}");
         } else if status == Status::Pending {
-            // What is around was cancelled before it began.
+            // The race around it was cancelled before it started.
             assert_eq!((families, count("lost"), count("clean-up")), (0, 0, 0), "{what}");
         } else {
             assert!(status.is_final(), "{status}, {what}");
@@ -208,7 +208,7 @@ impl Trial {
             let family = if status == Status::Completed { "completed" } else { "hook: " };
             assert_eq!(count(family), 1, "{status}, {what}");
             assert_eq!(self.operation.reason().is_some(), self.operation.is_cancelled());
-            // Clean-up has run, once, or someone was told that it was lost.
+            // Clean-up has run once, or was reported as lost.
             assert_eq!(count("clean-up done") + count("lost"), 1, "{what}");
             assert!(count("clean-up begun") <= 1, "{what}");
             if !dropped {
@@ -223,7 +223,7 @@ impl Trial {
                 assert!(outcome.is_err(), "{what}");
             }
         }
-        // What follows the section does not run where a cancellation has waited for its end.
+        // Code after the section does not run if a cancellation was waiting.
         let at = |what: &str| seen.iter().position(|entry| entry == what);
         if let (Some(cancel), false) = (at("cancel"), grace) {
             let waited = at("section begun").is_some_and(|begun| begun < cancel)
@@ -239,7 +239,7 @@ impl Trial {
     }
 }
 
-/// Gives an operation hooks that hold something.
+/// Adds hooks that capture something.
 fn hold_in_hooks(operation: &Operation, held: &Arc<()>) {
     let [a, b, c, d] = [(); 4].map(|()| held.clone());
     operation.on_complete(move |_| drop(a));
@@ -248,7 +248,7 @@ fn hold_in_hooks(operation: &Operation, held: &Arc<()>) {
     operation.on_progress(move |_, _| drop(d.clone()));
 }
 
-/// Every kind of run.
+/// Runs `test` for every kind of operation.
 fn every_kind(mut test: impl FnMut(Option<Duration>, Around)) {
     for grace in [None, Some(Duration::ZERO), Some(LONG)] {
         for around in [Around::Nothing, Around::Plain, Around::Operation] {
@@ -257,7 +257,7 @@ fn every_kind(mut test: impl FnMut(Option<Duration>, Around)) {
     }
 }
 
-/// How many polls it takes with nothing done to it.
+/// Returns how many polls it takes if nothing interferes.
 fn length(grace: Option<Duration>, around: Around) -> usize {
     let mut trial = Trial::new(grace, around);
     while !trial.poll() {}
@@ -282,7 +282,8 @@ fn g09_dropped_before_every_poll() {
             let what = format!("{grace:?} {around:?} dropped after {polls}");
             assert_eq!(dropped, polls < length, "{what}");
             if dropped && polls == 0 {
-                // Hooks of one that never started are its own until its last handle goes.
+                // The hooks of an operation that never started are kept until its last handle is
+                // dropped.
                 let Trial { operation, held, log, .. } = trial;
                 assert_eq!(operation.status(), Status::Pending);
                 assert_eq!(log.take(), [""; 0]);
@@ -319,7 +320,7 @@ fn g09_cancelled_before_every_poll() {
                     assert_eq!(cancelled.reason().root(), &Reason::manual("stop"), "{what}");
                     assert_eq!(Some(cancelled.reason().clone()), trial.operation.reason());
                 }
-                // One that is cut by what is around it has a grace that nobody waits for.
+                // If the race around it ends it, nothing waits for its grace period.
                 let cut = who == Who::Outer;
                 trial.check(&what, cut, grace.is_some_and(|grace| grace > Duration::ZERO));
             }

@@ -1,4 +1,4 @@
-//! Operations on every executor: the same on each.
+//! Operations on every executor.
 
 use std::future::pending;
 use std::thread;
@@ -9,7 +9,7 @@ use smol::future::yield_now;
 
 use crate::support::{Log, on_every_executor};
 
-/// Cancels it from another thread, once it runs.
+/// Cancels the operation from another thread, once it runs.
 fn cancel_soon(operation: Operation) {
     thread::spawn(move || {
         while operation.status() == Status::Pending {
@@ -95,8 +95,8 @@ on_every_executor! {
         let run = async { inner.await.is_err() }.cancelable(never()).named("outer");
         let operation = run.operation();
         cancel_soon(operation.clone());
-        // In its last poll it sees the end of the inner one, and has a value, unless it was
-        // cancelled before its first look.
+        // The last poll of the outer operation sees the end of the inner one, and returns a value,
+        // unless the outer one was cancelled before it started.
         let outcome = run.await;
         assert!(operation.is_cancelled());
         if outcome.is_ok() {
@@ -172,13 +172,13 @@ on_every_executor! {
             Operation::current().unwrap().token().blocking_wait();
             thread::sleep(Duration::from_millis(50));
         });
-        // Whoever is ready first: leaving does not wait for the thread.
+        // Either may be first, because a cancelled call does not wait for its thread.
         let _ = waits.await;
         assert!(operation.run_blocking(|| 7).await.is_err());
     }
 }
 
-/// Cancels it from another thread after a while.
+/// Cancels the operation from another thread after a while.
 #[cfg(feature = "blocking")]
 fn cancel_later(operation: &Operation) {
     let operation = operation.clone();

@@ -1,4 +1,4 @@
-//! `finally`: clean-up that awaits, after the work is gone and before the caller sees the outcome.
+//! `finally`: clean-up that awaits, after the work is dropped and before the outcome is returned.
 
 #[cfg(feature = "time")]
 mod clean_up_for;
@@ -16,7 +16,7 @@ use futures::FutureExt;
 
 use crate::support::{self, Gate, Log, Tally, Wakes, kept, lost, panic_of, poll_once};
 
-/// Runs work under a source with clean-up of two parts, and notes everything in order.
+/// Runs work with two clean-up functions, and notes everything in order.
 fn cleaned<F: Future<Output = Result<u32, io::Error>>>(
     work: F,
     source: impl IntoFuture<Output = Reason>,
@@ -48,7 +48,7 @@ fn cleaned<F: Future<Output = Result<u32, io::Error>>>(
     (operation, run)
 }
 
-/// Polls to the end, and tells how many polls that took.
+/// Polls to the end. Returns how many polls that took.
 fn polls<F: Future + ?Sized>(mut run: Pin<&mut F>) -> (usize, F::Output) {
     let mut polls = 0;
     loop {
@@ -149,7 +149,7 @@ fn not_called_before_the_end() {
     assert_eq!(called.get(), 1);
 }
 
-/// An inner run that cleans up at its end, within an outer one, plain or an operation.
+/// An inner operation with clean-up, inside a plain race or an operation.
 fn nested<'a>(
     outer: &'a CancellationToken,
     inner: &'a CancellationToken,
@@ -252,7 +252,7 @@ fn parent_does_not_cancel_it() {
     let outer = scope(never(), async |outer: Operation| {
         let inner = async {}.cancelable(never()).finally(|_| async {
             let current = Operation::current().unwrap();
-            // A shield and a race within clean-up go by themselves.
+            // Shields and races inside clean-up behave as usual.
             shield(gate.pass()).await;
             let value = async { 7 }.cancelable(never()).await;
             log.note(format_args!("{value:?} {} {}", current.is_cancelled(), outer.is_cancelled()));

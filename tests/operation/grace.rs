@@ -1,4 +1,4 @@
-//! Grace: the work is asked first, and dropped only after a while.
+//! Grace periods: cancelled work may continue for a while before it is dropped.
 
 use std::future::pending;
 use std::io;
@@ -172,7 +172,7 @@ fn g10_new_shields_begin_in_grace() {
     let log = Log::new();
     let run = scope(never(), async |operation: Operation| {
         operation.cancelled().await;
-        // A shield that begins within the grace is begun, and what follows it runs.
+        // A shield begins in the grace period, and the code after it runs.
         shield(async { futures::pending!() }).await;
         log.note("after a shield");
         assert_eq!(async { 7 }.cancelable(never()).await, Ok(7));
@@ -187,7 +187,7 @@ fn g10_new_shields_begin_in_grace() {
     operation.cancel_with("stop");
     assert!(poll_once(run.as_mut()).is_pending());
     assert_eq!(poll_once(run.as_mut()), Poll::Ready(Ok(7)));
-    // Operations below are cancelled with it: they have a grace of their own, or none.
+    // Child operations are cancelled at once: each has its own grace period, or none.
     assert_eq!(log.take(), ["after a shield", "parent `run` cancelled: stop"]);
 }
 
@@ -347,7 +347,7 @@ fn outer_race_ends_it() {
         pending::<()>().await;
     };
     let run = run.cancelable(&inner).grace(LONG).finally(|_| async { log.note("cleaned") });
-    // Polled only when it is woken.
+    // Polled only if it was woken.
     let mut all: FuturesUnordered<_> = [run].into_iter().collect();
     let work = async { while all.next().await.is_some() {} };
     let mut work = pin!(work.cancelable(&outer));

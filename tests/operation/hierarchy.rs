@@ -1,4 +1,4 @@
-//! Operations below operations: who is below whom, and what the end of one means for the others.
+//! Parents and children: which operation is the child of which, and what the end of a parent does.
 
 mod many;
 
@@ -13,7 +13,7 @@ use crate::support::{self, Gate, Log, Tally, Wakes, lost, panic_of, poll_once};
 
 type Run = Pin<Box<dyn Future<Output = Result<(), Cancelled>>>>;
 
-/// A run that waits for ever, below `parent`.
+/// A child of `parent` that never ends by itself.
 fn child_of(parent: &Operation) -> (Operation, Run) {
     let run = pending::<()>().cancelable(never()).child_of(parent);
     (run.operation(), Box::pin(run))
@@ -73,7 +73,7 @@ fn child_of_wins_over_current() {
     support::block_on(outer).unwrap();
 }
 
-/// Ends the parent as `end` does, and tells what that means for a child that runs elsewhere.
+/// Ends the parent with `end`. Returns what that does to a child that runs elsewhere.
 #[track_caller]
 fn ends(
     source: impl Future<Output = Reason> + 'static,
@@ -287,7 +287,7 @@ fn spawned_task_in_scope_is_a_child() {
         };
         shield(asks).await;
     });
-    // Where the task is quick, nobody has looked at the operation by the end of the section.
+    // If the task is quick, the section is over before the operation is polled again.
     drop(smol::block_on(work.named("outer")));
     assert_eq!(log.take(), ["parent `outer` cancelled: stop"]);
 }

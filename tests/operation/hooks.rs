@@ -1,4 +1,4 @@
-//! Hooks: which are called, in which order, how often, and with what they hold released.
+//! Hooks: which run, in which order, how often, and when their captures are dropped.
 
 mod hold;
 
@@ -11,7 +11,7 @@ use cancelable::prelude::*;
 
 use crate::support::{self, Log, lost, panic_of, poll_once};
 
-/// Gives a run two hooks of every kind.
+/// Adds two hooks of every kind.
 fn with_hooks<F: Future<Output = io::Result<u32>>>(
     work: F,
     source: impl IntoFuture<Output = Reason>,
@@ -138,7 +138,8 @@ fn panic_during_a_panic_is_contained() {
     let said = panic_of(|| {
         let mut run = Box::pin(run);
         assert!(poll_once(run.as_mut()).is_pending());
-        // Unwinding drops the run. A panic that left it then would abort the process.
+        // Unwinding drops the operation. A panic that escapes its destructor would abort the
+        // process.
         panic_any("outside");
     });
     assert_eq!(said, "outside");
@@ -186,7 +187,7 @@ fn may_add_hooks() {
             operation.on_complete(move |_| complete.note("from the start"));
             operation.on_progress(move |operation, _| {
                 progress.note("progress");
-                // It hears the next report, not this one.
+                // It gets the next report, not this one.
                 let again = progress.clone();
                 operation.on_progress(move |_, _| again.note("again"));
             });
@@ -201,14 +202,14 @@ fn may_add_hooks() {
                 let deeper = nested.clone();
                 operation.on_complete(move |_| deeper.note("deeper"));
             });
-            // Of another family, that will not be called.
+            // A hook of another ending, which will not run.
             operation.on_cancel(|_, _| unreachable!());
             operation.on_error(|_, _| unreachable!());
         });
     assert_eq!(support::block_on(run), Ok(7));
     let mut seen = log.take();
     assert_eq!(seen[..3], ["progress", "progress", "again"]);
-    // In which order one that is given during the ending comes is not said. Each comes once.
+    // A hook that is added during the ending runs once, at no defined place in the order.
     seen[3..].sort();
     assert_eq!(seen[3..], ["deeper", "first", "from the start", "nested"]);
 }
@@ -254,7 +255,7 @@ fn none_before_the_work_is_gone() {
     assert_eq!(log.take(), ["hook: cancelled: stop", "hook: cancelled: stop"]);
 }
 
-/// Calls every method of a handle. A lock held by the caller would be a deadlock.
+/// Calls every method of a handle. If the caller held a lock, this would deadlock.
 fn call_everything(operation: &Operation) {
     let _ = (operation.id(), operation.name(), operation.status(), operation.reason());
     let _ = (operation.error(), operation.is_cancelled(), operation.elapsed());
@@ -391,7 +392,7 @@ fn on_progress_hears_ending_hooks() {
         .cancelable(never())
         .on_progress(move |_, progress| note.note(progress))
         .on_complete(|operation| {
-            // One of another kind, that will not be called, takes none of the others with it.
+            // A hook of another kind, which will not run, does not affect the others.
             operation.on_cancel(|_, _| unreachable!());
             operation.report_progress("after");
         });

@@ -1,4 +1,4 @@
-//! What an operation is called, what is attached to it, and what a snapshot shows of it.
+//! Names, ids, metadata and snapshots.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -149,7 +149,7 @@ fn snapshots_compare_by_value() {
     assert_ne!(before, twin.snapshot(), "another operation");
 }
 
-/// `Display` without the time it took.
+/// Returns the `Display` text without the duration.
 fn shown(snapshot: &Snapshot) -> String {
     let mut snapshot = snapshot.clone();
     snapshot.elapsed = Duration::ZERO;
@@ -234,7 +234,7 @@ fn send_and_sync() {
     is_shared(&operation().in_scope(async {}));
     is_shared(&operation().wrap(async |(): ()| {}));
 
-    // One shared handle, used from everywhere at once.
+    // One shared handle, used on two threads at once.
     let operation = Arc::new(run.operation());
     thread::scope(|threads| {
         for number in 0..4 {

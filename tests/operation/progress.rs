@@ -1,4 +1,4 @@
-//! Progress: what is reported, who hears of it, and when it is harmless.
+//! Progress reports and `on_progress` hooks.
 
 use std::future::pending;
 use std::pin::pin;
@@ -208,6 +208,6 @@ fn unheard_reports_are_cheap() {
     }
     let took = start.elapsed();
     assert_eq!(operation.snapshot().progress.unwrap().counted(), Some((99_999, 100_000)));
-    // Not optimized, and beside other tests, it takes some tens of milliseconds.
+    // In a debug build, beside other tests, this takes some tens of milliseconds.
     assert!(took < Duration::from_secs(5), "{took:?}");
 }

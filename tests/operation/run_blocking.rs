@@ -1,4 +1,4 @@
-//! `run_blocking`: closures on the thread pool, within an operation.
+//! `run_blocking`: closures on the thread pool, inside an operation.
 
 use std::panic::panic_any;
 use std::pin::pin;
@@ -64,7 +64,7 @@ fn check_sees_the_cancellation() {
         begun.send(()).unwrap();
         let stopped = operation.token().blocking_wait();
         told.send((stopped, operation.check().map_err(Cancelled::into_reason))).unwrap();
-        // A value that is there in time would win.
+        // A value that is ready in time would win.
         released.recv().unwrap();
     });
     let mut run = pin!(run);
@@ -141,7 +141,7 @@ fn panic_fails_the_operation() {
 #[test]
 fn pool_threads_are_clean() {
     let _watchdog = support::watchdog();
-    // More closures than the pool keeps threads for, so that threads are used again.
+    // More closures than the pool keeps threads, so that threads are used again.
     for round in 0..20 {
         let operation = operation();
         let run = operation.run_blocking(move || {
@@ -160,7 +160,7 @@ fn pool_threads_are_clean() {
     }
 }
 
-/// Whether an unrelated job on the same pool is within no operation.
+/// Returns whether an unrelated job on the pool is outside of every operation.
 async fn blocking_current() -> bool {
     smol::unblock(|| Operation::current().is_none()).await
 }
@@ -189,7 +189,7 @@ fn shield_waits_for_the_closure() {
     let (release, released) = channel::<()>();
     let wakes = Wakes::new();
     let run = scope(never(), async |operation: Operation| {
-        // It waits on behalf of another operation: this one's closure would leave at once.
+        // Another operation awaits it: that of the closure itself would not wait.
         let _ = operation;
         shield(smol::unblock(move || released.recv().unwrap())).await;
         unreachable!("what follows the shield does not run");

@@ -1,4 +1,4 @@
-//! The feature `serde`: what a snapshot is, written as JSON.
+//! The feature `serde`: snapshots as JSON.
 
 use cancelable::prelude::*;
 use cancelable::{Cancelled, ReasonKind, Text};

@@ -1,4 +1,4 @@
-//! Where an operation stands, from its making to its end.
+//! `Operation::status` and `elapsed`, from construction to the end.
 
 use std::future::pending;
 use std::pin::pin;
@@ -93,7 +93,7 @@ fn running_in_clean_up_after_a_value() {
     assert_eq!(operation.status(), Status::Completed);
 }
 
-/// Runs to the end, then does everything that could change it.
+/// Runs an operation to its end, then calls everything that might change it.
 #[track_caller]
 fn stays(run: impl Future, operation: Operation, status: Status) {
     let clock = Clock::start();

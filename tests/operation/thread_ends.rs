@@ -1,4 +1,4 @@
-//! What is polled or printed while a thread ends, when some of its locals are gone already.
+//! Futures that are polled, and errors that are printed, by destructors of thread-locals.
 
 use std::cell::RefCell;
 use std::pin::pin;
@@ -9,7 +9,7 @@ use cancelable::prelude::*;
 
 use crate::support::{self, poll_once};
 
-/// Does something when its thread ends, and sends what came of it.
+/// Calls a function when its thread ends, and sends the result.
 #[derive(Default)]
 struct Last(RefCell<Option<AtEnd>>);
 
@@ -24,7 +24,7 @@ impl Last {
 impl Drop for Last {
     fn drop(&mut self) {
         if let Some((then, told)) = self.0.take() {
-            // A panic that left the destructor would abort the process.
+            // A panic that escapes the destructor would abort the process.
             told.send(std::panic::catch_unwind(then).ok()).unwrap();
         }
     }
@@ -35,8 +35,8 @@ thread_local! {
     static AFTER: Last = Last::default();
 }
 
-/// What `then` tells at the end of a thread that has done it before. Of the two times one is before
-/// the locals of the crate go and one after, in whatever order the platform drops them.
+/// Returns what `then` returns at the end of a thread that has called it before: once before and
+/// once after the thread-locals of this crate are destroyed, whatever the order on this platform.
 fn as_the_thread_ends(then: fn() -> bool) -> Vec<Option<bool>> {
     let (tell, told) = channel();
     thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! `wrap`: calls that do not start, and are interrupted, once an operation is cancelled.
+//! `wrap`: calls that are refused or interrupted once the operation is cancelled.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -47,7 +47,7 @@ fn may_borrow_and_be_joined() {
     assert_eq!(poll_once(first.as_mut()), Poll::Ready(Ok(3)));
 }
 
-/// Counts how often it is called, and refuses.
+/// Calls a wrapped function, asserts that it refuses, and returns the reason.
 #[track_caller]
 fn refuses(operation: &Operation) -> Reason {
     let calls = Cell::new(0);
@@ -108,7 +108,7 @@ fn refuses_after_an_unseen_deadline() {
     for nested in [false, true] {
         let polled = Cell::new(false);
         let late = async |operation: Operation| {
-            // It does not await, so that nobody looks at the clock.
+            // It does not await, so the clock is not read meanwhile.
             clock.pass(Duration::from_millis(10));
             assert!(!operation.is_cancelled());
             operation.wrap(async |()| polled.set(true))(()).await
@@ -129,7 +129,7 @@ fn refuses_after_an_unseen_deadline() {
 fn continues_if_the_deadline_was_none() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
-    // A source that looks at something now and then.
+    // A source that checks something at intervals.
     let source = async {
         loop {
             timeout(Duration::from_millis(1)).await;
@@ -247,7 +247,7 @@ fn polled_after_completion() {
     assert!(panic_of(|| poll_once(call.as_mut())).contains("polled after completion"));
 }
 
-/// Tries until it works, with a pause between, and lets the cancellation through.
+/// Tries until it works, with a pause in between. Returns the cancellation, if any.
 async fn retry<T, E>(
     call: impl AsyncFn() -> Result<Result<T, E>, Cancelled>,
     pause: impl AsyncFn() -> Result<(), Cancelled>,
@@ -272,7 +272,7 @@ fn retry_loop() {
     let value = support::block_on(retry(async || try_it(()).await, async || short(()).await));
     assert_eq!(value, Ok(3));
 
-    // Cancelled within the pause: it is interrupted, and there is no further attempt.
+    // A cancellation in the pause interrupts it, and there is no further attempt.
     attempts.set(10);
     let long = operation.wrap(async |()| pending::<()>().await);
     let mut paused = pin!(retry(async || try_it(()).await, async || long(()).await));

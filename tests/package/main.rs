@@ -1,4 +1,4 @@
-//! The package itself: what it depends on, and what its pages name.
+//! The package itself: its manifest, and what its pages say.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! What is promised about the package itself: its dependencies, their licences and the oldest Rust.
+//! The manifest: dependencies, their licences and the oldest Rust.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -10,10 +10,10 @@ use crate::support;
 /// The oldest Rust that the package promises to build with.
 const OLDEST: (u64, u64) = (1, 85);
 
-/// Licences that go with MIT. A dependency must offer at least one of them.
+/// Licences that are compatible with MIT. A dependency must offer at least one of them.
 const LICENCES: [&str; 4] = ["MIT", "Apache-2.0", "BSD-2-Clause", "Unicode-3.0"];
 
-/// This machine, as cargo names it.
+/// Returns the name that cargo has for this machine.
 fn host() -> String {
     let output = Command::new(env!("CARGO")).arg("-vV").output().expect("cargo runs");
     let text = String::from_utf8(output.stdout).expect("cargo prints text");
@@ -21,7 +21,8 @@ fn host() -> String {
     line.expect("cargo names the host").to_owned()
 }
 
-/// The packages that users of the crate build on this machine, with all features, by name and version.
+/// Returns the packages that a user of the crate builds on this machine with all features, by name
+/// and version.
 fn built() -> BTreeMap<(String, String), Value> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--all-features", "--locked", "--offline"])
@@ -93,7 +94,7 @@ fn licences_go_with_mit() {
     }
 }
 
-/// On Linux. Windows has families of crates that come in several versions.
+/// Checked on Linux. On Windows, some families of crates come in several versions.
 #[test]
 fn one_version_of_each_dependency() {
     let _watchdog = support::watchdog();

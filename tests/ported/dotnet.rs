@@ -1,4 +1,4 @@
-//! .NET's `CancellationToken` and its source: callbacks, linked tokens, waiting threads, limits.
+//! .NET's `CancellationToken` and its source: callbacks, linked tokens, blocked threads, limits.
 
 use std::collections::HashSet;
 use std::future::pending;
@@ -15,7 +15,7 @@ use cancelable::source::{DropGuard, Registration};
 
 use crate::support::{self, Wakes, block_on, poll_once};
 
-/// Writes down in which order callbacks run.
+/// Notes in which order callbacks run.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<&'static str>>>);
 
@@ -37,7 +37,7 @@ fn equality() {
     let copy = token.clone();
     assert_eq!(token, copy);
     assert_eq!(HashSet::from([token.clone(), copy]).len(), 1);
-    // Two that never were connected differ, whether they are cancelled or not.
+    // Two tokens that were never connected differ, cancelled or not.
     assert_ne!(CancellationToken::new(), CancellationToken::default());
     token.cancel();
     let other = CancellationToken::new();
@@ -191,7 +191,7 @@ fn linked_token_outlives_its_parents() {
     assert!(!limit.is_cancelled());
 }
 
-/// Differs: there the last one registered runs first.
+/// Differs: in .NET the last one registered runs first.
 #[test]
 fn callbacks_run_in_order() {
     let _watchdog = support::watchdog();
@@ -202,7 +202,7 @@ fn callbacks_run_in_order() {
     drop(registrations);
 }
 
-/// Differs: there the exceptions come out of `Cancel`, one at once or all in one.
+/// Differs: in .NET the exceptions come out of `Cancel`, the first at once or all together.
 #[test]
 fn panicking_callbacks_are_contained() {
     let _watchdog = support::watchdog();
@@ -288,7 +288,7 @@ fn removal_does_not_wait() {
     let remote = token.clone();
     let canceller = thread::spawn(move || remote.cancel());
     running.wait();
-    // If this waited for the callback, nobody would come to the barrier.
+    // If this waited for the callback, the barrier would never open.
     drop(registration);
     running.wait();
     assert!(canceller.join().unwrap());
@@ -323,7 +323,7 @@ fn registration_outlives_its_token() {
     assert_eq!(log.ran(), [""; 0]);
 }
 
-/// Differs: there a source that is disposed of is an error to use. Here there is always a handle.
+/// Differs: in .NET a disposed source must not be used. Here there is always a handle.
 #[test]
 fn handle_stays_usable() {
     let _watchdog = support::watchdog();
@@ -344,7 +344,7 @@ fn late_limit() {
     let mut waiting = pin!(any_of((&token, forever, long)));
     assert!(poll_once(waiting.as_mut()).is_pending());
 
-    // Cancelling after a while is a task of its own: it owns a handle.
+    // Cancelling after a while is a task of its own, which owns a handle.
     let (remote, wakes) = (token.clone(), Wakes::new());
     assert!(wakes.poll(waiting.as_mut()).is_pending());
     let after = Duration::from_millis(2);
@@ -387,7 +387,7 @@ fn cancel_runs_all_callbacks() {
     assert_eq!(receiver.try_iter().sum::<u64>(), 999 * 1000 / 2);
 }
 
-/// As `using` disposes of a source: here the guard also cancels.
+/// As `using` disposes of a source; here the guard also cancels.
 #[test]
 fn guard_cancels_its_scope() {
     let _watchdog = support::watchdog();

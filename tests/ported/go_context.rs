@@ -1,5 +1,4 @@
-//! Go's `context`: trees that are cancelled from above, deadlines, causes, and functions that run
-//! afterwards.
+//! Go's `context`: trees that are cancelled from the top, deadlines, causes, and `AfterFunc`.
 
 use std::fmt;
 use std::future::pending;
@@ -18,7 +17,7 @@ use crate::support::{self, Clock, Tally, Wakes, block_on, poll_once};
 const SOON: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_secs(3600);
 
-/// An error of one's own, as a cause.
+/// An error type of a user, as a cause.
 #[derive(Debug, PartialEq)]
 struct Cause(&'static str);
 
@@ -44,7 +43,7 @@ fn done_only_after_cancel() {
         assert!(poll_once(pin!(token.cancelled())).is_pending());
     }
     token.cancel();
-    // There is nothing to wait for: all is said when `cancel` returns.
+    // No need to wait: everything is cancelled when `cancel` returns.
     for token in [&token, &plain, &derived] {
         assert!(token.check().is_err());
         assert!(poll_once(pin!(token.cancelled())).is_ready());
@@ -219,7 +218,7 @@ fn dropped_child_leaves_nothing() {
     parent.cancel();
 }
 
-/// Who is cancelled, in which order, with which causes; and what each says afterwards.
+/// Cancels tokens in this order with these causes, and checks the cause that each has afterwards.
 #[test]
 fn first_cause_stays() {
     let _watchdog = support::watchdog();
@@ -285,7 +284,7 @@ fn limit_with_a_cause() {
     let reason = because_of(deadline(Instant::now()).because(cause()));
     assert_eq!(reason.downcast_ref(), Some(&Cause("too slow")));
 
-    // Cancelled before: the cause of the limit is not used.
+    // Cancelled first, so the cause of the limit is not used.
     let token = CancellationToken::new();
     token.cancel_with("stopped");
     let limits = any_of((timeout(LONG).because(cause()), &token));
@@ -351,13 +350,13 @@ fn stopped_after_func_does_not_run() {
     let (sender, receiver) = channel();
     let registration = token.on_cancel(move |_| sender.send(()).unwrap());
     drop(registration);
-    // The other end is gone with the function.
+    // The other end was dropped with the function.
     assert!(receiver.recv().is_err());
     token.cancel();
     assert!(receiver.recv().is_err());
 }
 
-/// Differs: there it runs in a goroutine of its own, here in the call to `cancel`.
+/// Differs: in Go it runs in a goroutine of its own, here in the call to `cancel`.
 #[test]
 fn after_func_runs_on_the_cancelling_thread() {
     let _watchdog = support::watchdog();
@@ -371,7 +370,7 @@ fn after_func_runs_on_the_cancelling_thread() {
     assert_eq!(receiver.recv().unwrap(), canceller.join().unwrap());
 }
 
-/// A context that is none of the package's own: here, any future of a reason.
+/// A context of another package: here, any future of a reason.
 #[test]
 fn custom_source() {
     let _watchdog = support::watchdog();
@@ -385,7 +384,7 @@ fn custom_source() {
     let reason = block_on(work).unwrap_err().into_reason();
     assert_eq!(reason, Reason::manual("the other side went away"));
 
-    // Work that ends lets go of the source, whoever it belongs to.
+    // Work that ends drops its source, of whatever type.
     let (watched, done) = (Tally::new(), Tally::new());
     let own = watched.ready_at(0).because("never");
     assert_eq!(block_on(done.ready_at(1).cancelable(own)), Ok(1));

@@ -1,5 +1,5 @@
-//! Behaviours that users of related libraries rely on, as they hold here. `docs/ported.md` lists
-//! them, with what differs and what does not apply.
+//! Behaviour that users of related libraries rely on. `docs/ported.md` lists it, with what differs
+//! and what does not apply.
 
 #![cfg(all(feature = "time", feature = "signal"))]
 

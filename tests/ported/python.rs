@@ -1,4 +1,5 @@
-//! `hother.cancelable`, the library of the same idea for Python: what its tests assert of tokens, limits, signals and conditions.
+//! `hother.cancelable`, the Python library of the same purpose: its tests of tokens, limits,
+//! signals and conditions.
 
 use std::cell::Cell;
 use std::future::{Future, pending};
@@ -181,7 +182,7 @@ fn slow_callback_delays_no_waiter() {
     let remote = token.clone();
     let canceller = thread::spawn(move || remote.cancel());
     inside.recv().unwrap();
-    // The callback runs, and all have been woken.
+    // The callback runs when all tasks have been woken.
     assert_eq!(wakes.count(), 2);
     assert!(wakes.poll(above).is_ready() && wakes.poll(below).is_ready());
     leave.send(()).unwrap();
@@ -401,7 +402,7 @@ fn source_listed_twice() {
     assert_eq!(reason.leaves(), [Reason::manual("twice"), Reason::manual("twice")]);
 }
 
-/// Differs: there an empty list is refused.
+/// Differs: in Python an empty list is refused.
 #[test]
 fn empty_list_never_fires() {
     let _watchdog = support::watchdog();
@@ -436,7 +437,7 @@ fn combining_is_any_of() {
     assert!(!token.is_cancelled(), "the parts are left alone");
 }
 
-// Sources of one's own.
+// Custom sources.
 
 #[test]
 fn any_future_is_a_source() {
@@ -456,7 +457,7 @@ fn any_future_is_a_source() {
     assert_eq!(because_of(async { Reason::Disconnected }), Reason::Disconnected);
 }
 
-// Signals: a number of its own for each test, for they share the process.
+// Signals: a number of its own for each test, because all tests share the process.
 
 #[cfg(unix)]
 mod signals {
@@ -491,7 +492,7 @@ mod signals {
             let source = signals([Signal::Winch, Signal::Urg]).unwrap();
             kill_process(getpid(), Number::WINCH).unwrap();
             let tally = Tally::new();
-            // Delivery takes its time: the source is asked until it knows.
+            // Delivery takes time, so the source is polled until it fires.
             let reason = block_on(source);
             let outcome = block_on(tally.ready_at(0).cancelable(async { reason }));
             (outcome.unwrap_err().into_reason(), tally.polls())

@@ -1,4 +1,4 @@
-//! `hother.cancelable`, the library of the same idea for Python: what its tests assert of operations.
+//! `hother.cancelable`, the Python library of the same purpose: its tests of operations.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -44,7 +44,7 @@ fn work_stops_at_its_await() {
     assert_eq!(closed.get(), 1);
 }
 
-/// Differs: there is no status of its own for it.
+/// Differs: a timeout has no status of its own.
 #[test]
 fn timeout_has_its_reason() {
     let _watchdog = support::watchdog();
@@ -173,7 +173,7 @@ fn request_and_end() {
 
 // Shields.
 
-/// Differs: there an exception within the shield comes before the cancellation that waits.
+/// Differs: in Python an exception inside the shield comes before the waiting cancellation.
 #[test]
 fn error_of_a_shielded_section() {
     let _watchdog = support::watchdog();
@@ -244,7 +244,7 @@ fn retry_loop() {
     assert!(wakes.poll(retries.as_mut()).is_pending());
     operation.cancel_with("the user left");
     assert_eq!(wakes.count(), 1, "in its pause");
-    // The pause is over in this very poll, and is a value then; the next call is refused.
+    // The pause ends in this poll, and is a value then; the next call is refused.
     let left = RetryError::Cancelled(Cancelled::new("the user left"));
     assert_eq!(wakes.poll(retries), Poll::Ready(left));
     assert_eq!(calls.get(), 3);

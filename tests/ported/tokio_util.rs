@@ -1,4 +1,4 @@
-//! The token of tokio-util: the same names, and what its users take for granted.
+//! The token of tokio-util: the same names, and what its users rely on.
 
 use std::collections::hash_map::RandomState;
 use std::future::{pending, ready};

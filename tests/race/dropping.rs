@@ -1,4 +1,4 @@
-//! What is dropped, when, and in which order.
+//! What a race drops, when, and in which order.
 
 use super::*;
 
@@ -32,7 +32,7 @@ fn resolving_drops_both() {
         while poll_once(run.as_mut()).is_pending() {
             assert_eq!((work.drops(), source.drops()), (0, 0));
         }
-        // While the race is still there.
+        // While the race still exists.
         assert_eq!((work.drops(), source.drops()), (1, 1));
         drop(run);
         assert_eq!((work.drops(), source.drops()), (1, 1));

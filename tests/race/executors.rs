@@ -1,4 +1,4 @@
-//! The core on each executor: a bare one, two kinds of `tokio`, `smol` and `async-std`.
+//! Races on each executor: a bare `block_on`, two kinds of `tokio`, `smol` and `async-std`.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use futures::future::{join, join_all};
 const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Cancels from a thread of its own, when whoever waits has probably gone to sleep.
+/// Cancels from another thread, when the task is probably asleep.
 fn cancel_later(token: &CancellationToken, after: Duration) -> thread::JoinHandle<bool> {
     let remote = token.clone();
     thread::spawn(move || {
@@ -32,7 +32,7 @@ crate::support::on_every_executor! {
         let end = Instant::now() + SHORT;
         assert!(pending::<()>().cancelable(deadline(end)).await.unwrap_err().is_timeout());
         assert!(Instant::now() >= end);
-        // It has passed: at once, for whatever comes next.
+        // The deadline has passed, so a race with it ends at once.
         assert!(async { 7 }.cancelable(deadline(end)).await.unwrap_err().is_timeout());
     }
 
@@ -172,11 +172,11 @@ crate::support::on_every_executor! {
         let token = CancellationToken::new();
         let runs = (0..1000).map(|number| {
             let sources = any_of((timeout(LONG), token.child_token()));
-            // Every tenth has a value by itself.
+            // Every tenth one returns a value.
             let work = async move { if number % 10 == 0 { number } else { pending().await } };
             work.cancelable(sources)
         });
-        // Once all of them have been polled.
+        // When all of them have been polled.
         let canceller = async { cancel_later(&token, SHORT) };
         let (outcomes, canceller) = join(join_all(runs), canceller).await;
         let parent = Reason::parent(Reason::manual("from a thread"));

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// An error of one's own.
+/// An error type of the caller.
 #[derive(Debug, PartialEq)]
 enum Failed {
     Cancelled(Reason),
@@ -53,7 +53,7 @@ fn io_error() {
     assert!(inner.is_timeout());
     let run = pending::<io::Result<()>>().try_cancelable(cancelled_token("stop"));
     assert_eq!(block_on(run).unwrap_err().kind(), io::ErrorKind::Interrupted);
-    // Its own errors come through as they are.
+    // Errors of the work come through unchanged.
     let not_found = async { io::Result::<()>::Err(io::ErrorKind::NotFound.into()) };
     let error = block_on(not_found.try_cancelable(never())).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);

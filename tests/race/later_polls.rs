@@ -1,4 +1,4 @@
-//! Later polls: the source first, then the work, whose value is never thrown away.
+//! Later polls: first the source, then the work, whose value is never thrown away.
 
 use super::*;
 

@@ -118,7 +118,7 @@ fn unsized_and_boxed_work() {
     let _watchdog = support::watchdog();
     let boxed: Pin<Box<dyn Future<Output = i32>>> = Box::pin(async { 7 });
     assert_eq!(block_on(boxed.cancelable(never())), Ok(7));
-    // Work that is borrowed can go on after it was cancelled.
+    // Borrowed work can continue after it was cancelled.
     let mut work = pin!(Tally::new().ready_at(3));
     let token = CancellationToken::new();
     let mut run = Box::pin(work.as_mut().cancelable(&token));

@@ -1,4 +1,4 @@
-//! A race within a race.
+//! Races inside races.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn inner_fires() {
     let mut run = pin!(pending::<()>().cancelable(&inner).cancelable(&outer));
     assert!(poll_once(run.as_mut()).is_pending());
     inner.cancel_with("inner");
-    // To the outer one that is a value like any other.
+    // For the outer race this is a value like any other.
     assert_eq!(poll_once(run), Poll::Ready(Ok(Err(Cancelled::new("inner")))));
 }
 
@@ -23,7 +23,7 @@ fn outer_fires() {
     assert!(wakes.poll(run.as_mut()).is_pending());
     outer.cancel_with("outer");
     assert_eq!(wakes.poll(run.as_mut()), Poll::Ready(Err(Cancelled::new("outer"))));
-    // The inner one has been dropped, and has left its token.
+    // The inner race was dropped, and left no waker in its token.
     assert_eq!((tally.drops(), Arc::strong_count(&wakes)), (1, 1));
 }
 
@@ -35,10 +35,10 @@ fn both_fire() {
     assert!(poll_once(run.as_mut()).is_pending());
     outer.cancel_with("outer");
     inner.cancel_with("inner");
-    // The inner outcome is a value that is there: it is not thrown away.
+    // The outcome of the inner race is a value, and is not thrown away.
     assert_eq!(poll_once(run), Poll::Ready(Ok(Err(Cancelled::new("inner")))));
     let run = pending::<()>().cancelable(&inner).cancelable(&outer);
-    // Had both fired before: the outer one is asked first.
+    // If both have fired before the first poll, the outer source wins: it is polled first.
     assert_eq!(block_on(run), Err(Cancelled::new("outer")));
 }
 

@@ -1,4 +1,4 @@
-//! What may be a source.
+//! What may be used as a source.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn returned() -> impl Future<Output = Reason> {
     after_polls(2)
 }
 
-/// Something that is no future, but becomes one.
+/// Not a future, but `IntoFuture`.
 struct Alarm(Reason);
 
 impl IntoFuture for Alarm {

@@ -1,4 +1,5 @@
-//! The first poll: the source is asked, then the work is polled, then the source waits.
+//! The first poll: the source is polled with a probe, then the work, then the source again, to
+//! register.
 
 use super::*;
 
@@ -17,7 +18,7 @@ fn source_before_work() {
     });
     let mut run = pin!(work.cancelable(source));
     assert!(poll_once(run.as_mut()).is_pending());
-    // Asked, then made to wait, now that there is something to wait for.
+    // Polled with a probe, then registered, because the work is pending.
     assert_eq!(*order.lock().unwrap(), ["source", "work", "source"]);
     order.lock().unwrap().clear();
     assert!(poll_once(run.as_mut()).is_pending());

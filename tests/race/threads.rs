@@ -1,4 +1,4 @@
-//! Races that go from thread to thread.
+//! Races that move between threads.
 
 use super::*;
 
@@ -55,7 +55,7 @@ fn borrowed_and_local_work() {
 #[test]
 fn cancelled_during_a_poll() {
     let _watchdog = support::watchdog();
-    // A wake-up that is lost would hang here.
+    // A lost wake-up would hang here.
     for _ in 0..2_000 {
         let token = CancellationToken::new();
         let remote = token.clone();

@@ -1,6 +1,6 @@
-//! Guarantee 14: however much is pending, the threads and the file descriptors are the same few.
+//! Guarantee 14: the number of threads and file descriptors does not depend on how much is pending.
 //!
-//! It counts what the whole process has, so it is one test, alone in its process.
+//! It counts those of the whole process, so it is one test, alone in its process.
 
 #![cfg(all(target_os = "linux", feature = "time", feature = "signal"))]
 
@@ -18,7 +18,7 @@ use support::Wakes;
 
 const MANY: usize = 10_000;
 
-/// How many threads and how many file descriptors the process has.
+/// Returns how many threads and file descriptors the process has.
 fn held() -> (usize, usize) {
     let entries = |path| fs::read_dir(path).unwrap().count();
     (entries("/proc/self/task"), entries("/proc/self/fd"))
@@ -26,7 +26,7 @@ fn held() -> (usize, usize) {
 
 type Race = Pin<Box<dyn Future<Output = Result<(), Cancelled>>>>;
 
-/// Races under each kind of source, polled once, so that all are registered.
+/// Makes races under each kind of source and polls them once, so that all are registered.
 fn races(count: usize, root: &CancellationToken) -> Vec<Race> {
     let wakes = Wakes::new();
     let mut races: Vec<Race> = Vec::new();
@@ -70,7 +70,7 @@ fn g14_threads_and_descriptors_stay_few() {
     let many = races(MANY, &root);
     assert_eq!(held(), (threads_of_one, descriptors_of_one), "with {MANY} of each pending");
 
-    // They are alive: all that wait for the token can be cancelled, and clocks still run.
+    // They are alive: the token cancels its waiters, and time limits still fire.
     root.cancel();
     let limit = Duration::from_millis(5);
     assert_eq!(support::block_on(timeout(limit)), Reason::timeout(limit));

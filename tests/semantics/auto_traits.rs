@@ -1,5 +1,5 @@
-//! Guarantee 15: what is `Send`, `Sync`, `Unpin` and `'static`, how large it is, and how often it
-//! is dropped.
+//! Guarantee 15: which types are `Send`, `Sync`, `Unpin` and `'static`, how large they are, and how
+//! often values are dropped.
 
 mod dropped;
 mod operations;
@@ -35,8 +35,8 @@ use cancelable::{
 
 use crate::support::{self, poll_once};
 
-/// Tells at compile time whether a type has an auto trait, without a bound on it: the inherent
-/// constant exists only where the bound holds, and hides that of the trait.
+/// Evaluates at compile time whether a type has an auto trait. The inherent constant exists only if
+/// the bound holds, and then hides the one of the trait.
 macro_rules! probes {
     ($($probe:ident $fallback:ident: $bound:ident;)*) => {$(
         struct $probe<T: ?Sized>(PhantomData<T>);
@@ -74,10 +74,10 @@ macro_rules! assert_none {
     };
 }
 
-/// A future that may go anywhere.
+/// A future that is `Send`, `Sync` and `Unpin`.
 type Free = Pending<()>;
 
-/// A future that must stay on its thread.
+/// A future that is not `Send`.
 struct Bound(#[allow(dead_code, reason = "only its type counts")] Rc<()>);
 
 impl Future for Bound {
@@ -88,7 +88,7 @@ impl Future for Bound {
     }
 }
 
-/// A future that may be moved to another thread, but not be shared.
+/// A future that is `Send` but not `Sync`.
 struct Unshared(#[allow(dead_code, reason = "only its type counts")] Cell<u8>);
 
 impl Future for Unshared {
@@ -99,7 +99,7 @@ impl Future for Unshared {
     }
 }
 
-/// A future that must not be moved.
+/// A future that is not `Unpin`.
 struct Pinned(#[allow(dead_code, reason = "only its type counts")] PhantomPinned);
 
 impl Future for Pinned {
@@ -191,7 +191,7 @@ fn g15_public_types() {
             ServiceEnd, Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen,
         };
         everything!(Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen<Never>, ServiceEnd);
-        // It holds a source of any kind.
+        // It holds a boxed source of any kind.
         assert_none!(IsSend: ShutdownWhen<Bound>);
         assert_none!(IsSync: ShutdownWhen<Unshared>);
         assert_none!(IsUnpin: ShutdownWhen<Pinned>);
@@ -234,7 +234,7 @@ fn g15_types_follow_their_parts() {
         AnyOf<(Never, Pinned)>, AllOf<(Never, Pinned)>, Because<Pinned>,
         Shield<Pinned>, InScope<Pinned>, Call<Pinned>,
     );
-    // Lists keep what they hold in boxes, which may be moved.
+    // Lists box their sources, and boxes are `Unpin`.
     assert_all!(IsUnpin: AnyOf<[Pinned; 2]>, AnyOf<Vec<Pinned>>);
     assert_all!(IsUnpin: AllOf<[Pinned; 2]>, AllOf<Vec<Pinned>>);
 }
@@ -247,7 +247,7 @@ fn g15_unwind_safety() {
     assert_all!(IsUnwindSafe: Registry);
     assert_all!(IsRefUnwindSafe: Registry);
 
-    // A token taken into a closure that panics is as good as before.
+    // A token inside a closure that panics stays usable.
     let token = CancellationToken::new();
     let within = token.clone();
     let caught = catch_unwind(move || {
@@ -273,7 +273,7 @@ fn g15_clone_eq_and_error() {
     compared::<(Operation, OperationId, Status, ParentCause)>();
     cloned::<(Registry, Filter, HistoryQuery, Record, Stats, Event, Inspection, Phase)>();
     compared::<(Registry, Stats, Phase)>();
-    // They hold numbers that are not whole.
+    // They contain floating-point numbers.
     fn alike<T: PartialEq>() {}
     alike::<(Progress, Snapshot)>();
     alike::<(Record, Event, Inspection)>();
@@ -298,7 +298,7 @@ fn g15_work_and_sources_may_borrow() {
     let token = CancellationToken::new();
     let name = String::from("borrowed");
 
-    // The work borrows mutably, the source borrows the token, the value borrows the numbers.
+    // The work borrows mutably, the source borrows the token, and the value borrows the numbers.
     let outcome = {
         let numbers = &mut numbers;
         let work = async {
@@ -312,7 +312,7 @@ fn g15_work_and_sources_may_borrow() {
     };
     assert_eq!((outcome, numbers.len()), (4, 4));
 
-    // Each kind of list, of sources that borrow.
+    // Each kind of list, with sources that borrow.
     let waits = async {
         token.cancelled().await;
         Reason::from(name.clone())
@@ -375,7 +375,7 @@ fn reasons_and_races_are_small() {
     assert_eq!(size_of::<CancellationToken>(), size_of::<usize>());
     assert_eq!(size_of::<Option<CancellationToken>>(), size_of::<usize>());
 
-    // A race is its parts and at most three words: two for whether they are there, one for a flag.
+    // A race is its parts and at most three words: two say whether they are there, one is a flag.
     fn overhead<F: Future, S: Future<Output = Reason>>(work: F, source: S) -> usize {
         let parts = size_of::<F>() + size_of::<S>();
         size_of_val(&work.cancelable(source)) - parts

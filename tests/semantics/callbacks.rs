@@ -8,10 +8,9 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use cancelable::prelude::*;
 
-use crate::helpers::{Log, OnDrop};
-use crate::support::{self, Tally, Wakes, poll_once};
+use crate::support::{self, Log, OnDrop, Tally, Wakes, poll_once};
 
-/// Calls every method of a token that is cancelled. A lock held by the caller would be a deadlock.
+/// Calls every method of a cancelled token. If the caller held a lock, this would deadlock.
 pub(crate) fn call_everything(token: &CancellationToken) {
     assert!(token.is_cancelled());
     assert!(token.reason().is_some());
@@ -35,7 +34,7 @@ pub(crate) fn call_everything(token: &CancellationToken) {
     assert!(format!("{token:?}").contains("Token"));
 }
 
-/// Runs a closure when it is woken.
+/// Calls a closure when it is woken.
 pub(crate) struct OnWake<F>(F);
 
 impl<F: Fn() + Send + Sync + 'static> OnWake<F> {
@@ -155,7 +154,7 @@ fn g12_removed_callback_may_hold_the_token() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let seen = Arc::new(AtomicUsize::new(0));
-    // When it is dropped, what it holds uses the token.
+    // When this is dropped, its capture uses the token.
     let (same, counted) = (token.clone(), seen.clone());
     let held = OnDrop(move || {
         drop(same.on_cancel(|_| {}));
@@ -212,7 +211,7 @@ fn g12_callbacks_of_an_uncancelled_token_are_dropped() {
 
 type Slot = Arc<Mutex<Option<Pin<Box<dyn Future<Output = Reason> + Send>>>>>;
 
-/// A waker that drops another waiter when it is dropped itself.
+/// A waker whose destructor drops another waiter.
 struct DropsAnother(Slot);
 
 impl Wake for DropsAnother {
@@ -226,7 +225,7 @@ impl Drop for DropsAnother {
     }
 }
 
-/// A waiter that is listed with a waker of the token's own list: see [`DropsAnother`].
+/// A waiter that is registered with such a waker: see [`DropsAnother`].
 fn entangled(
     token: &CancellationToken,
     other: &Slot,
@@ -248,12 +247,12 @@ fn g12_dropping_a_waker_may_drop_another_waiter() {
         assert!(wakes.poll(other.as_mut()).is_pending());
         *slot.lock().unwrap() = Some(other);
         let waiting = entangled(token, &slot);
-        // The only clone of that waker is now in the list.
+        // The wait list now has the only clone of that waker.
         assert!(slot.lock().unwrap().is_some());
         (waiting, slot, wakes)
     };
 
-    // It leaves.
+    // The waiter unregisters.
     let token = CancellationToken::new();
     let (waiting, slot, wakes) = entangle(&token);
     drop(waiting);
@@ -261,7 +260,7 @@ fn g12_dropping_a_waker_may_drop_another_waiter() {
     token.cancel();
     assert_eq!(wakes.count(), 0, "the other one has left");
 
-    // It comes with another waker.
+    // The waiter is polled with another waker.
     let token = CancellationToken::new();
     let (mut waiting, slot, wakes) = entangle(&token);
     let mine = Wakes::new();
@@ -270,14 +269,14 @@ fn g12_dropping_a_waker_may_drop_another_waiter() {
     token.cancel();
     assert_eq!((mine.count(), wakes.count()), (1, 0));
 
-    // It is woken.
+    // The waiter is woken.
     let token = CancellationToken::new();
     let (mut waiting, slot, _wakes) = entangle(&token);
     token.cancel();
     assert!(slot.lock().unwrap().is_none());
     assert!(poll_once(waiting.as_mut()).is_ready());
 
-    // The race around it ends.
+    // The race around the waiter ends.
     let token = CancellationToken::new();
     let (waiting, slot, _wakes) = entangle(&token);
     assert!(poll_once(pin!(async { 7 }.cancelable(waiting))).is_ready());
@@ -316,7 +315,7 @@ fn g12_waker_of_a_timeout_may_start_and_drop_others() {
     let (slot, woken) = (Slot::default(), wakes.clone());
     let remote = slot.clone();
     let waker = OnWake::waker(move || {
-        // On the thread of the reactor, in the middle of firing.
+        // On the reactor thread, while it fires a slot.
         drop(remote.lock().unwrap().take());
         let mut again = Box::pin(timeout(limit));
         assert!(woken.poll(again.as_mut()).is_pending());
@@ -332,7 +331,7 @@ fn g12_waker_of_a_timeout_may_start_and_drop_others() {
     assert!(poll_once(first).is_ready());
 }
 
-/// Looks, when it is woken, at a token.
+/// Checks a token when it is woken.
 struct Looks {
     at: CancellationToken,
     saw: AtomicBool,

@@ -1,4 +1,4 @@
-//! Guarantees 3, 9, 10 and 13 where something is to be run afterwards.
+//! Guarantees 1, 3, 9, 10 and 13 of clean-up.
 
 use std::future::{pending, poll_fn};
 use std::io;
@@ -9,11 +9,9 @@ use std::task::Poll;
 
 use cancelable::prelude::*;
 
-use crate::helpers::{Log, Switch, lost, panic_of, won, work};
-use crate::support::{self, poll_once};
+use crate::support::{self, Log, Switch, lost, panic_of, poll_once, won, work};
 
-/// An operation that notes when its work and its source are dropped, when its clean-up runs, and
-/// which of its hooks are called.
+/// An operation that notes the drop of its work and of its source, its clean-up, and its hooks.
 fn noted<'a>(
     log: &'a Log,
     mut poll: impl FnMut(usize) -> Poll<io::Result<()>> + 'a,
@@ -119,7 +117,7 @@ fn g10_outer_races_wait_for_clean_up() {
                     log.note("clean-up ends");
                 }
             });
-            // A plain race between them, which nobody cancels.
+            // A plain race in between, which is never cancelled.
             let between = async {
                 let _ = inner.await;
                 log.note("after the inner one");
@@ -150,7 +148,7 @@ fn g10_outer_races_wait_for_clean_up() {
                 (false, true) => {
                     Reason::parent_named(Some("outer".into()), Reason::manual("outer"))
                 }
-                // Of a plain race around it, it knows only that it is about to be dropped.
+                // It cannot tell which plain race is around it, only that this poll ends in a drop.
                 (false, false) => Reason::Dropped,
             };
             assert_eq!(reasons.try_recv(), Ok(expected), "{begun} {named}");
@@ -227,7 +225,7 @@ fn g09_dropped_operation_reports_lost_clean_up() {
         let expected: &[&str] = match polls {
             0 => &[],
             1 => &["on_cancel", "lost"],
-            // The work has its value, and nobody will hear of it.
+            // The work has returned its value, and the caller never gets it.
             2 => &["clean-up begins", "on_cancel", "lost"],
             _ => &["clean-up begins"],
         };

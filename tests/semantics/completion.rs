@@ -1,4 +1,4 @@
-//! Guarantee 15: what is polled after completion says so.
+//! Guarantee 15: polling after completion panics with a message.
 
 use std::future::{pending, ready};
 use std::pin::{Pin, pin};
@@ -6,10 +6,9 @@ use std::pin::{Pin, pin};
 use cancelable::prelude::*;
 use futures::future::FusedFuture;
 
-use crate::helpers::panic_of;
-use crate::support::{self, poll_once};
+use crate::support::{self, panic_of, poll_once};
 
-/// Polls to completion, then once more, twice.
+/// Polls to completion, then twice more.
 #[track_caller]
 fn panics_when_polled_again<F: FusedFuture>(name: &str, future: F) {
     let mut future = pin!(future);
@@ -70,7 +69,7 @@ fn g15_source_polled_again_panics() {
     panics_when_polled_again("WaitForCancellationOwned", token.clone().cancelled_owned());
     panics_when_polled_again("Because", ready(7).because("seven"));
 
-    // Also after it has waited in the list.
+    // Also after it has been registered.
     let token = CancellationToken::new();
     let mut waiting = pin!(token.cancelled());
     assert!(poll_once(waiting.as_mut()).is_pending());

@@ -1,4 +1,4 @@
-//! Guarantee 4: the first reason wins, and whoever comes second is told.
+//! Guarantee 4: the first reason wins, and later calls to cancel return `false`.
 
 use std::pin::pin;
 use std::sync::Barrier;
@@ -80,7 +80,7 @@ fn g04_one_of_many_threads_wins() {
                     scope.spawn(move || {
                         barrier.wait();
                         let won = token.cancel_with(number.to_string());
-                        // Whether it won or not, the token is cancelled when the call returns.
+                        // Whether or not this call won, the token is cancelled when it returns.
                         let reason = token.reason().expect("cancelled by now");
                         (won.then_some(number), reason)
                     })

@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use cancelable::prelude::*;
 
-use crate::helpers::{Log, lost};
-use crate::support::{self, Wakes, poll_once};
+use crate::support::{self, Log, Wakes, lost, poll_once};
 
 type Run = Pin<Box<dyn Future<Output = io::Result<()>>>>;
 
-/// The ways in which an operation may end, and what those below are told of, if they are.
+/// Returns every way in which an operation may end, and the reason that its children get, if any.
 fn ends() -> Vec<(&'static str, Option<Reason>, Run, Operation)> {
     fn made<F, S>(
         name: &'static str,
@@ -83,7 +82,7 @@ fn g11_every_cause_reaches_child_operations() {
             match (poll_once(run), &told) {
                 (Poll::Pending, None) => {}
                 (polled, Some(told)) => {
-                    // The name is that of the one at the top, however many are between.
+                    // The reason names the operation at the top, however many are in between.
                     let reason = lost(polled);
                     assert_eq!(&reason, told, "{name}");
                     let said = told.to_string();
@@ -138,7 +137,7 @@ fn g11_child_cancels_no_parent_sibling_or_source() {
 fn g11_code_after_a_cancelled_child_does_not_run() {
     let _watchdog = support::watchdog();
     let log = Log::new();
-    // What has ended by a source of its own is a value like any other, and here it ends the work.
+    // An operation that its own source ended is a value like any other, and here it ends the work.
     let token = CancellationToken::new();
     let work = async {
         let inner = pending::<()>().cancelable(&token);
@@ -182,7 +181,7 @@ fn g11_in_grace_code_after_a_child_runs() {
     let mut run = pin!(work.cancelable(&token).grace(Duration::MAX));
     assert!(poll_once(run.as_mut()).is_pending());
     token.cancel();
-    assert!(crate::helpers::won(poll_once(run)));
+    assert!(crate::support::won(poll_once(run)));
 }
 
 #[test]
@@ -202,7 +201,7 @@ fn g11_child_of_a_cancelled_operation_never_starts() {
 #[test]
 fn g11_spawned_task_is_no_child_unless_asked() {
     let _watchdog = support::watchdog();
-    // Two tasks wait for it, on another thread: it must keep the wakers of both.
+    // Two tasks on another thread wait for it, so it must keep both wakers.
     let (gate, log) = (CancellationToken::new(), Log::new());
     let above = async {}.cancelable(never()).operation();
     let part = |what: &'static str| {

@@ -1,4 +1,4 @@
-//! Guarantees 12 and 13 of an operation: its hooks, and a panic of its work.
+//! Guarantees 12 and 13 of operations: hooks, and a panic of the work.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -10,14 +10,13 @@ use std::thread;
 
 use cancelable::prelude::*;
 
-use crate::helpers::{Log, OnDrop, lost, panic_of, work};
 use crate::operations::watch;
-use crate::support::{self, poll_once};
+use crate::support::{self, Log, OnDrop, lost, panic_of, poll_once, work};
 
 #[test]
 fn g12_hooks_run_in_order_without_a_lock() {
     let _watchdog = support::watchdog();
-    // All that may be called is, from another thread, which would wait for a lock for ever.
+    // Every method is called from another thread, which would wait for a held lock for ever.
     let elsewhere = |operation: &Operation| {
         let operation = operation.clone();
         let call = move || {
@@ -111,7 +110,7 @@ fn g12_panic_in_a_hook_is_contained() {
     assert_eq!(log.take(), ["start", "progress", "complete"]);
     assert_eq!(operation.status(), Status::Completed);
 
-    // Nor while another panic unwinds, or the run is dropped.
+    // Also while another panic unwinds, and when the operation is dropped.
     let run = pending::<()>().cancelable(never()).on_cancel(|_, _| panic!("a hook of the end"));
     let cancelled = log.clone();
     let mut run = Box::pin(run.on_cancel(move |_, _| cancelled.note("cancel")));
@@ -120,7 +119,8 @@ fn g12_panic_in_a_hook_is_contained() {
         let _run = run;
         panic!("another");
     });
-    assert_eq!((said.as_str(), log.take()), ("another", vec!["cancel"]));
+    assert_eq!(said, "another");
+    assert_eq!(log.take(), ["cancel"]);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn g13_panic_is_recorded_first() {
                 assert!(poll_once(outer.as_mut()).is_pending());
             }
             if panics_at == 3 {
-                // The last poll is no different.
+                // The same in the last poll.
                 token.cancel_with("stop");
             }
             assert_eq!(panic_of(|| poll_once(outer.as_mut())), "on fire");
@@ -178,7 +178,7 @@ fn g13_panic_in_a_custom_source_ends_the_operation() {
     let caught = catch_unwind(AssertUnwindSafe(|| poll_once(run.as_mut()).is_ready()));
     assert!(caught.is_err());
     drop(run);
-    // What panicked is not the work: nobody can say how that would have ended.
+    // The work did not panic, so it is unknown how it would have ended.
     assert_eq!(operation.status(), Status::Cancelled);
     assert_eq!(operation.reason(), Some(Reason::Dropped));
     assert_eq!(log.take(), ["on_cancel"]);

@@ -1,4 +1,4 @@
-//! Guarantees 8 and 14: what is pending costs next to nothing.
+//! Guarantees 8 and 14: pending sources are cheap.
 
 use std::future::pending;
 use std::pin::{Pin, pin};
@@ -10,10 +10,9 @@ use cancelable::prelude::*;
 use cancelable::source::BoxSource;
 
 use crate::callbacks::{OnWake, poll_with};
-use crate::helpers::{Log, kept, work};
-use crate::support::{self, Tally, Wakes};
+use crate::support::{self, Log, Tally, Wakes, kept, work};
 
-/// One of each source that registers with this crate. None of them fires here.
+/// One of each source of this crate that registers. None of them fires here.
 fn sources(token: &CancellationToken) -> Vec<(&'static str, BoxSource<'_>)> {
     let mut sources: Vec<(&'static str, BoxSource<'_>)> = vec![
         ("token", Box::pin(token.cancelled())),
@@ -70,11 +69,11 @@ fn g08_same_waker_is_not_cloned() {
         let waker = wakes.waker();
         let mut cx = std::task::Context::from_waker(&waker);
         assert!(source.as_mut().poll(&mut cx).is_pending());
-        // Twice: a long list settles only then.
+        // Twice, because a long list registers at its second poll.
         assert!(source.as_mut().poll(&mut cx).is_pending());
 
-        // Another thread looks at the count of clones all the while. It can miss one, not invent
-        // one; over so many polls it misses none.
+        // Another thread watches the number of clones all the time. It may miss a clone but cannot
+        // invent one; over this many polls it misses none.
         let registered = kept(&wakes);
         let (polled, looks) = (AtomicBool::new(false), AtomicUsize::new(0));
         let most = thread::scope(|scope| {
@@ -103,7 +102,7 @@ fn g08_new_waker_replaces_the_old_one() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let sources = sources(&token);
-    // Those that fire with the token: all but the ones that wait for something else too.
+    // The sources that fire with the token: all except those that also wait for something else.
     for (name, mut source) in sources {
         let (old, new) = (Wakes::new(), Wakes::new());
         assert!(old.poll(source.as_mut()).is_pending());
@@ -120,7 +119,7 @@ fn g08_new_waker_replaces_the_old_one() {
     assert_eq!((old.count(), new.count()), (0, 1));
 }
 
-/// Can be woken in two ways, by wakers that point to the same.
+/// A waker with two vtables: clones of either point to the same data.
 #[derive(Default)]
 struct TwoWays {
     one: AtomicUsize,
@@ -169,7 +168,7 @@ fn g08_two_waiters_are_two_entries() {
             assert!(wakes.poll(waiting.as_mut()).is_pending());
         }
     }
-    // Every other one leaves; their places go to others.
+    // Every second waiter leaves; its entry is used again.
     for i in (0..100).rev().step_by(2) {
         drop(waiting.remove(i));
     }
@@ -188,7 +187,7 @@ fn g08_ready_work_registers_nothing() {
     let token = CancellationToken::new();
     for (name, source) in sources(&token) {
         if name == "AND of a long list" {
-            // It is polled by a list of `futures`, which does not tell its sources who asks.
+            // It is polled by a list of `futures`, which passes its own wakers to its sources.
             continue;
         }
         let wakes = Wakes::new();
@@ -204,7 +203,7 @@ fn g08_ready_work_registers_nothing() {
 #[test]
 fn g08_source_registers_after_pending_work() {
     let _watchdog = support::watchdog();
-    // Whoever registers with a new token first is woken first.
+    // Waiters of a new token are woken in the order in which they registered.
     let token = CancellationToken::new();
     let log = Log::new();
     let waker_of = |name| {

@@ -1,4 +1,4 @@
-//! Guarantees 3, 9 and 13: what is left when a race has ended, is dropped or panics.
+//! Guarantees 3, 9 and 13: what remains when a race has ended, is dropped or panics.
 
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,10 +7,11 @@ use std::task::Poll;
 
 use cancelable::prelude::*;
 
-use crate::helpers::{Log, OnDrop, Switch, kept, lost, panic_of, won, work};
-use crate::support::{self, Tally, Wakes, poll_once};
+use crate::support::{
+    self, Log, OnDrop, Switch, Tally, Wakes, kept, lost, panic_of, poll_once, won, work,
+};
 
-/// Work and a source that note when they are dropped, and not when they end.
+/// Work and a source that note when they are dropped.
 fn noted<'a>(
     log: &Log,
     token: &'a CancellationToken,
@@ -41,7 +42,7 @@ fn g03_work_dropped_before_the_error() {
         }
         token.cancel();
         let outcome = poll_once(race.as_mut());
-        // The race itself is still there. The work went first: nothing is dropped twice.
+        // The race still exists. The work was dropped first, and nothing is dropped twice.
         assert_eq!(log.take(), ["work dropped", "source dropped"], "after {polls} polls");
         assert_eq!(lost(outcome), Reason::Manual { message: None });
         drop(race);
@@ -54,7 +55,7 @@ fn g03_work_dropped_before_the_value() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let held = log.on_drop("work dropped");
-    // An async block drops what it holds when it ends; this keeps it until it is dropped itself.
+    // An async block drops its captures when it ends; this keeps one until the future is dropped.
     let worker = work(move |_| {
         let _held = &held;
         Poll::Ready(7)
@@ -204,7 +205,7 @@ fn g13_panic_of_the_work() {
         }
         let said = panic_of(|| wakes.poll(race.as_mut()));
         assert_eq!(said, format!("the work gives up at poll {panics_at}"));
-        // Whoever caught it drops the race, and with it the work and what was registered.
+        // The caller that caught the panic drops the race, with its work and its registration.
         drop(race);
         assert_eq!(log.take(), ["work dropped"]);
         assert_eq!(kept(&wakes), 0, "no longer registered");

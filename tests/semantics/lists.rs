@@ -7,8 +7,7 @@ use std::task::Poll;
 use cancelable::prelude::*;
 use cancelable::source::{BoxSource, Never};
 
-use crate::helpers::{Strict, Switch, lost, won};
-use crate::support::{self, Tally, Wakes, poll_once};
+use crate::support::{self, Strict, Switch, Tally, Wakes, lost, poll_once, won};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
@@ -20,7 +19,7 @@ fn three(switches: &[Arc<Switch>]) -> [Strict; 3] {
     [0, 1, 2].map(|i| switches[i].source(NAMES[i]))
 }
 
-/// Three sources in each kind of list that there is, made into a source by that function.
+/// Makes three sources into each kind of list, and each list into a source by `list`.
 macro_rules! of_three {
     ($compose:ident) => {{
         let kinds: [Compose; 6] = [
@@ -52,12 +51,12 @@ const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2,
 fn g06_any_of_reports_the_first_listed() {
     let _watchdog = support::watchdog();
     for (kind, compose) in of_three!(any_of).into_iter().enumerate() {
-        // Every set of sources that are ready, but the empty one.
+        // Every set of ready sources, except the empty one.
         for ready in 1..8usize {
             let switches = Switch::many(3);
             let mut source = compose(&switches);
             assert!(poll_once(source.as_mut()).is_pending());
-            // In whichever order they became ready: only the list counts.
+            // In whichever order they became ready, only the order in the list counts.
             for i in [2, 1, 0] {
                 if ready & (1 << i) != 0 {
                     switches[i].turn_on();
@@ -117,7 +116,8 @@ fn g06_all_of_remembers_each() {
                 assert!(wakes.count() > fired, "kind {kind}: woken for each");
                 let polled = wakes.poll(source.as_mut());
                 if fired < 2 {
-                    // Polled more often than needed: those that have fired would panic.
+                    // Polled more often than needed: a source that is polled after it fired would
+                    // panic.
                     assert!(polled.is_pending(), "kind {kind}, {order:?}");
                     assert!(wakes.poll(source.as_mut()).is_pending());
                 } else {
@@ -193,7 +193,7 @@ fn g06_empty_lists_never_fire() {
         }
         assert_eq!(won(wakes.poll(race.as_mut())), 4);
     }
-    // Where there is nothing in one part of it, AND waits for ever, and OR for the other part.
+    // With an empty part, AND never fires, and OR depends on the other part alone.
     let token = CancellationToken::new();
     token.cancel_with("x");
     let nothing = || any_of([] as [Never; 0]);
@@ -216,7 +216,7 @@ fn g06_deep_nesting() {
     switches[3].turn_on();
     assert!(poll_once(source.as_mut()).is_pending());
     switches[0].turn_on();
-    // One flat list, in the order in which they are written.
+    // One flat list, in the order in which the sources are written.
     let reasons = Reason::all(["a", "c", "d"].map(named));
     assert_eq!(poll_once(source.as_mut()), Poll::Ready(reasons));
 
@@ -282,7 +282,8 @@ fn g06_tuples_of_every_length() {
 #[test]
 fn g06_fired_source_is_not_polled_again() {
     let _watchdog = support::watchdog();
-    // A `Strict` source panics then. It has fired while the whole has not.
+    // A `Strict` source panics if it is polled after it fired. It has fired here, and the list has
+    // not.
     for compose in of_three!(all_of) {
         let switches = Switch::many(3);
         let mut race = pin!(Tally::new().ready_at(0).cancelable(compose(&switches)));
@@ -294,10 +295,10 @@ fn g06_fired_source_is_not_polled_again() {
         }
         assert_eq!(lost(poll_once(race.as_mut())), Reason::all(NAMES.map(named)));
     }
-    // It fires during the first poll of the work, and the work gets its last poll after that.
+    // It fires during the first poll of the work, which then gets its last poll.
     let switch = Switch::new();
     let remote = switch.clone();
-    let worker = crate::helpers::work(|poll| {
+    let worker = crate::support::work(|poll| {
         remote.turn_on();
         if poll == 2 { Poll::Ready(2) } else { Poll::Pending }
     });

@@ -1,4 +1,5 @@
-//! The contract of `docs/semantics.md`, proved number by number: each test begins with its number.
+//! The contract of `docs/semantics.md`: the name of each test starts with the number of its
+//! guarantee.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -8,7 +9,6 @@ mod callbacks;
 mod clean_up;
 mod completion;
 mod first_reason;
-mod helpers;
 mod hierarchy;
 mod hooks;
 mod idle;

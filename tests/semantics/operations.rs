@@ -1,4 +1,4 @@
-//! Guarantees 1, 2, 4, 9 and 14 of a race that is observed: an operation.
+//! Guarantees 1, 2, 4, 9 and 14 of operations.
 
 use std::future::{pending, ready};
 use std::io;
@@ -10,10 +10,9 @@ use std::thread;
 
 use cancelable::prelude::*;
 
-use crate::helpers::{Log, Switch, kept, lost, won};
-use crate::support::{self, Tally, Wakes, poll_once};
+use crate::support::{self, Log, Switch, Tally, Wakes, kept, lost, poll_once, won};
 
-/// Notes which hooks are called.
+/// Notes which hooks run.
 pub(crate) fn watch(operation: &Operation, log: &Log) {
     let [completed, failed, cancelled] = [log.clone(), log.clone(), log.clone()];
     operation.on_complete(move |_| completed.note("on_complete"));
@@ -53,7 +52,7 @@ fn g01_cancelled_operation_never_starts() {
         assert_eq!(reason.root(), &Reason::manual("early"), "{number}");
         assert_eq!((tally.polls(), tally.drops()), (0, 1), "{number}");
     }
-    // A hook of the start is called before anything is looked at.
+    // `on_start` hooks run before the source is polled.
     let tally = Tally::new();
     let run = tally.ready_at(1).cancelable(never()).on_start(|operation| {
         operation.cancel();
@@ -88,7 +87,7 @@ fn g02_value_in_grace_wins() {
     let (token, gate) = (CancellationToken::new(), Switch::new());
     let run = scope(&token, async |operation: Operation| {
         let reason = operation.cancelled().await;
-        // All goes on as usual: also what follows a shield, and what is begun now.
+        // The work continues as usual: code after a shield runs, and so do new operations.
         shield(gate.source("gate")).await;
         assert_eq!(async { 1 }.cancelable(never()).await, Ok(1));
         reason
@@ -105,7 +104,7 @@ fn g02_value_in_grace_wins() {
     assert_eq!(operation.status(), Status::Completed);
     assert!(operation.is_cancelled());
 
-    // When the time is over it is dropped, and the error says so.
+    // When the grace period is over, the work is dropped, and the error is returned.
     let (tally, limit) = (Tally::new(), Duration::from_millis(5));
     let (clock, run) =
         (support::Clock::start(), tally.ready_at(0).cancelable(timeout(limit)).grace(limit));
@@ -115,7 +114,7 @@ fn g02_value_in_grace_wins() {
     assert!(cancelled.is_timeout() && cancelled.was_forced());
     assert_eq!(tally.drops(), 1);
 
-    // There is none for what has not begun.
+    // An operation that has not started has no grace period.
     let early = tally.ready_at(1).cancelable(ready(Reason::Disconnected)).grace(Duration::MAX);
     assert!(!support::block_on(early).unwrap_err().was_forced());
 }
@@ -154,7 +153,7 @@ fn g04_every_view_shows_the_first_reason() {
         assert!(poll_once(run.as_mut()).is_pending());
         cancel(&operation, &token, &above);
         assert!(poll_once(run.as_mut()).is_pending(), "the shield waits");
-        // All the others come too late.
+        // All later calls return `false`.
         for (other, (_, cancel)) in cancels.iter().enumerate() {
             if other != first {
                 cancel(&operation, &token, &above);

@@ -1,4 +1,4 @@
-//! Guarantee 12: a callback, a waker or a predicate that panics harms nobody else.
+//! Guarantee 12: a panic in a callback, a waker or a predicate is contained.
 
 use std::error::Error;
 use std::fmt;
@@ -9,8 +9,7 @@ use std::thread::{self, ThreadId};
 use cancelable::prelude::*;
 
 use crate::callbacks::{OnWake, call_everything, poll_with};
-use crate::helpers::{Log, panic_of};
-use crate::support::{self, Wakes, poll_once};
+use crate::support::{self, Log, Wakes, panic_of, poll_once};
 
 #[test]
 fn g12_panic_in_a_callback_is_contained() {
@@ -32,11 +31,11 @@ fn g12_panic_in_a_callback_is_contained() {
     assert_eq!(parent.reason(), Some(Reason::manual("all the same")));
     call_everything(&parent);
 
-    // Where the token is cancelled already, the callback runs at once.
+    // If the token is already cancelled, the callback runs at once.
     parent.on_cancel(|_| panic!("a late callback that panics")).detach();
 }
 
-/// An error that panics when it is dropped on that thread.
+/// An error that panics when that thread drops it.
 #[derive(Debug)]
 struct PanicsOn(ThreadId);
 
@@ -72,7 +71,8 @@ fn g12_panic_in_a_reasons_destructor_is_contained() {
         let wakes = Wakes::new();
         let mut waiting = pin!(last.cancelled());
         assert!(wakes.poll(waiting.as_mut()).is_pending());
-        // Somewhere the two meet. Then the last handle of a child may be the one of who cancels.
+        // At some point the two threads meet. Then the thread that cancels may hold the last handle
+        // of a child.
         let start = Barrier::new(2);
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -174,6 +174,6 @@ fn g12_panic_in_a_predicate_is_false() {
 #[test]
 fn g12_helpers_notice_harm() {
     let _watchdog = support::watchdog();
-    // `call_everything` is for tokens that are cancelled; a panic of a future comes through.
+    // `call_everything` needs a cancelled token; a panic in a future reaches the caller.
     assert!(!panic_of(|| call_everything(&CancellationToken::new())).is_empty());
 }

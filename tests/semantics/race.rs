@@ -1,4 +1,4 @@
-//! Guarantees 1 and 2: the race between the work and its source.
+//! Guarantees 1 and 2: how the work and its source race.
 
 use std::future::{pending, ready};
 use std::pin::pin;
@@ -7,8 +7,9 @@ use std::thread;
 
 use cancelable::prelude::*;
 
-use crate::helpers::{Log, Switch, lost, won, work};
-use crate::support::{self, Tally, Wakes, on_every_executor, poll_once};
+use crate::support::{
+    self, Log, Switch, Tally, Wakes, lost, on_every_executor, poll_once, won, work,
+};
 
 /// Races work that is ready at once against a source that has fired.
 #[track_caller]
@@ -136,7 +137,7 @@ fn g02_source_polled_first() {
     let mut race = pin!(worker.cancelable(source));
 
     assert!(poll_once(race.as_mut()).is_pending());
-    // Asked at first, registered once the work turned out to be pending.
+    // The first poll uses a probe; the source registers once the work is pending.
     assert_eq!(log.take(), ["source", "work", "source"]);
     for _ in 0..3 {
         assert!(poll_once(race.as_mut()).is_pending());
@@ -166,7 +167,7 @@ fn g02_one_last_poll() {
     for polls in 1..5 {
         let token = CancellationToken::new();
         let tally = Tally::new();
-        // One poll more than it gets would make it ready.
+        // One more poll would make it ready.
         let mut race = pin!(tally.ready_at(polls + 2).cancelable(&token));
         for _ in 0..polls {
             assert!(poll_once(race.as_mut()).is_pending());
@@ -186,7 +187,7 @@ fn g02_custom_source() {
     let mut race = pin!(tally.ready_at(3).cancelable(switch.source("other")));
     assert!(wakes.poll(race.as_mut()).is_pending());
     assert!(wakes.poll(race.as_mut()).is_pending());
-    // The waker it was given last is that of the task.
+    // The last waker it got is that of the task.
     switch.turn_on();
     assert_eq!(wakes.count(), 1);
     assert_eq!(won(wakes.poll(race.as_mut())), 3);
@@ -203,7 +204,7 @@ fn g02_custom_source() {
 #[test]
 fn g02_source_fired_in_the_first_poll_is_seen() {
     let _watchdog = support::watchdog();
-    // The work is ready at its last poll: its value wins.
+    // The work is ready at its last poll, so its value wins.
     let token = CancellationToken::new();
     let mut polls = 0;
     let worker = work(|poll| {
@@ -214,7 +215,7 @@ fn g02_source_fired_in_the_first_poll_is_seen() {
     assert_eq!(won(poll_once(pin!(worker.cancelable(&token)))), "value");
     assert_eq!(polls, 2);
 
-    // The work is not ready then: it has had its last poll.
+    // The work is not ready at its last poll.
     let token = CancellationToken::new();
     let mut polls = 0;
     let worker = work(|poll| {

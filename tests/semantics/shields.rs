@@ -7,8 +7,7 @@ use std::pin::{Pin, pin};
 use cancelable::prelude::*;
 use futures::FutureExt;
 
-use crate::helpers::{Log, Switch, lost, won};
-use crate::support::{self, Wakes, poll_once};
+use crate::support::{self, Log, Switch, Wakes, lost, poll_once, won};
 
 type Run<'a> = Pin<Box<dyn Future<Output = Result<(), Cancelled>> + 'a>>;
 

@@ -1,4 +1,4 @@
-//! Guarantees 5 and 7: clocks.
+//! Guarantees 5 and 7: time limits.
 
 use std::future::pending;
 use std::pin::pin;
@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
 
-use crate::helpers::{lost, won, work};
-use crate::support::{self, Clock, Tally, Wakes, on_every_executor, poll_once};
+use crate::support::{self, Clock, Tally, Wakes, lost, on_every_executor, poll_once, won, work};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// What a test that must not fail on a busy machine allows a limit to be late.
+/// How late a limit may be in a test that must pass on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
@@ -37,7 +36,8 @@ fn g05_starts_at_the_first_poll() {
 #[test]
 fn g05_runs_while_the_work_is_polled() {
     let _watchdog = support::watchdog();
-    // The first poll of the work takes longer than the limit: the limit has passed when it ends.
+    // The first poll of the work takes longer than the limit, so the limit has passed when it
+    // returns.
     let (clock, limit) = (Clock::start(), 10 * MS);
     let mut polls = 0;
     let worker = work(|poll| {
@@ -55,7 +55,7 @@ fn g05_deadline_needs_no_start() {
     let (clock, tally) = (Clock::start(), Tally::new());
     let mut race = pin!(tally.ready_at(1).cancelable(deadline(clock.now() + 10 * MS)));
     clock.pass(30 * MS);
-    // The length in the reason is that from the first poll on.
+    // The reason has the length from the first poll on.
     assert_eq!(lost(poll_once(race.as_mut())), Reason::timeout(Duration::ZERO));
     assert_eq!(tally.polls(), 0);
 
@@ -111,7 +111,7 @@ fn g05_overflow_never_fires() {
     }
     assert_eq!(wakes.count(), 0);
 
-    // It leaves the other sources alone.
+    // The other sources of the race are unaffected.
     let short = any_of((timeout(Duration::MAX), timeout(MS)));
     assert_eq!(support::block_on(short), Reason::timeout(MS));
 }
@@ -137,7 +137,7 @@ fn g05_never_early() {
 #[test]
 fn g05_never_early_in_a_shared_slot() {
     let _watchdog = support::watchdog();
-    // Started at different moments, of different lengths, all pending at once.
+    // Started at different times, with different lengths, all pending together.
     let limits: Vec<_> =
         (0..500u32).map(|i| Duration::from_micros(u64::from(i * 97 % 40_000))).collect();
     let sources = limits.iter().map(|limit| async move {

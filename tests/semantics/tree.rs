@@ -7,17 +7,14 @@ use std::thread;
 
 use cancelable::prelude::*;
 
-use crate::helpers::{Log, kept};
-use crate::support::{self, Wakes, poll_once};
+use crate::support::{self, Log, Wakes, kept, on_a_stack_of, poll_once};
 
 const LONG: usize = 100_000;
 
-/// Runs `body` where a recursion of [`LONG`] calls does not fit.
-fn on_a_small_stack(body: impl FnOnce() + Send + 'static) {
-    thread::Builder::new().stack_size(256 * 1024).spawn(body).unwrap().join().unwrap();
-}
+/// Too small for a recursion of [`LONG`] calls.
+const STACK: usize = 256 << 10;
 
-/// A chain of tokens, each the child of the one before. All handles are in it.
+/// A chain of tokens, each the child of the one before, with all their handles.
 fn chain(link: fn(&CancellationToken) -> CancellationToken) -> Vec<CancellationToken> {
     let mut chain = vec![CancellationToken::new()];
     for i in 1..LONG {
@@ -51,7 +48,7 @@ fn g11_children_are_cancelled_with_the_reason() {
     for child in &children {
         assert_eq!(child.reason(), Some(below.clone()));
     }
-    // What happened at the top, however deep.
+    // The reason is that of the top, at any depth.
     assert_eq!(grandchild.reason(), Some(below.clone()));
     assert_eq!(below.root(), &Reason::manual("closing"));
     assert_eq!(wakes.count(), 1);
@@ -119,7 +116,7 @@ fn g11_child_keeps_its_ancestors_alive() {
     drop(middle);
     assert!(log.take().is_empty());
     drop(leaf);
-    // The last handle below it went: so did what the root held.
+    // The last handle below it is gone, and with it what the root held.
     assert_eq!(log.take(), ["root dropped"]);
 }
 
@@ -149,7 +146,7 @@ fn g11_dropped_child_leaves_nothing() {
 fn g11_chain_cancelled_at_the_root() {
     let _watchdog = support::watchdog();
     for link in [child, linked] {
-        on_a_small_stack(move || {
+        on_a_stack_of(STACK, move || {
             let chain = chain(link);
             let heard = Arc::new(Mutex::new(None));
             let hears = heard.clone();
@@ -166,7 +163,7 @@ fn g11_chain_cancelled_at_the_root() {
 #[test]
 fn g11_chain_cancelled_in_the_middle() {
     let _watchdog = support::watchdog();
-    on_a_small_stack(|| {
+    on_a_stack_of(STACK, || {
         let chain = chain(child);
         let (above, below) = chain.split_at(LONG / 2);
         chain[LONG - 1].cancel();
@@ -184,7 +181,7 @@ fn g11_chain_shares_the_reason() {
     let _watchdog = support::watchdog();
     for link in [child, linked] {
         for from_the_leaf_on in [false, true] {
-            on_a_small_stack(move || {
+            on_a_stack_of(STACK, move || {
                 let mut chain = chain(link);
                 chain[0].cancel_with("top");
                 let root = chain.remove(0);
@@ -205,22 +202,22 @@ fn g11_chain_dropped_in_any_order() {
     let _watchdog = support::watchdog();
     for link in [child, linked] {
         for cancelled in [false, true] {
-            on_a_small_stack(move || {
+            on_a_stack_of(STACK, move || {
                 let make = || {
                     let chain = chain(link);
                     assert_eq!(cancelled && chain[0].cancel(), cancelled);
                     chain
                 };
-                // From the root on: each but the last is kept alive by those below it, and the last
-                // handle takes all of them along.
+                // From the root on: each token but the last is kept alive by its children, and the
+                // last handle drops them all.
                 make().into_iter().for_each(drop);
-                // From the leaf on.
+                // From the leaf up.
                 make().into_iter().rev().for_each(drop);
-                // Everything but the leaf, then the leaf.
+                // All but the leaf, then the leaf.
                 let leaf = make().pop().unwrap();
                 assert_eq!(leaf.is_cancelled(), cancelled);
                 drop(leaf);
-                // Every other one, then the rest.
+                // Every second one, then the rest.
                 let mut chain = make();
                 let mut even = true;
                 chain.retain(|_| {
@@ -236,7 +233,7 @@ fn g11_chain_dropped_in_any_order() {
 #[test]
 fn g11_chain_held_by_its_leaf() {
     let _watchdog = support::watchdog();
-    on_a_small_stack(|| {
+    on_a_stack_of(STACK, || {
         let root = CancellationToken::new();
         let mut leaf = root.child_token();
         for _ in 0..LONG {
@@ -249,7 +246,7 @@ fn g11_chain_held_by_its_leaf() {
         assert_eq!(wakes.count(), 1);
         let reason = Reason::parent(Reason::manual("root"));
         assert_eq!(poll_once(waiting.as_mut()), std::task::Poll::Ready(reason));
-        // The last thing that kept the chain alive.
+        // This was the last handle that kept the chain alive.
         drop(waiting);
         drop(root);
     });
@@ -258,10 +255,10 @@ fn g11_chain_held_by_its_leaf() {
 #[test]
 fn g11_chain_dropped_during_cancel() {
     let _watchdog = support::watchdog();
-    on_a_small_stack(|| {
+    on_a_stack_of(STACK, || {
         let root = CancellationToken::new();
         let mut leaf = root.child_token();
-        // A callback at the top holds the leaf, and with it the whole chain.
+        // A callback at the top holds the leaf, and so the whole chain.
         for _ in 0..LONG {
             leaf = leaf.child_token();
         }
@@ -300,7 +297,7 @@ fn g11_child_made_during_cancel() {
                 .collect();
             root.cancel();
             for maker in makers {
-                // Whether it was made before or after, it is cancelled by now.
+                // Made before or after, it is cancelled by now.
                 assert!(maker.join().unwrap().iter().all(CancellationToken::is_cancelled));
             }
         });

@@ -1,4 +1,4 @@
-//! `all_of` and `a & b`: when every one has fired.
+//! `all_of` and `a & b`.
 
 mod long_vec;
 mod nesting;
@@ -20,12 +20,12 @@ use crate::support::{self, Clock, Tally, Wakes, block_on, poll_once};
 const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(3600);
 
-/// The reason of all of these messages.
+/// Returns the reason that holds all of these messages.
 fn all(messages: &[&'static str]) -> Reason {
     Reason::all(messages.iter().map(|message| Reason::manual(*message)))
 }
 
-/// The same tests for each kind of list: of two tokens, in that order.
+/// The same tests for each kind of list, made of two tokens in that order.
 macro_rules! suite {
     ($module:ident: |$first:ident, $second:ident| $list:expr $(, $more:item)*) => {
         mod $module {
@@ -69,7 +69,7 @@ macro_rules! suite {
                 let ($first, $second) = tokens();
                 let mut source = pin!(all_of($list));
                 assert!(poll_once(source.as_mut()).is_pending());
-                // As listed, not as fired.
+                // In the order of the list, not in the order in which they fired.
                 $second.cancel_with("second");
                 assert!(poll_once(source.as_mut()).is_pending());
                 $first.cancel_with("first");
@@ -106,7 +106,7 @@ macro_rules! suite {
                 for _ in 0..10 {
                     assert!(wakes.poll(source.as_mut()).is_pending());
                 }
-                // With each of the two, once; then with the one that is left.
+                // Registered with both tokens, then with the one that has not fired.
                 assert_eq!((Arc::strong_count(&wakes), wakes.count()), (3, 0));
                 $first.cancel();
                 assert!(wakes.poll(source.as_mut()).is_pending());
@@ -122,7 +122,7 @@ macro_rules! suite {
                 let mut source = pin!(all_of($list));
                 let wakes = Wakes::new();
                 assert!(wakes.poll(source.as_mut()).is_pending());
-                // Once for each that fires.
+                // Woken once for each token.
                 $second.cancel();
                 assert_eq!(wakes.count(), 1);
                 assert!(wakes.poll(source.as_mut()).is_pending());
@@ -274,14 +274,14 @@ suite! {
 #[test]
 fn fired_source_is_not_polled_again() {
     let _watchdog = support::watchdog();
-    // These would panic if they were polled once more, and say how often they were.
+    // A source that is polled after it fired would panic, with the number of its polls.
     let (first, last) = (Tally::new(), Tally::new());
     let source = |tally: &Arc<Tally>, at| tally.ready_at(at).because("x");
     let mut tuple = Box::pin(all_of((source(&first, 1), source(&last, 5))));
     let mut vec = Box::pin(all_of(vec![source(&last, 0), source(&first, 0)]));
     for _ in 1..5 {
         assert!(poll_once(tuple.as_mut()).is_pending());
-        // It is remembered from the moment it fired, and dropped then.
+        // The reason is kept when the source fires, and the source is dropped.
         assert_eq!((first.polls(), first.drops()), (1, 1));
     }
     assert!(poll_once(tuple.as_mut()).is_ready());

@@ -1,4 +1,4 @@
-//! `any_of` and `a | b`: the first to fire wins.
+//! `any_of` and `a | b`.
 
 mod nesting;
 mod operators;
@@ -7,7 +7,6 @@ mod tuples;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
@@ -20,7 +19,7 @@ use crate::support::{self, Clock, Tally, Wakes, block_on, poll_once};
 const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(3600);
 
-/// The same tests for each kind of list: of two tokens, in that order.
+/// The same tests for each kind of list, made of two tokens in that order.
 macro_rules! suite {
     ($module:ident: |$first:ident, $second:ident| $list:expr $(, $more:item)*) => {
         mod $module {
@@ -85,7 +84,7 @@ macro_rules! suite {
                 for _ in 0..10 {
                     assert!(wakes.poll(source.as_mut()).is_pending());
                 }
-                // With each of the two, once.
+                // Registered once with each token.
                 assert_eq!((Arc::strong_count(&wakes), wakes.count()), (3, 0));
                 $second.cancel();
                 assert_eq!(wakes.count(), 1);
@@ -100,7 +99,7 @@ macro_rules! suite {
                 assert!(wakes.poll(source.as_mut()).is_pending());
                 $first.cancel();
                 assert!(wakes.poll(source).is_ready());
-                // The other has left when one has fired.
+                // The other source has unregistered when one has fired.
                 $second.cancel();
                 assert_eq!((wakes.count(), Arc::strong_count(&wakes)), (1, 1));
             }
@@ -137,7 +136,7 @@ macro_rules! suite {
             #[test]
             fn tie() {
                 let _watchdog = support::watchdog();
-                // Of two that are ready, the first listed.
+                // Of two ready sources, the first listed is reported.
                 let ($first, $second) = tokens();
                 let mut source = pin!(any_of($list));
                 assert!(poll_once(source.as_mut()).is_pending());
@@ -145,7 +144,7 @@ macro_rules! suite {
                 $first.cancel_with("first");
                 assert_eq!(poll_once(source), Poll::Ready(Reason::manual("first")));
                 assert_eq!(block_on(any_of($list)), Reason::manual("first"));
-                // Against work that is ready, none.
+                // If the work is ready too, it wins.
                 let ($first, $second) = tokens();
                 let mut run = pin!(Tally::new().ready_at(2).cancelable(any_of($list)));
                 assert!(poll_once(run.as_mut()).is_pending());
@@ -273,7 +272,7 @@ fn rest_is_not_polled() {
     assert!(poll_once(sources.as_mut()).is_pending());
     assert!(poll_once(sources.as_mut()).is_ready());
     assert_eq!((first.polls(), second.polls(), third.polls()), (2, 2, 1));
-    // The others are dropped at once.
+    // The other sources are dropped at once.
     assert_eq!((first.drops(), second.drops(), third.drops()), (1, 1, 1));
 }
 

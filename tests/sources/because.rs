@@ -12,7 +12,7 @@ use futures::future::FusedFuture;
 
 use crate::support::{self, Tally, Wakes, block_on, poll_once};
 
-/// A source that fires when something is sent or the sender is dropped, because of "word".
+/// A source that fires when a value is sent or the sender is dropped, with the reason "word".
 fn word() -> (Sender<()>, cancelable::source::Because<Receiver<()>>) {
     let (sender, receiver) = oneshot::channel();
     (sender, receiver.because("word"))
@@ -137,7 +137,7 @@ fn drops_the_future_with_the_race() {
     let trigger = Tally::new();
     let source = trigger.ready_at(2).because("word");
     let mut run = Box::pin(std::future::pending::<()>().cancelable(source));
-    // It is asked, then made to wait, in the same call.
+    // Probed, then registered, in the same call.
     assert!(poll_once(run.as_mut()).is_ready());
     assert_eq!((trigger.polls(), trigger.drops()), (2, 1));
     drop(run);

@@ -13,7 +13,7 @@ use futures::future::FusedFuture;
 
 use crate::support::{self, Clock, Tally, Wakes, block_on, poll_once};
 
-/// Long enough for a busy machine to poll twice in.
+/// Long enough for a busy machine to poll twice meanwhile.
 const SHORT: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);

@@ -1,4 +1,4 @@
-//! `deadline`: as a source, and the moment it stands for.
+//! `deadline`: a time limit at a given instant.
 
 use std::cell::RefCell;
 use std::pin::pin;
@@ -13,7 +13,7 @@ use futures::future::FusedFuture;
 
 use crate::support::{self, Clock, Tally, Wakes, block_on, poll_once};
 
-/// Long enough for a busy machine to poll twice in.
+/// Long enough for a busy machine to poll twice meanwhile.
 const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -21,7 +21,7 @@ fn soon() -> Deadline {
     deadline(Instant::now() + SHORT)
 }
 
-/// Comes back when everything that was due by now has struck.
+/// Returns when every limit that was due has fired.
 fn let_time_pass() {
     block_on(deadline(Instant::now() + SHORT * 2));
 }
@@ -56,7 +56,7 @@ fn reason() {
         Poll::Ready(reason) => reason,
         Poll::Pending => clock.block_on(source),
     };
-    // From the first poll to the moment.
+    // From the first poll to the instant.
     let Reason::Timeout { after } = reason else { panic!("{reason:?}") };
     assert!(after <= at.saturating_duration_since(before), "{after:?}");
     assert!(after <= SHORT / 2, "{after:?}");
@@ -157,7 +157,7 @@ fn drops_work_once() {
 fn never_polled_registers_nothing() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
-    // While the work is polled for the first time there is nothing but the waker of this poll.
+    // While the work is first polled, only this poll holds the waker.
     let seen = std::future::poll_fn(|_| Poll::Ready(Arc::strong_count(&wakes)));
     let mut run = pin!(seen.cancelable(deadline(Instant::now() + LONG)));
     assert_eq!(wakes.poll(run.as_mut()), Poll::Ready(Ok(2)));
@@ -169,7 +169,7 @@ fn the_first_look_starts_the_clock_and_registers_nothing() {
     let _watchdog = support::watchdog();
     let limit = RefCell::new(Box::pin(deadline(Instant::now() + LONG)));
     let source = std::future::poll_fn(|cx| limit.borrow_mut().as_mut().poll(cx));
-    // The source as it stands while the work is polled for the first time.
+    // Polls the source in the state that it has while the work is first polled.
     let work = std::future::poll_fn(|_| Poll::Ready(format!("{:?}", limit.borrow())));
     let shown = block_on(work.cancelable(source)).unwrap();
     assert!(shown.contains("Running"), "{shown}");
@@ -211,7 +211,7 @@ fn in_the_past_fires_at_once() {
 fn that_passes_before_the_first_poll_fires_at_once() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
-    // Unlike a timeout, whose clock would only start now.
+    // A timeout would start only now.
     let mut source = pin!(deadline(clock.now() + Duration::from_millis(5)));
     clock.pass(Duration::from_millis(10));
     assert!(poll_once(source.as_mut()).is_ready());
@@ -238,7 +238,7 @@ fn a_new_one_goes_on_where_a_dropped_one_was() {
     let at = clock.now() + SHORT;
     let mut fired = false;
     while !fired {
-        // Dropped and made anew all the time: a timeout would never get there.
+        // Dropped and made again all the time: a timeout would never fire.
         fired = poll_once(pin!(deadline(at))).is_ready();
         assert!(!fired || clock.now() >= at);
         clock.pass(Duration::from_millis(1));

@@ -1,4 +1,4 @@
-//! `never`: the source that does not fire.
+//! `never`: the source that never fires.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ fn never_polled_registers_nothing() {
     let mut source = Box::pin(never());
     let wakes = Wakes::new();
     assert!(wakes.poll(source.as_mut()).is_pending());
-    // Nor when it was polled.
+    // Also not after a poll.
     assert_eq!(Arc::strong_count(&wakes), 1);
 }
 
@@ -56,7 +56,7 @@ fn ignored_in_lists() {
     let token = CancellationToken::new();
     token.cancel_with("stop");
     assert_eq!(poll_once(pin!(never() | &token)), Poll::Ready(Reason::manual("stop")));
-    // Nor does all of them ever come together.
+    // `all_of` with it never fires either.
     assert!(poll_once(pin!(never() & &token)).is_pending());
 }
 
@@ -86,7 +86,7 @@ fn not_polled_by_select() {
             value = ready => value,
         };
         assert_eq!(value, 7);
-        // With nothing else left, `select!` says so instead of waiting for ever.
+        // If nothing else is left, `select!` ends instead of waiting for ever.
         futures::select! {
             reason = source => panic!("{reason}"),
             complete => {}

@@ -1,4 +1,4 @@
-//! `Reason`, `ReasonKind`, `Cancelled`, `Text` and `Signal`: what a cancellation says.
+//! `Reason`, `ReasonKind`, `Cancelled`, `Text` and `Signal`.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -14,7 +14,7 @@ use crate::support;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// An error of one's own.
+/// An error type of a user.
 #[derive(Debug, PartialEq)]
 struct DiskFull {
     bytes: u64,
@@ -32,7 +32,7 @@ fn disk_full() -> Reason {
     Reason::error(DiskFull { bytes: 7 })
 }
 
-/// One reason of each kind.
+/// Returns one reason of each kind.
 fn every_kind() -> [(ReasonKind, Reason); 9] {
     [
         (ReasonKind::Timeout, Reason::timeout(SECOND)),
@@ -47,7 +47,7 @@ fn every_kind() -> [(ReasonKind, Reason); 9] {
     ]
 }
 
-/// Reasons of every kind, and what they say.
+/// Returns reasons of every kind, each with its text.
 fn sentences() -> Vec<(Reason, &'static str)> {
     vec![
         (Reason::timeout(Duration::from_secs(30)), "timed out after 30s"),
@@ -82,7 +82,7 @@ fn display() {
     let _watchdog = support::watchdog();
     for (reason, sentence) in sentences() {
         assert_eq!(reason.to_string(), sentence);
-        // The error says the same.
+        // The error has the same text.
         assert_eq!(Cancelled::from(reason).to_string(), sentence);
     }
 }
@@ -101,7 +101,7 @@ fn message() {
     assert_eq!(Reason::manual("stop").message().as_deref(), Some("stop"));
     assert_eq!(Reason::manual("").message().as_deref(), Some(""));
     assert_eq!(Reason::Manual { message: None }.message(), None);
-    // What was passed in comes back without a copy.
+    // The error that was passed in comes back without a copy.
     assert!(matches!(Reason::manual("stop").message(), Some(Cow::Borrowed("stop"))));
 }
 
@@ -213,7 +213,7 @@ fn equality() {
     for (a, one) in &left {
         assert_eq!(*one, one.clone());
         for (b, other) in &right {
-            // Two errors are never the same one because they look alike.
+            // Two errors are not equal because they look alike.
             assert_eq!(one == other, a == b && *a != ReasonKind::Error, "{one:?} and {other:?}");
         }
     }
@@ -227,7 +227,7 @@ fn equality() {
     let [a, b] = ["a", "b"].map(Reason::manual);
     assert_ne!(Reason::all([a.clone(), b.clone()]), Reason::all([b.clone(), a.clone()]));
     assert_ne!(Reason::all([a.clone(), b]), Reason::all([a]));
-    // Built or literal makes no difference.
+    // A literal and a built text are equal.
     assert_eq!(Reason::manual("a"), Reason::manual(String::from("a")));
 }
 
@@ -296,7 +296,7 @@ fn cancelled_kinds() {
             assert_eq!(answer, asked == kind, "is it {asked}? {cancelled}");
         }
     }
-    // What is within counts for nothing.
+    // Only the outermost kind counts.
     assert!(!Cancelled::new(Reason::parent(Reason::timeout(SECOND))).is_timeout());
     assert!(!Cancelled::new(Reason::all([Reason::timeout(SECOND)])).is_timeout());
 }
@@ -341,7 +341,7 @@ fn cancelled_into_io_error() {
         let error = io::Error::from(cancelled.clone());
         assert_eq!(error.kind(), kind, "{cancelled}");
         assert_eq!(error.to_string(), cancelled.to_string());
-        // It is inside, and comes out again.
+        // It is stored, and can be taken out again.
         let inner = error.into_inner().unwrap();
         assert_eq!(*inner.downcast::<Cancelled>().unwrap(), cancelled);
     }
@@ -368,7 +368,7 @@ mod text {
             assert_eq!(*text, *"disk");
             assert_eq!((text.to_string(), format!("{text:?}")), ("disk".into(), "\"disk\"".into()));
             assert_eq!(format!("[{text:>6}]"), "[  disk]");
-            // By way of `Deref`.
+            // Through `Deref`.
             assert!(text.starts_with("di") && text.len() == 4);
         }
     }
@@ -411,7 +411,7 @@ mod text {
         let mut expected = words;
         expected.sort_unstable();
         assert_eq!(in_order, expected);
-        // The very hash of a `str`.
+        // The same hash as a `str`.
         let hash = |value: &dyn Fn(&mut std::hash::DefaultHasher)| {
             let mut hasher = std::hash::DefaultHasher::new();
             value(&mut hasher);
@@ -435,7 +435,7 @@ mod signal {
         assert_eq!((Signal::Term.name(), Signal::Term.number()), ("SIGTERM", 15));
     }
 
-    /// What can be named by number, among all numbers there are.
+    /// Returns the signals that have a name, among all numbers.
     fn all() -> Vec<Signal> {
         (-10..200).filter_map(|number| Signal::try_from(number).ok()).collect()
     }
@@ -493,7 +493,7 @@ fn all_flattens_a_parent_of_all() {
     assert_eq!(nested.leaves(), [parent("a"), parent("b"), Reason::Dropped]);
 }
 
-/// However often it is wrapped, it does not get deeper, so that dropping it does not recurse.
+/// However often it is wrapped, it does not get deeper, so dropping it does not recurse.
 #[test]
 fn repeated_wrapping_stays_shallow() {
     let _watchdog = support::watchdog();

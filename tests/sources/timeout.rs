@@ -1,4 +1,4 @@
-//! `timeout`: as a source, and its clock.
+//! `timeout`: a time limit from the first poll on.
 
 use std::cell::RefCell;
 use std::pin::{Pin, pin};
@@ -13,11 +13,11 @@ use futures::future::FusedFuture;
 
 use crate::support::{self, Clock, Tally, Wakes, block_on, poll_once};
 
-/// Long enough for a busy machine to poll twice in.
+/// Long enough for a busy machine to poll twice meanwhile.
 const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Comes back when everything that was due by now has struck.
+/// Returns when every limit that was due has fired.
 fn let_time_pass() {
     block_on(timeout(SHORT * 2));
 }
@@ -161,7 +161,7 @@ fn drops_work_once() {
 fn never_polled_registers_nothing() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
-    // While the work is polled for the first time there is nothing but the waker of this poll.
+    // While the work is first polled, only this poll holds the waker.
     let seen = std::future::poll_fn(|_| Poll::Ready(Arc::strong_count(&wakes)));
     let mut run = pin!(seen.cancelable(timeout(SHORT)));
     assert_eq!(wakes.poll(run.as_mut()), Poll::Ready(Ok(2)));
@@ -173,7 +173,7 @@ fn the_first_look_starts_the_clock_and_registers_nothing() {
     let _watchdog = support::watchdog();
     let limit = RefCell::new(Box::pin(timeout(LONG)));
     let source = std::future::poll_fn(|cx| limit.borrow_mut().as_mut().poll(cx));
-    // The source as it stands while the work is polled for the first time.
+    // Polls the source in the state that it has while the work is first polled.
     let work = std::future::poll_fn(|_| Poll::Ready(format!("{:?}", limit.borrow())));
     let shown = block_on(work.cancelable(source)).unwrap();
     assert!(shown.contains("Running"), "{shown}");
@@ -223,7 +223,7 @@ fn the_clock_starts_at_the_first_poll() {
 fn the_clock_starts_before_the_work_is_first_polled() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
-    // The work blocks for longer than the limit, and is pending then: it has had its time.
+    // The work blocks for longer than the limit, and is pending then: its time is over.
     let mut polls = 0;
     let work = std::future::poll_fn(|_| {
         polls += 1;
@@ -243,7 +243,7 @@ fn max_never_fires() {
     for _ in 0..100 {
         assert!(wakes.poll(source.as_mut()).is_pending());
     }
-    // There is nothing to wait for.
+    // Nothing is registered.
     assert_eq!(Arc::strong_count(&wakes), 1);
     assert_eq!(block_on(async { 7 }.cancelable(timeout(Duration::MAX))), Ok(7));
 }
@@ -251,7 +251,7 @@ fn max_never_fires() {
 #[test]
 fn longer_than_nanoseconds_reach_never_fires() {
     let _watchdog = support::watchdog();
-    // A thousand years are no problem for the clock, but 2^64 nanoseconds are only 584.
+    // An `Instant` can be a thousand years off, but 2^64 nanoseconds are only 584 years.
     let millennium = Duration::from_secs(1000 * 365 * 24 * 3600);
     for after in [millennium, Duration::from_nanos(u64::MAX), Duration::from_secs(u64::MAX >> 1)] {
         let mut source = pin!(timeout(after));
@@ -271,7 +271,7 @@ fn never_early() {
             block_on(timeout(after));
             let took = start.elapsed();
             assert!(took >= after, "{took:?} of {after:?}");
-            // Only against gross mistakes: the machine may be busy.
+            // Finds only gross errors, because the machine may be busy.
             assert!(took < after + Duration::from_secs(10), "{took:?} of {after:?}");
         }
     }
@@ -333,8 +333,8 @@ fn ten_thousand_expire_together() {
     assert_eq!(Arc::strong_count(&wakes), 1);
 }
 
-/// Those who are woken may wake others of their slot. A waker that polls at once is among them: so
-/// many of them must not all be woken within one another.
+/// A task that is woken may wake others of its slot. If a waker polls at once, these wake-ups must
+/// not nest without bound.
 #[test]
 fn wakers_that_poll_at_once() {
     struct PollsAtOnce {
@@ -357,7 +357,7 @@ fn wakers_that_poll_at_once() {
     for _ in 0..many {
         let task = Arc::new(PollsAtOnce { source: Mutex::new(None), done: done.clone() });
         let mut source = Box::pin(deadline(end));
-        // It has the source before that can strike.
+        // The waker gets the source before the slot can fire.
         let mut held = task.source.lock().unwrap();
         let waker = Waker::from(task.clone());
         if source.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
@@ -410,7 +410,7 @@ fn polled_from_thread_to_thread() {
         .unwrap();
     }
     wakes[4].wait(1);
-    // Polled again by others, it has kept the start of its clock.
+    // Polled by another thread, it still counts from its first poll.
     assert!(start.elapsed() >= after);
     assert_eq!(poll_once(source.as_mut()), Poll::Ready(Reason::timeout(after)));
     let_time_pass();
@@ -427,8 +427,8 @@ fn set_from_many_threads() {
                 for round in 0..200 {
                     let after = Duration::from_micros(500 + round * 37);
                     let start = Instant::now();
-                    // Some are waited for, others are dropped, all in slots shared with the rest. On
-                    // a busy machine one may be over by the time that its first poll returns.
+                    // Some are awaited and others dropped, all in shared slots. On a busy machine a
+                    // limit may have passed when its first poll returns.
                     let mut dropped = Box::pin(timeout(after));
                     let over = poll_once(dropped.as_mut()).is_ready();
                     assert!(!over || start.elapsed() >= after);
@@ -452,8 +452,8 @@ fn one_after_another() {
     assert!(start.elapsed() >= after * 20);
 }
 
-/// Its clock runs on from race to race, also where each race is over at its first poll, so that the
-/// limit never waits.
+/// The clock runs on from race to race, even if each race ends at its first poll, so that the limit
+/// is never registered.
 #[test]
 fn g05_lent_to_ready_races_it_still_fires() {
     let _watchdog = support::watchdog();

@@ -1,4 +1,4 @@
-//! The clock of a test.
+//! The clock that tests use to let time pass.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "testing")]
 use cancelable::testing::PausedTime;
 
-/// A clock on which a test lets time pass: virtual time of the test kit, or, where that is left out,
-/// that of the machine.
+/// A clock that a test moves: the virtual time of the test kit, or real time if the feature
+/// `testing` is off.
 ///
-/// For tests of what happens when a limit ends, not of how a limit is measured: those take the clock
-/// of the machine.
+/// For tests of what happens when a time limit passes. Tests of how precisely a limit is measured
+/// use real time.
 #[derive(Debug)]
 pub struct Clock {
     #[cfg(feature = "testing")]
@@ -27,12 +27,13 @@ impl Clock {
         self.time.now()
     }
 
-    /// Lets so much time pass. What ends by then has struck; nothing is polled meanwhile.
+    /// Lets `by` pass. Limits that end by then have fired when this returns; nothing is polled
+    /// meanwhile.
     pub fn pass(&self, by: Duration) {
         self.time.advance(by);
     }
 
-    /// The same, for hooks: they are sent, and the clock stays on its thread.
+    /// Lets `by` pass, in hooks: these must be `Send`, and a `Clock` is not.
     pub fn pass_here(by: Duration) {
         cancelable::testing::run(cancelable::timeout(by));
     }
@@ -41,7 +42,8 @@ impl Clock {
         self.time.block_on(future)
     }
 
-    /// Asserts that so much has passed: not less, and in virtual time not more either.
+    /// Asserts that `expected` has passed since `since`: exactly in virtual time, at least in real
+    /// time.
     #[track_caller]
     pub fn assert_passed(&self, since: Instant, expected: Duration) {
         assert_eq!(self.now() - since, expected);
@@ -58,16 +60,17 @@ impl Clock {
         Instant::now()
     }
 
-    /// Lets so much time pass. What ends by then has struck; nothing is polled meanwhile.
+    /// Lets `by` pass. Limits that end by then have fired when this returns; nothing is polled
+    /// meanwhile.
     pub fn pass(&self, by: Duration) {
         std::thread::sleep(by);
-        // Limits end in slots, and the reactor tells of them in order: when it tells of this one, it
-        // has told of what ended before.
+        // Limits end in slots, and the reactor fires slots in order: when this one fires, all
+        // earlier ones have fired.
         #[cfg(feature = "time")]
         super::block_on(cancelable::timeout(by / 256 + Duration::from_millis(2)));
     }
 
-    /// The same, for hooks: they are sent, and the clock stays on its thread.
+    /// Lets `by` pass, in hooks: these must be `Send`, and a `Clock` is not.
     pub fn pass_here(by: Duration) {
         std::thread::sleep(by);
     }
@@ -76,7 +79,8 @@ impl Clock {
         super::block_on(future)
     }
 
-    /// Asserts that so much has passed: not less, and in virtual time not more either.
+    /// Asserts that `expected` has passed since `since`: exactly in virtual time, at least in real
+    /// time.
     #[track_caller]
     pub fn assert_passed(&self, since: Instant, expected: Duration) {
         let passed = self.now() - since;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
-/// Lets those pass who wait at it, once it is open. It wakes nobody.
+/// Work that passes the gate stays pending until it is open. Opening it wakes no task.
 #[derive(Clone, Debug, Default)]
 pub struct Gate(Arc<AtomicBool>);
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use cancelable::{Operation, Status};
 
-/// What happened, in order.
+/// A list of notes, shared by its clones.
 #[derive(Clone, Debug, Default)]
 pub struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -19,7 +19,7 @@ impl Log {
         self.0.lock().unwrap().push(what.to_string());
     }
 
-    /// What has been noted since the last call.
+    /// Returns the notes since the last call.
     pub fn take(&self) -> Vec<String> {
         mem::take(&mut self.0.lock().unwrap())
     }
@@ -29,7 +29,7 @@ impl Log {
         NoteOnDrop { log: self.clone(), what }
     }
 
-    /// Notes which hooks of the ending the operation calls, with what, in which status.
+    /// Adds hooks that note how the operation ends, and check that its handle agrees.
     pub fn watch(&self, operation: &Operation) {
         let log = self.clone();
         operation.on_complete(move |operation| {

@@ -1,4 +1,5 @@
-//! What the tests share: a watchdog, wakers that count, polling by hand, and the executors.
+//! Shared by all tests: a watchdog, a waker that counts, work that is polled by hand, and
+//! executors.
 
 #![allow(
     dead_code,
@@ -11,11 +12,13 @@
 mod clock;
 mod gate;
 mod log;
+mod random;
 mod seen;
+mod switch;
 #[cfg(not(feature = "testing"))]
 mod wakes;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,9 +30,12 @@ use std::time::Duration;
 pub use clock::Clock;
 pub use gate::Gate;
 pub use log::{Log, NoteOnDrop};
-pub use seen::{kept, lost, panic_of, payload_of};
+pub use random::check_random;
+pub use seen::{kept, lost, panic_of, payload_of, won};
+pub use switch::{Strict, Switch};
 
-/// The counting waker: that of the test kit, or, where that is left out, one that does the same.
+/// A waker that counts its wakes: that of the test kit, or a copy of it if the feature `testing` is
+/// off.
 #[cfg(feature = "testing")]
 pub use cancelable::testing::Wakes;
 #[cfg(not(feature = "testing"))]
@@ -38,7 +44,7 @@ pub use wakes::Wakes;
 /// How long a test may take before it counts as hung.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// Ends the process if the test hangs: a hang is a failure.
+/// Aborts the process if the test takes longer than [`LIMIT`], so that a hang is a failure.
 ///
 /// Hold it for the whole test: `let _watchdog = watchdog();`.
 #[must_use]
@@ -54,18 +60,18 @@ pub fn watchdog() -> Watchdog {
     Watchdog { _done: done }
 }
 
-/// Dropping it tells the watchdog that the test has ended.
+/// Dropping it stops the watchdog.
 #[derive(Debug)]
 pub struct Watchdog {
     _done: Sender<()>,
 }
 
-/// Polls once with a waker that nobody looks at.
+/// Polls once with a new waker.
 pub fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     Wakes::new().poll(future)
 }
 
-/// The barest executor there is: polls, and parks the thread until it is woken.
+/// The simplest executor: it polls, then parks the thread until the waker unparks it.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(thread::Thread);
     impl Wake for Unpark {
@@ -83,7 +89,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Counts how many of its clones were dropped, and how many times it was polled.
+/// Counts the polls and drops of the futures that it makes.
 #[derive(Debug, Default)]
 pub struct Tally {
     pub polls: AtomicUsize,
@@ -103,14 +109,14 @@ impl Tally {
         self.drops.load(Ordering::SeqCst)
     }
 
-    /// A future that counts its polls and its drop, and is ready at the poll of that number
-    /// (1 is the first); 0 is never.
+    /// Returns a future that is ready at poll number `poll`, counted from 1, or never if `poll` is
+    /// 0.
     pub fn ready_at(self: &Arc<Self>, poll: usize) -> Work {
         Work { tally: self.clone(), ready_at: poll }
     }
 }
 
-/// See [`Tally::ready_at`]. It wakes nobody.
+/// See [`Tally::ready_at`]. It arranges no wake-up.
 #[derive(Debug)]
 pub struct Work {
     tally: Arc<Tally>,
@@ -132,7 +138,30 @@ impl Drop for Work {
     }
 }
 
-/// Makes of each `async fn` a module with one test for each executor.
+/// Runs a closure when it is dropped.
+pub struct OnDrop<F: FnMut()>(pub F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// Work whose polls are calls of the closure, with the number of the poll, counted from 1.
+pub fn work<T>(mut poll: impl FnMut(usize) -> Poll<T>) -> impl Future<Output = T> {
+    let mut polls = 0;
+    poll_fn(move |_| {
+        polls += 1;
+        poll(polls)
+    })
+}
+
+/// Runs `test` on a thread with a stack of `size` bytes.
+pub fn on_a_stack_of(size: usize, test: impl FnOnce() + Send + 'static) {
+    thread::Builder::new().stack_size(size).spawn(test).unwrap().join().unwrap();
+}
+
+/// Turns each `async fn` into a module with one test for each executor.
 macro_rules! on_every_executor {
     ($($(#[$meta:meta])* async fn $name:ident() $body:block)*) => {$(
         $(#[$meta])*

@@ -1,4 +1,4 @@
-//! What came of a poll, and who keeps a waker.
+//! What a poll returned, what a panic said, and who keeps a waker.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,12 +9,12 @@ use cancelable::{Cancelled, Reason};
 
 use super::Wakes;
 
-/// How many clones of the waker are kept somewhere.
+/// Returns how many clones of the waker exist.
 pub fn kept(wakes: &Arc<Wakes>) -> usize {
     Arc::strong_count(wakes) - 1
 }
 
-/// The reason, where it is over and was cancelled.
+/// Returns the reason. Panics unless the race was cancelled.
 #[track_caller]
 pub fn lost<T>(polled: Poll<Result<T, Cancelled>>) -> Reason {
     match polled {
@@ -24,7 +24,17 @@ pub fn lost<T>(polled: Poll<Result<T, Cancelled>>) -> Reason {
     }
 }
 
-/// What `f` panics with.
+/// Returns the value. Panics unless the work won.
+#[track_caller]
+pub fn won<T>(polled: Poll<Result<T, Cancelled>>) -> T {
+    match polled {
+        Poll::Ready(Ok(value)) => value,
+        Poll::Ready(Err(cancelled)) => panic!("the source won: {cancelled}"),
+        Poll::Pending => panic!("still pending"),
+    }
+}
+
+/// Returns the payload of the panic of `f`.
 #[track_caller]
 pub fn payload_of<R>(f: impl FnOnce() -> R) -> Box<dyn Any + Send> {
     match catch_unwind(AssertUnwindSafe(f)) {
@@ -33,7 +43,7 @@ pub fn payload_of<R>(f: impl FnOnce() -> R) -> Box<dyn Any + Send> {
     }
 }
 
-/// What `f` says when it panics.
+/// Returns the message of the panic of `f`.
 #[track_caller]
 pub fn panic_of<R>(f: impl FnOnce() -> R) -> String {
     match payload_of(f).downcast::<String>() {

@@ -1,4 +1,4 @@
-//! The counting waker, where the test kit is left out: the same as that one.
+//! The counting waker, for builds without the test kit.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -32,7 +32,7 @@ impl Wakes {
         future.poll(&mut Context::from_waker(&self.waker()))
     }
 
-    /// Waits in real time until it has been woken that often.
+    /// Waits in real time until it has been woken `wakes` times.
     pub fn wait(&self, wakes: usize) {
         let give_up = Instant::now() + LIMIT;
         while self.count() < wakes {

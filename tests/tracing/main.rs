@@ -1,4 +1,4 @@
-//! The feature `tracing`: what nobody else would hear of is a warning.
+//! The feature `tracing`: contained panics and lost clean-up are warnings.
 #![cfg(feature = "tracing")]
 
 #[path = "../support/mod.rs"]
@@ -15,7 +15,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// Writes down each event of this crate.
+/// Records the events of this crate.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 

@@ -1,9 +1,9 @@
-//! The page of the example `service` in Chromium, where that is installed: it shows what runs, and its
-//! button cancels.
+//! The page of the example `service` in Chromium, if that is installed: it lists the jobs, and its
+//! button cancels one.
 //!
-//! The browser prints the page as it is when it has been loaded. That is too early: nothing has
-//! happened by then. So the page comes through a relay, which adds a picture to it that comes late,
-//! and a script that presses a button and lets the picture come once it sees what it waits for.
+//! The browser prints the page once it has loaded, and nothing has happened by then. So the page
+//! comes through a relay, which adds a picture that loads late, and a script that presses a button.
+//! The script lets the picture load once it sees what it waits for.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,7 +17,7 @@ use super::http::{answer, send};
 use super::program::LIMIT;
 use super::service::{LONG_WORK, service, wait_for_work};
 
-/// Presses the first button of work, and waits until the row is gone and the charts tell of it.
+/// Presses the first job's button, and waits until its row is gone and the charts show the change.
 const ADDED: &str = r##"
 <img src="/late" alt="">
 <script>
@@ -39,7 +39,7 @@ const looks = setInterval(() => {
 </script>
 </body>"##;
 
-/// Where the picture of the page is left, for whoever wants to look at it.
+/// Where the picture of the page is saved.
 fn picture() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("dashboard.png")
 }
@@ -51,7 +51,7 @@ fn browser() -> Option<PathBuf> {
     places.into_iter().find(|path| path.is_file())
 }
 
-/// The head of a request, with its connection to be closed after the answer.
+/// Returns the head of a request, changed so that the connection is closed after the answer.
 fn head(from: &mut impl BufRead) -> io::Result<String> {
     let mut head = String::new();
     loop {
@@ -68,7 +68,7 @@ fn head(from: &mut impl BufRead) -> io::Result<String> {
     }
 }
 
-/// Whether what the page waits for has happened.
+/// Whether the page has seen what it waits for.
 #[derive(Default)]
 struct Enough(Mutex<bool>, Condvar);
 
@@ -104,7 +104,7 @@ fn relay(mut client: TcpStream, service: &str, enough: &Enough) -> io::Result<()
     }
 }
 
-/// Where the page can be had with what is added.
+/// Returns the address at which the changed page is served.
 fn relayed(service: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -112,14 +112,14 @@ fn relayed(service: &str) -> String {
     thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
             let (service, enough) = (service.clone(), enough.clone());
-            // A browser that goes away ends it with an error.
+            // If the browser closes the connection, this ends with an error.
             thread::spawn(move || relay(client, &service, &enough));
         }
     });
     address
 }
 
-/// It is killed when the test ends.
+/// Killed when the test ends.
 struct Browser(Child);
 
 impl Drop for Browser {
@@ -129,7 +129,7 @@ impl Drop for Browser {
     }
 }
 
-/// What the page has become.
+/// Returns the page as the browser sees it in the end.
 fn dump(browser: &Path, address: &str) -> String {
     let profile = tempfile::tempdir().unwrap();
     let mut command = Command::new(browser);
@@ -157,7 +157,7 @@ fn dump(browser: &Path, address: &str) -> String {
     page.recv_timeout(LIMIT).expect("the page does not show what it should").unwrap()
 }
 
-/// The text between two others.
+/// Returns the text between two others.
 fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("no {start} in {text}"));
     rest.split_once(end).unwrap_or_else(|| panic!("no {end} in {text}")).0
@@ -166,7 +166,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 #[test]
 fn shows_and_cancels_jobs() {
     let Some(browser) = browser() else {
-        // Past the capture of the test's output: that it was left out is to be seen.
+        // Written past the capture of the test's output, so that a skipped test is visible.
         let _ = writeln!(io::stderr(), "no chromium is installed: the dashboard is not looked at");
         return;
     };

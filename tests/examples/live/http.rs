@@ -1,4 +1,4 @@
-//! As much of HTTP as these tests need: one request for each connection.
+//! As much HTTP as these tests need: one request for each connection.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::program::LIMIT;
 
-/// Sends a request. The answer is read by whoever wants it.
+/// Sends a request. The caller reads the answer.
 pub(crate) fn send(address: &str, method: &str, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
@@ -17,7 +17,7 @@ pub(crate) fn send(address: &str, method: &str, path: &str) -> TcpStream {
     stream
 }
 
-/// The code of an answer, and its body, which is to be no stream.
+/// Returns the status code and the body of an answer that is not a stream.
 pub(crate) fn answer(stream: TcpStream) -> (u16, String) {
     let mut text = String::new();
     BufReader::new(stream).read_to_string(&mut text).unwrap();
@@ -30,7 +30,7 @@ pub(crate) fn ask(address: &str, method: &str, path: &str) -> (u16, Value) {
     (code, serde_json::from_str(&body).unwrap_or(Value::String(body)))
 }
 
-/// Server-sent events, one after the other.
+/// A stream of server-sent events.
 pub(crate) struct Messages(BufReader<TcpStream>);
 
 impl Messages {
@@ -46,13 +46,13 @@ impl Messages {
         Messages(lines)
     }
 
-    /// What the next one is called, and what it holds. `None` where the stream has ended.
+    /// Returns the name and the data of the next event, or `None` at the end of the stream.
     pub(crate) fn next(&mut self) -> Option<(String, Value)> {
         let mut name = String::new();
         let mut line = String::new();
         loop {
             line.clear();
-            // Lines of the transfer's chunks stand in between, and are passed over.
+            // Skips the lines of the chunked transfer coding in between.
             if self.0.read_line(&mut line).unwrap() == 0 {
                 return None;
             }
@@ -65,7 +65,7 @@ impl Messages {
         }
     }
 
-    /// The next change of that operation of that kind.
+    /// Returns the next event of this operation and this kind.
     pub(crate) fn change(&mut self, id: u64, kind: &str) -> Value {
         loop {
             let (name, data) = self.next().expect("no such change");

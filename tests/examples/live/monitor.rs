@@ -1,4 +1,4 @@
-//! The example `monitor`, with its output on a pipe: a table for each change.
+//! The example `monitor` with its output on a pipe: a table for each change.
 
 use std::ffi::OsStr;
 
@@ -10,7 +10,7 @@ fn start(step: &str) -> Running {
     Running::start("monitor", &[OsStr::new(step)])
 }
 
-/// The tables that were printed, without their first lines.
+/// Returns the printed tables, without their first lines.
 fn tables(lines: &[String]) -> Vec<Vec<String>> {
     let tables = lines.split(|line| line.is_empty()).filter(|table| !table.is_empty());
     let rows = |table: &[String]| {
@@ -20,7 +20,7 @@ fn tables(lines: &[String]) -> Vec<Vec<String>> {
     tables.map(rows).collect()
 }
 
-/// Column by column: the operation with its indentation, and all that follows.
+/// Returns the columns: the indented operation, and everything after it.
 fn column(row: &str) -> (&str, Vec<&str>) {
     (row[7..27].trim_end(), row[27..].split_whitespace().collect())
 }
@@ -46,7 +46,7 @@ fn shows_each_change() {
     assert_eq!(last[5], ("  write index", all("6", "6")));
     assert_eq!(last.len(), 6);
 
-    // It showed them on their way, too.
+    // It showed them while they ran, too.
     let shown = |name: &str, status: &str| {
         let rows = tables.iter().flatten().map(|row| column(row));
         rows.filter(|row| row.0 == name && row.1[0] == status).count()

@@ -1,4 +1,4 @@
-//! The example `pipeline`: files are counted, to the end and up to where it is stopped.
+//! The example `pipeline`: counts files, to the end or until it is stopped.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use super::program::{End, Running};
 
-/// A pause that no test lives to see the end of.
+/// A pause longer than any test.
 const FOREVER: &str = "36000s";
 
 fn start(dir: &Path, options: &[&str]) -> Running {
@@ -16,7 +16,7 @@ fn start(dir: &Path, options: &[&str]) -> Running {
     Running::start("pipeline", &[dir.as_os_str()].into_iter().chain(options).collect::<Vec<_>>())
 }
 
-/// How many files, lines and bytes there are below a directory, found out in another way.
+/// Counts files, lines and bytes below a directory in another way.
 fn counted(dir: &Path) -> (usize, usize, usize) {
     let mut sum = (0, 0, 0);
     for entry in fs::read_dir(dir).unwrap() {
@@ -48,7 +48,7 @@ fn counts_the_package() {
     assert!(end.stdout[1].starts_with("last: wait/"), "{}", end.stdout[1]);
 }
 
-/// Twenty files of three lines and six bytes each, in two directories.
+/// Makes twenty files of three lines and six bytes each, in two directories.
 fn twenty_files() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for below in ["a", "b"] {
@@ -71,7 +71,7 @@ fn counts_known_files() {
     );
 }
 
-/// The pause after the first chunk outlasts the limit: what is left is the chunk.
+/// The pause after the first chunk is longer than the limit, so only that chunk is counted.
 #[test]
 fn timeout_keeps_the_counts() {
     let dir = twenty_files();
@@ -107,7 +107,7 @@ fn second_interrupt_exits() {
     let dir = twenty_files();
     let mut running = start(dir.path(), &["--pause", FOREVER]);
     running.wait_for_message("found 8 files");
-    // Two that come too close together are one.
+    // Two signals that come too close together count as one.
     while running.is_running() {
         running.signal(Signal::INT);
         std::thread::sleep(std::time::Duration::from_millis(50));

@@ -1,4 +1,4 @@
-//! An example as a process, with a watchdog over the test.
+//! An example in a process of its own, with a watchdog over the test.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
@@ -13,10 +13,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{self, Watchdog};
 
-/// How long a process may take, and how long it may be silent.
+/// How long a process may take, and how long it may print nothing.
 pub(crate) const LIMIT: Duration = Duration::from_secs(40);
 
-/// Where the built examples are. They are built once; cargo puts them next to the directory of the
+/// Returns the directory of the examples, built once. Cargo puts them beside the directory of the
 /// tests.
 fn built() -> &'static PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -37,7 +37,7 @@ fn built() -> &'static PathBuf {
     })
 }
 
-/// The program at work. It is killed when it takes too long, and when a test has failed.
+/// The running program. It is killed if it takes too long, and if the test fails.
 pub(crate) struct Running {
     child: Child,
     stdout: Receiver<String>,
@@ -46,10 +46,10 @@ pub(crate) struct Running {
 }
 
 pub(crate) struct End {
-    /// What was not taken before.
+    /// The output that was not read before.
     pub(crate) stdout: Vec<String>,
     pub(crate) stderr: String,
-    /// `None` where a signal ended it.
+    /// `None` if a signal ended it.
     pub(crate) code: Option<i32>,
 }
 
@@ -66,7 +66,7 @@ impl Running {
         Running { child, stdout, stderr, _watchdog: watchdog }
     }
 
-    /// The next line on its standard output.
+    /// Returns the next line on its standard output.
     pub(crate) fn line(&self) -> String {
         self.stdout.recv_timeout(LIMIT).expect("no further line")
     }
@@ -101,13 +101,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail where it has ended, which is as well.
+        // Both fail if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The lines of a pipe, as they come. Closed when that is.
+/// Returns the lines of a pipe as they arrive. The channel is closed at its end.
 fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = channel();
     thread::spawn(move || {

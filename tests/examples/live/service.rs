@@ -1,4 +1,4 @@
-//! The example `service`, asked over bare connections.
+//! The example `service`, over plain connections.
 
 use std::ffi::OsStr;
 use std::net::Shutdown;
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::http::{Messages, answer, ask, send};
 use super::program::{LIMIT, Running};
 
-/// Work that outlasts every test.
+/// A job longer than any test.
 pub(crate) const LONG_WORK: &str = "/work?ms=200000";
 
-/// The service on a free port, and where it listens.
+/// Starts the service on a free port. Returns its address too.
 pub(crate) fn service() -> (Running, String) {
     let running = Running::start("service", &[OsStr::new("127.0.0.1:0")]);
     let line = running.line();
@@ -22,7 +22,7 @@ pub(crate) fn service() -> (Running, String) {
     (running, address)
 }
 
-/// The ids of work that runs, once that is so many.
+/// Returns the ids of the running jobs, once there are `count`.
 pub(crate) fn wait_for_work(address: &str, count: usize) -> Vec<u64> {
     let give_up = Instant::now() + LIMIT;
     loop {

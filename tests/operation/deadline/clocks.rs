@@ -1,4 +1,4 @@
-//! When the clocks in the source of an operation start.
+//! When the time limits in the source of an operation start.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -52,8 +52,8 @@ fn g05_moment_passed_in_start_hooks_is_seen() {
     assert!(clock.block_on(run).is_err());
 }
 
-/// A source may get to its timeout only when it is looked at again, in the first poll, behind work
-/// that took its time.
+/// In its first poll, a race polls the source before and after the work. A source may reach its
+/// timeout only the second time.
 #[test]
 fn g05_clock_first_polled_later_starts_there() {
     let _watchdog = support::watchdog();

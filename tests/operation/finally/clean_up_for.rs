@@ -1,4 +1,4 @@
-//! Clean-up with a limit.
+//! `finally_for`: clean-up with a time limit.
 
 use std::future::pending;
 use std::pin::pin;

@@ -1,4 +1,4 @@
-//! Clean-up whose run is dropped: who hears of it, and who takes it over.
+//! Operations that are dropped before their clean-up has finished: `on_clean_up_lost` and spawners.
 
 use std::future::pending;
 use std::panic::panic_any;
@@ -172,7 +172,7 @@ fn drop_in_clean_up_spawns_the_rest() {
 #[test]
 fn g09_each_goes_to_the_spawner_in_order() {
     let _watchdog = support::watchdog();
-    // Dropped in its work, in the first part, in the second one, in the third.
+    // Dropped in its work, then in the first, the second and the third clean-up.
     for (polls, left) in
         [(1, &["a", "b", "c"][..]), (2, &["a", "b", "c"]), (3, &["b", "c"]), (4, &["c"])]
     {
@@ -289,7 +289,8 @@ fn panic_in_a_spawner_is_contained() {
     let said = panic_of(|| {
         let mut run = Box::pin(run);
         assert!(poll_once(run.as_mut()).is_pending());
-        // Unwinding drops the run. A panic that left it then would abort the process.
+        // Unwinding drops the operation. A panic that escapes its destructor would abort the
+        // process.
         panic_any("outside");
     });
     assert_eq!(said, "outside");

@@ -1,17 +1,19 @@
-//! Many operations: ten thousand beside and below each other, and what they leave behind.
+//! Ten thousand operations, as siblings and as a chain, and what they leave behind.
 
 use std::env;
 use std::future::pending;
 use std::process::Command;
 use std::sync::Arc;
-use std::thread;
 
 use cancelable::prelude::*;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, get_current_pid};
 
-use crate::support::{self, Wakes, kept, poll_once};
+use crate::support::{self, Wakes, kept, on_a_stack_of, poll_once};
 
 const MANY: usize = 10_000;
+
+/// Too small for a deep recursion.
+const STACK: usize = 128 << 10;
 
 #[test]
 fn g11_ten_thousand_children_at_once() {
@@ -37,7 +39,7 @@ fn g11_ten_thousand_children_at_once() {
     }
 }
 
-/// A chain, the first on top.
+/// A chain of operations, the root first.
 fn chain(held: &Arc<()>) -> Vec<Operation> {
     let mut chain = vec![pending::<()>().cancelable(never()).named("top").operation()];
     for _ in 1..MANY {
@@ -51,15 +53,10 @@ fn chain(held: &Arc<()>) -> Vec<Operation> {
     chain
 }
 
-/// Runs it where a recursion would soon be at its end.
-fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
-    thread::Builder::new().stack_size(128 << 10).spawn(test).unwrap().join().unwrap();
-}
-
 #[test]
 fn g11_chain_of_ten_thousand_needs_no_stack() {
     let _watchdog = support::watchdog();
-    on_a_small_stack(|| {
+    on_a_stack_of(STACK, || {
         let held = Arc::new(());
         let chain = chain(&held);
         let middle = MANY / 2;
@@ -82,7 +79,7 @@ fn g11_chain_of_ten_thousand_needs_no_stack() {
 #[test]
 fn chain_of_ten_thousand_drops_without_recursion() {
     let _watchdog = support::watchdog();
-    on_a_small_stack(|| {
+    on_a_stack_of(STACK, || {
         let held = Arc::new(());
         drop(chain(&held));
         assert_eq!(Arc::strong_count(&held), 1, "from the top");
@@ -143,7 +140,7 @@ fn g11_parent_keeps_nothing_of_children() {
     }
 }
 
-/// How much memory the process holds, in bytes.
+/// Returns how much memory the process uses, in bytes.
 fn live() -> u64 {
     let pid = get_current_pid().unwrap();
     let mut system = System::new();
@@ -154,8 +151,7 @@ fn live() -> u64 {
 
 const ALONE: &str = "CANCELABLE_TEST_ALONE";
 
-/// What may have come in addition, in bytes, after that many operations: less than the smallest
-/// thing that each could leave behind, a place in a list.
+/// How many bytes may remain after [`OPERATIONS`]: less than one list entry for each.
 const SLACK: u64 = 2 << 20;
 const OPERATIONS: usize = 300_000;
 
@@ -163,7 +159,7 @@ const OPERATIONS: usize = 300_000;
 fn long_lived_parent_does_not_grow() {
     let _watchdog = support::watchdog();
     if env::var_os(ALONE).is_none() {
-        // In a process of its own: what runs beside it would be counted too.
+        // In a process of its own, because the memory of other tests would count too.
         let name = "hierarchy::many::long_lived_parent_does_not_grow";
         let mut alone = Command::new(env::current_exe().unwrap());
         let output = alone.args(["--exact", name]).env(ALONE, "1").output().unwrap();

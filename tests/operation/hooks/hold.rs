@@ -1,4 +1,4 @@
-//! What hooks hold, and when it is let go of.
+//! When the captures of hooks are dropped.
 
 use std::future::{Future, pending};
 use std::io;
@@ -10,7 +10,7 @@ use cancelable::prelude::*;
 
 use crate::support::{self, Log, poll_once};
 
-/// Gives an operation one hook of every kind, each of which holds something.
+/// Adds one hook of every kind, each of which captures a clone.
 fn hold_in_hooks(operation: &Operation, held: &Arc<()>) {
     let [a, b, c, d] = [(); 4].map(|()| held.clone());
     operation.on_complete(move |_| drop(a));

@@ -1,4 +1,4 @@
-//! Everything that is handed in is dropped exactly once, however the race ends.
+//! Everything that a race is given is dropped exactly once, however the race ends.
 
 use std::error::Error;
 use std::future::{Future, ready};
@@ -12,7 +12,8 @@ use cancelable::{Cancelable, CancelableExt, CancellationToken, Reason, all_of, a
 
 use crate::support::{self, poll_once};
 
-/// Counts its drops, and is everything that a race is given: error, value, part of work or source.
+/// Counts its drops. It stands for everything a race is given: error, value, part of work or
+/// source.
 #[derive(Clone, Debug)]
 struct Counted(Arc<()>);
 
@@ -21,7 +22,7 @@ impl Counted {
         Counted(Arc::new(()))
     }
 
-    /// How many there are of it, this one included.
+    /// Returns how many clones exist, this one included.
     fn alive(&self) -> usize {
         Arc::strong_count(&self.0)
     }
@@ -50,12 +51,14 @@ impl Parts {
         Parts { work, value, source, error, token: CancellationToken::new() }
     }
 
-    /// How many are alive: of the work, the value, the source and the reason's error.
+    /// Returns how many clones exist of the work, the value, the source and the error of the
+    /// reason.
     fn alive(&self) -> [usize; 4] {
         [&self.work, &self.value, &self.source, &self.error].map(|part| part.alive() - 1)
     }
 
-    /// A race whose work is ready at that poll, 0 is never, and panics at that other one.
+    /// Makes a race whose work is ready at poll `ready_at` and panics at poll `panics_at`, counted
+    /// from 1; 0 is never.
     fn race(
         &self,
         ready_at: usize,
@@ -192,7 +195,7 @@ fn g09_dropped_once_in_lists() {
         })) as BoxSource<'static>
     };
     let check = |list: &dyn Fn() -> BoxSource<'static>, fires: bool| {
-        // Never polled, polled and dropped, or fired.
+        // Never polled, polled and then dropped, or fired.
         drop(list());
         assert_eq!((a.alive(), b.alive()), (1, 1));
         let mut polled = list();

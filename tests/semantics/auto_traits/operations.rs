@@ -1,4 +1,4 @@
-//! Guarantee 15 of operations: runs with hooks and clean-up are what their parts are.
+//! Guarantee 15 of operations: futures with hooks and clean-up have the auto traits of their parts.
 
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -14,8 +14,8 @@ use futures::FutureExt;
 use super::{Bound, Pinned, Unshared};
 use crate::support::{self, poll_once};
 
-/// Asserts at compile time what holds of the type of a value, where that type is long to write. What
-/// does not hold is ambiguous where it does.
+/// Asserts at compile time which traits the type of a value has, for types too long to write. A
+/// trait that must be missing would make the call ambiguous.
 macro_rules! assert_of {
     ($value:expr => $($holds:ident)* $(; not $($not:ident)*)?) => {{
         let value = $value;
@@ -64,7 +64,7 @@ fn g15_clean_up_follows_its_parts() {
         pending()
     };
     assert_of!(free().finally(holds_cell) => Send Unpin; not Sync);
-    // What may be handed on is kept in a box, which may be moved, and is borrowed by nobody else.
+    // Clean-up for a spawner is boxed: boxes are `Unpin`, and a spawner needs `'static`.
     assert_of!(free().finally_or_spawn(drop, |_| pending()) => Send Sync Unpin);
     assert_of!(free().finally_or_spawn(drop, |_| still()) => Send Sync Unpin);
     assert_of!(free().finally_or_spawn(drop, |_| moves()) => Send Sync Unpin);
@@ -85,7 +85,7 @@ fn g15_operations_may_borrow() {
     let (mut lines, mut ends) = (Vec::new(), Vec::new());
     let (token, name) = (CancellationToken::new(), String::from("borrowed"));
     {
-        // The work, what is shielded in it, and the clean-up of each kind that can.
+        // The work, the shielded section in it, and each kind of clean-up that may borrow.
         let run = scope(&token, |operation| {
             let (lines, name) = (&mut lines, &name);
             async move {
@@ -120,7 +120,7 @@ fn g15_operations_move_between_threads() {
     assert!(poll_once(run.as_mut()).is_pending());
     let moved = operation.clone();
     let still = std::thread::spawn(move || {
-        // The shield holds here too, though it has registered over there.
+        // The shield holds on this thread too, although it registered on the other.
         moved.cancel_with("moved");
         let pending = poll_once(run.as_mut()).is_pending();
         drop(run);

@@ -1,21 +1,20 @@
-//! Lists within lists, a thousand levels deep.
+//! Lists inside lists, a thousand levels deep.
 
 use super::*;
+use crate::support::on_a_stack_of;
 
 const LEVELS: usize = 1000;
 
-/// Runs on a thread with the stack that threads have by default.
-fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
-    thread::Builder::new().stack_size(2 << 20).spawn(test).unwrap().join().unwrap();
-}
+/// The stack that threads have by default.
+const STACK: usize = 2 << 20;
 
-/// Builds so many levels around a token, each with a partner that has fired; polls, fires and
-/// drops them, and drops them pending.
+/// Builds `LEVELS` lists around a token, each with a second source that has fired. Polls, fires and
+/// drops them; then drops them pending.
 fn check<L>(level: L)
 where
     L: Fn(BoxSource<'static>, CancellationToken) -> BoxSource<'static> + Send + 'static,
 {
-    on_a_small_stack(move || {
+    on_a_stack_of(STACK, move || {
         let (token, fired) = (CancellationToken::new(), CancellationToken::new());
         fired.cancel_with("partner");
         let build = || {
@@ -34,12 +33,12 @@ where
         assert_eq!(wakes.count(), 1);
         let Poll::Ready(Err(cancelled)) = wakes.poll(run.as_mut()) else { panic!("pending") };
         drop(run);
-        // One of each level, and the one at the bottom.
+        // One for each level, and the token.
         let leaves = cancelled.reason().leaves();
         assert_eq!(leaves.len(), LEVELS + 1);
         let deep = leaves.iter().filter(|leaf| **leaf == Reason::manual("deep"));
         assert_eq!(deep.count(), 1);
-        // Fired from the start.
+        // Fired before the first poll.
         assert_eq!(&block_on(build()), cancelled.reason());
     });
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// `a & b` for each pair of sources that can be written so.
+/// Makes `a & b` for each pair of sources that supports it.
 macro_rules! all_pairs {
     ($($left:expr),* ; $rights:tt) => {
         $(all_pairs!(@ $left, $rights);)*
@@ -10,7 +10,7 @@ macro_rules! all_pairs {
     (@ $left:expr, ($($right:expr),*)) => {
         $(
             let reason = block_on($left & $right);
-            // What fires as `any_of` or as it is, is one reason; `all_of` of one is one too.
+            // A single source and `any_of` have one reason each, and so has `all_of` of one.
             assert_eq!(reason.leaves().len(), 2, "{reason}");
         )*
     };
@@ -66,7 +66,7 @@ fn chains_and_precedence() {
     a.cancel_with("a");
     b.cancel_with("b");
     assert!(poll_once(pin!(&a & &b & &c)).is_pending());
-    // `&` binds tighter.
+    // `&` binds tighter than `|`.
     assert_eq!(block_on(&c & never() | &a & &b), all(&["a", "b"]));
     assert!(poll_once(pin!(&c & (never() | &a))).is_pending());
     c.cancel_with("c");

@@ -1,17 +1,16 @@
-//! Lists within lists, a thousand levels deep.
+//! Lists inside lists, a thousand levels deep.
 
 use super::*;
+use crate::support::on_a_stack_of;
 
 const LEVELS: usize = 1000;
 
-/// Runs on a thread with the stack that threads have by default.
-fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
-    thread::Builder::new().stack_size(2 << 20).spawn(test).unwrap().join().unwrap();
-}
+/// The stack that threads have by default.
+const STACK: usize = 2 << 20;
 
-/// Builds so many levels around a token; polls, fires and drops them, and drops them pending.
+/// Builds `LEVELS` lists around a token. Polls, fires and drops them; then drops them pending.
 fn check(level: impl Fn(usize, BoxSource<'static>) -> BoxSource<'static> + Send + 'static) {
-    on_a_small_stack(move || {
+    on_a_stack_of(STACK, move || {
         let token = CancellationToken::new();
         let build = || {
             let bottom: BoxSource<'static> = Box::pin(token.clone().cancelled_owned());
@@ -30,7 +29,7 @@ fn check(level: impl Fn(usize, BoxSource<'static>) -> BoxSource<'static> + Send 
         let Poll::Ready(Err(cancelled)) = wakes.poll(run.as_mut()) else { panic!("pending") };
         assert_eq!(cancelled.reason().leaves()[0], Reason::manual("deep"));
         drop(run);
-        // Fired from the start.
+        // Fired before the first poll.
         assert_eq!(block_on(build()).leaves()[0], Reason::manual("deep"));
     });
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// `a | b` for each pair of sources that can be written so.
+/// Makes `a | b` for each pair of sources that supports it.
 macro_rules! all_pairs {
     ($fired:ident, $($left:expr),* ; $rights:tt) => {
         $(all_pairs!(@ $fired, $left, $rights);)*
@@ -52,7 +52,7 @@ fn token_reference_or_timeout() {
     assert_eq!(clock.block_on(timeout(SHORT) | &token), Reason::timeout(SHORT));
     token.cancel_with("token");
     assert_eq!(clock.block_on(&token | timeout(LONG)), Reason::manual("token"));
-    // The token is still there to be used.
+    // The token is still usable.
     assert!(token.is_cancelled());
 }
 
@@ -63,7 +63,7 @@ fn chains_and_precedence() {
     token.cancel_with("token");
     let reason = block_on(never() | timeout(LONG) | never() | &token | never());
     assert_eq!(reason, Reason::manual("token"));
-    // `&` binds tighter.
+    // `&` binds tighter than `|`.
     let reason = block_on(never() & &token | &token & &token);
     assert_eq!(reason.leaves(), [Reason::manual("token"), Reason::manual("token")]);
 }

@@ -1,8 +1,8 @@
-//! Tuples: of every length, and of different types.
+//! Tuples of every length, and of different types.
 
 use super::*;
 
-/// Fires the source at each place in turn, and all of them together.
+/// Fires the source at each position in turn, and all of them together.
 macro_rules! of {
     ($($count:literal: [$($place:tt)*];)*) => {
         #[test]
@@ -19,7 +19,7 @@ macro_rules! of {
                     let reason = Reason::manual(fired.to_string());
                     assert_eq!(wakes.poll(source), Poll::Ready(reason));
                     assert_eq!(Arc::strong_count(&wakes), 1);
-                    // Who is fired first does not count, but who is listed first.
+                    // The order in the list counts, not the order in which they fired.
                     for place in (0..fired).rev() {
                         tokens[place].cancel_with(place.to_string());
                         let first = block_on(any_of(($(&tokens[$place],)*)));
@@ -81,7 +81,7 @@ fn of_foreign_futures() {
         mine(),
         futures::future::ready(7).map(|_| Reason::manual("seven")),
     )));
-    // The first listed of those that are ready.
+    // The first listed of the ready sources.
     assert_eq!(poll_once(source.as_mut()), Poll::Ready(Reason::manual("seven")));
     let mut source = pin!(any_of((mine(), std::future::pending::<Reason>())));
     assert!(poll_once(source.as_mut()).is_pending());

@@ -10,7 +10,7 @@ suite!(|fact| {
     })
 });
 
-/// A check that is true once the work of this tally is done.
+/// A check that is true once the work of this tally has ended.
 fn done(tally: &Arc<Tally>, ready_at: usize) -> impl Future<Output = bool> + use<> {
     let work = tally.ready_at(ready_at);
     async move { work.await > 0 }
@@ -45,7 +45,7 @@ fn the_first_check_is_at_once_and_before_the_work() {
 fn wakes_exactly_once() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
-    // The check itself waits, and passes the waker of the condition on.
+    // The check itself is pending, and registers the waker of the condition.
     let mut source =
         pin!(condition_async(|| async { token.cancelled().await.message().is_none() }));
     let wakes = Wakes::new();
@@ -73,7 +73,8 @@ fn changed_waker() {
 fn tie() {
     let _watchdog = support::watchdog();
     let check = Tally::new();
-    // The source is polled twice in the first call, to ask and to register; true in the second.
+    // The first call polls the source twice, to probe and to register; it is true in the second
+    // poll.
     let source = condition_async(|| done(&check, 3));
     let mut run = pin!(Tally::new().ready_at(2).cancelable(source));
     assert!(poll_once(run.as_mut()).is_pending());
@@ -85,7 +86,7 @@ fn tie() {
 fn tie_in_the_first_call() {
     let _watchdog = support::watchdog();
     let check = Tally::new();
-    // True when it is to register: the work gets its last poll in the same call.
+    // True in the poll that registers: the work gets its last poll in the same call.
     let source = condition_async(|| done(&check, 2));
     assert_eq!(poll_once(pin!(Tally::new().ready_at(2).cancelable(source))), Poll::Ready(Ok(2)));
 }
@@ -123,7 +124,7 @@ fn a_check_that_has_ended_is_dropped_before_the_pause() {
 fn a_slow_check_is_dropped_when_the_operation_ends() {
     let _watchdog = support::watchdog();
     let (check, token) = (Tally::new(), CancellationToken::new());
-    // By cancellation.
+    // Dropped when the race is cancelled.
     let sources = any_of((condition_async(|| done(&check, 0)), &token));
     let mut run = Box::pin(std::future::pending::<()>().cancelable(sources));
     assert!(poll_once(run.as_mut()).is_pending());
@@ -131,13 +132,13 @@ fn a_slow_check_is_dropped_when_the_operation_ends() {
     token.cancel();
     assert!(poll_once(run.as_mut()).is_ready());
     assert_eq!(check.drops(), 1);
-    // By its value.
+    // Dropped when the work returns a value.
     let source = condition_async(|| done(&check, 0));
     let mut run = Box::pin(Tally::new().ready_at(2).cancelable(source));
     assert!(poll_once(run.as_mut()).is_pending());
     assert!(poll_once(run.as_mut()).is_ready());
     assert_eq!(check.drops(), 2);
-    // By being dropped.
+    // Dropped with the race.
     let mut source = Box::pin(condition_async(|| done(&check, 0)));
     assert!(poll_once(source.as_mut()).is_pending());
     drop(source);

@@ -64,7 +64,7 @@ fn does_not_block_the_work() {
     let _watchdog = support::watchdog();
     let (release, released) = channel::<()>();
     let source = condition_blocking(move || released.recv().is_ok());
-    // The check ends only when the work, which is polled meanwhile, lets it.
+    // The check ends only when the work, which is polled meanwhile, allows it.
     let work = async {
         timeout(TICK * 5).await;
         release.send(()).unwrap();
@@ -95,7 +95,7 @@ fn nobody_waits_for_a_check_that_still_runs() {
     assert_eq!(poll_once(run.as_mut()), Poll::Ready(Err(Cancelled::new("enough"))));
     drop(run);
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-    // All of that while it ran: it could not have ended.
+    // All of that happened during the check, which could not have ended.
     assert!(has_ended.try_recv().is_err());
     drop(release);
     has_ended.recv().unwrap();

@@ -1,4 +1,4 @@
-//! `condition`: a closure that is called within the poll.
+//! `condition`: a closure that is called inside the poll.
 
 use super::*;
 
@@ -73,7 +73,7 @@ fn tie() {
     clock.pass(SHORT);
     assert_eq!(wakes.count(), 1);
     assert_eq!(poll_once(run), Poll::Ready(Ok(2)));
-    // It was asked before the work was, and had come true.
+    // It was checked before the work was polled, and was true.
     assert_eq!(fact.asked(), 2);
 }
 
@@ -92,7 +92,7 @@ fn the_pause_begins_when_the_check_ends() {
     for pair in starts.windows(2) {
         let apart = pair[1] - pair[0];
         assert!(apart >= half * 2, "{apart:?}");
-        // Only against gross mistakes: the machine may be busy.
+        // Finds only gross errors, because the machine may be busy.
         assert!(apart < Duration::from_secs(10), "{apart:?}");
     }
 }
