@@ -151,6 +151,9 @@ mod error;
 
 mod wait;
 
+#[cfg(feature = "blocking")]
+mod pool;
+
 mod poll_context;
 
 #[cfg(feature = "time")]

@@ -19,6 +19,8 @@ use pin_project::pin_project;
 use super::Cancelable;
 use crate::error::Cancelled;
 use crate::operation::Operation;
+#[cfg(feature = "blocking")]
+use crate::pool::{self, PoolTask};
 use crate::shield::{Shield, shield};
 use crate::source::WaitForCancellationOwned;
 #[cfg(feature = "blocking")]
@@ -123,7 +125,7 @@ impl Operation {
     ) -> Call<BlockingCall<T>, QueuedCall<T>> {
         let operation = self.clone();
         let queue = move || {
-            let task = blocking::unblock(move || {
+            let task = pool::spawn(move || {
                 // The operation may have been cancelled while the closure was queued.
                 operation.check().ok()?;
                 let _inside = operation.enter();
@@ -331,7 +333,7 @@ impl<T> Start<BlockingCall<T>> for QueuedCall<T> {
 /// [`run_blocking`](Operation#method.run_blocking).
 #[cfg(feature = "blocking")]
 pub struct BlockingCall<T> {
-    task: blocking::Task<Option<T>>,
+    task: PoolTask<Option<T>>,
 }
 
 #[cfg(feature = "blocking")]

@@ -1,9 +1,11 @@
 //! `run_blocking`: closures on the thread pool, inside an operation.
 
-use std::panic::panic_any;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -244,4 +246,92 @@ fn queued_closure_of_a_cancelled_operation() {
     assert!(has_begun.recv().is_err(), "it is dropped, and does not begin");
     assert_eq!(support::block_on(call).unwrap_err().reason(), &Reason::manual("stop"));
     busy.into_iter().for_each(|task| support::block_on(task));
+}
+
+/// Panics when it is woken and when it is dropped.
+struct HostileWaker;
+
+impl Wake for HostileWaker {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker was woken");
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        panic!("a waker was woken");
+    }
+}
+
+impl Drop for HostileWaker {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            panic!("a waker was dropped");
+        }
+    }
+}
+
+/// Panics when it is dropped.
+struct PanicsOnDrop;
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            panic!("a value was dropped");
+        }
+    }
+}
+
+/// A panic in one of these would abort the process.
+#[test]
+fn g12_hostile_waker_on_the_pool() {
+    let _watchdog = support::watchdog();
+    let (release, released) = channel::<()>();
+    let (done, is_done) = channel();
+    let operation = operation();
+    let mut call = pin!(operation.run_blocking(move || {
+        released.recv().unwrap();
+        done.send(()).unwrap();
+        7
+    }));
+    let hostile = ManuallyDrop::new(Waker::from(Arc::new(HostileWaker)));
+    assert!(call.as_mut().poll(&mut Context::from_waker(&hostile)).is_pending());
+    release.send(()).unwrap();
+    is_done.recv().unwrap();
+    assert_eq!(support::block_on(call), Ok(7));
+
+    // Replaced while the closure runs, by a waker that works.
+    let (release, released) = channel::<()>();
+    let mut call = pin!(operation.run_blocking(move || released.recv().unwrap()));
+    let replaced = ManuallyDrop::new(Waker::from(Arc::new(HostileWaker)));
+    assert!(call.as_mut().poll(&mut Context::from_waker(&replaced)).is_pending());
+    let wakes = Wakes::new();
+    assert!(wakes.poll(call.as_mut()).is_pending());
+    release.send(()).unwrap();
+    wakes.wait(1);
+    assert_eq!(poll_once(call), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn g12_destructors_on_the_pool() {
+    let _watchdog = support::watchdog();
+    // The result of a call that was dropped.
+    let (release, released) = channel::<()>();
+    let (begun, has_begun) = channel();
+    let (tx, rx) = channel::<()>();
+    let operation = operation();
+    let mut call = Box::pin(operation.run_blocking(move || {
+        begun.send(()).unwrap();
+        released.recv().unwrap();
+        // Closed when the thread has dropped the result as well.
+        (PanicsOnDrop, tx)
+    }));
+    assert!(poll_once(call.as_mut()).is_pending());
+    has_begun.recv().unwrap();
+    drop(call);
+    release.send(()).unwrap();
+    assert!(rx.recv().is_err());
+
+    // The captures of a closure, after it has returned and after it was refused.
+    let held = PanicsOnDrop;
+    let call = operation.run_blocking(move || drop(catch_unwind(AssertUnwindSafe(|| drop(held)))));
+    assert!(support::block_on(call).is_ok());
 }

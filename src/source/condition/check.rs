@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use pin_project::pin_project;
 
 use crate::panic::contain;
+#[cfg(feature = "blocking")]
+use crate::pool::{self, PoolTask};
 
 /// How a [`Condition`](super::Condition) runs its checks. This trait is sealed.
 pub trait Check: sealed::Check {}
@@ -91,7 +93,7 @@ pub struct Blocking<P> {
 enum BlockingState<P> {
     /// `None` only while the closure moves to the pool.
     Here(Option<P>),
-    OnThread(blocking::Task<(P, Result<bool, String>)>),
+    OnThread(PoolTask<(P, Result<bool, String>)>),
 }
 
 #[cfg(feature = "blocking")]
@@ -110,7 +112,7 @@ impl<P: FnMut() -> bool + Send + 'static> sealed::Check for Blocking<P> {
     fn poll_check(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<bool, String>> {
         if let BlockingState::Here(check) = &mut self.state {
             let Some(mut check) = check.take() else { return Poll::Pending };
-            self.state = BlockingState::OnThread(blocking::unblock(move || {
+            self.state = BlockingState::OnThread(pool::spawn(move || {
                 let outcome = contain(&mut check);
                 (check, outcome)
             }));

@@ -1,6 +1,7 @@
 //! `condition_blocking`: checks on a thread pool.
 
 use std::sync::mpsc::channel;
+use std::task::{Context, Wake, Waker};
 
 use super::*;
 
@@ -158,4 +159,26 @@ fn a_hook_that_panics_is_ignored() {
     let source = condition_blocking(third_time_lucky());
     let source = source.every(TICK).on_panic(|_| panic!("the hook as well"));
     assert_eq!(block_on(source), Reason::condition("condition", 3));
+}
+
+/// Its panic would abort the process.
+#[test]
+fn g12_waker_panics_on_the_pool() {
+    struct Hostile;
+
+    impl Wake for Hostile {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker was woken");
+        }
+    }
+
+    let _watchdog = support::watchdog();
+    let (release, released) = channel::<()>();
+    let mut source = pin!(condition_blocking(move || released.recv().is_ok()));
+    let hostile = Waker::from(Arc::new(Hostile));
+    assert!(source.as_mut().poll(&mut Context::from_waker(&hostile)).is_pending());
+    release.send(()).unwrap();
+    // The pool has woken it when it has dropped its clone.
+    drop(hostile);
+    assert_eq!(block_on(source), Reason::condition("condition", 1));
 }

@@ -1,0 +1,90 @@
+//! `PoolTask`: a closure on the thread pool of the crate `blocking`, and the future of its result.
+//!
+//! `async-task`, which that pool uses, aborts the process if user code panics in some places: when it
+//! wakes, clones or drops the waker it was polled with, and when it drops a closure that has not begun or
+//! a result that was not taken. So it gets a waker of this crate, and values whose destructors are
+//! contained (guarantee 12).
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker, ready};
+use std::thread;
+
+use crate::panic::discard;
+use crate::wait::WakerSlot;
+
+/// Runs a closure on the pool. A closure that has not begun when the task is dropped does not run.
+pub(crate) fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> PoolTask<T> {
+    let f = Contained(Some(f));
+    let relay = Arc::new(Relay(WakerSlot::default()));
+    PoolTask {
+        // Catches the panic of the closure here: its payload may panic when it is dropped.
+        task: blocking::unblock(move || {
+            let f = f;
+            Contained(f.take().map(|f| catch_unwind(AssertUnwindSafe(f))))
+        }),
+        waker: Waker::from(relay.clone()),
+        relay,
+    }
+}
+
+/// A closure on the pool. Resolves to its result, or panics with its panic.
+pub(crate) struct PoolTask<T> {
+    task: blocking::Task<Contained<thread::Result<T>>>,
+    relay: Arc<Relay>,
+    /// The waker of the relay.
+    waker: Waker,
+}
+
+impl<T> Future for PoolTask<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let PoolTask { task, relay, waker } = &mut *self;
+        // Registered before the task is polled: if the closure ends in between, the poll finds that.
+        relay.0.register(cx.waker());
+        let result = ready!(Pin::new(task).poll(&mut Context::from_waker(waker)));
+        relay.0.clear();
+        match result.take() {
+            Some(Ok(value)) => Poll::Ready(value),
+            Some(Err(panic)) => resume_unwind(panic),
+            None => unreachable!("only this takes the result"),
+        }
+    }
+}
+
+/// Drops the user's waker now: the pool keeps the relay until the closure ends.
+impl<T> Drop for PoolTask<T> {
+    fn drop(&mut self) {
+        self.relay.0.clear();
+    }
+}
+
+/// Wakes the task that polls a [`PoolTask`].
+struct Relay(WakerSlot);
+
+impl Wake for Relay {
+    fn wake(self: Arc<Self>) {
+        self.0.wake();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.wake();
+    }
+}
+
+/// A value of the user. A panic of its destructor is contained.
+struct Contained<T>(Option<T>);
+
+impl<T> Contained<T> {
+    fn take(mut self) -> Option<T> {
+        self.0.take()
+    }
+}
+
+impl<T> Drop for Contained<T> {
+    fn drop(&mut self) {
+        discard(self.0.take());
+    }
+}
