@@ -37,6 +37,7 @@ use crate::poll_context;
 use crate::wait::{polled_after_completion, probe};
 use crate::{Cancelled, Reason};
 pub(crate) use builder::builder_methods;
+pub(crate) use ending::error_of_result;
 pub(crate) use extra::Extra;
 pub(crate) use race::collect_shields;
 use race::{Race, is_operation};

@@ -8,7 +8,7 @@ use super::Registry;
 use super::member::Member;
 use crate::error::Cancelled;
 use crate::future::{Cancelable, Ending, TryCancelable};
-use crate::stream::CancelableStream;
+use crate::stream::{Batching, CancelableStream};
 
 impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
     /// Registers the operation in the [global](Registry::global) registry. See
@@ -91,7 +91,7 @@ where
     }
 }
 
-impl<St: Stream, S, E: Ending<()>, M> CancelableStream<St, S, E, M> {
+impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     /// Registers the operation in the [global](Registry::global) registry. See
     /// [`registered_in`](Self::registered_in).
     ///

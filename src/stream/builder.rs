@@ -9,7 +9,7 @@ use futures::stream::Stream;
 
 #[cfg(feature = "time")]
 use super::idle_timeout::IdleTimeout;
-use super::{CancelableStream, Chunks, Partial, Stage};
+use super::{Batching, CancelableStream, Chunks, Items, Partial, Results, Stage};
 use crate::error::Cancelled;
 use crate::future::{Ending, Extra, Finally, FinallyOrSpawn, Spawner, builder_methods};
 use crate::operation::{Operation, Progress};
@@ -18,7 +18,7 @@ use crate::text::Text;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
 
-impl<St: Stream, S, E, M> CancelableStream<St, S, E, M> {
+impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     pub(super) fn run_state(&mut self) -> &mut Extra {
         self.extra.get_mut().get_or_insert_default()
     }
@@ -41,9 +41,19 @@ impl<St: Stream, S, E, M> CancelableStream<St, S, E, M> {
         let ending = map(ending);
         CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, extra }
     }
+
+    fn map_batching<N>(self, map: impl FnOnce(M) -> N) -> CancelableStream<St, S, E, N>
+    where
+        N: Batching<St::Item, Kept = M::Kept, End = M::End>,
+    {
+        let CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, extra } =
+            self;
+        let buffer = buffer.map_batching(map);
+        CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, extra }
+    }
 }
 
-impl<St: Stream, S, E, M> CancelableStream<St, S, E, M> {
+impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     /// Cancels the stream with [`Reason::Timeout`] if it takes longer than `limit` to produce an item.
     ///
     /// This is independent of the source, which may limit the whole stream.
@@ -115,7 +125,7 @@ impl<St: Stream, S, E, M> CancelableStream<St, S, E, M> {
     /// ```
     pub fn keep_last(mut self, items: usize) -> Self
     where
-        St::Item: Clone,
+        M::Kept: Clone,
     {
         self.buffer.partial.keep_last(items);
         self
@@ -145,7 +155,7 @@ impl<St: Stream, S, E, M> CancelableStream<St, S, E, M> {
     /// assert_eq!(partial.reason(), Some(Reason::manual("seven are enough")));
     /// # });
     /// ```
-    pub fn partial(&self) -> Partial<St::Item> {
+    pub fn partial(&self) -> Partial<M::Kept> {
         self.buffer.partial.handle(self.handle())
     }
 }
@@ -186,19 +196,52 @@ impl<St: Stream, S, E> CancelableStream<St, S, E> {
     /// ```
     pub fn chunks(self, size: usize) -> CancelableStream<St, S, E, Chunks> {
         assert!(size > 0, "a chunk has at least one item");
-        let CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, extra } =
-            self;
-        let buffer = buffer.with_batching(Chunks { size });
-        CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, extra }
+        self.map_batching(|Items| Chunks { size })
+    }
+}
+
+impl<St, S, E, T, X> CancelableStream<St, S, E, Results>
+where
+    St: Stream<Item = Result<T, X>>,
+    X: From<Cancelled>,
+{
+    /// Hands out the values in vectors of `size` values. The last one may be shorter; none is empty.
+    ///
+    /// As for [other streams](CancelableStream::chunks). The values of an incomplete chunk before an
+    /// error go into the [partial result](Self::partial).
+    ///
+    /// # Panics
+    ///
+    /// If `size` is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use futures::{TryStreamExt, stream};
+    /// use std::io;
+    ///
+    /// # smol::block_on(async {
+    /// let rows = stream::iter([Ok(1), Ok(2), Ok(3), Err(io::Error::other("no disk"))]);
+    /// let mut rows = rows.try_cancelable(never()).chunks(2);
+    /// let partial = rows.partial();
+    /// assert_eq!(rows.try_next().await?, Some(vec![1, 2]));
+    /// assert_eq!(rows.try_next().await.unwrap_err().to_string(), "no disk");
+    /// assert_eq!(partial.take(), [3]);
+    /// # io::Result::Ok(()) }).unwrap();
+    /// ```
+    pub fn chunks(self, size: usize) -> CancelableStream<St, S, E, Results<Chunks>> {
+        assert!(size > 0, "a chunk has at least one item");
+        self.map_batching(|Results(Items)| Results(Chunks { size }))
     }
 }
 
 /// The methods that make the stream an operation. "The work" is the stream here.
-impl<St: Stream, S, E: Ending<()>, M> CancelableStream<St, S, E, M> {
+impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     builder_methods! {
-        output: (),
-        finally: CancelableStream<St, S, Finally<(), E, C, Fut>, M>,
-        finally_or_spawn: CancelableStream<St, S, FinallyOrSpawn<(), E, C, Fut, P>, M>,
+        output: M::End,
+        finally: CancelableStream<St, S, Finally<M::End, E, C, Fut>, M>,
+        finally_or_spawn: CancelableStream<St, S, FinallyOrSpawn<M::End, E, C, Fut, P>, M>,
 
         /// ```
         /// use cancelable::prelude::*;
@@ -299,7 +342,8 @@ impl<St: Stream, S, E: Ending<()>, M> CancelableStream<St, S, E, M> {
         /// ```
         on_cancel,
 
-        /// A stream fails if it panics. An item that is an `Err` is an item like any other.
+        /// A stream has failed if it panicked, or if an `Err` ended a stream of
+        /// [`try_cancelable`](crate::CancelableStreamExt::try_cancelable).
         ///
         /// ```
         /// use cancelable::prelude::*;

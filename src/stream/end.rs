@@ -14,12 +14,13 @@ use crate::frame::is_dropping;
 use crate::future::{Ending, Extra};
 use crate::panic::contain;
 use crate::reason::Reason;
+use crate::wait::probe;
 
 impl<St, S, E, M> CancelableStream<St, S, E, M>
 where
     St: Stream,
     S: Future<Output = Reason>,
-    E: Ending<()>,
+    E: Ending<M::End>,
     M: Batching<St::Item>,
 {
     /// The race is over: drops the inner stream, then the source, and hands out the last chunk or the
@@ -27,18 +28,22 @@ where
     #[inline(never)]
     pub(super) fn finish(
         mut self: Pin<&mut Self>,
-        outcome: Result<(), Cancelled>,
+        outcome: Result<M::End, Cancelled>,
         shielded: bool,
         cx: &mut Context<'_>,
-    ) -> Polled<M::Item> {
-        let this = self.as_mut().project();
+    ) -> Polled<M::Item, M::Error> {
+        let mut this = self.as_mut().project();
         let is_operation = this.extra.get_mut().as_deref().is_some_and(Extra::is_operation);
         // Guarantee 10, at every level: a race around this one waited for the same shield, or for
         // the operation above, and what follows must not run.
         let stopped = match &outcome {
-            Ok(()) => false,
+            Ok(_) => false,
             Err(cancelled) => (shielded || is_operation && cancelled.is_parent()) && is_dropping(),
         };
+        if is_operation && matches!(&outcome, Ok(end) if M::has_failed(end)) {
+            self.as_mut().note_cause_of_error();
+            this = self.as_mut().project();
+        }
         // Guarantee 3: the stream is gone before hooks, clean-up and the consumer see the outcome.
         *this.stage = Stage::Done;
         #[cfg(feature = "time")]
@@ -56,7 +61,7 @@ where
             extra.race_is_over(stopped);
         }
         let chunk = match (&outcome, &dropped) {
-            (Ok(()), Ok(())) => this.buffer.finish(),
+            (Ok(end), Ok(())) if !M::has_failed(end) => this.buffer.finish(),
             _ => {
                 this.buffer.partial.keep_chunk();
                 None
@@ -77,10 +82,25 @@ where
         }
         let expects_drop = |extra: &mut Extra| extra.expects_drop(cx);
         if stopped && this.extra.get_mut().as_deref_mut().is_some_and(expects_drop) {
-            *this.stage = Stage::Stopped(outcome.err());
+            *this.stage = Stage::Stopped(Some(outcome));
             return Poll::Pending;
         }
-        Poll::Ready(chunk.map(Ok).or(outcome.err().map(Err)))
+        Poll::Ready(chunk.map(Ok).or(M::error(outcome).map(Err)))
+    }
+
+    /// The stream has ended with an error: polls the source once more, without registering. The stream
+    /// may have noticed in this very poll that the source has fired, as by `token.check()?`, and then
+    /// the operation has a cause.
+    fn note_cause_of_error(self: Pin<&mut Self>) {
+        let this = self.project();
+        let (Some(source), Some(extra)) = (this.source.as_pin_mut(), this.extra.get_mut()) else {
+            return;
+        };
+        // A panic of the source must not take the place of the error.
+        let polled = contain(|| source.poll(&mut Context::from_waker(probe())));
+        if let (Ok(Poll::Ready(reason)), Some(operation)) = (polled, extra.operation()) {
+            operation.cancel_with(reason);
+        }
     }
 
     /// Drops the stream, then the source.
@@ -101,7 +121,7 @@ where
     }
 
     /// Runs the clean-up, then ends the operation.
-    pub(super) fn end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<M::Item> {
+    pub(super) fn end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<M::Item, M::Error> {
         let mut this = self.project();
         let Some(extra) = this.extra.get_mut() else { unreachable!("it is an operation") };
         if E::CLEANS_UP {
@@ -112,9 +132,9 @@ where
         let Some(outcome) = outcome.take() else { unreachable!("whoever kept it gives it back") };
         *this.stage = Stage::Done;
         if extra.end(&*this.ending, &outcome) && extra.expects_drop(cx) {
-            *this.stage = Stage::Stopped(outcome.err());
+            *this.stage = Stage::Stopped(Some(outcome));
             return Poll::Pending;
         }
-        Poll::Ready(outcome.err().map(Err))
+        Poll::Ready(M::error(outcome).map(Err))
     }
 }

@@ -2,7 +2,11 @@
 
 use futures::stream::Stream;
 
-use super::CancelableStream;
+use std::fmt::Display;
+
+use super::{CancelableStream, Results};
+use crate::error::Cancelled;
+use crate::future::Fallible;
 use crate::reason::Reason;
 
 /// Races a stream against a source. Every stream has this trait; the prelude contains it.
@@ -53,8 +57,7 @@ pub trait CancelableStreamExt: Stream {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// use futures::{StreamExt, TryStreamExt, stream};
-    /// use std::io;
+    /// use futures::{StreamExt, stream};
     /// use std::time::Duration;
     ///
     /// # smol::block_on(async {
@@ -63,10 +66,7 @@ pub trait CancelableStreamExt: Stream {
     /// assert!(limited.next().await.unwrap().unwrap_err().is_timeout());
     /// assert_eq!(limited.next().await, None);
     ///
-    /// let lines = stream::iter([io::Result::Ok("a"), Ok("b")]);
-    /// let lines = lines.cancelable(never()).map(|line| line?);
-    /// assert_eq!(lines.try_collect::<String>().await?, "ab");
-    /// # io::Result::Ok(()) }).unwrap();
+    /// # });
     /// ```
     fn cancelable<S>(self, source: S) -> CancelableStream<Self, S::IntoFuture>
     where
@@ -74,6 +74,55 @@ pub trait CancelableStreamExt: Stream {
         S: IntoFuture<Output = Reason>,
     {
         CancelableStream::new(self, source)
+    }
+
+    /// Races a stream of results against a source: values come as `Ok`, and the first `Err` ends the
+    /// stream.
+    ///
+    /// The operation has then failed, or was cancelled if it has a cause, and the
+    /// [partial result](CancelableStream::partial) contains the values before the error. If the source
+    /// fires first, [`Cancelled`] is converted into the error type of the stream.
+    ///
+    /// With [`cancelable`](Self::cancelable), an `Err` is an item like any other, and the stream
+    /// continues.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`cancelable`](Self::cancelable).
+    ///
+    /// # Errors
+    ///
+    /// The first error of the stream, or [`Cancelled`] converted into one if the source fires first.
+    /// It is the last item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::stream::StreamEnd;
+    /// use futures::{TryStreamExt, stream};
+    /// use std::io;
+    ///
+    /// # smol::block_on(async {
+    /// let lines = stream::iter([Ok("a"), Ok("b"), Err(io::Error::other("no disk")), Ok("c")]);
+    /// let lines = lines.try_cancelable(never()).keep_last(10);
+    /// let partial = lines.partial();
+    /// let error = lines.try_collect::<String>().await.unwrap_err();
+    /// assert_eq!(error.to_string(), "no disk");
+    /// assert_eq!(partial.items(), ["a", "b"]);
+    /// assert_eq!(partial.end(), Some(StreamEnd::Failed));
+    /// # });
+    /// ```
+    fn try_cancelable<S, T, X>(
+        self,
+        source: S,
+    ) -> CancelableStream<Self, S::IntoFuture, Fallible<Result<(), X>>, Results>
+    where
+        Self: Stream<Item = Result<T, X>> + Sized,
+        X: From<Cancelled> + Display,
+        S: IntoFuture<Output = Reason>,
+    {
+        CancelableStream::new_fallible(self, source.into_future())
     }
 }
 

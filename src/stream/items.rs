@@ -1,13 +1,63 @@
-//! The buffer between the stream and the consumer: items one by one, or in chunks.
+//! The buffer between the stream and the consumer: items one by one or in chunks, and items that are
+//! results.
+
+use std::ops::ControlFlow;
 
 #[cfg(feature = "time")]
 use super::idle_timeout::IdleTimeout;
 use super::partial::PartialWriter;
+use crate::error::Cancelled;
 
-/// How items are handed out. This trait is sealed; [`Items`] and [`Chunks`] implement it.
-pub trait Batching<T>: sealed::Batching<T, Out = <Self as Batching<T>>::Item> {
-    /// The type that is handed out: an item or a chunk.
+/// How the items `I` of a stream are handed out, and whether an `Err` among them ends it. This trait is
+/// sealed; [`Items`], [`Chunks`] and [`Results`] implement it.
+pub trait Batching<I>: sealed::Sealed {
+    /// What is handed out as `Ok`: an item, or a chunk of them.
     type Item;
+    /// An item, as chunks and the partial result contain it.
+    type Kept;
+    /// What is handed out as `Err`.
+    type Error: From<Cancelled>;
+    /// What a stream that was not cancelled ends with: `()`, or a `Result` if its items are results.
+    type End;
+
+    /// Returns the item, or the end of the stream if it is an `Err`.
+    #[doc(hidden)]
+    fn split(item: I) -> ControlFlow<Self::End, Self::Kept>;
+
+    /// Returns what the stream ends with when it returns `None`.
+    #[doc(hidden)]
+    fn end() -> Self::End;
+
+    /// Returns whether the stream has ended with an error.
+    #[doc(hidden)]
+    fn has_failed(end: &Self::End) -> bool;
+
+    /// Returns what is handed out last, if anything.
+    #[doc(hidden)]
+    fn error(outcome: Result<Self::End, Cancelled>) -> Option<Self::Error>;
+
+    /// Takes an item, and returns what is to be handed out now. `chunk` holds the items taken earlier
+    /// and not yet handed out.
+    #[doc(hidden)]
+    fn push(&self, item: Self::Kept, chunk: &mut Vec<Self::Kept>) -> Option<Self::Item>;
+
+    /// Returns the incomplete chunk at the end of the stream.
+    #[doc(hidden)]
+    fn finish(&self, chunk: &mut Vec<Self::Kept>) -> Option<Self::Item>;
+
+    /// Returns how much will be handed out at most if the stream has `upper` more items and `buffered`
+    /// are in the chunk.
+    #[doc(hidden)]
+    fn upper_bound(&self, upper: usize, buffered: usize) -> Option<usize>;
+}
+
+mod sealed {
+    #[allow(unreachable_pub, reason = "seals a trait by being unreachable")]
+    pub trait Sealed {}
+
+    impl Sealed for super::Items {}
+    impl Sealed for super::Chunks {}
+    impl<B> Sealed for super::Results<B> {}
 }
 
 /// Hands out each item by itself.
@@ -22,41 +72,50 @@ pub struct Chunks {
     pub(super) size: usize,
 }
 
+/// Hands out the values of items that are results. The first `Err` ends the stream.
+/// [`try_cancelable`](crate::CancelableStreamExt::try_cancelable) creates it.
+#[derive(Clone, Copy, Debug)]
+pub struct Results<B = Items>(pub(super) B);
+
 /// The largest capacity of the first chunk. Until a chunk has been filled, its size may be far more
 /// than the stream has.
 const FIRST_CAPACITY: usize = 64;
 
-mod sealed {
-    #[allow(unreachable_pub, reason = "part of a trait that is sealed by being unreachable")]
-    pub trait Batching<T> {
-        type Out;
+/// The parts of [`Batching`] for items that are handed out as they are.
+macro_rules! every_item_is_kept {
+    ($I:ty) => {
+        type Kept = $I;
+        type Error = Cancelled;
+        type End = ();
 
-        /// Takes an item, and returns what is to be handed out now. `chunk` holds the items taken
-        /// earlier and not yet handed out.
-        fn push(&self, item: T, chunk: &mut Vec<T>) -> Option<Self::Out>;
+        #[inline]
+        fn split(item: $I) -> ControlFlow<(), $I> {
+            ControlFlow::Continue(item)
+        }
 
-        /// Returns the incomplete chunk at the end of the stream.
-        fn finish(&self, chunk: &mut Vec<T>) -> Option<Self::Out>;
+        fn end() {}
 
-        /// Returns how much will be handed out at most if the stream has `upper` more items and
-        /// `buffered` are in the chunk.
-        fn upper_bound(&self, upper: usize, buffered: usize) -> Option<usize>;
-    }
+        fn has_failed((): &()) -> bool {
+            false
+        }
+
+        fn error(outcome: Result<(), Cancelled>) -> Option<Cancelled> {
+            outcome.err()
+        }
+    };
 }
 
-impl<T> Batching<T> for Items {
-    type Item = T;
-}
+impl<I> Batching<I> for Items {
+    type Item = I;
 
-impl<T> sealed::Batching<T> for Items {
-    type Out = T;
+    every_item_is_kept!(I);
 
     #[inline]
-    fn push(&self, item: T, _chunk: &mut Vec<T>) -> Option<T> {
+    fn push(&self, item: I, _chunk: &mut Vec<I>) -> Option<I> {
         Some(item)
     }
 
-    fn finish(&self, _chunk: &mut Vec<T>) -> Option<T> {
+    fn finish(&self, _chunk: &mut Vec<I>) -> Option<I> {
         None
     }
 
@@ -65,15 +124,13 @@ impl<T> sealed::Batching<T> for Items {
     }
 }
 
-impl<T> Batching<T> for Chunks {
-    type Item = Vec<T>;
-}
+impl<I> Batching<I> for Chunks {
+    type Item = Vec<I>;
 
-impl<T> sealed::Batching<T> for Chunks {
-    type Out = Vec<T>;
+    every_item_is_kept!(I);
 
     #[inline]
-    fn push(&self, item: T, chunk: &mut Vec<T>) -> Option<Vec<T>> {
+    fn push(&self, item: I, chunk: &mut Vec<I>) -> Option<Vec<I>> {
         if chunk.capacity() == 0 {
             chunk.reserve_exact(self.size.min(FIRST_CAPACITY));
         }
@@ -85,12 +142,55 @@ impl<T> sealed::Batching<T> for Chunks {
         Some(std::mem::replace(chunk, Vec::with_capacity(self.size)))
     }
 
-    fn finish(&self, chunk: &mut Vec<T>) -> Option<Vec<T>> {
+    fn finish(&self, chunk: &mut Vec<I>) -> Option<Vec<I>> {
         Some(std::mem::take(chunk)).filter(|chunk| !chunk.is_empty())
     }
 
     fn upper_bound(&self, upper: usize, buffered: usize) -> Option<usize> {
         Some(upper.checked_add(buffered)?.div_ceil(self.size))
+    }
+}
+
+impl<T, X: From<Cancelled>, B: Batching<T>> Batching<Result<T, X>> for Results<B> {
+    type Item = B::Item;
+    type Kept = B::Kept;
+    type Error = X;
+    type End = Result<B::End, X>;
+
+    #[inline]
+    fn split(item: Result<T, X>) -> ControlFlow<Result<B::End, X>, B::Kept> {
+        match item {
+            Ok(item) => B::split(item).map_break(Ok),
+            Err(error) => ControlFlow::Break(Err(error)),
+        }
+    }
+
+    fn end() -> Result<B::End, X> {
+        Ok(B::end())
+    }
+
+    fn has_failed(end: &Result<B::End, X>) -> bool {
+        end.is_err()
+    }
+
+    fn error(outcome: Result<Result<B::End, X>, Cancelled>) -> Option<X> {
+        match outcome {
+            Ok(end) => end.err(),
+            Err(cancelled) => Some(cancelled.into()),
+        }
+    }
+
+    #[inline]
+    fn push(&self, item: B::Kept, chunk: &mut Vec<B::Kept>) -> Option<B::Item> {
+        self.0.push(item, chunk)
+    }
+
+    fn finish(&self, chunk: &mut Vec<B::Kept>) -> Option<B::Item> {
+        self.0.finish(chunk)
+    }
+
+    fn upper_bound(&self, upper: usize, buffered: usize) -> Option<usize> {
+        self.0.upper_bound(upper, buffered)
     }
 }
 
@@ -104,32 +204,33 @@ pub(super) struct ItemBuffer<T, M> {
     pub(super) report_every: u64,
 }
 
-impl<T> ItemBuffer<T, Items> {
-    pub(super) fn new() -> Self {
+impl<T, M> ItemBuffer<T, M> {
+    pub(super) fn new(batching: M) -> Self {
         ItemBuffer {
             partial: PartialWriter::new(),
-            batching: Items,
+            batching,
             #[cfg(feature = "time")]
             idle: None,
             report_every: 0,
         }
     }
 
-    pub(super) fn with_batching<M>(self, batching: M) -> ItemBuffer<T, M> {
+    pub(super) fn map_batching<N>(self, map: impl FnOnce(M) -> N) -> ItemBuffer<T, N> {
         ItemBuffer {
             partial: self.partial,
-            batching,
+            batching: map(self.batching),
             #[cfg(feature = "time")]
             idle: self.idle,
             report_every: self.report_every,
         }
     }
-}
 
-impl<T, M: Batching<T>> ItemBuffer<T, M> {
     /// Takes an item of the stream, and returns what is to be handed out now.
     #[inline]
-    pub(super) fn push(&mut self, item: T) -> Option<M::Item> {
+    pub(super) fn push<I>(&mut self, item: T) -> Option<M::Item>
+    where
+        M: Batching<I, Kept = T>,
+    {
         #[cfg(feature = "time")]
         if let Some(idle) = &mut self.idle {
             idle.restart();
@@ -138,11 +239,17 @@ impl<T, M: Batching<T>> ItemBuffer<T, M> {
     }
 
     /// Returns the incomplete chunk of a stream that has ended.
-    pub(super) fn finish(&mut self) -> Option<M::Item> {
+    pub(super) fn finish<I>(&mut self) -> Option<M::Item>
+    where
+        M: Batching<I, Kept = T>,
+    {
         self.batching.finish(self.partial.chunk())
     }
 
-    pub(super) fn upper_bound(&self, upper: usize) -> Option<usize> {
+    pub(super) fn upper_bound<I>(&self, upper: usize) -> Option<usize>
+    where
+        M: Batching<I, Kept = T>,
+    {
         self.batching.upper_bound(upper, self.partial.chunk_len())
     }
 }

@@ -22,7 +22,8 @@ mod partial;
 mod poll;
 
 use std::any::type_name;
-use std::fmt;
+use std::fmt::{self, Display};
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -30,11 +31,11 @@ use futures::stream::{FusedStream, Stream};
 use pin_project::pin_project;
 
 pub use ext::CancelableStreamExt;
-pub use items::{Batching, Chunks, Items};
-pub use partial::Partial;
+pub use items::{Batching, Chunks, Items, Results};
+pub use partial::{Partial, StreamEnd};
 
 use crate::error::Cancelled;
-use crate::future::{Ending, Rare, collect_shields};
+use crate::future::{Ending, Fallible, Rare, collect_shields, error_of_result};
 use crate::poll_context;
 use crate::reason::Reason;
 use items::ItemBuffer;
@@ -44,6 +45,9 @@ use poll::{UNREGISTERED_POLLS, poll_source};
 ///
 /// [`cancelable`](CancelableStreamExt::cancelable) creates it and says which side wins. Each item of
 /// the stream comes as `Ok`. A cancellation is handed out as one `Err`, followed by `None`.
+///
+/// If the items are results, [`try_cancelable`](CancelableStreamExt::try_cancelable) makes the first
+/// `Err` the end of the stream.
 ///
 /// Its methods collect items into chunks, limit each wait for an item, and keep what is left of a
 /// stream that was cancelled. It also has the methods of a [`Cancelable`](crate::Cancelable): a name,
@@ -87,7 +91,7 @@ use poll::{UNREGISTERED_POLLS, poll_source};
 /// ```
 #[pin_project]
 #[must_use = "streams do nothing unless polled"]
-pub struct CancelableStream<St: Stream, S, E = (), M = Items> {
+pub struct CancelableStream<St: Stream, S, E = (), M: Batching<St::Item> = Items> {
     // Dropped in this order: a drop is recorded after the stream is gone and the items in the buffer
     // have been moved to the partial result.
     /// `None` once the race is over.
@@ -96,11 +100,11 @@ pub struct CancelableStream<St: Stream, S, E = (), M = Items> {
     /// Dropped right after the stream.
     #[pin]
     source: Option<S>,
-    buffer: ItemBuffer<St::Item, M>,
+    buffer: ItemBuffer<M::Kept, M>,
     /// The clean-up.
     #[pin]
     ending: E,
-    stage: Stage,
+    stage: Stage<M::End>,
     /// How often the source is still polled before it gets the task's waker, including the poll that
     /// hands it over. Zero if the source has it.
     unregistered_polls: u8,
@@ -109,25 +113,24 @@ pub struct CancelableStream<St: Stream, S, E = (), M = Items> {
 }
 
 /// Why the fast path of `poll_next` hands a poll over to `poll_slow`.
-enum Handover {
+enum Handover<End> {
     /// It is the first poll, or the stream is an operation, is shielded or has ended.
     Untouched,
     /// The source or the idle timeout has fired in this poll.
     Fired(Reason),
     /// The stream has ended in this poll.
-    Ended,
+    Ended(End),
 }
 
-#[derive(Debug)]
-enum Stage {
+enum Stage<End> {
     /// Not polled yet.
     New,
     Streaming,
     /// The stream has been dropped. Clean-up is to run, or runs and holds the outcome.
-    Ending(Option<Result<(), Cancelled>>),
+    Ending(Option<Result<End, Cancelled>>),
     /// A race around this one is about to drop it, so the consumer must not continue. If it is polled
     /// once more after all, because that race had only borrowed it, it hands out the error.
-    Stopped(Option<Cancelled>),
+    Stopped(Option<Result<End, Cancelled>>),
     Done,
 }
 
@@ -143,11 +146,29 @@ impl<St: Stream, S: Future<Output = Reason>> CancelableStream<St, S> {
     /// # Ok::<(), cancelable::Cancelled>(()) }).unwrap();
     /// ```
     pub fn new(stream: St, source: impl IntoFuture<Output = Reason, IntoFuture = S>) -> Self {
+        CancelableStream::from_parts(stream, source.into_future(), (), Items)
+    }
+}
+
+impl<St, S, T, X> CancelableStream<St, S, Fallible<Result<(), X>>, Results>
+where
+    St: Stream<Item = Result<T, X>>,
+    S: Future<Output = Reason>,
+    X: From<Cancelled> + Display,
+{
+    fn new_fallible(stream: St, source: S) -> Self {
+        let ending = Fallible::with(error_of_result);
+        CancelableStream::from_parts(stream, source, ending, Results(Items))
+    }
+}
+
+impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
+    fn from_parts(stream: St, source: S, ending: E, batching: M) -> Self {
         CancelableStream {
             stream: Some(stream),
-            source: Some(source.into_future()),
-            buffer: ItemBuffer::new(),
-            ending: (),
+            source: Some(source),
+            buffer: ItemBuffer::new(batching),
+            ending,
             stage: Stage::New,
             unregistered_polls: UNREGISTERED_POLLS,
             extra: Rare::default(),
@@ -159,10 +180,10 @@ impl<St, S, E, M> Stream for CancelableStream<St, S, E, M>
 where
     St: Stream,
     S: Future<Output = Reason>,
-    E: Ending<()>,
+    E: Ending<M::End>,
     M: Batching<St::Item>,
 {
-    type Item = Result<M::Item, Cancelled>;
+    type Item = Result<M::Item, M::Error>;
 
     #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -187,14 +208,17 @@ where
                 collect_shields(extra, before, 0);
             }
             match polled {
-                Poll::Ready(Some(item)) => {
-                    // A partial result makes the stream an operation, so only the count is needed.
-                    this.buffer.partial.count_one();
-                    if let Some(item) = this.buffer.push(item) {
-                        return Poll::Ready(Some(Ok(item)));
+                Poll::Ready(Some(item)) => match M::split(item) {
+                    ControlFlow::Continue(item) => {
+                        // A partial result makes it an operation, so only the count is needed.
+                        this.buffer.partial.count_one();
+                        if let Some(item) = this.buffer.push(item) {
+                            return Poll::Ready(Some(Ok(item)));
+                        }
                     }
-                }
-                Poll::Ready(None) => break Handover::Ended,
+                    ControlFlow::Break(end) => break Handover::Ended(end),
+                },
+                Poll::Ready(None) => break Handover::Ended(M::end()),
                 Poll::Pending => break Handover::Fired(ready!(self.as_mut().wait(cx))),
             }
         };
@@ -218,7 +242,7 @@ impl<St, S, E, M> CancelableStream<St, S, E, M>
 where
     St: Stream,
     S: Future<Output = Reason>,
-    E: Ending<()>,
+    E: Ending<M::End>,
     M: Batching<St::Item>,
 {
     /// The stream is pending: registers the task with everything that may end the wait. Ready if one
@@ -245,7 +269,7 @@ impl<St, S, E, M> FusedStream for CancelableStream<St, S, E, M>
 where
     St: Stream,
     S: Future<Output = Reason>,
-    E: Ending<()>,
+    E: Ending<M::End>,
     M: Batching<St::Item>,
 {
     fn is_terminated(&self) -> bool {
@@ -253,7 +277,7 @@ where
     }
 }
 
-impl<St: Stream, S, E, M> fmt::Debug for CancelableStream<St, S, E, M> {
+impl<St: Stream, S, E, M: Batching<St::Item>> fmt::Debug for CancelableStream<St, S, E, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.stage {
             Stage::New => "not polled",

@@ -47,6 +47,42 @@ struct Kept<T> {
     items: VecDeque<T>,
 }
 
+/// How a stream ended, in one word. [`Partial::end`] returns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StreamEnd {
+    /// The stream ended by itself, so the items are all there are.
+    Complete,
+    /// The stream panicked, or an `Err` ended it.
+    Failed,
+    /// The stream was cancelled.
+    Cancelled,
+    /// The consumer dropped the stream before its end.
+    Dropped,
+}
+
+impl StreamEnd {
+    /// Returns the word that `Display` prints: `complete`, `failed`, `cancelled` or `dropped`.
+    ///
+    /// ```
+    /// assert_eq!(cancelable::stream::StreamEnd::Complete.as_str(), "complete");
+    /// ```
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StreamEnd::Complete => "complete",
+            StreamEnd::Failed => "failed",
+            StreamEnd::Cancelled => "cancelled",
+            StreamEnd::Dropped => "dropped",
+        }
+    }
+}
+
+impl fmt::Display for StreamEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 impl<T> Partial<T> {
     /// Returns clones of the kept items, oldest first.
     ///
@@ -106,6 +142,30 @@ impl<T> Partial<T> {
     /// ```
     pub fn count(&self) -> u64 {
         self.kept.lock().count
+    }
+
+    /// Returns how the stream ended, or `None` if it has not ended yet.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::stream::StreamEnd;
+    /// use futures::{StreamExt, stream};
+    /// # smol::block_on(async {
+    /// let numbers = stream::iter(1..=4).cancelable(never());
+    /// let partial = numbers.partial();
+    /// assert_eq!(partial.end(), None);
+    /// assert_eq!(numbers.take(2).count().await, 2);
+    /// assert_eq!(partial.end(), Some(StreamEnd::Dropped));
+    /// # });
+    /// ```
+    pub fn end(&self) -> Option<StreamEnd> {
+        match self.status() {
+            Status::Completed => Some(StreamEnd::Complete),
+            Status::Failed => Some(StreamEnd::Failed),
+            Status::Cancelled if self.reason() == Some(Reason::Dropped) => Some(StreamEnd::Dropped),
+            Status::Cancelled => Some(StreamEnd::Cancelled),
+            _ => None,
+        }
     }
 
     /// Returns why the stream was cancelled, or `None` if it was not. See [`Operation::reason`].

@@ -1,6 +1,7 @@
 //! Polling of streams that are operations or contain shields, and the first poll of every stream.
 
 use std::future::poll_fn;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -21,16 +22,16 @@ use crate::wait::probe;
 pub(super) const UNREGISTERED_POLLS: u8 = 64 + 1;
 
 /// What `poll_next` returns.
-pub(super) type Polled<T> = Poll<Option<Result<T, Cancelled>>>;
+pub(super) type Polled<T, X> = Poll<Option<Result<T, X>>>;
 
 /// What a poll of the inner stream led to: an item, its end, or a cancellation.
-type Pulled<T> = Poll<Result<Option<T>, Cancelled>>;
+type Pulled<T, End> = Poll<Result<ControlFlow<End, T>, Cancelled>>;
 
 impl<St, S, E, M> CancelableStream<St, S, E, M>
 where
     St: Stream,
     S: Future<Output = Reason>,
-    E: Ending<()>,
+    E: Ending<M::End>,
     M: Batching<St::Item>,
 {
     /// Handles what the fast path does not: the first poll, polls after the inner stream has gone, and
@@ -39,8 +40,8 @@ where
     #[inline(never)]
     pub(super) fn poll_slow(
         mut self: Pin<&mut Self>,
-        handover: Handover,
-        item: &mut Option<Result<M::Item, Cancelled>>,
+        handover: Handover<M::End>,
+        item: &mut Option<Result<M::Item, M::Error>>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let mut this = self.as_mut().project();
@@ -69,9 +70,9 @@ where
     /// Does the work of `poll_slow` while the operation is the current one.
     fn poll_as_current(
         mut self: Pin<&mut Self>,
-        handover: Handover,
+        handover: Handover<M::End>,
         cx: &mut Context<'_>,
-    ) -> Polled<M::Item> {
+    ) -> Polled<M::Item, M::Error> {
         let this = self.as_mut().project();
         let extra = this.extra.get_mut().as_deref_mut();
         match this.stage {
@@ -84,26 +85,26 @@ where
             Stage::Streaming => {
                 let shielded = extra.is_some_and(Extra::is_shielded);
                 match ready!(self.as_mut().pull(handover, cx)) {
-                    Ok(Some(item)) => Poll::Ready(Some(Ok(item))),
-                    Ok(None) => self.finish(Ok(()), false, cx),
+                    Ok(ControlFlow::Continue(item)) => Poll::Ready(Some(Ok(item))),
+                    Ok(ControlFlow::Break(end)) => self.finish(Ok(end), false, cx),
                     Err(cancelled) => self.finish(Err(cancelled), shielded, cx),
                 }
             }
             Stage::Ending(_) => self.end(cx),
-            Stage::Stopped(cancelled) => {
+            Stage::Stopped(outcome) => {
                 if extra.is_some_and(|extra| extra.expects_drop(cx)) {
                     return Poll::Pending;
                 }
-                let cancelled = cancelled.take();
+                let error = outcome.take().and_then(M::error);
                 *this.stage = Stage::Done;
-                Poll::Ready(cancelled.map(Err))
+                Poll::Ready(error.map(Err))
             }
             Stage::Done => Poll::Ready(None),
         }
     }
 
     /// The first poll. A source that has fired by now wins, and the stream is never polled.
-    fn poll_first(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<M::Item> {
+    fn poll_first(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<M::Item, M::Error> {
         *self.as_mut().project().stage = Stage::Streaming;
         if let Poll::Ready(reason) =
             self.as_mut().poll_cancelled(true, &mut Context::from_waker(probe()))
@@ -124,11 +125,15 @@ where
     }
 
     /// Pulls items until one, or a chunk of them, can be handed out.
-    fn pull(mut self: Pin<&mut Self>, handover: Handover, cx: &mut Context<'_>) -> Pulled<M::Item> {
+    fn pull(
+        mut self: Pin<&mut Self>,
+        handover: Handover<M::End>,
+        cx: &mut Context<'_>,
+    ) -> Pulled<M::Item, M::End> {
         let mut fired = match handover {
             Handover::Untouched => None,
             Handover::Fired(reason) => Some(reason),
-            Handover::Ended => return Poll::Ready(Ok(None)),
+            Handover::Ended(end) => return Poll::Ready(Ok(ControlFlow::Break(end))),
         };
         loop {
             let this = self.as_mut().project();
@@ -156,9 +161,13 @@ where
                     }
                 }
             };
-            let Some(item) = pulled else { return Poll::Ready(Ok(None)) };
-            if let Some(item) = self.as_mut().push(item) {
-                return Poll::Ready(Ok(Some(item)));
+            match pulled {
+                ControlFlow::Break(end) => return Poll::Ready(Ok(ControlFlow::Break(end))),
+                ControlFlow::Continue(item) => {
+                    if let Some(item) = self.as_mut().push(item) {
+                        return Poll::Ready(Ok(ControlFlow::Continue(item)));
+                    }
+                }
             }
         }
     }
@@ -180,7 +189,7 @@ where
     }
 
     /// After a cancellation: polls the stream while a grace period or a shield inside it keeps it.
-    fn poll_kept(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Pulled<St::Item> {
+    fn poll_kept(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Pulled<M::Kept, M::End> {
         let extra = self.as_mut().project().extra.get_mut();
         let Some(extra) = extra.as_deref_mut() else { unreachable!("it holds the cause") };
         if extra.poll_grace(cx) {
@@ -221,17 +230,23 @@ where
 
     /// Polls the inner stream, and notes the shields that register meanwhile. `dropping` is the number
     /// of the race if only shields keep the stream, else 0.
-    fn poll_stream(self: Pin<&mut Self>, dropping: u64, cx: &mut Context<'_>) -> Pulled<St::Item> {
+    fn poll_stream(
+        self: Pin<&mut Self>,
+        dropping: u64,
+        cx: &mut Context<'_>,
+    ) -> Pulled<M::Kept, M::End> {
         let this = self.project();
-        let Some(mut stream) = this.stream.as_pin_mut() else { return Poll::Ready(Ok(None)) };
+        let Some(mut stream) = this.stream.as_pin_mut() else { unreachable!("it is streaming") };
         let partial = &mut this.buffer.partial;
         // Kept items are cloned in here, so that a panic of `clone` counts as one of the stream.
         let mut next = poll_fn(|cx| {
-            let polled = stream.as_mut().poll_next(cx);
-            if let Poll::Ready(Some(item)) = &polled {
-                partial.note(item);
-            }
-            polled
+            stream.as_mut().poll_next(cx).map(|item| {
+                let item = item.map_or_else(|| ControlFlow::Break(M::end()), M::split);
+                if let ControlFlow::Continue(item) = &item {
+                    partial.note(item);
+                }
+                item
+            })
         });
         let extra = this.extra.get_mut();
         let operation = extra.as_deref().is_some_and(Extra::is_operation);
@@ -273,7 +288,7 @@ where
     }
 
     /// Takes an item into the buffer, reports progress, and returns what is to be handed out now.
-    fn push(self: Pin<&mut Self>, item: St::Item) -> Option<M::Item> {
+    fn push(self: Pin<&mut Self>, item: M::Kept) -> Option<M::Item> {
         let this = self.project();
         let extra = this.extra.get_mut();
         let operation = extra.as_deref().and_then(Extra::operation);

@@ -18,6 +18,7 @@ mod operations;
 mod panics;
 mod partial;
 mod race;
+mod results;
 mod shields;
 #[cfg(feature = "time")]
 mod time;

@@ -120,14 +120,13 @@ impl<T> Fallible<T> {
         Fallible { error_of: OnceLock::new() }
     }
 
-    #[cfg(feature = "macros")]
-    pub(super) fn with(error_of: ErrorOf<T>) -> Self {
+    pub(crate) fn with(error_of: ErrorOf<T>) -> Self {
         Fallible { error_of: OnceLock::from(error_of) }
     }
 }
 
 /// The [`ErrorOf`] of a `Result` whose error has `Display`.
-pub(super) fn error_of_result<T, X: Display>(
+pub(crate) fn error_of_result<T, X: Display>(
     value: &Result<T, X>,
     found: &mut dyn FnMut(&dyn Display),
 ) {
