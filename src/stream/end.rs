@@ -50,29 +50,24 @@ where
         {
             this.buffer.idle = None;
         }
+        let complete = matches!(&outcome, Ok(end) if !M::has_failed(end));
         let dropped = if is_operation {
-            catch_unwind(AssertUnwindSafe(|| self.as_mut().drop_race()))
+            catch_unwind(AssertUnwindSafe(|| self.as_mut().drop_race(complete)))
         } else {
-            self.as_mut().drop_race();
+            self.as_mut().drop_race(complete);
             Ok(())
         };
+        if let Err(panic) = dropped {
+            self.as_mut().destructor_panicked(panic);
+        }
         let mut this = self.as_mut().project();
         if let Some(extra) = this.extra.get_mut() {
             extra.race_is_over(stopped);
         }
-        let chunk = match (&outcome, &dropped) {
-            (Ok(end), Ok(())) if !M::has_failed(end) => this.buffer.finish(),
-            _ => {
-                this.buffer.partial.keep_chunk();
-                None
-            }
-        };
+        // Empty, unless the stream is complete.
+        let chunk = this.buffer.finish();
         if is_operation {
             *this.stage = Stage::Ending(Some(outcome));
-            if let Err(panic) = dropped {
-                self.as_mut().destructor_panicked(panic);
-                this = self.as_mut().project();
-            }
             let Some(chunk) = chunk else { return self.end(cx) };
             // While the consumer has an item, races around it do not wait: see `wait_slow`.
             if let (true, Some(extra)) = (E::CLEANS_UP, this.extra.get_mut()) {
@@ -96,6 +91,10 @@ where
         let (Some(source), Some(extra)) = (this.source.as_pin_mut(), this.extra.get_mut()) else {
             return;
         };
+        if extra.is_cancelling() {
+            // It has a cause. Guarantee 6: a source that has fired is not polled again.
+            return;
+        }
         // A panic of the source must not take the place of the error.
         let polled = contain(|| source.poll(&mut Context::from_waker(probe())));
         if let (Ok(Poll::Ready(reason)), Some(operation)) = (polled, extra.operation()) {
@@ -103,18 +102,23 @@ where
         }
     }
 
-    /// Drops the stream, then the source.
-    fn drop_race(self: Pin<&mut Self>) {
+    /// Drops the stream, then the source. Unless the stream is `complete`, the items of its incomplete
+    /// chunk go to the partial result, or are dropped too.
+    fn drop_race(self: Pin<&mut Self>, complete: bool) {
         let mut this = self.project();
         this.stream.set(None);
         this.source.set(None);
+        if !complete {
+            this.buffer.partial.keep_chunk();
+        }
     }
 
-    /// A destructor of the stream or the source has panicked: guarantee 13.
+    /// A destructor of the stream, the source or an item has panicked: guarantee 13.
     #[cold]
     fn destructor_panicked(self: Pin<&mut Self>, panic: Box<dyn Any + Send>) {
         let mut this = self.project();
         let _ = contain(|| this.source.set(None));
+        let _ = contain(|| this.buffer.partial.keep_chunk());
         if let Some(extra) = this.extra.get_mut() {
             extra.keep_panic(panic);
         }

@@ -4,7 +4,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use cancelable::prelude::*;
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt, stream};
 
 use crate::feed::{end, feed, item, next};
 use crate::support::{self, Log, Wakes, kept, panic_of};
@@ -115,4 +115,34 @@ fn g13_size_hint() {
     let progress = operation.snapshot().progress.unwrap();
     assert_eq!((progress.get("items"), progress.counted()), (Some("2"), None));
     assert_eq!(operation.status(), Status::Running);
+}
+
+#[test]
+fn g13_destructor_of_an_item() {
+    let _watchdog = support::watchdog();
+    // Nothing keeps the item of the incomplete chunk, so it is dropped with the stream.
+    for cancelled in [true, false] {
+        let (wakes, token, log) = (Wakes::new(), CancellationToken::new(), Log::new());
+        let items = stream::iter([Bomb]).chain(stream::pending());
+        let cleans = log.clone();
+        let stream = items.cancelable(&token).chunks(2).finally(move |outcome| {
+            cleans.note(format_args!("cleans up, complete: {}", outcome.is_ok()));
+            async {}
+        });
+        let operation = stream.operation();
+        log.watch(&operation);
+        let mut stream = Box::pin(stream);
+        assert!(next(stream.as_mut(), &wakes).is_pending());
+        if cancelled {
+            token.cancel_with("stop");
+            assert_eq!(panic_of(|| next(stream.as_mut(), &wakes)), "a destructor");
+            let failed = "failed: panicked: a destructor";
+            assert_eq!(log.take(), ["cleans up, complete: false", failed]);
+            assert!(matches!(next(stream.as_mut(), &wakes), Poll::Ready(None)));
+        } else {
+            assert_eq!(panic_of(|| drop(stream)), "a destructor");
+            assert_eq!(log.take(), ["hook: dropped before it was done"]);
+        }
+        assert_eq!(kept(&wakes), 0);
+    }
 }

@@ -415,6 +415,27 @@ fn error_within_grace() {
 
 #[cfg(feature = "time")]
 #[test]
+fn g06_fired_source_is_not_polled_again() {
+    let _watchdog = support::watchdog();
+    let ((results, tap), wakes, token) = (results(), Wakes::new(), CancellationToken::new());
+    let (fired, asked) = (std::cell::Cell::new(0), token.clone());
+    let source = std::future::poll_fn(|cx| {
+        let polled = pin!(asked.cancelled()).poll(cx);
+        fired.set(fired.get() + usize::from(polled.is_ready()));
+        polled
+    });
+    let hour = std::time::Duration::from_secs(3600);
+    let mut stream = pin!(results.try_cancelable(source).grace(hour));
+    assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
+    token.cancel_with("stop");
+    assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
+    tap.push(107);
+    assert_eq!(next(stream.as_mut(), &wakes), bad(107));
+    assert_eq!(fired.get(), 1);
+}
+
+#[cfg(feature = "time")]
+#[test]
 fn forced_after_grace() {
     let _watchdog = support::watchdog();
     let ((results, _tap), wakes, token) = (results(), Wakes::new(), CancellationToken::new());
