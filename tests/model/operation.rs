@@ -55,7 +55,7 @@ struct Model {
     depth: usize,
     polls: usize,
     started: bool,
-    /// The work has ended with this value; the clean-up is pending so many more times.
+    /// The work has ended with this value; the clean-up is pending this many more times.
     over: Option<(Option<u32>, usize)>,
     status: Option<Status>,
 }

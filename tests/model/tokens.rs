@@ -172,7 +172,7 @@ impl Forest {
         }
 
         let reached = self.reached(of);
-        // The reason of each: that of the call, or the parent's, wrapped. If a token can be reached
+        // The reason of each: the one given to the call, or the parent's, wrapped. If a token can be reached
         // in two ways, either may come first; a handle of it shows which.
         let mut actual = BTreeMap::from([(of, vec![reason])]);
         while actual.len() < reached.len() {

@@ -1,4 +1,4 @@
-//! Handles, names, hooks and clean-up that are asked for only after the first poll.
+//! Handles, names, hooks and clean-up that are requested only after the first poll.
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn};

@@ -20,7 +20,7 @@ enum Who {
 
 const EVERYONE: [Who; 4] = [Who::Source, Who::Handle, Who::Parent, Who::Token];
 
-/// An operation that each [`Who`] can cancel.
+/// An operation, and everything that can cancel it.
 struct Stage {
     source: CancellationToken,
     parent: Operation,

@@ -36,7 +36,7 @@ fn is(left: Option<Duration>, seconds: u64) {
 }
 
 #[test]
-fn a_timeout_is_a_limit() {
+fn timeout_counts() {
     let _watchdog = support::watchdog();
     is(left(timeout(secs(1000))), 1000);
     is(left(deadline(Instant::now() + secs(1000))), 1000);
@@ -45,7 +45,7 @@ fn a_timeout_is_a_limit() {
 }
 
 #[test]
-fn other_sources_are_none() {
+fn other_sources_do_not_count() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     assert_eq!(left(never()), None);
@@ -55,7 +55,7 @@ fn other_sources_are_none() {
 }
 
 #[test]
-fn the_pause_of_a_condition_is_no_limit() {
+fn pause_of_a_condition_does_not_count() {
     let _watchdog = support::watchdog();
     assert_eq!(left(condition(|| false)), None);
     assert_eq!(left(condition(|| false).every(secs(1000))), None);
@@ -68,7 +68,7 @@ fn the_pause_of_a_condition_is_no_limit() {
 }
 
 #[test]
-fn of_several_with_or_the_earliest_counts() {
+fn or_takes_the_earliest() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     is(left(any_of((timeout(secs(2000)), timeout(secs(1000)), &token))), 1000);
@@ -80,7 +80,7 @@ fn of_several_with_or_the_earliest_counts() {
 }
 
 #[test]
-fn of_several_with_and_the_latest_counts_where_all_are_limits() {
+fn and_takes_the_latest() {
     let _watchdog = support::watchdog();
     is(left(all_of((timeout(secs(1000)), timeout(secs(2000)), timeout(secs(1500))))), 2000);
     is(left(timeout(secs(2000)) & timeout(secs(1000))), 2000);
@@ -95,7 +95,7 @@ fn of_several_with_and_the_latest_counts_where_all_are_limits() {
 }
 
 #[test]
-fn of_several_with_and_none_counts_where_one_is_no_limit() {
+fn and_with_an_unlimited_source_has_none() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     assert_eq!(left(all_of((timeout(secs(1000)), &token))), None);
@@ -111,7 +111,7 @@ fn of_several_with_and_none_counts_where_one_is_no_limit() {
 }
 
 #[test]
-fn of_several_with_and_one_that_has_fired_leaves_the_others() {
+fn and_ignores_fired_sources() {
     let _watchdog = support::watchdog();
     let fired = CancellationToken::new();
     fired.cancel();
@@ -119,7 +119,7 @@ fn of_several_with_and_one_that_has_fired_leaves_the_others() {
 }
 
 #[test]
-fn a_moment_that_is_given_is_the_deadline() {
+fn deadline_counts() {
     let _watchdog = support::watchdog();
     let at = Instant::now() + secs(1000);
     let run = pending::<()>().cancelable(any_of((deadline(at), timeout(secs(5000)))));
@@ -130,14 +130,14 @@ fn a_moment_that_is_given_is_the_deadline() {
 }
 
 #[test]
-fn the_work_sees_it_at_its_first_poll() {
+fn known_at_the_first_poll_of_the_work() {
     let _watchdog = support::watchdog();
     let work = async { Operation::current().unwrap().remaining() };
     is(support::block_on(work.cancelable(timeout(secs(1000))).named("a")).unwrap(), 1000);
 }
 
 #[test]
-fn it_counts_from_the_first_poll() {
+fn counts_from_the_first_poll() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let run = pending::<()>().cancelable(timeout(secs(1000)));
@@ -151,7 +151,7 @@ fn it_counts_from_the_first_poll() {
 }
 
 #[test]
-fn nothing_is_left_once_it_has_passed() {
+fn nothing_remains_after_it() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let run = pending::<()>().cancelable(timeout(Duration::from_millis(5)));
@@ -176,7 +176,7 @@ where
 }
 
 #[test]
-fn those_above_limit_those_below() {
+fn parents_limit_children() {
     let _watchdog = support::watchdog();
     is(left_within(timeout(secs(1000)), timeout(secs(2000))), 1000);
     is(left_within(timeout(secs(2000)), timeout(secs(1000))), 1000);
@@ -186,7 +186,7 @@ fn those_above_limit_those_below() {
 }
 
 #[test]
-fn those_below_do_not_limit_those_above() {
+fn children_do_not_limit_parents() {
     let _watchdog = support::watchdog();
     let work = scope(timeout(secs(2000)), async |outer: Operation| {
         let inner = async { Operation::current().unwrap().remaining() };
@@ -197,7 +197,7 @@ fn those_below_do_not_limit_those_above() {
 }
 
 #[test]
-fn a_plain_race_in_the_work_or_in_a_hook_is_no_limit_of_the_operation() {
+fn inner_races_do_not_count() {
     let _watchdog = support::watchdog();
     let work = scope(never(), async |operation: Operation| {
         let plain = async { futures::pending!() }.cancelable(timeout(secs(1000)));
@@ -214,7 +214,7 @@ fn a_plain_race_in_the_work_or_in_a_hook_is_no_limit_of_the_operation() {
 }
 
 #[test]
-fn a_race_within_a_source_is_no_limit_of_the_operation() {
+fn race_in_a_source_does_not_count() {
     let _watchdog = support::watchdog();
     // A source that pings, and gives each ping one second.
     let pings = async {
@@ -225,7 +225,7 @@ fn a_race_within_a_source_is_no_limit_of_the_operation() {
 }
 
 #[test]
-fn in_scope_and_child_of_pass_it_on() {
+fn inherited_by_in_scope_and_child_of() {
     let _watchdog = support::watchdog();
     let parent = pending::<()>().cancelable(timeout(secs(1000))).named("parent");
     let operation = parent.operation();
@@ -241,7 +241,7 @@ fn in_scope_and_child_of_pass_it_on() {
 }
 
 #[test]
-fn one_that_was_entered_below_another_before_that_started_is_limited_too() {
+fn inherited_if_the_parent_starts_later() {
     let _watchdog = support::watchdog();
     let parent = pending::<()>().cancelable(timeout(secs(1000))).named("parent");
     let child = pending::<()>().cancelable(timeout(secs(2000))).child_of(&parent.operation());
@@ -254,7 +254,7 @@ fn one_that_was_entered_below_another_before_that_started_is_limited_too() {
 }
 
 #[test]
-fn a_race_within_a_source_is_none_where_it_only_comes_to_its_limit_later() {
+fn late_race_in_a_source_does_not_count() {
     let _watchdog = support::watchdog();
     let pings = async {
         let ping = async {
@@ -268,13 +268,13 @@ fn a_race_within_a_source_is_none_where_it_only_comes_to_its_limit_later() {
 }
 
 #[test]
-fn a_shield_with_a_limit_in_a_source_is_none() {
+fn shield_for_in_a_source_does_not_count() {
     let _watchdog = support::watchdog();
     assert_eq!(left(shield_for(secs(1), pending())), None);
 }
 
 #[test]
-fn a_timeout_that_is_lent_is_a_limit_of_each() {
+fn lent_timeout_counts_for_each() {
     let _watchdog = support::watchdog();
     let mut limit = timeout(secs(1000));
     for _ in 0..2 {

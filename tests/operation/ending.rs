@@ -178,7 +178,7 @@ fn returned_cancellation_without_a_cause_is_a_failure() {
     without_a_cause::<Stopped>();
 }
 
-/// The limit is that of one call in the work. The children of the operation are not cancelled.
+/// The limit applies to one call in the work. The children of the operation are not cancelled.
 #[test]
 fn inner_limit_is_a_failure() {
     let _watchdog = support::watchdog();

@@ -1,4 +1,5 @@
-//! Parents and children: which operation is the child of which, and what the end of a parent does.
+//! Parents and children: which operation is a child of which, and how the end of a parent affects
+//! them.
 
 mod many;
 

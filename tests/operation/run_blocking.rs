@@ -191,7 +191,7 @@ fn shield_waits_for_the_closure() {
     let (release, released) = channel::<()>();
     let wakes = Wakes::new();
     let run = scope(never(), async |operation: Operation| {
-        // Another operation awaits it: that of the closure itself would not wait.
+        // Another operation awaits it: the operation of the closure itself would not wait.
         let _ = operation;
         shield(smol::unblock(move || released.recv().unwrap())).await;
         unreachable!("what follows the shield does not run");

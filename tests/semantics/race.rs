@@ -187,7 +187,7 @@ fn g02_custom_source() {
     let mut race = pin!(tally.ready_at(3).cancelable(switch.source("other")));
     assert!(wakes.poll(race.as_mut()).is_pending());
     assert!(wakes.poll(race.as_mut()).is_pending());
-    // The last waker it got is that of the task.
+    // It was last polled with the waker of the task.
     switch.turn_on();
     assert_eq!(wakes.count(), 1);
     assert_eq!(won(wakes.poll(race.as_mut())), 3);

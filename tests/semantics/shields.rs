@@ -1,4 +1,4 @@
-//! Guarantee 10: a shielded section is finished before a cancellation is honoured.
+//! Guarantee 10: a shielded section finishes before a cancellation takes effect.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -12,7 +12,7 @@ use crate::support::{self, Log, Switch, Wakes, lost, poll_once, won};
 type Run<'a> = Pin<Box<dyn Future<Output = Result<(), Cancelled>> + 'a>>;
 
 #[test]
-fn g10_a_section_is_finished_before_a_cancellation_is_honoured() {
+fn g10_section_finishes_first() {
     let _watchdog = support::watchdog();
     let (token, gate) = (CancellationToken::new(), Switch::new());
     let (log, wakes) = (Log::new(), Wakes::new());
@@ -38,7 +38,7 @@ fn g10_a_section_is_finished_before_a_cancellation_is_honoured() {
 }
 
 #[test]
-fn g10_a_section_that_has_not_begun_is_not_begun() {
+fn g10_new_section_does_not_begin() {
     let _watchdog = support::watchdog();
     let (token, gate, log) = (CancellationToken::new(), Switch::new(), Log::new());
     let work = async {
@@ -51,13 +51,13 @@ fn g10_a_section_that_has_not_begun_is_not_begun() {
     assert!(poll_once(race.as_mut()).is_pending());
     token.cancel_with("stop");
     gate.turn_on();
-    // The last poll gets as far as the shield.
+    // The last poll reaches the shield.
     assert_eq!(lost(poll_once(race)), Reason::manual("stop"));
     assert_eq!(log.take(), ["reached"]);
 }
 
 #[test]
-fn g10_work_that_ends_while_a_section_is_waited_for_has_its_value() {
+fn g10_work_that_ends_meanwhile_wins() {
     let _watchdog = support::watchdog();
     let (token, gate) = (CancellationToken::new(), Switch::new());
     let work = async {
@@ -75,8 +75,8 @@ fn g10_work_that_ends_while_a_section_is_waited_for_has_its_value() {
 
 const LEVELS: usize = 10;
 
-/// Runs within each other around one section, of every kind. Each notes that the one within it has
-/// ended, and then waits.
+/// Runs nested races and operations of every kind around one section. Each notes when the inner one
+/// has ended, and then waits.
 fn levels<'a>(
     tokens: &'a [CancellationToken],
     gate: impl Future<Output = Reason> + 'a,
@@ -115,9 +115,9 @@ fn levels<'a>(
 }
 
 #[test]
-fn g10_runs_within_each_other_honour_it_at_every_level() {
+fn g10_nested_races_wait_at_every_level() {
     let _watchdog = support::watchdog();
-    // One of them is cancelled, or two: then the outer one of those is what counts.
+    // One or two of them are cancelled: then the outer one of these counts.
     for (inner, fired) in (0..LEVELS).flat_map(|fired| (0..=fired).map(move |inner| (inner, fired)))
     {
         let tokens: Vec<_> = (0..LEVELS).map(|_| CancellationToken::new()).collect();
@@ -133,7 +133,7 @@ fn g10_runs_within_each_other_honour_it_at_every_level() {
         assert!(went_on.iter().all(|went_on| !went_on.get()), "levels {inner} and {fired} wait");
         gate.turn_on();
         let polled = poll_once(run.as_mut());
-        // What is around the outer one goes on. Nothing within it does.
+        // Races around it continue. Nothing inside it does.
         let went_on: Vec<_> = went_on.iter().map(Cell::get).collect();
         let expected: Vec<_> = (0..LEVELS).map(|level| level == fired + 1).collect();
         assert_eq!(went_on, expected, "levels {inner} and {fired}");
@@ -142,7 +142,7 @@ fn g10_runs_within_each_other_honour_it_at_every_level() {
 }
 
 #[test]
-fn g10_within_a_section_everyone_is_told_the_truth() {
+fn g10_views_inside_a_section() {
     let _watchdog = support::watchdog();
     let (token, gate, log) = (CancellationToken::new(), Switch::new(), Log::new());
     let run = scope(&token, async |operation: Operation| {
@@ -169,13 +169,13 @@ fn g10_within_a_section_everyone_is_told_the_truth() {
 }
 
 #[test]
-fn g10_what_runs_within_a_section_is_not_cancelled_from_outside() {
+fn g10_operations_inside_are_not_cancelled() {
     let _watchdog = support::watchdog();
     let (token, gate, log) = (CancellationToken::new(), Switch::new(), Log::new());
     let section = async {
         let running = gate.source("gate").cancelable(never()).named("running");
         assert_eq!(running.await, Ok(Reason::manual("gate")));
-        // The cancellation waits by now.
+        // The cancellation is waiting by now.
         let plain = async { 7 }.cancelable(never());
         assert_eq!(plain.await, Ok(7));
         let operation = async { 8 }.cancelable(never()).named("late");
@@ -197,7 +197,7 @@ fn g10_what_runs_within_a_section_is_not_cancelled_from_outside() {
 }
 
 #[test]
-fn g10_it_guards_not_against_a_drop() {
+fn g10_no_guard_against_drop() {
     let _watchdog = support::watchdog();
     for cancelled in [false, true] {
         let (token, log) = (CancellationToken::new(), Log::new());
@@ -222,7 +222,7 @@ fn g10_it_guards_not_against_a_drop() {
 }
 
 #[test]
-fn g10_it_guards_not_against_an_abort_or_a_runtime_that_shuts_down() {
+fn g10_no_guard_against_abort_and_runtime_shutdown() {
     let _watchdog = support::watchdog();
     for aborted in [false, true] {
         let log = Log::new();
@@ -247,7 +247,7 @@ fn g10_it_guards_not_against_an_abort_or_a_runtime_that_shuts_down() {
 
 #[cfg(feature = "time")]
 #[test]
-fn g10_a_limit_ends_the_protection() {
+fn g10_limit_ends_the_protection() {
     use std::time::Duration;
 
     let _watchdog = support::watchdog();

@@ -48,7 +48,7 @@ fn g11_children_are_cancelled_with_the_reason() {
     for child in &children {
         assert_eq!(child.reason(), Some(below.clone()));
     }
-    // The reason is that of the top, at any depth.
+    // The reason is the one from the top, at any depth.
     assert_eq!(grandchild.reason(), Some(below.clone()));
     assert_eq!(below.root(), &Reason::manual("closing"));
     assert_eq!(wakes.count(), 1);

@@ -1,4 +1,4 @@
-//! Several shields at once, some of which are not polled on every poll of what is around them.
+//! Several shields at once, some of which are not polled on every poll of the race around them.
 
 use std::pin::pin;
 
@@ -55,7 +55,7 @@ fn g10_work_beside_a_shield_continues() {
 }
 
 #[test]
-fn g10_one_that_is_not_polled_each_time_is_waited_for_all_the_same() {
+fn g10_section_not_polled_each_time_is_awaited() {
     let _watchdog = support::watchdog();
     for named in [false, true] {
         let token = CancellationToken::new();
@@ -85,7 +85,7 @@ fn g10_one_that_is_not_polled_each_time_is_waited_for_all_the_same() {
         let wakes = Wakes::new();
         assert!(wakes.poll(run.as_mut()).is_pending());
         token.cancel_with("stop");
-        // None of them has been woken: none is polled in these.
+        // None of them has been woken, so none is polled here.
         assert!(wakes.poll(run.as_mut()).is_pending());
         assert!(wakes.poll(run.as_mut()).is_pending());
         let last = senders.len() - 1;
@@ -115,7 +115,7 @@ fn ten_thousand_at_once() {
         let all: Vec<_> = (0..10_000)
             .map(|_| async {
                 shield(open.cancelled()).await;
-                // Counted by way of its polls.
+                // Counted through the polls.
                 done.ready_at(1).await;
             })
             .collect();
@@ -126,13 +126,13 @@ fn ten_thousand_at_once() {
     token.cancel();
     assert!(poll_once(run.as_mut()).is_pending());
     open.cancel();
-    // So many are not all polled in one go.
+    // `FuturesUnordered` does not poll all of them in one poll.
     while poll_once(run.as_mut()).is_pending() {}
     assert_eq!(done.polls(), 0, "nothing that follows runs");
 }
 
 #[test]
-fn one_after_another_leaves_nothing_behind() {
+fn many_in_turn_leave_nothing() {
     let _watchdog = support::watchdog();
     let (token, gate) = (CancellationToken::new(), Gate::new());
     let work = async {
@@ -150,7 +150,7 @@ fn one_after_another_leaves_nothing_behind() {
 }
 
 #[test]
-fn of_two_races_beside_each_other_each_waits_for_its_own() {
+fn joined_races_await_their_own() {
     let _watchdog = support::watchdog();
     let (gate, log) = (Gate::new(), Log::new());
     let tokens = [CancellationToken::new(), CancellationToken::new()];
@@ -172,9 +172,9 @@ fn of_two_races_beside_each_other_each_waits_for_its_own() {
 }
 
 #[test]
-fn one_that_is_ready_lets_those_beside_it_win() {
+fn ready_section_lets_others_win() {
     let _watchdog = support::watchdog();
-    // The work ends by itself while a section in it is not over: its value wins.
+    // The work ends by itself while a section in it is not finished: its value wins.
     let (gate, token) = (Gate::new(), CancellationToken::new());
     let work = async {
         let section = pin!(shield(std::future::pending::<()>()));
@@ -190,7 +190,7 @@ fn one_that_is_ready_lets_those_beside_it_win() {
 }
 
 #[test]
-fn their_number_alone_tells_what_they_cost() {
+fn cost_is_linear() {
     let _watchdog = support::watchdog();
     let took = |number: usize| {
         let all: FuturesUnordered<_> = (0..number)

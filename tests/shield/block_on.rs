@@ -1,4 +1,5 @@
-//! A `block_on` inside of a poll that a race is about to end: what it runs is not part of the race's work.
+//! `block_on` inside a poll that a race is about to end: what it runs is not part of the race's
+//! work.
 
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
@@ -9,7 +10,7 @@ use cancelable::prelude::*;
 
 use crate::support::{self, Log, Wakes, poll_once};
 
-/// Runs two steps that belong together, on this thread.
+/// Runs two steps that must both happen, on this thread.
 fn save(log: &Log) {
     support::block_on(shield(async {
         smol::future::yield_now().await;
@@ -17,7 +18,7 @@ fn save(log: &Log) {
     }));
 }
 
-/// Saves when it is dropped: the usual way to await in a destructor.
+/// Calls `save` in its destructor, as user code does that cannot await there.
 struct SavesOnDrop(Log);
 
 impl Drop for SavesOnDrop {
@@ -39,7 +40,7 @@ fn cancel<F: Future>(log: &Log, work: impl Fn(CancellationToken) -> F) {
     }
 }
 
-/// Ready once the token is cancelled, without waiting for it.
+/// Ready once the token is cancelled. It registers no waker.
 async fn seen(token: &CancellationToken) {
     poll_fn(|_| if token.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }).await;
 }
@@ -61,7 +62,7 @@ fn in_a_destructor_of_the_work() {
         let _ = inner.cancelable(&token).await;
         pending::<()>().await;
     });
-    // A local that goes in the last poll.
+    // A local variable that is dropped in the last poll.
     cancel(&log, async |token| {
         let saves = SavesOnDrop(log.clone());
         seen(&token).await;
@@ -81,7 +82,7 @@ fn in_the_work() {
     });
 }
 
-/// Another section is waited for at the same time.
+/// Another section is awaited at the same time.
 #[test]
 fn beside_a_section() {
     let _watchdog = support::watchdog();
@@ -153,7 +154,8 @@ fn in_a_waker() {
     });
 }
 
-/// The blocking code polls with the very waker of the task: so does the `block_on` of tokio within another one.
+/// The blocking code polls with the waker of the task, as tokio's `block_on` does inside another
+/// one.
 #[test]
 fn with_the_waker_of_the_task() {
     let _watchdog = support::watchdog();
@@ -202,7 +204,7 @@ fn of_tokio_within_another() {
     assert_eq!(log.take(), ["saved"]);
 }
 
-/// A section that the race waits for is finished by blocking the thread.
+/// A section that the race awaits is finished by code that blocks the thread.
 #[test]
 fn of_a_section_that_had_begun() {
     let _watchdog = support::watchdog();

@@ -1,4 +1,4 @@
-//! Tasks of an executor that runs inside of a race are not part of the race's work.
+//! Tasks of an executor that runs inside a race are not part of the race's work.
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
@@ -13,12 +13,12 @@ use smol::future::{yield_now, zip};
 
 use crate::support::{self, Gate, Log, Wakes, poll_once};
 
-/// Waits until a gate is open that wakes the tasks at it.
+/// Waits at a gate that wakes its tasks when it opens.
 fn pass(gate: &CancellationToken) -> impl Future<Output = ()> + Send + use<> {
     gate.clone().cancelled_owned().map(drop)
 }
 
-/// Returns how many of 50 tasks have ended that run in an executor whose race is cancelled.
+/// Runs 50 tasks in an executor whose race is cancelled. Returns how many of them end.
 fn tasks_that_end(named: bool, step: impl AsyncFn()) -> usize {
     let (go_on, done) = (Cell::new(true), Cell::new(0));
     let (executor, stop) = (LocalExecutor::new(), CancellationToken::new());
@@ -50,7 +50,7 @@ fn tasks_that_end(named: bool, step: impl AsyncFn()) -> usize {
 }
 
 #[test]
-fn tasks_with_shields_go_on_elsewhere() {
+fn tasks_with_shields_continue() {
     let _watchdog = support::watchdog();
     for named in [false, true] {
         assert_eq!(tasks_that_end(named, async || shield(async {}).await), 50);
@@ -59,7 +59,7 @@ fn tasks_with_shields_go_on_elsewhere() {
 }
 
 #[test]
-fn tasks_with_operations_go_on_elsewhere() {
+fn tasks_with_operations_continue() {
     let _watchdog = support::watchdog();
     for named in [false, true] {
         let step = async || drop(yield_now().cancelable(never()).named("step").await);
@@ -83,7 +83,7 @@ fn operations_with_clean_up_are_not_cancelled() {
     let mut worker = Box::pin(executor.run(pending::<()>()).cancelable(&stop));
     assert!(poll_once(worker.as_mut()).is_pending());
     stop.cancel();
-    // The race finds out that the operation is not part of its work, and does not wait for it.
+    // The race notices that the operation is not part of its work, and does not wait for it.
     for _ in 0..10 {
         if poll_once(worker.as_mut()).is_ready() {
             break;
@@ -96,9 +96,10 @@ fn operations_with_clean_up_are_not_cancelled() {
     assert_eq!(operation.status(), Status::Completed);
 }
 
-/// The section waits for a task that has a shield of its own, begun before or after the cancellation.
+/// The section waits for a task that has a shield of its own, begun before or after the
+/// cancellation.
 #[test]
-fn a_section_may_wait_for_a_task() {
+fn section_awaits_a_task() {
     let _watchdog = support::watchdog();
     for begun in [false, true] {
         let (executor, stop) = (LocalExecutor::new(), CancellationToken::new());
@@ -142,7 +143,7 @@ fn a_section_may_wait_for_a_task() {
 
 /// The race waits for a section that another thread finishes.
 #[test]
-fn a_race_hears_of_the_end_of_a_section_that_moved() {
+fn moved_section_wakes_the_race() {
     let _watchdog = support::watchdog();
     let (executor, stop) = (smol::Executor::new(), CancellationToken::new());
     let gate = CancellationToken::new();
@@ -167,7 +168,7 @@ fn a_race_hears_of_the_end_of_a_section_that_moved() {
 }
 
 #[test]
-fn tasks_of_a_local_set_go_on_elsewhere() {
+fn tasks_of_a_local_set_continue() {
     let _watchdog = support::watchdog();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (local, stop) = (tokio::task::LocalSet::new(), CancellationToken::new());
@@ -194,9 +195,9 @@ fn tasks_of_a_local_set_go_on_elsewhere() {
     assert_eq!(done.get(), 20);
 }
 
-/// Sections in a `FuturesUnordered` within another one are part of the work: nothing after them runs.
+/// Sections in a `FuturesUnordered` inside another are part of the work: nothing after them runs.
 #[test]
-fn g10_sections_deep_in_combinators_are_part_of_the_work() {
+fn g10_deep_sections_are_part_of_the_work() {
     use futures::stream::{FuturesUnordered, StreamExt};
 
     let _watchdog = support::watchdog();
@@ -234,7 +235,7 @@ fn g10_sections_deep_in_combinators_are_part_of_the_work() {
             gate.cancel();
             let mut woken = 0;
             let mut polled = Poll::Pending;
-            // Polled as an executor does it: as long as it is woken.
+            // Polled as an executor polls: as long as it is woken.
             while polled.is_pending() && wakes.count() > woken {
                 woken = wakes.count();
                 polled = wakes.poll(run.as_mut()).map(drop);
@@ -245,9 +246,10 @@ fn g10_sections_deep_in_combinators_are_part_of_the_work() {
     }
 }
 
-/// A section is reached in the last poll, in a `FuturesUnordered` that polls again what wakes itself.
+/// A section is first polled in the last poll, in a `FuturesUnordered` that polls again what wakes
+/// itself.
 #[test]
-fn g10_nothing_is_begun_deep_in_combinators() {
+fn g10_deep_sections_do_not_begin() {
     use futures::stream::{FuturesUnordered, StreamExt};
 
     let _watchdog = support::watchdog();
@@ -270,9 +272,9 @@ fn g10_nothing_is_begun_deep_in_combinators() {
     assert!(log.take().is_empty());
 }
 
-/// A task that the work polls with the very waker of its race, and that outlives the work, is woken.
+/// A task that the work polls with the waker of its race is woken after the work is gone.
 #[test]
-fn what_outlives_the_work_is_woken() {
+fn task_that_outlives_the_work_is_woken() {
     let _watchdog = support::watchdog();
     for waits in [false, true] {
         let (gate, reached, stop) = (Gate::new(), Gate::new(), CancellationToken::new());

@@ -1,4 +1,4 @@
-//! Sections that are dropped, or that panic: nobody waits for them any longer.
+//! Sections that are dropped, or that panic: the race no longer waits for them.
 
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, panic_any};
@@ -10,7 +10,7 @@ use crate::both;
 use crate::support::{self, Gate, Log, panic_of, poll_once};
 
 #[test]
-fn a_section_that_is_dropped_is_waited_for_no_longer() {
+fn dropped_section_is_not_awaited() {
     let _watchdog = support::watchdog();
     for kind in 0..2 {
         let (gate, log, token) = (Gate::new(), Log::new(), CancellationToken::new());
@@ -32,7 +32,7 @@ fn a_section_that_is_dropped_is_waited_for_no_longer() {
 }
 
 #[test]
-fn a_section_that_is_dropped_while_a_cancellation_waits_lets_it_strike() {
+fn dropping_a_section_lets_the_cancellation_through() {
     let _watchdog = support::watchdog();
     for kind in 0..2 {
         let (gate, token) = (Gate::new(), CancellationToken::new());
@@ -53,7 +53,7 @@ fn a_section_that_is_dropped_while_a_cancellation_waits_lets_it_strike() {
 }
 
 #[test]
-fn a_panic_in_the_section_goes_through_and_ends_the_protection() {
+fn panic_ends_the_protection() {
     let _watchdog = support::watchdog();
     for kind in 0..2 {
         let token = CancellationToken::new();
@@ -77,7 +77,7 @@ fn a_panic_in_the_section_goes_through_and_ends_the_protection() {
 }
 
 #[test]
-fn a_section_that_has_panicked_and_is_kept_is_waited_for_no_longer() {
+fn panicked_section_is_not_awaited() {
     let _watchdog = support::watchdog();
     for kind in 0..2 {
         let token = CancellationToken::new();
@@ -96,7 +96,7 @@ fn a_section_that_has_panicked_and_is_kept_is_waited_for_no_longer() {
 }
 
 #[test]
-fn dropping_the_run_drops_the_section() {
+fn dropping_the_race_drops_the_section() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let tally = support::Tally::new();

@@ -1,4 +1,4 @@
-//! Work that is only lent to a race: it outlives that, so what was stopped in it goes on.
+//! Work that is lent to a race: it outlives the race, and continues where the race stopped it.
 
 use std::future::pending;
 use std::pin::pin;
@@ -72,7 +72,7 @@ fn g10_section_begun_before_the_race_is_not_awaited() {
 
 #[cfg(feature = "time")]
 #[test]
-fn a_section_whose_limit_has_passed_goes_on_and_protects_no_more() {
+fn section_past_its_limit_continues_unprotected() {
     let _watchdog = support::watchdog();
     let clock = support::Clock::start();
     let wakes = support::Wakes::new();
@@ -93,7 +93,7 @@ fn a_section_whose_limit_has_passed_goes_on_and_protects_no_more() {
     assert!(poll_once(run).is_ready());
 }
 
-/// A run that a race has waited for ends when it is polled again, with what it had come to.
+/// An inner race that an outer race has awaited returns its outcome when it is polled again.
 #[test]
 fn g10_awaited_race_keeps_its_outcome() {
     let _watchdog = support::watchdog();

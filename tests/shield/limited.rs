@@ -1,4 +1,4 @@
-//! Shields that protect for so long at most.
+//! `shield_for`: shields with a time limit.
 
 use std::future::pending;
 use std::pin::pin;
@@ -13,7 +13,7 @@ const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(5);
 
 #[test]
-fn within_its_limit_it_is_a_shield() {
+fn protects_within_its_limit() {
     let _watchdog = support::watchdog();
     for limit in [LONG, Duration::MAX] {
         let (gate, log, token) = (Gate::new(), Log::new(), CancellationToken::new());
@@ -32,7 +32,7 @@ fn within_its_limit_it_is_a_shield() {
 }
 
 #[test]
-fn when_its_limit_passes_after_the_cancellation_it_is_cut_there() {
+fn limit_passes_after_the_cancellation() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     for named in [false, true] {
@@ -44,7 +44,7 @@ fn when_its_limit_passes_after_the_cancellation_it_is_cut_there() {
         token.cancel_with("stop");
         assert!(wakes.poll(run.as_mut()).is_pending());
         let polls = tally.polls();
-        // First its source woke it, then the limit.
+        // Woken by its source, then by the limit.
         clock.pass(SHORT);
         wakes.wait(2);
         assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
@@ -54,7 +54,7 @@ fn when_its_limit_passes_after_the_cancellation_it_is_cut_there() {
 }
 
 #[test]
-fn when_its_limit_passes_before_the_cancellation_it_protects_no_more() {
+fn limit_passes_before_the_cancellation() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let (token, wakes, gate) = (CancellationToken::new(), Wakes::new(), Gate::new());
@@ -93,7 +93,7 @@ fn when_its_limit_passes_before_the_cancellation_it_protects_no_more() {
 }
 
 #[test]
-fn a_limit_that_has_passed_unseen_protects_no_more() {
+fn limit_passes_between_polls() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let (token, tally) = (CancellationToken::new(), Tally::new());
@@ -108,7 +108,7 @@ fn a_limit_that_has_passed_unseen_protects_no_more() {
 }
 
 #[test]
-fn a_limit_of_zero_protects_from_nothing() {
+fn zero_does_not_protect() {
     let _watchdog = support::watchdog();
     let (token, tally) = (CancellationToken::new(), Tally::new());
     let mut run = pin!(shield_for(Duration::ZERO, tally.ready_at(0)).cancelable(&token));
@@ -122,7 +122,7 @@ fn a_limit_of_zero_protects_from_nothing() {
 }
 
 #[test]
-fn one_within_another_whose_limit_has_passed_protects_no_more() {
+fn inside_an_expired_shield() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     for begun_before in [false, true] {
@@ -147,7 +147,7 @@ fn one_within_another_whose_limit_has_passed_protects_no_more() {
 }
 
 #[test]
-fn one_that_is_begun_after_the_limit_around_it_has_passed_is_a_shield_of_its_own() {
+fn begun_inside_an_expired_shield() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let (token, wakes) = (CancellationToken::new(), Wakes::new());
@@ -170,7 +170,7 @@ fn one_that_is_begun_after_the_limit_around_it_has_passed_is_a_shield_of_its_own
 }
 
 #[test]
-fn the_limit_counts_from_its_first_poll() {
+fn starts_at_the_first_poll() {
     let _watchdog = support::watchdog();
     let (clock, limit) = (Clock::start(), Duration::from_secs(1));
     let (gate, token) = (Gate::new(), CancellationToken::new());
@@ -185,7 +185,7 @@ fn the_limit_counts_from_its_first_poll() {
 }
 
 #[test]
-fn it_wakes_the_task_of_its_own_when_not_polled_directly() {
+fn wakes_its_own_task() {
     use futures::stream::{FuturesUnordered, StreamExt};
 
     let _watchdog = support::watchdog();
@@ -208,7 +208,7 @@ fn it_wakes_the_task_of_its_own_when_not_polled_directly() {
     assert!(wakes.poll(run.as_mut()).is_pending());
     clock.pass(SHORT);
     wakes.wait(2);
-    // Woken by one of the inner limits perhaps, then by the outer one.
+    // Woken by the outer limit, and possibly by an inner one.
     while wakes.poll(run.as_mut()).is_pending() {
         thread::yield_now();
     }

@@ -1,4 +1,4 @@
-//! Shields: a section that is finished before a cancellation is honoured.
+//! Shields: a section finishes before a cancellation takes effect.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -21,7 +21,7 @@ use support::{Gate, Log, Wakes, kept, lost, panic_of, poll_once};
 
 type Run<'a> = Pin<Box<dyn Future<Output = Result<(), Cancelled>> + 'a>>;
 
-/// Makes of the same work a plain run and an operation: both honour shields.
+/// Makes the same work into a plain race and into an operation: both honour shields.
 fn both<'a, F: Future<Output = ()> + 'a>(
     token: &'a CancellationToken,
     work: impl Fn() -> F,
@@ -77,7 +77,7 @@ fn g10_uncancelled() {
 }
 
 #[test]
-fn after_the_section_a_cancellation_strikes_as_ever() {
+fn cancellation_after_the_section() {
     let _watchdog = support::watchdog();
     for kind in 0..2 {
         let token = CancellationToken::new();
@@ -94,7 +94,7 @@ fn after_the_section_a_cancellation_strikes_as_ever() {
 }
 
 #[test]
-fn a_section_that_ends_in_the_last_poll_stops_there() {
+fn section_ending_in_the_last_poll() {
     let _watchdog = support::watchdog();
     for kind in 0..2 {
         let (gate, log, token) = (Gate::new(), Log::new(), CancellationToken::new());
@@ -112,7 +112,7 @@ fn a_section_that_ends_in_the_last_poll_stops_there() {
 }
 
 #[test]
-fn one_that_has_not_begun_when_it_is_cancelled_is_not_begun() {
+fn not_begun_after_a_cancellation() {
     let _watchdog = support::watchdog();
     for kind in 0..2 {
         let (gate, log, token) = (Gate::new(), Log::new(), CancellationToken::new());
@@ -132,7 +132,7 @@ fn one_that_has_not_begun_when_it_is_cancelled_is_not_begun() {
 }
 
 #[test]
-fn what_is_cancelled_within_the_section_itself_waits_for_its_end() {
+fn cancelled_inside_the_section() {
     let _watchdog = support::watchdog();
     for kind in 0..2 {
         for pauses in 0..3 {
@@ -155,7 +155,7 @@ fn what_is_cancelled_within_the_section_itself_waits_for_its_end() {
                 polled = poll_once(run.as_mut());
             }
             assert_eq!(lost(polled), Reason::manual("from within"));
-            // With no pause, nobody had looked at the token by the end of the section.
+            // Without a pause, the token would not have been read by the end of the section.
             let seen = if pauses == 0 { vec!["section", "after"] } else { vec!["section"] };
             assert_eq!(log.take(), seen);
         }
@@ -163,7 +163,7 @@ fn what_is_cancelled_within_the_section_itself_waits_for_its_end() {
 }
 
 #[test]
-fn nested_the_outermost_ends_the_protection() {
+fn outermost_ends_the_protection() {
     let _watchdog = support::watchdog();
     for kind in 0..2 {
         let (inner, outer, log) = (Gate::new(), Gate::new(), Log::new());
@@ -192,7 +192,7 @@ fn nested_the_outermost_ends_the_protection() {
     }
 }
 
-/// Three races around one shield. The first two of them may be operations.
+/// Three races around one shield. The first two may be operations.
 #[test]
 fn g10_every_race_around_it_waits() {
     let _watchdog = support::watchdog();
@@ -240,7 +240,7 @@ fn g10_every_race_around_it_waits() {
             assert_eq!(log.take(), [""; 0], "all wait: {fires:03b}");
             gate.open();
             let polled = poll_once(outer.as_mut());
-            // The outermost race that was cancelled ends. Nothing within it goes on.
+            // The outermost cancelled race ends, and with it everything inside.
             assert_eq!(polled.is_ready(), fires >= 4, "{fires:03b}");
             let expected: &[&str] = match fires {
                 4.. => &[],
@@ -253,7 +253,7 @@ fn g10_every_race_around_it_waits() {
 }
 
 #[test]
-fn a_race_within_the_section_goes_by_its_own_source() {
+fn inner_race_follows_its_own_source() {
     let _watchdog = support::watchdog();
     for kind in 0..2 {
         let (log, outer, inner, gate) =
@@ -282,7 +282,7 @@ fn a_race_within_the_section_goes_by_its_own_source() {
 }
 
 #[test]
-fn outside_of_any_race_it_is_just_a_future() {
+fn outside_of_a_race() {
     let _watchdog = support::watchdog();
     assert_eq!(support::block_on(shield(async { 7 })), 7);
     let mut section = pin!(shield(async { futures::pending!() }));
@@ -295,7 +295,7 @@ fn outside_of_any_race_it_is_just_a_future() {
 }
 
 #[test]
-fn the_method_of_an_operation_does_the_same() {
+fn method_of_operation() {
     let _watchdog = support::watchdog();
     let (gate, log) = (Gate::new(), Log::new());
     let run = scope(never(), async |operation: Operation| {
@@ -313,7 +313,7 @@ fn the_method_of_an_operation_does_the_same() {
 }
 
 #[test]
-fn leaving_a_shield_by_check_ends_it() {
+fn leaving_by_check() {
     let _watchdog = support::watchdog();
     let gate = Gate::new();
     let run = try_scope(never(), async |operation: Operation| {
@@ -336,7 +336,7 @@ fn leaving_a_shield_by_check_ends_it() {
 }
 
 #[test]
-fn a_section_in_an_operation_below_keeps_those_above() {
+fn section_in_a_child_keeps_its_parents() {
     let _watchdog = support::watchdog();
     let (gate, log) = (Gate::new(), Log::new());
     let outer = scope(never(), async |_| {
@@ -357,8 +357,8 @@ fn a_section_in_an_operation_below_keeps_those_above() {
     assert!(poll_once(outer.as_mut()).is_pending());
     gate.open();
     assert_eq!(lost(poll_once(outer)), Reason::manual("stop"));
-    // It was cancelled too, and told so; then the outer work is dropped where it stands, or goes on
-    // as far as it gets in its last poll.
+    // It was cancelled too. Then the outer work is dropped, or continues to the end of its last
+    // poll.
     let seen = log.take();
     assert_eq!(seen[0], "hook: parent `outer` cancelled: stop");
     assert!(!seen.contains(&"after".to_owned()));
@@ -366,7 +366,7 @@ fn a_section_in_an_operation_below_keeps_those_above() {
 }
 
 #[test]
-fn an_outer_cancellation_that_comes_second_is_honoured_where_the_section_ends() {
+fn later_outer_cancellation() {
     let _watchdog = support::watchdog();
     for kind in 0..2 {
         let (gate, log) = (Gate::new(), Log::new());

@@ -106,7 +106,7 @@ macro_rules! suite {
                 for _ in 0..10 {
                     assert!(wakes.poll(source.as_mut()).is_pending());
                 }
-                // Registered with both tokens, then with the one that has not fired.
+                // Registered with both tokens, then with the one left.
                 assert_eq!((Arc::strong_count(&wakes), wakes.count()), (3, 0));
                 $first.cancel();
                 assert!(wakes.poll(source.as_mut()).is_pending());

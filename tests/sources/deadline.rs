@@ -64,7 +64,7 @@ fn reason() {
 }
 
 #[test]
-fn the_reason_of_one_that_has_passed_is_a_timeout_of_zero() {
+fn reason_of_a_passed_deadline() {
     let _watchdog = support::watchdog();
     assert_eq!(block_on(deadline(Instant::now())), Reason::timeout(Duration::ZERO));
 }
@@ -165,7 +165,7 @@ fn never_polled_registers_nothing() {
 }
 
 #[test]
-fn the_first_look_starts_the_clock_and_registers_nothing() {
+fn probe_registers_nothing() {
     let _watchdog = support::watchdog();
     let limit = RefCell::new(Box::pin(deadline(Instant::now() + LONG)));
     let source = std::future::poll_fn(|cx| limit.borrow_mut().as_mut().poll(cx));
@@ -199,7 +199,7 @@ fn fused() {
 }
 
 #[test]
-fn in_the_past_fires_at_once() {
+fn in_the_past() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let at = clock.now();
@@ -208,7 +208,7 @@ fn in_the_past_fires_at_once() {
 }
 
 #[test]
-fn that_passes_before_the_first_poll_fires_at_once() {
+fn passed_before_the_first_poll() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     // A timeout would start only now.
@@ -218,7 +218,7 @@ fn that_passes_before_the_first_poll_fires_at_once() {
 }
 
 #[test]
-fn in_the_far_future_does_not_fire() {
+fn far_future() {
     let _watchdog = support::watchdog();
     let years = |years: u64| Duration::from_secs(years * 365 * 24 * 3600);
     for length in [years(1), years(100), years(1_000), years(1_000_000)] {
@@ -232,7 +232,7 @@ fn in_the_far_future_does_not_fire() {
 }
 
 #[test]
-fn a_new_one_goes_on_where_a_dropped_one_was() {
+fn new_one_has_the_same_end() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let at = clock.now() + SHORT;
@@ -246,7 +246,7 @@ fn a_new_one_goes_on_where_a_dropped_one_was() {
 }
 
 #[test]
-fn those_of_one_moment_are_woken_exactly_once_each() {
+fn same_instant_wakes_each_once() {
     let _watchdog = support::watchdog();
     let at = Instant::now() + Duration::from_secs(1);
     let mut sources: Vec<_> = (0..1000).map(|_| Box::pin(deadline(at))).collect();

@@ -1,4 +1,4 @@
-//! Each source by itself: when it fires, for what reason, and what it costs until then.
+//! Each source by itself: when it fires, for what reason, and its cost until then.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -80,7 +80,7 @@ fn pending_registers_waker() {
 }
 
 #[test]
-fn polling_again_with_the_same_waker_registers_once() {
+fn same_waker_registers_once() {
     let _watchdog = support::watchdog();
     let mut source = pin!(timeout(LONG));
     let wakes = Wakes::new();
@@ -169,7 +169,7 @@ fn never_polled_registers_nothing() {
 }
 
 #[test]
-fn the_first_look_starts_the_clock_and_registers_nothing() {
+fn probe_registers_nothing() {
     let _watchdog = support::watchdog();
     let limit = RefCell::new(Box::pin(timeout(LONG)));
     let source = std::future::poll_fn(|cx| limit.borrow_mut().as_mut().poll(cx));
@@ -208,7 +208,7 @@ fn fused() {
 }
 
 #[test]
-fn the_clock_starts_at_the_first_poll() {
+fn starts_at_the_first_poll() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let mut source = pin!(timeout(SHORT));
@@ -220,7 +220,7 @@ fn the_clock_starts_at_the_first_poll() {
 }
 
 #[test]
-fn the_clock_starts_before_the_work_is_first_polled() {
+fn starts_before_the_work() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     // The work blocks for longer than the limit, and is pending then: its time is over.
@@ -249,7 +249,7 @@ fn max_never_fires() {
 }
 
 #[test]
-fn longer_than_nanoseconds_reach_never_fires() {
+fn thousand_years_never_fires() {
     let _watchdog = support::watchdog();
     // An `Instant` can be a thousand years off, but 2^64 nanoseconds are only 584 years.
     let millennium = Duration::from_secs(1000 * 365 * 24 * 3600);
@@ -278,7 +278,7 @@ fn never_early() {
 }
 
 #[test]
-fn those_of_one_slot_are_woken_exactly_once_each() {
+fn one_slot_wakes_each_once() {
     let _watchdog = support::watchdog();
     let mut sources: Vec<_> = (0..1000).map(|_| Box::pin(timeout(SHORT))).collect();
     let wakes: Vec<_> = (0..1000).map(|_| Wakes::new()).collect();
@@ -296,7 +296,7 @@ fn those_of_one_slot_are_woken_exactly_once_each() {
 }
 
 #[test]
-fn those_who_leave_a_slot_do_not_disturb_the_others() {
+fn dropped_ones_do_not_disturb_their_slot() {
     let _watchdog = support::watchdog();
     let wakes: Vec<_> = (0..300).map(|_| Wakes::new()).collect();
     let mut sources: Vec<_> = wakes.iter().map(|_| Some(Box::pin(timeout(SHORT)))).collect();
@@ -369,7 +369,7 @@ fn wakers_that_poll_at_once() {
 }
 
 #[test]
-fn a_waker_that_panics_takes_nothing_from_the_others_of_its_slot() {
+fn panicking_waker_does_not_harm_its_slot() {
     struct Panics;
 
     impl Wake for Panics {
@@ -443,7 +443,7 @@ fn set_from_many_threads() {
 }
 
 #[test]
-fn one_after_another() {
+fn many_in_turn() {
     let _watchdog = support::watchdog();
     let (after, start) = (Duration::from_millis(2), Instant::now());
     for _ in 0..20 {

@@ -1,4 +1,4 @@
-//! What a poll returned, what a panic said, and who keeps a waker.
+//! Helpers for the results of polls, for panic messages, and for counting clones of wakers.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

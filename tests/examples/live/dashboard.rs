@@ -68,7 +68,7 @@ fn head(from: &mut impl BufRead) -> io::Result<String> {
     }
 }
 
-/// Whether the page has seen what it waits for.
+/// Whether the page shows the change it waits for.
 #[derive(Default)]
 struct Enough(Mutex<bool>, Condvar);
 

@@ -13,7 +13,7 @@ use crate::support::{self, Clock, poll_once};
 const SHORT: Duration = Duration::from_millis(20);
 
 #[test]
-fn g05_the_clock_of_an_operation_starts_after_the_hooks_of_its_start() {
+fn g05_starts_after_the_start_hooks() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let began = Cell::new(None);
@@ -27,7 +27,7 @@ fn g05_the_clock_of_an_operation_starts_after_the_hooks_of_its_start() {
 }
 
 #[test]
-fn g05_all_clocks_in_the_source_of_an_operation_start_with_it() {
+fn g05_all_limits_start_together() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let polled = Cell::new(None);

@@ -10,7 +10,7 @@ use cancelable::prelude::*;
 
 use crate::support::{self, Log, poll_once};
 
-/// Adds one hook of every kind, each of which captures a clone.
+/// Adds one hook of every kind, and each captures a clone.
 fn hold_in_hooks(operation: &Operation, held: &Arc<()>) {
     let [a, b, c, d] = [(); 4].map(|()| held.clone());
     operation.on_complete(move |_| drop(a));
@@ -110,7 +110,7 @@ fn unpolled_keeps_nothing() {
 
 /// The hook holds the operation that holds it: nothing but the end of its future breaks that circle.
 #[test]
-fn hooks_given_after_the_future_was_dropped_unpolled_are_dropped() {
+fn late_hooks_of_a_dropped_future_are_dropped() {
     let _watchdog = support::watchdog();
     for late in [false, true] {
         let held = Arc::new(());

@@ -26,7 +26,7 @@ fn already_fired() {
 }
 
 #[test]
-fn the_first_check_is_at_once_and_before_the_work() {
+fn first_check_is_before_the_work() {
     let _watchdog = support::watchdog();
     let order = Mutex::new(Vec::new());
     let source = condition_async(|| async {
@@ -92,7 +92,7 @@ fn tie_in_the_first_call() {
 }
 
 #[test]
-fn a_pending_check_does_not_pile_up() {
+fn pending_checks_do_not_pile_up() {
     let _watchdog = support::watchdog();
     let (check, mut started) = (Tally::new(), 0);
     let source = condition_async(|| {
@@ -108,7 +108,7 @@ fn a_pending_check_does_not_pile_up() {
 }
 
 #[test]
-fn a_check_that_has_ended_is_dropped_before_the_pause() {
+fn ended_check_is_dropped_before_the_pause() {
     let _watchdog = support::watchdog();
     let check = Tally::new();
     let false_at_once = || {
@@ -121,7 +121,7 @@ fn a_check_that_has_ended_is_dropped_before_the_pause() {
 }
 
 #[test]
-fn a_slow_check_is_dropped_when_the_operation_ends() {
+fn slow_check_is_dropped_at_the_end() {
     let _watchdog = support::watchdog();
     let (check, token) = (Tally::new(), CancellationToken::new());
     // Dropped when the race is cancelled.
@@ -146,7 +146,7 @@ fn a_slow_check_is_dropped_when_the_operation_ends() {
 }
 
 #[test]
-fn a_slow_check_delays_the_next() {
+fn slow_check_delays_the_next() {
     let _watchdog = support::watchdog();
     let half = Duration::from_millis(50);
     let starts = Mutex::new(Vec::new());
@@ -162,7 +162,7 @@ fn a_slow_check_delays_the_next() {
 }
 
 #[test]
-fn a_panic_counts_as_false() {
+fn panic_counts_as_false() {
     let _watchdog = support::watchdog();
     let heard = Heard::default();
     let mut check = third_time_lucky();
@@ -173,7 +173,7 @@ fn a_panic_counts_as_false() {
 }
 
 #[test]
-fn a_panic_of_the_future_counts_as_false() {
+fn panic_of_the_future_counts_as_false() {
     let _watchdog = support::watchdog();
     let heard = Heard::default();
     let check = Mutex::new(third_time_lucky());
@@ -184,7 +184,7 @@ fn a_panic_of_the_future_counts_as_false() {
 }
 
 #[test]
-fn a_panic_in_the_destructor_counts_as_false() {
+fn panic_in_the_destructor_counts_as_false() {
     let _watchdog = support::watchdog();
     struct Hostile(bool);
     impl Drop for Hostile {
@@ -206,7 +206,7 @@ fn a_panic_in_the_destructor_counts_as_false() {
 }
 
 #[test]
-fn a_hook_that_panics_is_ignored() {
+fn panic_in_the_hook_is_ignored() {
     let _watchdog = support::watchdog();
     let mut check = third_time_lucky();
     let source = condition_async(move || std::future::ready(check()));

@@ -76,7 +76,7 @@ fn does_not_block_the_work() {
 }
 
 #[test]
-fn nobody_waits_for_a_check_that_still_runs() {
+fn running_check_is_not_awaited() {
     let _watchdog = support::watchdog();
     let (release, released) = channel::<()>();
     let (began, has_begun) = channel();
@@ -126,7 +126,7 @@ fn checks_do_not_pile_up() {
 }
 
 #[test]
-fn the_pause_begins_when_the_check_ends() {
+fn pause_starts_after_the_check() {
     let _watchdog = support::watchdog();
     let half = Duration::from_millis(50);
     let (sender, receiver) = channel();
@@ -145,7 +145,7 @@ fn the_pause_begins_when_the_check_ends() {
 }
 
 #[test]
-fn a_panic_counts_as_false() {
+fn panic_counts_as_false() {
     let _watchdog = support::watchdog();
     let heard = Heard::default();
     let source = condition_blocking(third_time_lucky()).every(TICK).on_panic(heard.hook());
@@ -154,7 +154,7 @@ fn a_panic_counts_as_false() {
 }
 
 #[test]
-fn a_hook_that_panics_is_ignored() {
+fn panic_in_the_hook_is_ignored() {
     let _watchdog = support::watchdog();
     let source = condition_blocking(third_time_lucky());
     let source = source.every(TICK).on_panic(|_| panic!("the hook as well"));

@@ -17,7 +17,7 @@ fn already_fired() {
 }
 
 #[test]
-fn the_first_check_is_at_once_and_before_the_work() {
+fn first_check_is_before_the_work() {
     let _watchdog = support::watchdog();
     let order = Mutex::new(Vec::new());
     let source = condition(|| {
@@ -78,7 +78,7 @@ fn tie() {
 }
 
 #[test]
-fn the_pause_begins_when_the_check_ends() {
+fn pause_starts_after_the_check() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let half = Duration::from_millis(50);
@@ -98,7 +98,7 @@ fn the_pause_begins_when_the_check_ends() {
 }
 
 #[test]
-fn the_default_pause_is_100_ms() {
+fn default_pause_is_100_ms() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let mut ends = Vec::new();
@@ -112,7 +112,7 @@ fn the_default_pause_is_100_ms() {
 }
 
 #[test]
-fn a_panic_counts_as_false() {
+fn panic_counts_as_false() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let heard = Heard::default();
@@ -122,7 +122,7 @@ fn a_panic_counts_as_false() {
 }
 
 #[test]
-fn a_panic_without_a_hook_counts_as_false_too() {
+fn panic_without_a_hook_counts_as_false() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let source = condition(third_time_lucky()).every(TICK);
@@ -130,7 +130,7 @@ fn a_panic_without_a_hook_counts_as_false_too() {
 }
 
 #[test]
-fn a_panic_does_not_end_the_operation() {
+fn panic_does_not_end_the_operation() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let always = condition(|| panic!("no disk")).every(TICK);
@@ -142,7 +142,7 @@ fn a_panic_does_not_end_the_operation() {
 }
 
 #[test]
-fn a_hook_that_panics_is_ignored() {
+fn panic_in_the_hook_is_ignored() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let calls = Arc::new(AtomicUsize::new(0));
