@@ -41,8 +41,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (sender, stopped) = channel();
         let run = try_scope(leave.recv().because("the user left"), async |operation: Operation| {
             let count = operation.run_blocking(move || {
-                let name = Operation::current().and_then(|operation| operation.name());
-                println!("on the pool it is: {}", name.as_deref().unwrap_or("nobody"));
+                let current = Operation::current();
+                let name = current.as_ref().and_then(Operation::name);
+                println!("on the pool it is: {}", name.unwrap_or("no operation"));
                 let _ = begun.send_blocking(());
                 // Uncancelled, this would take ages.
                 let outcome = count_primes(u64::MAX);

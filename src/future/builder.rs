@@ -306,7 +306,7 @@ macro_rules! methods_of_futures {
             /// use cancelable::prelude::*;
             ///
             /// let run = async {}.cancelable(never()).named("fetch");
-            /// assert_eq!(run.operation().name().as_deref(), Some("fetch"));
+            /// assert_eq!(run.operation().name(), Some("fetch"));
             /// ```
             named,
 

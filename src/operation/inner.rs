@@ -32,8 +32,16 @@ pub(crate) struct Inner {
     /// One of the four states below. It changes from each to a later one only.
     end: AtomicUsize,
     pub(super) hooks: Hooks,
+    lent_name: OnceLock<Box<LentName>>,
     /// Only there if a registry watches the operation.
     pub(super) activity: OnceLock<Box<Activity>>,
+}
+
+/// A name that was returned by reference, and must stay where it is. The operation may have been given
+/// another name since, which is lent in turn.
+struct LentName {
+    name: Text,
+    later: OnceLock<Box<LentName>>,
 }
 
 /// The end is not recorded.
@@ -139,6 +147,7 @@ impl Inner {
             about: Mutex::default(),
             end: AtomicUsize::new(LIVE),
             hooks: Hooks::default(),
+            lent_name: OnceLock::new(),
             activity: OnceLock::new(),
         }
     }
@@ -235,6 +244,19 @@ impl Inner {
         if about.parent.is_none() {
             let inner = Arc::downgrade(parent);
             about.parent = Some(Parent { id: parent.id, name, sheltered, inner });
+        }
+    }
+
+    pub(super) fn name(&self) -> Option<&str> {
+        let name = self.about.lock().name.clone()?;
+        let mut slot = &self.lent_name;
+        loop {
+            let lend = || Box::new(LentName { name: name.clone(), later: OnceLock::new() });
+            let lent = slot.get_or_init(lend);
+            if lent.name == name {
+                return Some(&lent.name);
+            }
+            slot = &lent.later;
         }
     }
 

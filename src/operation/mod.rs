@@ -111,9 +111,13 @@ impl Operation {
     /// ```
     /// use cancelable::prelude::*;
     /// let operation = async {}.cancelable(never()).named("a").operation();
-    /// assert_eq!(operation.name().as_deref(), Some("a"));
+    /// assert_eq!(operation.name(), Some("a"));
     /// ```
-    pub fn name(&self) -> Option<Text> {
+    pub fn name(&self) -> Option<&str> {
+        self.inner.name()
+    }
+
+    pub(crate) fn name_text(&self) -> Option<Text> {
         self.inner.about.lock().name.clone()
     }
 

@@ -161,7 +161,7 @@ impl Children {
         for member in members {
             let operation = &member.operation;
             if let Some(parent) = operation.parent_id() {
-                children.entry(parent).or_insert_with(|| (operation.id(), operation.name()));
+                children.entry(parent).or_insert_with(|| (operation.id(), operation.name_text()));
             }
         }
         Children(children)

@@ -58,7 +58,7 @@ impl Shared {
         self.history.lock().count_refused();
         operation.cancel_with(SHUTTING_DOWN);
         if !self.listeners.is_empty() {
-            self.listeners.send(Event::Refused { id: operation.id(), name: operation.name() });
+            self.listeners.send(Event::Refused { id: operation.id(), name: operation.name_text() });
         }
     }
 }
@@ -157,7 +157,7 @@ impl Member {
     }
 
     fn cancelling(&self, reason: Reason) -> Event {
-        Event::Cancelling { id: self.operation.id(), name: self.operation.name(), reason }
+        Event::Cancelling { id: self.operation.id(), name: self.operation.name_text(), reason }
     }
 
     /// Notes that the operation has just been asked to stop.
@@ -213,7 +213,8 @@ impl Member {
 impl Watcher for Member {
     fn started(&self) {
         if !self.shared.listeners.is_empty() {
-            let event = Event::Started { id: self.operation.id(), name: self.operation.name() };
+            let event =
+                Event::Started { id: self.operation.id(), name: self.operation.name_text() };
             self.shared.listeners.send(event);
         }
     }
@@ -224,7 +225,7 @@ impl Watcher for Member {
         }
         let event = Event::Progress {
             id: self.operation.id(),
-            name: self.operation.name(),
+            name: self.operation.name_text(),
             progress: progress.clone(),
         };
         let mut batch = self.shared.listeners.batch();

@@ -261,7 +261,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// use cancelable::prelude::*;
         /// use futures::stream;
         /// let lines = stream::empty::<()>().cancelable(never()).named("lines");
-        /// assert_eq!(lines.operation().name().as_deref(), Some("lines"));
+        /// assert_eq!(lines.operation().name(), Some("lines"));
         /// ```
         named,
 

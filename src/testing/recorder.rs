@@ -176,7 +176,7 @@ impl Recorder {
         let event = Event {
             at: clock::now().saturating_duration_since(self.since),
             operation: operation.id(),
-            name: operation.name(),
+            name: operation.name_text(),
             kind,
         };
         self.recorded.lock().events.push(event);

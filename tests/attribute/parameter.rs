@@ -11,7 +11,7 @@ use crate::support::{self, block_on, poll_once};
 
 /// Returns whether this is the current operation, and has this name.
 fn is_here(operation: &Operation, name: &str) -> bool {
-    Operation::current().as_ref() == Some(operation) && operation.name().as_deref() == Some(name)
+    Operation::current().as_ref() == Some(operation) && operation.name() == Some(name)
 }
 
 #[test]

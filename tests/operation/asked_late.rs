@@ -94,7 +94,7 @@ fn late_name_makes_a_running_operation() {
     let mut run = run.named("late");
     assert!(poll_once(Pin::new(&mut run)).is_pending());
     let operation = taken.take().unwrap();
-    assert_eq!(operation.name().as_deref(), Some("late"));
+    assert_eq!(operation.name(), Some("late"));
     assert_eq!(operation.status(), Status::Running);
     drop(run);
     assert_eq!(operation.status(), Status::Cancelled);

@@ -16,6 +16,22 @@ fn operation() -> Operation {
     async {}.cancelable(never()).operation()
 }
 
+/// A name that was returned stays valid, and the operation has its latest name.
+#[test]
+fn renamed() {
+    let run = async {}.cancelable(never()).named("first");
+    let operation = run.operation();
+    let first = operation.name();
+    let run = run.named("second");
+    let second = operation.name();
+    let run = run.named("");
+    assert_eq!((first, second, operation.name()), (Some("first"), Some("second"), None));
+    let run = run.named("first");
+    assert_eq!(operation.name(), first);
+    drop(run);
+    assert_eq!(operation.name(), Some("first"));
+}
+
 #[test]
 fn ids_are_unique() {
     let _watchdog = support::watchdog();
@@ -77,7 +93,7 @@ fn last_name_stays() {
     let run = run.named("");
     assert_eq!(run.operation().name(), None);
     let run = run.named("first").named(String::from("second"));
-    assert_eq!(run.operation().name().as_deref(), Some("second"));
+    assert_eq!(run.operation().name(), Some("second"));
     let run = run.named("");
     assert_eq!(run.operation().name(), None);
     assert!(!run.operation().snapshot().to_string().contains('`'));

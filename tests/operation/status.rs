@@ -219,7 +219,7 @@ fn handle_outlives_the_future() {
     assert!(!operation.is_cancelled(), "dropping a handle cancels nothing");
     drop(run);
     assert_eq!(tally.drops(), 1);
-    assert_eq!(operation.name().as_deref(), Some("fetch"));
+    assert_eq!(operation.name(), Some("fetch"));
     assert_eq!(operation.snapshot().reason, Some(Reason::Dropped));
     operation.report_progress("late");
     assert_eq!(operation.snapshot().progress.unwrap().message(), Some("late"));
