@@ -1,7 +1,7 @@
-//! Locks, flags, cells and thread parking: the real ones, or the ones of the loom model checker.
+//! Locks, flags, cells and thread parking: the real ones, or those of the loom model checker.
 //!
-//! No other file names `parking_lot`, `std::sync::atomic` or `loom`, so that a build with
-//! `--cfg cancelable_loom` checks the code that ships.
+//! No other file names `parking_lot`, `std::sync::atomic` or `loom`, so a build with `--cfg cancelable_loom` checks
+//! the code that ships.
 
 #[cfg(not(cancelable_loom))]
 mod real {
@@ -30,15 +30,15 @@ mod modelled {
         hasher.finish() as usize | 1
     }
 
-    /// For counters in statics, which the model checker does not follow.
+    /// For counters in statics and for hints, which the model checker does not follow.
     pub(crate) use std::sync::atomic::AtomicU64;
 
     /// The flag of the model checker.
     ///
-    /// Loom remembers one access to each object. Where a thread reads a flag and then writes it, its
-    /// own read hides the earlier read of another thread, and the orders in which the write comes
-    /// first are never tried. So each access also changes a number that nobody looks at: loom then
-    /// tries both orders of any two. The number is relaxed, and orders nothing by itself.
+    /// Loom remembers one access to each object. If a thread reads a flag and then writes it, its own read hides
+    /// the earlier read of another thread, and loom never tries the orders in which the write comes first. So each
+    /// access also changes a number that is never read: loom then tries both orders of any two accesses. The
+    /// number is relaxed, and orders nothing by itself.
     #[derive(Debug, Default)]
     pub(crate) struct AtomicBool {
         flag: loom::sync::atomic::AtomicBool,
@@ -60,7 +60,7 @@ mod modelled {
 
         pub(crate) fn store(&self, value: bool, order: Ordering) {
             self.flag.store(value, order);
-            // Afterwards, so that others may run before whatever comes next, too.
+            // Afterwards, so that other threads may run before the next step as well.
             self.accesses.fetch_add(1, Ordering::Relaxed);
         }
 
@@ -70,11 +70,10 @@ mod modelled {
         }
     }
 
-    /// The cell of the model checker: the real one, and a flag that says whether its value may be
-    /// seen.
+    /// The cell of the model checker: a real cell, and a flag that says whether its value is set.
     ///
-    /// The flag is what loom follows. Who sets it writes the value in the same step, so that the two
-    /// never differ. Who is too late has acquired the flag, as with the real cell.
+    /// Loom follows the flag. The thread that sets it writes the value in the same step, so the two never differ.
+    /// A thread that is too late has acquired the flag, as with the real cell.
     pub(crate) struct OnceLock<T> {
         value: std::sync::OnceLock<T>,
         set: loom::sync::atomic::AtomicBool,
@@ -96,7 +95,7 @@ mod modelled {
             if self.set.load(Ordering::Acquire) { self.value.get() } else { None }
         }
 
-        #[allow(dead_code, reason = "the interface is that of the real one, whoever uses what")]
+        #[allow(dead_code, reason = "part of the interface of the real cell")]
         pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
             self.value.get_mut()
         }
@@ -112,9 +111,9 @@ mod modelled {
             result
         }
 
-        /// The real one keeps others waiting while `init` runs. Here each who finds no value runs its
-        /// own, and the first result stays: as if the others had come later. So `init` must change
-        /// nothing.
+        /// The real cell lets other threads wait while `init` runs. Here each thread that finds no value runs its
+        /// own `init`, and the first result stays, as if the others had come later. So `init` must have no side
+        /// effects.
         pub(crate) fn get_or_init(&self, init: impl FnOnce() -> T) -> &T {
             if let Some(value) = self.get() {
                 return value;
@@ -154,7 +153,7 @@ mod modelled {
         park();
     }
 
-    /// The lock of the model checker with the interface of the real one, which is never poisoned.
+    /// The lock of the model checker with the interface of `parking_lot`, which has no poisoning.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 

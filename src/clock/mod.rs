@@ -1,4 +1,4 @@
-//! The only place that asks what time it is.
+//! The clock. No other file reads the time.
 
 #[cfg(feature = "testing")]
 mod paused;
@@ -8,14 +8,12 @@ use std::time::Instant;
 #[cfg(feature = "testing")]
 pub(crate) use paused::{now, set, virtual_now};
 
-/// The present moment, on the clock that every limit of this crate is measured against.
+/// Returns the present moment, on the clock that all time limits of this crate use.
 #[cfg(not(feature = "testing"))]
-pub(crate) fn now() -> Instant {
-    Instant::now()
-}
+pub(crate) use real as now;
 
-/// The present moment of the machine, also where time is paused: for a thread that blocks, and so
-/// cannot move the clock.
+/// Returns the present moment of the machine, even if time is paused on this thread. For threads that block, and
+/// so cannot move the virtual clock.
 pub(crate) fn real() -> Instant {
     Instant::now()
 }

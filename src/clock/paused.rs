@@ -1,25 +1,25 @@
-//! The moment at which time is paused on this thread, if it is.
+//! The virtual clock of a thread on which time is paused.
 
 use std::cell::Cell;
 use std::time::Instant;
 
 thread_local! {
-    // It needs no destructor, so that it can be asked at any time.
+    // Without a destructor, so that it can be read while the thread ends.
     static MOMENT: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// The present moment, on the clock that every limit of this crate is measured against.
+/// Returns the present moment, on the clock that all time limits of this crate use.
 pub(crate) fn now() -> Instant {
     virtual_now().unwrap_or_else(super::real)
 }
 
-/// The present moment, where time is paused.
+/// Returns the moment of the virtual clock, if time is paused on this thread.
 #[inline]
 pub(crate) fn virtual_now() -> Option<Instant> {
     MOMENT.get()
 }
 
-/// Pauses time at that moment, or lets it go on.
+/// Pauses time at a moment, or resumes it.
 pub(crate) fn set(moment: Option<Instant>) {
     MOMENT.set(moment);
 }

@@ -22,7 +22,7 @@ fn set(latch: &Shared, value: usize) -> bool {
     latch.set(value).map(|waiters| waiters.wake_all()).is_some()
 }
 
-/// Who enters the list while the value is set either sees the value or is woken: two at once.
+/// Two waiters register while the value is set. Each sees the value or is woken.
 #[test]
 fn no_wake_up_is_lost() {
     bounded_model(|| {
@@ -36,8 +36,8 @@ fn no_wake_up_is_lost() {
     });
 }
 
-/// Of two who set the value, one is told that it was first, and that one's value stays. The other
-/// finds the value there when it returns.
+/// Two threads set the value. One of them is told that it was first, and its value stays. The other finds that value
+/// when it returns.
 #[test]
 fn one_value_stays() {
     model(|| {
@@ -52,10 +52,10 @@ fn one_value_stays() {
     });
 }
 
-/// Who sees the flag sees the value, and whatever was written before it was set. No lock is taken:
-/// it is the flag alone that orders them.
+/// A thread that sees the flag sees the value, and all that was written before the value was set. It takes no lock:
+/// the flag alone orders the two.
 #[test]
-fn the_flag_publishes_what_came_before() {
+fn flag_publishes() {
     model(|| {
         let latch: Shared = Arc::new(Latch::new());
         let before = Arc::new(AtomicUsize::new(0));
@@ -72,9 +72,9 @@ fn the_flag_publishes_what_came_before() {
     });
 }
 
-/// The same, for who learns of the value by waiting: by the flag, at the lock, or by being woken.
+/// The same for a waiter, which learns of the value by the flag, at the lock, or by being woken.
 #[test]
-fn waiting_publishes_what_came_before() {
+fn waiting_publishes() {
     model(|| {
         let latch: Shared = Arc::new(Latch::new());
         let before = Arc::new(AtomicUsize::new(0));
@@ -89,9 +89,9 @@ fn waiting_publishes_what_came_before() {
     });
 }
 
-/// Who comes with another waker is woken through that one: it is in the list, or the value is seen.
+/// A waiter that is polled with another waker is woken through that one, or sees the value.
 #[test]
-fn the_last_waker_is_woken() {
+fn last_waker_is_woken() {
     model(|| {
         let latch: Shared = Arc::new(Latch::new());
         let remote = latch.clone();
@@ -109,10 +109,10 @@ fn the_last_waker_is_woken() {
     });
 }
 
-/// Who leaves while the value is set takes nobody else's place: the other is woken, once. Who left
-/// is woken at most once, and its waker is let go of.
+/// A waiter that leaves while the value is set removes no other waker: the other waiter is woken once. The one that
+/// left is woken at most once, and its waker is dropped.
 #[test]
-fn leaving_takes_only_its_own_place() {
+fn leave_while_it_is_set() {
     bounded_model(|| {
         let latch: Shared = Arc::new(Latch::new());
         let stays = Count::new();
@@ -137,9 +137,9 @@ fn leaving_takes_only_its_own_place() {
     });
 }
 
-/// A place that is free again goes to who comes next, and it is that one who is woken.
+/// An index that is free again is reused by the next waiter, and that one is woken.
 #[test]
-fn a_place_that_was_left_serves_the_next() {
+fn index_is_reused() {
     bounded_model(|| {
         let latch: Shared = Arc::new(Latch::new());
         let first = Count::new();

@@ -26,7 +26,7 @@ mod real {
             Alarm(Timer::at(at))
         }
 
-        /// Resolves once the moment has come. Until then, the waker is woken when it comes.
+        /// Resolves at the moment of the alarm. If it is polled earlier, the waker is woken then.
         pub(in crate::timer) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
             Pin::new(&mut self.0).poll(cx).map(drop)
         }

@@ -90,7 +90,7 @@ impl Countdown {
         let since = match &mut self.state {
             State::Registered(slot) => {
                 ready!(slot.poll(what, cx, |()| ()));
-                // This is a thread of an executor: what is due besides is woken best from here.
+                // On a thread of an executor, which is the best place to fire other limits that are due.
                 Wheel::shared().drive(clock::real());
                 return self.finish();
             }

@@ -84,8 +84,8 @@ fn register_while_it_rings() {
     });
 }
 
-/// A limit that looks for its slot while the alarm rings finds the one that fires, or gets a new one that is due
-/// at once.
+/// A limit that looks for its slot while the alarm rings finds the slot that fires, or gets a new one, which is
+/// due at once.
 #[test]
 fn find_while_it_rings() {
     bounded_model(|| {
@@ -237,6 +237,7 @@ fn leave_while_it_rings() {
         let reactor = thread::spawn(ring);
         drop(leaving);
         reactor.join().unwrap();
+        ring_all();
         assert_eq!(stays.get(), 1);
         assert_eq!(stays.poll(other.as_mut()), Poll::Ready(()));
         assert!(leaves.get() <= 1);
@@ -278,6 +279,7 @@ fn two_drive_at_once() {
         other.join().unwrap();
         assert!(is_set(&slot));
         assert_eq!(all.each_ref().map(|one| one.0.get()), [1, 1]);
+        ring_all();
     });
 }
 
@@ -289,9 +291,10 @@ fn drive_while_the_alarm_is_set() {
         let remote = limits.clone();
         let other = thread::spawn(move || remote.join());
         let later = limits.join_later(LENGTH);
-        limits.wheel.drive_due(limits.end + LENGTH / 2);
+        let between = later.end() - LENGTH / 2;
+        limits.wheel.drive_due(between);
         let first = other.join().unwrap();
-        ring_until(limits.end + LENGTH / 2);
+        ring_until(between);
         assert!(is_set(&first) && !is_set(&later));
         ring_until(later.end());
         assert!(is_set(&later), "the later slot has no alarm");

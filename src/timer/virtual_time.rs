@@ -1,8 +1,8 @@
 //! Virtual time: the limits of a thread on which time is paused.
 //!
-//! Each has a slot of its own, which ends when the limit does, to the nanosecond. A limit belongs to
-//! the thread on which it registered, whoever polls it later. When time goes on there, what is left
-//! of it passes in real time.
+//! Each limit has a slot of its own, which ends when the limit does, to the nanosecond. A limit belongs to the thread
+//! on which it registered, even if another thread polls it later. When time is resumed there, the rest of the
+//! limit passes in real time.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,39 +17,39 @@ use crate::clock;
 use crate::panic::contain;
 use crate::wait::HasLatch;
 
-/// Below this many entries, nobody looks for those that nothing waits for any more.
+/// With fewer entries than this, entries of dropped limits are not looked for.
 const FEW: usize = 64;
 
 thread_local! {
     static LIMITS: RefCell<Limits> = const { RefCell::new(Limits::new()) };
 }
 
-/// The limits of this thread that have not come.
+/// The limits of this thread that have not passed.
 struct Limits {
-    /// By their end, and then in the order in which they registered. They belong to whoever waits.
+    /// By their end, and then in the order in which they registered. The limits own the slots.
     slots: BTreeMap<(Instant, u64), Weak<Slot>>,
-    /// How many have ever registered.
+    /// The number of limits that have ever registered.
     registered: u64,
-    /// With so many entries, those that nobody has any more are looked for.
-    many: usize,
+    /// With this many entries, those of dropped limits are removed.
+    purge_at: usize,
 }
 
 impl Limits {
     const fn new() -> Self {
-        Limits { slots: BTreeMap::new(), registered: 0, many: FEW }
+        Limits { slots: BTreeMap::new(), registered: 0, purge_at: FEW }
     }
 
     fn add(&mut self, end: Instant, slot: &Arc<Slot>) {
-        if self.slots.len() >= self.many {
-            // Nothing is upgraded here: dropping a slot may run code of others.
+        if self.slots.len() >= self.purge_at {
+            // Nothing is upgraded here: dropping a slot may run user code.
             self.slots.retain(|_, slot| slot.strong_count() > 0);
-            self.many = FEW.max(self.slots.len() * 2);
+            self.purge_at = FEW.max(self.slots.len() * 2);
         }
         self.registered += 1;
         self.slots.insert((end, self.registered), Arc::downgrade(slot));
     }
 
-    /// When the next one ends that somebody has.
+    /// Returns the end of the next limit that has not been dropped.
     fn next(&mut self) -> Option<Instant> {
         while let Some(first) = self.slots.first_entry() {
             if first.get().strong_count() > 0 {
@@ -60,7 +60,7 @@ impl Limits {
         None
     }
 
-    /// Takes out the next one that ends by then.
+    /// Takes out the next limit that ends by then.
     fn take_due(&mut self, by: Instant) -> Option<(Instant, Weak<Slot>)> {
         let first = self.slots.first_entry()?;
         if first.key().0 > by {
@@ -71,8 +71,7 @@ impl Limits {
     }
 }
 
-/// A thread that ends while time is paused takes nobody's limits with it. For its other destructors
-/// time goes on.
+/// A thread that ends while time is paused hands its limits over. Its other destructors see real time.
 impl Drop for Limits {
     fn drop(&mut self) {
         if let Some(now) = clock::virtual_now() {
@@ -82,30 +81,30 @@ impl Drop for Limits {
     }
 }
 
-/// The slot for a limit of this length that began then: one of virtual time where time is paused on
-/// this thread, and otherwise a shared one, as [`slot_cache::slot`].
+/// Returns the slot for a limit of this length that began at `since`: a slot of virtual time if time is paused on this
+/// thread, otherwise a shared one from [`slot_cache::slot`].
 pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
     let Some(now) = clock::virtual_now() else { return slot_cache::slot(since, length) };
-    // What nanoseconds do not reach is never, as it is in real time.
+    // As in real time, a length of more nanoseconds than 64 bits hold means never.
     u64::try_from(length.as_nanos()).ok()?;
     let end = since.checked_add(length)?;
     let slot = Slot::new(end);
     if end <= now {
         slot.fire();
     } else if LIMITS.try_with(|limits| limits.borrow_mut().add(end, &slot)).is_err() {
-        // The thread ends, and nothing here can hold it any more: it passes in real time.
+        // The thread ends, and its list is gone, so the limit passes in real time.
         return slot_cache::slot(since, length);
     }
     Some(slot)
 }
 
-/// When the next limit of this thread ends.
+/// Returns when the next limit of this thread ends.
 pub(crate) fn next() -> Option<Instant> {
     LIMITS.try_with(|limits| limits.borrow_mut().next()).ok()?
 }
 
-/// Moves the virtual clock of this thread to that moment. What ends by then fires, in order, each at
-/// its own moment.
+/// Moves the virtual clock of this thread to a moment. The limits that end by then fire in order, each at its own
+/// moment.
 pub(crate) fn move_to(moment: Instant) {
     let due = || LIMITS.try_with(|limits| limits.borrow_mut().take_due(moment)).ok()?;
     while let Some((end, slot)) = due() {
@@ -117,12 +116,12 @@ pub(crate) fn move_to(moment: Instant) {
     forward(moment);
 }
 
-/// The clock never goes back, also where a waker has moved it.
+/// Moves the clock forward. It never goes back, even if a waker has moved it meanwhile.
 fn forward(moment: Instant) {
     clock::set(clock::virtual_now().map(|now| now.max(moment)));
 }
 
-/// Lets time go on. What is left of each limit passes in real time.
+/// Resumes real time. The rest of each limit passes in real time.
 pub(crate) fn resume() {
     let Some(now) = clock::virtual_now() else { return };
     clock::set(None);
@@ -135,21 +134,21 @@ fn go_on(now: Instant, slots: BTreeMap<(Instant, u64), Weak<Slot>>) {
     for ((end, _), slot) in slots {
         let Some(slot) = slot.upgrade() else { continue };
         let left = end.saturating_duration_since(now);
-        // Where there is no reactor, there is nobody to tell: this runs in destructors.
+        // This runs in destructors, so there is no caller to whom a failure to create the reactor could be reported.
         let _ = contain(|| hand_over(slot, real, left));
     }
 }
 
-/// Lets a slot of real time fire it.
+/// Lets a slot of real time fire this one.
 fn hand_over(slot: Arc<Slot>, now: Instant, left: Duration) {
-    // Where that is never, nobody fires it.
+    // `None` means never.
     let Some(real) = Wheel::shared().slot(now, left) else { return };
     if real.latch().register(None, Waker::from(Arc::new(Follower(slot.clone())))).is_none() {
         slot.fire();
     }
 }
 
-/// Fires when the slot of real time does.
+/// Fires its slot when the slot of real time fires.
 struct Follower(Arc<Slot>);
 
 impl Wake for Follower {

@@ -8,8 +8,8 @@
 //! before, and the waiter sees it; or it is set later, by a thread that gets the same lock and then finds the
 //! waiter in the list.
 //!
-//! Reading takes no lock. The value is written before the flag is stored with release ordering, so whoever
-//! loads the flag with acquire ordering sees the value. If the value can be had elsewhere, the latch may be set
+//! Reading takes no lock. The value is written before the flag is stored with release ordering, so a
+//! thread that loads the flag with acquire ordering sees the value. If the value can be had elsewhere, the latch may be set
 //! without one, and filled in later.
 
 use std::sync::OnceLock;

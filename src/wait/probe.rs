@@ -9,12 +9,12 @@ impl Wake for Probe {
     fn wake(self: Arc<Self>) {}
 }
 
-// Not `Waker::noop()`: whether two of those compare equal depends on how the program was built.
+// Not `Waker::noop()`: two no-op wakers compare equal in some builds and not in others.
 static PROBE: LazyLock<Waker> = LazyLock::new(|| Waker::from(Arc::new(Probe)));
 
 /// Returns the waker for the first poll of a source.
 ///
-/// A source of this crate that is polled with it starts its clock and tells whether it has fired, but
+/// A source of this crate that is polled with it starts its clock and resolves if it has fired, but
 /// registers nothing. Most work is ready at its first poll, so a registration would be undone at once.
 ///
 /// Any other future takes the probe for an ordinary waker. It is polled again with the task's waker before

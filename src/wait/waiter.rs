@@ -63,8 +63,8 @@ impl<L: HasLatch> HasLatch for Arc<L> {
 /// A future that waits. `L` is a latch, or owns or borrows one.
 pub(crate) struct Waiter<L: HasLatch> {
     latch: L,
-    /// The waker that is in the wait list, or `WakerId::NONE`. A field of its own, so that one comparison tells
-    /// both that a waker is listed and which.
+    /// The waker that is in the wait list, or `WakerId::NONE`. A field of its own, so that one comparison
+    /// shows both that a waker is listed and which.
     waker: WakerId,
     state: State,
 }

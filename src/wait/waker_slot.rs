@@ -1,4 +1,4 @@
-//! `WakerSlot`: a place for one waker, for what at most one task waits for.
+//! `WakerSlot`: a place for one waker, for events that at most one task waits for.
 
 use std::task::Waker;
 
@@ -12,15 +12,15 @@ use crate::sync::Mutex;
 /// while it is woken or dropped is contained. (`futures::task::AtomicWaker` clones and drops wakers while the slot
 /// is taken: a panic there leaves it deaf for good. `event_listener::Event` wakes with its lock held.)
 ///
-/// No wake-up is lost if the task registers first and then looks at what it waits for, and the other side
-/// changes that first and then wakes: both go through the lock, in one order or the other.
+/// No wake-up is lost if the waiting task registers before it checks its condition, and the other side changes
+/// the condition before it wakes: both go through the lock, in one order or the other.
 #[derive(Debug, Default)]
 pub(crate) struct WakerSlot(Mutex<Option<Waker>>);
 
 impl WakerSlot {
     /// Stores the waker, unless the stored one wakes the same task. The probe is not stored.
     ///
-    /// After this, the caller must look again at what it waits for.
+    /// After this, the caller must check its condition again.
     #[inline]
     pub(crate) fn register(&self, waker: &Waker) {
         let known = self.0.lock().as_ref().is_some_and(|known| known.will_wake(waker));

@@ -45,7 +45,7 @@ pub(crate) fn wake_each(wakers: impl IntoIterator<Item = Waker>) {
     while contain(|| wakers.by_ref().for_each(Waker::wake)).is_err() {}
 }
 
-/// The wakers of many wait lists, most of which had one entry.
+/// The wakers of many wait lists. Most lists have one entry.
 #[must_use = "the tasks must be woken"]
 #[derive(Debug, Default)]
 pub(crate) struct WakeBatch {

@@ -1,0 +1,92 @@
+//! Which of several time limits of an `any_of` ended first.
+//!
+//! A task that is not polled for a while may find that two limits of an `any_of` have passed. Then the one that
+//! ended earlier is the reason, wherever it stands in the list (guarantee 7).
+
+use std::task::Poll;
+#[cfg(feature = "time")]
+use std::time::{Duration, Instant};
+
+use crate::reason::Reason;
+#[cfg(feature = "time")]
+use crate::timer::{registered_limits, take_fired};
+
+#[cfg(not(feature = "time"))]
+fn registered_limits() -> usize {
+    0
+}
+
+/// The sources of a list that hold a time limit, as bits. Found out in the poll that registers them.
+///
+/// Only these are polled after another source has fired: polling any other future might take something out of it
+/// that would then be lost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits(u16);
+
+impl Limits {
+    const KNOWN: u16 = 1 << 15;
+
+    #[inline(always)]
+    pub(super) fn are_known(self) -> bool {
+        self.0 != 0
+    }
+
+    /// Polls the source at `index` and notes whether it has registered a limit.
+    pub(super) fn note<R>(&mut self, index: usize, poll: impl FnOnce() -> R) -> R {
+        let before = registered_limits();
+        let result = poll();
+        let is_limit = registered_limits() != before;
+        self.0 |= Self::KNOWN | u16::from(is_limit) << index;
+        result
+    }
+
+    /// Returns true if a source after `index` holds a limit.
+    pub(super) fn any_after(self, index: usize) -> bool {
+        (self.0 & !Self::KNOWN) >> index > 1
+    }
+
+    pub(super) fn contains(self, index: usize) -> bool {
+        self.0 >> index & 1 == 1
+    }
+}
+
+/// The reason of the limit that ended first among those that have been polled.
+pub(super) struct Earliest {
+    pub(super) reason: Reason,
+    /// When it ended, and how long it was: of two that share a slot, the shorter one ended first. `None` if the
+    /// reason is not that of a time limit: then it stays.
+    #[cfg(feature = "time")]
+    ended: Option<(Instant, Duration)>,
+}
+
+impl Earliest {
+    /// Starts with the reason of a source that has just been polled.
+    pub(super) fn new(reason: Reason) -> Self {
+        Earliest {
+            #[cfg(feature = "time")]
+            ended: ended(&reason),
+            reason,
+        }
+    }
+
+    /// Compares the result of another poll.
+    pub(super) fn compare(&mut self, polled: Poll<Reason>) {
+        #[cfg(feature = "time")]
+        if let Poll::Ready(reason) = polled {
+            if let (Some(known), Some(other)) = (self.ended, ended(&reason)) {
+                if other < known {
+                    *self = Earliest { reason, ended: Some(other) };
+                }
+            }
+        }
+        #[cfg(not(feature = "time"))]
+        let _ = polled;
+    }
+}
+
+/// Returns the end of the limit that has fired last on this thread, if `reason` is its reason.
+#[cfg(feature = "time")]
+fn ended(reason: &Reason) -> Option<(Instant, Duration)> {
+    let (end, length) = take_fired()?;
+    matches!(reason, Reason::Timeout { after, .. } if *after == length).then_some((end, length))
+}
