@@ -31,6 +31,11 @@ use crate::timer::Countdown;
 /// Dropping it forgets how much time has passed. Use [`deadline`](crate::deadline()) if the end must
 /// stay the same.
 ///
+/// # Panics
+///
+/// The first limit of a process creates the reactor. If that fails, for lack of file descriptors, the poll
+/// panics. That timeout does not panic again and never fires.
+///
 /// # Examples
 ///
 /// ```

@@ -1,5 +1,6 @@
 //! `Countdown`: the time limit that sources, grace periods and pauses hold.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -9,6 +10,25 @@ use super::slot_of;
 use super::wheel::Wheel;
 use crate::wait::{Waiter, is_probe, polled_after_completion};
 use crate::{clock, poll_context};
+
+thread_local! {
+    /// The number of times that a limit has registered with a slot on this thread.
+    static REGISTERED: Cell<usize> = const { Cell::new(0) };
+
+    /// The end and the length of the limit that has fired last on this thread, until it is taken.
+    static FIRED: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
+}
+
+/// Returns the number of times that a limit has registered on this thread. If it grows while a source is polled,
+/// the source holds a limit.
+pub(crate) fn registered_limits() -> usize {
+    REGISTERED.get()
+}
+
+/// Takes the end and the length of the limit that has fired last on this thread.
+pub(crate) fn take_fired() -> Option<(Instant, Duration)> {
+    FIRED.take()
+}
 
 /// A time limit that starts at its first poll, and then lasts for a while or until a moment.
 ///
@@ -90,6 +110,7 @@ impl Countdown {
         let since = match &mut self.state {
             State::Registered(slot) => {
                 ready!(slot.poll(what, cx, |()| ()));
+                FIRED.set(Some((slot.latched().end(), self.length)));
                 // On a thread of an executor, which is the best place to fire other limits that are due.
                 Wheel::shared().drive(clock::real());
                 return self.finish();
@@ -126,6 +147,7 @@ impl Countdown {
         // If the reactor cannot be created, `slot_of` panics. A caller that catches this and polls again must not
         // meet the same panic over and over.
         self.state = State::Never;
+        REGISTERED.set(REGISTERED.get() + 1);
         let Some(slot) = slot_of(since, self.length) else { return Poll::Pending };
         let mut slot = Waiter::new(slot);
         let registered = slot.register(cx);

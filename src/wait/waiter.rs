@@ -142,6 +142,12 @@ impl<L: HasLatch> Waiter<L> {
         true
     }
 
+    /// Returns the latch, or the value that has it.
+    #[cfg(feature = "time")]
+    pub(crate) fn latched(&self) -> &L {
+        &self.latch
+    }
+
     /// Returns true if the value has been returned.
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.state, State::Done)

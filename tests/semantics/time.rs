@@ -222,6 +222,60 @@ fn g07_shorter_fires_under_or() {
     }
 }
 
+/// A task that is polled too late finds that both have passed.
+#[test]
+fn g07_earlier_end_wins_a_tie() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    let (short, long) = (10 * MS, 20 * MS);
+    let token = CancellationToken::new();
+    for source in [
+        Box::pin(any_of((timeout(long), timeout(short)))) as cancelable::source::BoxSource<'_>,
+        Box::pin(any_of((never(), timeout(long), &token, timeout(15 * MS), timeout(short)))),
+        Box::pin(any_of((deadline(clock.now() + 3600 * 1000 * MS), timeout(short), timeout(long)))),
+        Box::pin(any_of([timeout(long), timeout(short), timeout(long)])),
+        Box::pin((never() | timeout(long)) | (timeout(short) | never())),
+        Box::pin(any_of(vec![
+            Box::pin(timeout(long)) as cancelable::source::BoxSource<'_>,
+            Box::pin(never()),
+            Box::pin(timeout(short)),
+        ])),
+    ] {
+        let mut source = source;
+        assert!(poll_once(source.as_mut()).is_pending());
+        clock.pass(3 * long);
+        assert_eq!(clock.block_on(source), Reason::timeout(short));
+    }
+}
+
+/// After a limit has fired, a source that holds none is not polled: what it would have taken out of a channel, say,
+/// would be lost.
+#[test]
+fn g07_only_limits_are_compared() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    let polls = std::cell::Cell::new(0);
+    let other = std::future::poll_fn(|_| {
+        polls.set(polls.get() + 1);
+        Poll::<Reason>::Pending
+    });
+    let mut source = pin!(any_of((timeout(20 * MS), other, timeout(10 * MS))));
+    assert!(poll_once(source.as_mut()).is_pending());
+    clock.pass(60 * MS);
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        let before = polls.get();
+        if let Poll::Ready(reason) = poll_once(source.as_mut()) {
+            assert_eq!(reason, Reason::timeout(10 * MS));
+            // If only the shorter limit had fired, the other source was polled before it.
+            assert!(polls.get() - before <= 1);
+            break;
+        }
+        assert!(Instant::now() < give_up, "the limit has not fired");
+        std::thread::sleep(MS);
+    }
+}
+
 #[test]
 fn g07_longer_fires_under_and() {
     let _watchdog = support::watchdog();

@@ -4,23 +4,24 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures::future::{JoinAll, SelectAll, join_all, select_all};
+use futures::future::{JoinAll, join_all};
 
+use super::earliest::{Earliest, Limits};
 use super::{Sources, sealed};
 use crate::poll_context;
 use crate::reason::Reason;
+use crate::wait::is_probe;
 
 /// Ready when the first source of a list is. Never, if the list is empty.
 pub struct FirstOf<S> {
-    sources: Option<SelectAll<Pin<Box<S>>>>,
+    sources: Box<[(Pin<Box<S>>, Limits)]>,
 }
 
 impl<S: Future<Output = Reason>> FirstOf<S> {
     fn new<I: IntoFuture<IntoFuture = S>>(sources: impl IntoIterator<Item = I>) -> Self {
-        let sources: Vec<_> =
-            sources.into_iter().map(|source| Box::pin(source.into_future())).collect();
-        // `select_all` panics if its list is empty.
-        FirstOf { sources: (!sources.is_empty()).then(|| select_all(sources)) }
+        let sources = sources.into_iter();
+        let sources = sources.map(|source| (Box::pin(source.into_future()), Limits::default()));
+        FirstOf { sources: sources.collect() }
     }
 }
 
@@ -28,10 +29,27 @@ impl<S: Future<Output = Reason>> Future for FirstOf<S> {
     type Output = Reason;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-        match &mut self.sources {
-            None => Poll::Pending,
-            Some(sources) => Pin::new(sources).poll(cx).map(|(reason, _index, _others)| reason),
+        let mut sources = self.sources.iter_mut();
+        let is_probe = is_probe(cx.waker());
+        let fired = sources.find_map(|(source, limits)| {
+            let polled = if is_probe || limits.are_known() {
+                source.as_mut().poll(cx)
+            } else {
+                limits.note(0, || source.as_mut().poll(cx))
+            };
+            match polled {
+                Poll::Ready(reason) => Some(reason),
+                Poll::Pending => None,
+            }
+        });
+        let Some(reason) = fired else { return Poll::Pending };
+        let mut later = sources.filter(|(_, limits)| limits.contains(0)).peekable();
+        if later.peek().is_none() {
+            return Poll::Ready(reason);
         }
+        let mut earliest = Earliest::new(reason);
+        later.for_each(|(source, _)| earliest.compare(source.as_mut().poll(cx)));
+        Poll::Ready(earliest.reason)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Composing sources: `any_of` (OR), `all_of` (AND) and the lists of sources that they take.
 //!
+//! * [`earliest`]: which of several time limits ended first.
 //! * [`list`]: arrays and vectors.
 //! * [`tuple`]: tuples, polled in place.
 //! * [`operators`]: `a | b` and `a & b`.
 
+mod earliest;
 mod list;
 mod operators;
 mod tuple;
@@ -21,8 +23,9 @@ use crate::wait::polled_after_completion;
 
 /// Creates a source that fires as soon as one of `sources` fires, with that source's reason.
 ///
-/// If several are ready in the same poll, the first in the list wins. Once one has fired, the others
-/// are dropped and nothing is polled again. `any_of([])` never fires.
+/// If several are ready in the same poll, the first in the list wins. Of several time limits that have
+/// passed, the one that ended first wins. Once a source has fired, the others are dropped and nothing is
+/// polled again. `any_of([])` never fires.
 ///
 /// For sources of this crate, `a | b` does the same.
 ///

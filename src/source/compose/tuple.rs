@@ -7,9 +7,11 @@ use std::time::Instant;
 use futures::future::{MaybeDone, maybe_done};
 use pin_project::pin_project;
 
+use super::earliest::{Earliest, Limits};
 use super::{Sources, sealed};
 use crate::poll_context;
 use crate::reason::Reason;
+use crate::wait::is_probe;
 
 /// The latest limit of the sources under an `all_of`.
 ///
@@ -45,20 +47,81 @@ macro_rules! tuples {
         #[derive(Debug)]
         pub struct $first<$($S),*> {
             $(#[pin] $field: $S,)*
+            limits: Limits,
         }
 
         impl<$($S: Future<Output = Reason>),*> Future for $first<$($S),*> {
             type Output = Reason;
 
             #[inline]
-            fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
+            fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
+                if !self.limits.are_known() && !is_probe(cx.waker()) {
+                    return self.register(cx);
+                }
+                let this = self.as_mut().project();
+                let fired = 'fired: {
+                    let mut index = 0;
+                    $(
+                        if let Poll::Ready(reason) = this.$field.poll(cx) {
+                            break 'fired (index, reason);
+                        }
+                        index += 1;
+                    )*
+                    _ = index;
+                    return Poll::Pending;
+                };
+                Poll::Ready(self.earliest(fired, cx))
+            }
+        }
+
+        impl<$($S: Future<Output = Reason>),*> $first<$($S),*> {
+            /// The first poll that registers: notes which sources are limits.
+            #[inline(never)]
+            fn register(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
+                let this = self.as_mut().project();
+                let fired = 'fired: {
+                    let mut index = 0;
+                    $(
+                        let polled = this.limits.note(index, || this.$field.poll(cx));
+                        if let Poll::Ready(reason) = polled {
+                            break 'fired (index, reason);
+                        }
+                        index += 1;
+                    )*
+                    _ = index;
+                    return Poll::Pending;
+                };
+                Poll::Ready(self.earliest(fired, cx))
+            }
+
+            /// Returns the reason of the source that has fired, or of a limit after it that ended earlier.
+            #[inline]
+            fn earliest(
+                self: Pin<&mut Self>,
+                (fired, reason): (usize, Reason),
+                cx: &mut Context<'_>,
+            ) -> Reason {
+                if self.limits.any_after(fired) { self.compare(fired, reason, cx) } else { reason }
+            }
+
+            #[inline(never)]
+            fn compare(
+                self: Pin<&mut Self>,
+                fired: usize,
+                reason: Reason,
+                cx: &mut Context<'_>,
+            ) -> Reason {
                 let this = self.project();
+                let mut earliest = Earliest::new(reason);
+                let mut index = 0;
                 $(
-                    if let Poll::Ready(reason) = this.$field.poll(cx) {
-                        return Poll::Ready(reason);
+                    if index > fired && this.limits.contains(index) {
+                        earliest.compare(this.$field.poll(cx));
                     }
+                    index += 1;
                 )*
-                Poll::Pending
+                _ = index;
+                earliest.reason
             }
         }
 
@@ -103,7 +166,7 @@ macro_rules! tuples {
 
             fn first(self) -> Self::First {
                 let ($($field,)*) = self;
-                $first { $($field: $field.into_future(),)* }
+                $first { $($field: $field.into_future(),)* limits: Limits::default() }
             }
 
             fn every(self) -> Self::Every {
