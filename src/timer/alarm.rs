@@ -10,13 +10,29 @@ pub(super) use modelled::{ring, ring_until};
 
 #[cfg(not(cancelable_loom))]
 mod real {
+    use std::future::pending;
     use std::pin::Pin;
     use std::task::{Context, Poll};
+    use std::thread;
     use std::time::Instant;
 
     use async_io::Timer;
 
+    use crate::sync::{AtomicBool, Ordering};
+
     pub(in crate::timer) use crate::clock::real as now;
+
+    /// Whether the reactor could not be created. `async-io` starts its thread before that, and the thread ends with
+    /// the same panic: it does not come back when there are descriptors again.
+    static FAILED: AtomicBool = AtomicBool::new(false);
+
+    struct FailedOnPanic;
+
+    impl Drop for FailedOnPanic {
+        fn drop(&mut self) {
+            FAILED.store(true, Ordering::Relaxed);
+        }
+    }
 
     #[derive(Debug)]
     pub(in crate::timer) struct Alarm(Timer);
@@ -28,7 +44,14 @@ mod real {
 
         /// Resolves at the moment of the alarm. If it is polled earlier, the waker is woken then.
         pub(in crate::timer) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-            Pin::new(&mut self.0).poll(cx).map(drop)
+            let failed = FailedOnPanic;
+            let polled = Pin::new(&mut self.0).poll(cx).map(drop);
+            std::mem::forget(failed);
+            if FAILED.load(Ordering::Relaxed) && FAILED.swap(false, Ordering::Relaxed) {
+                // Takes the place of the thread that has ended.
+                thread::spawn(|| async_io::block_on(pending::<()>()));
+            }
+            polled
         }
     }
 }
