@@ -240,6 +240,9 @@ impl<Fut: Future, S: Start<Fut>> Call<Fut, S> {
     fn poll_start(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Cancelled>> {
         let this = self.project();
         this.operation.check()?;
+        // Without a clock there are no deadlines.
+        #[cfg(not(feature = "time"))]
+        let _ = cx;
         #[cfg(feature = "time")]
         if let Some(overdue) = this.operation.overdue() {
             let notice = this.notice.get_or_insert_with(|| {

@@ -187,7 +187,6 @@ impl Extra {
                 let (polled, limit) = poll_context::ask_for_limit(since, || source.poll(cx));
                 if let Some(at) = limit {
                     observed.has_limit = true;
-                    #[cfg(feature = "time")]
                     observed.operation.set_limit(since, at);
                 }
                 if let Poll::Ready(reason) = polled {

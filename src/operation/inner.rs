@@ -11,9 +11,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
-#[cfg(feature = "time")]
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::activity::Activity;
 use super::hooks::Hooks;
@@ -65,7 +63,6 @@ pub(super) struct About {
     /// The earliest of the operation's own deadlines and those that its ancestors had when it started.
     pub(super) deadline: Option<Instant>,
     /// The time limit of the operation's own source, while its race goes on.
-    #[cfg(feature = "time")]
     limit: Option<Limit>,
     /// Whether the token is to carry the name.
     token_has_label: bool,
@@ -73,8 +70,11 @@ pub(super) struct About {
 }
 
 /// A time limit that a source has offered in its first poll.
-#[cfg(feature = "time")]
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(feature = "time"),
+    expect(dead_code, reason = "without a clock no source offers one")
+)]
 struct Limit {
     at: Instant,
     after: Duration,
@@ -289,7 +289,6 @@ impl Inner {
     }
 
     /// Sets the limit of the operation's own source, which started at `since`.
-    #[cfg(feature = "time")]
     pub(super) fn set_limit(&self, since: Instant, at: Instant) {
         let after = at.saturating_duration_since(since);
         self.about.lock().limit = Some(Limit { at, after });

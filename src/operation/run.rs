@@ -81,7 +81,6 @@ impl Operation {
     }
 
     /// Sets the limit of its own source, which started at `since`.
-    #[cfg(feature = "time")]
     pub(crate) fn set_limit(&self, since: Instant, at: Instant) {
         self.inner.set_limit(since, at);
     }
