@@ -163,6 +163,14 @@ impl<T> Slab<T> {
         self.first.is_none() && self.others.as_ref().is_none_or(|others| others.occupied == 0)
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        let others = self.others.iter().flat_map(|others| &others.entries);
+        self.first.iter().chain(others.filter_map(|entry| match entry {
+            Entry::Occupied(value) => Some(value),
+            Entry::Vacant(_) => None,
+        }))
+    }
+
     pub(crate) fn len(&self) -> usize {
         usize::from(self.first.is_some()) + self.others.as_ref().map_or(0, |others| others.occupied)
     }

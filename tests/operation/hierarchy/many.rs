@@ -180,3 +180,29 @@ fn long_lived_parent_does_not_grow() {
     let grown = live().saturating_sub(before);
     assert!(grown <= SLACK, "{grown} bytes more after {OPERATIONS} operations");
 }
+
+/// Each operation has a child of its own before it is put below another. In whichever order that is done, it
+/// costs about the same for each: with a walk to the top for each, this would take minutes.
+#[test]
+fn adoption_costs_no_walk_to_the_top() {
+    let _watchdog = support::watchdog();
+    let many = 100_000;
+    for from_the_top in [true, false] {
+        let mut runs: Vec<_> =
+            (0..many).map(|_| Some(pending::<()>().cancelable(never()))).collect();
+        let handles: Vec<_> = runs.iter().flatten().map(|run| run.operation()).collect();
+        let below: Vec<_> = handles.iter().map(|handle| handle.token().child_token()).collect();
+        for turn in 1..many {
+            let index = if from_the_top { turn } else { many - turn };
+            runs[index] = runs[index].take().map(|run| run.child_of(&handles[index - 1]));
+        }
+        // The last one is below all others, so it is no parent of the first.
+        runs[0] = runs[0].take().map(|run| run.child_of(&handles[many - 1]));
+        assert_eq!(handles[0].parent_id(), None);
+        handles[0].cancel_with("stop");
+        assert_eq!(
+            below[many - 1].reason().map(|reason| reason.root().clone()),
+            Some("stop".into())
+        );
+    }
+}

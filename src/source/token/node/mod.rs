@@ -49,7 +49,7 @@ use crate::wait::{HasLatch, Latch};
 pub(super) use listeners::Callback;
 #[cfg(feature = "testing")]
 pub(crate) use listeners::CancelCounts;
-use listeners::{Listeners, ReasonFrom};
+use listeners::{Child, Listeners, ReasonFrom};
 
 // Fields in this order: cancelling many nodes touches only the front of each.
 #[derive(Debug, Default)]
@@ -202,7 +202,7 @@ impl Node {
     /// Makes a node without parents a child of `parent`, unless that would close a cycle. Returns
     /// whether it is a child of `parent` now.
     pub(super) fn descend_from(self: &Arc<Self>, parent: &Arc<Node>) -> bool {
-        if self.first_parent().is_some() || parent.is_or_descends_from(self) {
+        if self.first_parent().is_some() || is_or_descends_from(parent, self) {
             return false;
         }
         let from = ReasonFrom::ParentWrapped;
@@ -219,34 +219,67 @@ impl Node {
         true
     }
 
-    fn is_or_descends_from(self: &Arc<Self>, other: &Arc<Node>) -> bool {
-        if Arc::ptr_eq(self, other) {
-            return true;
-        }
-        if !other.had_child.load(Ordering::Acquire) {
-            return false;
-        }
-        let mut unvisited = vec![self];
-        // Two threads may still close a cycle at the same time. The set ends the walk in that case.
-        let mut visited = HashSet::new();
-        while let Some(node) = unvisited.pop() {
-            if !visited.insert(Arc::as_ptr(node)) {
-                continue;
-            }
-            for link in node.parents() {
-                if Arc::ptr_eq(&link.node, other) {
-                    return true;
-                }
-                unvisited.push(&link.node);
-            }
-        }
-        false
-    }
-
     /// Sets the name of this node in its children's reasons. Only the first call has an effect.
     pub(super) fn set_label(&self, name: Text) {
         let rejected = self.latch.with_extra(|listeners, _| listeners.set_label(name));
         drop(rejected);
+    }
+}
+
+/// Returns whether `node` is `ancestor` or descends from it.
+///
+/// Walks up from `node` and down from `ancestor` at the same time, and stops when one of the walks is
+/// complete. So the cost is that of the smaller of the two trees, and building a tree of n nodes by
+/// `descend_from`, in whatever order, costs O(n log n).
+fn is_or_descends_from(node: &Arc<Node>, ancestor: &Arc<Node>) -> bool {
+    if Arc::ptr_eq(node, ancestor) {
+        return true;
+    }
+    if !ancestor.had_child.load(Ordering::Acquire) {
+        return false;
+    }
+    // From here on each node between the two is in the list of its parents (invariant 3).
+    node.register_with_parents();
+    let (mut up, mut down) = (vec![node.clone()], vec![ancestor.clone()]);
+    // Two threads may still close a cycle at the same time. The set ends the walks in that case.
+    let mut visited = HashSet::new();
+    let (mut cost_up, mut cost_down) = (0, 0);
+    loop {
+        // A cancelled node has given up its list, so the walk down cannot pass it: it is not complete then.
+        let expand = down.last().map(|last| {
+            last.latch.with_extra(|listeners, is_set| (!is_set).then(|| listeners.children.len()))
+        });
+        match expand {
+            None => return false,
+            Some(Some(children)) if cost_down + children <= cost_up => {
+                cost_down += children + 1;
+                let last = down.pop().map(|last| {
+                    last.latch.with_extra(|listeners, _| {
+                        let upgrade = |(child, _): &Child<Node>| child.upgrade();
+                        listeners.children.iter().filter_map(upgrade).collect::<Vec<_>>()
+                    })
+                });
+                for child in last.into_iter().flatten() {
+                    if Arc::ptr_eq(&child, node) {
+                        return true;
+                    }
+                    down.push(child);
+                }
+            }
+            Some(_) => {
+                let Some(next) = up.pop() else { return false };
+                cost_up += 1;
+                if !visited.insert(Arc::as_ptr(&next)) {
+                    continue;
+                }
+                for link in next.parents() {
+                    if Arc::ptr_eq(&link.node, ancestor) {
+                        return true;
+                    }
+                    up.push(link.node.clone());
+                }
+            }
+        }
     }
 }
 
