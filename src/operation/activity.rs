@@ -188,8 +188,10 @@ impl Activity {
         watchers.iter().for_each(|watcher| tell(&**watcher));
     }
 
-    /// Tells the watchers that the operation has ended, and drops them.
+    /// Tells the watchers that the operation has ended, and drops them and the waker of its task.
     pub(super) fn tell_left(&self) {
+        #[cfg(feature = "time")]
+        self.forced_waker.clear();
         let watchers = std::mem::take(&mut *self.watchers.lock());
         watchers.iter().for_each(|watcher| watcher.left());
     }

@@ -24,6 +24,14 @@ pub(super) fn current() -> Option<Operation> {
     Some(Operation { inner: inner? })
 }
 
+/// Returns whether that is the operation that is being polled on this thread.
+pub(super) fn is_current(inner: &Arc<Inner>) -> bool {
+    let current = CURRENT.take();
+    let is_current = current.as_deref().is_some_and(|current| Arc::ptr_eq(current, inner));
+    CURRENT.set(current);
+    is_current
+}
+
 /// Makes an operation the current one on this thread for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct InOperation {

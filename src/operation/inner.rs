@@ -14,6 +14,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::activity::Activity;
+use super::current;
 use super::hooks::Hooks;
 use super::{Operation, OperationId, Status};
 use crate::clock;
@@ -228,7 +229,12 @@ impl Inner {
     }
 
     /// Makes it a child of `parent`, unless it has a parent or that would close a circle.
+    ///
+    /// Within a shield or clean-up of `parent`, the child is not cancelled with it.
     pub(super) fn enter_below(&self, parent: &Arc<Inner>) {
+        if is_sheltered() && current::is_current(parent) {
+            return self.set_parent(parent, true);
+        }
         parent.label_token();
         if !self.token.descend_from(&parent.token) {
             return;
@@ -364,11 +370,7 @@ impl Inner {
     /// Makes it a child of the current operation, unless it has a parent.
     #[inline]
     pub(super) fn enter_current(&self) {
-        let Some(parent) = Operation::current() else { return };
-        if is_sheltered() {
-            // What a shield protects is not cancelled with what is around the shield.
-            self.set_parent(&parent.inner, true);
-        } else {
+        if let Some(parent) = Operation::current() {
             self.enter_below(&parent.inner);
         }
     }

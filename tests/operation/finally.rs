@@ -339,3 +339,37 @@ fn may_borrow() {
     assert_eq!(support::block_on(run), Ok(1));
     assert_eq!(rows, [1, 2]);
 }
+
+/// The destructor of the waker of its task panics while the run is dropped.
+#[test]
+fn hostile_waker_does_not_cut_the_end_short() {
+    struct Hostile;
+
+    impl Drop for Hostile {
+        fn drop(&mut self) {
+            panic!("the destructor of a waker");
+        }
+    }
+
+    impl std::task::Wake for Hostile {
+        fn wake(self: std::sync::Arc<Self>) {}
+    }
+
+    let _watchdog = support::watchdog();
+    let (registry, log) = (Registry::new(), Log::new());
+    let hook = log.clone();
+    let run = std::future::pending::<()>()
+        .cancelable(never())
+        .registered_in(&registry)
+        .on_cancel(move |_, reason| hook.note(reason))
+        .finally(|_| async {});
+    let operation = run.operation();
+    let mut run = Box::pin(run);
+    let waker = std::task::Waker::from(std::sync::Arc::new(Hostile));
+    assert!(run.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+    // What the run holds is all that is left of it.
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(waker))).is_ok());
+    drop(run);
+    assert_eq!((operation.status(), registry.len()), (Status::Cancelled, 0));
+    assert_eq!(log.take(), [Reason::Dropped.to_string()]);
+}

@@ -363,3 +363,27 @@ fn outer_race_ends_it() {
     assert_eq!(lost(polled), Reason::manual("stop"));
     assert_eq!(log.take(), ["cleaned"]);
 }
+
+/// A registry watches it, so that its grace period can be cut short.
+#[test]
+fn keeps_no_waker_after_its_end() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    for ends in [false, true] {
+        let (gate, token, wakes) = (Gate::new(), CancellationToken::new(), Wakes::new());
+        let run =
+            async { gate.pass().await }.cancelable(&token).registered_in(&registry).grace(LONG);
+        let operation = run.operation();
+        let mut run = Box::pin(run);
+        assert!(wakes.poll(run.as_mut()).is_pending());
+        token.cancel();
+        assert!(wakes.poll(run.as_mut()).is_pending());
+        if ends {
+            gate.open();
+            assert!(wakes.poll(run.as_mut()).is_ready());
+        }
+        drop(run);
+        assert!(operation.status().is_final());
+        assert_eq!(kept(&wakes), 0, "it ends by itself: {ends}");
+    }
+}

@@ -386,3 +386,28 @@ fn late_name_reaches_children() {
     operation.cancel_with("stop");
     assert_eq!(child.reason().unwrap().to_string(), "parent `late` cancelled: stop");
 }
+
+/// Within clean-up or a shield of the current operation, `child_of` makes the same child as a first poll there.
+#[test]
+fn child_of_the_current_in_a_section() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let child = |name: &'static str| async move {
+        let current = Operation::current().unwrap();
+        let child = async { 7 }.cancelable(never()).named(name).child_of(&current);
+        let operation = child.operation();
+        assert_eq!(operation.parent_id(), Some(current.id()));
+        assert_eq!(child.await, Ok(7), "{name}");
+        assert_eq!(operation.status(), Status::Completed);
+    };
+    let work = async {
+        shield(async {
+            token.cancel();
+            smol::future::yield_now().await;
+            child("in a shield").await;
+        })
+        .await;
+    };
+    let run = work.cancelable(&token).finally(|_| child("in clean-up"));
+    assert!(support::block_on(run).is_err());
+}
