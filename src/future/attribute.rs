@@ -6,7 +6,7 @@
 //! required. An operation records the text of an error all the same: what `Display` prints, else what
 //! `Debug` prints, else the name of the type. Autoderef picks one at compile time:
 //! `errors(&work).way()` resolves to the method of [`Errors`] if the error has `Display`, else to
-//! that of [`Debugged`], else to that of [`Unprintable`].
+//! the one of [`Debugged`], else to the one of [`Unprintable`].
 
 use std::any::type_name;
 use std::fmt::{Debug, Display};
@@ -43,7 +43,7 @@ where
     S: IntoFuture<Output = Reason>,
 {
     let mut run = Cancelable::with_ending(work, source, Fallible::with(error_of));
-    run.run_state().observe_as(operation.unwrap_or_else(Operation::new));
+    run.run_state().set_operation(operation.unwrap_or_else(Operation::new));
     run.named(name)
 }
 

@@ -10,7 +10,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use super::ending::error_of_result;
-use super::extra::Extra;
+use super::run::RunState;
 use super::{Cancelable, Ending, Finally, FinallyOrSpawn, Phase, Spawner, TryCancelable};
 use crate::error::Cancelled;
 use crate::operation::{Operation, Progress};
@@ -232,13 +232,13 @@ macro_rules! builder_methods {
 pub(crate) use builder_methods;
 
 impl<F, S, E> Cancelable<F, S, E> {
-    pub(super) fn run_state(&mut self) -> &mut Extra {
-        self.extra.get_mut().get_or_insert_default()
+    pub(super) fn run_state(&mut self) -> &mut RunState {
+        self.state.get_mut().get_or_insert_default()
     }
 
     fn handle(&self) -> Operation {
         let polled = matches!(self.phase, Phase::Racing | Phase::Kept);
-        self.extra.handle(polled)
+        self.state.handle(polled)
     }
 
     fn is_running(&self) -> bool {
@@ -250,8 +250,8 @@ impl<F, S, E> Cancelable<F, S, E> {
     }
 
     fn map_ending<N>(self, map: impl FnOnce(E) -> N) -> Cancelable<F, S, N> {
-        let Cancelable { work, source, ending, phase, extra } = self;
-        Cancelable { work, source, ending: map(ending), phase, extra }
+        let Cancelable { work, source, ending, phase, state } = self;
+        Cancelable { work, source, ending: map(ending), phase, state }
     }
 }
 
@@ -261,7 +261,7 @@ where
     E: Ending<Result<T, X>>,
     X: From<Cancelled> + Display,
 {
-    pub(super) fn run_state(&mut self) -> &mut Extra {
+    pub(super) fn run_state(&mut self) -> &mut RunState {
         self.race.ending.set_error_of(error_of_result);
         self.race.run_state()
     }

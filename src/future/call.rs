@@ -2,8 +2,8 @@
 //!
 //! A call does not start once the operation is cancelled. It does not start either once the deadline of the
 //! operation has passed, even if no poll has noticed that: it waits until the race of the operation has had
-//! time to notice, and cancels the operation itself if the race has not. It waits because a deadline may
-//! turn out to be none, if it was that of a timeout within a source of the user's that goes on after it.
+//! time to notice, and cancels the operation itself if the race has not. It waits because a source of the
+//! user's may contain a timeout and continue after it. Such a timeout looks like a deadline, and is none.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -47,7 +47,7 @@ impl Operation {
     ///
     /// # Cancel safety
     ///
-    /// That of the future that the function returns.
+    /// The same as for the future that the function returns.
     ///
     /// # Errors
     ///

@@ -25,7 +25,7 @@ pub trait CancelableExt: Future {
     /// [`cancelable::source`](crate::source), a [token](CancellationToken), a reference to a token, or a
     /// future of your own.
     ///
-    /// # Who wins
+    /// # Ties
     ///
     /// * If the source has fired by the first poll, the source wins: the future is dropped without having
     ///   been polled.
@@ -108,7 +108,7 @@ pub trait CancelableExt: Future {
     ///
     /// # Cancel safety
     ///
-    /// That of the future.
+    /// The same as for this future.
     ///
     /// # Examples
     ///

@@ -1,4 +1,10 @@
 //! `Cancelable`: a future raced against a source.
+//!
+//! * [`race`]: the order of polls, and the tie rule.
+//! * [`run`]: shields, cause and operation of a run. [`operation_run`]: what only operations have.
+//! * [`ending`]: what runs after the work.
+//! * [`builder`], [`ext`], [`scope`], [`try_cancelable`]: how runs are made. [`call`]: `wrap` and `run_blocking`.
+//! * [`attribute`]: what the attribute expands to.
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]
@@ -7,12 +13,11 @@ mod builder;
 mod call;
 mod ending;
 mod ext;
-mod extra;
-mod fallible;
-mod observed;
+mod operation_run;
 mod race;
-mod rare;
+mod run;
 mod scope;
+mod try_cancelable;
 
 use std::any::{Any, type_name};
 use std::fmt;
@@ -28,71 +33,69 @@ pub use call::{BlockingCall, QueuedCall};
 pub use call::{Call, WrappedCall};
 pub use ending::{Ending, Fallible, Finally, FinallyOrSpawn, Spawner};
 pub use ext::CancelableExt;
-pub use fallible::TryCancelable;
 pub use scope::{scope, try_scope};
+pub use try_cancelable::TryCancelable;
 
+use crate::error::Cancelled;
 use crate::frame::is_dropping;
 use crate::panic::contain;
-use crate::poll_context;
+use crate::poll_context::{asked_since, ignore_limits};
+use crate::reason::Reason;
 use crate::wait::{polled_after_completion, probe};
-use crate::{Cancelled, Reason};
 pub(crate) use builder::builder_methods;
 pub(crate) use ending::error_of_result;
-pub(crate) use extra::Extra;
 pub(crate) use race::collect_shields;
-use race::{Race, is_operation};
-pub(crate) use rare::Rare;
+use race::{PlainRace, Polled, Race, SlowRace, is_operation};
+pub(crate) use run::{LazyRunState, RunState};
 
-/// A future raced against a source. Made by [`cancelable`](CancelableExt::cancelable), which tells
-/// who wins.
+/// A future raced against a source. Made by [`cancelable`](CancelableExt::cancelable), which states the tie rule.
 ///
-/// Its methods ask for more: a name, hooks, clean-up. Asking for any of them makes the run an
-/// [`Operation`](crate::Operation). With none of them it allocates nothing
-/// but the error, where it is cancelled for a reason that says more than its kind.
+/// Give it a name, hooks, progress or clean-up with the methods below, and it becomes an
+/// [`Operation`](crate::Operation). Without any of them it allocates nothing but its error, and that only if the
+/// reason is more than a kind.
 ///
 /// # Implementation
 ///
-/// At the first poll it asks the source, without registering with it, then polls the future. Only
-/// if that is pending does the source register. Later polls ask the source, then the future. A
-/// source of this crate that is pending and polled with the same waker again takes no lock.
+/// The first poll asks the source without registering with it, then polls the future. The source registers only
+/// if the future is pending. Later polls ask the source, then the future. A source of this crate that is pending
+/// and is polled with the same waker again takes no lock.
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops the future, then the source. If it has been polled and is an operation, that is
-/// a cancellation for the reason [`Reason::Dropped`].
+/// Dropping it drops the future, then the source. If it has been polled and is an operation, dropping it is a
+/// cancellation for the reason [`Reason::Dropped`].
 ///
 /// # Panics
 ///
-/// When polled after completion. A panic of the future or of a source of yours goes through.
+/// When polled after completion. A panic of the future, or of a source of your own, goes through.
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Cancelable<F, S, E = ()> {
     // Dropped in this order: the work is gone before a drop is recorded.
-    /// `None` once the race is over, so that it is dropped in place, before the outcome is told.
+    /// `None` once the race is over: it is dropped in place before the outcome is returned.
     #[pin]
     work: Option<F>,
     /// `None` once the race is over.
     #[pin]
     source: Option<S>,
-    /// What runs afterwards.
+    /// What runs after the work.
     #[pin]
     ending: E,
     phase: Phase,
-    /// What only some runs need: shields to wait for, an operation.
-    extra: Rare,
+    state: LazyRunState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
     /// Not polled yet.
     Fresh,
-    /// The first look is behind us.
+    /// Polled, and the source has not fired.
     Racing,
-    /// The source has fired, and something keeps the work.
+    /// The source has fired, and a shield or a grace period keeps the work.
     Kept,
-    /// The work is gone, and what runs afterwards is running.
+    /// The work is gone, and clean-up is running.
     Ending,
-    /// A race around this one waits, and drops it: the caller is not to go on.
+    /// A race around this one is about to drop it, so its caller must not go on.
     Stopped,
     Done,
 }
@@ -122,7 +125,7 @@ impl<F: Future, S: Future<Output = Reason>, E> Cancelable<F, S, E> {
             source: Some(source.into_future()),
             ending,
             phase: Phase::Fresh,
-            extra: Rare::default(),
+            state: LazyRunState::default(),
         }
     }
 }
@@ -135,35 +138,22 @@ where
 {
     type Output = Result<F::Output, Cancelled>;
 
+    // The fast path: a plain race, in any poll but its first. It is small enough to be inlined into the caller.
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
-        let extra = this.extra.get_mut();
+        let state = this.state.get_mut();
         if *this.phase != Phase::Racing {
             return self.poll_first(cx);
         }
-        if is_operation(extra) {
-            return self.poll_apart(&mut None, cx);
+        if is_operation(state) {
+            return self.poll_slow(&mut None, cx);
         }
-        // A run of which nothing is asked, in any poll but its first: this part is kept short.
         let (Some(work), Some(source)) = (this.work.as_pin_mut(), this.source.as_pin_mut()) else {
-            unreachable!("the race goes on")
+            unreachable!("the race is not over")
         };
-        if let Poll::Ready(reason) = source.poll(cx) {
-            return self.poll_apart(&mut Some(reason), cx);
-        }
-        let before = poll_context::registrations();
-        let polled = work.poll(cx);
-        if poll_context::registrations() != before {
-            collect_shields(extra, before, 0);
-        }
-        match polled {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(value) => {
-                self.end_race(Phase::Done);
-                Poll::Ready(Ok(value))
-            }
-        }
+        let polled = PlainRace { work, source, state }.poll(cx);
+        self.finish_plain(polled, cx)
     }
 }
 
@@ -173,96 +163,56 @@ where
     S: Future<Output = Reason>,
     E: Ending<F::Output>,
 {
-    /// Drops the work, and then the source.
-    fn end_race(self: Pin<&mut Self>, phase: Phase) {
-        let mut this = self.project();
-        *this.phase = phase;
-        this.work.set(None);
-        this.source.set(None);
-    }
-
-    /// If the work returned an error, asks the source once more, without registering. The work may
-    /// have seen in this very poll that the source fired, as by `token.check()?`, and then the
-    /// operation has a cause.
-    fn note_cause_of_error(self: Pin<&mut Self>, outcome: &Option<Result<F::Output, Cancelled>>) {
-        let this = self.project();
-        let (Some(error_of), Some(Ok(value))) = (this.ending.error_of(), outcome) else { return };
-        let mut failed = false;
-        error_of(value, &mut |_| failed = true);
-        let (true, Some(source), Some(extra)) =
-            (failed, this.source.as_pin_mut(), this.extra.get_mut())
-        else {
-            return;
-        };
-        // A panic of the source must not take the place of the error.
-        let polled = contain(|| source.poll(&mut Context::from_waker(probe())));
-        if let (Ok(Poll::Ready(reason)), Some(operation)) = (polled, extra.operation()) {
-            operation.cancel_with(reason);
-        }
-    }
-
-    /// The drop of the work, or of the source, has panicked: guarantee 13.
-    #[cold]
-    fn destructor_panicked(self: Pin<&mut Self>, panic: Box<dyn Any + Send>) {
-        let mut this = self.project();
-        let _ = contain(|| this.source.set(None));
-        if let Some(extra) = this.extra.get_mut() {
-            extra.keep_panic(panic);
-        }
-    }
-
-    /// The first poll, and those after the race. Here a run of which nothing is asked parts from the
-    /// others.
+    /// The first poll of a plain race. Other polls go on to `poll_slow`.
     #[inline(never)]
     fn poll_first(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<F::Output, Cancelled>> {
         if self.phase != Phase::Fresh {
-            return self.poll_apart(&mut None, cx);
+            return self.poll_slow(&mut None, cx);
         }
-        if poll_context::asked_since().is_some() {
-            // It is within the source of an operation, and its limits are its own.
-            return poll_context::ignore_limits(|| self.poll_apart(&mut None, cx));
+        if asked_since().is_some() {
+            // It is polled by the source of an operation. Its limits are not that operation's deadline.
+            return ignore_limits(|| self.poll_slow(&mut None, cx));
         }
         let this = self.as_mut().project();
-        let extra = this.extra.get_mut();
-        if extra.is_some() {
-            return self.poll_apart(&mut None, cx);
+        let state = this.state.get_mut();
+        if state.is_some() {
+            return self.poll_slow(&mut None, cx);
         }
         *this.phase = Phase::Racing;
-        let (Some(work), Some(mut source)) = (this.work.as_pin_mut(), this.source.as_pin_mut())
-        else {
+        let (Some(work), Some(source)) = (this.work.as_pin_mut(), this.source.as_pin_mut()) else {
             unreachable!("the race has not begun")
         };
-        // Only asks. Whoever has fired by now wins, and the work is never polled.
-        if let Poll::Ready(reason) = source.as_mut().poll(&mut Context::from_waker(probe())) {
-            self.end_race(Phase::Done);
-            return Poll::Ready(Err(reason.into()));
-        }
-        let before = poll_context::registrations();
-        let polled = work.poll(cx);
-        if poll_context::registrations() != before {
-            collect_shields(extra, before, 0);
-        }
-        if let Poll::Ready(value) = polled {
-            self.end_race(Phase::Done);
-            return Poll::Ready(Ok(value));
-        }
-        // Now that there is something to wait for, the source registers. If it has fired in the
-        // meantime, the work gets its last poll, as in any other call.
-        match source.poll(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(reason) => self.poll_apart(&mut Some(reason), cx),
+        let polled = PlainRace { work, source, state }.poll_first(cx);
+        self.finish_plain(polled, cx)
+    }
+
+    #[inline(always)]
+    fn finish_plain(
+        self: Pin<&mut Self>,
+        polled: Polled<F::Output>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<F::Output, Cancelled>> {
+        match polled {
+            Polled::Pending => Poll::Pending,
+            Polled::Value(value) => {
+                self.end_race(Phase::Done);
+                Poll::Ready(Ok(value))
+            }
+            Polled::FiredFirst(reason) => {
+                self.end_race(Phase::Done);
+                Poll::Ready(Err(reason.into()))
+            }
+            Polled::Fired(reason) => self.poll_slow(&mut Some(reason), cx),
         }
     }
 
-    /// The last poll, and every poll of an operation. `fired` says that the source has just told its
-    /// reason.
-    // What is large, and mostly not there, is handed on by reference here and below: each time that
-    // it is returned or moved it is copied, also where all that is said is that it is not there.
+    /// Every poll of an operation, the last poll of any race, and polls after the race. `fired` is the reason if
+    /// the source has fired in this call.
     #[inline(never)]
-    fn poll_apart(
+    fn poll_slow(
         mut self: Pin<&mut Self>,
         fired: &mut Option<Reason>,
         cx: &mut Context<'_>,
@@ -270,35 +220,35 @@ where
         let mut this = self.as_mut().project();
         let first = *this.phase == Phase::Fresh;
         let mut inside = None;
-        if let Some(extra) = this.extra.get_mut() {
-            // Mostly at the first poll; later, where more was asked of it only then.
-            let starts = extra.is_unstarted() && this.work.is_some();
-            if starts && E::CLEANS_UP && extra.expects_drop(cx) {
-                // As a shield, it does not begin if a cancellation waits.
+        if let Some(state) = this.state.get_mut() {
+            // Usually at the first poll; later if it became an operation after that.
+            let starts = state.is_unstarted() && this.work.is_some();
+            if starts && E::CLEANS_UP && state.expects_drop(cx) {
+                // Like a shield, clean-up does not begin if a cancellation waits.
                 return Poll::Pending;
             }
             if starts {
                 this.ending.as_mut().note_started();
-                extra.start(E::CLEANS_UP);
+                state.start(E::CLEANS_UP);
             }
-            inside = extra.enter();
+            inside = state.enter_poll();
             if starts {
-                extra.tell_start();
+                state.run_start_hooks();
             }
         }
         let mut outcome = None;
-        let polled = self.as_mut().poll_entered(first, fired, &mut outcome, cx);
-        if let (Some(inside), Some(extra)) = (inside, self.project().extra.get_mut()) {
-            extra.leave(inside);
+        let polled = self.as_mut().poll_as_current(first, fired, &mut outcome, cx);
+        if let (Some(inside), Some(state)) = (inside, self.project().state.get_mut()) {
+            state.leave_poll(inside);
         }
         ready!(polled);
-        let Some(outcome) = outcome else { unreachable!("it is there when it is ready") };
+        let Some(outcome) = outcome else { unreachable!("a poll that is ready has an outcome") };
         Poll::Ready(outcome)
     }
 
-    /// The same, where the operation is the current one.
+    /// Polls the race, then the clean-up, while the operation is the current one.
     #[inline]
-    fn poll_entered(
+    fn poll_as_current(
         mut self: Pin<&mut Self>,
         first: bool,
         fired: &mut Option<Reason>,
@@ -308,31 +258,25 @@ where
         let mut this = self.as_mut().project();
         if let Some(work) = this.work.as_mut().as_pin_mut() {
             *this.phase = Phase::Racing;
-            let extra = this.extra.get_mut();
-            let shielded = extra.as_deref_mut().is_some_and(Extra::is_shielded);
-            let is_operation = is_operation(extra);
-            let mut race = Race { work, source: this.source.as_mut(), extra, outcome };
-            let ended = match fired.take() {
-                Some(reason) => race.cancel(reason, cx),
-                None if first => race.poll_first(cx),
-                None => race.poll(cx),
-            };
-            if ended.is_pending() {
-                if extra.as_deref().is_some_and(Extra::is_cancelling) {
+            let state = this.state.get_mut();
+            let shielded = state.as_deref_mut().is_some_and(RunState::is_shielded);
+            let is_operation = is_operation(state);
+            let mut race = SlowRace { work, source: this.source.as_mut(), state, outcome };
+            if race.poll_outcome(first, fired, cx).is_pending() {
+                if state.as_deref().is_some_and(RunState::is_cancelling) {
                     *this.phase = Phase::Kept;
                 }
                 return Poll::Pending;
             }
-            // Guarantee 10, at every level: a race around this one waited for the same shield, and
-            // what follows it must not run.
+            // Guarantee 10, at every level: a race around this one waited for the same shield, or was cancelled
+            // and this one with it. What follows this race must not run.
             let stopped = match &*outcome {
-                // The operation around it was cancelled, and this one with it.
                 Some(Err(cancelled)) => {
                     (shielded || is_operation && cancelled.is_parent()) && is_dropping()
                 }
                 _ => false,
             };
-            // The work first: nothing of it is left when anyone hears of the outcome.
+            // Guarantee 3: the work is gone before hooks, clean-up and the caller see the outcome.
             if is_operation {
                 self.as_mut().note_cause_of_error(outcome);
                 let dropped =
@@ -344,37 +288,74 @@ where
                 self.as_mut().end_race(if stopped { Phase::Stopped } else { Phase::Done });
             }
             this = self.as_mut().project();
-            if let Some(extra) = this.extra.get_mut() {
-                extra.race_is_over(stopped);
+            if let Some(state) = this.state.get_mut() {
+                state.end_race(stopped, E::CLEANS_UP);
             }
             if *this.phase == Phase::Done {
                 return Poll::Ready(());
             }
         }
 
-        let extra = match (*this.phase, this.extra.get_mut()) {
-            (Phase::Ending, Some(extra)) => extra,
-            (Phase::Stopped, Some(extra)) => {
-                if extra.expects_drop(cx) {
+        let state = match (*this.phase, this.state.get_mut()) {
+            (Phase::Ending, Some(state)) => state,
+            (Phase::Stopped, Some(state)) => {
+                if state.expects_drop(cx) {
                     return Poll::Pending;
                 }
-                // The race around it has not dropped it: this was only lent to that.
+                // The race around it was only lent this one, and has not dropped it.
                 this.ending.restore_outcome(outcome);
-                outcome.get_or_insert_with(|| Err(extra.why()));
+                outcome.get_or_insert_with(|| Err(state.error()));
                 *this.phase = Phase::Done;
                 return Poll::Ready(());
             }
             _ => polled_after_completion("Cancelable"),
         };
-        ready!(extra.clean_up(this.ending.as_mut(), outcome, cx));
+        ready!(state.poll_clean_up(this.ending.as_mut(), outcome, cx));
         *this.phase = Phase::Done;
-        let Some(told) = &*outcome else { unreachable!("whoever kept it gives it back") };
-        if extra.end(&*this.ending, told) && extra.expects_drop(cx) {
+        let Some(ended) = &*outcome else { unreachable!("clean-up gives the outcome back") };
+        if state.end(&*this.ending, ended) && state.expects_drop(cx) {
             *this.phase = Phase::Stopped;
             this.ending.store_outcome(outcome);
             return Poll::Pending;
         }
         Poll::Ready(())
+    }
+
+    /// Drops the work, and then the source.
+    fn end_race(self: Pin<&mut Self>, phase: Phase) {
+        let mut this = self.project();
+        *this.phase = phase;
+        this.work.set(None);
+        this.source.set(None);
+    }
+
+    /// If the work returned an error, asks the source once more. In this very poll the work may have seen that
+    /// the source fired, as by `token.check()?`; then the operation has a cause.
+    fn note_cause_of_error(self: Pin<&mut Self>, outcome: &Option<Result<F::Output, Cancelled>>) {
+        let this = self.project();
+        let (Some(error_of), Some(Ok(value))) = (this.ending.error_of(), outcome) else { return };
+        let mut failed = false;
+        error_of(value, &mut |_| failed = true);
+        let (true, Some(source), Some(state)) =
+            (failed, this.source.as_pin_mut(), this.state.get_mut())
+        else {
+            return;
+        };
+        // A panic of the source must not take the place of the error.
+        let polled = contain(|| source.poll(&mut Context::from_waker(probe())));
+        if let (Ok(Poll::Ready(reason)), Some(operation)) = (polled, state.operation()) {
+            operation.cancel_with(reason);
+        }
+    }
+
+    /// Guarantee 13: the destructor of the work, or of the source, has panicked.
+    #[cold]
+    fn destructor_panicked(self: Pin<&mut Self>, panic: Box<dyn Any + Send>) {
+        let mut this = self.project();
+        let _ = contain(|| this.source.set(None));
+        if let Some(state) = this.state.get_mut() {
+            state.keep_panic(panic);
+        }
     }
 }
 
@@ -395,7 +376,7 @@ impl<F, S, E> fmt::Debug for Cancelable<F, S, E> {
             Phase::Stopped => "stopped",
             Phase::Done => "done",
         };
-        let operation = self.extra.operation();
+        let operation = self.state.operation();
         f.debug_struct("Cancelable")
             .field("work", &format_args!("{}", type_name::<F>()))
             .field("source", &format_args!("{}", type_name::<S>()))

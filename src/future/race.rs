@@ -1,53 +1,149 @@
-//! `Race`: the polls of a run of which more is asked than to race, and the last poll of any.
+//! The race: in which order source and work are polled, and which of them wins a tie.
+//!
+//! 1. The first poll asks the source with the probe, so that nothing is registered. If the source has fired, it
+//!    wins, and the work is never polled. Otherwise the work is polled. Only if it is pending does the source
+//!    register; if it has fired meanwhile, 3 applies.
+//! 2. Every later poll asks the source, and then polls the work.
+//! 3. When the source fires after the first look, the work gets one last poll in the same call. If it is ready,
+//!    its value wins: a finished value is never thrown away. If it is pending it is dropped, unless a shield or
+//!    a grace period keeps it.
+//!
+//! The trait [`Race`] says 1 and 2, once for all races. [`SlowRace::cancel`] says 3. A plain race, without shields
+//! and without an operation, is a [`PlainRace`] until its source fires.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use super::extra::Extra;
+use super::run::RunState;
+use crate::error::Cancelled;
 use crate::frame::{InRace, next_race};
 use crate::poll_context::{self, Traced};
+use crate::reason::Reason;
 use crate::wait::probe;
-use crate::{Cancelled, Reason};
 
-/// The parts of a run whose work is there. Its methods are ready when the outcome is.
-pub(super) struct Race<'a, F: Future, S> {
+/// What a poll of a race has found.
+pub(super) enum Polled<T> {
+    Pending,
+    /// The work is ready.
+    Value(T),
+    /// The source has fired at the first look.
+    FiredFirst(Reason),
+    /// The source has fired later: the work gets a last poll.
+    Fired(Reason),
+}
+
+pub(super) trait Race {
+    type Value;
+
+    /// Polls the source. `first` says that this is the first look.
+    fn poll_source(&mut self, first: bool, cx: &mut Context<'_>) -> Poll<Reason>;
+
+    fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Self::Value>;
+
+    #[inline(always)]
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Polled<Self::Value> {
+        if let Poll::Ready(reason) = self.poll_source(true, &mut Context::from_waker(probe())) {
+            return Polled::FiredFirst(reason);
+        }
+        if let Poll::Ready(value) = self.poll_work(cx) {
+            return Polled::Value(value);
+        }
+        match self.poll_source(false, cx) {
+            Poll::Ready(reason) => Polled::Fired(reason),
+            Poll::Pending => Polled::Pending,
+        }
+    }
+
+    #[inline(always)]
+    fn poll(&mut self, cx: &mut Context<'_>) -> Polled<Self::Value> {
+        if let Poll::Ready(reason) = self.poll_source(false, cx) {
+            return Polled::Fired(reason);
+        }
+        match self.poll_work(cx) {
+            Poll::Ready(value) => Polled::Value(value),
+            Poll::Pending => Polled::Pending,
+        }
+    }
+}
+
+/// A race that is no operation, until its source fires. It costs two reads of a counter on top of the two polls.
+pub(super) struct PlainRace<'a, F, S> {
+    pub(super) work: Pin<&'a mut F>,
+    pub(super) source: Pin<&'a mut S>,
+    pub(super) state: &'a mut Option<Box<RunState>>,
+}
+
+impl<F: Future, S: Future<Output = Reason>> Race for PlainRace<'_, F, S> {
+    type Value = F::Output;
+
+    #[inline(always)]
+    fn poll_source(&mut self, _first: bool, cx: &mut Context<'_>) -> Poll<Reason> {
+        self.source.as_mut().poll(cx)
+    }
+
+    #[inline(always)]
+    fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let before = poll_context::registrations();
+        let polled = self.work.as_mut().poll(cx);
+        if poll_context::registrations() != before {
+            collect_shields(self.state, before, 0);
+        }
+        polled
+    }
+}
+
+/// Any race, in particular an operation, a race with shields, and every race whose source has fired.
+// The outcome is written through a reference here: it is large and mostly absent, and returning it through
+// several functions would copy it each time.
+pub(super) struct SlowRace<'a, F: Future, S> {
     pub(super) work: Pin<&'a mut F>,
     pub(super) source: Pin<&'a mut Option<S>>,
-    pub(super) extra: &'a mut Option<Box<Extra>>,
+    pub(super) state: &'a mut Option<Box<RunState>>,
     pub(super) outcome: &'a mut Option<Result<F::Output, Cancelled>>,
 }
 
-impl<F: Future, S: Future<Output = Reason>> Race<'_, F, S> {
+impl<F: Future, S: Future<Output = Reason>> Race for SlowRace<'_, F, S> {
+    type Value = ();
+
     #[inline(always)]
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.extra.as_deref().is_some_and(Extra::is_cancelling) {
-            // Who fired is known: only the work is left to look at.
-            return self.poll_kept_work(cx);
+    fn poll_source(&mut self, first: bool, cx: &mut Context<'_>) -> Poll<Reason> {
+        let Some(source) = self.source.as_mut().as_pin_mut() else { return Poll::Pending };
+        match self.state {
+            Some(state) => state.poll_source(first, source, cx),
+            None => source.poll(cx),
         }
-        if let Poll::Ready(reason) = self.look(false, cx) {
-            return self.cancel(reason, cx);
-        }
-        self.poll_work(0, cx)
     }
 
-    #[inline(never)]
-    pub(super) fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // Only asks. Whoever has fired by now wins, and the work is never polled.
-        if let Poll::Ready(reason) = self.look(true, &mut Context::from_waker(probe())) {
-            return self.end(Err(reason.into()));
-        }
-        if self.poll_last(0, cx).is_ready() {
-            return Poll::Ready(());
-        }
-        self.look_again(cx)
+    #[inline(always)]
+    fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_work_in(0, cx)
     }
+}
 
-    /// Now that there is something to wait for, the source registers, and who waits for handles. If
-    /// one has fired in the meantime, the work gets its last poll, as in any other call.
-    #[inline(never)]
-    fn look_again(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let reason = ready!(self.look(false, cx));
-        self.cancel(reason, cx)
+impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
+    /// Polls the race. Ready when the outcome is there.
+    #[inline(always)]
+    pub(super) fn poll_outcome(
+        &mut self,
+        first: bool,
+        fired: &mut Option<Reason>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let polled = match fired.take() {
+            Some(reason) => Polled::Fired(reason),
+            None if first => self.poll_first(cx),
+            // The reason is known: only a shield or a grace period still keeps the work.
+            None if self.state.as_deref().is_some_and(RunState::is_cancelling) => {
+                return self.poll_kept_work(cx);
+            }
+            None => self.poll(cx),
+        };
+        match polled {
+            Polled::Pending => Poll::Pending,
+            Polled::Value(()) => Poll::Ready(()),
+            Polled::FiredFirst(reason) => self.end(Err(reason.into())),
+            Polled::Fired(reason) => self.cancel(reason, cx),
+        }
     }
 
     fn end(&mut self, outcome: Result<F::Output, Cancelled>) -> Poll<()> {
@@ -55,25 +151,15 @@ impl<F: Future, S: Future<Output = Reason>> Race<'_, F, S> {
         Poll::Ready(())
     }
 
-    /// Asks the source, and whoever has a handle of the operation.
-    #[inline(always)]
-    fn look(&mut self, first: bool, cx: &mut Context<'_>) -> Poll<Reason> {
-        let Some(source) = self.source.as_mut().as_pin_mut() else { return Poll::Pending };
-        match self.extra {
-            Some(extra) => extra.look(first, source, cx),
-            None => source.poll(cx),
-        }
-    }
-
-    /// Polls the work, and hears of the shields in it. `dropping` is the number of the race if only shields keep the
-    /// work, else 0.
-    #[inline(always)]
-    fn poll_work(&mut self, dropping: u64, cx: &mut Context<'_>) -> Poll<()> {
+    /// Polls the work and takes in the shields that register in it. `dropping` is the number of this race if
+    /// nothing but shields keeps the work, else 0.
+    #[inline]
+    fn poll_work_in(&mut self, dropping: u64, cx: &mut Context<'_>) -> Poll<()> {
         let before = poll_context::registrations();
-        let frame = InRace::enter(dropping, is_operation(self.extra));
+        let frame = InRace::enter(dropping, is_operation(self.state));
         let work = self.work.as_mut();
-        let polled = match self.extra {
-            Some(extra) => extra.poll_work(work, self.outcome, cx),
+        let polled = match self.state {
+            Some(state) => state.poll_work(work, self.outcome, cx),
             None => match work.poll(cx) {
                 Poll::Ready(value) => self.end(Ok(value)),
                 Poll::Pending => Poll::Pending,
@@ -81,50 +167,44 @@ impl<F: Future, S: Future<Output = Reason>> Race<'_, F, S> {
         };
         drop(frame);
         if poll_context::registrations() != before {
-            collect_shields(self.extra, before, dropping);
+            collect_shields(self.state, before, dropping);
         }
         polled
     }
 
-    /// The same, apart from where it is called most.
+    /// The source has fired: gives the work its last poll.
     #[inline(never)]
-    fn poll_last(&mut self, dropping: u64, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_work(dropping, cx)
-    }
-
-    /// The source has fired: the work gets a last poll, and goes if it is pending, unless something
-    /// keeps it.
-    pub(super) fn cancel(&mut self, reason: Reason, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(extra) = self.extra {
-            extra.cancel(reason);
+    fn cancel(&mut self, reason: Reason, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(state) = self.state {
+            state.set_cause(reason);
             return self.poll_kept_work(cx);
         }
-        if self.poll_last(next_race(), cx).is_ready() {
+        if self.poll_work_in(next_race(), cx).is_ready() {
             return Poll::Ready(());
         }
-        match self.extra {
-            // In that very poll something in the work began to clean up.
-            Some(extra) => {
-                extra.cancel(reason);
+        match self.state {
+            // A shield has begun in this very poll.
+            Some(state) => {
+                state.set_cause(reason);
                 self.wait_for_shields()
             }
             None => self.end(Err(reason.into())),
         }
     }
 
-    /// Polls the work after the source has fired, and tells whether anything keeps it.
+    /// Polls the work after the source has fired.
     fn poll_kept_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(extra) = self.extra.as_deref_mut() else { return Poll::Pending };
-        if extra.poll_grace(cx) {
-            return self.poll_last(0, cx);
+        let Some(state) = self.state.as_deref_mut() else { return Poll::Pending };
+        if state.poll_grace(cx) {
+            return self.poll_work_in(0, cx);
         }
-        let polled = match extra.await_shields() {
+        let polled = match state.await_shields() {
             Some(tracer) => {
                 let waker = Waker::from(tracer.clone());
                 let _traced = Traced::enter(&tracer, cx.waker());
-                self.poll_last(tracer.race(), &mut Context::from_waker(&waker))
+                self.poll_work_in(tracer.race(), &mut Context::from_waker(&waker))
             }
-            None => self.poll_last(next_race(), cx),
+            None => self.poll_work_in(next_race(), cx),
         };
         if polled.is_ready() {
             return Poll::Ready(());
@@ -132,25 +212,24 @@ impl<F: Future, S: Future<Output = Reason>> Race<'_, F, S> {
         self.wait_for_shields()
     }
 
-    /// The work goes once no shield keeps it.
+    /// Ends the race once no shield keeps the work.
     fn wait_for_shields(&mut self) -> Poll<()> {
-        let Some(extra) = self.extra else { return Poll::Pending };
-        let cancelled = ready!(extra.wait_for_shields());
+        let Some(state) = self.state else { return Poll::Pending };
+        let cancelled = ready!(state.wait_for_shields());
         self.end(Err(cancelled))
     }
 }
 
-/// Whether more is asked of a run than to race.
 #[inline]
-pub(super) fn is_operation(extra: &Option<Box<Extra>>) -> bool {
-    extra.as_deref().is_some_and(Extra::is_operation)
+pub(super) fn is_operation(state: &Option<Box<RunState>>) -> bool {
+    state.as_deref().is_some_and(RunState::is_operation)
 }
 
 /// Takes in the shields that have registered in a poll of the work. `dropping` is as for [`InRace`].
 #[cold]
-pub(crate) fn collect_shields(extra: &mut Option<Box<Extra>>, before: usize, dropping: u64) {
+pub(crate) fn collect_shields(state: &mut Option<Box<RunState>>, before: usize, dropping: u64) {
     let shields = poll_context::registered_since(before, dropping);
     if !shields.is_empty() {
-        extra.get_or_insert_default().add_shields(shields);
+        state.get_or_insert_default().add_shields(shields);
     }
 }

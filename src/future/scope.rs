@@ -47,7 +47,7 @@ where
 {
     let operation = Operation::new();
     let mut run = Cancelable::new(body(operation.clone()), source);
-    run.run_state().observe_as(operation);
+    run.run_state().set_operation(operation);
     run
 }
 
@@ -89,6 +89,6 @@ where
 {
     let operation = Operation::new();
     let mut run = TryCancelable::new(body(operation.clone()), source);
-    run.run_state().observe_as(operation);
+    run.run_state().set_operation(operation);
     run
 }

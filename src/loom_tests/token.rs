@@ -136,7 +136,7 @@ fn value_and_source_at_once() {
 
 /// Of two sources that fire at the same time, one is reported, and no task sleeps forever.
 #[test]
-fn any_of() {
+fn any_of_once() {
     bounded_model(|| {
         let (a, b) = (CancellationToken::new(), CancellationToken::new());
         let both = [cancel(&a, "a"), cancel(&b, "b")];
@@ -150,7 +150,7 @@ fn any_of() {
 
 /// Two sources that fire at the same time are both remembered, in the order of the list.
 #[test]
-fn all_of() {
+fn all_of_once() {
     bounded_model(|| {
         let (a, b) = (CancellationToken::new(), CancellationToken::new());
         let both = [cancel(&a, "a"), cancel(&b, "b")];

@@ -1,4 +1,4 @@
-//! `Activity`: what a registry is told about an operation: where its run stands, its shields, its polls.
+//! `Activity`: the stage, shields and polls of an operation, for the registry that watches it.
 //!
 //! Only operations that a registry watches have one; the others pay nothing for it. The numbers help people
 //! to find what does not stop. Each is right by itself, and they are read without a lock.
@@ -14,7 +14,7 @@ use crate::text::Text;
 #[cfg(feature = "time")]
 use crate::wait::WakerSlot;
 
-/// What is told about an operation while it runs. Every method is called with no lock held.
+/// Hears of the events of an operation. Every method is called with no lock held.
 pub(crate) trait Watcher: Send + Sync {
     /// The operation has started.
     fn started(&self);
@@ -188,7 +188,7 @@ impl Activity {
         watchers.iter().for_each(|watcher| tell(&**watcher));
     }
 
-    /// Tells the watchers that the operation has ended, and drops them and the waker of its task.
+    /// Notifies the watchers that the operation has ended, and drops them and the waker of its task.
     pub(super) fn tell_left(&self) {
         #[cfg(feature = "time")]
         self.forced_waker.clear();

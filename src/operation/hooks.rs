@@ -2,9 +2,9 @@
 //!
 //! 1. Hooks run in the order in which they were given, one after another, with no lock held. A hook that
 //!    panics affects neither the others nor the operation.
-//! 2. A hook of an end runs once, or not at all. The thread that records the end runs those that it finds,
-//!    and closes the list in the same step in which it finds it empty. A hook that is given after that is
-//!    run by the thread that gives it.
+//! 2. A hook of an end runs at most once. The thread that records the end runs the hooks in the list, and
+//!    closes the list in the same step in which it finds it empty. A hook that is given later is run by the
+//!    thread that gives it.
 //! 3. A hook that will not run is dropped at once: when the list is closed, or when it is given later.
 
 use std::collections::VecDeque;
@@ -76,7 +76,7 @@ impl State {
         self.lists.get_or_insert_default()
     }
 
-    /// Accepts no more hooks. Returns those that will not run; the caller drops them without the lock.
+    /// Accepts no more hooks. Returns the ones that will not run; the caller drops them without the lock.
     fn close(&mut self, closed: Closed) -> Option<Lists> {
         self.closed = closed;
         let lists = self.lists.as_deref_mut()?;
@@ -110,8 +110,8 @@ impl Hooks {
         true
     }
 
-    /// Adds a hook for an end. Returns whether that end has come: then the caller is to
-    /// [run](Self::run_late) it.
+    /// Adds a hook for an end. If it returns `true`, the operation has ended that way, and the caller must call
+    /// [`run_late`](Self::run_late).
     pub(super) fn on_end(&self, hook: EndHook) -> bool {
         let mut state = self.state.lock();
         let has_come = match state.closed {
@@ -136,7 +136,10 @@ impl Hooks {
             let Some(hook) = next else {
                 let dropped = state.close(Closed::Ended(status));
                 drop(state);
-                return discard(dropped);
+                if let Some(dropped) = dropped {
+                    discard(dropped);
+                }
+                return;
             };
             drop(state);
             if hook.status() == status {

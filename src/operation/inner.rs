@@ -11,7 +11,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+#[cfg(feature = "time")]
+use std::time::Duration;
+use std::time::Instant;
 
 use super::activity::Activity;
 use super::current;
@@ -53,7 +55,7 @@ const ENDED_WITHOUT_CAUSE: usize = 2;
 /// The operation was cancelled before it ended; the token has the reason.
 const ENDED_WITH_CAUSE: usize = 3;
 
-/// What is known about an operation.
+/// The properties of an operation that change under a lock.
 #[derive(Clone, Debug, Default)]
 pub(super) struct About {
     pub(super) name: Option<Text>,
@@ -61,13 +63,24 @@ pub(super) struct About {
     pub(super) metadata: Option<BTreeMap<Text, Text>>,
     pub(super) parent: Option<Parent>,
     pub(super) started: Option<Instant>,
-    /// The earliest of the operation's own deadlines and those that its ancestors had when it started.
+    /// The earliest of the operation's own deadlines and the deadlines of its ancestors at its start.
     pub(super) deadline: Option<Instant>,
-    /// The time limit of the operation's own source, while its race goes on.
+    /// The time limit of the operation's own source, until its race is over.
     limit: Option<Limit>,
     /// Whether the token is to carry the name.
     token_has_label: bool,
     pub(super) ended: Option<EndRecord>,
+}
+
+impl About {
+    /// Lowers the deadline to `at`.
+    #[inline]
+    fn lower_deadline(&mut self, at: Option<Instant>) {
+        self.deadline = match (self.deadline, at) {
+            (Some(known), Some(at)) => Some(known.min(at)),
+            (known, at) => known.or(at),
+        };
+    }
 }
 
 /// A time limit that a source has offered in its first poll.
@@ -77,8 +90,8 @@ pub(super) struct About {
     expect(dead_code, reason = "without a clock no source offers one")
 )]
 struct Limit {
+    since: Instant,
     at: Instant,
-    after: Duration,
 }
 
 /// A deadline that has passed although nothing has noticed it.
@@ -140,8 +153,10 @@ pub(super) struct EndRecord {
     pub(super) error: Option<Text>,
 }
 
-impl Inner {
-    pub(super) fn new() -> Self {
+/// `Arc::default` builds it in place: cheaper than moving it there.
+impl Default for Inner {
+    #[inline]
+    fn default() -> Self {
         Inner {
             id: OperationId::next(),
             token: CancellationToken::new(),
@@ -152,7 +167,9 @@ impl Inner {
             activity: OnceLock::new(),
         }
     }
+}
 
+impl Inner {
     pub(super) fn has_ended(&self) -> bool {
         self.end.load(Ordering::Acquire) != LIVE
     }
@@ -240,7 +257,8 @@ impl Inner {
             return;
         }
         self.set_parent(parent, false);
-        self.lower_deadline(parent.deadline());
+        let deadline = parent.deadline();
+        self.about.lock().lower_deadline(deadline);
     }
 
     /// Notes the parent, unless there is one.
@@ -296,55 +314,49 @@ impl Inner {
 
     /// Sets the limit of the operation's own source, which started at `since`.
     pub(super) fn set_limit(&self, since: Instant, at: Instant) {
-        let after = at.saturating_duration_since(since);
-        self.about.lock().limit = Some(Limit { at, after });
-        self.lower_deadline(Some(at));
+        let mut about = self.about.lock();
+        about.limit = Some(Limit { since, at });
+        about.lower_deadline(Some(at));
     }
 
-    /// Drops the limit, because the race is over; or the limit that has passed by the given time, because the
-    /// source goes on after it.
+    /// Drops the limit, because the race is over. With a time: drops it only if it has passed by then, because
+    /// the source is pending all the same.
     #[cfg(feature = "time")]
     pub(super) fn drop_limit(&self, if_passed_by: Option<Instant>) {
         let passed = |limit: &mut Limit| if_passed_by.is_none_or(|now| limit.at <= now);
         self.about.lock().limit.take_if(passed);
     }
 
-    /// Returns the deadline if it has passed: that of the operation's own source, or that of an ancestor.
+    /// Returns the deadline of the operation's own source, or of an ancestor, if it has passed.
     #[cfg(feature = "time")]
     pub(super) fn overdue(&self) -> Option<Overdue> {
         let now = clock::now();
-        let passed = |about: &About| about.limit.filter(|limit| limit.at <= now);
-        let overdue = |reason, limit: Limit| Overdue { reason, lateness: limit.after / 512 };
+        // Once the operation has ended, its own limit does not count any more.
+        let passed = |about: &About| {
+            let limit = about.limit.filter(|limit| limit.at <= now && about.ended.is_none())?;
+            Some(limit.at.saturating_duration_since(limit.since))
+        };
+        let overdue = |reason, after: Duration| Overdue { reason, lateness: after / 512 };
         let mut next = {
             let about = self.about.lock();
             if about.deadline.is_none_or(|at| at > now) {
                 return None;
             }
-            if let Some(limit) = passed(&about) {
-                return Some(overdue(Reason::timeout(limit.after), limit));
+            if let Some(after) = passed(&about) {
+                return Some(overdue(Reason::timeout(after), after));
             }
             about.parent.clone()
         };
         // Not recursive: chains may be long.
         while let Some(parent) = next.take().and_then(|parent| parent.binding()) {
             let about = parent.about.lock();
-            if let Some(limit) = passed(&about) {
-                let reason = Reason::parent_named(about.name.clone(), Reason::timeout(limit.after));
-                return Some(overdue(reason, limit));
+            if let Some(after) = passed(&about) {
+                let reason = Reason::parent_named(about.name.clone(), Reason::timeout(after));
+                return Some(overdue(reason, after));
             }
             next = about.parent.clone();
         }
         None
-    }
-
-    /// Lowers the deadline to `at`.
-    #[inline]
-    fn lower_deadline(&self, at: Option<Instant>) {
-        let mut about = self.about.lock();
-        about.deadline = match (about.deadline, at) {
-            (Some(known), Some(at)) => Some(known.min(at)),
-            (known, at) => known.or(at),
-        };
     }
 
     /// Returns the reason for an operation whose future is dropped. If its parent is being cancelled at
@@ -375,7 +387,7 @@ impl Inner {
         }
     }
 
-    /// Changes what is known. Takes no lock as long as there is only one handle.
+    /// Changes the properties. Takes no lock as long as there is only one handle.
     #[inline]
     fn note<R>(this: &mut Arc<Self>, note: impl FnOnce(&mut About) -> R) -> R {
         match Arc::get_mut(this) {
@@ -392,7 +404,8 @@ impl Inner {
         });
         // If the parent had not started when this became its child, its deadline was not known then.
         if let Some(parent) = parent {
-            this.lower_deadline(parent.deadline());
+            let deadline = parent.deadline();
+            this.about.lock().lower_deadline(deadline);
         }
     }
 

@@ -5,7 +5,7 @@
 
 // inner.rs: the state that all handles share. hooks.rs: what is called at the start, at progress and at the
 // end. run.rs: what the rest of the crate does with an operation. current.rs: the operation that is being
-// polled. activity.rs: what a registry is told.
+// polled. activity.rs: stage, shields and polls, for a registry that watches.
 
 mod activity;
 mod current;
@@ -263,7 +263,7 @@ impl Operation {
         self.inner.about.lock().metadata.get_or_insert_default().insert(key, value);
     }
 
-    /// Returns what is known about the operation at this moment, by value.
+    /// Returns a snapshot: name, status, progress and the rest, as they are at this moment.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -415,7 +415,7 @@ impl Operation {
 
     /// Calls `hook` when the operation has been cancelled and its work is gone; at once if that is so.
     ///
-    /// To be told of the request itself, use [`on_cancel`](CancellationToken::on_cancel) of its
+    /// To react to the request itself, use [`on_cancel`](CancellationToken::on_cancel) of its
     /// [token](Self::token).
     ///
     /// ```
@@ -454,7 +454,7 @@ impl Operation {
     ///
     /// # Cancel safety
     ///
-    /// That of the future.
+    /// The same as for the future.
     ///
     /// # Examples
     ///

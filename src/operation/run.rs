@@ -21,7 +21,7 @@ use crate::text::Text;
 /// For the run of the operation.
 impl Operation {
     pub(crate) fn new() -> Self {
-        Operation { inner: Arc::new(Inner::new()) }
+        Operation { inner: Arc::default() }
     }
 
     pub(crate) fn set_name(&mut self, name: Text) {
@@ -47,7 +47,7 @@ impl Operation {
         now
     }
 
-    /// Runs the hooks of the start and tells the watchers. Returns whether there were any hooks.
+    /// Runs the hooks of the start and notifies the watchers. Returns whether there were any hooks.
     #[inline]
     pub(crate) fn run_start_hooks(&self, watched: bool) -> bool {
         if watched {
@@ -156,7 +156,7 @@ impl Operation {
         self.inner.activity.get().map(|activity| &**activity)
     }
 
-    /// Tells `watcher` about the operation from now on.
+    /// Adds a watcher, which hears of all later events.
     pub(crate) fn watch(&self, watcher: Arc<dyn Watcher>) {
         let activity = self.inner.activity.get_or_init(|| Box::new(Activity::new()));
         activity.add_watcher(watcher);
@@ -166,7 +166,7 @@ impl Operation {
         self.activity().is_some()
     }
 
-    /// Tells the watchers that it has ended, or that its future was dropped before its first poll.
+    /// Notifies the watchers that it has ended, or that its future was dropped before its first poll.
     pub(crate) fn leave(&self) {
         self.activity().into_iter().for_each(Activity::tell_left);
     }

@@ -1,4 +1,4 @@
-//! `Snapshot`: what is known about an operation at one moment.
+//! `Snapshot`: an operation at one moment, by value.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::clock;
 use crate::reason::Reason;
 use crate::text::Text;
 
-/// What is known about an operation at one moment, by value.
+/// An operation at one moment, by value: its name, status, reason, progress and more.
 ///
 /// `Display` prints it on one line.
 ///

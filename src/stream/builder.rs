@@ -11,7 +11,7 @@ use futures::stream::Stream;
 use super::idle_timeout::IdleTimeout;
 use super::{Batching, CancelableStream, Chunks, Items, Partial, Results, Stage};
 use crate::error::Cancelled;
-use crate::future::{Ending, Extra, Finally, FinallyOrSpawn, Spawner, builder_methods};
+use crate::future::{Ending, Finally, FinallyOrSpawn, RunState, Spawner, builder_methods};
 use crate::operation::{Operation, Progress};
 use crate::reason::Reason;
 use crate::text::Text;
@@ -19,12 +19,12 @@ use crate::text::Text;
 use crate::timer::Countdown;
 
 impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
-    pub(super) fn run_state(&mut self) -> &mut Extra {
-        self.extra.get_mut().get_or_insert_default()
+    pub(super) fn run_state(&mut self) -> &mut RunState {
+        self.state.get_mut().get_or_insert_default()
     }
 
     pub(super) fn handle(&self) -> Operation {
-        self.extra.handle(matches!(self.stage, Stage::Streaming))
+        self.state.handle(matches!(self.stage, Stage::Streaming))
     }
 
     fn is_running(&self) -> bool {
@@ -36,20 +36,20 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     }
 
     fn map_ending<N>(self, map: impl FnOnce(E) -> N) -> CancelableStream<St, S, N, M> {
-        let CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, extra } =
+        let CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, state } =
             self;
         let ending = map(ending);
-        CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, extra }
+        CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, state }
     }
 
     fn map_batching<N>(self, map: impl FnOnce(M) -> N) -> CancelableStream<St, S, E, N>
     where
         N: Batching<St::Item, Kept = M::Kept, End = M::End>,
     {
-        let CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, extra } =
+        let CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, state } =
             self;
         let buffer = buffer.map_batching(map);
-        CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, extra }
+        CancelableStream { stream, source, buffer, ending, stage, unregistered_polls, state }
     }
 }
 

@@ -11,7 +11,7 @@ use super::poll::Polled;
 use super::{Batching, CancelableStream, Stage};
 use crate::error::Cancelled;
 use crate::frame::is_dropping;
-use crate::future::{Ending, Extra};
+use crate::future::{Ending, RunState};
 use crate::panic::contain;
 use crate::reason::Reason;
 use crate::wait::probe;
@@ -33,7 +33,7 @@ where
         cx: &mut Context<'_>,
     ) -> Polled<M::Item, M::Error> {
         let mut this = self.as_mut().project();
-        let is_operation = this.extra.get_mut().as_deref().is_some_and(Extra::is_operation);
+        let is_operation = this.state.get_mut().as_deref().is_some_and(RunState::is_operation);
         // Guarantee 10, at every level: a race around this one waited for the same shield, or for
         // the operation above, and what follows must not run.
         let stopped = match &outcome {
@@ -60,9 +60,9 @@ where
         if let Err(panic) = dropped {
             self.as_mut().destructor_panicked(panic);
         }
-        let mut this = self.as_mut().project();
-        if let Some(extra) = this.extra.get_mut() {
-            extra.race_is_over(stopped);
+        let this = self.as_mut().project();
+        if let Some(state) = this.state.get_mut() {
+            state.end_race(stopped, E::CLEANS_UP);
         }
         // Empty, unless the stream is complete.
         let chunk = this.buffer.finish();
@@ -70,13 +70,13 @@ where
             *this.stage = Stage::Ending(Some(outcome));
             let Some(chunk) = chunk else { return self.end(cx) };
             // While the consumer has an item, races around it do not wait: see `wait_slow`.
-            if let (true, Some(extra)) = (E::CLEANS_UP, this.extra.get_mut()) {
-                extra.release_clean_up();
+            if let (true, Some(state)) = (E::CLEANS_UP, this.state.get_mut()) {
+                state.release_clean_up();
             }
             return Poll::Ready(Some(Ok(chunk)));
         }
-        let expects_drop = |extra: &mut Extra| extra.expects_drop(cx);
-        if stopped && this.extra.get_mut().as_deref_mut().is_some_and(expects_drop) {
+        let expects_drop = |state: &mut RunState| state.expects_drop(cx);
+        if stopped && this.state.get_mut().as_deref_mut().is_some_and(expects_drop) {
             *this.stage = Stage::Stopped(Some(outcome));
             return Poll::Pending;
         }
@@ -88,16 +88,16 @@ where
     /// the operation has a cause.
     fn note_cause_of_error(self: Pin<&mut Self>) {
         let this = self.project();
-        let (Some(source), Some(extra)) = (this.source.as_pin_mut(), this.extra.get_mut()) else {
+        let (Some(source), Some(state)) = (this.source.as_pin_mut(), this.state.get_mut()) else {
             return;
         };
-        if extra.is_cancelling() {
+        if state.is_cancelling() {
             // It has a cause. Guarantee 6: a source that has fired is not polled again.
             return;
         }
         // A panic of the source must not take the place of the error.
         let polled = contain(|| source.poll(&mut Context::from_waker(probe())));
-        if let (Ok(Poll::Ready(reason)), Some(operation)) = (polled, extra.operation()) {
+        if let (Ok(Poll::Ready(reason)), Some(operation)) = (polled, state.operation()) {
             operation.cancel_with(reason);
         }
     }
@@ -119,23 +119,23 @@ where
         let mut this = self.project();
         let _ = contain(|| this.source.set(None));
         let _ = contain(|| this.buffer.partial.keep_chunk());
-        if let Some(extra) = this.extra.get_mut() {
-            extra.keep_panic(panic);
+        if let Some(state) = this.state.get_mut() {
+            state.keep_panic(panic);
         }
     }
 
     /// Runs the clean-up, then ends the operation.
     pub(super) fn end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<M::Item, M::Error> {
         let mut this = self.project();
-        let Some(extra) = this.extra.get_mut() else { unreachable!("it is an operation") };
+        let Some(state) = this.state.get_mut() else { unreachable!("it is an operation") };
         if E::CLEANS_UP {
-            extra.hold_clean_up();
+            state.hold_clean_up();
         }
         let Stage::Ending(outcome) = this.stage else { unreachable!("the caller has looked") };
-        ready!(extra.clean_up(this.ending.as_mut(), outcome, cx));
+        ready!(state.poll_clean_up(this.ending.as_mut(), outcome, cx));
         let Some(outcome) = outcome.take() else { unreachable!("whoever kept it gives it back") };
         *this.stage = Stage::Done;
-        if extra.end(&*this.ending, &outcome) && extra.expects_drop(cx) {
+        if state.end(&*this.ending, &outcome) && state.expects_drop(cx) {
             *this.stage = Stage::Stopped(Some(outcome));
             return Poll::Pending;
         }

@@ -35,7 +35,7 @@ pub use items::{Batching, Chunks, Items, Results};
 pub use partial::{Partial, StreamEnd};
 
 use crate::error::Cancelled;
-use crate::future::{Ending, Fallible, Rare, collect_shields, error_of_result};
+use crate::future::{Ending, Fallible, LazyRunState, collect_shields, error_of_result};
 use crate::poll_context;
 use crate::reason::Reason;
 use items::ItemBuffer;
@@ -109,7 +109,7 @@ pub struct CancelableStream<St: Stream, S, E = (), M: Batching<St::Item> = Items
     /// hands it over. Zero if the source has it.
     unregistered_polls: u8,
     /// Shields to wait for, and the operation. Most streams have neither.
-    extra: Rare,
+    state: LazyRunState,
 }
 
 /// Why the fast path of `poll_next` hands a poll over to `poll_slow`.
@@ -171,7 +171,7 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
             ending,
             stage: Stage::New,
             unregistered_polls: UNREGISTERED_POLLS,
-            extra: Rare::default(),
+            state: LazyRunState::default(),
         }
     }
 }
@@ -192,9 +192,9 @@ where
         let mut item = None;
         let handover = loop {
             let this = self.as_mut().project();
-            let extra = this.extra.get_mut();
+            let state = this.state.get_mut();
             let (Stage::Streaming, None, Some(stream), Some(source)) =
-                (&*this.stage, &extra, this.stream.as_pin_mut(), this.source.as_pin_mut())
+                (&*this.stage, &state, this.stream.as_pin_mut(), this.source.as_pin_mut())
             else {
                 break Handover::Untouched;
             };
@@ -205,7 +205,7 @@ where
             let before = poll_context::registrations();
             let polled = stream.poll_next(cx);
             if poll_context::registrations() != before {
-                collect_shields(extra, before, 0);
+                collect_shields(state, before, 0);
             }
             match polled {
                 Poll::Ready(Some(item)) => match M::split(item) {
@@ -286,7 +286,7 @@ impl<St: Stream, S, E, M: Batching<St::Item>> fmt::Debug for CancelableStream<St
             Stage::Stopped(_) => "stopped",
             Stage::Done => "done",
         };
-        let operation = self.extra.operation();
+        let operation = self.state.operation();
         f.debug_struct("CancelableStream")
             .field("stream", &format_args!("{}", type_name::<St>()))
             .field("source", &format_args!("{}", type_name::<S>()))

@@ -10,7 +10,7 @@ use futures::stream::Stream;
 use super::{Batching, CancelableStream, Handover, Stage};
 use crate::error::Cancelled;
 use crate::frame::InRace;
-use crate::future::{Ending, Extra, collect_shields};
+use crate::future::{Ending, RunState, collect_shields};
 use crate::operation::Progress;
 use crate::panic::contain;
 use crate::poll_context::{self, Traced};
@@ -46,22 +46,22 @@ where
     ) -> Poll<()> {
         let mut this = self.as_mut().project();
         let mut inside = None;
-        if let Some(extra) = this.extra.get_mut() {
+        if let Some(state) = this.state.get_mut() {
             // Usually at the first poll; later if it became an operation after that.
-            let starts = extra.is_unstarted() && this.stream.is_some();
+            let starts = state.is_unstarted() && this.stream.is_some();
             if starts {
                 this.ending.as_mut().note_started();
                 // Races around it do not wait for its clean-up yet: see `wait_slow`.
-                extra.start(false);
+                state.start(false);
             }
-            inside = extra.enter();
+            inside = state.enter_poll();
             if starts {
-                extra.tell_start();
+                state.run_start_hooks();
             }
         }
         let polled = self.as_mut().poll_as_current(handover, cx);
-        if let (Some(inside), Some(extra)) = (inside, self.project().extra.get_mut()) {
-            extra.leave(inside);
+        if let (Some(inside), Some(state)) = (inside, self.project().state.get_mut()) {
+            state.leave_poll(inside);
         }
         *item = ready!(polled);
         Poll::Ready(())
@@ -74,7 +74,7 @@ where
         cx: &mut Context<'_>,
     ) -> Polled<M::Item, M::Error> {
         let this = self.as_mut().project();
-        let extra = this.extra.get_mut().as_deref_mut();
+        let state = this.state.get_mut().as_deref_mut();
         match this.stage {
             Stage::New if poll_context::asked_since().is_some() => {
                 // The stream is polled by the source of an operation. Its limits are not that
@@ -83,7 +83,7 @@ where
             }
             Stage::New => self.poll_first(cx),
             Stage::Streaming => {
-                let shielded = extra.is_some_and(Extra::is_shielded);
+                let shielded = state.is_some_and(RunState::is_shielded);
                 match ready!(self.as_mut().pull(handover, cx)) {
                     Ok(ControlFlow::Continue(item)) => Poll::Ready(Some(Ok(item))),
                     Ok(ControlFlow::Break(end)) => self.finish(Ok(end), false, cx),
@@ -92,7 +92,7 @@ where
             }
             Stage::Ending(_) => self.end(cx),
             Stage::Stopped(outcome) => {
-                if extra.is_some_and(|extra| extra.expects_drop(cx)) {
+                if state.is_some_and(|state| state.expects_drop(cx)) {
                     return Poll::Pending;
                 }
                 let error = outcome.take().and_then(M::error);
@@ -118,8 +118,8 @@ where
     fn poll_cancelled(self: Pin<&mut Self>, first: bool, cx: &mut Context<'_>) -> Poll<Reason> {
         let this = self.project();
         let Some(source) = this.source.as_pin_mut() else { return Poll::Pending };
-        match this.extra.get_mut() {
-            Some(extra) => extra.look(first, source, cx),
+        match this.state.get_mut() {
+            Some(state) => state.poll_source(first, source, cx),
             None => source.poll(cx),
         }
     }
@@ -137,7 +137,7 @@ where
         };
         loop {
             let this = self.as_mut().project();
-            let kept = this.extra.get_mut().as_deref().is_some_and(Extra::is_cancelling);
+            let kept = this.state.get_mut().as_deref().is_some_and(RunState::is_cancelling);
             let pulled = if kept {
                 // The reason is known: only a shield or a grace period still keeps the stream.
                 ready!(self.as_mut().poll_kept(cx))?
@@ -174,8 +174,8 @@ where
 
     /// Notes why the stream is cancelled. Returns the error at once if nothing can keep the stream.
     fn note_cause(self: Pin<&mut Self>, reason: Reason) -> Result<(), Cancelled> {
-        let Some(extra) = self.project().extra.get_mut() else { return Err(reason.into()) };
-        let reason = match extra.operation() {
+        let Some(state) = self.project().state.get_mut() else { return Err(reason.into()) };
+        let reason = match state.operation() {
             // The first cancellation of the operation decides. The source has already been noted
             // there, the idle timeout has not.
             Some(operation) => {
@@ -184,22 +184,22 @@ where
             }
             None => reason,
         };
-        extra.cancel(reason);
+        state.set_cause(reason);
         Ok(())
     }
 
     /// After a cancellation: polls the stream while a grace period or a shield inside it keeps it.
     fn poll_kept(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Pulled<M::Kept, M::End> {
-        let extra = self.as_mut().project().extra.get_mut();
-        let Some(extra) = extra.as_deref_mut() else { unreachable!("it holds the cause") };
-        if extra.poll_grace(cx) {
+        let state = self.as_mut().project().state.get_mut();
+        let Some(state) = state.as_deref_mut() else { unreachable!("it holds the cause") };
+        if state.poll_grace(cx) {
             let polled = self.as_mut().poll_stream(0, cx);
             if polled.is_ready() || self.as_mut().wait_in_grace(cx) {
                 return polled;
             }
         } else {
-            let Some(tracer) = extra.await_shields() else {
-                return Poll::Ready(Err(extra.why()));
+            let Some(tracer) = state.await_shields() else {
+                return Poll::Ready(Err(state.error()));
             };
             let waker = Waker::from(tracer.clone());
             let _traced = Traced::enter(&tracer, cx.waker());
@@ -214,16 +214,16 @@ where
 
     /// Like [`wait_slow`](Self::wait_slow), within the grace period. Returns whether that continues.
     fn wait_in_grace(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
-        let Some(extra) = self.project().extra.get_mut() else { return true };
+        let Some(state) = self.project().state.get_mut() else { return true };
         // A race around it that begins to wait for the clean-up has to wake the task: look again, so
         // that the task is registered for that.
-        !(E::CLEANS_UP && extra.hold_clean_up()) || extra.poll_grace(cx)
+        !(E::CLEANS_UP && state.hold_clean_up()) || state.poll_grace(cx)
     }
 
     /// Ready with the error once no shield keeps the stream.
     fn wait_for_shields(self: Pin<&mut Self>) -> Poll<Cancelled> {
-        match self.project().extra.get_mut() {
-            Some(extra) => extra.wait_for_shields(),
+        match self.project().state.get_mut() {
+            Some(state) => state.wait_for_shields(),
             None => unreachable!("it holds the cause"),
         }
     }
@@ -248,14 +248,14 @@ where
                 item
             })
         });
-        let extra = this.extra.get_mut();
-        let operation = extra.as_deref().is_some_and(Extra::is_operation);
+        let state = this.state.get_mut();
+        let operation = state.as_deref().is_some_and(RunState::is_operation);
         let before = poll_context::registrations();
         let frame = InRace::enter(dropping, operation);
-        let polled = match extra {
-            Some(extra) => {
+        let polled = match state {
+            Some(state) => {
                 let mut pulled = None;
-                let polled = extra.poll_work(Pin::new(&mut next), &mut pulled, cx);
+                let polled = state.poll_work(Pin::new(&mut next), &mut pulled, cx);
                 match pulled {
                     Some(pulled) => Poll::Ready(pulled),
                     None => polled.map(|()| unreachable!("it is there when it is ready")),
@@ -265,7 +265,7 @@ where
         };
         drop(frame);
         if poll_context::registrations() != before {
-            collect_shields(extra, before, dropping);
+            collect_shields(state, before, dropping);
         }
         polled
     }
@@ -274,10 +274,10 @@ where
     fn wait_slow(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
         let this = self.as_mut().project();
         let mut register = std::mem::take(this.unregistered_polls) > 0;
-        if let Some(extra) = this.extra.get_mut() {
+        if let Some(state) = this.state.get_mut() {
             // A race around it waits for clean-up only while the consumer waits for an item. Between
             // two items nothing polls this stream, so that race could wait for ever.
-            register |= E::CLEANS_UP && extra.hold_clean_up();
+            register |= E::CLEANS_UP && state.hold_clean_up();
         }
         if register {
             if let Poll::Ready(reason) = self.as_mut().poll_cancelled(false, cx) {
@@ -290,8 +290,8 @@ where
     /// Takes an item into the buffer, reports progress, and returns what is to be handed out now.
     fn push(self: Pin<&mut Self>, item: M::Kept) -> Option<M::Item> {
         let this = self.project();
-        let extra = this.extra.get_mut();
-        let operation = extra.as_deref().and_then(Extra::operation);
+        let state = this.state.get_mut();
+        let operation = state.as_deref().and_then(RunState::operation);
         let count = this.buffer.partial.count();
         if let (Some(operation), Some(0)) = (operation, count.checked_rem(this.buffer.report_every))
         {
@@ -301,8 +301,8 @@ where
             operation.report_progress(progress(count, left));
         }
         let handed_out = this.buffer.push(item);
-        if let (true, Some(extra), true) = (E::CLEANS_UP, extra, handed_out.is_some()) {
-            extra.release_clean_up();
+        if let (true, Some(state), true) = (E::CLEANS_UP, state, handed_out.is_some()) {
+            state.release_clean_up();
         }
         handed_out
     }

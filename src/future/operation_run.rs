@@ -1,0 +1,179 @@
+//! `OperationRun`: the part of a run that only operations have.
+
+use std::any::Any;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Instant;
+
+#[cfg(feature = "time")]
+use crate::clock;
+use crate::error::Cancelled;
+use crate::frame::dropping;
+use crate::operation::{Hook, Operation};
+use crate::panic::{contain, message, warn_clean_up_lost};
+use crate::poll_context::{DropCheck, Enclosure, Protection};
+use crate::reason::Reason;
+use crate::source::WaitForCancellationOwned;
+use crate::sync::Mutex;
+#[cfg(feature = "time")]
+use crate::timer::Countdown;
+use crate::wait::is_probe;
+
+/// The run of an operation.
+// The two locks are never contended: they make a run `Sync` when its parts are.
+pub(super) struct OperationRun {
+    pub(super) operation: Operation,
+    /// Whether the end has been recorded.
+    pub(super) has_ended: bool,
+    /// When the operation started, if it has.
+    pub(super) since: Option<Instant>,
+    /// Whether a registry watches the operation. A copy, so that a poll needs no atomic read.
+    pub(super) watched: bool,
+    /// Whether the source has a time limit.
+    pub(super) has_limit: bool,
+    /// The handle that makes the operation the current one. It is reused, so that no poll clones one.
+    pub(super) current: Option<Operation>,
+    /// Waits for the token of the operation while the work is pending: for handles and for the parent.
+    pub(super) token_wait: Option<WaitForCancellationOwned>,
+    #[cfg(feature = "time")]
+    pub(super) grace: Option<Countdown>,
+    /// Makes the races around the operation wait for its clean-up.
+    pub(super) cleaning: Option<Arc<Protection>>,
+    /// A panic of the work. It is resumed once the operation has ended.
+    pub(super) panic: Mutex<Option<Box<dyn Any + Send>>>,
+    /// Whether there is unfinished clean-up that no spawner would take over.
+    pub(super) owes_clean_up: bool,
+    pub(super) on_clean_up_lost: Mutex<Vec<Hook>>,
+}
+
+impl OperationRun {
+    pub(super) fn new(operation: Operation) -> Self {
+        OperationRun {
+            operation,
+            has_ended: false,
+            since: None,
+            watched: false,
+            has_limit: false,
+            current: None,
+            token_wait: None,
+            #[cfg(feature = "time")]
+            grace: None,
+            cleaning: None,
+            panic: Mutex::default(),
+            owes_clean_up: false,
+            on_clean_up_lost: Mutex::default(),
+        }
+    }
+
+    /// Returns the operation, if a registry watches it.
+    #[inline]
+    pub(super) fn watched(&self) -> Option<&Operation> {
+        self.watched.then_some(&self.operation)
+    }
+
+    /// Cancels the operation and returns its reason, which an earlier cancellation may have set.
+    pub(super) fn cancel(&self, reason: Reason) -> Reason {
+        self.operation.cancel_with(reason);
+        self.operation.cause()
+    }
+
+    /// Returns whether the operation is cancelled. If not, wakes the task when it is.
+    #[inline]
+    pub(super) fn poll_token(&mut self, cx: &mut Context<'_>) -> bool {
+        if is_probe(cx.waker()) {
+            return self.operation.is_cancelled();
+        }
+        let wait = self.token_wait.get_or_insert_with(|| self.operation.cancelled_owned());
+        Pin::new(wait).poll(cx).is_ready()
+    }
+
+    /// Drops the limit if it has passed: a timeout in the source has fired, and the source is pending all the same.
+    #[cfg(feature = "time")]
+    #[cold]
+    pub(super) fn drop_passed_limit(&mut self) {
+        self.operation.drop_limit(Some(clock::now()));
+    }
+
+    /// Drops the limit: the race is over.
+    #[inline]
+    pub(super) fn drop_limit(&mut self) {
+        #[cfg(feature = "time")]
+        if std::mem::take(&mut self.has_limit) {
+            self.operation.drop_limit(None);
+        }
+    }
+
+    /// Returns whether a race around the operation waits for its clean-up. If not, wakes the task when one does.
+    #[inline]
+    pub(super) fn is_awaited(&self, drop_check: &mut DropCheck, cx: &Context<'_>) -> bool {
+        let Some(cleaning) = &self.cleaning else { return false };
+        is_awaited(cleaning, drop_check, cx)
+    }
+
+    /// Returns whether the work is within its grace period. Its clock starts at the first call.
+    #[cfg(feature = "time")]
+    pub(super) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
+        let OperationRun { operation, grace: Some(grace), .. } = self else { return false };
+        !grace.is_done()
+            && !operation.poll_forced(cx.waker())
+            && grace.poll("Cancelable", cx).is_pending()
+    }
+
+    /// Keeps a panic. Returns the outcome for the clean-up.
+    pub(super) fn keep_panic(&mut self, panic: Box<dyn Any + Send>) -> Cancelled {
+        let cancelled = Reason::error(format!("panicked: {}", message(&*panic))).into();
+        *self.panic.get_mut() = Some(panic);
+        cancelled
+    }
+
+    /// Keeps a panic, unless there is one: the first one is resumed.
+    pub(super) fn keep_first_panic(&mut self, panic: Box<dyn Any + Send>) {
+        if self.panic.get_mut().is_none() {
+            self.keep_panic(panic);
+        }
+    }
+}
+
+/// Guarantee 9: a run that is dropped after its first poll and before its end was cancelled.
+impl Drop for OperationRun {
+    fn drop(&mut self) {
+        if let Some(cleaning) = &self.cleaning {
+            cleaning.end();
+        }
+        if self.since.is_none() {
+            // No hook will run. They are dropped here, since they may own a handle of this operation.
+            self.operation.drop_hooks();
+            self.operation.leave();
+        } else if !self.has_ended {
+            self.operation.end_dropped();
+            if self.owes_clean_up {
+                self.tell_clean_up_lost();
+            }
+        }
+    }
+}
+
+impl OperationRun {
+    #[cold]
+    fn tell_clean_up_lost(&mut self) {
+        warn_clean_up_lost(&self.operation.snapshot());
+        for hook in std::mem::take(self.on_clean_up_lost.get_mut()) {
+            // A panic of the hook has been printed, and no caller could do more about it.
+            let _ = contain(|| hook(&self.operation));
+        }
+    }
+}
+
+#[inline(never)]
+fn is_awaited(cleaning: &Protection, drop_check: &mut DropCheck, cx: &Context<'_>) -> bool {
+    if !cleaning.poll_awaited(cx) || is_probe(cx.waker()) {
+        return false;
+    }
+    let enclosure = drop_check.enclosure(cx);
+    if enclosure == Enclosure::Outside {
+        // The thread of that race polled this task too, but the task is not part of its work.
+        cleaning.release(dropping());
+    }
+    enclosure == Enclosure::Inside
+}

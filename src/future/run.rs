@@ -1,0 +1,504 @@
+//! `RunState`: what a race needs beyond work and source. It has shields to wait for, the cause, and the operation.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::ending::Ending;
+use super::operation_run::OperationRun;
+use crate::clock;
+use crate::error::Cancelled;
+use crate::frame::dropping;
+use crate::operation::{Hook, InPoll, Operation};
+use crate::panic::message;
+use crate::poll_context::{self, DropCheck, InShield, Protection, Tracer, register_clean_up};
+use crate::reason::Reason;
+#[cfg(feature = "time")]
+use crate::source::timeouts_fired;
+use crate::sync::Mutex;
+#[cfg(feature = "time")]
+use crate::timer::Countdown;
+
+/// The state of a run, made when it becomes an operation or the first shield registers in its work. A race that
+/// needs none pays one word.
+#[derive(Default)]
+pub(crate) struct LazyRunState {
+    /// The lock is taken to make an operation of a run through a shared reference. Polling has exclusive access
+    /// and takes none.
+    state: Mutex<Option<Box<RunState>>>,
+}
+
+impl LazyRunState {
+    #[inline]
+    pub(crate) fn get_mut(&mut self) -> &mut Option<Box<RunState>> {
+        self.state.get_mut()
+    }
+
+    /// Returns the operation, if the run is one.
+    pub(crate) fn operation(&self) -> Option<Operation> {
+        self.state.lock().as_deref()?.operation().cloned()
+    }
+
+    /// Returns a handle of the operation and makes the run one if it is none. `polled` says whether the work has
+    /// been polled.
+    pub(crate) fn handle(&self, polled: bool) -> Operation {
+        let mut state = self.state.lock();
+        let state = state.get_or_insert_default();
+        let operation = state.make_operation().clone();
+        if polled {
+            state.start_late();
+        }
+        operation
+    }
+}
+
+impl Drop for LazyRunState {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(state) = self.state.get_mut().take() {
+            drop_state(state);
+        }
+    }
+}
+
+// Not inlined, so that dropping a race without state takes no call.
+#[cold]
+#[inline(never)]
+fn drop_state(state: Box<RunState>) {
+    drop(state);
+}
+
+#[derive(Default)]
+pub(crate) struct RunState {
+    /// The shields in the work.
+    shields: Vec<Arc<Protection>>,
+    /// How many of them, from the front, know that this race waits for them.
+    notified: usize,
+    /// Its waker polls the work while the race waits for shields.
+    tracer: Option<Arc<Tracer>>,
+    /// Whether a race around this one is about to drop it.
+    drop_check: DropCheck,
+    /// Why the work is cancelled, once only shields or a grace period keep it.
+    cause: Option<Reason>,
+    /// Whether a race around this one waited for the same shield, or was cancelled with it: the caller must not go
+    /// on then.
+    stopped: bool,
+    operation: Option<OperationRun>,
+}
+
+/// For the builder.
+impl RunState {
+    /// Sets the operation.
+    pub(crate) fn set_operation(&mut self, operation: Operation) {
+        self.operation = Some(OperationRun::new(operation));
+    }
+
+    /// Returns the operation, and makes one if there is none.
+    pub(crate) fn make_operation(&mut self) -> &mut Operation {
+        &mut self.operation_run().operation
+    }
+
+    fn operation_run(&mut self) -> &mut OperationRun {
+        self.operation.get_or_insert_with(|| OperationRun::new(Operation::new()))
+    }
+
+    /// Shows the operation to a registry, which may watch it from then on.
+    pub(crate) fn show(&mut self, show: impl FnOnce(&Operation)) {
+        let run = self.operation_run();
+        show(&run.operation);
+        run.watched = run.operation.is_watched();
+    }
+
+    #[cfg(feature = "time")]
+    pub(crate) fn set_grace(&mut self, grace: Countdown) {
+        self.operation_run().grace = Some(grace);
+    }
+
+    pub(crate) fn owe_clean_up(&mut self) {
+        self.operation_run().owes_clean_up = true;
+    }
+
+    pub(crate) fn on_clean_up_lost(&mut self, hook: Hook) {
+        self.operation_run().on_clean_up_lost.get_mut().push(hook);
+    }
+
+    pub(crate) fn operation(&self) -> Option<&Operation> {
+        Some(&self.operation.as_ref()?.operation)
+    }
+
+    #[inline]
+    pub(crate) fn is_operation(&self) -> bool {
+        self.operation.is_some()
+    }
+}
+
+/// From the start to the end of the work.
+impl RunState {
+    /// Returns whether this is an operation that has not started.
+    #[inline]
+    pub(crate) fn is_unstarted(&self) -> bool {
+        self.operation.as_ref().is_some_and(|run| run.since.is_none())
+    }
+
+    /// Starts the operation. If it has clean-up, the races around it wait for that from now on.
+    #[inline]
+    pub(crate) fn start(&mut self, cleans_up: bool) {
+        if let Some(run) = &mut self.operation {
+            if cleans_up {
+                // It is part of no work that is about to be dropped, or it would not begin.
+                run.cleaning = Some(register_clean_up(dropping()));
+            }
+            run.since = Some(run.operation.start());
+        }
+    }
+
+    /// Runs the hooks of the start. The operation is the current one by then.
+    #[inline]
+    pub(crate) fn run_start_hooks(&mut self) {
+        if let Some(run) = &mut self.operation {
+            if run.operation.run_start_hooks(run.watched) {
+                // The hooks may have taken their time. No clock has started before the source is polled.
+                run.since = Some(clock::now());
+            }
+        }
+    }
+
+    /// Starts an operation that was made after the first poll. It has no hooks of the start.
+    fn start_late(&mut self) {
+        if self.is_unstarted() {
+            self.start(false);
+            // It may be cancelled already and wait for a shield.
+            if let (Some(cause), Some(run)) = (self.cause.clone(), &self.operation) {
+                self.cause = Some(run.cancel(cause));
+            }
+        }
+    }
+
+    /// Lets the races around the operation wait for its clean-up. Returns whether they did not before.
+    pub(crate) fn hold_clean_up(&mut self) -> bool {
+        match &mut self.operation {
+            Some(run) if run.cleaning.is_none() => {
+                run.cleaning = Some(register_clean_up(0));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Lets the races around the operation wait no longer.
+    pub(crate) fn release_clean_up(&mut self) {
+        let cleaning = self.operation.as_mut().and_then(|run| run.cleaning.take());
+        if let Some(cleaning) = cleaning {
+            cleaning.end();
+        }
+    }
+
+    /// Makes the operation the current one on this thread, until [`leave_poll`](Self::leave_poll).
+    #[inline]
+    pub(crate) fn enter_poll(&mut self) -> Option<InPoll> {
+        let run = self.operation.as_mut()?;
+        let current = run.current.take().unwrap_or_else(|| run.operation.clone());
+        Some(InPoll::enter(current, run.watched()))
+    }
+
+    #[inline]
+    pub(crate) fn leave_poll(&mut self, inside: InPoll) {
+        let current = inside.leave();
+        if let Some(run) = &mut self.operation {
+            run.current = current;
+        }
+    }
+
+    /// Polls the source, and then the token of the operation. Returns the reason that the operation has, whichever
+    /// of them fires. At the `first` look the source also offers its time limit.
+    #[inline(always)]
+    pub(crate) fn poll_source<S: Future<Output = Reason>>(
+        &mut self,
+        first: bool,
+        source: Pin<&mut S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Reason> {
+        let Some(run) = &mut self.operation else { return source.poll(cx) };
+        let polled = match run.since.filter(|_| first) {
+            Some(since) => {
+                let (polled, limit) = poll_context::ask_for_limit(since, || source.poll(cx));
+                if let Some(at) = limit {
+                    run.has_limit = true;
+                    run.operation.set_limit(since, at);
+                }
+                polled
+            }
+            None => {
+                #[cfg(feature = "time")]
+                let fired = run.has_limit.then(timeouts_fired);
+                let polled = source.poll(cx);
+                #[cfg(feature = "time")]
+                if polled.is_pending() && fired.is_some_and(|before| before != timeouts_fired()) {
+                    run.drop_passed_limit();
+                }
+                polled
+            }
+        };
+        if let Poll::Ready(reason) = polled {
+            return Poll::Ready(run.cancel(reason));
+        }
+        if run.poll_token(cx) {
+            return Poll::Ready(run.operation.cause());
+        }
+        // A race around this one is about to drop it, and waits for its clean-up first.
+        if run.is_awaited(&mut self.drop_check, cx) {
+            let reason = run.operation.reason_if_dropped();
+            return Poll::Ready(run.cancel(reason));
+        }
+        Poll::Pending
+    }
+
+    /// Polls the work. Ready when the outcome is there. A panic of the work of an operation is kept until the
+    /// operation has ended.
+    #[inline(always)]
+    pub(crate) fn poll_work<F: Future>(
+        &mut self,
+        work: Pin<&mut F>,
+        outcome: &mut Option<Result<F::Output, Cancelled>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let poll = || match work.poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(value) => {
+                *outcome = Some(Ok(value));
+                Poll::Ready(())
+            }
+        };
+        let Some(run) = &mut self.operation else { return poll() };
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(polled) => polled,
+            Err(panic) => {
+                *outcome = Some(Err(run.keep_panic(panic)));
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// Returns whether a race around this one is about to drop it, so that its caller must not go on.
+    pub(crate) fn expects_drop(&mut self, cx: &Context<'_>) -> bool {
+        self.drop_check.expects_drop(cx)
+    }
+
+    /// Ends the race: the work is gone. `stopped` says that the caller must not go on, `cleans_up` that
+    /// clean-up comes before the end.
+    #[inline]
+    pub(crate) fn end_race(&mut self, stopped: bool, cleans_up: bool) {
+        self.stopped = stopped;
+        self.forget_shields();
+        if let Some(run) = &mut self.operation {
+            run.token_wait = None;
+            if cleans_up {
+                run.drop_limit();
+            }
+            #[cfg(feature = "time")]
+            if run.grace.take().is_some() {
+                run.operation.note_grace(false);
+            }
+        }
+    }
+}
+
+/// From the cancellation to the end of the work.
+impl RunState {
+    /// Returns whether the source has fired, and a shield or a grace period keeps the work.
+    #[inline]
+    pub(crate) fn is_cancelling(&self) -> bool {
+        self.cause.is_some()
+    }
+
+    pub(crate) fn set_cause(&mut self, reason: Reason) {
+        self.cause = Some(reason);
+    }
+
+    /// Returns whether the work is within its grace period. Its clock starts at the first call.
+    #[cfg(feature = "time")]
+    #[inline]
+    pub(crate) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(run) = &mut self.operation else { return false };
+        // A race around it that waits for its clean-up does not wait for the grace period.
+        let goes_on = run.poll_grace(cx) && !run.is_awaited(&mut self.drop_check, cx);
+        if run.grace.is_some() {
+            run.operation.note_grace(goes_on);
+        }
+        goes_on
+    }
+
+    /// Without a clock there is no grace period.
+    #[cfg(not(feature = "time"))]
+    pub(crate) fn poll_grace(&mut self, _cx: &mut Context<'_>) -> bool {
+        false
+    }
+
+    /// Adds shields that have registered in the work.
+    pub(crate) fn add_shields(&mut self, shields: Vec<Arc<Protection>>) {
+        if let Some(operation) = self.operation.as_ref().and_then(OperationRun::watched) {
+            operation.note_shields(&shields);
+        }
+        if self.shields.len() + shields.len() > self.shields.capacity() {
+            // All of them are notified again, which changes nothing for those that know.
+            self.notified = 0;
+            self.shields.retain(|shield| shield.is_active());
+            let room = self.shields.len() + shields.len();
+            self.shields.reserve(room);
+        }
+        self.shields.extend(shields);
+    }
+
+    /// Returns whether a shield keeps the work.
+    #[inline]
+    pub(crate) fn is_shielded(&mut self) -> bool {
+        // Looks only at the last one, so that shields that end one by one are not looked at over and over.
+        while let Some(last) = self.shields.last() {
+            let keeps = match &self.tracer {
+                Some(tracer) if self.shields.len() <= self.notified => last.keeps(tracer),
+                _ => last.is_active(),
+            };
+            if keeps {
+                return true;
+            }
+            self.shields.pop();
+            self.notified = self.notified.min(self.shields.len());
+        }
+        false
+    }
+
+    /// Notifies the shields in the work that this race waits for them. Returns its tracer if there are any.
+    pub(crate) fn await_shields(&mut self) -> Option<Arc<Tracer>> {
+        if !self.is_shielded() {
+            return None;
+        }
+        let tracer = self.tracer.get_or_insert_with(Tracer::new);
+        self.shields[self.notified..].iter().for_each(|shield| shield.wait_for(tracer));
+        self.notified = self.shields.len();
+        self.tracer.clone()
+    }
+
+    /// Ready with the error once no shield keeps the work.
+    pub(crate) fn wait_for_shields(&mut self) -> Poll<Cancelled> {
+        // Shields that have registered in this poll are notified at once: clean-up begins when it is.
+        match self.await_shields() {
+            Some(_) => Poll::Pending,
+            None => Poll::Ready(self.error()),
+        }
+    }
+
+    /// The work is gone: wakes what expected to be dropped with it and was not.
+    #[inline]
+    fn forget_shields(&mut self) {
+        if let Some(tracer) = self.tracer.take() {
+            self.end_tracer(&tracer);
+        }
+        if self.shields.capacity() > 0 {
+            self.shields = Vec::new();
+        }
+    }
+
+    #[cold]
+    fn end_tracer(&self, tracer: &Arc<Tracer>) {
+        self.shields.iter().for_each(|shield| shield.forget(tracer));
+        tracer.race_is_over();
+    }
+
+    /// Returns the error of a run that was cancelled.
+    pub(crate) fn error(&self) -> Cancelled {
+        let of_operation = || self.operation.as_ref()?.operation.reason();
+        let reason = self.cause.clone().or_else(of_operation).unwrap_or(Reason::Dropped);
+        #[cfg(feature = "time")]
+        if self.operation.as_ref().is_some_and(|run| run.grace.is_some()) {
+            return Cancelled::forced(reason);
+        }
+        reason.into()
+    }
+}
+
+/// After the work.
+impl RunState {
+    /// Runs the clean-up, shielded from everything around it.
+    #[inline]
+    pub(crate) fn poll_clean_up<T, E: Ending<T>>(
+        &mut self,
+        mut ending: Pin<&mut E>,
+        outcome: &mut Option<Result<T, Cancelled>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if !E::CLEANS_UP {
+            return Poll::Ready(());
+        }
+        let Some(run) = &mut self.operation else { return Poll::Ready(()) };
+        if let Some(operation) = run.watched() {
+            operation.note_clean_up();
+        }
+        let _inside = InShield::enter();
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| ending.as_mut().poll_clean_up(outcome, cx))) {
+                Ok(polled) => {
+                    if polled.is_pending() {
+                        run.owes_clean_up = ending.owes_clean_up();
+                    }
+                    return polled;
+                }
+                // What panicked is not polled again: the next turn runs what was given after it.
+                Err(panic) => run.keep_first_panic(panic),
+            }
+        }
+    }
+
+    /// Keeps a panic until the operation has ended.
+    pub(crate) fn keep_panic(&mut self, panic: Box<dyn Any + Send>) {
+        if let Some(run) = &mut self.operation {
+            run.keep_first_panic(panic);
+        }
+    }
+
+    /// Ends the operation. Returns whether a race around it waits, so that the caller must not go on.
+    pub(crate) fn end<T, E: Ending<T>>(
+        &mut self,
+        ending: &E,
+        outcome: &Result<T, Cancelled>,
+    ) -> bool {
+        let Some(run) = &mut self.operation else { return false };
+        run.owes_clean_up = false;
+        run.has_ended = true;
+        let operation = &run.operation;
+        if let Some(panic) = run.panic.get_mut().take() {
+            operation.end_panicked(&format_args!("panicked: {}", message(&*panic)));
+            if let Some(cleaning) = run.cleaning.take() {
+                cleaning.end();
+            }
+            resume_unwind(panic);
+        }
+        match outcome {
+            Err(cancelled) => operation.end_cancelled(cancelled.reason().clone()),
+            Ok(value) => {
+                let mut failed = false;
+                if let Some(error_of) = ending.error_of() {
+                    error_of(value, &mut |error| {
+                        failed = true;
+                        operation.end_with_error(error);
+                    });
+                }
+                if !failed {
+                    operation.complete();
+                }
+            }
+        }
+        let awaited = run.cleaning.take().is_some_and(|cleaning| {
+            cleaning.end();
+            cleaning.is_awaited()
+        });
+        awaited || self.stopped
+    }
+}
+
+impl Drop for RunState {
+    fn drop(&mut self) {
+        self.forget_shields();
+    }
+}
