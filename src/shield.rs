@@ -1,4 +1,4 @@
-//! `shield`: a section that finishes before a cancellation is honoured.
+//! `shield`: a section that finishes before a cancellation takes effect.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,31 +10,32 @@ use std::time::Duration;
 use futures::future::FusedFuture;
 use pin_project::{pin_project, pinned_drop};
 
-use crate::Text;
 use crate::frame::dropping;
 #[cfg(feature = "time")]
 use crate::poll_context::ignore_limits;
 use crate::poll_context::{DropCheck, InShield, Protection, register_shield};
+use crate::text::Text;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
 use crate::wait::polled_after_completion;
 
-/// A section that is finished before a cancellation is honoured.
+/// Finishes a section before a cancellation takes effect.
 ///
-/// Every [`Cancelable`](crate::Cancelable) around it waits for its end. When it ends and a
-/// cancellation waits, the code after it does not run: the work is dropped there. A shield that is
-/// first polled when a cancellation waits already is not begun.
+/// Use it for a few steps that must not be separated, such as writing a file and renaming it. Every
+/// [`Cancelable`](crate::Cancelable) around the section waits for its end. If a cancellation is waiting then, the code
+/// after the section does not run: the work is dropped there. A section that has not started when the cancellation
+/// comes does not start.
 ///
-/// Shields nest. Several at once, in a `join!` for instance, are all waited for. It guards against
-/// this crate, not against a plain drop, an abort or a runtime that shuts down.
+/// Shields nest. Several at once, as in a `join!`, are all awaited. A shield protects against cancellation by this
+/// crate. It does not protect against a plain drop, `abort()`, or a runtime that shuts down.
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops the section, as with any future.
+/// Dropping the shield drops the section.
 ///
 /// # Panics
 ///
-/// When polled after completion. A panic of the section goes through.
+/// Panics if polled after completion. A panic of the section passes through.
 ///
 /// # Examples
 ///
@@ -62,7 +63,7 @@ pub fn shield<F: IntoFuture>(section: F) -> Shield<F::IntoFuture> {
     Shield {
         section: Some(section.into_future()),
         value: None,
-        state: State::Idle,
+        state: State::NotPolled,
         drop_check: DropCheck::default(),
         name: None,
         #[cfg(feature = "time")]
@@ -70,18 +71,18 @@ pub fn shield<F: IntoFuture>(section: F) -> Shield<F::IntoFuture> {
     }
 }
 
-/// A [`shield`] that protects for so long at most, counted from its first poll.
+/// Finishes a section before a cancellation takes effect, like [`shield`], but protects it for at most `limit`.
 ///
-/// When the limit passes the section goes on, but is protected no longer: neither it nor a shield
-/// within it. A limit of zero protects from nothing.
+/// Use it if the section waits for something that may never happen. The time counts from the first poll. When it is
+/// over the section continues without protection, and so do shields inside it. A limit of zero protects nothing.
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops the section, as with any future.
+/// Dropping the shield drops the section.
 ///
 /// # Panics
 ///
-/// As for [`shield`].
+/// Panics if polled after completion. A panic of the section passes through.
 ///
 /// # Examples
 ///
@@ -102,14 +103,14 @@ pub fn shield_for<F: IntoFuture>(limit: Duration, section: F) -> Shield<F::IntoF
     shield
 }
 
-/// Future of [`shield`] and [`shield_for`].
+/// The future of [`shield`] and [`shield_for`].
 #[pin_project(PinnedDrop)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Shield<F: Future> {
-    /// `None` once it has ended.
+    /// `None` once the section has ended.
     #[pin]
     section: Option<F>,
-    /// What the section returned, where a race was to drop it.
+    /// The value of the section, if the shield stays pending because a race is about to drop it.
     value: Option<F::Output>,
     state: State,
     drop_check: DropCheck,
@@ -119,8 +120,9 @@ pub struct Shield<F: Future> {
 }
 
 impl<F: Future> Shield<F> {
-    /// Names the section, for the report of a [shutdown](crate::Registry::shutdown) that has to wait
-    /// for it. An empty name is none, and after the first poll it is too late.
+    /// Names the section. The report of a [shutdown](crate::Registry::shutdown) that has to wait for it shows the name.
+    ///
+    /// Call this before the first poll. An empty name is ignored.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -135,19 +137,19 @@ impl<F: Future> Shield<F> {
 }
 
 enum State {
-    Idle,
-    /// The races around it know of it.
+    NotPolled,
+    /// The races around the section wait for its end.
     Protecting(Arc<Protection>),
     /// The limit has passed.
     #[cfg(feature = "time")]
-    Open,
-    /// It stays pending: a race around it drops it before long. Where the race had only been lent
-    /// its work, it goes on afterwards.
+    PastLimit,
+    /// The shield stays pending because a race is about to drop it. If the work was only lent to that race, the shield
+    /// continues from here afterwards.
     Stopped,
     Done,
 }
 
-/// A section that has panicked is waited for no longer, also where the shield is kept.
+/// Ends the protection if the section panics, even if the shield is kept.
 struct EndOnPanic<'a>(&'a Protection);
 
 impl Drop for EndOnPanic<'_> {
@@ -166,31 +168,30 @@ impl<F: Future> Future for Shield<F> {
                 *this.state = State::Done;
                 return Poll::Ready(value);
             }
-            *this.state = State::Idle;
+            *this.state = State::NotPolled;
             #[cfg(feature = "time")]
             if this.limit.as_ref().is_some_and(Countdown::is_done) {
-                *this.state = State::Open;
+                *this.state = State::PastLimit;
             }
         }
-        if let State::Idle = this.state {
-            // What has not begun is not begun any more if a cancellation waits.
+        if let State::NotPolled = this.state {
             *this.state = if this.drop_check.expects_drop(cx) {
                 State::Stopped
             } else {
-                // It is part of no work that is about to be dropped.
+                // If a race is about to drop its work, this shield is not part of that.
                 State::Protecting(register_shield(this.name.as_ref(), dropping()))
             };
         }
         #[cfg(feature = "time")]
         if let State::Protecting(protection) = &*this.state {
-            let over = this.limit.as_mut().is_some_and(|limit| {
-                // It is no limit of the operation in whose source this may be.
+            let passed = this.limit.as_mut().is_some_and(|limit| {
+                // A shield may be inside the source of an operation. Its limit is not that operation's deadline.
                 ignore_limits(|| limit.poll("Shield", cx)).is_ready()
             });
-            if over {
+            if passed {
                 protection.end();
-                let stopped = protection.is_awaited() && this.drop_check.expects_drop(cx);
-                *this.state = if stopped { State::Stopped } else { State::Open };
+                let stops = protection.is_awaited() && this.drop_check.expects_drop(cx);
+                *this.state = if stops { State::Stopped } else { State::PastLimit };
             }
         }
         if let State::Stopped = this.state {
@@ -213,9 +214,9 @@ impl<F: Future> Future for Shield<F> {
         this.section.set(None);
         let state = std::mem::replace(this.state, State::Done);
         if let State::Protecting(protection) = state {
+            // First the end, then the look: a race that begins to wait in between sees that the section has ended.
             protection.end();
             if protection.is_awaited() && this.drop_check.expects_drop(cx) {
-                // The races around it see that it has ended, and drop the work here.
                 *this.state = State::Stopped;
                 *this.value = Some(value);
                 return Poll::Pending;
@@ -231,7 +232,6 @@ impl<F: Future> FusedFuture for Shield<F> {
     }
 }
 
-/// A section that is dropped is waited for no longer.
 #[pinned_drop]
 impl<F: Future> PinnedDrop for Shield<F> {
     fn drop(self: Pin<&mut Self>) {
@@ -244,10 +244,10 @@ impl<F: Future> PinnedDrop for Shield<F> {
 impl<F: Future> fmt::Debug for Shield<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
-            State::Idle => "not polled",
+            State::NotPolled => "not polled",
             State::Protecting(_) => "protecting",
             #[cfg(feature = "time")]
-            State::Open => "past its limit",
+            State::PastLimit => "past its limit",
             State::Stopped => "stopped",
             State::Done => "done",
         };

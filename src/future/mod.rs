@@ -229,9 +229,9 @@ where
             }
             if starts {
                 this.ending.as_mut().note_started();
-                state.start(E::CLEANS_UP);
+                state.start(E::CLEANS_UP, Some(cx.waker()));
             }
-            inside = state.enter_poll();
+            inside = state.enter_poll(cx.waker());
             if starts {
                 state.run_start_hooks();
             }

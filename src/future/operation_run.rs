@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Instant;
 
+use futures::future::FusedFuture;
+
 #[cfg(feature = "time")]
 use crate::clock;
 use crate::error::Cancelled;
@@ -36,6 +38,10 @@ pub(super) struct OperationRun {
     pub(super) current: Option<Operation>,
     /// Waits for the token of the operation while the work is pending: for handles and for the parent.
     pub(super) token_wait: Option<WaitForCancellationOwned>,
+    /// Waits for a parent of whose work this operation may not be a part: see [`Operation::loose_parent`].
+    pub(super) parent_wait: Option<WaitForCancellationOwned>,
+    /// Whether this poll is inside of a poll of that parent.
+    pub(super) is_inside_parent: bool,
     #[cfg(feature = "time")]
     pub(super) grace: Option<Countdown>,
     /// Makes the races around the operation wait for its clean-up.
@@ -57,6 +63,8 @@ impl OperationRun {
             has_limit: false,
             current: None,
             token_wait: None,
+            parent_wait: None,
+            is_inside_parent: false,
             #[cfg(feature = "time")]
             grace: None,
             cleaning: None,
@@ -102,6 +110,53 @@ impl OperationRun {
         if std::mem::take(&mut self.has_limit) {
             self.operation.drop_limit(None);
         }
+    }
+
+    /// Returns why the operation is cancelled with its parent, if it is polled with another waker than the parent. If
+    /// it is not, the cancellation of the parent wakes the task.
+    #[inline]
+    pub(super) fn poll_loose_parent(
+        &mut self,
+        drop_check: &mut DropCheck,
+        cx: &mut Context<'_>,
+    ) -> Option<Reason> {
+        if self.parent_wait.is_some() { self.poll_loose_parent_slow(drop_check, cx) } else { None }
+    }
+
+    #[cold]
+    fn poll_loose_parent_slow(
+        &mut self,
+        drop_check: &mut DropCheck,
+        cx: &mut Context<'_>,
+    ) -> Option<Reason> {
+        let parent_wait = self.parent_wait.as_mut()?;
+        if is_probe(cx.waker()) {
+            return None;
+        }
+        if !self.is_inside_parent {
+            // It is polled elsewhere, so it is not in the work of the parent.
+            self.leave_parent();
+            return None;
+        }
+        if !parent_wait.is_terminated() && Pin::new(parent_wait).poll(cx).is_pending() {
+            return None;
+        }
+        let reason = self.operation.reason_of_parent()?;
+        match drop_check.traced_enclosure(cx) {
+            Some(Enclosure::Inside) => return Some(reason),
+            Some(Enclosure::Outside) => self.leave_parent(),
+            Some(Enclosure::Unknown) => {}
+            // The parent has not seen its cancellation yet, and polls with a tracer when it has.
+            None if dropping() == 0 => drop(contain(|| cx.waker().wake_by_ref())),
+            // The parent drops its work after this poll.
+            None => {}
+        }
+        None
+    }
+
+    fn leave_parent(&mut self) {
+        self.operation.leave_parent();
+        self.parent_wait = None;
     }
 
     /// Returns whether a race around the operation waits for its clean-up. If not, wakes the task when one does.

@@ -12,12 +12,13 @@
 //! and without an operation, is a [`PlainRace`] until its source fires.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use super::run::RunState;
 use crate::error::Cancelled;
 use crate::frame::{InRace, next_race};
-use crate::poll_context::{self, Traced};
+use crate::poll_context::{self, Traced, Tracer};
 use crate::reason::Reason;
 use crate::wait::probe;
 
@@ -196,20 +197,29 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
     fn poll_kept_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(state) = self.state.as_deref_mut() else { return Poll::Pending };
         if state.poll_grace(cx) {
-            return self.poll_work_in(0, cx);
+            // The tracer shows to operations in the work that they are part of it, and cancelled with this one.
+            let tracer = state.tracer();
+            return self.poll_traced(&tracer, 0, cx);
         }
         let polled = match state.await_shields() {
-            Some(tracer) => {
-                let waker = Waker::from(tracer.clone());
-                let _traced = Traced::enter(&tracer, cx.waker());
-                self.poll_work_in(tracer.race(), &mut Context::from_waker(&waker))
-            }
+            Some(tracer) => self.poll_traced(&tracer, tracer.race(), cx),
             None => self.poll_work_in(next_race(), cx),
         };
         if polled.is_ready() {
             return Poll::Ready(());
         }
         self.wait_for_shields()
+    }
+
+    fn poll_traced(
+        &mut self,
+        tracer: &Arc<Tracer>,
+        dropping: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let waker = Waker::from(tracer.clone());
+        let _traced = Traced::enter(tracer, cx.waker());
+        self.poll_work_in(dropping, &mut Context::from_waker(&waker))
     }
 
     /// Ends the race once no shield keeps the work.

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::ending::Ending;
 use super::operation_run::OperationRun;
@@ -15,6 +15,7 @@ use crate::operation::{Hook, InPoll, Operation};
 use crate::panic::message;
 use crate::poll_context::{self, DropCheck, InShield, Protection, Tracer, register_clean_up};
 use crate::reason::Reason;
+use crate::source::CancellationToken;
 #[cfg(feature = "time")]
 use crate::source::timeouts_fired;
 use crate::sync::Mutex;
@@ -144,13 +145,16 @@ impl RunState {
 
     /// Starts the operation. If it has clean-up, the races around it wait for that from now on.
     #[inline]
-    pub(crate) fn start(&mut self, cleans_up: bool) {
+    ///
+    /// `waker` is that of the poll, if there is one.
+    pub(crate) fn start(&mut self, cleans_up: bool, waker: Option<&Waker>) {
         if let Some(run) = &mut self.operation {
             if cleans_up {
                 // It is part of no work that is about to be dropped, or it would not begin.
                 run.cleaning = Some(register_clean_up(dropping()));
             }
-            run.since = Some(run.operation.start());
+            run.since = Some(run.operation.start(waker));
+            run.parent_wait = run.operation.loose_parent().map(CancellationToken::cancelled_owned);
         }
     }
 
@@ -168,7 +172,7 @@ impl RunState {
     /// Starts an operation that was made after the first poll. It has no hooks of the start.
     fn start_late(&mut self) {
         if self.is_unstarted() {
-            self.start(false);
+            self.start(false, None);
             // It may be cancelled already and wait for a shield.
             if let (Some(cause), Some(run)) = (self.cause.clone(), &self.operation) {
                 self.cause = Some(run.cancel(cause));
@@ -197,10 +201,14 @@ impl RunState {
 
     /// Makes the operation the current one on this thread, until [`leave_poll`](Self::leave_poll).
     #[inline]
-    pub(crate) fn enter_poll(&mut self) -> Option<InPoll> {
+    pub(crate) fn enter_poll(&mut self, waker: &Waker) -> Option<InPoll> {
         let run = self.operation.as_mut()?;
+        if run.parent_wait.is_some() {
+            // Before this operation becomes the current one.
+            run.is_inside_parent = run.operation.is_inside_parent();
+        }
         let current = run.current.take().unwrap_or_else(|| run.operation.clone());
-        Some(InPoll::enter(current, run.watched()))
+        Some(InPoll::enter(current, run.watched(), waker))
     }
 
     #[inline]
@@ -246,6 +254,9 @@ impl RunState {
         }
         if run.poll_token(cx) {
             return Poll::Ready(run.operation.cause());
+        }
+        if let Some(reason) = run.poll_loose_parent(&mut self.drop_check, cx) {
+            return Poll::Ready(run.cancel(reason));
         }
         // A race around this one is about to drop it, and waits for its clean-up first.
         if run.is_awaited(&mut self.drop_check, cx) {
@@ -374,10 +385,15 @@ impl RunState {
         if !self.is_shielded() {
             return None;
         }
-        let tracer = self.tracer.get_or_insert_with(Tracer::new);
-        self.shields[self.notified..].iter().for_each(|shield| shield.wait_for(tracer));
+        let tracer = self.tracer();
+        self.shields[self.notified..].iter().for_each(|shield| shield.wait_for(&tracer));
         self.notified = self.shields.len();
-        self.tracer.clone()
+        Some(tracer)
+    }
+
+    /// Returns the tracer of this race.
+    pub(crate) fn tracer(&mut self) -> Arc<Tracer> {
+        self.tracer.get_or_insert_with(Tracer::new).clone()
     }
 
     /// Ready with the error once no shield keeps the work.

@@ -388,8 +388,8 @@ fn a_child_that_starts_meanwhile_is_cancelled() {
     model(|| {
         let (parent, mut child) = (started(), Operation::new());
         let canceller = cancel(&parent, "stop");
-        let inside = parent.enter();
-        child.start();
+        let inside = parent.enter(crate::operation::PolledBy::Anything);
+        child.start(None);
         drop(inside);
         assert!(canceller.join().unwrap());
         assert_views(&child, Status::Cancelling, Some(&below(None, "stop")));

@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
+use std::task::Waker;
 
 use super::Operation;
 use super::activity::Activity;
@@ -12,22 +13,48 @@ use super::inner::Inner;
 
 thread_local! {
     /// `ManuallyDrop`, so that the cell needs no destructor and stays usable while its thread ends.
-    static CURRENT: Cell<Option<ManuallyDrop<Arc<Inner>>>> = const { Cell::new(None) };
+    static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
+}
+
+type Current = (ManuallyDrop<Arc<Inner>>, PolledBy);
+
+/// With which waker an operation is polled. It tells its own task from tasks that an executor polls inside of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum PolledBy {
+    /// It is not being polled: one of its hooks runs.
+    None,
+    /// All that runs inside belongs to it: a closure on the thread pool, or a future of `in_scope`.
+    Anything,
+    /// A waker, by its address and table. Whoever polls holds it, so that the address stays what it is.
+    Waker(usize, usize),
+}
+
+impl PolledBy {
+    #[inline]
+    pub(crate) fn waker(waker: &Waker) -> Self {
+        PolledBy::Waker(waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr())
+    }
 }
 
 /// Returns the innermost operation that is being polled on this thread.
 #[inline]
 pub(super) fn current() -> Option<Operation> {
+    Some(current_and_waker()?.0)
+}
+
+/// Returns the current operation, and with which waker it is being polled.
+pub(super) fn current_and_waker() -> Option<(Operation, PolledBy)> {
     let current = CURRENT.take();
-    let inner = current.as_deref().cloned();
+    let found = current.as_ref().map(|(inner, polled_by)| (Arc::clone(inner), *polled_by));
     CURRENT.set(current);
-    Some(Operation { inner: inner? })
+    let (inner, polled_by) = found?;
+    Some((Operation { inner }, polled_by))
 }
 
 /// Returns whether that is the operation that is being polled on this thread.
 pub(super) fn is_current(inner: &Arc<Inner>) -> bool {
     let current = CURRENT.take();
-    let is_current = current.as_deref().is_some_and(|current| Arc::ptr_eq(current, inner));
+    let is_current = current.as_ref().is_some_and(|(current, _)| Arc::ptr_eq(current, inner));
     CURRENT.set(current);
     is_current
 }
@@ -35,14 +62,15 @@ pub(super) fn is_current(inner: &Arc<Inner>) -> bool {
 /// Makes an operation the current one on this thread for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct InOperation {
-    outer: Option<ManuallyDrop<Arc<Inner>>>,
+    outer: Option<Current>,
 }
 
 impl InOperation {
     /// Takes a handle; [`leave`](Self::leave) returns it. So a run that is polled often clones none.
     #[inline]
-    pub(crate) fn enter(operation: Operation) -> Self {
-        InOperation { outer: CURRENT.replace(Some(ManuallyDrop::new(operation.inner))) }
+    pub(crate) fn enter(operation: Operation, polled_by: PolledBy) -> Self {
+        let inner = ManuallyDrop::new(operation.inner);
+        InOperation { outer: CURRENT.replace(Some((inner, polled_by))) }
     }
 
     #[inline]
@@ -53,7 +81,8 @@ impl InOperation {
 
     #[inline]
     fn restore(&mut self) -> Option<Operation> {
-        let inner = ManuallyDrop::into_inner(CURRENT.replace(self.outer.take())?);
+        let (inner, _) = CURRENT.replace(self.outer.take())?;
+        let inner = ManuallyDrop::into_inner(inner);
         Some(Operation { inner })
     }
 }
@@ -75,12 +104,12 @@ pub(crate) struct InPoll {
 impl InPoll {
     /// `watched` is the operation, if a registry watches it.
     #[inline]
-    pub(crate) fn enter(operation: Operation, watched: Option<&Operation>) -> Self {
+    pub(crate) fn enter(operation: Operation, watched: Option<&Operation>, waker: &Waker) -> Self {
         let timed = TimedPoll(watched.map(|operation| {
             operation.activity().into_iter().for_each(Activity::poll_begins);
             operation.clone()
         }));
-        InPoll { inside: InOperation::enter(operation), timed }
+        InPoll { inside: InOperation::enter(operation, PolledBy::waker(waker)), timed }
     }
 
     /// Ends the poll and returns the handle it was entered with.

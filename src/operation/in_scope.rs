@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use pin_project::pin_project;
 
 use super::Operation;
+use super::current::PolledBy;
 use crate::frame::InRace;
 
 /// Future of [`Operation::in_scope`].
@@ -29,7 +30,7 @@ impl<F: Future> Future for InScope<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let _inside = this.operation.enter();
+        let _inside = this.operation.enter(PolledBy::Anything);
         // Children in here are cancelled with this operation, even if the whole is within a shield.
         let _frame = InRace::enter(0, true);
         this.future.poll(cx)

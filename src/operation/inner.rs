@@ -11,16 +11,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::task::Waker;
 #[cfg(feature = "time")]
 use std::time::Duration;
 use std::time::Instant;
 
 use super::activity::Activity;
-use super::current;
+use super::current::{PolledBy, current_and_waker, is_current};
 use super::hooks::Hooks;
-use super::{Operation, OperationId, Status};
+use super::{OperationId, Status};
 use crate::clock;
 use crate::frame::is_sheltered;
+use crate::poll_context::is_traced_by;
 use crate::reason::Reason;
 use crate::source::CancellationToken;
 use crate::sync::{AtomicUsize, Mutex, OnceLock, Ordering, fence};
@@ -109,16 +111,48 @@ pub(crate) struct Overdue {
 pub(super) struct Parent {
     pub(super) id: OperationId,
     pub(super) name: Option<Text>,
-    /// Whether a shield is between the two: the child is not cancelled with this parent then, and does
-    /// not inherit its deadline.
-    sheltered: bool,
+    link: Link,
     inner: Weak<Inner>,
+}
+
+/// How an operation belongs to its parent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Link {
+    /// It is cancelled with the parent, and inherits its deadline.
+    Bound,
+    /// A shield is between the two: it is not cancelled with the parent, and does not inherit its deadline.
+    Sheltered,
+    /// It is polled with another waker than the parent. So it is either a part of a combinator such as
+    /// `FuturesUnordered` in the work of the parent, or in a task that an executor polls in there. Its own run finds
+    /// out, and ends it with the parent only if it is part of the work. It inherits this deadline meanwhile.
+    Loose(Option<Instant>),
+}
+
+/// Whether a poll with this waker is part of the poll of an operation.
+fn is_same_task(polled_by: PolledBy, waker: &Waker) -> bool {
+    match polled_by {
+        PolledBy::None => false,
+        PolledBy::Anything => true,
+        // A race that waits for shields polls its work with a waker of its own.
+        _ => polled_by == PolledBy::waker(waker) || is_traced_by(waker),
+    }
+}
+
+impl About {
+    /// Returns the earliest deadline that applies.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let loose = self.parent.as_ref().and_then(|parent| match parent.link {
+            Link::Loose(deadline) => deadline,
+            _ => None,
+        });
+        [self.deadline, loose].into_iter().flatten().min()
+    }
 }
 
 impl Parent {
     /// Returns the parent whose cancellation and deadline apply to the child.
     fn binding(&self) -> Option<Arc<Inner>> {
-        if self.sheltered { None } else { self.inner.upgrade() }
+        if self.link == Link::Bound { self.inner.upgrade() } else { None }
     }
 }
 
@@ -249,25 +283,25 @@ impl Inner {
     ///
     /// Within a shield or clean-up of `parent`, the child is not cancelled with it.
     pub(super) fn enter_below(&self, parent: &Arc<Inner>) {
-        if is_sheltered() && current::is_current(parent) {
-            return self.set_parent(parent, true);
+        if is_sheltered() && is_current(parent) {
+            return self.set_parent(parent, Link::Sheltered);
         }
         parent.label_token();
         if !self.token.descend_from(&parent.token) {
             return;
         }
-        self.set_parent(parent, false);
+        self.set_parent(parent, Link::Bound);
         let deadline = parent.deadline();
         self.about.lock().lower_deadline(deadline);
     }
 
     /// Notes the parent, unless there is one.
-    fn set_parent(&self, parent: &Arc<Inner>, sheltered: bool) {
+    fn set_parent(&self, parent: &Arc<Inner>, link: Link) {
         let name = parent.about.lock().name.clone();
         let mut about = self.about.lock();
         if about.parent.is_none() {
             let inner = Arc::downgrade(parent);
-            about.parent = Some(Parent { id: parent.id, name, sheltered, inner });
+            about.parent = Some(Parent { id: parent.id, name, link, inner });
         }
     }
 
@@ -285,7 +319,7 @@ impl Inner {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.about.lock().deadline
+        self.about.lock().deadline()
     }
 
     pub(super) fn set_name(this: &mut Arc<Self>, name: Option<Text>) {
@@ -339,7 +373,7 @@ impl Inner {
         let overdue = |reason, after: Duration| Overdue { reason, lateness: after / 512 };
         let mut next = {
             let about = self.about.lock();
-            if about.deadline.is_none_or(|at| at > now) {
+            if about.deadline().is_none_or(|at| at > now) {
                 return None;
             }
             if let Some(after) = passed(&about) {
@@ -359,11 +393,52 @@ impl Inner {
         None
     }
 
+    /// See [`Operation::loose_parent`](super::Operation::loose_parent).
+    pub(super) fn loose_parent(&self) -> Option<CancellationToken> {
+        Some(self.loosely_below()?.token.clone())
+    }
+
+    fn loosely_below(&self) -> Option<Arc<Inner>> {
+        let about = self.about.lock();
+        let parent = about.parent.as_ref()?;
+        if let Link::Loose(_) = parent.link { parent.inner.upgrade() } else { None }
+    }
+
+    /// See [`Operation::is_inside_parent`](super::Operation::is_inside_parent).
+    pub(super) fn is_inside_parent(&self) -> bool {
+        let Some(parent) = self.loosely_below() else { return false };
+        let mut next = current_and_waker().map(|(current, _)| current.inner);
+        // Not recursive: chains may be long.
+        while let Some(current) = next {
+            if Arc::ptr_eq(&current, &parent) {
+                return true;
+            }
+            next = current.about.lock().parent.as_ref().and_then(|parent| parent.inner.upgrade());
+        }
+        false
+    }
+
+    /// See [`Operation::reason_of_parent`](super::Operation::reason_of_parent).
+    pub(super) fn reason_of_parent(&self) -> Option<Reason> {
+        let parent = self.loosely_below().filter(|parent| !parent.has_ended())?;
+        let cause = parent.cause()?;
+        let name = parent.about.lock().name.clone();
+        Some(Reason::parent_named(name, cause))
+    }
+
+    /// See [`Operation::leave_parent`](super::Operation::leave_parent).
+    pub(super) fn leave_parent(&self) {
+        let loose = |parent: &mut Parent| matches!(parent.link, Link::Loose(_));
+        let left = self.about.lock().parent.take_if(loose);
+        drop(left);
+    }
+
     /// Returns the reason for an operation whose future is dropped. If its parent is being cancelled at
     /// this moment, the parent's reason is on its way and counts.
     pub(super) fn reason_if_dropped(&self) -> Reason {
         let parent = self.about.lock().parent.clone();
-        let cause = parent.as_ref().and_then(|parent| parent.binding()?.cause());
+        let bound = parent.as_ref().filter(|parent| parent.link != Link::Sheltered);
+        let cause = bound.and_then(|parent| parent.inner.upgrade()?.cause());
         match (parent, cause) {
             (Some(parent), Some(cause)) => Reason::parent_named(parent.name, cause),
             _ => Reason::Dropped,
@@ -374,16 +449,21 @@ impl Inner {
     #[cfg(feature = "time")]
     pub(super) fn parent(&self) -> (Option<Arc<Inner>>, bool) {
         match &self.about.lock().parent {
-            Some(parent) => (parent.inner.upgrade(), parent.sheltered),
+            Some(parent) => (parent.inner.upgrade(), parent.link == Link::Sheltered),
             None => (None, false),
         }
     }
 
     /// Makes it a child of the current operation, unless it has a parent.
     #[inline]
-    pub(super) fn enter_current(&self) {
-        if let Some(parent) = Operation::current() {
+    pub(super) fn enter_current(&self, waker: Option<&Waker>) {
+        let Some((parent, polled_by)) = current_and_waker() else { return };
+        let is_same_task = |waker| is_same_task(polled_by, waker);
+        if is_sheltered() || waker.is_none_or(is_same_task) {
             self.enter_below(&parent.inner);
+        } else {
+            parent.inner.label_token();
+            self.set_parent(&parent.inner, Link::Loose(parent.deadline()));
         }
     }
 

@@ -29,6 +29,8 @@ pub use crate::future::{BlockingCall, QueuedCall};
 pub use crate::future::{Call, Ending, Fallible, Finally, FinallyOrSpawn, Spawner, WrappedCall};
 pub(crate) use activity::{ActiveShield, ActivitySnapshot, RunStage, Watcher};
 pub(crate) use current::InPoll;
+#[cfg(any(feature = "blocking", cancelable_loom))]
+pub(crate) use current::PolledBy;
 pub(crate) use hooks::Hook;
 pub use id::{OperationId, ParseOperationIdError};
 pub use in_scope::InScope;

@@ -2,11 +2,12 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 
 use super::Operation;
 use super::activity::{Activity, ActivitySnapshot, Watcher};
-use super::current::InOperation;
+use super::current::{InOperation, PolledBy};
 use super::hooks::{EndHook, Hook};
 #[cfg(feature = "time")]
 use super::inner::Overdue;
@@ -15,7 +16,7 @@ use crate::clock;
 use crate::panic::contain;
 use crate::poll_context::Protection;
 use crate::reason::Reason;
-use crate::source::WaitForCancellationOwned;
+use crate::source::{CancellationToken, WaitForCancellationOwned};
 use crate::text::Text;
 
 /// For the run of the operation.
@@ -40,8 +41,10 @@ impl Operation {
     /// Starts it, as a child of the current operation, and returns when that was. Called once, before
     /// [`run_start_hooks`](Self::run_start_hooks).
     #[inline]
-    pub(crate) fn start(&mut self) -> Instant {
-        self.inner.enter_current();
+    ///
+    /// `waker` is that of the poll, if there is one.
+    pub(crate) fn start(&mut self, waker: Option<&Waker>) -> Instant {
+        self.inner.enter_current(waker);
         let now = clock::now();
         Inner::start(&mut self.inner, now);
         now
@@ -62,8 +65,8 @@ impl Operation {
     }
 
     /// Makes it the current operation on this thread while the guard lives.
-    pub(crate) fn enter(&self) -> InOperation {
-        InOperation::enter(self.clone())
+    pub(crate) fn enter(&self, polled_by: PolledBy) -> InOperation {
+        InOperation::enter(self.clone(), polled_by)
     }
 
     /// Returns the cause. The caller knows that it is cancelled.
@@ -73,6 +76,26 @@ impl Operation {
 
     pub(crate) fn cancelled_owned(&self) -> WaitForCancellationOwned {
         self.inner.token.clone().cancelled_owned()
+    }
+
+    /// Returns the token of the parent if this operation may be a task of its own: see [`Link::Loose`].
+    pub(crate) fn loose_parent(&self) -> Option<CancellationToken> {
+        self.inner.loose_parent()
+    }
+
+    /// Whether it is being polled inside of its parent.
+    pub(crate) fn is_inside_parent(&self) -> bool {
+        self.inner.is_inside_parent()
+    }
+
+    /// Returns why the parent is cancelled, if it is and has not ended.
+    pub(crate) fn reason_of_parent(&self) -> Option<Reason> {
+        self.inner.reason_of_parent()
+    }
+
+    /// It turns out not to be part of the work of its parent.
+    pub(crate) fn leave_parent(&self) {
+        self.inner.leave_parent();
     }
 
     /// Returns the reason for an operation whose future is dropped.
@@ -123,7 +146,7 @@ impl Operation {
     /// Ends because its future was dropped before the end.
     pub(crate) fn end_dropped(&self) {
         if !self.inner.has_ended() {
-            let _inside = self.enter();
+            let _inside = self.enter(PolledBy::None);
             self.end_cancelled(self.inner.reason_if_dropped());
         }
     }

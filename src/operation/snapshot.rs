@@ -61,6 +61,7 @@ impl Snapshot {
         let now = clock::now();
         let until = about.ended.as_ref().map_or(now, |ended| ended.at);
         let ran = about.started.map(|since| until.saturating_duration_since(since));
+        let deadline = about.deadline();
         let (parent_id, parent_name) = match about.parent {
             Some(parent) => (Some(parent.id), parent.name),
             None => (None, None),
@@ -76,7 +77,7 @@ impl Snapshot {
             metadata: about.metadata.unwrap_or_default(),
             progress: inner.hooks.last_report(),
             elapsed: ran.unwrap_or_default(),
-            remaining: about.deadline.map(|at| at.saturating_duration_since(now)),
+            remaining: deadline.map(|at| at.saturating_duration_since(now)),
         }
     }
 }

@@ -4,25 +4,29 @@
 //! is part of that work: the thread may be running an executor inside of the race, or a `block_on`. The rule:
 //!
 //! 1. If no race on the thread is about to drop its work, the answer is no.
-//! 2. A race that waits for shields polls its work with a [`Tracer`]. A future that it reaches by the wakers of
-//!    combinators only is part of the work. The future stays pending, and is woken if it outlives the work. Any other
-//!    future is not part of the work. It is believed to be one after two such tests.
-//! 3. A race without shields drops its work after this very poll. The future wakes itself and stays pending. If it is
-//!    polled more than [`POLLS`] times in that one poll of the race, the race cannot go on before the future does: the
-//!    answer is no. A `FuturesUnordered` polls a part that wakes itself at most twice in each of its own polls, and so
-//!    at most 2^n times if n of them are nested.
+//! 2. A race that waits for shields polls its work with a [`Tracer`]. The future wakes itself. If that reaches the race
+//!    at once, the future is part of the work: it stays pending, and is woken if it outlives the work. After two tests
+//!    that did not reach the race, the answer is no. Two, because another thread may be waking a combinator at the very
+//!    moment of the first.
+//! 3. A race without shields drops its work after this very poll. The future wakes itself and stays pending.
+//! 4. If the future is polled more than [`POLLS`] times in one poll of the race, the race cannot continue before the
+//!    future does: the answer is no. A `FuturesUnordered` polls a part that wakes itself at most twice in each of its own
+//!    polls, and so at most 2^n times if n of them are nested.
 //!
 //! So a future that stays pending has always arranged to be woken: by itself, or by the race when its work is gone.
 
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use super::tracer::{Reached, Tracer, tracer_of};
+use super::tracer::{Reached, Tracer, innermost, tracer_of};
 use crate::frame::dropping;
 use crate::panic::contain;
 
-/// How often a future that is about to be dropped may be polled in the last poll of a race.
+/// How often a future that is about to be dropped may be polled in one poll of the race.
 const POLLS: u32 = 64;
+
+/// In how many polls the tests may leave it open whether a future is part of the work.
+const UNCLEAR_TESTS: u32 = 1_000;
 
 /// How many tests have to say that a future is not part of the work.
 const TESTS: u32 = 2;
@@ -45,10 +49,15 @@ pub(crate) struct DropCheck(Option<Box<Findings>>);
 #[derive(Debug)]
 struct Findings {
     race: u64,
-    /// Polls in which nothing could be told.
+    /// The poll of the race in which the future was polled last, and how often.
+    poll: usize,
     polls: u32,
+    /// Tests that left it open whether the future is part of the work.
+    unclear_tests: u32,
     /// Tests that said that the future is not part of the work.
     tests: u32,
+    /// Whether the future has turned out not to be part of the work.
+    outside: bool,
     kept: Option<Kept>,
 }
 
@@ -85,10 +94,24 @@ impl DropCheck {
         }
     }
 
+    /// Says whether the future is part of the work of the innermost race that polls with a tracer, if there is one.
+    pub(crate) fn traced_enclosure(&mut self, cx: &Context<'_>) -> Option<Enclosure> {
+        let tracer = innermost()?;
+        Some(self.ask(tracer.race(), cx))
+    }
+
     #[cold]
     fn ask(&mut self, race: u64, cx: &Context<'_>) -> Enclosure {
         if self.0.as_ref().is_none_or(|findings| findings.race != race) {
-            self.0 = Some(Box::new(Findings { race, polls: 0, tests: 0, kept: None }));
+            self.0 = Some(Box::new(Findings {
+                race,
+                poll: 0,
+                polls: 0,
+                unclear_tests: 0,
+                tests: 0,
+                outside: false,
+                kept: None,
+            }));
         }
         let Some(findings) = &mut self.0 else { return Enclosure::Outside };
         findings.ask(cx.waker())
@@ -104,27 +127,29 @@ impl Findings {
             // Another waker polls it: perhaps it was handed to a `block_on`.
             self.kept = None;
         }
-        if self.tests >= TESTS || self.polls >= POLLS {
+        if self.outside {
             return Enclosure::Outside;
         }
         if let Some(tracer) = tracer_of(self.race) {
+            if self.poll != tracer.polls() {
+                (self.poll, self.polls) = (tracer.polls(), 0);
+            }
             match tracer.test(waker) {
                 Reached::Yes => {
                     let place = tracer.keep(waker.clone());
                     self.kept = Some(Kept { tracer, place, waker: waker.clone() });
                     return Enclosure::Inside;
                 }
-                Reached::No => {
-                    // It has woken itself in the test.
-                    self.tests += 1;
-                    let outside = self.tests >= TESTS;
-                    return if outside { Enclosure::Outside } else { Enclosure::Unknown };
-                }
-                Reached::Unclear => {}
+                // The test has woken the future.
+                Reached::No => self.tests += 1,
+                Reached::Unclear => self.unclear_tests += 1,
             }
+        } else {
+            let _ = contain(|| waker.wake_by_ref());
         }
         self.polls += 1;
-        let _ = contain(|| waker.wake_by_ref());
-        Enclosure::Unknown
+        self.outside =
+            self.tests >= TESTS || self.polls > POLLS || self.unclear_tests > UNCLEAR_TESTS;
+        if self.outside { Enclosure::Outside } else { Enclosure::Unknown }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Tracer {
     race: u64,
     /// Whether the race has been woken since its poll began.
     woken: AtomicBool,
+    /// How often the race has been polled.
+    polls: AtomicUsize,
     /// The thread that polls the race, or 0.
     polled_by: AtomicUsize,
     /// The waker of the race's task.
@@ -53,7 +55,7 @@ pub(super) enum Reached {
     Yes,
     /// The wake-up did not reach the race.
     No,
-    /// The race had been woken before, so that this cannot be told now.
+    /// The wake-up did not reach the race, but an earlier one in this poll did, and may have used up a waker in between.
     Unclear,
 }
 
@@ -62,6 +64,7 @@ impl Tracer {
         Arc::new(Tracer {
             race: next_race(),
             woken: AtomicBool::new(false),
+            polls: AtomicUsize::new(0),
             polled_by: AtomicUsize::new(0),
             waker: WakerSlot::default(),
             stopped: Mutex::default(),
@@ -90,11 +93,23 @@ impl Tracer {
         if Waker::from(self.clone()).will_wake(waker) {
             return Reached::Yes;
         }
-        if self.woken.load(Ordering::SeqCst) {
-            return Reached::Unclear;
-        }
+        let woken_before = self.woken.load(Ordering::SeqCst);
+        self.woken.store(false, Ordering::SeqCst);
         let _ = contain(|| waker.wake_by_ref());
-        if self.woken.load(Ordering::SeqCst) { Reached::Yes } else { Reached::No }
+        let reached = self.woken.load(Ordering::SeqCst);
+        if woken_before {
+            self.woken.store(true, Ordering::SeqCst);
+        }
+        match reached {
+            true => Reached::Yes,
+            false if woken_before => Reached::Unclear,
+            false => Reached::No,
+        }
+    }
+
+    /// Returns how often the race has been polled.
+    pub(super) fn polls(&self) -> usize {
+        self.polls.load(Ordering::Relaxed)
     }
 
     /// Keeps the waker of a future that stays pending, to wake it if it outlives the work.
@@ -131,8 +146,18 @@ impl Wake for Tracer {
 
 /// Returns the tracer of the race with this number, if the race has one.
 pub(super) fn tracer_of(race: u64) -> Option<Arc<Tracer>> {
+    innermost().filter(|tracer| tracer.race == race)
+}
+
+/// Whether this is the waker of the innermost tracer on this thread.
+pub(crate) fn is_traced_by(waker: &Waker) -> bool {
+    innermost().is_some_and(|tracer| Waker::from(tracer).will_wake(waker))
+}
+
+/// Returns the innermost tracer on this thread.
+pub(super) fn innermost() -> Option<Arc<Tracer>> {
     let tracer = TRACER.take();
-    let found = tracer.as_deref().filter(|tracer| tracer.race == race).cloned();
+    let found = tracer.as_deref().cloned();
     TRACER.set(tracer);
     found
 }
@@ -148,6 +173,7 @@ impl Traced {
     pub(crate) fn enter(tracer: &Arc<Tracer>, waker: &Waker) -> Self {
         tracer.waker.register(waker);
         tracer.woken.store(false, Ordering::SeqCst);
+        tracer.polls.store(tracer.polls() + 1, Ordering::Relaxed);
         tracer.polled_by.store(this_thread(), Ordering::Relaxed);
         Traced { outer: TRACER.replace(Some(ManuallyDrop::new(tracer.clone()))) }
     }

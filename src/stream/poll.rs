@@ -52,9 +52,9 @@ where
             if starts {
                 this.ending.as_mut().note_started();
                 // Races around it do not wait for its clean-up yet: see `wait_slow`.
-                state.start(false);
+                state.start(false, Some(cx.waker()));
             }
-            inside = state.enter_poll();
+            inside = state.enter_poll(cx.waker());
             if starts {
                 state.run_start_hooks();
             }
@@ -193,7 +193,12 @@ where
         let state = self.as_mut().project().state.get_mut();
         let Some(state) = state.as_deref_mut() else { unreachable!("it holds the cause") };
         if state.poll_grace(cx) {
-            let polled = self.as_mut().poll_stream(0, cx);
+            let polled = {
+                let tracer = state.tracer();
+                let waker = Waker::from(tracer.clone());
+                let _traced = Traced::enter(&tracer, cx.waker());
+                self.as_mut().poll_stream(0, &mut Context::from_waker(&waker))
+            };
             if polled.is_ready() || self.as_mut().wait_in_grace(cx) {
                 return polled;
             }

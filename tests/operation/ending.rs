@@ -129,11 +129,12 @@ fn returned_cancellation_is_no_failure() {
 fn returned_cancellation_of_the_parent_is_no_failure() {
     let _watchdog = support::watchdog();
     let outer = scope(never(), async |outer: Operation| {
-        ends(try_scope(never(), async |inner: Operation| {
+        let inner = try_scope(never(), async |inner: Operation| {
             outer.cancel_with("stop");
             inner.check()?;
             Ok::<(), io::Error>(())
-        }))
+        });
+        ends(inner.child_of(&outer))
     });
     let ended = support::block_on(outer.named("outer")).unwrap();
     let parent = Reason::parent_named(Some("outer".into()), Reason::manual("stop"));

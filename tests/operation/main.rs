@@ -18,6 +18,7 @@ mod grace;
 mod hierarchy;
 mod hooks;
 mod identity;
+mod other_wakers;
 mod progress;
 #[cfg(feature = "blocking")]
 mod run_blocking;

@@ -80,6 +80,12 @@ fn in_the_work() {
         save(&log);
         pending::<()>().await;
     });
+    cancel(&log, async |token| {
+        seen(&token).await;
+        let run = async { log.note("saved") }.cancelable(never()).finally(|_| async {});
+        support::block_on(run).unwrap();
+        pending::<()>().await;
+    });
 }
 
 /// Another section is awaited at the same time.

@@ -10,6 +10,7 @@ mod gone;
 mod lent;
 #[cfg(feature = "time")]
 mod limited;
+mod random;
 
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};

@@ -1,0 +1,154 @@
+//! Operations that are polled with another waker than the operation around them.
+//!
+//! They are in a combinator in its work, and end with it, or in a task that an executor polls in there, and do not.
+
+use std::future::pending;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use cancelable::prelude::*;
+use futures::FutureExt;
+use futures::stream::{FuturesUnordered, StreamExt};
+use smol::LocalExecutor;
+
+use crate::support::{self, Wakes, lost, poll_once};
+
+type Run = Pin<Box<dyn Future<Output = Result<(), Cancelled>>>>;
+
+fn child() -> (Run, Operation) {
+    let run = pending::<()>().cancelable(never()).named("child");
+    let operation = run.operation();
+    (Box::pin(run), operation)
+}
+
+/// Polls as long as it is woken.
+fn poll_while_woken<F: Future + ?Sized>(
+    wakes: &Arc<Wakes>,
+    mut run: Pin<&mut F>,
+) -> Poll<F::Output> {
+    loop {
+        let woken = wakes.count();
+        let polled = wakes.poll(run.as_mut());
+        if polled.is_ready() || wakes.count() == woken {
+            return polled;
+        }
+    }
+}
+
+#[test]
+fn part_of_a_combinator_ends_with_the_parent() {
+    let _watchdog = support::watchdog();
+    for nested in [false, true] {
+        let (run, child) = child();
+        let mut all: FuturesUnordered<Run> = [run].into_iter().collect();
+        if nested {
+            let mut inner = all;
+            let inner: Run = Box::pin(async move { inner.next().await.unwrap() });
+            all = [inner].into_iter().collect();
+        }
+        let run = async move { all.next().await }.cancelable(never()).named("parent");
+        let parent = run.operation();
+        let mut run = pin!(run);
+        let wakes = Wakes::new();
+        assert!(wakes.poll(run.as_mut()).is_pending());
+        assert_eq!(child.parent_id(), Some(parent.id()));
+        parent.cancel_with("stop");
+        assert_eq!(lost(wakes.poll(run)), Reason::manual("stop"));
+        assert_eq!(child.status(), Status::Cancelled);
+        let reason = child.reason().unwrap();
+        assert_eq!(reason.to_string(), "parent `parent` cancelled: stop");
+    }
+}
+
+#[cfg(feature = "time")]
+#[test]
+fn part_of_a_combinator_is_told_within_a_grace_period() {
+    let _watchdog = support::watchdog();
+    for nested in [false, true] {
+        let (run, child) = child();
+        let mut all: FuturesUnordered<Run> = [run].into_iter().collect();
+        if nested {
+            let mut inner = all;
+            let inner: Run = Box::pin(async move { inner.next().await.unwrap() });
+            all = [inner].into_iter().collect();
+        }
+        let work = async move { all.next().await.unwrap().unwrap_err().reason().to_string() };
+        let run = work.cancelable(never()).named("parent").grace(std::time::Duration::MAX);
+        let parent = run.operation();
+        let mut run = pin!(run);
+        let wakes = Wakes::new();
+        assert!(wakes.poll(run.as_mut()).is_pending());
+        parent.cancel_with("stop");
+        let ended = poll_while_woken(&wakes, run);
+        assert_eq!(ended, Poll::Ready(Ok("parent `parent` cancelled: stop".to_owned())));
+        assert_eq!(child.status(), Status::Cancelled);
+    }
+}
+
+#[test]
+fn part_of_a_combinator_is_told_while_a_section_is_waited_for() {
+    let _watchdog = support::watchdog();
+    let (run, child) = child();
+    let (gate, mut all) = (CancellationToken::new(), FuturesUnordered::new());
+    all.push(run);
+    let work = {
+        let gate = gate.clone();
+        async move { futures::join!(shield(gate.cancelled()), all.next()) }
+    };
+    let run = work.cancelable(never()).named("parent");
+    let parent = run.operation();
+    let mut run = pin!(run);
+    let wakes = Wakes::new();
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    parent.cancel_with("stop");
+    assert!(poll_while_woken(&wakes, run.as_mut()).is_pending());
+    assert_eq!(child.status(), Status::Cancelled);
+    gate.cancel();
+    assert!(poll_while_woken(&wakes, run.as_mut()).is_ready());
+}
+
+#[test]
+fn task_of_an_executor_is_left_alone() {
+    let _watchdog = support::watchdog();
+    for grace in [false, true] {
+        let executor = LocalExecutor::new();
+        let gate = CancellationToken::new();
+        let run = gate.clone().cancelled_owned().map(drop).cancelable(never()).named("task");
+        let operation = run.operation();
+        let task = executor.spawn(run);
+        let worker = executor.run(pending::<()>()).cancelable(never()).named("worker");
+        #[cfg(feature = "time")]
+        let worker = if grace { worker.grace(std::time::Duration::MAX) } else { worker };
+        let parent = worker.operation();
+        {
+            let mut worker = pin!(worker);
+            let wakes = Wakes::new();
+            assert!(poll_while_woken(&wakes, worker.as_mut()).is_pending());
+            parent.cancel();
+            let polled = poll_while_woken(&wakes, worker.as_mut());
+            assert_eq!(polled.is_pending(), grace && cfg!(feature = "time"));
+        }
+        assert!(!operation.is_cancelled());
+        gate.cancel();
+        assert_eq!(support::block_on(executor.run(task)), Ok(()), "grace: {grace}");
+        assert_eq!((operation.status(), operation.parent_id()), (Status::Completed, None));
+    }
+}
+
+/// Whatever runs in a scope belongs to it.
+#[test]
+fn task_of_an_executor_in_a_scope_is_a_child() {
+    let _watchdog = support::watchdog();
+    let executor = LocalExecutor::new();
+    let parent = async {}.cancelable(never()).named("parent").operation();
+    let (run, child) = child();
+    let task = executor.spawn(run);
+    let mut worker = pin!(parent.in_scope(executor.run(pending::<()>())));
+    let wakes = Wakes::new();
+    assert!(poll_while_woken(&wakes, worker.as_mut()).is_pending());
+    parent.cancel();
+    assert!(poll_while_woken(&wakes, worker.as_mut()).is_pending());
+    assert_eq!((child.status(), child.parent_id()), (Status::Cancelled, Some(parent.id())));
+    assert!(poll_once(pin!(task)).is_ready());
+}
