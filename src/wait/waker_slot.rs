@@ -50,6 +50,12 @@ impl WakerSlot {
     }
 }
 
+impl Drop for WakerSlot {
+    fn drop(&mut self) {
+        discard(self.0.get_mut().take());
+    }
+}
+
 #[cfg(all(test, not(cancelable_loom)))]
 mod tests {
     use super::WakerSlot;

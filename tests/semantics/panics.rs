@@ -177,3 +177,93 @@ fn g12_helpers_notice_harm() {
     // `call_everything` needs a cancelled token; a panic in a future reaches the caller.
     assert!(!panic_of(|| call_everything(&CancellationToken::new())).is_empty());
 }
+
+/// A waker that panics when its last clone is dropped.
+struct PanicsOnDrop;
+
+impl std::task::Wake for PanicsOnDrop {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        panic!("the destructor of a waker");
+    }
+}
+
+/// Polls once with such a waker, then lets go of it: what is dropped last is what the future has kept.
+fn poll_with_hostile<F: Future>(future: std::pin::Pin<&mut F>) -> bool {
+    let waker = std::task::Waker::from(Arc::new(PanicsOnDrop));
+    let pending = poll_with(&waker, future).is_pending();
+    // If nothing has kept a clone, the panic comes here.
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(waker)));
+    pending
+}
+
+#[test]
+fn g12_panic_in_a_wakers_destructor_is_contained() {
+    use std::future::pending;
+
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let sources: Vec<Box<dyn Fn() -> cancelable::source::BoxSource<'static>>> = vec![
+        Box::new(|| Box::pin(never())),
+        Box::new({
+            let token = token.clone();
+            move || Box::pin(token.clone().cancelled_owned())
+        }),
+        #[cfg(feature = "time")]
+        Box::new(|| Box::pin(timeout(std::time::Duration::from_secs(60)))),
+    ];
+    for source in &sources {
+        // A plain race: dropped, and polled with another waker.
+        let mut race = Box::pin(pending::<()>().cancelable(source()));
+        assert!(poll_with_hostile(race.as_mut()));
+        assert!(poll_once(race.as_mut()).is_pending());
+        assert!(poll_with_hostile(race.as_mut()));
+        drop(race);
+
+        // An operation: its end is recorded and its hooks are called.
+        for shielded in [false, true] {
+            let (registry, log) = (Registry::new(), Log::new());
+            let noted = log.clone();
+            let work = async move {
+                if shielded {
+                    shield(pending::<()>()).await;
+                }
+                pending::<()>().await
+            };
+            let race = work
+                .cancelable(source())
+                .registered_in(&registry)
+                .on_cancel(move |_, _| noted.note("cancelled"))
+                .finally(|_| async {});
+            let operation = race.operation();
+            let mut race = Box::pin(race);
+            assert!(poll_with_hostile(race.as_mut()));
+            drop(race);
+            assert_eq!(operation.status(), Status::Cancelled);
+            assert_eq!(log.take(), ["cancelled"]);
+            assert!(registry.is_empty());
+        }
+    }
+
+    // Clean-up that is dropped while it runs.
+    let registry = Registry::new();
+    let race = async {}.cancelable(never()).registered_in(&registry).finally(|_| pending::<()>());
+    let operation = race.operation();
+    let mut race = Box::pin(race);
+    assert!(poll_with_hostile(race.as_mut()));
+    drop(race);
+    assert!(operation.status().is_final());
+    assert!(registry.is_empty());
+
+    // A listener and a wait for the end of a registry.
+    let mut events = registry.events(1);
+    assert!(poll_with_hostile(std::pin::Pin::new(&mut futures::StreamExt::next(&mut events))));
+    drop(events);
+    let other = Registry::new();
+    let mut drained = Box::pin(other.drained());
+    assert!(poll_with_hostile(drained.as_mut()));
+    drop(drained);
+}
