@@ -97,8 +97,8 @@ pub(super) struct Member {
 
 /// Which events of a member have been sent.
 ///
-/// Its lock is held while an event is put into their queues, so that they receive the events of one
-/// operation in order, and none after its end. They are woken after the lock is released.
+/// The lock is held while an event is put into the queues of the listeners, so that they receive the events of
+/// one operation in order, and none after its end. The listeners are woken after the lock is released.
 #[derive(Default)]
 struct MemberState {
     /// When it was asked to stop.

@@ -4,5 +4,6 @@
 mod support;
 
 mod docs;
+mod exports;
 mod manifest;
 mod pictures;
