@@ -1,12 +1,12 @@
 //! Random sequences against a model.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::pin::Pin;
 use std::task::Poll;
 
 use cancelable::prelude::*;
-use futures::Stream;
-use futures::StreamExt;
+use futures::{Stream, StreamExt, TryStreamExt};
 use proptest::prelude::{Just, Strategy, any};
 use proptest::{collection, prop_oneof};
 
@@ -16,6 +16,8 @@ use crate::support::{self, Wakes, kept};
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Push,
+    /// An error, if the stream is fallible.
+    PushBad,
     End,
     Fire,
     /// Through the handle of the operation.
@@ -33,11 +35,39 @@ struct Plan {
     chunk: usize,
     keep: usize,
     cleans_up: bool,
+    /// Whether the items are results.
+    fallible: bool,
+}
+
+/// Items from here on are errors, if the stream is fallible.
+const BAD: u32 = 1_000_000;
+
+#[derive(Debug, PartialEq)]
+enum Failure {
+    Bad(u32),
+    Cancelled(Cancelled),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl From<Cancelled> for Failure {
+    fn from(cancelled: Cancelled) -> Self {
+        Failure::Cancelled(cancelled)
+    }
+}
+
+fn check(item: u32) -> Result<u32, Failure> {
+    if item < BAD { Ok(item) } else { Err(Failure::Bad(item)) }
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => Just(Step::Push),
+        1 => Just(Step::PushBad),
         1 => Just(Step::End),
         1 => Just(Step::Fire),
         1 => Just(Step::Cancel),
@@ -48,8 +78,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn plans() -> impl Strategy<Value = Plan> {
-    (any::<bool>(), 0..4_usize, 0..6_usize, any::<bool>())
-        .prop_map(|(tracked, chunk, keep, cleans_up)| Plan { tracked, chunk, keep, cleans_up })
+    let plan = (any::<bool>(), 0..4_usize, 0..6_usize, any::<bool>(), any::<bool>());
+    plan.prop_map(|(tracked, chunk, keep, cleans_up, fallible)| Plan {
+        tracked,
+        chunk,
+        keep,
+        cleans_up,
+        fallible,
+    })
 }
 
 /// The result of a poll. A single item is a chunk of one.
@@ -58,7 +94,15 @@ enum Out {
     Pending,
     Items(Vec<u32>),
     Cancelled(Reason),
+    Failed(u32),
     End,
+}
+
+#[derive(Debug)]
+enum Over {
+    Complete,
+    Failed,
+    Cancelled(Reason),
 }
 
 /// The expected behaviour, written as simply as possible.
@@ -73,7 +117,7 @@ struct Model {
     pulled: Vec<u32>,
     hand: Vec<u32>,
     polled: bool,
-    over: Option<Option<Reason>>,
+    over: Option<Over>,
     /// Whether the inner stream has been dropped.
     dropped: bool,
     /// Whether the last poll was pending, so that the next change has to wake the task.
@@ -91,10 +135,15 @@ impl Model {
             if self.fired || self.cancelled {
                 let reason = Reason::manual(if self.cancelled { "handle" } else { "source" });
                 self.dropped = true;
-                self.over = Some(Some(reason.clone()));
+                self.over = Some(Over::Cancelled(reason.clone()));
                 return Out::Cancelled(reason);
             }
             if let Some(item) = self.source.pop_front() {
+                if plan.fallible && item >= BAD {
+                    self.dropped = true;
+                    self.over = Some(Over::Failed);
+                    return Out::Failed(item);
+                }
                 self.pulled.push(item);
                 self.hand.push(item);
                 if self.hand.len() >= plan.chunk {
@@ -110,7 +159,7 @@ impl Model {
                 return Out::Pending;
             }
         }
-        self.over = Some(None);
+        self.over = Some(Over::Complete);
         Out::End
     }
 
@@ -122,18 +171,34 @@ impl Model {
     }
 }
 
-type Items = Pin<Box<dyn Stream<Item = Result<Vec<u32>, Cancelled>>>>;
+type Items = Pin<Box<dyn Stream<Item = Result<Vec<u32>, Failure>>>>;
+
+/// Builds the stream that `$plan` describes, from a stream of items or results.
+macro_rules! build {
+    ($plan:ident, $stream:ident) => {{
+        let stream = $stream.keep_last($plan.keep);
+        let tracked = $plan.tracked.then(|| (stream.operation(), stream.partial()));
+        let stream: Items = match ($plan.chunk, $plan.cleans_up && $plan.tracked) {
+            (0, false) => Box::pin(stream.map_ok(|item| vec![item]).err_into()),
+            (0, true) => {
+                let stream = stream.finally(|_| async {});
+                Box::pin(stream.map_ok(|item| vec![item]).err_into())
+            }
+            (size, false) => Box::pin(stream.chunks(size).err_into()),
+            (size, true) => Box::pin(stream.chunks(size).finally(|_| async {}).err_into()),
+        };
+        (tracked, stream)
+    }};
+}
 
 fn run(plan: Plan, steps: &[Step]) {
     let ((feed, tap), token): ((_, Tap), _) = (feed(), CancellationToken::new());
-    let stream = feed.cancelable(token.clone()).keep_last(plan.keep);
-    let tracked = plan.tracked.then(|| (stream.operation(), stream.partial()));
-    let single = |item: Result<u32, Cancelled>| item.map(|item| vec![item]);
-    let mut stream: Items = match (plan.chunk, plan.cleans_up && plan.tracked) {
-        (0, false) => Box::pin(stream.map(single)),
-        (0, true) => Box::pin(stream.finally(|_| async {}).map(single)),
-        (size, false) => Box::pin(stream.chunks(size)),
-        (size, true) => Box::pin(stream.chunks(size).finally(|_| async {})),
+    let (tracked, mut stream) = if plan.fallible {
+        let stream = feed.map(check).try_cancelable(token.clone());
+        build!(plan, stream)
+    } else {
+        let stream = feed.cancelable(token.clone());
+        build!(plan, stream)
     };
     let (mut model, mut wakes) = (Model::default(), Wakes::new());
     for (number, step) in steps.iter().enumerate() {
@@ -143,6 +208,10 @@ fn run(plan: Plan, steps: &[Step]) {
             Step::Push => {
                 tap.push(number as u32);
                 model.source.push_back(number as u32);
+            }
+            Step::PushBad => {
+                tap.push(BAD + number as u32);
+                model.source.push_back(BAD + number as u32);
             }
             Step::End => {
                 tap.end();
@@ -171,7 +240,10 @@ fn run(plan: Plan, steps: &[Step]) {
                 let out = match next(stream.as_mut(), &wakes) {
                     Poll::Pending => Out::Pending,
                     Poll::Ready(Some(Ok(items))) => Out::Items(items),
-                    Poll::Ready(Some(Err(cancelled))) => Out::Cancelled(cancelled.into_reason()),
+                    Poll::Ready(Some(Err(Failure::Bad(item)))) => Out::Failed(item),
+                    Poll::Ready(Some(Err(Failure::Cancelled(cancelled)))) => {
+                        Out::Cancelled(cancelled.into_reason())
+                    }
                     Poll::Ready(None) => Out::End,
                 };
                 assert_eq!(out, expected, "step {number}");
@@ -185,25 +257,27 @@ fn run(plan: Plan, steps: &[Step]) {
         assert_eq!(tap.drops(), usize::from(model.dropped), "step {number}");
         if let Some((operation, partial)) = &tracked {
             let status = match (&model.over, model.polled) {
-                (Some(None), _) => Status::Completed,
-                (Some(Some(_)), _) => Status::Cancelled,
+                (Some(Over::Complete), _) => Status::Completed,
+                (Some(Over::Failed), _) => Status::Failed,
+                (Some(Over::Cancelled(_)), _) => Status::Cancelled,
                 (None, false) => Status::Pending,
                 (None, true) if operation.is_cancelled() => Status::Cancelling,
                 (None, true) => Status::Running,
             };
             assert_eq!(operation.status(), status, "step {number}");
             assert_eq!(partial.count(), model.pulled.len() as u64);
-            let gone = matches!(model.over, Some(Some(_)));
+            let gone = matches!(model.over, Some(Over::Failed | Over::Cancelled(_)));
             assert_eq!(partial.items(), model.kept(plan, gone), "step {number}");
         }
     }
     drop(stream);
     assert_eq!((tap.drops(), kept(&wakes)), (1, 0));
     if let Some((operation, partial)) = tracked {
-        assert_eq!(partial.take(), model.kept(plan, !matches!(model.over, Some(None))));
+        assert_eq!(partial.take(), model.kept(plan, !matches!(model.over, Some(Over::Complete))));
         match model.over {
-            Some(Some(reason)) => assert_eq!(operation.reason(), Some(reason)),
-            Some(None) => assert_eq!(operation.status(), Status::Completed),
+            Some(Over::Cancelled(reason)) => assert_eq!(operation.reason(), Some(reason)),
+            Some(Over::Failed) => assert_eq!(operation.status(), Status::Failed),
+            Some(Over::Complete) => assert_eq!(operation.status(), Status::Completed),
             None if model.polled => assert_eq!(operation.status(), Status::Cancelled),
             None => assert_eq!(operation.status(), Status::Pending),
         }
