@@ -6,6 +6,7 @@ mod support;
 mod chunks;
 mod clean_up;
 mod cost;
+mod drops;
 mod executors;
 mod feed;
 #[cfg(feature = "time")]
