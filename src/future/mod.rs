@@ -19,9 +19,8 @@ mod run;
 mod scope;
 mod try_cancelable;
 
-use std::any::{Any, type_name};
+use std::any::type_name;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -37,15 +36,13 @@ pub use scope::{scope, try_scope};
 pub use try_cancelable::TryCancelable;
 
 use crate::error::Cancelled;
-use crate::frame::is_dropping;
-use crate::panic::contain;
 use crate::poll_context::{asked_since, ignore_limits};
 use crate::reason::Reason;
-use crate::wait::{polled_after_completion, probe};
+use crate::wait::polled_after_completion;
 pub(crate) use builder::builder_methods;
 pub(crate) use ending::error_of_result;
-pub(crate) use race::collect_shields;
 use race::{PlainRace, Polled, Race, SlowRace, is_operation};
+pub(crate) use race::{collect_shields, contain_drop, is_stopped};
 pub(crate) use run::{LazyRunState, RunState};
 
 /// A future raced against a source. Made by [`cancelable`](CancelableExt::cancelable), which states the tie rule.
@@ -227,14 +224,8 @@ where
                 // Like a shield, clean-up does not begin if a cancellation waits.
                 return Poll::Pending;
             }
-            if starts {
-                this.ending.as_mut().note_started();
-                state.start(E::CLEANS_UP, Some(cx.waker()));
-            }
-            inside = state.enter_poll(cx.waker());
-            if starts {
-                state.run_start_hooks();
-            }
+            let starting = starts.then(|| this.ending.as_mut());
+            inside = state.enter_poll(starting, E::CLEANS_UP, cx.waker());
         }
         let mut outcome = None;
         let polled = self.as_mut().poll_as_current(first, fired, &mut outcome, cx);
@@ -268,22 +259,20 @@ where
                 }
                 return Poll::Pending;
             }
-            // Guarantee 10, at every level: a race around this one waited for the same shield, or was cancelled
-            // and this one with it. What follows this race must not run.
-            let stopped = match &*outcome {
-                Some(Err(cancelled)) => {
-                    (shielded || is_operation && cancelled.is_parent()) && is_dropping()
-                }
-                _ => false,
-            };
+            let stopped =
+                outcome.as_ref().is_some_and(|ended| is_stopped(ended, shielded, is_operation));
             // Guarantee 3: the work is gone before hooks, clean-up and the caller see the outcome.
             if is_operation {
-                self.as_mut().note_cause_of_error(outcome);
-                let dropped =
-                    catch_unwind(AssertUnwindSafe(|| self.as_mut().end_race(Phase::Ending)));
-                if let Err(panic) = dropped {
-                    self.as_mut().destructor_panicked(panic);
+                let this = self.as_mut().project();
+                let (state, mut work, mut source) = (this.state.get_mut(), this.work, this.source);
+                if let (Some(state), Some(Ok(value))) = (&mut *state, &*outcome) {
+                    if this.ending.has_failed(value) {
+                        state.note_cause_of_error(source.as_mut());
+                    }
                 }
+                *this.phase = Phase::Ending;
+                contain_drop(state, || work.set(None));
+                contain_drop(state, || source.set(None));
             } else {
                 self.as_mut().end_race(if stopped { Phase::Stopped } else { Phase::Done });
             }
@@ -327,35 +316,6 @@ where
         *this.phase = phase;
         this.work.set(None);
         this.source.set(None);
-    }
-
-    /// If the work returned an error, asks the source once more. In this very poll the work may have seen that
-    /// the source fired, as by `token.check()?`; then the operation has a cause.
-    fn note_cause_of_error(self: Pin<&mut Self>, outcome: &Option<Result<F::Output, Cancelled>>) {
-        let this = self.project();
-        let (Some(error_of), Some(Ok(value))) = (this.ending.error_of(), outcome) else { return };
-        let mut failed = false;
-        error_of(value, &mut |_| failed = true);
-        let (true, Some(source), Some(state)) =
-            (failed, this.source.as_pin_mut(), this.state.get_mut())
-        else {
-            return;
-        };
-        // A panic of the source must not take the place of the error.
-        let polled = contain(|| source.poll(&mut Context::from_waker(probe())));
-        if let (Ok(Poll::Ready(reason)), Some(operation)) = (polled, state.operation()) {
-            operation.cancel_with(reason);
-        }
-    }
-
-    /// Guarantee 13: the destructor of the work, or of the source, has panicked.
-    #[cold]
-    fn destructor_panicked(self: Pin<&mut Self>, panic: Box<dyn Any + Send>) {
-        let mut this = self.project();
-        let _ = contain(|| this.source.set(None));
-        if let Some(state) = this.state.get_mut() {
-            state.keep_panic(panic);
-        }
     }
 }
 

@@ -17,7 +17,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use super::run::RunState;
 use crate::error::Cancelled;
-use crate::frame::{InRace, next_race};
+use crate::frame::{InRace, is_dropping, next_race};
 use crate::poll_context::{self, Traced, Tracer};
 use crate::reason::Reason;
 use crate::wait::probe;
@@ -233,6 +233,29 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
 #[inline]
 pub(super) fn is_operation(state: &Option<Box<RunState>>) -> bool {
     state.as_deref().is_some_and(RunState::is_operation)
+}
+
+/// Returns whether what follows the race must not run. That is guarantee 10, at every level: a race around
+/// this one waits for the shield that has kept this one, or was cancelled and this one with it.
+pub(crate) fn is_stopped<T>(
+    outcome: &Result<T, Cancelled>,
+    shielded: bool,
+    is_operation: bool,
+) -> bool {
+    let Err(cancelled) = outcome else { return false };
+    (shielded || is_operation && cancelled.is_parent()) && is_dropping()
+}
+
+/// Calls `drop`, which drops user values. Guarantee 13: if the run is an operation, a panic of theirs is kept
+/// until the operation has ended. Returns whether there was none.
+pub(crate) fn contain_drop(state: &mut Option<Box<RunState>>, drop: impl FnOnce()) -> bool {
+    match state {
+        Some(state) if state.is_operation() => state.contain_drop(drop),
+        _ => {
+            drop();
+            true
+        }
+    }
 }
 
 /// Takes in the shields that have registered in a poll of the work. `dropping` is as for [`InRace`].

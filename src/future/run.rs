@@ -1,6 +1,5 @@
 //! `RunState`: what a race needs beyond work and source. It has shields to wait for, the cause, and the operation.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use crate::clock;
 use crate::error::Cancelled;
 use crate::frame::dropping;
 use crate::operation::{Hook, InPoll, Operation};
-use crate::panic::message;
+use crate::panic::{contain, message};
 use crate::poll_context::{self, DropCheck, InShield, Protection, Tracer, register_clean_up};
 use crate::reason::Reason;
 use crate::source::CancellationToken;
@@ -21,6 +20,7 @@ use crate::source::timeouts_fired;
 use crate::sync::Mutex;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
+use crate::wait::probe;
 
 /// The state of a run, made when it becomes an operation or the first shield registers in its work. A race that
 /// needs none pays one word.
@@ -144,10 +144,10 @@ impl RunState {
     }
 
     /// Starts the operation. If it has clean-up, the races around it wait for that from now on.
-    #[inline]
     ///
     /// `waker` is that of the poll, if there is one.
-    pub(crate) fn start(&mut self, cleans_up: bool, waker: Option<&Waker>) {
+    #[inline]
+    fn start(&mut self, cleans_up: bool, waker: Option<&Waker>) {
         if let Some(run) = &mut self.operation {
             if cleans_up {
                 // It is part of no work that is about to be dropped, or it would not begin.
@@ -160,7 +160,7 @@ impl RunState {
 
     /// Runs the hooks of the start. The operation is the current one by then.
     #[inline]
-    pub(crate) fn run_start_hooks(&mut self) {
+    fn run_start_hooks(&mut self) {
         if let Some(run) = &mut self.operation {
             if run.operation.run_start_hooks(run.watched) {
                 // The hooks may have taken their time. No clock has started before the source is polled.
@@ -199,16 +199,31 @@ impl RunState {
         }
     }
 
-    /// Makes the operation the current one on this thread, until [`leave_poll`](Self::leave_poll).
+    /// Makes the operation the current one on this thread, until [`leave_poll`](Self::leave_poll). If
+    /// `starting` is given, the operation starts with this poll; `cleans_up` is as for [`start`](Self::start).
     #[inline]
-    pub(crate) fn enter_poll(&mut self, waker: &Waker) -> Option<InPoll> {
+    pub(crate) fn enter_poll<T, E: Ending<T>>(
+        &mut self,
+        starting: Option<Pin<&mut E>>,
+        cleans_up: bool,
+        waker: &Waker,
+    ) -> Option<InPoll> {
+        let starts = starting.is_some();
+        if let Some(ending) = starting {
+            ending.note_started();
+            self.start(cleans_up, Some(waker));
+        }
         let run = self.operation.as_mut()?;
         if run.parent_wait.is_some() {
             // Before this operation becomes the current one.
             run.is_inside_parent = run.operation.is_inside_parent();
         }
         let current = run.current.take().unwrap_or_else(|| run.operation.clone());
-        Some(InPoll::enter(current, run.watched(), waker))
+        let inside = InPoll::enter(current, run.watched(), waker);
+        if starts {
+            self.run_start_hooks();
+        }
+        Some(inside)
     }
 
     #[inline]
@@ -466,10 +481,31 @@ impl RunState {
         }
     }
 
-    /// Keeps a panic until the operation has ended.
-    pub(crate) fn keep_panic(&mut self, panic: Box<dyn Any + Send>) {
-        if let Some(run) = &mut self.operation {
+    /// See the [function](super::race::contain_drop) of the same name.
+    pub(super) fn contain_drop(&mut self, drop: impl FnOnce()) -> bool {
+        let dropped = catch_unwind(AssertUnwindSafe(drop));
+        let contained = dropped.is_ok();
+        if let (Err(panic), Some(run)) = (dropped, &mut self.operation) {
             run.keep_first_panic(panic);
+        }
+        contained
+    }
+
+    /// The work has returned an error: polls the source once more, without registering. The work may have
+    /// seen in this very poll that the source fired, as by `token.check()?`; then the operation has a cause.
+    pub(crate) fn note_cause_of_error<S>(&mut self, source: Pin<&mut Option<S>>)
+    where
+        S: Future<Output = Reason>,
+    {
+        let (None, Some(run), Some(source)) = (&self.cause, &self.operation, source.as_pin_mut())
+        else {
+            // Guarantee 6: a source that has fired is not polled again.
+            return;
+        };
+        // A panic of the source must not take the place of the error.
+        let polled = contain(|| source.poll(&mut Context::from_waker(probe())));
+        if let Ok(Poll::Ready(reason)) = polled {
+            run.operation.cancel_with(reason);
         }
     }
 

@@ -1,7 +1,5 @@
 //! How a stream ends.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -10,11 +8,8 @@ use futures::stream::Stream;
 use super::poll::Polled;
 use super::{Batching, CancelableStream, Stage};
 use crate::error::Cancelled;
-use crate::frame::is_dropping;
-use crate::future::{Ending, RunState};
-use crate::panic::contain;
+use crate::future::{Ending, RunState, contain_drop, is_stopped};
 use crate::reason::Reason;
-use crate::wait::probe;
 
 impl<St, S, E, M> CancelableStream<St, S, E, M>
 where
@@ -33,16 +28,12 @@ where
         cx: &mut Context<'_>,
     ) -> Polled<M::Item, M::Error> {
         let mut this = self.as_mut().project();
-        let is_operation = this.state.get_mut().as_deref().is_some_and(RunState::is_operation);
-        // Guarantee 10, at every level: a race around this one waited for the same shield, or for
-        // the operation above, and what follows must not run.
-        let stopped = match &outcome {
-            Ok(_) => false,
-            Err(cancelled) => (shielded || is_operation && cancelled.is_parent()) && is_dropping(),
-        };
-        if is_operation && matches!(&outcome, Ok(end) if M::has_failed(end)) {
-            self.as_mut().note_cause_of_error();
-            this = self.as_mut().project();
+        let state = this.state.get_mut();
+        let is_operation = state.as_deref().is_some_and(RunState::is_operation);
+        let stopped = is_stopped(&outcome, shielded, is_operation);
+        let failed = matches!(&outcome, Ok(end) if this.ending.has_failed(end));
+        if let (true, Some(state)) = (failed, &mut *state) {
+            state.note_cause_of_error(this.source.as_mut());
         }
         // Guarantee 3: the stream is gone before hooks, clean-up and the consumer see the outcome.
         *this.stage = Stage::Done;
@@ -50,18 +41,13 @@ where
         {
             this.buffer.idle = None;
         }
-        let complete = matches!(&outcome, Ok(end) if !M::has_failed(end));
-        let dropped = if is_operation {
-            catch_unwind(AssertUnwindSafe(|| self.as_mut().drop_race(complete)))
-        } else {
-            self.as_mut().drop_race(complete);
-            Ok(())
-        };
-        if let Err(panic) = dropped {
-            self.as_mut().destructor_panicked(panic);
+        let mut complete = outcome.is_ok() && !failed;
+        complete &= contain_drop(state, || this.stream.set(None));
+        complete &= contain_drop(state, || this.source.set(None));
+        if !complete {
+            contain_drop(state, || this.buffer.partial.keep_chunk());
         }
-        let this = self.as_mut().project();
-        if let Some(state) = this.state.get_mut() {
+        if let Some(state) = state {
             state.end_race(stopped, E::CLEANS_UP);
         }
         // Empty, unless the stream is complete.
@@ -81,47 +67,6 @@ where
             return Poll::Pending;
         }
         Poll::Ready(chunk.map(Ok).or(M::error(outcome).map(Err)))
-    }
-
-    /// The stream has ended with an error: polls the source once more, without registering. The stream
-    /// may have noticed in this very poll that the source has fired, as by `token.check()?`, and then
-    /// the operation has a cause.
-    fn note_cause_of_error(self: Pin<&mut Self>) {
-        let this = self.project();
-        let (Some(source), Some(state)) = (this.source.as_pin_mut(), this.state.get_mut()) else {
-            return;
-        };
-        if state.is_cancelling() {
-            // It has a cause. Guarantee 6: a source that has fired is not polled again.
-            return;
-        }
-        // A panic of the source must not take the place of the error.
-        let polled = contain(|| source.poll(&mut Context::from_waker(probe())));
-        if let (Ok(Poll::Ready(reason)), Some(operation)) = (polled, state.operation()) {
-            operation.cancel_with(reason);
-        }
-    }
-
-    /// Drops the stream, then the source. Unless the stream is `complete`, the items of its incomplete
-    /// chunk go to the partial result, or are dropped too.
-    fn drop_race(self: Pin<&mut Self>, complete: bool) {
-        let mut this = self.project();
-        this.stream.set(None);
-        this.source.set(None);
-        if !complete {
-            this.buffer.partial.keep_chunk();
-        }
-    }
-
-    /// A destructor of the stream, the source or an item has panicked: guarantee 13.
-    #[cold]
-    fn destructor_panicked(self: Pin<&mut Self>, panic: Box<dyn Any + Send>) {
-        let mut this = self.project();
-        let _ = contain(|| this.source.set(None));
-        let _ = contain(|| this.buffer.partial.keep_chunk());
-        if let Some(state) = this.state.get_mut() {
-            state.keep_panic(panic);
-        }
     }
 
     /// Runs the clean-up, then ends the operation.

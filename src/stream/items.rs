@@ -28,10 +28,6 @@ pub trait Batching<I>: sealed::Sealed {
     #[doc(hidden)]
     fn end() -> Self::End;
 
-    /// Returns whether the stream has ended with an error.
-    #[doc(hidden)]
-    fn has_failed(end: &Self::End) -> bool;
-
     /// Returns what is handed out last, if anything.
     #[doc(hidden)]
     fn error(outcome: Result<Self::End, Cancelled>) -> Option<Self::Error>;
@@ -94,10 +90,6 @@ macro_rules! every_item_is_kept {
         }
 
         fn end() {}
-
-        fn has_failed((): &()) -> bool {
-            false
-        }
 
         fn error(outcome: Result<(), Cancelled>) -> Option<Cancelled> {
             outcome.err()
@@ -167,10 +159,6 @@ impl<T, X: From<Cancelled>, B: Batching<T>> Batching<Result<T, X>> for Results<B
 
     fn end() -> Result<B::End, X> {
         Ok(B::end())
-    }
-
-    fn has_failed(end: &Result<B::End, X>) -> bool {
-        end.is_err()
     }
 
     fn error(outcome: Result<Result<B::End, X>, Cancelled>) -> Option<X> {

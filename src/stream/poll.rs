@@ -49,15 +49,9 @@ where
         if let Some(state) = this.state.get_mut() {
             // Usually at the first poll; later if it became an operation after that.
             let starts = state.is_unstarted() && this.stream.is_some();
-            if starts {
-                this.ending.as_mut().note_started();
-                // Races around it do not wait for its clean-up yet: see `wait_slow`.
-                state.start(false, Some(cx.waker()));
-            }
-            inside = state.enter_poll(cx.waker());
-            if starts {
-                state.run_start_hooks();
-            }
+            // Races around it do not wait for its clean-up yet: see `wait_slow`.
+            let starting = starts.then(|| this.ending.as_mut());
+            inside = state.enter_poll(starting, false, cx.waker());
         }
         let polled = self.as_mut().poll_as_current(handover, cx);
         if let (Some(inside), Some(state)) = (inside, self.project().state.get_mut()) {

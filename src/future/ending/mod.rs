@@ -40,6 +40,15 @@ mod sealed {
         /// not fail.
         fn error_of(&self) -> Option<ErrorOf<T>>;
 
+        /// Returns whether the work has returned an error.
+        fn has_failed(&self, value: &T) -> bool {
+            let mut failed = false;
+            if let Some(error_of) = self.error_of() {
+                error_of(value, &mut |_| failed = true);
+            }
+            failed
+        }
+
         /// Notes that the run has started: from here on there is something to clean up.
         fn note_started(self: Pin<&mut Self>) {}
 
