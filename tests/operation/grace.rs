@@ -63,6 +63,30 @@ fn error_in_grace_is_a_cancellation() {
 }
 
 #[test]
+fn g06_error_in_grace_polls_no_fired_source() {
+    let _watchdog = support::watchdog();
+    let (wakes, gate, token) = (Wakes::new(), Gate::new(), CancellationToken::new());
+    let fired = std::cell::Cell::new(0);
+    let source = std::future::poll_fn(|cx| {
+        let polled = pin!(token.cancelled()).poll(cx);
+        fired.set(fired.get() + usize::from(polled.is_ready()));
+        polled
+    });
+    let opened = gate.clone();
+    let work = async move {
+        opened.pass().await;
+        Err::<(), _>(io::Error::other("no disk"))
+    };
+    let mut run = pin!(work.try_cancelable(source).grace(Duration::from_secs(3600)));
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    token.cancel();
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    gate.open();
+    let Poll::Ready(Err(error)) = wakes.poll(run.as_mut()) else { panic!("it has failed") };
+    assert_eq!((error.to_string().as_str(), fired.get()), ("no disk", 1));
+}
+
+#[test]
 fn returned_cancellation_is_not_forced() {
     let _watchdog = support::watchdog();
     let run = try_scope(never(), async |operation: Operation| {
