@@ -1,5 +1,5 @@
-//! The builder methods of streams: chunks, idle timeout, reports, partial result, and those that
-//! every operation has.
+//! The builder methods of streams: chunks, idle timeout, reports, partial result, and the methods of
+//! every operation.
 
 use std::fmt::Display;
 #[cfg(feature = "time")]

@@ -11,11 +11,11 @@ use crate::error::Cancelled;
 /// How the items `I` of a stream are handed out, and whether an `Err` among them ends it. This trait is
 /// sealed; [`Items`], [`Chunks`] and [`Results`] implement it.
 pub trait Batching<I>: sealed::Sealed {
-    /// What is handed out as `Ok`: an item, or a chunk of them.
+    /// The type that comes as `Ok`: an item, or a chunk of them.
     type Item;
     /// An item, as chunks and the partial result contain it.
     type Kept;
-    /// What is handed out as `Err`.
+    /// The type that comes as `Err`.
     type Error: From<Cancelled>;
     /// What a stream that was not cancelled ends with: `()`, or a `Result` if its items are results.
     type End;
@@ -28,11 +28,11 @@ pub trait Batching<I>: sealed::Sealed {
     #[doc(hidden)]
     fn end() -> Self::End;
 
-    /// Returns what is handed out last, if anything.
+    /// Returns the error that comes last, if there is one.
     #[doc(hidden)]
     fn error(outcome: Result<Self::End, Cancelled>) -> Option<Self::Error>;
 
-    /// Takes an item, and returns what is to be handed out now. `chunk` holds the items taken earlier
+    /// Takes an item, and returns the item or chunk to hand out now. `chunk` holds the items taken earlier
     /// and not yet handed out.
     #[doc(hidden)]
     fn push(&self, item: Self::Kept, chunk: &mut Vec<Self::Kept>) -> Option<Self::Item>;
@@ -213,7 +213,7 @@ impl<T, M> ItemBuffer<T, M> {
         }
     }
 
-    /// Takes an item of the stream, and returns what is to be handed out now.
+    /// Takes an item of the stream, and returns the item or chunk to hand out now.
     #[inline]
     pub(super) fn push<I>(&mut self, item: T) -> Option<M::Item>
     where

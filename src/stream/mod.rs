@@ -1,4 +1,4 @@
-//! Streams raced against a source, and what is left of a stream that was cancelled.
+//! Streams raced against a source, and the partial result of a stream that was cancelled.
 //!
 //! [`CancelableStreamExt::cancelable`] turns any stream into a [`CancelableStream`].
 

@@ -286,7 +286,7 @@ where
         self.wait(cx)
     }
 
-    /// Takes an item into the buffer, reports progress, and returns what is to be handed out now.
+    /// Takes an item into the buffer, reports progress, and returns the item or chunk to hand out now.
     fn push(self: Pin<&mut Self>, item: M::Kept) -> Option<M::Item> {
         let this = self.project();
         let state = this.state.get_mut();
