@@ -1,4 +1,4 @@
-//! Models of what a shield and the races around it share: the end of the section, and who waits.
+//! Models of what a shield and the races around it share: the end of the section, and the races that wait for it.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use loom::thread;
 
 use super::{Count, block_on, model};
-use crate::poll_context::{Protection, Section, Tracer};
+use crate::poll_context::{Protection, Section, Traced, Tracer};
 
 fn protection() -> Arc<Protection> {
     Arc::new(Protection::new(Section::CleanUp, 0))
@@ -130,5 +130,48 @@ fn an_end_publishes_what_came_before() {
             assert_eq!(done.load(Ordering::Relaxed), 1);
         }
         section.join().unwrap();
+    });
+}
+
+/// A race begins to wait while the section ends on another thread. It finds that the section has ended, or is woken.
+#[test]
+fn a_race_is_woken_by_an_end_elsewhere() {
+    model(|| {
+        let (protection, tracer, count) = (protection(), Tracer::new(), Count::new());
+        let section = protection.clone();
+        let section = thread::spawn(move || section.end());
+        let waker = Waker::from(count.clone());
+        protection.wait_for(&tracer);
+        drop(Traced::enter(&tracer, &waker));
+        let waits = protection.keeps(&tracer);
+        section.join().unwrap();
+        assert!(!waits || count.get() == 1, "it waits, and nothing wakes it");
+    });
+}
+
+/// A future that has expected to be dropped goes while the race ends: its waker is woken at most once and let go of.
+#[test]
+fn a_stopped_future_goes_while_the_race_ends() {
+    model(|| {
+        let (tracer, count) = (Tracer::new(), Count::new());
+        let place = tracer.keep(count.clone().into());
+        let race = tracer.clone();
+        let race = thread::spawn(move || race.race_is_over());
+        drop(tracer.give_back(place));
+        race.join().unwrap();
+        assert!(count.get() <= 1);
+        assert_eq!(Arc::strong_count(&count), 1);
+    });
+}
+
+/// One that stays is woken.
+#[test]
+fn a_stopped_future_that_stays_is_woken() {
+    model(|| {
+        let (tracer, count) = (Tracer::new(), Count::new());
+        tracer.keep(count.clone().into());
+        let race = tracer.clone();
+        thread::spawn(move || race.race_is_over()).join().unwrap();
+        assert_eq!(count.get(), 1);
     });
 }

@@ -7,7 +7,8 @@
 //! 2. A race that waits for shields polls its work with a [`Tracer`]. The future wakes itself. If that reaches the race
 //!    at once, the future is part of the work: it stays pending, and is woken if it outlives the work. After two tests
 //!    that did not reach the race, the answer is no. Two, because another thread may be waking a combinator at the very
-//!    moment of the first.
+//!    moment of the first. If the race has been woken earlier in its poll, a test cannot say no: the future asks again,
+//!    in at most [`UNCLEAR_TESTS`] polls.
 //! 3. A race without shields drops its work after this very poll. The future wakes itself and stays pending.
 //! 4. If the future is polled more than [`POLLS`] times in one poll of the race, the race cannot continue before the
 //!    future does: the answer is no. A `FuturesUnordered` polls a part that wakes itself at most twice in each of its own

@@ -113,12 +113,12 @@ impl Tracer {
     }
 
     /// Keeps the waker of a future that stays pending, to wake it if it outlives the work.
-    pub(super) fn keep(&self, waker: Waker) -> usize {
+    pub(crate) fn keep(&self, waker: Waker) -> usize {
         self.stopped.lock().wakers.insert(waker)
     }
 
     /// Gives back the waker of a future that has gone on, or is gone.
-    pub(super) fn give_back(&self, place: usize) -> Option<Waker> {
+    pub(crate) fn give_back(&self, place: usize) -> Option<Waker> {
         let mut stopped = self.stopped.lock();
         if stopped.over { None } else { stopped.wakers.remove(place) }
     }
