@@ -17,7 +17,7 @@ use crate::{Progress, Reason};
 
 fn started() -> Operation {
     let mut operation = Operation::new();
-    operation.start();
+    operation.start(None);
     operation
 }
 
@@ -402,7 +402,7 @@ fn above_and_directly_at_once() {
     model(|| {
         let (parent, mut child) = (started(), Operation::new());
         child.enter_below(&parent);
-        child.start();
+        child.start(None);
         let canceller = cancel(&parent, "above");
         let won = child.cancel_with("here");
         let seen = child.reason();
@@ -420,7 +420,7 @@ fn above_while_it_completes() {
     bounded_model(|| {
         let (parent, mut child) = (started(), Operation::new());
         child.enter_below(&parent);
-        child.start();
+        child.start(None);
         let run = complete(&child);
         let canceller = cancel(&parent, "above");
         let seen = child.reason();
@@ -444,7 +444,7 @@ fn above_while_it_is_dropped() {
     model(|| {
         let (parent, mut child) = (started(), Operation::new());
         child.enter_below(&parent);
-        child.start();
+        child.start(None);
         let called = Called::by(&child);
         let canceller = cancel(&parent, "above");
         child.end_cancelled(Reason::Dropped);

@@ -41,7 +41,7 @@ fn an_end_is_seen_or_sees() {
     });
 }
 
-/// One who asks to be told sees that a race waits, or is woken, once.
+/// A task that registers sees that a race waits, or is woken once.
 #[test]
 fn no_wake_up_is_lost() {
     model(|| {
@@ -55,7 +55,7 @@ fn no_wake_up_is_lost() {
     });
 }
 
-/// The same by count: not woken, it has been told.
+/// The same, counted: a task that is not woken has seen the race.
 #[test]
 fn told_or_woken() {
     model(|| {
@@ -69,7 +69,7 @@ fn told_or_woken() {
     });
 }
 
-/// The task moves: the last waker counts.
+/// The task moves to another waker: the last one counts.
 #[test]
 fn the_last_waker_is_woken() {
     model(|| {
@@ -83,7 +83,7 @@ fn the_last_waker_is_woken() {
     });
 }
 
-/// Two races begin to wait at once: who asked is woken once, and told when it asks again.
+/// Two races begin to wait at once: the task is woken once, and sees a race at its next poll.
 #[test]
 fn two_races_wake_once() {
     model(|| {
@@ -98,8 +98,8 @@ fn two_races_wake_once() {
     });
 }
 
-/// It asks to be told and ends while a race begins to wait: no waker stays behind, whoever was
-/// first, and it is woken at most once.
+/// A section registers its task and ends while a race begins to wait: no waker is left behind, in either order, and the
+/// task is woken at most once.
 #[test]
 fn an_end_leaves_no_waker_behind() {
     model(|| {
@@ -114,7 +114,7 @@ fn an_end_leaves_no_waker_behind() {
     });
 }
 
-/// Who sees that the section has ended sees what it did.
+/// A thread that sees the end of a section sees its effects.
 #[test]
 fn an_end_publishes_what_came_before() {
     use loom::sync::atomic::{AtomicUsize, Ordering};

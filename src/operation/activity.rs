@@ -160,7 +160,12 @@ impl Activity {
     /// Adds shields that have registered in the work.
     pub(super) fn add_shields(&self, shields: &[Arc<Protection>]) {
         let mut known = self.shields.lock();
-        known.retain(|shield| shield.protection.is_active());
+        // Only when the list is full: otherwise each of many registrations would walk the whole list.
+        if known.len() + shields.len() > known.capacity() {
+            known.retain(|shield| shield.protection.is_active());
+            let room = known.len() + shields.len();
+            known.reserve(room);
+        }
         known.extend(shields.iter().map(|protection| KnownShield {
             protection: protection.clone(),
             own: protection.claim(),

@@ -42,7 +42,7 @@ pub(crate) fn asked_since() -> Option<Instant> {
     ASKED_SINCE.get()
 }
 
-/// Tells the operation that [asks](asked_since) when a limit of its source ends.
+/// Offers the end of a limit to the operation that [asks](asked_since).
 #[inline]
 pub(crate) fn offer_limit(at: Instant) {
     EARLIEST.set(Some(EARLIEST.get().map_or(at, |earliest| earliest.min(at))));

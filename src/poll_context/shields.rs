@@ -1,8 +1,8 @@
 //! Which shields a race has to wait for.
 //!
 //! A shield and the races around it share a [`Protection`]. The shield registers it in a list of the thread when it is
-//! first polled, and every race around it takes it from there as the poll returns through the race. A counter tells
-//! whether any shield has registered in a poll: a race without shields compares two numbers, and does no more.
+//! first polled, and every race around it takes it from there as the poll returns through the race. A counter of
+//! registrations changes if a shield has registered in a poll: a race without shields only compares two numbers.
 //!
 //! 1. A shield stays registered until it ends, and need not be polled in each poll of the races around it.
 //! 2. A race that waits for a shield is woken when the shield ends, unless the shield ends within a poll of that race:
@@ -22,8 +22,8 @@ thread_local! {
     /// How many shields have ever registered on this thread.
     static REGISTRATIONS: Cell<usize> = const { Cell::new(0) };
 
-    /// The shields that have registered and have not ended, by their number, oldest first. Unlike the rest of what is
-    /// around a poll this list has a destructor.
+    /// The registered shields that have not ended, by their number, oldest first. Unlike the other thread-locals of a
+    /// poll this list has a destructor.
     static REGISTERED: RefCell<Vec<(usize, Arc<Protection>)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Protection {
     claimed: AtomicBool,
 }
 
-/// What is protected.
+/// The kind of section.
 #[derive(Clone, Debug)]
 pub(crate) enum Section {
     /// The future in a shield, which may have a name.
@@ -173,8 +173,8 @@ fn register(section: Section, outside_of: u64) -> Arc<Protection> {
     // On a thread that ends the list may be gone. Then the section is protected from nothing.
     let _ = REGISTERED.try_with(|all| {
         let mut all = all.borrow_mut();
-        // Forgets those that have ended. Dropping one runs no user code. Not each time: then many at once would look
-        // at each other over and over.
+        // Removes sections that have ended, which runs no user code. Only when the list is full: otherwise each of many
+        // registrations would walk the whole list.
         if all.len() == all.capacity() {
             all.retain(|(_, protection)| protection.is_active());
             let room = all.len().max(8);

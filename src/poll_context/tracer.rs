@@ -87,7 +87,7 @@ impl Tracer {
         self.waker.wake();
     }
 
-    /// Wakes `waker`, and tells whether that has woken the race.
+    /// Wakes `waker`, and returns whether that has woken the race.
     pub(super) fn test(self: &Arc<Self>, waker: &Waker) -> Reached {
         // The waker of the race itself: the future is polled with what the race has handed down.
         if Waker::from(self.clone()).will_wake(waker) {
@@ -169,7 +169,7 @@ pub(crate) struct Traced {
 }
 
 impl Traced {
-    /// `waker` is that of the race's task.
+    /// `waker` is the waker of the race's task.
     pub(crate) fn enter(tracer: &Arc<Tracer>, waker: &Waker) -> Self {
         tracer.waker.register(waker);
         tracer.woken.store(false, Ordering::SeqCst);
