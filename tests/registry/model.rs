@@ -8,7 +8,7 @@ use cancelable::registry::Filter;
 use proptest::prelude::*;
 
 use crate::helpers::{Run, ids};
-use crate::support::{self, poll_once};
+use crate::support::{self, check_random, poll_once};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -162,10 +162,10 @@ impl One {
     }
 }
 
-proptest! {
-    #[test]
-    fn agrees_with_a_list(steps in prop::collection::vec(step(), 1..60)) {
-        let _watchdog = support::watchdog();
+#[test]
+fn agrees_with_a_list() {
+    let _watchdog = support::watchdog();
+    check_random(256, prop::collection::vec(step(), 1..60), |steps| {
         let registry = Registry::with_history_limit(4);
         let mut model = Model { limit: 4, ..Model::default() };
         for step in steps {
@@ -174,5 +174,5 @@ proptest! {
         }
         drop(std::mem::take(&mut model.live));
         assert!(registry.is_empty());
-    }
+    });
 }

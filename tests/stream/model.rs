@@ -11,7 +11,7 @@ use proptest::prelude::{Just, Strategy, any};
 use proptest::{collection, prop_oneof};
 
 use crate::feed::{Tap, feed, next};
-use crate::support::{self, Wakes, kept};
+use crate::support::{self, Wakes, check_random, kept};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -287,14 +287,5 @@ fn run(plan: Plan, steps: &[Step]) {
 #[test]
 fn random_steps() {
     let _watchdog = support::watchdog();
-    proptest::test_runner::TestRunner::new(proptest::test_runner::Config {
-        cases: 1024,
-        failure_persistence: None,
-        ..Default::default()
-    })
-    .run(&(plans(), steps()), |(plan, steps)| {
-        run(plan, &steps);
-        Ok(())
-    })
-    .unwrap();
+    check_random(1024, (plans(), steps()), |(plan, steps)| run(plan, &steps));
 }

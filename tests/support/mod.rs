@@ -52,8 +52,9 @@ pub fn watchdog() -> Watchdog {
     let test = thread::current().name().unwrap_or("a test").to_owned();
     let (done, waits) = channel::<()>();
     thread::spawn(move || {
-        if waits.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{test} hangs: no end after {LIMIT:?}");
+        let limit = LIMIT * random::cases_times();
+        if waits.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("{test} hangs: no end after {limit:?}");
             std::process::abort();
         }
     });
