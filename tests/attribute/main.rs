@@ -1,4 +1,4 @@
-//! `#[cancelable(..)]`: what its keys do, which functions it goes on, and what lints say of it.
+//! `#[cancelable(..)]`: its keys, the functions that may have it, and the lints that see through it.
 
 #![cfg(feature = "macros")]
 

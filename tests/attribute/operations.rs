@@ -78,7 +78,7 @@ fn named() {
     assert_eq!(block_on(none()), Ok((true, None)));
 }
 
-/// Values are evaluated in the operation of the caller, not in that of the call.
+/// Values are evaluated in the operation of the caller, not in the operation of the call.
 #[test]
 fn values_are_outside() {
     #[cancelable(name = name_here().map_or("nowhere".to_owned(), |name| format!("below {name}")))]

@@ -1,6 +1,6 @@
 //! Time limits while the reactor cannot be created, because no file descriptors are left.
 //!
-//! The limit on descriptors is that of the process, so this is one test, alone in its process.
+//! The limit on descriptors applies to the process, so this is one test, alone in its process.
 
 #![cfg(all(target_os = "linux", feature = "time"))]
 

@@ -126,7 +126,7 @@ fn unregistered_operation_in_between() {
     assert_eq!(below.reason().unwrap().kind(), ReasonKind::Parent);
 }
 
-/// Two operations can share one reason of the kind `Parent`. That of an earlier call does not count.
+/// Two operations can share one reason of the kind `Parent`. The reason of an earlier call does not count.
 #[test]
 fn for_a_reason_that_another_operation_has() {
     let _watchdog = support::watchdog();

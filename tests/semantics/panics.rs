@@ -191,7 +191,7 @@ impl Drop for PanicsOnDrop {
     }
 }
 
-/// Polls once with such a waker, then lets go of it: what is dropped last is what the future has kept.
+/// Polls once with such a waker, then lets go of it: the clone dropped last is the one kept by the future.
 fn poll_with_hostile<F: Future>(future: std::pin::Pin<&mut F>) -> bool {
     let waker = std::task::Waker::from(Arc::new(PanicsOnDrop));
     let pending = poll_with(&waker, future).is_pending();

@@ -69,7 +69,7 @@ impl Executor {
         task.map(|task| task.poll()).is_some()
     }
 
-    /// Runs tasks, at most so many in each poll. Never ready.
+    /// Runs tasks, at most a few in each poll. Never ready.
     async fn run(&self, ticks: u64) {
         poll_fn(|cx: &mut Context<'_>| {
             *self.runner.lock().unwrap() = Some(cx.waker().clone());

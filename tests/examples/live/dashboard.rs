@@ -3,7 +3,7 @@
 //!
 //! The browser prints the page once it has loaded, and nothing has happened by then. So the page
 //! comes through a relay, which adds a picture that loads late, and a script that presses a button.
-//! The script lets the picture load once it sees what it waits for.
+//! The script lets the picture load once it sees the change.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
