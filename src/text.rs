@@ -44,6 +44,13 @@ impl Text {
     }
 }
 
+/// The empty text.
+impl Default for Text {
+    fn default() -> Self {
+        Text::from("")
+    }
+}
+
 impl Deref for Text {
     type Target = str;
 

@@ -47,8 +47,8 @@ pub use token::{
     CancellationToken, DropGuard, Registration, WaitForCancellation, WaitForCancellationOwned,
 };
 
-/// A boxed source: a name for "some source" in a struct, or for sources of different types in one
-/// list.
+/// A boxed source: the type to name in a struct, for sources of different types in one list, or for a
+/// source chosen at run time.
 ///
 /// Box a token with [`cancelled`](CancellationToken::cancelled) or
 /// [`cancelled_owned`](CancellationToken::cancelled_owned).

@@ -327,3 +327,13 @@ fn longer_of_two_timeouts() {
     }
     assert!(poll_once(pin!(timeout(Duration::ZERO) & timeout(LONG))).is_pending());
 }
+
+#[test]
+fn option() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    assert!(poll_once(pin!(all_of(None::<&CancellationToken>))).is_pending());
+    assert!(poll_once(pin!(all_of(Some(&token)))).is_pending());
+    token.cancel_with("stop");
+    assert_eq!(block_on(all_of(Some(&token))), Reason::all([Reason::manual("stop")]));
+}

@@ -286,3 +286,13 @@ fn shorter_of_two_timeouts() {
         clock.assert_passed(start, SHORT);
     }
 }
+
+#[test]
+fn option() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    assert!(poll_once(pin!(any_of(None::<&CancellationToken>))).is_pending());
+    assert!(poll_once(pin!(any_of(Some(&token)))).is_pending());
+    token.cancel_with("stop");
+    assert_eq!(block_on(any_of(Some(&token))), Reason::manual("stop"));
+}

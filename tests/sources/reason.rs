@@ -386,6 +386,7 @@ mod text {
             assert_eq!(text.clone().as_str().as_ptr(), text.as_str().as_ptr());
         }
         assert_eq!(Text::from(shared.clone()).as_str().as_ptr(), shared.as_ptr());
+        assert_eq!(Text::default(), "");
         let literal = "disk";
         assert_eq!(Text::from(Cow::Borrowed(literal)).as_str().as_ptr(), literal.as_ptr());
     }

@@ -1,4 +1,4 @@
-//! Arrays, vectors and boxed slices as lists of sources.
+//! Arrays, vectors, boxed slices and options as lists of sources.
 
 use std::fmt;
 use std::pin::Pin;
@@ -115,5 +115,6 @@ macro_rules! lists {
 lists! {
     (S) Vec<S>;
     (S) Box<[S]>;
+    (S) Option<S>;
     (S, const N: usize) [S; N];
 }

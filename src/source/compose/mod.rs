@@ -92,18 +92,33 @@ pub fn all_of<L: Sources>(sources: L) -> AllOf<L> {
 }
 
 /// A list of sources, for [`any_of`] and [`all_of`]: a tuple of up to twelve sources of any types, or
-/// an array, a `Vec` or a boxed slice of sources of one type.
+/// an array, a `Vec`, a boxed slice or an `Option` of sources of one type.
 ///
 /// Each element may be anything that [converts](IntoFuture) into a future of a [`Reason`], such as
-/// `&token`. Tuples are polled in place. Arrays, vectors and slices allocate once. Collect an
-/// iterator into a `Vec` first.
+/// `&token`. Tuples are polled in place; the others allocate once. Collect an iterator into a `Vec`
+/// first. An `Option` is a list of at most one source: `any_of(None)` never fires.
+///
+/// ```
+/// use cancelable::prelude::*;
+///
+/// async fn work(stop: Option<&CancellationToken>) -> Result<u32, Cancelled> {
+///     async { 7 }.cancelable(any_of(stop)).await
+/// }
+///
+/// # smol::block_on(async {
+/// let token = CancellationToken::new();
+/// token.cancel();
+/// assert_eq!(work(None).await, Ok(7));
+/// assert!(work(Some(&token)).await.is_err());
+/// # });
+/// ```
 ///
 /// This trait is sealed. Use it as a bound when your function passes a list on to `any_of` or
 /// `all_of`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a list of sources",
     label = "not a list of sources",
-    note = "`any_of` and `all_of` take one list: a tuple `any_of((a, b))`, an array, or a `Vec`",
+    note = "`any_of` and `all_of` take one list: a tuple `any_of((a, b))`, an array, a `Vec`, or an `Option`",
     note = "each element is a future of a `Reason`, or a token, or a reference to one"
 )]
 pub trait Sources: sealed::Sealed {
