@@ -169,7 +169,7 @@ async fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     }
 
     let chunks = files_below(&arguments.dir, &troubles)
-        .cancelable(any_of(stops))
+        .cancelable_stream(any_of(stops))
         .named("count")
         .report_every(CHUNK as u64)
         .on_progress(|_, progress| {

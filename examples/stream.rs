@@ -30,7 +30,7 @@ fn device(readings: u32) -> impl Stream<Item = u32> {
 async fn average(readings: impl Stream<Item = u32>, enough: Option<u32>) {
     let readings = readings
         // One limit for the whole stream, one between two readings.
-        .cancelable(timeout(Duration::from_secs(30)))
+        .cancelable_stream(timeout(Duration::from_secs(30)))
         .idle_timeout(Duration::from_millis(200))
         .report_every(2)
         .on_progress(move |operation, progress| {

@@ -13,7 +13,7 @@
 //! * If dropping the work is too abrupt, [`shield`](shield()) finishes a section first,
 //!   [`finally`](Cancelable::finally) runs clean-up that awaits, and [`grace`](Cancelable::grace) gives
 //!   the work time to end by itself.
-//! * [`cancelable`](CancelableStreamExt::cancelable) on a stream yields its items as `Ok`. Once the
+//! * [`cancelable_stream`](CancelableStreamExt::cancelable_stream) on a stream yields its items as `Ok`. Once the
 //!   source fires it yields the error once, then `None`.
 //! * A [`Registry`] lists the operations that were [registered](Cancelable::registered) in it, shuts
 //!   them down, and reports which of them did not stop and what they were doing. See [`registry`].

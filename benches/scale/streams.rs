@@ -37,7 +37,7 @@ pub(crate) fn rows(table: &mut Table) {
         &[1_000, 100_000, 1_000_000],
         vec![
             Contestant::new("cancelable", |size| {
-                look(size, CancelableStreamExt::cancelable(items(size), &ours))
+                look(size, CancelableStreamExt::cancelable_stream(items(size), &ours))
             }),
             Contestant::new("futures take_until, tokio-util", |size| {
                 look(size, items(size).take_until(theirs.cancelled()))

@@ -42,7 +42,7 @@ pub(crate) async fn events(
 
     let messages = everyone
         .chain(stream::select(changes, numbers))
-        .cancelable(never())
+        .cancelable_stream(never())
         .named("GET /events")
         .metadata("client", client.to_string())
         .registered();

@@ -99,7 +99,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
     /// use cancelable::prelude::*;
     /// use futures::stream;
     ///
-    /// let lines = stream::empty::<()>().cancelable(never()).named("lines").registered();
+    /// let lines = stream::empty::<()>().cancelable_stream(never()).named("lines").registered();
     /// assert!(Registry::global().get(lines.operation().id()).is_some());
     /// ```
     pub fn registered(self) -> Self {
@@ -117,7 +117,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
     ///
     /// # smol::block_on(async {
     /// let registry = Registry::new();
-    /// let mut numbers = stream::iter(0..).cancelable(never()).registered_in(&registry);
+    /// let mut numbers = stream::iter(0..).cancelable_stream(never()).registered_in(&registry);
     /// assert_eq!(numbers.next().await, Some(Ok(0)));
     /// assert_eq!(registry.stats().running, 1);
     /// let id = numbers.operation().id();

@@ -72,7 +72,7 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     /// # smol::block_on(async {
     /// let falls_silent = stream::iter([1, 2]).chain(stream::pending());
     /// let limit = Duration::from_millis(5);
-    /// let items = falls_silent.cancelable(never()).idle_timeout(limit).collect::<Vec<_>>().await;
+    /// let items = falls_silent.cancelable_stream(never()).idle_timeout(limit).collect::<Vec<_>>().await;
     /// assert_eq!(items, [Ok(1), Ok(2), Err(Cancelled::new(Reason::timeout(limit)))]);
     /// # });
     /// ```
@@ -93,7 +93,7 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     /// use futures::{StreamExt, stream};
     ///
     /// # smol::block_on(async {
-    /// let numbers = stream::iter(0..10).cancelable(never()).report_every(4);
+    /// let numbers = stream::iter(0..10).cancelable_stream(never()).report_every(4);
     /// let operation = numbers.operation();
     /// assert_eq!(numbers.count().await, 10);
     /// let progress = operation.snapshot().progress.unwrap();
@@ -117,7 +117,7 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     /// use futures::{StreamExt, stream};
     ///
     /// # smol::block_on(async {
-    /// let numbers = stream::iter(0..10).cancelable(never()).keep_last(2);
+    /// let numbers = stream::iter(0..10).cancelable_stream(never()).keep_last(2);
     /// let partial = numbers.partial();
     /// assert_eq!(numbers.count().await, 10);
     /// assert_eq!(partial.items(), [8, 9]);
@@ -142,7 +142,7 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     ///
     /// # smol::block_on(async {
     /// let token = CancellationToken::new();
-    /// let numbers = stream::iter(0..).cancelable(&token).keep_last(2);
+    /// let numbers = stream::iter(0..).cancelable_stream(&token).keep_last(2);
     /// let partial = numbers.partial();
     /// let handed_out = numbers.inspect(|number| {
     ///     if *number == Ok(6) {
@@ -179,7 +179,7 @@ impl<St: Stream, S, E> CancelableStream<St, S, E> {
     /// use futures::{StreamExt, stream};
     ///
     /// # smol::block_on(async {
-    /// let numbers = stream::iter(1..=5).cancelable(never()).chunks(2);
+    /// let numbers = stream::iter(1..=5).cancelable_stream(never()).chunks(2);
     /// assert_eq!(numbers.collect::<Vec<_>>().await, [Ok(vec![1, 2]), Ok(vec![3, 4]), Ok(vec![5])]);
     ///
     /// let token = CancellationToken::new();
@@ -188,7 +188,7 @@ impl<St: Stream, S, E> CancelableStream<St, S, E> {
     ///         token.cancel();
     ///     }
     /// });
-    /// let numbers = stops.cancelable(&token).chunks(2);
+    /// let numbers = stops.cancelable_stream(&token).chunks(2);
     /// let partial = numbers.partial();
     /// assert_eq!(numbers.collect::<Vec<_>>().await.len(), 3, "two chunks, and the error");
     /// assert_eq!(partial.take(), [5]);
@@ -223,7 +223,7 @@ where
     ///
     /// # smol::block_on(async {
     /// let rows = stream::iter([Ok(1), Ok(2), Ok(3), Err(io::Error::other("no disk"))]);
-    /// let mut rows = rows.try_cancelable(never()).chunks(2);
+    /// let mut rows = rows.try_cancelable_stream(never()).chunks(2);
     /// let partial = rows.partial();
     /// assert_eq!(rows.try_next().await?, Some(vec![1, 2]));
     /// assert_eq!(rows.try_next().await.unwrap_err().to_string(), "no disk");
@@ -248,7 +248,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// use futures::{StreamExt, stream};
         ///
         /// # smol::block_on(async {
-        /// let numbers = stream::iter(0..10).cancelable(never());
+        /// let numbers = stream::iter(0..10).cancelable_stream(never());
         /// let operation = numbers.operation();
         /// assert_eq!(operation.status(), Status::Pending);
         /// assert_eq!(numbers.count().await, 10);
@@ -260,7 +260,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// ```
         /// use cancelable::prelude::*;
         /// use futures::stream;
-        /// let lines = stream::empty::<()>().cancelable(never()).named("lines");
+        /// let lines = stream::empty::<()>().cancelable_stream(never()).named("lines");
         /// assert_eq!(lines.operation().name(), Some("lines"));
         /// ```
         named,
@@ -268,7 +268,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// ```
         /// use cancelable::prelude::*;
         /// use futures::stream;
-        /// let lines = stream::empty::<()>().cancelable(never()).metadata("file", "a.txt");
+        /// let lines = stream::empty::<()>().cancelable_stream(never()).metadata("file", "a.txt");
         /// assert_eq!(lines.operation().metadata()["file"], "a.txt");
         /// ```
         metadata,
@@ -278,7 +278,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// use futures::{StreamExt, stream};
         /// # smol::block_on(async {
         /// let parent = async {}.cancelable(never()).named("ingest").operation();
-        /// let mut below = stream::pending::<()>().cancelable(never()).child_of(&parent);
+        /// let mut below = stream::pending::<()>().cancelable_stream(never()).child_of(&parent);
         /// parent.cancel_with("stop");
         /// let cancelled = below.next().await.unwrap().unwrap_err();
         /// assert!(cancelled.is_parent());
@@ -291,7 +291,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// use cancelable::prelude::*;
         /// use futures::{StreamExt, stream};
         /// # smol::block_on(async {
-        /// let mut numbers = stream::iter(0..).cancelable(never()).on_start(|operation| {
+        /// let mut numbers = stream::iter(0..).cancelable_stream(never()).on_start(|operation| {
         ///     operation.cancel();
         /// });
         /// assert!(numbers.next().await.unwrap().is_err());
@@ -305,7 +305,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// use cancelable::prelude::*;
         /// use futures::{StreamExt, stream};
         /// # smol::block_on(async {
-        /// let numbers = stream::iter(0..10).cancelable(never()).report_every(5);
+        /// let numbers = stream::iter(0..10).cancelable_stream(never()).report_every(5);
         /// let numbers = numbers.on_progress(|_, progress| {
         ///     assert!(matches!(progress.get("items"), Some("5" | "10")));
         /// });
@@ -320,7 +320,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// use cancelable::prelude::*;
         /// use futures::{StreamExt, stream};
         /// # smol::block_on(async {
-        /// let numbers = stream::iter(0..10).cancelable(never()).on_complete(|operation| {
+        /// let numbers = stream::iter(0..10).cancelable_stream(never()).on_complete(|operation| {
         ///     assert_eq!(operation.status(), Status::Completed);
         /// });
         /// assert_eq!(numbers.count().await, 10);
@@ -334,7 +334,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// use cancelable::prelude::*;
         /// use futures::{StreamExt, stream};
         /// # smol::block_on(async {
-        /// let numbers = stream::iter(0..).cancelable(never()).on_cancel(|_, reason| {
+        /// let numbers = stream::iter(0..).cancelable_stream(never()).on_cancel(|_, reason| {
         ///     assert_eq!(reason, &Reason::Dropped);
         /// });
         /// assert_eq!(numbers.take(2).count().await, 2);
@@ -343,7 +343,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         on_cancel,
 
         /// A stream has failed if it panicked, or if an `Err` ended a stream of
-        /// [`try_cancelable`](crate::CancelableStreamExt::try_cancelable).
+        /// [`try_cancelable_stream`](crate::CancelableStreamExt::try_cancelable_stream).
         ///
         /// ```
         /// use cancelable::prelude::*;
@@ -352,7 +352,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// # smol::block_on(async {
         /// let broken = stream::iter([1]).map(|_| -> u32 { panic!("no disk") });
         /// let broken = broken
-        ///     .cancelable(never())
+        ///     .cancelable_stream(never())
         ///     .on_error(|_, error| assert_eq!(error.to_string(), "panicked: no disk"));
         /// let operation = broken.operation();
         /// assert!(AssertUnwindSafe(broken.count()).catch_unwind().await.is_err());
@@ -375,7 +375,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// let polite = stream::iter(1..).take_while(move |_| {
         ///     std::future::ready(!asked.is_cancelled())
         /// });
-        /// let mut polite = Box::pin(polite.cancelable(&token).grace(Duration::from_secs(60)));
+        /// let mut polite = Box::pin(polite.cancelable_stream(&token).grace(Duration::from_secs(60)));
         /// assert_eq!(polite.next().await, Some(Ok(1)));
         /// token.cancel();
         /// assert_eq!(polite.next().await, None);
@@ -400,7 +400,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// let closed = Cell::new(false);
         /// let token = CancellationToken::new();
         /// token.cancel();
-        /// let numbers = stream::iter(0..).cancelable(&token).finally(|outcome| {
+        /// let numbers = stream::iter(0..).cancelable_stream(&token).finally(|outcome| {
         ///     assert!(outcome.is_err());
         ///     async { closed.set(true) }
         /// });
@@ -419,7 +419,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         ///
         /// # smol::block_on(async {
         /// let limit = Duration::from_millis(1);
-        /// let numbers = stream::iter(0..3).cancelable(never()).finally_for(limit, |_| pending());
+        /// let numbers = stream::iter(0..3).cancelable_stream(never()).finally_for(limit, |_| pending());
         /// assert_eq!(numbers.count().await, 3);
         /// # });
         /// ```
@@ -432,7 +432,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         ///
         /// # smol::block_on(async {
         /// let (sender, receiver) = channel();
-        /// let numbers = stream::iter(0..).cancelable(never()).finally_or_spawn(
+        /// let numbers = stream::iter(0..).cancelable_stream(never()).finally_or_spawn(
         ///     |task| smol::spawn(task).detach(),
         ///     move |_| async move { sender.send("closed").unwrap() },
         /// );
@@ -450,7 +450,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// # smol::block_on(async {
         /// let (sender, receiver) = channel();
         /// let numbers = stream::iter(0..)
-        ///     .cancelable(never())
+        ///     .cancelable_stream(never())
         ///     .finally(|_| async {})
         ///     .on_clean_up_lost(move |operation| sender.send(operation.id()).unwrap());
         /// assert_eq!(numbers.take(2).count().await, 2);

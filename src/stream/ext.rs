@@ -11,16 +11,16 @@ use crate::reason::Reason;
 
 /// Races a stream against a source. Every stream has this trait; the prelude contains it.
 ///
-/// Futures have a method of the same name, in [`CancelableExt`](crate::CancelableExt). For the few
-/// types that are both a future and a stream, such as the timers of `async-io`, call
-/// [`Cancelable::new`](crate::Cancelable::new) or [`CancelableStream::new`] instead.
+/// The method is not called `cancelable`, as that of futures in
+/// [`CancelableExt`](crate::CancelableExt): some types are both a future and a stream, such as the
+/// timers of `async-io`, and on those the name would be ambiguous.
 ///
 /// ```
 /// use cancelable::prelude::*;
 /// use futures::{TryStreamExt, stream};
 ///
 /// # smol::block_on(async {
-/// let numbers: Vec<_> = stream::iter(1..4).cancelable(never()).try_collect().await?;
+/// let numbers: Vec<_> = stream::iter(1..4).cancelable_stream(never()).try_collect().await?;
 /// assert_eq!(numbers, [1, 2, 3]);
 /// # Ok::<(), Cancelled>(()) }).unwrap();
 /// ```
@@ -62,13 +62,13 @@ pub trait CancelableStreamExt: Stream {
     ///
     /// # smol::block_on(async {
     /// let never_ends = stream::pending::<u32>();
-    /// let mut limited = never_ends.cancelable(timeout(Duration::from_millis(1)));
+    /// let mut limited = never_ends.cancelable_stream(timeout(Duration::from_millis(1)));
     /// assert!(limited.next().await.unwrap().unwrap_err().is_timeout());
     /// assert_eq!(limited.next().await, None);
     ///
     /// # });
     /// ```
-    fn cancelable<S>(self, source: S) -> CancelableStream<Self, S::IntoFuture>
+    fn cancelable_stream<S>(self, source: S) -> CancelableStream<Self, S::IntoFuture>
     where
         Self: Sized,
         S: IntoFuture<Output = Reason>,
@@ -105,7 +105,7 @@ pub trait CancelableStreamExt: Stream {
     ///
     /// # smol::block_on(async {
     /// let lines = stream::iter([Ok("a"), Ok("b"), Err(io::Error::other("no disk")), Ok("c")]);
-    /// let lines = lines.try_cancelable(never()).keep_last(10);
+    /// let lines = lines.try_cancelable_stream(never()).keep_last(10);
     /// let partial = lines.partial();
     /// let error = lines.try_collect::<String>().await.unwrap_err();
     /// assert_eq!(error.to_string(), "no disk");
@@ -113,7 +113,7 @@ pub trait CancelableStreamExt: Stream {
     /// assert_eq!(partial.end(), Some(StreamEnd::Failed));
     /// # });
     /// ```
-    fn try_cancelable<S, T, X>(
+    fn try_cancelable_stream<S, T, X>(
         self,
         source: S,
     ) -> CancelableStream<Self, S::IntoFuture, Fallible<Result<(), X>>, Results>

@@ -69,7 +69,7 @@ pub struct Chunks {
 }
 
 /// Hands out the values of items that are results. The first `Err` ends the stream.
-/// [`try_cancelable`](crate::CancelableStreamExt::try_cancelable) creates it.
+/// [`try_cancelable_stream`](crate::CancelableStreamExt::try_cancelable_stream) creates it.
 #[derive(Clone, Copy, Debug)]
 pub struct Results<B = Items>(pub(super) B);
 

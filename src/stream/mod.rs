@@ -1,6 +1,6 @@
 //! Streams raced against a source, and the partial result of a stream that was cancelled.
 //!
-//! [`CancelableStreamExt::cancelable`] turns any stream into a [`CancelableStream`].
+//! [`CancelableStreamExt::cancelable_stream`] turns any stream into a [`CancelableStream`].
 
 // Files:
 //
@@ -43,10 +43,10 @@ use poll::{UNREGISTERED_POLLS, poll_source};
 
 /// A stream raced against a source.
 ///
-/// [`cancelable`](CancelableStreamExt::cancelable) creates it and says which side wins. Each item of
+/// [`cancelable_stream`](CancelableStreamExt::cancelable_stream) creates it and says which side wins. Each item of
 /// the stream comes as `Ok`. A cancellation is handed out as one `Err`, followed by `None`.
 ///
-/// If the items are results, [`try_cancelable`](CancelableStreamExt::try_cancelable) makes the first
+/// If the items are results, [`try_cancelable_stream`](CancelableStreamExt::try_cancelable_stream) makes the first
 /// `Err` the end of the stream.
 ///
 /// Its methods collect items into chunks, limit each wait for an item, and keep what is left of a
@@ -81,7 +81,7 @@ use poll::{UNREGISTERED_POLLS, poll_source};
 ///
 /// # smol::block_on(async {
 /// let token = CancellationToken::new();
-/// let mut numbers = stream::iter(1..).cancelable(&token);
+/// let mut numbers = stream::iter(1..).cancelable_stream(&token);
 /// assert_eq!(numbers.next().await, Some(Ok(1)));
 /// assert_eq!(numbers.next().await, Some(Ok(2)));
 /// token.cancel_with("two are enough");
@@ -135,7 +135,7 @@ enum Stage<End> {
 }
 
 impl<St: Stream, S: Future<Output = Reason>> CancelableStream<St, S> {
-    /// Races `stream` against `source`, like [`cancelable`](CancelableStreamExt::cancelable).
+    /// Races `stream` against `source`, like [`cancelable_stream`](CancelableStreamExt::cancelable_stream).
     ///
     /// ```
     /// use cancelable::{CancelableStream, never};

@@ -21,7 +21,7 @@ use crate::sync::Mutex;
 /// use futures::{StreamExt, stream};
 ///
 /// # smol::block_on(async {
-/// let lines = stream::iter(["a", "b", "c", "d"]).cancelable(never()).keep_last(2);
+/// let lines = stream::iter(["a", "b", "c", "d"]).cancelable_stream(never()).keep_last(2);
 /// let partial = lines.partial();
 /// let mut lines = Box::pin(lines);
 /// while let Some(Ok(line)) = lines.next().await {
@@ -97,7 +97,7 @@ impl<T> Partial<T> {
     /// use cancelable::prelude::*;
     /// use futures::{StreamExt, stream};
     /// # smol::block_on(async {
-    /// let numbers = stream::iter(1..=100).cancelable(never()).keep_last(3);
+    /// let numbers = stream::iter(1..=100).cancelable_stream(never()).keep_last(3);
     /// let partial = numbers.partial();
     /// assert_eq!(numbers.count().await, 100);
     /// assert_eq!(partial.items(), [98, 99, 100]);
@@ -116,7 +116,7 @@ impl<T> Partial<T> {
     /// use cancelable::prelude::*;
     /// use futures::{StreamExt, stream};
     /// # smol::block_on(async {
-    /// let numbers = stream::iter(1..=4).cancelable(never()).keep_last(2);
+    /// let numbers = stream::iter(1..=4).cancelable_stream(never()).keep_last(2);
     /// let partial = numbers.partial();
     /// assert_eq!(numbers.count().await, 4);
     /// assert_eq!(partial.take(), [3, 4]);
@@ -134,7 +134,7 @@ impl<T> Partial<T> {
     /// use cancelable::prelude::*;
     /// use futures::{StreamExt, stream};
     /// # smol::block_on(async {
-    /// let numbers = stream::iter(1..=4).cancelable(never());
+    /// let numbers = stream::iter(1..=4).cancelable_stream(never());
     /// let partial = numbers.partial();
     /// assert_eq!(numbers.count().await, 4);
     /// assert_eq!(partial.count(), 4);
@@ -151,7 +151,7 @@ impl<T> Partial<T> {
     /// use cancelable::stream::StreamEnd;
     /// use futures::{StreamExt, stream};
     /// # smol::block_on(async {
-    /// let numbers = stream::iter(1..=4).cancelable(never());
+    /// let numbers = stream::iter(1..=4).cancelable_stream(never());
     /// let partial = numbers.partial();
     /// assert_eq!(partial.end(), None);
     /// assert_eq!(numbers.take(2).count().await, 2);
@@ -175,7 +175,7 @@ impl<T> Partial<T> {
     /// use futures::{StreamExt, stream};
     /// # smol::block_on(async {
     /// let token = CancellationToken::new();
-    /// let numbers = stream::pending::<i32>().cancelable(&token);
+    /// let numbers = stream::pending::<i32>().cancelable_stream(&token);
     /// let partial = numbers.partial();
     /// token.cancel_with("stop");
     /// assert_eq!(numbers.count().await, 1, "only the error");
@@ -192,7 +192,7 @@ impl<T> Partial<T> {
     /// ```
     /// use cancelable::prelude::*;
     /// use futures::stream;
-    /// let numbers = stream::iter(1..=4).cancelable(never());
+    /// let numbers = stream::iter(1..=4).cancelable_stream(never());
     /// assert_eq!(numbers.partial().status(), Status::Pending);
     /// ```
     pub fn status(&self) -> Status {

@@ -35,7 +35,7 @@ fn futures() -> Vec<(&'static str, Pin<Box<dyn Future<Output = ()>>>)> {
         (
             "idle_timeout",
             Box::pin(async move {
-                drop(stream.cancelable(never()).idle_timeout(long).next().await);
+                drop(stream.cancelable_stream(never()).idle_timeout(long).next().await);
             }),
         ),
         (

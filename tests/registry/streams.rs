@@ -14,7 +14,7 @@ use crate::support::{self, block_on, poll_once};
 fn until_its_end() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
-    let numbers = stream::iter(0..2).cancelable(never()).named("numbers");
+    let numbers = stream::iter(0..2).cancelable_stream(never()).named("numbers");
     let mut numbers = numbers.registered_in(&registry);
     assert_eq!(registry.list()[0].status, Status::Pending);
     block_on(async {
@@ -31,8 +31,8 @@ fn until_its_end() {
 fn dropped() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
-    drop(stream::iter(0..2).cancelable(never()).registered_in(&registry));
-    let mut numbers = stream::iter(0..2).cancelable(never()).registered_in(&registry);
+    drop(stream::iter(0..2).cancelable_stream(never()).registered_in(&registry));
+    let mut numbers = stream::iter(0..2).cancelable_stream(never()).registered_in(&registry);
     assert_eq!(block_on(numbers.next()), Some(Ok(0)));
     drop(numbers);
     let stats = registry.stats();
@@ -43,7 +43,8 @@ fn dropped() {
 fn cancelled_by_the_registry() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
-    let mut numbers = pin!(stream::pending::<u8>().cancelable(never()).registered_in(&registry));
+    let mut numbers =
+        pin!(stream::pending::<u8>().cancelable_stream(never()).registered_in(&registry));
     assert!(poll_once(pin!(numbers.next())).is_pending());
     assert_eq!(registry.cancel_all(Filter::all(), "not needed"), 1);
     let cancelled = Cancelled::new("not needed");
@@ -58,7 +59,7 @@ fn snapshot_and_events() {
     let mut events = registry.events(16);
     let items = stream::once(async { 7 })
         .chain(stream::once(async { shield(pending::<u8>()).named("flush").await }));
-    let items = items.cancelable(never()).report_every(1).registered_in(&registry);
+    let items = items.cancelable_stream(never()).report_every(1).registered_in(&registry);
     let mut items = pin!(items);
     let inspect = || registry.inspect(Filter::all()).remove(0);
     assert_eq!(inspect().last_poll, None);
@@ -78,8 +79,8 @@ fn snapshot_and_events() {
 fn registered_late() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
-    let mut running = stream::iter(0..2).cancelable(never());
-    let mut ended = stream::iter(0..0).cancelable(never());
+    let mut running = stream::iter(0..2).cancelable_stream(never());
+    let mut ended = stream::iter(0..0).cancelable_stream(never());
     assert_eq!(block_on(running.next()), Some(Ok(0)));
     assert_eq!(block_on(ended.next()), None);
     let _running = running.registered_in(&registry);

@@ -14,7 +14,7 @@ fn full_but_the_last() {
     let _watchdog = support::watchdog();
     for items in 0..20_u32 {
         for size in 1..8 {
-            let chunks = stream::iter(0..items).cancelable(never()).chunks(size);
+            let chunks = stream::iter(0..items).cancelable_stream(never()).chunks(size);
             let chunks: Vec<_> = block_on(chunks.map(Result::unwrap).collect());
             let expected: Vec<_> = (0..items).collect();
             let expected: Vec<_> = expected.chunks(size).map(<[u32]>::to_vec).collect();
@@ -27,7 +27,7 @@ fn full_but_the_last() {
 fn waits_until_full() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
-    let mut stream = pin!(feed.cancelable(never()).chunks(3));
+    let mut stream = pin!(feed.cancelable_stream(never()).chunks(3));
     for number in 0..3 {
         assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
         tap.push(number);
@@ -40,7 +40,7 @@ fn waits_until_full() {
 fn g02_unfinished_chunk_goes_to_the_partial() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
-    let stream = feed.cancelable(&token).chunks(3);
+    let stream = feed.cancelable_stream(&token).chunks(3);
     let partial = stream.partial();
     let mut stream = pin!(stream);
     (0..5).for_each(|item| tap.push(item));
@@ -62,7 +62,7 @@ fn cancelled_between_items() {
             token.cancel_with("four");
         }
     });
-    let stream = numbers.cancelable(&token).chunks(1_000_000);
+    let stream = numbers.cancelable_stream(&token).chunks(1_000_000);
     let partial = stream.partial();
     let mut stream = pin!(stream);
     assert_eq!(next(stream.as_mut(), &wakes), error("four"));
@@ -76,7 +76,7 @@ fn kept_items_and_chunk_overlap() {
     for (keep, expected) in [(0, 4..7), (2, 4..7), (3, 4..7), (5, 2..7), (100, 0..7)] {
         for keep_first in [true, false] {
             let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
-            let stream = feed.cancelable(&token);
+            let stream = feed.cancelable_stream(&token);
             let stream = if keep_first {
                 stream.keep_last(keep).chunks(4)
             } else {
@@ -98,7 +98,7 @@ fn kept_items_and_chunk_overlap() {
 fn last_chunk_before_completion() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
-    let stream = stream::iter(0..3).cancelable(never()).chunks(2);
+    let stream = stream::iter(0..3).cancelable_stream(never()).chunks(2);
     let (operation, partial) = (stream.operation(), stream.partial());
     let mut stream = pin!(stream);
     assert_eq!(next(stream.as_mut(), &wakes), item(vec![0, 1]));
@@ -121,7 +121,7 @@ fn items_without_clone() {
             token.cancel();
         }
     });
-    let stream = numbers.cancelable(&token).chunks(2);
+    let stream = numbers.cancelable_stream(&token).chunks(2);
     let partial = stream.partial();
     assert_eq!(block_on(stream.count()), 2);
     assert_eq!(partial.take(), [Only(2)]);
@@ -130,13 +130,13 @@ fn items_without_clone() {
 #[test]
 fn size_zero_panics() {
     let _watchdog = support::watchdog();
-    let said = panic_of(|| stream::iter(0..3).cancelable(never()).chunks(0));
+    let said = panic_of(|| stream::iter(0..3).cancelable_stream(never()).chunks(0));
     assert_eq!(said, "a chunk has at least one item");
 }
 
 #[test]
 fn huge_size_allocates_lazily() {
     let _watchdog = support::watchdog();
-    let chunks = stream::iter(0..3).cancelable(never()).chunks(usize::MAX);
+    let chunks = stream::iter(0..3).cancelable_stream(never()).chunks(usize::MAX);
     assert_eq!(block_on(chunks.collect::<Vec<_>>()), [Ok(vec![0, 1, 2])]);
 }

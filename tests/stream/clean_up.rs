@@ -36,7 +36,7 @@ fn after_stream_before_outcome() {
         let feed = feed.inspect(move |_| {
             let _held = &held;
         });
-        let stream = feed.cancelable(&token).finally(clean_up(&log, &gate));
+        let stream = feed.cancelable_stream(&token).finally(clean_up(&log, &gate));
         let operation = stream.operation();
         log.watch(&operation);
         let mut stream = pin!(stream);
@@ -71,12 +71,13 @@ fn in_order_then_panic() {
     gate.open();
     let broken = stream::repeat_with(|| -> u32 { panic!("no disk") });
     let second = log.clone();
-    let mut stream =
-        pin!(broken.cancelable(never()).finally(clean_up(&log, &gate)).finally(move |outcome| {
+    let mut stream = pin!(
+        broken.cancelable_stream(never()).finally(clean_up(&log, &gate)).finally(move |outcome| {
             assert!(outcome.is_err());
             second.note("second");
             async {}
-        },));
+        },)
+    );
     assert_eq!(panic_of(|| next(stream.as_mut(), &wakes)), "no disk");
     assert_eq!(log.take()[1..], ["cleaned up", "second"]);
     assert_eq!(next(stream.as_mut(), &wakes), end());
@@ -89,10 +90,11 @@ fn runs_if_polled() {
         (Wakes::new(), Log::new(), Gate::new(), CancellationToken::new());
     gate.open();
     token.cancel_with("stop");
-    let unpolled = stream::iter(0..).cancelable(&token).finally(clean_up(&log, &gate));
+    let unpolled = stream::iter(0..).cancelable_stream(&token).finally(clean_up(&log, &gate));
     drop(unpolled);
     assert_eq!(log.take(), [""; 0]);
-    let mut stream = pin!(stream::iter(0..).cancelable(&token).finally(clean_up(&log, &gate)));
+    let mut stream =
+        pin!(stream::iter(0..).cancelable_stream(&token).finally(clean_up(&log, &gate)));
     assert_eq!(next(stream.as_mut(), &wakes), error("stop"));
     assert_eq!(log.take(), ["Err(\"cancelled: stop\")", "cleaned up"]);
 }
@@ -105,7 +107,7 @@ fn g10_waits_while_consumer_waits() {
         let token = CancellationToken::new();
         let (inner, clean_up) = (log.clone(), clean_up(&log, &gate));
         let work = async move {
-            let mut stream = pin!(feed.cancelable(never()).finally(clean_up));
+            let mut stream = pin!(feed.cancelable_stream(never()).finally(clean_up));
             while let Some(item) = stream.next().await {
                 inner.note(format_args!("{item:?}"));
             }
@@ -144,7 +146,7 @@ fn lost_while_consumer_is_busy() {
         let (token, busy) = (CancellationToken::new(), Gate::new());
         let (lost_hook, clean_up, busy_work) = (log.clone(), clean_up(&log, &gate), busy.clone());
         let work = async move {
-            let stream = feed.cancelable(never()).finally(clean_up);
+            let stream = feed.cancelable_stream(never()).finally(clean_up);
             let stream = stream.on_clean_up_lost(move |_| lost_hook.note("clean-up lost"));
             let mut stream = pin!(stream);
             while stream.next().await.is_some() {
@@ -172,7 +174,7 @@ fn dropped_stream_spawns_clean_up() {
     let ((feed, tap), wakes, log, gate) = (feed(), Wakes::new(), Log::new(), Gate::new());
     gate.open();
     let mut stream = Box::pin(
-        feed.cancelable(never())
+        feed.cancelable_stream(never())
             .finally_or_spawn(move |task| sender.send(task).unwrap(), clean_up(&log, &gate)),
     );
     tap.push(1);
@@ -189,7 +191,7 @@ fn limit() {
     let _watchdog = support::watchdog();
     let limit = std::time::Duration::from_millis(2);
     let stream = stream::iter(0..2)
-        .cancelable(never())
+        .cancelable_stream(never())
         .finally_for(limit, |_| async { std::future::pending().await });
     assert_eq!(support::block_on(stream.count()), 2);
 }
@@ -201,7 +203,7 @@ fn g10_waits_for_running_clean_up() {
     let (inner, outer) = (CancellationToken::new(), CancellationToken::new());
     let (stops, clean_up) = (inner.clone(), clean_up(&log, &gate));
     let work = async move {
-        let mut stream = pin!(feed.cancelable(inner).finally(clean_up));
+        let mut stream = pin!(feed.cancelable_stream(inner).finally(clean_up));
         while let Some(Ok(_)) = stream.next().await {
             stops.cancel_with("inner");
         }
@@ -225,7 +227,7 @@ fn g10_wakes_the_consumer() {
     gate.open();
     let (token, clean_up) = (CancellationToken::new(), clean_up(&log, &gate));
     let consumer = async move {
-        let mut stream = pin!(feed.cancelable(never()).finally(clean_up));
+        let mut stream = pin!(feed.cancelable_stream(never()).finally(clean_up));
         while stream.next().await.is_some() {}
     };
     let beside = FuturesUnordered::from_iter([consumer]);
@@ -247,7 +249,7 @@ fn lost_while_busy_with_last_chunk() {
     let token = CancellationToken::new();
     let (lost_hook, clean_up) = (log.clone(), clean_up(&log, &gate));
     let work = async move {
-        let stream = feed.cancelable(never()).chunks(2).finally(clean_up);
+        let stream = feed.cancelable_stream(never()).chunks(2).finally(clean_up);
         let stream = stream.on_clean_up_lost(move |_| lost_hook.note("clean-up lost"));
         let mut stream = pin!(stream);
         assert_eq!(stream.next().await, Some(Ok(vec![1])));
@@ -271,7 +273,7 @@ fn spawns_if_added_between_items() {
     // With and without a handle by then; with and without another item.
     for (handle, goes_on) in [(false, true), (true, true), (true, false), (false, false)] {
         let (wakes, log, gate) = (Wakes::new(), Log::new(), Gate::new());
-        let mut stream = stream::iter(0..).cancelable(never());
+        let mut stream = stream::iter(0..).cancelable_stream(never());
         assert_eq!(next(pin!(&mut stream), &wakes), item(0));
         let operation = handle.then(|| stream.operation());
         let (spawned, clean_up) = (log.clone(), clean_up(&log, &gate));

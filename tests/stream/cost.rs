@@ -61,10 +61,14 @@ fn plain_items_allocate_nothing() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let none = [
-        the_same_at_the_end("never", ready().cancelable(never()), 1),
-        the_same_at_the_end("token", ready().cancelable(&token), 1),
-        the_same_at_the_end("any_of", ready().cancelable(any_of((never(), &token))), 1),
-        the_same_at_the_end("nested", ready().cancelable(&token).cancelable(never()), 1),
+        the_same_at_the_end("never", ready().cancelable_stream(never()), 1),
+        the_same_at_the_end("token", ready().cancelable_stream(&token), 1),
+        the_same_at_the_end("any_of", ready().cancelable_stream(any_of((never(), &token))), 1),
+        the_same_at_the_end(
+            "nested",
+            ready().cancelable_stream(&token).cancelable_stream(never()),
+            1,
+        ),
     ];
     assert_eq!(none, [0; 4], "they allocate nothing");
 }
@@ -74,8 +78,12 @@ fn operation_items_allocate_nothing() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let none = [
-        the_same_at_the_end("named", ready().cancelable(&token).named("lines"), 1),
-        the_same_at_the_end("cleaned up", ready().cancelable(&token).finally(|_| async {}), 1),
+        the_same_at_the_end("named", ready().cancelable_stream(&token).named("lines"), 1),
+        the_same_at_the_end(
+            "cleaned up",
+            ready().cancelable_stream(&token).finally(|_| async {}),
+            1,
+        ),
     ];
     assert_eq!(none, [0; 2], "they allocate nothing");
 }
@@ -83,7 +91,7 @@ fn operation_items_allocate_nothing() {
 #[test]
 fn kept_items_reuse_their_room() {
     let _watchdog = support::watchdog();
-    let stream = ready().cancelable(never()).keep_last(1000);
+    let stream = ready().cancelable_stream(never()).keep_last(1000);
     let partial = stream.partial();
     assert_eq!(the_same_at_the_end("kept", stream, 1), 0);
     assert_eq!((partial.count(), partial.items().len()), (MILLION, 1000));
@@ -92,10 +100,11 @@ fn kept_items_reuse_their_room() {
 #[test]
 fn chunks_and_reports() {
     let _watchdog = support::watchdog();
-    let chunks = the_same_at_the_end("chunks", ready().cancelable(never()).chunks(100), 100);
+    let chunks = the_same_at_the_end("chunks", ready().cancelable_stream(never()).chunks(100), 100);
     assert_eq!(chunks, PART / 100, "one for each chunk");
 
-    let reports = the_same_at_the_end("reports", ready().cancelable(never()).report_every(100), 1);
+    let reports =
+        the_same_at_the_end("reports", ready().cancelable_stream(never()).report_every(100), 1);
     assert!(reports <= PART / 100 * 8, "{reports} for {} reports", PART / 100);
 }
 
@@ -104,8 +113,8 @@ fn chunks_and_reports() {
 fn limits_allocate_nothing_per_item() {
     let _watchdog = support::watchdog();
     let hour = std::time::Duration::from_secs(3600);
-    assert_eq!(the_same_at_the_end("timeout", ready().cancelable(timeout(hour)), 1), 0);
-    let stream = ready().cancelable(timeout(hour)).idle_timeout(hour);
+    assert_eq!(the_same_at_the_end("timeout", ready().cancelable_stream(timeout(hour)), 1), 0);
+    let stream = ready().cancelable_stream(timeout(hour)).idle_timeout(hour);
     assert_eq!(the_same_at_the_end("idle", stream, 1), 0);
 }
 
@@ -124,11 +133,11 @@ fn waits_allocate_nothing() {
     let token = CancellationToken::new();
     let (wakes, waker) = (Wakes::new(), Wakes::new().waker());
     let mut cx = Context::from_waker(&waker);
-    let stream = waits().cancelable(&token);
+    let stream = waits().cancelable_stream(&token);
     #[cfg(feature = "time")]
     let stream = stream.idle_timeout(std::time::Duration::from_secs(3600));
     let mut plain = pin!(stream);
-    let mut named = pin!(waits().cancelable(&token).named("lines"));
+    let mut named = pin!(waits().cancelable_stream(&token).named("lines"));
     let mut both = |count: u64| {
         for _ in 0..count {
             assert_eq!(plain.as_mut().poll_next(&mut cx), Poll::Pending);
@@ -155,7 +164,7 @@ fn source_polls_per_item() {
         Poll::Ready(Some(7))
     });
     let waker = Wakes::new().waker();
-    let mut stream = pin!(stream.cancelable(source));
+    let mut stream = pin!(stream.cancelable_stream(source));
     pull(stream.as_mut(), &waker, 1);
     for _ in 0..100 {
         asked.set(0);
@@ -172,7 +181,7 @@ fn no_memory_left() {
     let waker = wakes.waker();
     let mut cx = Context::from_waker(&waker);
     let mut one = || {
-        let stream = waits().cancelable(&token).keep_last(10).report_every(2).chunks(3);
+        let stream = waits().cancelable_stream(&token).keep_last(10).report_every(2).chunks(3);
         #[cfg(feature = "time")]
         let stream = stream.idle_timeout(std::time::Duration::from_secs(3600));
         let (partial, operation) = (stream.partial(), stream.operation());

@@ -101,7 +101,7 @@ fn build(ending: Ending, tickets: &Tickets, token: &CancellationToken) -> Boxed 
     let [start, progress, complete, cancel, error, lost] = [t(), t(), t(), t(), t(), t()];
     let [first, second, third, spawn] = [t(), t(), t(), t()];
     let stream = items
-        .try_cancelable(source)
+        .try_cancelable_stream(source)
         .keep_last(2)
         .report_every(1)
         .chunks(3)
@@ -188,7 +188,7 @@ fn hooks_of_a_handle_that_outlives_it() {
     let _watchdog = support::watchdog();
     for polled in [false, true] {
         let (tickets, wakes) = (Tickets::default(), Wakes::new());
-        let mut stream = Box::pin(stream::iter(0..3).cancelable(never()));
+        let mut stream = Box::pin(stream::iter(0..3).cancelable_stream(never()));
         let (operation, partial) = (stream.operation(), stream.partial());
         let [complete, cancel] = [tickets.ticket(), tickets.ticket()];
         let kept = partial.clone();

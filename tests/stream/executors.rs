@@ -20,7 +20,7 @@ on_every_executor! {
                 }
             }
         });
-        let stream = receiver.cancelable(CancellationToken::new()).keep_last(2).chunks(7);
+        let stream = receiver.cancelable_stream(CancellationToken::new()).keep_last(2).chunks(7);
         let partial = stream.partial();
         let items: Vec<_> = stream.try_concat().await.unwrap();
         assert_eq!(items, (0..1000).collect::<Vec<_>>());
@@ -33,7 +33,7 @@ on_every_executor! {
         let (sender, receiver) = unbounded::<u32>();
         sender.unbounded_send(7).unwrap();
         let clean_up = log.clone();
-        let stream = receiver.cancelable(never()).finally(move |_| async move {
+        let stream = receiver.cancelable_stream(never()).finally(move |_| async move {
             smol::future::yield_now().await;
             clean_up.note("cleaned up");
         });
@@ -58,13 +58,13 @@ on_every_executor! {
         let limit = Duration::from_millis(5);
         let (sender, receiver) = unbounded::<u32>();
         sender.unbounded_send(7).unwrap();
-        let mut stream = receiver.cancelable(timeout(Duration::from_secs(3600))).idle_timeout(limit);
+        let mut stream = receiver.cancelable_stream(timeout(Duration::from_secs(3600))).idle_timeout(limit);
         assert_eq!(stream.next().await, Some(Ok(7)));
         let cancelled = stream.next().await.unwrap().unwrap_err();
         assert_eq!(cancelled.reason(), &Reason::timeout(limit));
 
         let (_sender, receiver) = unbounded::<u32>();
-        let mut stream = receiver.cancelable(timeout(limit)).idle_timeout(Duration::from_secs(3600));
+        let mut stream = receiver.cancelable_stream(timeout(limit)).idle_timeout(Duration::from_secs(3600));
         let cancelled = stream.next().await.unwrap().unwrap_err();
         assert_eq!(cancelled.reason(), &Reason::timeout(limit));
     }

@@ -18,7 +18,7 @@ const SHORT: Duration = Duration::from_millis(2);
 fn g02_items_keep_coming_in_grace() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
-    let stream = feed.cancelable(&token).grace(LONG);
+    let stream = feed.cancelable_stream(&token).grace(LONG);
     let operation = stream.operation();
     let mut stream = pin!(stream);
     assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
@@ -42,7 +42,7 @@ fn forced_if_it_does_not_end() {
     // A stream that waits, and one that never does.
     for waits in [true, false] {
         let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
-        let mut stream = pin!(feed.cancelable(&token).grace(SHORT));
+        let mut stream = pin!(feed.cancelable_stream(&token).grace(SHORT));
         assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
         token.cancel_with("stop");
         let cancelled = if waits {
@@ -71,7 +71,7 @@ fn none_before_the_first_poll() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
     token.cancel_with("stop");
-    let mut stream = pin!(feed.cancelable(&token).grace(LONG));
+    let mut stream = pin!(feed.cancelable_stream(&token).grace(LONG));
     assert_eq!(next(stream.as_mut(), &wakes), error("stop"));
     assert_eq!((tap.polls(), tap.drops()), (0, 1));
 }
@@ -80,7 +80,7 @@ fn none_before_the_first_poll() {
 fn idle_timeout_starts_it() {
     let _watchdog = support::watchdog();
     let ((feed, tap), _token) = (feed(), CancellationToken::new());
-    let stream = feed.cancelable(never()).idle_timeout(SHORT).grace(LONG);
+    let stream = feed.cancelable_stream(never()).idle_timeout(SHORT).grace(LONG);
     let operation = stream.operation();
     let asked = operation.clone();
     let consumer = async {
@@ -103,7 +103,7 @@ fn outer_race_waits_for_clean_up_only() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, gate) = (feed(), Wakes::new(), Gate::new());
     let (inner, outer) = (CancellationToken::new(), CancellationToken::new());
-    let stream = feed.cancelable(inner.clone()).grace(LONG).finally({
+    let stream = feed.cancelable_stream(inner.clone()).grace(LONG).finally({
         let gate = gate.clone();
         move |outcome| {
             assert_eq!(outcome.as_ref().unwrap_err().reason(), &Reason::manual("inner"));
@@ -139,7 +139,7 @@ fn outer_race_wakes_the_stream() {
         let ((feed, tap), wakes, log) = (feed(), Wakes::new(), Log::new());
         let (inner, outer) = (CancellationToken::new(), CancellationToken::new());
         let cleans = log.clone();
-        let stream = feed.cancelable(inner.clone()).grace(LONG).finally(|outcome| {
+        let stream = feed.cancelable_stream(inner.clone()).grace(LONG).finally(|outcome| {
             cleans.note(format_args!("{:?}", outcome.as_ref().map_err(ToString::to_string)));
             async move {
                 smol::future::yield_now().await;

@@ -19,7 +19,7 @@ fn fires_after_an_item() {
     let _watchdog = support::watchdog();
     for named in [false, true] {
         let ((feed, tap), wakes) = (feed(), Wakes::new());
-        let stream = feed.cancelable(never()).idle_timeout(LIMIT);
+        let stream = feed.cancelable_stream(never()).idle_timeout(LIMIT);
         let stream = if named { stream.named("lines") } else { stream };
         let mut stream = pin!(stream);
         tap.push(1);
@@ -37,7 +37,7 @@ fn fires_after_an_item() {
 #[test]
 fn fires_before_the_first_item() {
     let _watchdog = support::watchdog();
-    let stream = stream::pending::<u32>().cancelable(never()).idle_timeout(LIMIT);
+    let stream = stream::pending::<u32>().cancelable_stream(never()).idle_timeout(LIMIT);
     let items = block_on(stream.collect::<Vec<_>>());
     assert_eq!(items, [Err(Cancelled::new(Reason::timeout(LIMIT)))]);
 }
@@ -47,7 +47,7 @@ fn items_restart_the_clock() {
     let _watchdog = support::watchdog();
     let limit = Duration::from_millis(300);
     let ((feed, tap), wakes) = (feed(), Wakes::new());
-    let mut stream = pin!(feed.cancelable(never()).idle_timeout(limit));
+    let mut stream = pin!(feed.cancelable_stream(never()).idle_timeout(limit));
     let began = Instant::now();
     let mut number = 0;
     // Twice as long as the limit, but no single wait reaches it.
@@ -77,7 +77,7 @@ fn items_restart_the_clock() {
 fn consumer_time_does_not_count() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
-    let mut stream = pin!(feed.cancelable(never()).idle_timeout(LIMIT));
+    let mut stream = pin!(feed.cancelable_stream(never()).idle_timeout(LIMIT));
     sleep(LIMIT * 2);
     for number in 0..3 {
         tap.push(number);
@@ -91,7 +91,7 @@ fn consumer_time_does_not_count() {
 fn dropped_next_does_not_stop_it() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
-    let mut stream = feed.cancelable(never()).idle_timeout(LIMIT);
+    let mut stream = feed.cancelable_stream(never()).idle_timeout(LIMIT);
     {
         let mut given_up = stream.next();
         assert!(wakes.poll(pin!(&mut given_up)).is_pending());
@@ -105,7 +105,7 @@ fn dropped_next_does_not_stop_it() {
 fn ready_item_wins() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
-    let mut stream = pin!(feed.cancelable(never()).idle_timeout(LIMIT));
+    let mut stream = pin!(feed.cancelable_stream(never()).idle_timeout(LIMIT));
     assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
     wakes.wait(1);
     tap.push(1);
@@ -117,7 +117,7 @@ fn ready_item_wins() {
 fn zero_takes_ready_items_only() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
-    let mut stream = pin!(feed.cancelable(never()).idle_timeout(Duration::ZERO));
+    let mut stream = pin!(feed.cancelable_stream(never()).idle_timeout(Duration::ZERO));
     tap.push(1);
     assert_eq!(next(stream.as_mut(), &wakes), item(1));
     assert_eq!(next(stream.as_mut(), &wakes), error(Reason::timeout(Duration::ZERO)));
@@ -127,7 +127,7 @@ fn zero_takes_ready_items_only() {
 fn overflow_never_fires() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
-    let mut stream = pin!(feed.cancelable(never()).idle_timeout(Duration::MAX));
+    let mut stream = pin!(feed.cancelable_stream(never()).idle_timeout(Duration::MAX));
     for number in 0..3 {
         assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
         tap.push(number);
@@ -142,9 +142,9 @@ fn first_of_two_limits() {
     let reason = |stream: CancelableStream<_, _>| {
         block_on(stream.into_future()).0.unwrap().unwrap_err().into_reason()
     };
-    let idle_first = pending().cancelable(timeout(HOUR)).idle_timeout(LIMIT);
+    let idle_first = pending().cancelable_stream(timeout(HOUR)).idle_timeout(LIMIT);
     assert_eq!(reason(idle_first), Reason::timeout(LIMIT));
-    let whole_first = pending().cancelable(timeout(LIMIT)).idle_timeout(HOUR);
+    let whole_first = pending().cancelable_stream(timeout(LIMIT)).idle_timeout(HOUR);
     assert_eq!(reason(whole_first), Reason::timeout(LIMIT));
 }
 
@@ -152,7 +152,7 @@ fn first_of_two_limits() {
 fn fires_within_a_chunk() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
-    let stream = feed.cancelable(never()).idle_timeout(LIMIT).chunks(2);
+    let stream = feed.cancelable_stream(never()).idle_timeout(LIMIT).chunks(2);
     let partial = stream.partial();
     let mut stream = pin!(stream);
     tap.push(1);
@@ -166,7 +166,7 @@ fn fires_within_a_chunk() {
 fn one_registration_for_a_million_items() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
-    let mut stream = pin!(feed.cancelable(never()).idle_timeout(HOUR));
+    let mut stream = pin!(feed.cancelable_stream(never()).idle_timeout(HOUR));
     for number in 0..1_000_000 {
         tap.push(number);
         assert_eq!(next(stream.as_mut(), &wakes), item(number));

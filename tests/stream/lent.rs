@@ -55,7 +55,7 @@ fn waits(shielded: bool, gate: &Gate) -> impl Stream<Item = u32> + use<> {
 fn g10_shielded_stream_returns_the_error() {
     let _watchdog = support::watchdog();
     let (gate, token) = (Gate::new(), CancellationToken::new());
-    let mut stream = pin!(waits(true, &gate).cancelable(&token));
+    let mut stream = pin!(waits(true, &gate).cancelable_stream(&token));
     assert_eq!(after_the_race(stream.as_mut(), &gate, &token), Reason::manual("stop"));
 }
 
@@ -64,7 +64,7 @@ fn g10_operation_returns_the_error() {
     let _watchdog = support::watchdog();
     for shielded in [false, true] {
         let (gate, token) = (Gate::new(), CancellationToken::new());
-        let mut stream = pin!(waits(shielded, &gate).cancelable(never()).named("lines"));
+        let mut stream = pin!(waits(shielded, &gate).cancelable_stream(never()).named("lines"));
         let reason = after_the_race(stream.as_mut(), &gate, &token);
         assert_eq!(reason.to_string(), "parent `above` cancelled: stop");
         assert_eq!(stream.operation().reason(), Some(reason));
@@ -77,7 +77,7 @@ fn g10_clean_up_comes_first() {
     for shielded in [false, true] {
         let (gate, cleans, token) = (Gate::new(), Gate::new(), CancellationToken::new());
         let cleans_later = cleans.clone();
-        let stream = waits(shielded, &gate).cancelable(never());
+        let stream = waits(shielded, &gate).cancelable_stream(never());
         let stream = stream.finally(move |_| async move { cleans_later.pass().await });
         let mut stream = pin!(stream);
         cleans.open();
@@ -91,7 +91,7 @@ fn g10_clean_up_comes_first() {
 fn unstopped_stream_continues() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
-    let mut stream = pin!(feed.cancelable(never()));
+    let mut stream = pin!(feed.cancelable_stream(never()));
     {
         let mut run = pin!(stream.next().cancelable(&token));
         assert!(wakes.poll(run.as_mut()).is_pending());

@@ -194,10 +194,10 @@ macro_rules! build {
 fn run(plan: Plan, steps: &[Step]) {
     let ((feed, tap), token): ((_, Tap), _) = (feed(), CancellationToken::new());
     let (tracked, mut stream) = if plan.fallible {
-        let stream = feed.map(check).try_cancelable(token.clone());
+        let stream = feed.map(check).try_cancelable_stream(token.clone());
         build!(plan, stream)
     } else {
-        let stream = feed.cancelable(token.clone());
+        let stream = feed.cancelable_stream(token.clone());
         build!(plan, stream)
     };
     let (mut model, mut wakes) = (Model::default(), Wakes::new());

@@ -16,7 +16,7 @@ fn lifetime() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, log) = (feed(), Wakes::new(), Log::new());
     let start = log.clone();
-    let stream = feed.cancelable(never()).on_start(move |_| start.note("started"));
+    let stream = feed.cancelable_stream(never()).on_start(move |_| start.note("started"));
     let operation = stream.operation();
     log.watch(&operation);
     let mut stream = pin!(stream);
@@ -39,7 +39,7 @@ fn cancelled_by_handle() {
     for waits in [true, false] {
         let ((feed, tap), wakes, log) = (feed(), Wakes::new(), Log::new());
         let token = CancellationToken::new();
-        let stream = feed.cancelable(&token);
+        let stream = feed.cancelable_stream(&token);
         let operation = stream.operation();
         log.watch(&operation);
         let mut stream = pin!(stream);
@@ -65,7 +65,7 @@ fn cancelled_by_handle() {
 fn first_reason_wins() {
     let _watchdog = support::watchdog();
     let (wakes, token) = (Wakes::new(), CancellationToken::new());
-    let stream = stream::iter(0..).cancelable(&token);
+    let stream = stream::iter(0..).cancelable_stream(&token);
     let operation = stream.operation();
     let mut stream = pin!(stream);
     assert_eq!(next(stream.as_mut(), &wakes), item(0));
@@ -79,7 +79,7 @@ fn first_reason_wins() {
 fn dropped() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, log) = (feed(), Wakes::new(), Log::new());
-    let stream = feed.cancelable(never());
+    let stream = feed.cancelable_stream(never());
     let operation = stream.operation();
     log.watch(&operation);
     drop(stream);
@@ -91,7 +91,7 @@ fn dropped() {
     let feed = feed.inspect(move |_| {
         let _held = &held;
     });
-    let stream = feed.cancelable(never());
+    let stream = feed.cancelable_stream(never());
     let operation = stream.operation();
     log.watch(&operation);
     let mut stream = Box::pin(stream);
@@ -107,7 +107,7 @@ fn panic_fails_it() {
     let _watchdog = support::watchdog();
     let (wakes, log) = (Wakes::new(), Log::new());
     let broken = stream::iter(0..3).inspect(|number| assert!(*number < 1, "no disk"));
-    let stream = broken.cancelable(never());
+    let stream = broken.cancelable_stream(never());
     let operation = stream.operation();
     log.watch(&operation);
     let mut stream = pin!(stream);
@@ -123,7 +123,7 @@ fn child_of_current() {
     let (wakes, inner) = (Wakes::new(), Arc::new(Mutex::new(None)));
     let note = inner.clone();
     let run = scope(never(), async move |_| {
-        let stream = stream::pending::<u32>().cancelable(never()).named("lines");
+        let stream = stream::pending::<u32>().cancelable_stream(never()).named("lines");
         *note.lock().unwrap() = Some(stream.operation());
         stream.count().await
     });
@@ -143,7 +143,7 @@ fn current_inside() {
     let _watchdog = support::watchdog();
     let name = || Operation::current().and_then(|lines| lines.name().map(str::to_owned));
     let stream = stream::repeat_with(name).take(3);
-    let names = stream.cancelable(never()).named("lines").map(Result::unwrap);
+    let names = stream.cancelable_stream(never()).named("lines").map(Result::unwrap);
     let names: Vec<_> = block_on(names.collect());
     assert_eq!(names, vec![Some("lines".to_owned()); 3]);
     assert_eq!(Operation::current(), None);
@@ -152,7 +152,8 @@ fn current_inside() {
 #[test]
 fn metadata_and_deadline() {
     let _watchdog = support::watchdog();
-    let stream = stream::iter(0..1).cancelable(never()).named("lines").metadata("file", "a.txt");
+    let stream =
+        stream::iter(0..1).cancelable_stream(never()).named("lines").metadata("file", "a.txt");
     let operation = stream.operation();
     assert_eq!(operation.metadata()["file"], "a.txt");
     assert_eq!(block_on(stream.count()), 1);
@@ -160,7 +161,7 @@ fn metadata_and_deadline() {
     #[cfg(feature = "time")]
     {
         let limit = std::time::Duration::from_secs(3600);
-        let stream = stream::iter(0..1).cancelable(timeout(limit)).named("lines");
+        let stream = stream::iter(0..1).cancelable_stream(timeout(limit)).named("lines");
         let operation = stream.operation();
         assert_eq!(block_on(stream.idle_timeout(limit / 2).count()), 1);
         let left = operation.remaining().unwrap();
@@ -177,7 +178,7 @@ fn reports() {
         let sender = Mutex::new(sender);
         let numbers = stream::iter(0..7).filter(move |_| std::future::ready(true));
         let numbers = if known { stream::iter(0..7).left_stream() } else { numbers.right_stream() };
-        let stream = numbers.cancelable(never()).report_every(3);
+        let stream = numbers.cancelable_stream(never()).report_every(3);
         let stream = stream.on_progress(move |_, progress| {
             sender.lock().unwrap().send(progress.clone()).unwrap();
         });
@@ -193,7 +194,7 @@ fn reports() {
 #[test]
 fn reports_count_items() {
     let _watchdog = support::watchdog();
-    let stream = stream::iter(0..100).cancelable(never()).report_every(7).chunks(10);
+    let stream = stream::iter(0..100).cancelable_stream(never()).report_every(7).chunks(10);
     let operation = stream.operation();
     assert_eq!(block_on(stream.count()), 10);
     assert_eq!(operation.snapshot().progress.unwrap().get("items"), Some("98"));
@@ -202,7 +203,7 @@ fn reports_count_items() {
 #[test]
 fn report_every_zero() {
     let _watchdog = support::watchdog();
-    let stream = stream::iter(0..100).cancelable(never()).report_every(0);
+    let stream = stream::iter(0..100).cancelable_stream(never()).report_every(0);
     let operation = stream.operation();
     assert_eq!(block_on(stream.count()), 100);
     assert_eq!(operation.snapshot().progress, None);
@@ -212,7 +213,7 @@ fn report_every_zero() {
 fn cancelled_by_report_hook() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
-    let stream = stream::iter(0..).cancelable(never()).report_every(2);
+    let stream = stream::iter(0..).cancelable_stream(never()).report_every(2);
     let mut stream = pin!(stream.on_progress(|operation, _| {
         operation.cancel_with("two");
     }));
@@ -225,7 +226,7 @@ fn cancelled_by_report_hook() {
 fn late_handle() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
-    let mut stream = pin!(stream::iter(0..).cancelable(never()));
+    let mut stream = pin!(stream::iter(0..).cancelable_stream(never()));
     assert_eq!(next(stream.as_mut(), &wakes), item(0));
     let operation = stream.operation();
     assert_eq!(operation.status(), Status::Running);
@@ -240,7 +241,7 @@ fn dropping_cancels_nothing_else() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let run = scope(&token, async |_| {
-        let stream = stream::iter(0..).cancelable(&token).named("left early");
+        let stream = stream::iter(0..).cancelable_stream(&token).named("left early");
         assert_eq!(stream.take(2).count().await, 2);
         smol::future::yield_now().await;
         Operation::current().unwrap().is_cancelled()
@@ -253,7 +254,7 @@ fn dropping_cancels_nothing_else() {
 fn named_between_items() {
     let _watchdog = support::watchdog();
     let (wakes, log) = (Wakes::new(), Log::new());
-    let mut stream = stream::iter(0..).cancelable(never());
+    let mut stream = stream::iter(0..).cancelable_stream(never());
     assert_eq!(next(pin!(&mut stream), &wakes), item(0));
     let (start, cancel) = (log.clone(), log.clone());
     let stream = stream.named("late").on_start(move |operation| {

@@ -33,7 +33,7 @@ fn g13_destructor_of_the_stream() {
     for cancelled in [true, false] {
         let (wakes, token, log) = (Wakes::new(), CancellationToken::new(), Log::new());
         let cleans = log.clone();
-        let stream = explodes(1).cancelable(&token).finally(move |outcome| {
+        let stream = explodes(1).cancelable_stream(&token).finally(move |outcome| {
             cleans.note(format_args!("cleans up, complete: {}", outcome.is_ok()));
             async {}
         });
@@ -67,7 +67,7 @@ fn g13_destructor_of_the_source() {
             let _held = &second;
             Poll::<Option<u32>>::Ready(None)
         });
-        let stream = stream.cancelable(source).finally(move |_| {
+        let stream = stream.cancelable_stream(source).finally(move |_| {
             cleans.note("cleaned up");
             async { panic!("clean-up") }
         });
@@ -82,7 +82,7 @@ fn g13_destructor_of_the_source() {
 fn g13_destructor_keeps_the_chunk() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
-    let stream = explodes(3).cancelable(never()).chunks(2);
+    let stream = explodes(3).cancelable_stream(never()).chunks(2);
     let partial = stream.partial();
     let mut stream = pin!(stream);
     assert_eq!(next(stream.as_mut(), &wakes), item(vec![0, 1]));
@@ -105,7 +105,7 @@ fn g13_size_hint() {
         }
     }
     let ((feed, tap), wakes) = (feed(), Wakes::new());
-    let stream = Unsized(feed).cancelable(never()).report_every(2);
+    let stream = Unsized(feed).cancelable_stream(never()).report_every(2);
     let operation = stream.operation();
     let mut stream = pin!(stream);
     for number in 0..3 {
@@ -125,7 +125,7 @@ fn g13_destructor_of_an_item() {
         let (wakes, token, log) = (Wakes::new(), CancellationToken::new(), Log::new());
         let items = stream::iter([Bomb]).chain(stream::pending());
         let cleans = log.clone();
-        let stream = items.cancelable(&token).chunks(2).finally(move |outcome| {
+        let stream = items.cancelable_stream(&token).chunks(2).finally(move |outcome| {
             cleans.note(format_args!("cleans up, complete: {}", outcome.is_ok()));
             async {}
         });

@@ -15,7 +15,7 @@ use crate::support::{self, Wakes, block_on, panic_of};
 fn keeps_the_last() {
     let _watchdog = support::watchdog();
     for (keep, expected) in [(0, 0..0), (1, 9..10), (3, 7..10), (10, 0..10), (11, 0..10)] {
-        let stream = stream::iter(0..10).cancelable(never()).keep_last(keep);
+        let stream = stream::iter(0..10).cancelable_stream(never()).keep_last(keep);
         let partial = stream.partial();
         assert_eq!(block_on(stream.count()), 10);
         assert_eq!(partial.items(), expected.clone().collect::<Vec<_>>());
@@ -30,7 +30,7 @@ fn keeps_the_last() {
 fn read_while_running() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
-    let stream = stream::iter(0..).cancelable(never()).keep_last(2);
+    let stream = stream::iter(0..).cancelable_stream(never()).keep_last(2);
     let partial = stream.partial();
     assert_eq!((partial.count(), partial.status()), (0, Status::Pending));
     let mut stream = pin!(stream);
@@ -46,7 +46,7 @@ fn read_while_running() {
 #[test]
 fn after_drop() {
     let _watchdog = support::watchdog();
-    let stream = stream::iter(0..).cancelable(never()).keep_last(2);
+    let stream = stream::iter(0..).cancelable_stream(never()).keep_last(2);
     let partial = stream.partial();
     assert_eq!(block_on(stream.take(4).count()), 4);
     assert_eq!((partial.count(), partial.items()), (4, vec![2, 3]));
@@ -56,7 +56,7 @@ fn after_drop() {
 #[test]
 fn after_consumer_error() {
     let _watchdog = support::watchdog();
-    let stream = stream::iter(0..).cancelable(never()).keep_last(1);
+    let stream = stream::iter(0..).cancelable_stream(never()).keep_last(1);
     let partial = stream.partial();
     let consumer = async {
         let mut stream = pin!(stream);
@@ -75,7 +75,7 @@ fn after_consumer_error() {
 fn after_panic() {
     let _watchdog = support::watchdog();
     let broken = stream::iter(0..).inspect(|number| assert!(*number < 5, "five"));
-    let stream = broken.cancelable(never()).keep_last(10).chunks(3);
+    let stream = broken.cancelable_stream(never()).keep_last(10).chunks(3);
     let partial = stream.partial();
     let said = panic_of(|| block_on(stream.count()));
     assert_eq!(said, "five");
@@ -87,7 +87,7 @@ fn after_panic() {
 fn after_drop_with_a_chunk() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
-    let stream = feed.cancelable(never()).chunks(3);
+    let stream = feed.cancelable_stream(never()).chunks(3);
     let partial = stream.partial();
     let seen = Arc::<std::sync::Mutex<Vec<u32>>>::default();
     let (late, hook) = (partial.clone(), seen.clone());
@@ -104,7 +104,7 @@ fn after_drop_with_a_chunk() {
 fn complete_in_clean_up() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
-    let stream = feed.cancelable(&token).chunks(3);
+    let stream = feed.cancelable_stream(&token).chunks(3);
     let partial = stream.partial();
     let mut stream = pin!(stream.finally(|outcome| {
         assert!(outcome.is_err());
@@ -121,7 +121,7 @@ fn complete_in_clean_up() {
 #[test]
 fn clones_share() {
     let _watchdog = support::watchdog();
-    let stream = stream::iter(0..5).cancelable(never()).keep_last(3);
+    let stream = stream::iter(0..5).cancelable_stream(never()).keep_last(3);
     let (one, two) = (stream.partial(), stream.partial());
     let three = two.clone();
     assert_eq!(block_on(stream.count()), 5);
@@ -135,7 +135,7 @@ fn clones_share() {
 fn take_makes_room() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
-    let stream = stream::iter(0..).cancelable(never()).keep_last(3);
+    let stream = stream::iter(0..).cancelable_stream(never()).keep_last(3);
     let partial = stream.partial();
     let mut stream = pin!(stream);
     for number in 0..5 {
@@ -150,7 +150,7 @@ fn take_makes_room() {
 fn late_handle() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
-    let mut stream = pin!(stream::iter(0..).cancelable(never()).keep_last(9));
+    let mut stream = pin!(stream::iter(0..).cancelable_stream(never()).keep_last(9));
     assert_eq!(next(stream.as_mut(), &wakes), item(0));
     let partial = stream.partial();
     assert_eq!((partial.count(), partial.status()), (1, Status::Running));
@@ -163,7 +163,7 @@ fn late_handle_with_a_chunk() {
     let _watchdog = support::watchdog();
     for keep in 0..6 {
         let ((feed, tap), wakes) = (feed(), Wakes::new());
-        let mut stream = Box::pin(feed.cancelable(never()).keep_last(keep).chunks(4));
+        let mut stream = Box::pin(feed.cancelable_stream(never()).keep_last(keep).chunks(4));
         (0..2).for_each(|number| tap.push(number));
         assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
         let partial = stream.partial();
@@ -179,7 +179,7 @@ fn keep_fewer_later() {
     let _watchdog = support::watchdog();
     for keep in 0..7 {
         let wakes = Wakes::new();
-        let mut stream = stream::iter(0..).cancelable(never()).keep_last(5);
+        let mut stream = stream::iter(0..).cancelable_stream(never()).keep_last(5);
         let partial = stream.partial();
         for number in 0..6 {
             assert_eq!(next(pin!(&mut stream), &wakes), item(number));
@@ -194,7 +194,7 @@ fn keep_fewer_later() {
 #[test]
 fn read_from_another_thread() {
     let _watchdog = support::watchdog();
-    let stream = stream::iter(0..100_000_u64).cancelable(never()).keep_last(8);
+    let stream = stream::iter(0..100_000_u64).cancelable_stream(never()).keep_last(8);
     let partial = stream.partial();
     let reader = std::thread::spawn(move || {
         let mut last = 0;
@@ -235,11 +235,11 @@ fn clones_only_with_a_handle() {
     let count = |which: usize| counts[which].swap(0, Ordering::Relaxed);
     let stream = || stream::repeat_with(|| Counted(counts.clone())).take(1000);
 
-    let alone = stream().cancelable(never()).keep_last(10);
+    let alone = stream().cancelable_stream(never()).keep_last(10);
     assert_eq!(block_on(alone.count()), 1000);
     assert_eq!((count(0), count(1)), (0, 1000), "there is no handle");
 
-    let kept = stream().cancelable(never()).keep_last(10);
+    let kept = stream().cancelable_stream(never()).keep_last(10);
     let partial = kept.partial();
     assert_eq!(block_on(kept.count()), 1000);
     assert_eq!((count(0), count(1)), (1000, 1990));

@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use cancelable::prelude::*;
 use futures::future::Either;
@@ -36,7 +37,7 @@ impl Asked {
 #[test]
 fn items_in_order() {
     let _watchdog = support::watchdog();
-    let items = block_on(stream::iter(0..100).cancelable(never()).collect::<Vec<_>>());
+    let items = block_on(stream::iter(0..100).cancelable_stream(never()).collect::<Vec<_>>());
     assert_eq!(items, (0..100).map(Ok).collect::<Vec<_>>());
 }
 
@@ -47,7 +48,7 @@ fn source_wins_first_poll() {
     tap.push(1);
     let token = CancellationToken::new();
     token.cancel_with("stop");
-    let mut stream = pin!(feed.cancelable(&token));
+    let mut stream = pin!(feed.cancelable_stream(&token));
     assert_eq!(next(stream.as_mut(), &wakes), error("stop"));
     assert_eq!((tap.polls(), tap.drops(), tap.left()), (0, 1, 1));
     assert_eq!(next(stream.as_mut(), &wakes), end());
@@ -57,7 +58,7 @@ fn source_wins_first_poll() {
 fn cancelled_while_waiting() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
-    let mut stream = pin!(feed.cancelable(&token));
+    let mut stream = pin!(feed.cancelable_stream(&token));
     assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
     assert_eq!((kept(&wakes), tap.polls()), (2, 1), "the feed and the token have the waker");
     token.cancel_with("stop");
@@ -73,7 +74,7 @@ fn g02_source_polled_before_each_item() {
     for items in [1, 2, 63, 64, 65, 66, 1000] {
         let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
         (0..=items).for_each(|item| tap.push(item));
-        let mut stream = pin!(feed.cancelable(&token));
+        let mut stream = pin!(feed.cancelable_stream(&token));
         for number in 0..items {
             assert_eq!(next(stream.as_mut(), &wakes), item(number));
         }
@@ -93,7 +94,7 @@ fn g02_stream_that_cancels_itself_loses_no_item() {
             token.cancel_with("three");
         }
     });
-    let items = block_on(numbers.cancelable(&token).collect::<Vec<_>>());
+    let items = block_on(numbers.cancelable_stream(&token).collect::<Vec<_>>());
     let error = Err(Cancelled::new("three"));
     assert_eq!(items, [Ok(0), Ok(1), Ok(2), Ok(3), error]);
 }
@@ -106,7 +107,7 @@ fn source_fires_while_stream_is_polled() {
         token.cancel_with("now");
         Poll::Pending
     });
-    let mut stream = pin!(fires.cancelable(&token));
+    let mut stream = pin!(fires.cancelable_stream(&token));
     assert_eq!(next(stream.as_mut(), &wakes), error("now"));
 }
 
@@ -115,7 +116,7 @@ fn end_wins_over_later_source() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
     tap.end();
-    let mut stream = pin!(feed.cancelable(&token));
+    let mut stream = pin!(feed.cancelable_stream(&token));
     assert_eq!(next(stream.as_mut(), &wakes), end());
     assert_eq!(tap.drops(), 1, "it goes with its end");
     token.cancel();
@@ -144,7 +145,7 @@ fn g03_stream_then_source_then_error() {
         let _held = &held;
         fired.reason().map_or(Poll::Pending, Poll::Ready)
     });
-    let mut stream = Box::pin(inner.cancelable(source));
+    let mut stream = Box::pin(inner.cancelable_stream(source));
     assert_eq!(next(stream.as_mut(), &wakes), item(1));
     token.cancel_with("stop");
     assert_eq!(*log.borrow(), [""; 0]);
@@ -157,7 +158,7 @@ fn terminated_after_end() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
     tap.push(1);
-    let mut stream = pin!(feed.cancelable(&token));
+    let mut stream = pin!(feed.cancelable_stream(&token));
     assert!(!stream.is_terminated());
     assert_eq!(next(stream.as_mut(), &wakes), item(1));
     assert!(!stream.is_terminated());
@@ -175,7 +176,7 @@ fn source_registered_once() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, asked) = (feed(), Wakes::new(), Rc::<Asked>::default());
     (0..10).for_each(|item| tap.push(item));
-    let mut stream = pin!(feed.cancelable(asked.source(&wakes)));
+    let mut stream = pin!(feed.cancelable_stream(asked.source(&wakes)));
     for number in 0..10 {
         assert_eq!(next(stream.as_mut(), &wakes), item(number));
     }
@@ -197,7 +198,7 @@ fn source_registered_once() {
 fn ready_items_register_nothing() {
     let _watchdog = support::watchdog();
     let (wakes, token) = (Wakes::new(), CancellationToken::new());
-    let mut stream = pin!(stream::iter(0..).cancelable(&token));
+    let mut stream = pin!(stream::iter(0..).cancelable_stream(&token));
     for number in 0..64 {
         assert_eq!(next(stream.as_mut(), &wakes), item(number));
     }
@@ -213,7 +214,7 @@ fn last_waker_is_woken() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes, token) =
         (feed(), [Wakes::new(), Wakes::new()], CancellationToken::new());
-    let mut stream = pin!(feed.cancelable(&token));
+    let mut stream = pin!(feed.cancelable_stream(&token));
     for round in 0..3 {
         assert_eq!(next(stream.as_mut(), &wakes[round % 2]), Poll::Pending);
         tap.push(7);
@@ -229,7 +230,7 @@ fn last_waker_is_woken() {
 fn dropped_next_loses_no_item() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
-    let mut stream = feed.cancelable(never());
+    let mut stream = feed.cancelable_stream(never());
     for number in 0..10 {
         {
             let mut future = stream.next();
@@ -246,7 +247,7 @@ fn nested() {
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     let (inner, outer) = (CancellationToken::new(), CancellationToken::new());
     tap.push(1);
-    let mut stream = pin!(feed.cancelable(&inner).cancelable(&outer));
+    let mut stream = pin!(feed.cancelable_stream(&inner).cancelable_stream(&outer));
     assert_eq!(next(stream.as_mut(), &wakes), item(Ok(1)));
     assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
     inner.cancel_with("inner");
@@ -265,7 +266,7 @@ fn borrowing_unmovable_stream() {
         smol::future::yield_now().await;
         Some((words.next()?, words))
     });
-    let words = words.cancelable(never()).filter_map(|word| async { word.ok() });
+    let words = words.cancelable_stream(never()).filter_map(|word| async { word.ok() });
     assert_eq!(block_on(words.collect::<Vec<_>>()), ["a", "b", "c"]);
 }
 
@@ -274,7 +275,7 @@ fn future_or_stream() {
     let _watchdog = support::watchdog();
     type Both<A, B> = Either<A, B>;
     let stream: Both<stream::Empty<u32>, stream::Pending<u32>> = Either::Left(stream::empty());
-    assert_eq!(block_on(stream.cancelable(never()).count()), 0);
+    assert_eq!(block_on(stream.cancelable_stream(never()).count()), 0);
     let future: Both<std::future::Ready<u32>, std::future::Ready<u32>> =
         Either::Left(std::future::ready(7));
     assert_eq!(block_on(future.cancelable(never())), Ok(7));
@@ -297,7 +298,7 @@ fn panic_propagates() {
         assert!(polls != 2, "the second poll panics");
         Poll::Ready(Some(polls))
     });
-    let mut stream = pin!(hostile.cancelable(never()));
+    let mut stream = pin!(hostile.cancelable_stream(never()));
     assert_eq!(next(stream.as_mut(), &wakes), item(1));
     let said = crate::support::panic_of(|| next(stream.as_mut(), &wakes));
     assert_eq!(said, "the second poll panics");
@@ -308,14 +309,14 @@ fn panic_propagates() {
 fn size_hint() {
     let _watchdog = support::watchdog();
     let wakes = Wakes::new();
-    let mut stream = pin!(stream::iter(0..4).cancelable(never()).chunks(3));
+    let mut stream = pin!(stream::iter(0..4).cancelable_stream(never()).chunks(3));
     assert_eq!(stream.size_hint(), (0, Some(3)), "two chunks, or one and the error");
     assert_eq!(next(stream.as_mut(), &wakes), item(vec![0, 1, 2]));
     assert_eq!(stream.size_hint(), (0, Some(2)));
     assert_eq!(next(stream.as_mut(), &wakes), item(vec![3]));
     assert_eq!(stream.size_hint(), (0, Some(0)));
-    assert_eq!(stream::iter(0..4).cancelable(never()).size_hint(), (0, Some(5)));
-    assert_eq!(stream::repeat(0).cancelable(never()).size_hint(), (0, None));
+    assert_eq!(stream::iter(0..4).cancelable_stream(never()).size_hint(), (0, Some(5)));
+    assert_eq!(stream::repeat(0).cancelable_stream(never()).size_hint(), (0, None));
 }
 
 #[test]
@@ -323,12 +324,28 @@ fn auto_traits() {
     fn has_all<T: Send + Sync + Unpin>(_: &T) {}
     let _watchdog = support::watchdog();
     let (feed, _tap) = feed();
-    let stream = feed.cancelable(CancellationToken::new()).keep_last(2).chunks(2);
+    let stream = feed.cancelable_stream(CancellationToken::new()).keep_last(2).chunks(2);
     has_all(&stream);
     has_all(&stream.partial());
     // Parts that are not `Send` work too.
-    let local = stream::iter([Rc::new(1)]).cancelable(never()).keep_last(1);
+    let local = stream::iter([Rc::new(1)]).cancelable_stream(never()).keep_last(1);
     let mut local = pin!(local);
     let polled = local.as_mut().poll_next(&mut Context::from_waker(&Wakes::new().waker()));
     assert_eq!(polled, item(Rc::new(1)));
+}
+
+/// A timer of smol is a future and a stream.
+#[test]
+fn future_and_stream() {
+    let _watchdog = support::watchdog();
+    let tick = Duration::from_millis(1);
+    block_on(async {
+        assert!(smol::Timer::after(tick).cancelable(never()).await.is_ok());
+        let token = CancellationToken::new();
+        let mut ticks = smol::Timer::interval(tick).cancelable_stream(&token);
+        assert!(ticks.next().await.unwrap().is_ok());
+        token.cancel_with("stop");
+        assert_eq!(ticks.next().await.unwrap().unwrap_err(), Cancelled::new("stop"));
+        assert!(ticks.next().await.is_none());
+    });
 }

@@ -69,7 +69,7 @@ fn first_error_ends_it() {
     let _watchdog = support::watchdog();
     for named in [false, true] {
         let ((results, tap), wakes, log) = (results(), Wakes::new(), Log::new());
-        let stream = results.try_cancelable(never());
+        let stream = results.try_cancelable_stream(never());
         let mut stream: Boxed<u32> = if named {
             log.watch(&stream.operation());
             Box::pin(stream.named("lines"))
@@ -96,7 +96,7 @@ fn first_error_ends_it() {
 #[test]
 fn completes_without_an_error() {
     let _watchdog = support::watchdog();
-    let stream = stream::iter(0..5).map(check).try_cancelable(never()).keep_last(2);
+    let stream = stream::iter(0..5).map(check).try_cancelable_stream(never()).keep_last(2);
     let (operation, partial) = (stream.operation(), stream.partial());
     assert_eq!(block_on(stream.try_collect::<Vec<_>>()), Ok(vec![0, 1, 2, 3, 4]));
     assert_eq!(operation.status(), Status::Completed);
@@ -108,7 +108,7 @@ fn cancellation_is_converted() {
     let _watchdog = support::watchdog();
     for waits in [false, true] {
         let ((results, tap), wakes, token) = (results(), Wakes::new(), CancellationToken::new());
-        let stream = results.try_cancelable(&token).keep_last(9);
+        let stream = results.try_cancelable_stream(&token).keep_last(9);
         let (operation, partial) = (stream.operation(), stream.partial());
         let mut stream = pin!(stream);
         tap.push(1);
@@ -134,7 +134,7 @@ fn source_wins_first_poll() {
     let ((results, tap), wakes, token) = (results(), Wakes::new(), CancellationToken::new());
     token.cancel_with("stop");
     tap.push(107);
-    let mut stream = pin!(results.try_cancelable(&token));
+    let mut stream = pin!(results.try_cancelable_stream(&token));
     assert_eq!(next(stream.as_mut(), &wakes), stopped("stop"));
     assert_eq!((tap.polls(), tap.drops()), (0, 1));
 }
@@ -150,7 +150,7 @@ fn error_with_a_cause_is_cancelled() {
         }
         token.check().map(|()| number).map_err(Failure::from)
     });
-    let stream = checks.try_cancelable(&token);
+    let stream = checks.try_cancelable_stream(&token);
     let (operation, partial) = (stream.operation(), stream.partial());
     log.watch(&operation);
     let mut stream = pin!(stream);
@@ -169,7 +169,7 @@ fn inner_limit_is_a_failure() {
     let inner = CancellationToken::new();
     inner.cancel_with("inner");
     let items = stream::once(async { 1_u32 }.cancelable(&inner)).map_err(Failure::from);
-    let stream = items.try_cancelable(never());
+    let stream = items.try_cancelable_stream(never());
     let operation = stream.operation();
     let items: Vec<_> = block_on(stream.collect());
     assert_eq!(items, [Err(Cancelled::new("inner").into())]);
@@ -182,7 +182,7 @@ fn chunks_before_the_error() {
     for named in [false, true] {
         for keep in [0, 1, 9] {
             let ((results, tap), wakes) = (results(), Wakes::new());
-            let stream = results.try_cancelable(never()).keep_last(keep).chunks(2);
+            let stream = results.try_cancelable_stream(never()).keep_last(keep).chunks(2);
             let partial: Option<Partial<u32>> = named.then(|| stream.partial());
             let mut stream = pin!(stream);
             for number in [1, 2, 3, 107, 4] {
@@ -203,7 +203,7 @@ fn chunks_before_the_error() {
 #[test]
 fn last_chunk_of_a_stream_without_an_error() {
     let _watchdog = support::watchdog();
-    let stream = stream::iter(0..3).map(check).try_cancelable(never()).chunks(2);
+    let stream = stream::iter(0..3).map(check).try_cancelable_stream(never()).chunks(2);
     let operation = stream.operation();
     assert_eq!(block_on(stream.try_collect::<Vec<_>>()), Ok(vec![vec![0, 1], vec![2]]));
     assert_eq!(operation.status(), Status::Completed);
@@ -214,7 +214,7 @@ fn clean_up_gets_the_error() {
     let _watchdog = support::watchdog();
     let ((results, tap), wakes, log, gate) = (results(), Wakes::new(), Log::new(), Gate::new());
     let (cleans, opens) = (log.clone(), gate.clone());
-    let stream = results.try_cancelable(never()).finally(move |outcome| {
+    let stream = results.try_cancelable_stream(never()).finally(move |outcome| {
         cleans.note(format_args!("{outcome:?}"));
         async move {
             opens.pass().await;
@@ -238,7 +238,7 @@ fn dropped_in_the_middle() {
     let _watchdog = support::watchdog();
     let ((results, tap), wakes, log) = (results(), Wakes::new(), Log::new());
     let (sender, receiver) = channel();
-    let stream = results.try_cancelable(never()).chunks(3).finally_or_spawn(
+    let stream = results.try_cancelable_stream(never()).chunks(3).finally_or_spawn(
         |task| block_on(task),
         move |outcome| {
             sender.send(format!("{outcome:?}")).unwrap();
@@ -262,7 +262,7 @@ fn dropped_while_cleaning_up_after_an_error() {
     let _watchdog = support::watchdog();
     let ((results, tap), wakes, log) = (results(), Wakes::new(), Log::new());
     let lost_hook = log.clone();
-    let stream = results.try_cancelable(never()).finally(|_| std::future::pending());
+    let stream = results.try_cancelable_stream(never()).finally(|_| std::future::pending());
     let stream = stream.on_clean_up_lost(move |_| lost_hook.note("clean-up lost"));
     let partial = stream.partial();
     log.watch(&stream.operation());
@@ -283,7 +283,7 @@ fn panic_fails_it() {
         assert!(number < 2, "two");
         check(number)
     });
-    let stream = broken.try_cancelable(never()).chunks(5);
+    let stream = broken.try_cancelable_stream(never()).chunks(5);
     let partial = stream.partial();
     let mut stream = pin!(stream);
     assert_eq!(panic_of(|| next(stream.as_mut(), &wakes)), "two");
@@ -310,7 +310,7 @@ impl From<Cancelled> for Unprintable {
 #[test]
 fn g13_unprintable_error() {
     let _watchdog = support::watchdog();
-    let stream = stream::iter([Ok(1), Err(Unprintable)]).try_cancelable(never());
+    let stream = stream::iter([Ok(1), Err(Unprintable)]).try_cancelable_stream(never());
     let (operation, partial) = (stream.operation(), stream.partial());
     assert!(matches!(block_on(stream.try_collect::<Vec<u32>>()), Err(Unprintable)));
     assert_eq!((operation.status(), partial.count()), (Status::Failed, 1));
@@ -335,7 +335,7 @@ impl Drop for Hostile {
 fn panic_in_clone_fails_it() {
     let _watchdog = support::watchdog();
     let items = stream::iter([Ok::<_, Failure>(Hostile(false))]);
-    let stream = items.try_cancelable(never()).keep_last(1);
+    let stream = items.try_cancelable_stream(never()).keep_last(1);
     let (operation, partial) = (stream.operation(), stream.partial());
     assert_eq!(panic_of(|| block_on(stream.count())), "a clone");
     assert_eq!((operation.status(), partial.take().len()), (Status::Failed, 0));
@@ -350,7 +350,7 @@ fn g13_destructor_after_an_error() {
         check(number)
     });
     let cleans = log.clone();
-    let stream = items.try_cancelable(never()).finally(move |outcome| {
+    let stream = items.try_cancelable_stream(never()).finally(move |outcome| {
         cleans.note(format_args!("{outcome:?}"));
         async {}
     });
@@ -369,7 +369,7 @@ fn g10_error_while_a_shield_keeps_it() {
         let ((results, tap), wakes, token) = (results(), Wakes::new(), CancellationToken::new());
         let gate = Gate::new();
         let shielded = stream::once(shield(gate.pass()).map_into(1));
-        let stream = stream::select(shielded, results).try_cancelable(&token);
+        let stream = stream::select(shielded, results).try_cancelable_stream(&token);
         let operation = named.then(|| stream.operation());
         let mut stream = pin!(stream);
         assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
@@ -400,7 +400,7 @@ fn error_within_grace() {
     let _watchdog = support::watchdog();
     let ((results, tap), wakes, token) = (results(), Wakes::new(), CancellationToken::new());
     let hour = std::time::Duration::from_secs(3600);
-    let stream = results.try_cancelable(&token).grace(hour).keep_last(9);
+    let stream = results.try_cancelable_stream(&token).grace(hour).keep_last(9);
     let (operation, partial) = (stream.operation(), stream.partial());
     let mut stream = pin!(stream);
     assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
@@ -425,7 +425,7 @@ fn g06_fired_source_is_not_polled_again() {
         polled
     });
     let hour = std::time::Duration::from_secs(3600);
-    let mut stream = pin!(results.try_cancelable(source).grace(hour));
+    let mut stream = pin!(results.try_cancelable_stream(source).grace(hour));
     assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
     token.cancel_with("stop");
     assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
@@ -440,7 +440,7 @@ fn forced_after_grace() {
     let _watchdog = support::watchdog();
     let ((results, _tap), wakes, token) = (results(), Wakes::new(), CancellationToken::new());
     let limit = std::time::Duration::from_millis(2);
-    let mut stream = pin!(results.try_cancelable(&token).grace(limit));
+    let mut stream = pin!(results.try_cancelable_stream(&token).grace(limit));
     assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
     token.cancel_with("stop");
     assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
@@ -460,7 +460,7 @@ fn idle_timeout_is_converted() {
     let limit = std::time::Duration::from_millis(2);
     let (results, tap) = results();
     tap.push(1);
-    let stream = results.try_cancelable(never()).idle_timeout(limit);
+    let stream = results.try_cancelable_stream(never()).idle_timeout(limit);
     let items: Vec<_> = block_on(stream.collect());
     assert_eq!(items, [Ok(1), Err(Cancelled::new(Reason::timeout(limit)).into())]);
 }
@@ -473,7 +473,7 @@ fn g10_stopped_stream_keeps_the_error() {
     let gate = Gate::new();
     let opens = gate.clone();
     let stream =
-        results.try_cancelable(never()).finally(move |_| async move { opens.pass().await });
+        results.try_cancelable_stream(never()).finally(move |_| async move { opens.pass().await });
     let operation = stream.operation();
     let mut stream = pin!(stream);
     tap.push(107);
@@ -495,7 +495,8 @@ fn g10_stopped_stream_keeps_the_error() {
 fn parent_of_a_failed_stream_continues() {
     let _watchdog = support::watchdog();
     let work = scope(never(), async |operation: Operation| {
-        let lines = stream::iter([1, 107, 2]).map(check).try_cancelable(never()).named("lines");
+        let lines =
+            stream::iter([1, 107, 2]).map(check).try_cancelable_stream(never()).named("lines");
         let child = lines.operation();
         assert_eq!(lines.try_collect::<Vec<_>>().await, Err(Failure::Bad(107)));
         assert_eq!(child.parent_id(), Some(operation.id()));
@@ -511,7 +512,7 @@ fn error_after_many_items() {
     for items in [0_u32, 1, 62, 63, 64, 65, 66, 99] {
         let (wakes, token) = (Wakes::new(), CancellationToken::new());
         let numbers = (0..items).chain([100]).chain(0..);
-        let mut stream = pin!(stream::iter(numbers).map(check).try_cancelable(&token));
+        let mut stream = pin!(stream::iter(numbers).map(check).try_cancelable_stream(&token));
         for number in 0..items {
             assert_eq!(next(stream.as_mut(), &wakes), value(number));
         }
@@ -524,7 +525,8 @@ fn error_after_many_items() {
 #[test]
 fn progress_counts_values() {
     let _watchdog = support::watchdog();
-    let stream = stream::iter([1, 2, 3, 107]).map(check).try_cancelable(never()).report_every(1);
+    let stream =
+        stream::iter([1, 2, 3, 107]).map(check).try_cancelable_stream(never()).report_every(1);
     let operation = stream.operation();
     assert_eq!(block_on(stream.count()), 4);
     assert_eq!(operation.snapshot().progress.unwrap().get("items"), Some("3"));
@@ -535,11 +537,12 @@ fn auto_traits() {
     fn has_all<T: Send + Sync + Unpin>(_: &T) {}
     let _watchdog = support::watchdog();
     let (results, _tap) = results();
-    let stream = results.try_cancelable(CancellationToken::new()).keep_last(2).chunks(2);
+    let stream = results.try_cancelable_stream(CancellationToken::new()).keep_last(2).chunks(2);
     has_all(&stream);
     has_all(&stream.partial());
     // Values that are not `Send` work too.
-    let local = stream::iter([Ok::<_, Failure>(Rc::new(1))]).try_cancelable(never()).keep_last(1);
+    let local =
+        stream::iter([Ok::<_, Failure>(Rc::new(1))]).try_cancelable_stream(never()).keep_last(1);
     let polled = pin!(local).poll_next(&mut Context::from_waker(&Wakes::new().waker()));
     assert_eq!(polled, value(Rc::new(1)));
 }

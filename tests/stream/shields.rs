@@ -37,8 +37,8 @@ fn g10_section_finishes_first() {
     let (log, token) = (Log::new(), CancellationToken::new());
     let gates = [Gate::new(), Gate::new()];
     let streams = both(
-        || Box::pin(shielded(&log, &gates[0]).cancelable(&token)),
-        || Box::pin(shielded(&log, &gates[1]).cancelable(&token).named("lines")),
+        || Box::pin(shielded(&log, &gates[0]).cancelable_stream(&token)),
+        || Box::pin(shielded(&log, &gates[1]).cancelable_stream(&token).named("lines")),
     );
     let wakes = [Wakes::new(), Wakes::new()];
     let mut streams = streams.into_iter().zip(&gates).zip(&wakes).collect::<Vec<_>>();
@@ -65,8 +65,8 @@ fn g10_uncancelled() {
     let (log, token, wakes) = (Log::new(), CancellationToken::new(), Wakes::new());
     let gates = [Gate::new(), Gate::new()];
     let streams = both(
-        || Box::pin(shielded(&log, &gates[0]).cancelable(&token)),
-        || Box::pin(shielded(&log, &gates[1]).cancelable(&token).named("lines")),
+        || Box::pin(shielded(&log, &gates[0]).cancelable_stream(&token)),
+        || Box::pin(shielded(&log, &gates[1]).cancelable_stream(&token).named("lines")),
     );
     for (mut stream, gate) in streams.into_iter().zip(&gates) {
         assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
@@ -83,7 +83,7 @@ fn g10_item_during_section() {
     let (log, token, wakes, gate) =
         (Log::new(), CancellationToken::new(), Wakes::new(), Gate::new());
     let ((feed, tap), shielded) = (crate::feed::feed(), shielded(&log, &gate));
-    let mut stream = pin!(stream::select(shielded, feed).cancelable(&token));
+    let mut stream = pin!(stream::select(shielded, feed).cancelable_stream(&token));
     assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
     token.cancel_with("stop");
     tap.push(1);
@@ -101,7 +101,7 @@ fn g10_no_item_after_section() {
         (Log::new(), CancellationToken::new(), Wakes::new(), Gate::new());
     gate.open();
     let (feed, tap) = crate::feed::feed();
-    let mut stream = pin!(shielded(&log, &gate).chain(feed).cancelable(&token));
+    let mut stream = pin!(shielded(&log, &gate).chain(feed).cancelable_stream(&token));
     assert_eq!(next(stream.as_mut(), &wakes), item(7));
     tap.push(1);
     token.cancel_with("stop");
@@ -117,7 +117,7 @@ fn g10_outer_race_waits() {
             (Log::new(), CancellationToken::new(), Wakes::new(), Gate::new());
         let (shielded, inner) = (shielded(&log, &gate), log.clone());
         // The stream and the outer race share one token. The consumer must not continue.
-        let stream = shielded.cancelable(token.clone());
+        let stream = shielded.cancelable_stream(token.clone());
         let stream = if named { stream.named("lines") } else { stream };
         let work = async move {
             let mut stream = pin!(stream);
@@ -139,7 +139,7 @@ fn g10_shield_around_consumer() {
     let _watchdog = support::watchdog();
     let (token, wakes) = (CancellationToken::new(), Wakes::new());
     let (feed, tap) = crate::feed::feed();
-    let work = shield(feed.cancelable(never()).count());
+    let work = shield(feed.cancelable_stream(never()).count());
     let mut run = pin!(work.cancelable(&token));
     assert!(wakes.poll(run.as_mut()).is_pending());
     token.cancel_with("stop");
@@ -161,7 +161,7 @@ fn g10_late_section_never_starts() {
         8
     };
     let both = stream::select(shielded(&log, &gate), stream::once(second));
-    let mut stream = pin!(both.cancelable(&token));
+    let mut stream = pin!(both.cancelable_stream(&token));
     assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
     token.cancel_with("stop");
     later.open();
@@ -179,7 +179,7 @@ fn g10_outer_race_waits_while_consumer_is_busy() {
     let ((feed, tap), shielded) = (crate::feed::feed(), shielded(&log, &gate));
     let (inner, busy_work) = (log.clone(), busy.clone());
     let work = async move {
-        let mut stream = pin!(stream::select(shielded, feed).cancelable(never()));
+        let mut stream = pin!(stream::select(shielded, feed).cancelable_stream(never()));
         assert_eq!(stream.next().await, Some(Ok(1)));
         busy_work.pass().await;
         inner.note("next");

@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_millis(5);
 fn g05_one_clock_from_first_poll() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
-    let mut stream = pin!(feed.cancelable(timeout(Duration::from_millis(50))));
+    let mut stream = pin!(feed.cancelable_stream(timeout(Duration::from_millis(50))));
     sleep(Duration::from_millis(60));
     tap.push(1);
     assert_eq!(next(stream.as_mut(), &wakes), item(1), "it had not been polled");
@@ -35,7 +35,7 @@ fn g05_passes_between_items() {
     for items in [1, 63, 65, 1000] {
         let wakes = Wakes::new();
         let limit = Duration::from_millis(200);
-        let mut stream = pin!(stream::iter(0..).cancelable(timeout(limit)));
+        let mut stream = pin!(stream::iter(0..).cancelable_stream(timeout(limit)));
         for number in 0..items {
             assert_eq!(next(stream.as_mut(), &wakes), item(number));
         }
@@ -59,12 +59,13 @@ fn g05_stream_that_never_waits() {
     let _watchdog = support::watchdog();
     for named in [false, true] {
         let began = Instant::now();
-        let stream = stream::repeat(1).cancelable(timeout(LIMIT));
+        let stream = stream::repeat(1).cancelable_stream(timeout(LIMIT));
         let stream = if named { stream.named("lines") } else { stream };
         let last = block_on(last_of(stream)).unwrap();
         assert!(last.is_err_and(|cancelled| cancelled.is_timeout()));
         assert!(began.elapsed() >= LIMIT, "never early");
-        let last = block_on(last_of(stream::repeat(1).cancelable(timeout(LIMIT)).chunks(1000)));
+        let last =
+            block_on(last_of(stream::repeat(1).cancelable_stream(timeout(LIMIT)).chunks(1000)));
         assert!(last.unwrap().is_err());
     }
 }
@@ -73,7 +74,7 @@ fn g05_stream_that_never_waits() {
 fn g05_wakes() {
     let _watchdog = support::watchdog();
     let ((feed, _tap), wakes) = (feed(), Wakes::new());
-    let mut stream = pin!(feed.cancelable(timeout(LIMIT)));
+    let mut stream = pin!(feed.cancelable_stream(timeout(LIMIT)));
     assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
     wakes.wait(1);
     assert_eq!(next(stream.as_mut(), &wakes), error(Reason::timeout(LIMIT)));
@@ -83,7 +84,7 @@ fn g05_wakes() {
 fn g05_zero() {
     let _watchdog = support::watchdog();
     let ((feed, tap), wakes) = (feed(), Wakes::new());
-    let mut stream = pin!(feed.cancelable(timeout(Duration::ZERO)));
+    let mut stream = pin!(feed.cancelable_stream(timeout(Duration::ZERO)));
     assert_eq!(next(stream.as_mut(), &wakes), error(Reason::timeout(Duration::ZERO)));
     assert_eq!(tap.polls(), 0);
 }
@@ -93,7 +94,7 @@ fn limits_inside_a_source() {
     let _watchdog = support::watchdog();
     let hour = Duration::from_secs(3600);
     let source = async move {
-        let ticks = stream::pending::<()>().cancelable(timeout(hour)).idle_timeout(hour);
+        let ticks = stream::pending::<()>().cancelable_stream(timeout(hour)).idle_timeout(hour);
         ticks.count().await;
         Reason::Dropped
     };
@@ -111,7 +112,7 @@ fn idle_timeout_inside_a_source() {
     let ((feed, tap), wakes) = (feed(), Wakes::new());
     tap.push(1);
     let source = async move {
-        let ticks = feed.cancelable(never()).idle_timeout(Duration::from_secs(3600));
+        let ticks = feed.cancelable_stream(never()).idle_timeout(Duration::from_secs(3600));
         let mut ticks = pin!(ticks);
         assert_eq!(ticks.next().await, Some(Ok(1)));
         futures::pending!();

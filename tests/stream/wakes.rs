@@ -16,7 +16,7 @@ fn g02_cancellation_after_ready_items() {
             // Somewhere in between, the source is registered.
             for items in 0..140 {
                 let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
-                let stream = feed.cancelable(&token);
+                let stream = feed.cancelable_stream(&token);
                 let stream = if named { stream.named("lines") } else { stream };
                 let operation = by_handle.then(|| stream.operation());
                 let mut stream = pin!(stream);
@@ -41,7 +41,7 @@ fn g02_cancellation_within_a_chunk() {
     let _watchdog = support::watchdog();
     for items in 0..140 {
         let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
-        let mut stream = pin!(feed.cancelable(&token).chunks(1000));
+        let mut stream = pin!(feed.cancelable_stream(&token).chunks(1000));
         (0..items).for_each(|number| tap.push(number));
         assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
         token.cancel_with("stop");
@@ -56,7 +56,7 @@ fn g05_limit_after_ready_items() {
     let limit = std::time::Duration::from_millis(20);
     for items in 60..68 {
         let ((feed, tap), wakes) = (feed(), Wakes::new());
-        let mut stream = pin!(feed.cancelable(timeout(limit)));
+        let mut stream = pin!(feed.cancelable_stream(timeout(limit)));
         (0..items).for_each(|number| tap.push(number));
         for number in 0..items {
             assert_eq!(next(stream.as_mut(), &wakes), item(number));

@@ -22,7 +22,7 @@ fn stream_idle_timeout() {
         pause
     });
     let items: Vec<_> =
-        time.block_on(Box::pin(pauses).cancelable(never()).idle_timeout(limit).collect());
+        time.block_on(Box::pin(pauses).cancelable_stream(never()).idle_timeout(limit).collect());
     let idle = Cancelled::new(Reason::timeout(limit));
     assert_eq!(items, [Ok(ms(9)), Ok(limit), Err(idle)]);
     assert_eq!(time.elapsed(), ms(9) + limit + limit);
@@ -32,12 +32,12 @@ fn stream_idle_timeout() {
 fn stream_grace() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
-    let items = slow_stream(1.., ms(10)).cancelable(timeout(ms(35)));
+    let items = slow_stream(1.., ms(10)).cancelable_stream(timeout(ms(35)));
     assert_eq!(time.block_on(items.filter_map(|item| future::ready(item.ok())).count()), 4);
     assert_eq!(time.elapsed(), ms(35));
 
     // Cancelled after 35 ms, with a grace period until 60 ms.
-    let items = slow_stream(1.., ms(10)).cancelable(timeout(ms(35))).grace(ms(25));
+    let items = slow_stream(1.., ms(10)).cancelable_stream(timeout(ms(35))).grace(ms(25));
     let operation = items.operation();
     time.block_on(items.for_each(|_| future::ready(())));
     assert_eq!((time.elapsed(), operation.elapsed()), (ms(95), ms(60)));
@@ -101,7 +101,7 @@ fn stream_recorded() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let events = Recorder::new();
-    let items = slow_stream(1.., ms(10)).cancelable(timeout(ms(25)));
+    let items = slow_stream(1.., ms(10)).cancelable_stream(timeout(ms(25)));
     events.attach(&items.operation());
     assert_eq!(time.block_on(items.count()), 4, "three items, and the error");
     events.assert_timed([(ms(0), "started"), (ms(25), "cancelled: timed out after 25ms")]);
