@@ -1,6 +1,6 @@
-//! What the attribute writes into a function: the run as an operation, whatever its error can say.
+//! What `#[cancelable]` expands to calls: the body of the function as an operation.
 //!
-//! Only what the attribute expands to calls this: none of it is public.
+//! Public for that expansion only, and hidden from the documentation.
 //!
 //! The attribute accepts any error type that can be made from [`Cancelled`]; `Display` is not
 //! required. An operation records the text of an error all the same: what `Display` prints, else what
@@ -20,13 +20,13 @@ use crate::operation::Operation;
 use crate::reason::Reason;
 use crate::text::Text;
 
-/// A new operation: one handle for the run, and one for the body.
+/// Creates an operation, and returns a handle for the run and one for the body.
 pub fn operation() -> (Operation, Operation) {
     let operation = Operation::new();
     (operation.clone(), operation)
 }
 
-/// What names an operation. What cannot be a name is reported at this call.
+/// Converts the name. If its type is wrong, the compiler reports this call.
 pub fn name(name: impl Into<Text>) -> Text {
     name.into()
 }
@@ -52,7 +52,7 @@ pub fn result<T, X: From<Cancelled>>(result: Result<Result<T, X>, Cancelled>) ->
     result?
 }
 
-/// The type of the errors of `work`.
+/// Returns a marker for the error type of `work`.
 pub fn errors<F: Future<Output = Result<T, X>>, T, X>(_work: &F) -> Errors<X> {
     Errors(Debugged(Unprintable(PhantomData)))
 }

@@ -1,4 +1,4 @@
-//! `TryCancelable`: a future that may fail, raced against a source, with one `Result`.
+//! `TryCancelable`: a fallible future raced against a source, with one `Result`.
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,15 +8,16 @@ use futures::future::FusedFuture;
 use pin_project::pin_project;
 
 use super::{Cancelable, Ending, Fallible};
-use crate::{Cancelled, Reason};
+use crate::error::Cancelled;
+use crate::reason::Reason;
 
-/// A future that may fail, raced against a source. Made by
+/// A fallible future raced against a source. Made by
 /// [`try_cancelable`](super::CancelableExt::try_cancelable).
 ///
 /// It has the methods of [`Cancelable`]. If the work returns `Err`, the operation is
-/// [`Cancelled`](crate::Status::Cancelled) if it has a [reason](crate::Operation::reason) to be, and
-/// [`Failed`](crate::Status::Failed) otherwise. The error itself plays no part in that: one that came
-/// from a race within the work is a failure.
+/// [`Cancelled`](crate::Status::Cancelled) if it was cancelled before, and
+/// [`Failed`](crate::Status::Failed) otherwise. The error itself plays no part in that: the error of a race
+/// within the work is a failure.
 ///
 /// # Cancel safety
 ///
@@ -24,7 +25,7 @@ use crate::{Cancelled, Reason};
 ///
 /// # Panics
 ///
-/// When polled after completion. A panic of the future or of a source of yours goes through.
+/// When polled after completion. A panic of the future, or of a source of your own, goes through.
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct TryCancelable<F: Future, S, E = Fallible<<F as Future>::Output>> {

@@ -383,3 +383,45 @@ fn g13_unprintable_error_is_a_failure() {
     assert_eq!(operation.status(), Status::Failed);
     assert_eq!(operation.error().as_deref(), Some("panicked: no words"));
 }
+
+/// The source fires, and the work returns an error in its last poll.
+#[test]
+fn error_in_the_last_poll_polls_no_fired_source() {
+    let _watchdog = support::watchdog();
+    let fired = std::cell::Cell::new(0);
+    let token = CancellationToken::new();
+    let source = async {
+        token.cancelled().await;
+        fired.set(fired.get() + 1);
+        Reason::manual("stop")
+    };
+    // An async block that is polled after it has completed panics.
+    let mut polls = 0;
+    let work = std::future::poll_fn(|_| {
+        polls += 1;
+        if polls < 2 {
+            std::task::Poll::Pending
+        } else {
+            std::task::Poll::Ready(Err::<(), _>(Fault::Disk))
+        }
+    });
+    let hook = std::panic::take_hook();
+    let printed = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = printed.clone();
+    let here = std::thread::current().id();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().id() == here {
+            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+        hook(info);
+    }));
+    let run = work.try_cancelable(source);
+    let operation = run.operation();
+    let mut run = pin!(run);
+    assert!(poll_once(run.as_mut()).is_pending());
+    token.cancel();
+    assert!(poll_once(run.as_mut()).is_ready());
+    assert_eq!((operation.status(), fired.get()), (Status::Cancelled, 1));
+    assert_eq!(operation.error().as_deref(), Some("no disk"));
+    assert_eq!(printed.load(std::sync::atomic::Ordering::SeqCst), 0, "nothing panicked");
+}

@@ -7,9 +7,10 @@ use std::task::{Context, Poll, ready};
 use pin_project::{pin_project, pinned_drop};
 
 use super::{Ending, ErrorOf, clean_up_after_earlier, sealed};
+use crate::error::Cancelled;
 use crate::panic::contain;
+use crate::reason::Reason;
 use crate::sync::Mutex;
-use crate::{Cancelled, Reason};
 
 /// Clean-up in a form that a spawner can run.
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
