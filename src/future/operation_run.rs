@@ -13,7 +13,7 @@ use crate::clock;
 use crate::error::Cancelled;
 use crate::frame::dropping;
 use crate::operation::{Hook, Operation};
-use crate::panic::{contain, message, warn_clean_up_lost};
+use crate::panic::{contain, discard, message, warn_clean_up_lost};
 use crate::poll_context::{DropCheck, Enclosure, Protection};
 use crate::reason::Reason;
 use crate::source::WaitForCancellationOwned;
@@ -206,6 +206,9 @@ impl Drop for OperationRun {
                 self.tell_clean_up_lost();
             }
         }
+        // One by one: two that panic in one drop would abort the process.
+        std::mem::take(self.on_clean_up_lost.get_mut()).into_iter().for_each(discard);
+        discard(self.panic.get_mut().take());
     }
 }
 

@@ -136,10 +136,7 @@ impl Hooks {
             let Some(hook) = next else {
                 let dropped = state.close(Closed::Ended(status));
                 drop(state);
-                if let Some(dropped) = dropped {
-                    discard(dropped);
-                }
-                return;
+                return discard_all(dropped);
             };
             drop(state);
             if hook.status() == status {
@@ -172,7 +169,7 @@ impl Hooks {
     /// end that are given later are dropped at once.
     pub(super) fn drop_all(&self) {
         let dropped = self.state.lock().close(Closed::Unpolled);
-        discard(dropped);
+        discard_all(dropped);
     }
 
     /// Adds a hook for progress.
@@ -205,7 +202,17 @@ impl Hooks {
         drop(state);
         drop(replaced);
         for hook in hooks {
-            let _ = contain(|| hook(operation, &progress));
+            // The hook is dropped in there too: this may be the last owner.
+            let progress = &progress;
+            let _ = contain(move || hook(operation, progress));
         }
     }
+}
+
+/// Drops hooks one by one: two that panic in one drop would abort the process.
+fn discard_all(lists: Option<Lists>) {
+    let Some(lists) = lists else { return };
+    lists.on_start.into_iter().for_each(discard);
+    lists.on_end.into_iter().for_each(discard);
+    lists.on_progress.into_iter().for_each(discard);
 }

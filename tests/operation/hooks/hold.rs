@@ -128,3 +128,36 @@ fn late_hooks_of_a_dropped_future_are_dropped() {
         assert_eq!(Arc::strong_count(&held), 1, "given late: {late}");
     }
 }
+
+/// Several hooks that are never called panic when they are dropped: each panic stays there.
+#[test]
+fn g12_dropped_hooks_may_panic() {
+    struct Hostile;
+
+    impl Drop for Hostile {
+        fn drop(&mut self) {
+            panic!("the destructor of a hook");
+        }
+    }
+
+    let _watchdog = support::watchdog();
+    for polled in [false, true] {
+        let (a, b, c, d, e, f) = (Hostile, Hostile, Hostile, Hostile, Hostile, Hostile);
+        let run = pending::<()>()
+            .cancelable(never())
+            .on_complete(move |_| drop(a))
+            .on_error(move |_, _| drop(b))
+            .on_progress(move |_, _| assert!(size_of_val(&c) == 0))
+            .on_progress(move |_, _| assert!(size_of_val(&d) == 0))
+            .on_clean_up_lost(move |_| drop(e))
+            .on_clean_up_lost(move |_| drop(f));
+        let operation = run.operation();
+        let mut run = Box::pin(run);
+        if polled {
+            assert!(poll_once(run.as_mut()).is_pending());
+        }
+        drop(run);
+        let expected = if polled { Status::Cancelled } else { Status::Pending };
+        assert_eq!(operation.status(), expected);
+    }
+}
