@@ -208,7 +208,9 @@ impl Drop for OperationRun {
         }
         // One by one: two that panic in one drop would abort the process.
         std::mem::take(self.on_clean_up_lost.get_mut()).into_iter().for_each(discard);
-        discard(self.panic.get_mut().take());
+        if let Some(panic) = self.panic.get_mut().take() {
+            discard(panic);
+        }
     }
 }
 

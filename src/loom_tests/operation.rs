@@ -1,10 +1,10 @@
-//! Models of operations: who cancels, who writes the ending, who calls the hooks.
+//! Models of operations: cancelling, recording the end, and running hooks on several threads.
 //!
-//! Where a third thread looks on there are many orders: two interruptions are enough to find each
-//! mistake that these models are there for.
+//! With a third thread there are many orders. Two preemptions are enough to find each mistake that these models
+//! look for.
 //!
-//! At most one thread of a model calls the hooks of an ending: meanwhile the operation is the current
-//! one on its thread, and all threads of a model share that cell.
+//! At most one thread of a model runs the hooks of an end: the operation is the current one meanwhile, and all
+//! threads of a model share that thread-local.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -31,10 +31,10 @@ fn complete(operation: &Operation) -> thread::JoinHandle<()> {
     thread::spawn(move || run.complete())
 }
 
-/// What hooks have been told.
+/// The reasons that hooks have been called with.
 type Heard = Arc<Mutex<Vec<Reason>>>;
 
-/// How often hooks of each family were called.
+/// Counts the calls of hooks, by the kind of end.
 #[derive(Default)]
 struct Called {
     complete: Arc<Count>,
@@ -58,12 +58,12 @@ impl Called {
         called
     }
 
-    /// Completed, cancelled, failed.
+    /// Returns the counts for completed, cancelled and failed.
     fn counts(&self) -> [usize; 3] {
         [self.complete.get(), self.cancel.get(), self.error.get()]
     }
 
-    /// Whether nobody holds a hook any more.
+    /// Returns whether all hooks have been dropped.
     fn are_gone(&self) -> bool {
         [&self.complete, &self.cancel, &self.error]
             .iter()
@@ -71,7 +71,7 @@ impl Called {
     }
 }
 
-/// Every view of it says that this is why it is cancelled.
+/// Asserts that every view of the operation agrees on its status and reason.
 #[track_caller]
 fn assert_views(operation: &Operation, status: Status, reason: Option<&Reason>) {
     assert_eq!(operation.reason().as_ref(), reason);
@@ -82,9 +82,9 @@ fn assert_views(operation: &Operation, status: Status, reason: Option<&Reason>) 
     assert_eq!((snapshot.status, snapshot.reason.as_ref()), (status, reason));
 }
 
-/// Two cancel at once. One is told that it did it, and its reason is the one that every view shows.
+/// Two threads cancel at the same time. One call returns `true`, and every view shows its reason.
 #[test]
-fn one_cancellation_wins() {
+fn cancelled_by_two() {
     model(|| {
         let operation = started();
         let other = cancel(&operation, "there");
@@ -99,10 +99,9 @@ fn one_cancellation_wins() {
     });
 }
 
-/// It is cancelled by two while its work is dropped. One of the three says why, and the hook hears
-/// the same.
+/// Two threads cancel while the future is dropped. One of the three reasons stays, and the hook gets it.
 #[test]
-fn one_cancellation_wins_at_the_end() {
+fn cancelled_by_two_at_the_end() {
     model_within(2, || {
         let operation = started();
         let called = Called::by(&operation);
@@ -125,10 +124,10 @@ fn one_cancellation_wins_at_the_end() {
     });
 }
 
-/// It completes while it is cancelled. Who cancelled is told that it did if and only if the
-/// operation says so from then on.
+/// It completes while another thread cancels it. `cancel` returns `true` if and only if the operation is
+/// cancelled from then on.
 #[test]
-fn a_cancellation_at_the_end_counts_or_does_not() {
+fn cancelled_at_the_end() {
     bounded_model(|| {
         let operation = started();
         let run = complete(&operation);
@@ -141,9 +140,9 @@ fn a_cancellation_at_the_end_counts_or_does_not() {
     });
 }
 
-/// The same, seen by who only cancels: the run alone looks at what it is settled on.
+/// The same if only the run itself looks afterwards.
 #[test]
-fn a_cancellation_that_nobody_looks_at_counts_or_does_not() {
+fn cancelled_at_the_end_unobserved() {
     bounded_model(|| {
         let operation = started();
         let canceller = cancel(&operation, "stop");
@@ -155,10 +154,9 @@ fn a_cancellation_that_nobody_looks_at_counts_or_does_not() {
     });
 }
 
-/// A third looks on. A reason that was seen stays, and is not seen where who cancelled is told that
-/// it did not.
+/// A third thread looks. A reason that it has seen stays, and it sees none if `cancel` returns `false`.
 #[test]
-fn a_reason_that_was_seen_stays() {
+fn reason_stays() {
     model_within(2, || {
         let operation = started();
         let run = complete(&operation);
@@ -175,9 +173,9 @@ fn a_reason_that_was_seen_stays() {
     });
 }
 
-/// The same for who only asks whether it is cancelled.
+/// The same for `is_cancelled`.
 #[test]
-fn cancelled_once_seen_stays() {
+fn cancelled_stays() {
     model_within(2, || {
         let operation = started();
         let run = complete(&operation);
@@ -192,10 +190,9 @@ fn cancelled_once_seen_stays() {
     });
 }
 
-/// It is seen to be cancelling only where it is cancelled before its end, and nothing follows the
-/// end.
+/// The status is `Cancelling` only if it was cancelled before its end, and a final status stays.
 #[test]
-fn a_status_goes_forward() {
+fn status_goes_forward() {
     model_within(2, || {
         let operation = started();
         let run = complete(&operation);
@@ -217,9 +214,9 @@ fn a_status_goes_forward() {
     });
 }
 
-/// Who sees that it has ended sees what is final: nobody settles it otherwise later.
+/// A thread that sees the end sees the final reason: no other thread settles it differently later.
 #[test]
-fn what_is_seen_after_the_end_is_final() {
+fn final_after_the_end() {
     model_within(2, || {
         let operation = started();
         let run = complete(&operation);
@@ -235,10 +232,9 @@ fn what_is_seen_after_the_end_is_final() {
     });
 }
 
-/// Two endings at once: one is written, and only its hooks are called. What the others hold is let
-/// go of.
+/// Two threads end it. One end is recorded, only its hooks run, and the others are dropped.
 #[test]
-fn one_ending_is_written() {
+fn completed_and_dropped() {
     bounded_model(|| {
         let operation = started();
         let called = Called::by(&operation);
@@ -259,9 +255,9 @@ fn one_ending_is_written() {
     });
 }
 
-/// The same for failing: the error is there where it failed, and nowhere else.
+/// The same for a failure: the error is there if and only if the failure was recorded.
 #[test]
-fn one_ending_has_the_error() {
+fn completed_and_failed() {
     model(|| {
         let operation = started();
         let called = Called::by(&operation);
@@ -280,7 +276,7 @@ fn one_ending_has_the_error() {
 /// It is cancelled while the work returns an error. Status, reason and hooks agree: it was cancelled
 /// if it has a cause, and has failed otherwise.
 #[test]
-fn an_error_and_a_cancellation_at_once() {
+fn failed_and_cancelled() {
     bounded_model(|| {
         let operation = started();
         let called = Called::by(&operation);
@@ -301,8 +297,7 @@ fn an_error_and_a_cancellation_at_once() {
     });
 }
 
-/// Hooks that are given while it ends: of those of the ending each is called once, the others are
-/// let go of, whoever was first.
+/// Hooks are given while it ends. The ones for that end run once each, and the others are dropped.
 #[track_caller]
 fn hooks_given_while(end: fn(&Operation), expected: [usize; 3]) {
     bounded_model(move || {
@@ -317,23 +312,37 @@ fn hooks_given_while(end: fn(&Operation), expected: [usize; 3]) {
 }
 
 #[test]
-fn hooks_given_while_it_completes() {
+fn hooks_given_at_completion() {
     hooks_given_while(Operation::complete, [1, 0, 0]);
 }
 
 #[test]
-fn hooks_given_while_it_is_cancelled() {
+fn hooks_given_at_cancellation() {
     hooks_given_while(|operation| operation.end_cancelled(Reason::Dropped), [0, 1, 0]);
 }
 
 #[test]
-fn hooks_given_while_it_fails() {
+fn hooks_given_at_failure() {
     hooks_given_while(|operation| operation.end_with_error(&"no disk"), [0, 0, 1]);
 }
 
-/// A second one is called once, too, where the first is being called.
+/// Hooks that are given while the future is dropped unpolled are dropped, and never called.
 #[test]
-fn two_hooks_are_called_once_each() {
+fn hooks_given_while_dropped_unpolled() {
+    bounded_model(|| {
+        let operation = Operation::new();
+        let run = operation.clone();
+        let run = thread::spawn(move || run.drop_hooks());
+        let called = Called::by(&operation);
+        run.join().unwrap();
+        assert_eq!(called.counts(), [0, 0, 0]);
+        assert!(called.are_gone());
+    });
+}
+
+/// A second hook is given while the first one runs. Each runs once.
+#[test]
+fn two_hooks_run_once_each() {
     model(|| {
         let operation = started();
         let counts = [Count::new(), Count::new()];
@@ -347,9 +356,9 @@ fn two_hooks_are_called_once_each() {
     });
 }
 
-/// One who begins to listen to progress while it ends is let go of.
+/// A progress hook that is given while it ends is dropped.
 #[test]
-fn a_listener_given_at_the_end_is_let_go_of() {
+fn progress_hook_given_at_the_end() {
     model(|| {
         let operation = started();
         let run = complete(&operation);
@@ -367,9 +376,9 @@ fn below(name: Option<&'static str>, message: &'static str) -> Reason {
     Reason::parent_named(name.map(Into::into), Reason::manual(message))
 }
 
-/// An operation enters below another while that is cancelled: it is cancelled with it.
+/// An operation becomes a child of another while that one is cancelled, and is cancelled with it.
 #[test]
-fn a_child_that_enters_meanwhile_is_cancelled() {
+fn child_enters_cancelled_parent() {
     model(|| {
         let (mut parent, child) = (started(), Operation::new());
         parent.set_name("parent".into());
@@ -382,9 +391,9 @@ fn a_child_that_enters_meanwhile_is_cancelled() {
     });
 }
 
-/// The same for one that starts within it.
+/// The same for an operation that starts within it.
 #[test]
-fn a_child_that_starts_meanwhile_is_cancelled() {
+fn child_starts_in_cancelled_parent() {
     model(|| {
         let (parent, mut child) = (started(), Operation::new());
         let canceller = cancel(&parent, "stop");
@@ -396,9 +405,9 @@ fn a_child_that_starts_meanwhile_is_cancelled() {
     });
 }
 
-/// It is cancelled from above and directly at once, and keeps one reason.
+/// It is cancelled directly and with its parent at the same time. One reason stays.
 #[test]
-fn above_and_directly_at_once() {
+fn cancelled_with_parent_and_directly() {
     model(|| {
         let (parent, mut child) = (started(), Operation::new());
         child.enter_below(&parent);
@@ -413,10 +422,9 @@ fn above_and_directly_at_once() {
     });
 }
 
-/// It is cancelled from above while it completes. What it is settled on stays, and the operation
-/// above is cancelled in any case.
+/// Its parent is cancelled while it completes. The reason that it then has, or has not, stays.
 #[test]
-fn above_while_it_completes() {
+fn cancelled_with_parent_at_completion() {
     bounded_model(|| {
         let (parent, mut child) = (started(), Operation::new());
         child.enter_below(&parent);
@@ -438,9 +446,9 @@ fn above_while_it_completes() {
     });
 }
 
-/// Its run is dropped while it is cancelled from above. The hook hears the reason that stays.
+/// Its parent is cancelled while its future is dropped. The hook gets the reason that stays.
 #[test]
-fn above_while_it_is_dropped() {
+fn cancelled_with_parent_at_drop() {
     model(|| {
         let (parent, mut child) = (started(), Operation::new());
         child.enter_below(&parent);
