@@ -145,7 +145,7 @@ impl RunState {
 
     /// Starts the operation. If it has clean-up, the races around it wait for that from now on.
     ///
-    /// `waker` is that of the poll, if there is one.
+    /// `waker` is the waker of the poll, if it starts in one.
     #[inline]
     fn start(&mut self, cleans_up: bool, waker: Option<&Waker>) {
         if let Some(run) = &mut self.operation {
@@ -368,7 +368,7 @@ impl RunState {
             operation.note_shields(&shields);
         }
         if self.shields.len() + shields.len() > self.shields.capacity() {
-            // All of them are notified again, which changes nothing for those that know.
+            // All of them are notified again, which changes nothing for the ones that know.
             self.notified = 0;
             self.shields.retain(|shield| shield.is_active());
             let room = self.shields.len() + shields.len();

@@ -18,14 +18,14 @@ thread_local! {
 
 type Current = (ManuallyDrop<Arc<Inner>>, PolledBy);
 
-/// With which waker an operation is polled. It tells its own task from tasks that an executor polls inside of it.
+/// The waker with which an operation is polled. Tasks that an executor polls within the same poll have another one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum PolledBy {
     /// It is not being polled: one of its hooks runs.
     None,
     /// All that runs inside belongs to it: a closure on the thread pool, or a future of `in_scope`.
     Anything,
-    /// A waker, by its address and table. Whoever polls holds it, so that the address stays what it is.
+    /// A waker, by its address and table. The caller of `poll` holds it, so the address stays valid.
     Waker(usize, usize),
 }
 

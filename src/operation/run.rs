@@ -42,7 +42,7 @@ impl Operation {
     /// [`run_start_hooks`](Self::run_start_hooks).
     #[inline]
     ///
-    /// `waker` is that of the poll, if there is one.
+    /// `waker` is the waker of the poll, if it starts in one.
     pub(crate) fn start(&mut self, waker: Option<&Waker>) -> Instant {
         self.inner.enter_current(waker);
         let now = clock::now();
