@@ -40,9 +40,9 @@ impl Operation {
 
     /// Starts it, as a child of the current operation, and returns when that was. Called once, before
     /// [`run_start_hooks`](Self::run_start_hooks).
-    #[inline]
     ///
     /// `waker` is the waker of the poll, if it starts in one.
+    #[inline]
     pub(crate) fn start(&mut self, waker: Option<&Waker>) -> Instant {
         self.inner.enter_current(waker);
         let now = clock::now();
