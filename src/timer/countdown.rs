@@ -112,7 +112,7 @@ impl Countdown {
                 ready!(slot.poll(what, cx, |()| ()));
                 FIRED.set(Some((slot.latched().end(), self.length)));
                 // On a thread of an executor, which is the best place to fire other limits that are due.
-                Wheel::shared().drive(clock::real());
+                Wheel::shared().drive_after_firing(clock::real());
                 return self.finish();
             }
             State::Running { since } => {

@@ -34,6 +34,10 @@ const WAKE_ON_ALARM: usize = 1;
 /// (p50) instead of 3.4 ms.
 const WAKE_PER_DRIVE: usize = if cfg!(cancelable_loom) { 1 } else { 32 };
 
+/// The number of tasks that threads of executors have woken and that have not been polled. With more, the run queue of a
+/// busy tokio thread overflows into the queue from which it takes one task every 60 to 120 polls.
+const MAX_WOKEN: usize = 128;
+
 /// The number of threads of executors that wake tasks at the same time. A waker may poll its task at once and
 /// so come back here from within, so this also bounds the recursion.
 const MAX_DRIVERS: usize = 8;
@@ -50,6 +54,9 @@ pub(super) struct Wheel {
     epoch: Instant,
     /// When there is something to do, in nanoseconds after the epoch: a hint that is read without the lock.
     due: AtomicU64,
+    /// The number of tasks that were woken minus the number of fired limits that were polled, wrapping. A task may be
+    /// dropped instead, so if a tick passes in which no executor wakes a task, the count starts again.
+    woken: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -104,10 +111,26 @@ impl Backlog {
         self.wakers.drain(..count).collect()
     }
 
+    /// Takes out the tasks that a thread of an executor wakes.
+    fn take_on_drive(&mut self, woken: &AtomicU64) -> Vec<Waker> {
+        let pending = (woken.load(Ordering::Relaxed) as i64).max(0);
+        if self.wakers.is_empty() || pending as usize + WAKE_PER_DRIVE > MAX_WOKEN {
+            return Vec::new();
+        }
+        let some = self.take(WAKE_PER_DRIVE);
+        woken.fetch_add(some.len() as u64, Ordering::Relaxed);
+        self.wake_on_alarm = WAKE_ON_ALARM;
+        some
+    }
+
     /// Takes out the tasks that a ring wakes: twice as many as the last ring, if no executor has driven the wheel
     /// since. An executor that is stuck so delays the tasks of other executors by a few ticks only.
-    fn take_on_alarm(&mut self, now: u64) -> Vec<Waker> {
+    fn take_on_alarm(&mut self, now: u64, woken: &AtomicU64) -> Vec<Waker> {
+        if self.wake_on_alarm > WAKE_ON_ALARM {
+            woken.store(0, Ordering::Relaxed);
+        }
         let some = self.take(self.wake_on_alarm);
+        woken.fetch_add(some.len() as u64, Ordering::Relaxed);
         self.wake_on_alarm =
             if self.wakers.is_empty() { WAKE_ON_ALARM } else { self.wake_on_alarm * 2 };
         self.retry = now + 1;
@@ -184,7 +207,12 @@ impl Wheel {
     }
 
     pub(super) fn new(epoch: Instant) -> Self {
-        Wheel { epoch, due: AtomicU64::new(NEVER), state: Mutex::default() }
+        Wheel {
+            epoch,
+            due: AtomicU64::new(NEVER),
+            woken: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
     }
 
     /// Returns the slot for a limit of this length that began at `since`; `None` if its end is past what the
@@ -223,6 +251,13 @@ impl Wheel {
         }
     }
 
+    /// The same for a task that has just polled a limit that has fired.
+    #[inline]
+    pub(super) fn drive_after_firing(&self, now: Instant) {
+        self.woken.fetch_sub(1, Ordering::Relaxed);
+        self.drive(now);
+    }
+
     #[inline(never)]
     pub(super) fn drive_due(&self, now: Instant) {
         let mut state = self.state.lock();
@@ -230,8 +265,7 @@ impl Wheel {
             return;
         }
         let fired = state.fire_due(|tick| self.has_come(tick, now));
-        state.backlog.wake_on_alarm = WAKE_ON_ALARM;
-        let some = state.backlog.take(WAKE_PER_DRIVE);
+        let some = state.backlog.take_on_drive(&self.woken);
         self.due.store(state.due(), Ordering::Relaxed);
         state.backlog.drivers += 1;
         drop(state);
@@ -284,7 +318,7 @@ impl Wheel {
             let mut state = self.state.lock();
             let now = alarm::now();
             let fired = state.fire_due(|tick| self.has_come(tick, now));
-            let some = state.backlog.take_on_alarm(self.tick(now));
+            let some = state.backlog.take_on_alarm(self.tick(now), &self.woken);
             self.due.store(state.due(), Ordering::Relaxed);
             let spent = match state.alarm.take() {
                 Some((tick, alarm)) if !self.has_come(tick, now) => {
@@ -470,7 +504,7 @@ mod tests {
         let mut state = wheel.state.lock();
         state.fire_due(|_| true);
         let woken = |state: &mut State| {
-            wake_each(state.backlog.take_on_alarm(7));
+            wake_each(state.backlog.take_on_alarm(7, &wheel.woken));
             wakes.get()
         };
         assert_eq!([(); 3].map(|()| woken(&mut state)), [1, 3, 7]);
@@ -500,7 +534,7 @@ mod tests {
                 let depth = self.depth.fetch_add(1, Ordering::Relaxed) + 1;
                 self.deepest.fetch_max(depth, Ordering::Relaxed);
                 let wheel = self.wheel.get().unwrap().upgrade().unwrap();
-                wheel.drive(wheel.epoch);
+                wheel.drive_after_firing(wheel.epoch);
                 self.depth.fetch_sub(1, Ordering::Relaxed);
             }
         }
