@@ -3,7 +3,7 @@
 //! Each listener has a bounded queue. If it falls behind, the oldest events are dropped and
 //! the stream yields their number. An operation never waits for a listener.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -18,7 +18,7 @@ use crate::panic::discard;
 use crate::reason::Reason;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 use crate::text::Text;
-use crate::wait::WakerSlot;
+use crate::wait::{Slab, WakerSlot};
 
 /// Something that happened in a registry. Yielded by [`Events`].
 ///
@@ -127,7 +127,7 @@ impl Event {
 pub struct Events {
     listener: Arc<Listener>,
     /// The key of the listener in the map.
-    key: u64,
+    key: usize,
     listeners: Weak<Listeners>,
 }
 
@@ -256,26 +256,23 @@ pub(super) struct Listeners {
 
 #[derive(Default)]
 struct ListenerMap {
-    listeners: BTreeMap<u64, Arc<Listener>>,
-    next_key: u64,
+    listeners: Slab<Arc<Listener>>,
     /// The listeners as a list, built by the first event after one was added or removed. Adding and
     /// removing n listeners in a row thus takes n steps, not n².
     receivers: Option<Receivers>,
 }
 
 impl Listeners {
-    fn add(&self, listener: Arc<Listener>) -> u64 {
+    fn add(&self, listener: Arc<Listener>) -> usize {
         let mut map = self.map.lock();
-        let key = map.next_key;
-        map.next_key += 1;
-        map.listeners.insert(key, listener);
+        let key = map.listeners.insert(listener);
         self.changed(&mut map);
         key
     }
 
-    fn remove(&self, key: u64) {
+    fn remove(&self, key: usize) {
         let mut map = self.map.lock();
-        let removed = map.listeners.remove(&key);
+        let removed = map.listeners.remove(key);
         let receivers = self.changed(&mut map);
         drop(map);
         // Events left in the queue hold user code: not dropped under the lock.
@@ -296,7 +293,7 @@ impl Listeners {
     pub(super) fn batch(&self) -> EventBatch {
         let receivers = (!self.is_empty()).then(|| {
             let map = &mut *self.map.lock();
-            map.receivers.get_or_insert_with(|| map.listeners.values().cloned().collect()).clone()
+            map.receivers.get_or_insert_with(|| map.listeners.iter().cloned().collect()).clone()
         });
         EventBatch { receivers, dropped: Vec::new() }
     }
@@ -311,7 +308,7 @@ impl Listeners {
 impl Drop for Listeners {
     fn drop(&mut self) {
         let listeners = std::mem::take(&mut self.map.lock().listeners);
-        for listener in listeners.values() {
+        for listener in listeners.iter() {
             listener.queue.lock().ended = true;
             listener.waker.wake();
         }
