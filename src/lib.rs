@@ -77,9 +77,9 @@
 //!
 //! # Where things are
 //!
-//! The root has what most programs name, and [`prelude`] the part of it that is worth importing with
-//! `*`. Everything else is in the module of its concept: [`source`], [`reason`], [`operation`],
-//! [`stream`], [`registry`] and [`testing`].
+//! The crate root has the names that most programs use, and [`prelude`] those that are worth
+//! importing with `*`. Everything else is in the module of its concept: [`source`], [`reason`],
+//! [`operation`], [`stream`], [`registry`] and [`testing`].
 //!
 //! # Features
 //!
@@ -90,7 +90,7 @@
 //! | `macros` (default) | the attribute [`macro@cancelable`] |
 //! | `blocking` | [`condition_blocking`], [`run_blocking`](Operation::run_blocking) |
 //! | `tracing` | reports panics of callbacks, and clean-up that could not run, as `tracing` warnings |
-//! | `testing` | virtual time, a cut at every await, a recorder and scenarios: see [`testing`] |
+//! | `testing` | virtual time, a cancellation at every await, a recorder and scenarios: see [`testing`] |
 //! | `serde` | `Serialize` for snapshots, for all values in them, and for what a registry returns |
 //!
 //! # Guide

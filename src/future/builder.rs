@@ -105,8 +105,8 @@ macro_rules! builder_methods {
 
         /// Calls `hook` when the operation has completed.
         ///
-        /// An operation completes, fails or is cancelled, and calls the hooks of that ending only:
-        /// after the work has been dropped and clean-up has run.
+        /// An operation completes, fails or is cancelled, and calls only the hooks of that ending. It
+        /// calls them after the work has been dropped and clean-up has run.
         ///
         $(#[$on_complete])*
         pub fn on_complete(mut self, hook: impl FnOnce(&Operation) + Send + 'static) -> Self {

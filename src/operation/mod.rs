@@ -46,11 +46,11 @@ use crate::text::Text;
 use hooks::EndHook;
 use inner::Inner;
 
-/// A handle of an operation: a [`Cancelable`](crate::Cancelable) with a name, a hook, or anything else
-/// that its builder methods add.
+/// A handle to an operation. An operation is a [`Cancelable`](crate::Cancelable) with a name, a hook, or
+/// anything else that its builder methods add.
 ///
-/// Handles are cheap to clone and can be sent to other threads. After the operation has ended they still
-/// know how. Two handles are equal if they are of the same operation.
+/// Handles are cheap to clone and can be sent to other threads. After the operation has ended, they
+/// still return its status and reason. Two handles are equal if they belong to the same operation.
 ///
 /// # Cancellation
 ///
@@ -62,8 +62,8 @@ use inner::Inner;
 /// # Parents
 ///
 /// An operation that is first polled within another one becomes its child, unless
-/// [`child_of`](crate::Cancelable::child_of) has named another parent. A spawned task is polled within
-/// no operation: wrap its future in [`in_scope`](Operation::in_scope).
+/// [`child_of`](crate::Cancelable::child_of) has named another parent. A spawned task is polled
+/// outside any operation: wrap its future in [`in_scope`](Operation::in_scope).
 ///
 /// # Examples
 ///
@@ -86,8 +86,8 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Returns the innermost operation that is being polled on this thread, or to which a closure of
-    /// [`run_blocking`](Self::run_blocking) belongs.
+    /// Returns the innermost operation that is being polled on this thread. In a closure of
+    /// [`run_blocking`](Self::run_blocking), returns the operation that runs the closure.
     ///
     /// ```
     /// assert!(cancelable::Operation::current().is_none());
@@ -167,8 +167,8 @@ impl Operation {
         self.inner.about.lock().ended.as_ref()?.error.clone()
     }
 
-    /// Returns whether the operation is cancelled: true from the moment of the request on, also within
-    /// shields and clean-up. Takes no lock.
+    /// Returns whether the operation is cancelled: true from the request on, within shields and clean-up
+    /// too. Takes no lock.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -362,8 +362,9 @@ impl Operation {
         self.inner.token.clone()
     }
 
-    /// Reports progress: calls the progress hooks and shows in later snapshots. May be called from any
-    /// thread, also before the start and after the end.
+    /// Reports progress: calls the progress hooks, and keeps the report for later snapshots. You can
+    /// call this from any thread, before the start and after the end too. After the end there are no
+    /// hooks to call.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -401,10 +402,10 @@ impl Operation {
         self.inner.hooks.on_progress(Arc::new(hook));
     }
 
-    /// Calls `hook` when the operation completes; at once if it has completed.
+    /// Calls `hook` when the operation completes, or at once if it has already completed.
     ///
-    /// A hook that will never be called is dropped: when the operation ends in another way, or at once if
-    /// it has, or was dropped before its first poll.
+    /// If the operation ends in another way, or is dropped before its first poll, the hook is dropped
+    /// instead.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -415,7 +416,8 @@ impl Operation {
         self.on_end(EndHook::Complete(Box::new(hook)));
     }
 
-    /// Calls `hook` when the operation has been cancelled and its work is gone; at once if that is so.
+    /// Calls `hook` when the operation has been cancelled and its work is gone, or at once if that has
+    /// already happened.
     ///
     /// To react to the request itself, use [`on_cancel`](CancellationToken::on_cancel) of its
     /// [token](Self::token).
@@ -429,8 +431,8 @@ impl Operation {
         self.on_end(EndHook::Cancel(Box::new(hook)));
     }
 
-    /// Calls `hook` when the operation fails: when fallible work returned an error, or the work panicked.
-    /// Calls it at once if the operation has failed.
+    /// Calls `hook` when the operation fails: when fallible work returned an error, or the work
+    /// panicked. Calls it at once if the operation has already failed.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -448,8 +450,9 @@ impl Operation {
         }
     }
 
-    /// Runs a future within this operation, which is the [current](Self::current) one there: operations
-    /// that are first polled in the future become its children. Use it for tasks that you spawn.
+    /// Runs a future within this operation. Inside the future, this is the [current](Self::current)
+    /// operation, and operations that are first polled there become its children. Use it for tasks that
+    /// you spawn.
     ///
     /// It does not cancel the future. Race the future against the [token](Self::token) for that, or make
     /// it an operation of its own.

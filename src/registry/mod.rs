@@ -50,7 +50,7 @@ use member::{Shared, cancel_each, cancel_one};
 /// The number of records that a history keeps by default.
 const HISTORY_LIMIT: usize = 1000;
 
-/// A list of active operations, in which they can be looked up and cancelled.
+/// A list of active operations, in which you can look them up and cancel them.
 ///
 /// [`registered`](crate::Cancelable::registered) adds an operation. It is removed when it ends, however
 /// it ends. All methods may be called from any thread, and from hooks. They return copies, which do not
@@ -183,8 +183,8 @@ impl Registry {
         cancelled
     }
 
-    /// Cancels the operations that match the filter. Returns how many of them this call cancelled: no
-    /// operation is counted by two calls, and none that was cancelled before.
+    /// Cancels the operations that match the filter. Returns how many of them this call cancelled. An
+    /// operation that was cancelled before does not count.
     ///
     /// If one of them is below another, only the upper one gets `reason`. The lower one is cancelled
     /// with it, for the reason [`Parent`](Reason::Parent), and counts as well.
@@ -327,7 +327,7 @@ impl Registry {
     /// Closes the registry to new operations, for good. Returns whether this call did it.
     ///
     /// Operations that come later are not listed. They are cancelled for the reason `"shutting down"`,
-    /// and their first poll returns that. Operations in the registry go on.
+    /// and their first poll returns that. Operations already in the registry continue.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -352,7 +352,7 @@ impl Registry {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future has no effect but to end the wait.
+    /// Dropping the future only ends the wait.
     ///
     /// # Panics
     ///

@@ -43,8 +43,8 @@ use poll::{UNREGISTERED_POLLS, poll_source};
 
 /// A stream raced against a source.
 ///
-/// [`cancelable_stream`](CancelableStreamExt::cancelable_stream) creates it and says which side wins. Each item of
-/// the stream comes as `Ok`. A cancellation is handed out as one `Err`, followed by `None`.
+/// [`cancelable_stream`](CancelableStreamExt::cancelable_stream) creates it and says which side wins.
+/// Each item of the stream comes as `Ok`. A cancellation is yielded as one `Err`, followed by `None`.
 ///
 /// If the items are results, [`try_cancelable_stream`](CancelableStreamExt::try_cancelable_stream) makes the first
 /// `Err` the end of the stream.
@@ -60,8 +60,8 @@ use poll::{UNREGISTERED_POLLS, poll_source};
 ///
 /// The source is polled before each item. While items are ready at once, the source is not given the
 /// task's waker. That happens when the stream is pending for the first time, or after 64 items in a
-/// row: from then on a time limit costs a flag to read instead of a clock. The source is registered
-/// once, not once per item.
+/// row. From then on, polling a time limit reads a flag instead of the clock. The source is
+/// registered once, not once per item.
 ///
 /// # Cancel safety
 ///
