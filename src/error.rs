@@ -12,8 +12,8 @@ use crate::reason::{Reason, ReasonKind};
 /// `Display` prints the reason. [`source`](Error::source) returns the error within a [`Reason::Error`]. The
 /// text of that error is part of what `Display` prints, so a log shows it even if the chain is not walked.
 ///
-/// It is two words in size, and clones share their content. Creating one allocates, unless the reason is
-/// nothing but a kind, like that of a token cancelled without a message.
+/// It is two words in size, and clones share their content. Creating one allocates, unless the reason
+/// carries no data, as when a token is cancelled without a message.
 ///
 /// # Examples
 ///
@@ -128,8 +128,8 @@ impl Cancelled {
         self.reason().kind()
     }
 
-    /// Returns whether the reason is a time limit of the work itself. For one of a parent,
-    /// [`is_parent`](Self::is_parent) returns `true`.
+    /// Returns whether the reason is a time limit of the work itself. For a time limit of a parent,
+    /// [`is_parent`](Self::is_parent) returns `true` instead.
     ///
     /// ```
     /// use cancelable::{Cancelled, Reason};
@@ -169,7 +169,7 @@ impl Cancelled {
         self.kind() == ReasonKind::Condition
     }
 
-    /// Returns whether a parent was cancelled. [`Reason::root`] tells why.
+    /// Returns whether a parent was cancelled. [`Reason::root`] returns the original reason.
     ///
     /// ```
     /// use cancelable::{Cancelled, Reason};
@@ -248,7 +248,7 @@ impl From<Reason> for Cancelled {
     }
 }
 
-/// Takes the reason out, to pass a cancellation on as it is.
+/// Takes the reason out, to pass a cancellation on unchanged.
 impl From<Cancelled> for Reason {
     fn from(cancelled: Cancelled) -> Self {
         cancelled.into_reason()

@@ -1,7 +1,7 @@
-//! The frame: what the races and shields around the current poll mean for the code in it.
+//! The frame of a poll: whether a race around it is about to drop its work, and whether it is inside a shield.
 //!
-//! A frame belongs to a thread, and a thread may poll other tasks inside of a poll: an executor that runs inside of a
-//! race, a `block_on` in a destructor. So a frame is only a hint. A future that would stay pending because of it asks
+//! A frame belongs to a thread, and a thread may poll other tasks inside a poll: an executor may run inside a race, or
+//! a destructor may call `block_on`. So a frame is only a hint. A future that would stay pending because of it asks
 //! its [`DropCheck`](crate::poll_context::DropCheck) first.
 
 use std::cell::Cell;
@@ -11,13 +11,14 @@ use crate::sync::{AtomicU64, Ordering};
 thread_local! {
     static FRAME: Cell<Frame> = const { Cell::new(Frame::OUTSIDE) };
 
-    /// The number given to a race last.
+    /// The last number given to a race.
     static LAST_RACE: Cell<u64> = const { Cell::new(0) };
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Frame {
-    /// The innermost race that drops its work after this poll, or as soon as no shield keeps it. 0 if there is none.
+    /// The number of the innermost race that drops its work after this poll or once no shield keeps it. 0 if there is
+    /// none.
     dropping: u64,
     /// Whether a shield is between here and the innermost race of an operation.
     sheltered: bool,
@@ -31,7 +32,7 @@ impl Frame {
 pub(crate) fn next_race() -> u64 {
     static BLOCKS: AtomicU64 = AtomicU64::new(1);
     let last = LAST_RACE.get();
-    // Each thread takes a block of 2^32 numbers at a time, so that threads do not meet.
+    // Each thread takes a block of 2^32 numbers at a time, so threads hardly ever contend for the counter.
     let next = if last as u32 == u32::MAX || last == 0 {
         BLOCKS.fetch_add(1, Ordering::Relaxed) << 32
     } else {
@@ -41,24 +42,24 @@ pub(crate) fn next_race() -> u64 {
     next
 }
 
-/// Returns the innermost race around this poll that is about to drop its work, or 0.
+/// Returns the number of the innermost race around this poll that is about to drop its work, or 0.
 #[inline]
 pub(crate) fn dropping() -> u64 {
     FRAME.get().dropping
 }
 
-/// Whether a race around this poll is about to drop its work.
+/// Returns whether a race around this poll is about to drop its work.
 #[inline]
 pub(crate) fn is_dropping() -> bool {
     dropping() != 0
 }
 
-/// Whether a shield is between this poll and the operation around it.
+/// Returns whether a shield is between this poll and the operation around it.
 pub(crate) fn is_sheltered() -> bool {
     FRAME.get().sheltered
 }
 
-/// While it lives, the work of a race is being polled.
+/// Guard for a poll of the work of a race.
 #[derive(Debug)]
 pub(crate) struct InRace {
     outer: Frame,
@@ -66,7 +67,7 @@ pub(crate) struct InRace {
 
 impl InRace {
     /// `dropping` is the number of the race if it is about to drop its work, else 0. `operation` says whether the race
-    /// is one of an operation.
+    /// belongs to an operation.
     #[inline]
     pub(crate) fn enter(dropping: u64, operation: bool) -> Self {
         let outer = FRAME.get();
@@ -83,7 +84,7 @@ impl Drop for InRace {
     }
 }
 
-/// While it lives, nothing around the poll counts: no race is about to drop the code that runs.
+/// Guard for code that no race around it is about to drop, such as the inside of a shield, a hook or a destructor.
 #[derive(Debug)]
 pub(crate) struct Outside {
     outer: Frame,

@@ -4,7 +4,7 @@ use std::hash::Hasher;
 
 /// Hashes one number by one multiplication.
 ///
-/// It does not resist keys that somebody chose to collide, and need not: no key comes from outside.
+/// It does not resist keys that were chosen to collide, and need not: no key comes from outside.
 #[derive(Debug, Default)]
 pub(crate) struct MultiplyHasher(u64);
 

@@ -35,7 +35,7 @@ use crate::wait::polled_after_completion;
 ///
 /// # Panics
 ///
-/// Panics if polled after completion. A panic of the section passes through.
+/// Panics if polled after completion. A panic of the section propagates.
 ///
 /// # Examples
 ///
@@ -82,7 +82,7 @@ pub fn shield<F: IntoFuture>(section: F) -> Shield<F::IntoFuture> {
 ///
 /// # Panics
 ///
-/// Panics if polled after completion. A panic of the section passes through.
+/// Panics if polled after completion. A panic of the section propagates.
 ///
 /// # Examples
 ///

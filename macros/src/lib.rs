@@ -15,10 +15,9 @@ use proc_macro::TokenStream;
 
 /// Races the body of an `async fn` against sources, as an operation.
 ///
-/// Use it for sources that belong to the function, whoever calls it. The function keeps its signature.
-/// It returns a `Result` whose error type is `Cancelled` or implements `From<Cancelled>`. If a source
-/// fires before the body completes, the body is dropped and the function returns that error. `?` and
-/// `return` work as in any function.
+/// Use it for sources that belong to the function itself rather than to its callers. The function keeps its signature.
+/// It returns a `Result` whose error type is `Cancelled` or implements `From<Cancelled>`. If a source fires before the
+/// body completes, the body is dropped and the function returns that error. `?` and `return` work as in any function.
 ///
 /// The attribute does what `try_scope(any_of((..)), |operation| body).named("..")` does, with the same
 /// rule for ties: a source that has fired by the first poll wins over the body; later, a value that is

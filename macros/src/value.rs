@@ -1,4 +1,4 @@
-//! Values of the keys.
+//! The values of the attribute's keys.
 
 use std::time::Duration;
 
@@ -158,7 +158,7 @@ fn without_suffix(text: &LitStr) -> Result<String> {
     }
 }
 
-/// Returns the literal in an expression, also if it is negated.
+/// Returns the literal in an expression, even if it is negated.
 fn literal(expr: &Expr) -> Option<&Lit> {
     match ungrouped(expr) {
         Expr::Lit(ExprLit { lit, .. }) => Some(lit),

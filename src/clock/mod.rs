@@ -8,11 +8,11 @@ use std::time::Instant;
 #[cfg(feature = "testing")]
 pub(crate) use paused::{now, set, virtual_now};
 
-/// Returns the present moment, on the clock that all time limits of this crate use.
+/// Returns the current time, on the clock that all time limits of this crate use.
 #[cfg(not(feature = "testing"))]
 pub(crate) use real as now;
 
-/// Returns the present moment of the machine, even if time is paused on this thread. For threads that block, and
+/// Returns the current time of the machine, even if time is paused on this thread. For threads that block, and
 /// so cannot move the virtual clock.
 pub(crate) fn real() -> Instant {
     Instant::now()

@@ -8,18 +8,18 @@ thread_local! {
     static MOMENT: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Returns the present moment, on the clock that all time limits of this crate use.
+/// Returns the current time, on the clock that all time limits of this crate use.
 pub(crate) fn now() -> Instant {
     virtual_now().unwrap_or_else(super::real)
 }
 
-/// Returns the moment of the virtual clock, if time is paused on this thread.
+/// Returns the time of the virtual clock, if time is paused on this thread.
 #[inline]
 pub(crate) fn virtual_now() -> Option<Instant> {
     MOMENT.get()
 }
 
-/// Pauses time at a moment, or resumes it.
+/// Pauses time at `moment`, or resumes it if there is none.
 pub(crate) fn set(moment: Option<Instant>) {
     MOMENT.set(moment);
 }

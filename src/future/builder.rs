@@ -21,8 +21,8 @@ use crate::timer::Countdown;
 
 /// Writes the builder methods.
 ///
-/// * `finally` and `finally_or_spawn`: the types of the run once it has that clean-up. They may name
-///   the type parameters of those methods.
+/// * `finally` and `finally_or_spawn`: the types of the run once it has that clean-up. They may use the
+///   type parameters of these methods.
 /// * Then, for each method, what its documentation says about this type only, and an example.
 macro_rules! builder_methods {
     (
@@ -143,9 +143,9 @@ macro_rules! builder_methods {
         /// continues. If the work ends in time, its outcome stands, and the handle still reports the
         /// reason. Otherwise it is dropped, and [`was_forced`](Cancelled::was_forced) returns `true`.
         ///
-        /// The clock starts at the first poll after the cancellation. There is no grace period if
-        /// the source has fired by the first poll of all, because the work never starts then. Without
-        /// this method, a cancellation drops the work at once.
+        /// The clock starts at the first poll after the cancellation. There is no grace period if the
+        /// source has fired by the very first poll, because the work never starts then. Without this
+        /// method, a cancellation drops the work at once.
         ///
         $(#[$grace])*
         #[cfg(feature = "time")]

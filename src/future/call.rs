@@ -1,9 +1,10 @@
 //! `wrap` and `run_blocking`: calls that stop with an operation.
 //!
-//! A call does not start once the operation is cancelled. It does not start either once the deadline of the
-//! operation has passed, even if no poll has noticed that: it waits until the race of the operation has had
-//! time to notice, and cancels the operation itself if the race has not. It waits because a source of the
-//! user's may contain a timeout and continue after it. Such a timeout looks like a deadline, and is none.
+//! A call does not start once the operation is cancelled. Nor does it start once the deadline of the
+//! operation has passed, even if no poll has noticed that. In that case it waits until the race of the
+//! operation has had time to notice, and if the race does not, it cancels the operation itself. It waits
+//! because a user's own source may contain a timeout and continue after it. Such a timeout looks like a
+//! deadline but is not one.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -100,7 +101,7 @@ impl Operation {
     ///
     /// # Panics
     ///
-    /// A panic of the closure goes through to the task that awaits.
+    /// A panic of the closure propagates to the task that awaits.
     ///
     /// # Examples
     ///
@@ -157,7 +158,7 @@ impl Operation {
     }
 }
 
-/// What starts a call. Sealed by being unreachable.
+/// Starts a call. Sealed by being unreachable.
 pub trait Start<Fut> {
     fn start(self) -> Fut;
 }
@@ -193,7 +194,7 @@ pub struct QueuedCall<T> {
 ///
 /// # Panics
 ///
-/// When polled after completion. A panic of the call goes through.
+/// When polled after completion. A panic of the call propagates.
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Call<Fut: Future, S = Infallible> {
@@ -250,7 +251,8 @@ impl<Fut: Future, S: Start<Fut>> Call<Fut, S> {
                 Box::new(Notice { cancelled: this.operation.cancelled_owned(), limit })
             });
             if Pin::new(&mut notice.cancelled).poll(cx).is_pending() {
-                // It is no limit of an operation in whose source this may be.
+                // If this runs inside the source of an operation, the limit is not that operation's
+                // deadline.
                 ready!(ignore_limits(|| notice.limit.poll("Call", cx)));
                 // Nothing polls the race: its task is busy.
                 this.operation.cancel_with(overdue.reason);

@@ -48,8 +48,8 @@ pub(crate) use run::{LazyRunState, RunState};
 /// A future raced against a source. Made by [`cancelable`](CancelableExt::cancelable), which states the tie rule.
 ///
 /// Give it a name, hooks, progress or clean-up with the methods below, and it becomes an
-/// [`Operation`](crate::Operation). Without any of them it allocates nothing but its error, and that only if the
-/// reason is more than a kind.
+/// [`Operation`](crate::Operation). Without any of them it allocates nothing but its error, and even that only if
+/// the reason carries data.
 ///
 /// # Implementation
 ///
@@ -64,7 +64,7 @@ pub(crate) use run::{LazyRunState, RunState};
 ///
 /// # Panics
 ///
-/// When polled after completion. A panic of the future, or of a source of your own, goes through.
+/// When polled after completion. A panic of the future or of your source propagates.
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Cancelable<F, S, E = ()> {
@@ -92,7 +92,7 @@ enum Phase {
     Kept,
     /// The work is gone, and clean-up is running.
     Ending,
-    /// A race around this one is about to drop it, so its caller must not go on.
+    /// A race around this one is about to drop it, so the caller must not continue.
     Stopped,
     Done,
 }
@@ -160,7 +160,7 @@ where
     S: Future<Output = Reason>,
     E: Ending<F::Output>,
 {
-    /// The first poll of a plain race. Other polls go on to `poll_slow`.
+    /// Handles the first poll of a plain race, and passes other polls on to `poll_slow`.
     #[inline(never)]
     fn poll_first(
         mut self: Pin<&mut Self>,
@@ -170,7 +170,8 @@ where
             return self.poll_slow(&mut None, cx);
         }
         if asked_since().is_some() {
-            // It is polled by the source of an operation. Its limits are not that operation's deadline.
+            // This race is polled inside the source of an operation. Its limits are not that operation's
+            // deadline.
             return ignore_limits(|| self.poll_slow(&mut None, cx));
         }
         let this = self.as_mut().project();
@@ -206,8 +207,8 @@ where
         }
     }
 
-    /// Every poll of an operation, the last poll of any race, and polls after the race. `fired` is the reason if
-    /// the source has fired in this call.
+    /// Handles every poll of an operation, the last poll of any race, and polls after the race. `fired` is the
+    /// reason if the source has fired in this call.
     #[inline(never)]
     fn poll_slow(
         mut self: Pin<&mut Self>,
@@ -221,7 +222,7 @@ where
             // Usually at the first poll; later if it became an operation after that.
             let starts = state.is_unstarted() && this.work.is_some();
             if starts && E::CLEANS_UP && state.expects_drop(cx) {
-                // Like a shield, clean-up does not begin if a cancellation waits.
+                // Like a shield, clean-up does not begin if a cancellation is waiting.
                 return Poll::Pending;
             }
             let starting = starts.then(|| this.ending.as_mut());
@@ -291,7 +292,7 @@ where
                 if state.expects_drop(cx) {
                     return Poll::Pending;
                 }
-                // The race around it was only lent this one, and has not dropped it.
+                // The race around this one had only borrowed it, and did not drop it.
                 this.ending.restore_outcome(outcome);
                 outcome.get_or_insert_with(|| Err(state.error()));
                 *this.phase = Phase::Done;

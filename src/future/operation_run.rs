@@ -38,9 +38,10 @@ pub(super) struct OperationRun {
     pub(super) current: Option<Operation>,
     /// Waits for the token of the operation while the work is pending: for handles and for the parent.
     pub(super) token_wait: Option<WaitForCancellationOwned>,
-    /// Waits for a parent of whose work this operation may not be a part: see [`Operation::loose_parent`].
+    /// Waits for the cancellation of a parent, if this operation may not be part of that parent's work: see
+    /// [`Operation::loose_parent`].
     pub(super) parent_wait: Option<WaitForCancellationOwned>,
-    /// Whether this poll is inside of a poll of that parent.
+    /// Whether this poll is inside a poll of that parent.
     pub(super) is_inside_parent: bool,
     #[cfg(feature = "time")]
     pub(super) grace: Option<Countdown>,
@@ -96,7 +97,7 @@ impl OperationRun {
         Pin::new(wait).poll(cx).is_ready()
     }
 
-    /// Drops the limit if it has passed: a timeout in the source has fired, and the source is pending all the same.
+    /// Drops the limit if it has passed: a timeout in the source has fired, and the source is still pending.
     #[cfg(feature = "time")]
     #[cold]
     pub(super) fn drop_passed_limit(&mut self) {
@@ -112,8 +113,8 @@ impl OperationRun {
         }
     }
 
-    /// Returns why the operation is cancelled with its parent, if it is polled with another waker than the parent. If
-    /// it is not, the cancellation of the parent wakes the task.
+    /// Returns why the operation is cancelled with its parent, if it is polled with a different waker than the
+    /// parent. If it is not, the cancellation of the parent wakes the task.
     #[inline]
     pub(super) fn poll_loose_parent(
         &mut self,
@@ -146,7 +147,7 @@ impl OperationRun {
             Some(Enclosure::Inside) => return Some(reason),
             Some(Enclosure::Outside) => self.leave_parent(),
             Some(Enclosure::Unknown) => {}
-            // The parent has not seen its cancellation yet, and polls with a tracer when it has.
+            // The parent has not seen its cancellation yet, and polls with a tracer once it has.
             None if dropping() == 0 => drop(contain(|| cx.waker().wake_by_ref())),
             // The parent drops its work after this poll.
             None => {}

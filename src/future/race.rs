@@ -8,8 +8,8 @@
 //!    its value wins: a finished value is never thrown away. If it is pending it is dropped, unless a shield or
 //!    a grace period keeps it.
 //!
-//! The trait [`Race`] says 1 and 2, once for all races. [`SlowRace::cancel`] says 3. A plain race, without shields
-//! and without an operation, is a [`PlainRace`] until its source fires.
+//! The trait [`Race`] implements 1 and 2 for all races, and [`SlowRace::cancel`] implements 3. A plain race,
+//! without shields and without an operation, is a [`PlainRace`] until its source fires.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::poll_context::{self, Traced, Tracer};
 use crate::reason::Reason;
 use crate::wait::probe;
 
-/// What a poll of a race has found.
+/// The result of a poll of a race.
 pub(super) enum Polled<T> {
     Pending,
     /// The work is ready.
@@ -67,7 +67,8 @@ pub(super) trait Race {
     }
 }
 
-/// A race that is no operation, until its source fires. It costs two reads of a counter on top of the two polls.
+/// A race that is not an operation and whose source has not fired. It costs two reads of a counter on top of the
+/// two polls.
 pub(super) struct PlainRace<'a, F, S> {
     pub(super) work: Pin<&'a mut F>,
     pub(super) source: Pin<&'a mut S>,
@@ -93,7 +94,7 @@ impl<F: Future, S: Future<Output = Reason>> Race for PlainRace<'_, F, S> {
     }
 }
 
-/// Any race, in particular an operation, a race with shields, and every race whose source has fired.
+/// Any race: also an operation, a race with shields, or a race whose source has fired.
 // The outcome is written through a reference here: it is large and mostly absent, and returning it through
 // several functions would copy it each time.
 pub(super) struct SlowRace<'a, F: Future, S> {
@@ -122,7 +123,7 @@ impl<F: Future, S: Future<Output = Reason>> Race for SlowRace<'_, F, S> {
 }
 
 impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
-    /// Polls the race. Ready when the outcome is there.
+    /// Polls the race. Ready once `outcome` is set.
     #[inline(always)]
     pub(super) fn poll_outcome(
         &mut self,
@@ -173,7 +174,7 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
         polled
     }
 
-    /// The source has fired: gives the work its last poll.
+    /// Called when the source has fired. Gives the work its last poll.
     #[inline(never)]
     fn cancel(&mut self, reason: Reason, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(state) = self.state {
@@ -197,7 +198,8 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
     fn poll_kept_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(state) = self.state.as_deref_mut() else { return Poll::Pending };
         if state.poll_grace(cx) {
-            // The tracer shows to operations in the work that they are part of it, and cancelled with this one.
+            // The tracer lets operations in the work find out that they are part of it, and are cancelled with
+            // this one.
             let tracer = state.tracer();
             return self.poll_traced(&tracer, 0, cx);
         }
@@ -235,8 +237,8 @@ pub(super) fn is_operation(state: &Option<Box<RunState>>) -> bool {
     state.as_deref().is_some_and(RunState::is_operation)
 }
 
-/// Returns whether what follows the race must not run. That is guarantee 10, at every level: a race around
-/// this one waits for the shield that has kept this one, or was cancelled and this one with it.
+/// Returns whether the code after the race must not run. This is guarantee 10 at every level: either a race around
+/// this one waits for the shield that kept this one, or that race was cancelled, and this one with it.
 pub(crate) fn is_stopped<T>(
     outcome: &Result<T, Cancelled>,
     shielded: bool,
@@ -246,8 +248,8 @@ pub(crate) fn is_stopped<T>(
     (shielded || is_operation && cancelled.is_parent()) && is_dropping()
 }
 
-/// Calls `drop`, which drops user values. Guarantee 13: if the run is an operation, a panic of theirs is kept
-/// until the operation has ended. Returns whether there was none.
+/// Calls `drop`, which drops user values. If the run is an operation, a panic of a destructor is kept until the
+/// operation has ended (guarantee 13). Returns false if there was one.
 pub(crate) fn contain_drop(state: &mut Option<Box<RunState>>, drop: impl FnOnce()) -> bool {
     match state {
         Some(state) if state.is_operation() => state.contain_drop(drop),

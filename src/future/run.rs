@@ -1,4 +1,5 @@
-//! `RunState`: what a race needs beyond work and source. It has shields to wait for, the cause, and the operation.
+//! `RunState`: what a race needs besides its work and its source: shields to wait for, the cause, and the
+//! operation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -83,8 +84,8 @@ pub(crate) struct RunState {
     drop_check: DropCheck,
     /// Why the work is cancelled, once only shields or a grace period keep it.
     cause: Option<Reason>,
-    /// Whether a race around this one waited for the same shield, or was cancelled with it: the caller must not go
-    /// on then.
+    /// Whether the caller must not continue: a race around this one waited for the same shield, or was cancelled,
+    /// and this one with it.
     stopped: bool,
     operation: Option<OperationRun>,
 }
@@ -150,7 +151,7 @@ impl RunState {
     fn start(&mut self, cleans_up: bool, waker: Option<&Waker>) {
         if let Some(run) = &mut self.operation {
             if cleans_up {
-                // It is part of no work that is about to be dropped, or it would not begin.
+                // It is not part of work that is about to be dropped: otherwise it would not begin.
                 run.cleaning = Some(register_clean_up(dropping()));
             }
             run.since = Some(run.operation.start(waker));
@@ -163,7 +164,8 @@ impl RunState {
     fn run_start_hooks(&mut self) {
         if let Some(run) = &mut self.operation {
             if run.operation.run_start_hooks(run.watched) {
-                // The hooks may have taken their time. No clock has started before the source is polled.
+                // The hooks may have taken a while. No clock has started yet, because the source has not been
+                // polled.
                 run.since = Some(clock::now());
             }
         }
@@ -180,7 +182,7 @@ impl RunState {
         }
     }
 
-    /// Lets the races around the operation wait for its clean-up. Returns whether they did not before.
+    /// Makes the races around the operation wait for its clean-up. Returns whether they did not before.
     pub(crate) fn hold_clean_up(&mut self) -> bool {
         match &mut self.operation {
             Some(run) if run.cleaning.is_none() => {
@@ -191,7 +193,7 @@ impl RunState {
         }
     }
 
-    /// Lets the races around the operation wait no longer.
+    /// Makes the races around the operation stop waiting for its clean-up.
     pub(crate) fn release_clean_up(&mut self) {
         let cleaning = self.operation.as_mut().and_then(|run| run.cleaning.take());
         if let Some(cleaning) = cleaning {
@@ -215,7 +217,7 @@ impl RunState {
         }
         let run = self.operation.as_mut()?;
         if run.parent_wait.is_some() {
-            // Before this operation becomes the current one.
+            // Checked before this operation becomes the current one.
             run.is_inside_parent = run.operation.is_inside_parent();
         }
         let current = run.current.take().unwrap_or_else(|| run.operation.clone());
@@ -234,8 +236,8 @@ impl RunState {
         }
     }
 
-    /// Polls the source, and then the token of the operation. Returns the reason that the operation has, whichever
-    /// of them fires. At the `first` look the source also offers its time limit.
+    /// Polls the source, and then the token of the operation. Returns the reason that the operation keeps,
+    /// whichever of the two fires. At the `first` look the source also offers its time limit.
     #[inline(always)]
     pub(crate) fn poll_source<S: Future<Output = Reason>>(
         &mut self,
@@ -281,7 +283,7 @@ impl RunState {
         Poll::Pending
     }
 
-    /// Polls the work. Ready when the outcome is there. A panic of the work of an operation is kept until the
+    /// Polls the work. Ready once `outcome` is set. A panic of the work of an operation is kept until the
     /// operation has ended.
     #[inline(always)]
     pub(crate) fn poll_work<F: Future>(
@@ -307,13 +309,13 @@ impl RunState {
         }
     }
 
-    /// Returns whether a race around this one is about to drop it, so that its caller must not go on.
+    /// Returns whether a race around this one is about to drop it, so that the caller must not continue.
     pub(crate) fn expects_drop(&mut self, cx: &Context<'_>) -> bool {
         self.drop_check.expects_drop(cx)
     }
 
-    /// Ends the race: the work is gone. `stopped` says that the caller must not go on, `cleans_up` that
-    /// clean-up comes before the end.
+    /// Ends the race, once the work is gone. `stopped` says that the caller must not continue, `cleans_up` that
+    /// clean-up runs before the operation ends.
     #[inline]
     pub(crate) fn end_race(&mut self, stopped: bool, cleans_up: bool) {
         self.stopped = stopped;
@@ -368,7 +370,7 @@ impl RunState {
             operation.note_shields(&shields);
         }
         if self.shields.len() + shields.len() > self.shields.capacity() {
-            // All of them are notified again, which changes nothing for the ones that know.
+            // All shields are notified again, which has no effect on shields that were notified before.
             self.notified = 0;
             self.shields.retain(|shield| shield.is_active());
             let room = self.shields.len() + shields.len();
@@ -380,7 +382,7 @@ impl RunState {
     /// Returns whether a shield keeps the work.
     #[inline]
     pub(crate) fn is_shielded(&mut self) -> bool {
-        // Looks only at the last one, so that shields that end one by one are not looked at over and over.
+        // Looks only at the last one, so that shields that end one by one are not checked again and again.
         while let Some(last) = self.shields.last() {
             let keeps = match &self.tracer {
                 Some(tracer) if self.shields.len() <= self.notified => last.keeps(tracer),
@@ -413,14 +415,14 @@ impl RunState {
 
     /// Ready with the error once no shield keeps the work.
     pub(crate) fn wait_for_shields(&mut self) -> Poll<Cancelled> {
-        // Shields that have registered in this poll are notified at once: clean-up begins when it is.
+        // Shields that have registered in this poll are notified at once: clean-up begins when it is notified.
         match self.await_shields() {
             Some(_) => Poll::Pending,
             None => Poll::Ready(self.error()),
         }
     }
 
-    /// The work is gone: wakes what expected to be dropped with it and was not.
+    /// Called once the work is gone. Wakes futures that expected to be dropped with it and were not.
     #[inline]
     fn forget_shields(&mut self) {
         if let Some(tracer) = self.tracer.take() {
@@ -475,7 +477,8 @@ impl RunState {
                     }
                     return polled;
                 }
-                // What panicked is not polled again: the next turn runs what was given after it.
+                // Clean-up that panicked is not polled again: the next iteration runs the clean-up that was added
+                // after it.
                 Err(panic) => run.keep_first_panic(panic),
             }
         }
@@ -509,7 +512,7 @@ impl RunState {
         }
     }
 
-    /// Ends the operation. Returns whether a race around it waits, so that the caller must not go on.
+    /// Ends the operation. Returns whether a race around it is waiting, so that the caller must not continue.
     pub(crate) fn end<T, E: Ending<T>>(
         &mut self,
         ending: &E,

@@ -51,7 +51,7 @@ where
     run
 }
 
-/// Does the same as [`scope`] for a fallible body, with one `Result` instead of two.
+/// Like [`scope`], for a fallible body, with one `Result` instead of two.
 ///
 /// If the body returns `Err`, the operation is [`Cancelled`](crate::Status::Cancelled) if it has been
 /// cancelled, and [`Failed`](crate::Status::Failed) otherwise.

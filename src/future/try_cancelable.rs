@@ -14,10 +14,10 @@ use crate::reason::Reason;
 /// A fallible future raced against a source. Made by
 /// [`try_cancelable`](super::CancelableExt::try_cancelable).
 ///
-/// It has the methods of [`Cancelable`]. If the work returns `Err`, the operation is
-/// [`Cancelled`](crate::Status::Cancelled) if it was cancelled before, and
-/// [`Failed`](crate::Status::Failed) otherwise. The error itself plays no part in that: the error of a race
-/// within the work is a failure.
+/// It has the methods of [`Cancelable`]. If the work returns `Err`, the operation ends as
+/// [`Cancelled`](crate::Status::Cancelled) if it has a [reason](crate::Operation::reason), and as
+/// [`Failed`](crate::Status::Failed) otherwise. The error itself makes no difference: an error from a
+/// cancelled race within the work counts as a failure.
 ///
 /// # Cancel safety
 ///
@@ -25,7 +25,7 @@ use crate::reason::Reason;
 ///
 /// # Panics
 ///
-/// When polled after completion. A panic of the future, or of a source of your own, goes through.
+/// When polled after completion. A panic of the future or of your source propagates.
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct TryCancelable<F: Future, S, E = Fallible<<F as Future>::Output>> {

@@ -1,11 +1,11 @@
 //! Models for the loom model checker, which runs every interleaving of a few threads.
 //!
-//! Run with `RUSTFLAGS="--cfg cancelable_loom"`, in release mode, with the features `time` only.
+//! Run with `RUSTFLAGS="--cfg cancelable_loom"`, in release mode, with only the feature `time`.
 //!
-//! Loom checks the locks, flags, cells and parking that `sync` replaces by its own. It does not check
-//! `Arc`, nor a cell of the standard library that is guarded by such a flag or lock. Thread-locals are shared
-//! by all threads of a model. No model asserts anything in a waker or a callback, where a panic is
-//! contained: they count, and the model checks the count afterwards.
+//! Loom checks the locks, flags, cells and parking that `sync` replaces with loom's. It does not check `Arc`,
+//! nor a cell of the standard library that is guarded by such a flag or lock. Thread-locals are shared by all
+//! threads of a model. No model asserts anything in a waker or a callback, where a panic is contained: they
+//! count, and the model checks the count afterwards.
 //!
 //! * [`wait`]: latches and their waiters.
 //! * [`token`]: one token, its waiters and races.

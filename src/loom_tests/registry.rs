@@ -1,4 +1,4 @@
-//! The members of a registry: entering, leaving and the end of the intake, all at once.
+//! Models of the members of a registry: insertion, removal and closing, all at the same time.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -72,7 +72,7 @@ fn loom_it_is_not_over_while_somebody_is_in() {
             thread::spawn(move || members.remove(id))
         };
         assert!(members.close() && !members.close());
-        // One that is in, or was, is not taken for a new one.
+        // A member that is in the map, or was, is not inserted again.
         assert_ne!(members.insert(id, &Arc::new(())), Insertion::Done);
         let late = OperationId::from_u64(3);
         assert_eq!(members.insert(late, &Arc::new(())), Insertion::Refused);

@@ -13,7 +13,7 @@ fn protection() -> Arc<Protection> {
     Arc::new(Protection::new(Section::CleanUp, 0))
 }
 
-/// A race begins to wait.
+/// Makes a race begin to wait, on another thread.
 fn wait(protection: &Arc<Protection>) -> thread::JoinHandle<bool> {
     let race = protection.clone();
     thread::spawn(move || {
@@ -69,7 +69,7 @@ fn told_or_woken() {
     });
 }
 
-/// The task moves to another waker: the last one counts.
+/// The task moves to another waker: the last waker is woken.
 #[test]
 fn the_last_waker_is_woken() {
     model(|| {
@@ -149,7 +149,8 @@ fn a_race_is_woken_by_an_end_elsewhere() {
     });
 }
 
-/// A future that has expected to be dropped goes while the race ends: its waker is woken at most once and let go of.
+/// A future that has expected to be dropped is dropped while the race ends: its waker is woken at most once, and
+/// dropped.
 #[test]
 fn a_stopped_future_goes_while_the_race_ends() {
     model(|| {
@@ -164,7 +165,7 @@ fn a_stopped_future_goes_while_the_race_ends() {
     });
 }
 
-/// One that stays is woken.
+/// A future that stays is woken.
 #[test]
 fn a_stopped_future_that_stays_is_woken() {
     model(|| {

@@ -156,7 +156,7 @@ fn linked_meanwhile() {
     });
 }
 
-/// The same for its first parent.
+/// As above, during the cancellation of its first parent.
 #[test]
 fn linked_meanwhile_to_first() {
     bounded_model(|| {
@@ -213,7 +213,7 @@ fn two_reasons_from_ancestor() {
 }
 
 /// The top and the middle token are cancelled at the same time. A reason observed at the bottom stays,
-/// and has the same root as that of the middle.
+/// and has the same root as the reason of the middle token.
 #[test]
 fn top_and_middle() {
     bounded_model(|| {

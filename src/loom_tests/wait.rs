@@ -36,8 +36,8 @@ fn no_wake_up_is_lost() {
     });
 }
 
-/// Two threads set the value. One of them is told that it was first, and its value stays. The other finds that value
-/// when it returns.
+/// Two threads set the value. One of the calls reports that it was first, and its value stays. The other thread
+/// finds that value when its call returns.
 #[test]
 fn one_value_stays() {
     model(|| {
@@ -72,7 +72,7 @@ fn flag_publishes() {
     });
 }
 
-/// The same for a waiter, which learns of the value by the flag, at the lock, or by being woken.
+/// As above, for a waiter, which learns of the value from the flag, under the lock, or by being woken.
 #[test]
 fn waiting_publishes() {
     model(|| {
@@ -109,8 +109,8 @@ fn last_waker_is_woken() {
     });
 }
 
-/// A waiter that leaves while the value is set removes no other waker: the other waiter is woken once. The one that
-/// left is woken at most once, and its waker is dropped.
+/// A waiter that leaves while the value is set removes no other waker: the other waiter is woken once. The waiter
+/// that left is woken at most once, and its waker is dropped.
 #[test]
 fn leave_while_it_is_set() {
     bounded_model(|| {

@@ -1,6 +1,6 @@
 //! The operation that is being polled on this thread.
 //!
-//! It is set around each poll and restored by a guard, also if the poll panics.
+//! It is set around each poll and restored by a guard, even if the poll panics.
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
@@ -18,14 +18,16 @@ thread_local! {
 
 type Current = (ManuallyDrop<Arc<Inner>>, PolledBy);
 
-/// The waker with which an operation is polled. Tasks that an executor polls within the same poll have another one.
+/// The waker with which an operation is polled. It distinguishes the operation's own task from tasks that an
+/// executor polls inside it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum PolledBy {
-    /// It is not being polled: one of its hooks runs.
+    /// The operation is not being polled: one of its hooks is running.
     None,
-    /// All that runs inside belongs to it: a closure on the thread pool, or a future of `in_scope`.
+    /// Everything inside belongs to the operation: a closure on the thread pool, or a future of `in_scope`.
     Anything,
-    /// A waker, by its address and table. The caller of `poll` holds it, so the address stays valid.
+    /// The addresses of a waker's data and vtable. The caller of the poll holds the waker, so the addresses are
+    /// not reused meanwhile.
     Waker(usize, usize),
 }
 
@@ -42,7 +44,7 @@ pub(super) fn current() -> Option<Operation> {
     Some(current_and_waker()?.0)
 }
 
-/// Returns the current operation, and with which waker it is being polled.
+/// Returns the current operation, and the waker with which it is being polled.
 pub(super) fn current_and_waker() -> Option<(Operation, PolledBy)> {
     let current = CURRENT.take();
     let found = current.as_ref().map(|(inner, polled_by)| (Arc::clone(inner), *polled_by));
@@ -51,7 +53,7 @@ pub(super) fn current_and_waker() -> Option<(Operation, PolledBy)> {
     Some((Operation { inner }, polled_by))
 }
 
-/// Returns whether that is the operation that is being polled on this thread.
+/// Returns whether this is the innermost operation that is being polled on this thread.
 pub(super) fn is_current(inner: &Arc<Inner>) -> bool {
     let current = CURRENT.take();
     let is_current = current.as_ref().is_some_and(|(current, _)| Arc::ptr_eq(current, inner));
@@ -66,7 +68,7 @@ pub(crate) struct InOperation {
 }
 
 impl InOperation {
-    /// Takes a handle; [`leave`](Self::leave) returns it. So a run that is polled often clones none.
+    /// Takes a handle; [`leave`](Self::leave) returns it. So no poll of a run clones a handle.
     #[inline]
     pub(crate) fn enter(operation: Operation, polled_by: PolledBy) -> Self {
         let inner = ManuallyDrop::new(operation.inner);
@@ -75,7 +77,7 @@ impl InOperation {
 
     #[inline]
     fn leave(self) -> Option<Operation> {
-        // Restored here, so not once more by its destructor.
+        // `ManuallyDrop`, so that the destructor does not restore it a second time.
         ManuallyDrop::new(self).restore()
     }
 
@@ -120,7 +122,7 @@ impl InPoll {
     }
 }
 
-/// Times a poll, also if it panics. `None` if the operation is not watched.
+/// Times a poll, even if it panics. `None` if the operation is not watched.
 struct TimedPoll(Option<Operation>);
 
 impl Drop for TimedPoll {

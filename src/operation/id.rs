@@ -9,7 +9,7 @@ use crate::sync::{AtomicU64, Ordering};
 /// The identifier of an operation, unique within this process. Later operations have larger ones.
 ///
 /// It displays as a number and can be parsed from one, so it can travel through a log, a URL or a form and
-/// back. A registry finds no operation for the number of one that has ended, or of none.
+/// back. A registry finds no operation if the number belongs to one that has ended, or to none.
 ///
 /// # Examples
 ///

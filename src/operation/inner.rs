@@ -32,16 +32,16 @@ pub(crate) struct Inner {
     pub(super) id: OperationId,
     pub(super) token: CancellationToken,
     pub(super) about: Mutex<About>,
-    /// One of the four states below. It changes from each to a later one only.
+    /// One of the four states below. It only changes to a later one.
     end: AtomicUsize,
     pub(super) hooks: Hooks,
     lent_name: OnceLock<Box<LentName>>,
-    /// Only there if a registry watches the operation.
+    /// Set only if a registry watches the operation.
     pub(super) activity: OnceLock<Box<Activity>>,
 }
 
-/// A name that was returned by reference, and must stay where it is. The operation may have been given
-/// another name since, which is lent in turn.
+/// A name that was returned by reference, and so must stay in place. If the operation has been given another name
+/// since, that one is lent as well.
 struct LentName {
     name: Text,
     later: OnceLock<Box<LentName>>,
@@ -51,8 +51,8 @@ struct LentName {
 const LIVE: usize = 0;
 /// The end is recorded. Whether the operation was cancelled before is not settled yet.
 const ENDED: usize = 1;
-/// The operation ended without having been cancelled. A later cancellation of its token is no
-/// cancellation of the operation.
+/// The operation ended without having been cancelled. A later cancellation of its token does not count as one of the
+/// operation.
 const ENDED_WITHOUT_CAUSE: usize = 2;
 /// The operation was cancelled before it ended; the token has the reason.
 const ENDED_WITH_CAUSE: usize = 3;
@@ -61,7 +61,7 @@ const ENDED_WITH_CAUSE: usize = 3;
 #[derive(Clone, Debug, Default)]
 pub(super) struct About {
     pub(super) name: Option<Text>,
-    /// `None` if there is none, as is usual: that is quicker to drop than an empty map.
+    /// Usually `None`, which is quicker to drop than an empty map.
     pub(super) metadata: Option<BTreeMap<Text, Text>>,
     pub(super) parent: Option<Parent>,
     pub(super) started: Option<Instant>,
@@ -69,7 +69,7 @@ pub(super) struct About {
     pub(super) deadline: Option<Instant>,
     /// The time limit of the operation's own source, until its race is over.
     limit: Option<Limit>,
-    /// Whether the token is to carry the name.
+    /// Whether the token needs the name as its label.
     token_has_label: bool,
     pub(super) ended: Option<EndRecord>,
 }
@@ -96,7 +96,7 @@ struct Limit {
     at: Instant,
 }
 
-/// A deadline that has passed although nothing has noticed it.
+/// A deadline that has passed unnoticed.
 #[cfg(feature = "time")]
 #[derive(Debug)]
 pub(crate) struct Overdue {
@@ -115,16 +115,16 @@ pub(super) struct Parent {
     inner: Weak<Inner>,
 }
 
-/// How an operation belongs to its parent.
+/// How an operation is linked to its parent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Link {
     /// It is cancelled with the parent, and inherits its deadline.
     Bound,
     /// A shield is between the two: it is not cancelled with the parent, and does not inherit its deadline.
     Sheltered,
-    /// It is polled with another waker than the parent. So it is either a part of a combinator such as
-    /// `FuturesUnordered` in the work of the parent, or in a task that an executor polls in there. Its own run finds
-    /// out, and ends it with the parent only if it is part of the work. It inherits this deadline meanwhile.
+    /// It is polled with a different waker than the parent. So it is either part of a combinator such as
+    /// `FuturesUnordered` in the work of the parent, or in a task of an executor that runs there. Its own run finds
+    /// out which, and ends it with the parent only if it is part of the work. Until then it inherits this deadline.
     Loose(Option<Instant>),
 }
 
@@ -216,9 +216,9 @@ impl Inner {
         self.standing(started, outcome).0
     }
 
-    /// Returns the status and the cause that go with what the caller has read: whether the operation had
-    /// started, and how it ended, if it had. A cancellation after the end does not count, so the two go
-    /// together even if the operation has ended since.
+    /// Returns the status and the cause that match the values which the caller has read: whether the operation had
+    /// started, and how it had ended, if at all. A cancellation after the end does not count, so the two go together
+    /// even if the operation has ended since.
     pub(super) fn standing(
         &self,
         started: bool,
@@ -239,7 +239,7 @@ impl Inner {
         if self.is_cancelled() { self.token.reason() } else { None }
     }
 
-    /// Lock-free, except as for a token.
+    /// Lock-free, with the same exception as for a token.
     pub(super) fn is_cancelled(&self) -> bool {
         match self.end.load(Ordering::Acquire) {
             LIVE => self.token.is_cancelled() && self.cancellation_counts(),
@@ -279,7 +279,7 @@ impl Inner {
         !self.has_ended() || self.was_cancelled_at_end()
     }
 
-    /// Makes it a child of `parent`, unless it has a parent or that would close a circle.
+    /// Makes it a child of `parent`, unless it has a parent or that would close a cycle.
     ///
     /// Within a shield or clean-up of `parent`, the child is not cancelled with it.
     pub(super) fn enter_below(&self, parent: &Arc<Inner>) {
@@ -353,8 +353,8 @@ impl Inner {
         about.lower_deadline(Some(at));
     }
 
-    /// Drops the limit, because the race is over. With a time: drops it only if it has passed by then, because
-    /// the source is pending all the same.
+    /// Drops the limit, because the race is over. If a time is given, drops it only if it has passed by then: the
+    /// source is still pending, so that limit does not end the race.
     #[cfg(feature = "time")]
     pub(super) fn drop_limit(&self, if_passed_by: Option<Instant>) {
         let passed = |limit: &mut Limit| if_passed_by.is_none_or(|now| limit.at <= now);

@@ -3,7 +3,7 @@
 //! An [`Operation`] is the handle of one. The other types here are what its methods return, and the
 //! futures that the builder methods of [`Cancelable`](crate::Cancelable) make.
 
-// inner.rs: the state that all handles share. hooks.rs: what is called at the start, at progress and at the
+// inner.rs: the state that all handles share. hooks.rs: the hooks for the start, for progress and for the
 // end. run.rs: what the rest of the crate does with an operation. current.rs: the operation that is being
 // polled. activity.rs: stage, shields and polls, for a registry that watches.
 

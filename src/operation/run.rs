@@ -29,7 +29,7 @@ impl Operation {
         Inner::set_name(&mut self.inner, Some(name).filter(|name| !name.is_empty()));
     }
 
-    /// Makes it a child of `parent`, unless it has a parent or that would close a circle.
+    /// Makes it a child of `parent`, unless it has a parent or that would close a cycle.
     pub(crate) fn enter_below(&self, parent: &Operation) {
         self.inner.enter_below(&parent.inner);
     }
@@ -83,7 +83,7 @@ impl Operation {
         self.inner.loose_parent()
     }
 
-    /// Whether it is being polled inside of its parent.
+    /// Returns whether it is being polled inside its parent.
     pub(crate) fn is_inside_parent(&self) -> bool {
         self.inner.is_inside_parent()
     }
@@ -93,7 +93,7 @@ impl Operation {
         self.inner.reason_of_parent()
     }
 
-    /// It turns out not to be part of the work of its parent.
+    /// Leaves the parent, because it turned out not to be part of the parent's work.
     pub(crate) fn leave_parent(&self) {
         self.inner.leave_parent();
     }
@@ -108,7 +108,7 @@ impl Operation {
         self.inner.set_limit(since, at);
     }
 
-    /// Drops that limit; or only if it has passed by the given time.
+    /// Drops that limit. If a time is given, drops it only if it has passed by then.
     #[cfg(feature = "time")]
     pub(crate) fn drop_limit(&self, if_passed_by: Option<Instant>) {
         self.inner.drop_limit(if_passed_by);
@@ -167,19 +167,19 @@ impl Operation {
         }
     }
 
-    /// Its future is gone and was never polled: no hook will run.
+    /// Drops all hooks, because the future was dropped before its first poll.
     pub(crate) fn drop_hooks(&self) {
         self.inner.hooks.drop_all();
     }
 }
 
-/// For what watches the operation.
+/// For watchers of the operation.
 impl Operation {
     pub(super) fn activity(&self) -> Option<&Activity> {
         self.inner.activity.get().map(|activity| &**activity)
     }
 
-    /// Adds a watcher, which hears of all later events.
+    /// Adds a watcher, which is notified of all later events.
     pub(crate) fn watch(&self, watcher: Arc<dyn Watcher>) {
         let activity = self.inner.activity.get_or_init(|| Box::new(Activity::new()));
         activity.add_watcher(watcher);

@@ -1,4 +1,4 @@
-//! `Snapshot`: an operation at one moment, by value.
+//! `Snapshot`: a copy of an operation's state at one moment.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::clock;
 use crate::reason::Reason;
 use crate::text::Text;
 
-/// An operation at one moment, by value: its name, status, reason, progress and more.
+/// A copy of an operation's state at one moment: its name, status, reason, progress and more.
 ///
 /// `Display` prints it on one line.
 ///

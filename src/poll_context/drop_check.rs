@@ -1,7 +1,7 @@
 //! `DropCheck`: whether a race is about to drop this future, asked by a future that would stay pending if so.
 //!
 //! The [frame](crate::frame) of the thread says that a race is about to drop its work. It does not say that the future
-//! is part of that work: the thread may be running an executor inside of the race, or a `block_on`. The rule:
+//! is part of that work: the thread may be running an executor inside the race, or a `block_on`. The rule:
 //!
 //! 1. If no race on the thread is about to drop its work, the answer is no.
 //! 2. A race that waits for shields polls its work with a [`Tracer`]. The future wakes itself. If that reaches the race
@@ -77,8 +77,8 @@ impl Drop for Kept {
 }
 
 impl DropCheck {
-    /// Whether a race around this poll is going to drop the future, so that it has to stay pending. The future is
-    /// woken if it is not dropped.
+    /// Returns whether a race around this poll is going to drop the future, so that it has to stay pending. The future
+    /// is woken if it is not dropped.
     #[inline]
     pub(crate) fn expects_drop(&mut self, cx: &Context<'_>) -> bool {
         match dropping() {
@@ -125,7 +125,7 @@ impl Findings {
             if kept.waker.will_wake(waker) {
                 return Enclosure::Inside;
             }
-            // Another waker polls it: perhaps it was handed to a `block_on`.
+            // It is now polled with another waker: perhaps it was moved into a `block_on`.
             self.kept = None;
         }
         if self.outside {

@@ -1,20 +1,20 @@
 //! How an operation learns its deadline from a source that is a plain future.
 //!
-//! At its first poll an operation asks: it notes when it started. A time limit that is polled for the first time
-//! meanwhile takes that moment for its start, and offers its end.
+//! At its first poll an operation asks its source: it stores the time at which it started. A time limit whose first
+//! poll is inside that poll takes this time as its own start, and offers its end.
 
 use std::cell::Cell;
 use std::time::Instant;
 
 thread_local! {
-    /// When the operation started that asks its source for limits, if one does.
+    /// The start of the operation that is asking its source for limits, if there is one.
     static ASKED_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
 
     /// The earliest limit that was offered since the operation asked.
     static EARLIEST: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Puts back what was there, also if a poll panics.
+/// Puts the previous values back, even if a poll panics.
 struct LimitsOnExit {
     asked_since: Option<Instant>,
     earliest: Option<Instant>,
@@ -36,7 +36,8 @@ impl Drop for LimitsOnExit {
     }
 }
 
-/// Returns when the operation started that asks for limits, if one does. Clocks in its source start at that moment.
+/// Returns the start of the operation that is asking for limits, if there is one. Clocks in its source start at
+/// that time.
 #[inline]
 pub(crate) fn asked_since() -> Option<Instant> {
     ASKED_SINCE.get()

@@ -1,8 +1,8 @@
-//! What the code in a poll finds around it: races that wait for its shields, and an operation that asks for limits.
+//! The context of a poll: the races around it that wait for shields, and the operation that asks for time limits.
 //!
-//! Arguments do not reach from a race to a shield that is somewhere in its work, so these are thread-locals. They are
-//! changed around a poll and put back by guards, also if the poll panics. None of them holds across an await, except for
-//! the list of shields: an entry stays until its section ends.
+//! A race cannot pass arguments to a shield somewhere in its work, so these are thread-locals. They are changed around
+//! a poll and put back by guards, even if the poll panics. None of them is valid across an await, except for the list
+//! of shields: an entry stays until its section ends.
 //!
 //! * [`shields`]: the shields that a race has to wait for.
 //! * [`tracer`]: the waker of a race that waits for shields.

@@ -31,8 +31,8 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct Protection {
     section: Section,
-    /// The race that was about to drop its work around the first poll, and of whose work the section is not part. 0 if
-    /// there was none.
+    /// The number of the race that was about to drop its work around the first poll. The section is not part of that
+    /// work. 0 if there was no such race.
     outside_of: u64,
     /// Whether the section is still running.
     active: AtomicBool,
@@ -72,7 +72,7 @@ impl Protection {
         &self.section
     }
 
-    /// Whether the section is still to be finished.
+    /// Returns whether the section is still to be finished.
     #[inline]
     pub(crate) fn is_active(&self) -> bool {
         self.active.load(Ordering::Acquire)
@@ -84,9 +84,9 @@ impl Protection {
         self.awaited.load(Ordering::Acquire)
     }
 
-    /// The section has ended, or is protected no longer.
+    /// Ends the protection, because the section has ended or is no longer protected.
     pub(crate) fn end(&self) {
-        // Before the list is taken: a race that enters it later finds that the section has ended.
+        // Cleared before the list is taken: a race that enters the list later finds that the section has ended.
         self.active.store(false, Ordering::Release);
         let races = std::mem::take(&mut *self.races.lock());
         wake(races.iter().filter(|race| !race.is_polled_here()));
@@ -94,7 +94,7 @@ impl Protection {
         self.waker.clear();
     }
 
-    /// A race waits for the end of the section from here on.
+    /// Adds a race that waits for the end of the section.
     pub(crate) fn wait_for(&self, race: &Arc<Tracer>) {
         {
             let mut races = self.races.lock();
@@ -107,13 +107,13 @@ impl Protection {
         self.waker.wake();
     }
 
-    /// Whether this race waits for the end of the section.
+    /// Returns whether this race waits for the end of the section.
     pub(crate) fn keeps(&self, race: &Arc<Tracer>) -> bool {
         self.is_active() && self.races.lock().iter().any(|waiting| Arc::ptr_eq(waiting, race))
     }
 
-    /// The section turns out not to be part of the work of the race with this number, nor of any race that is not being
-    /// polled on this thread. They wait for it no longer.
+    /// Releases the race with this number, and all races that are not being polled on this thread. The section has
+    /// turned out not to be part of their work, so they no longer wait for it.
     pub(crate) fn release(&self, outside_of: u64) {
         let mut released = Vec::new();
         {
@@ -130,7 +130,7 @@ impl Protection {
         wake(released.iter());
     }
 
-    /// This race waits for it no longer.
+    /// Removes a race that no longer waits for the section.
     pub(crate) fn forget(&self, race: &Arc<Tracer>) {
         self.races.lock().retain(|waiting| !Arc::ptr_eq(waiting, race));
     }
@@ -144,7 +144,7 @@ impl Protection {
 
     /// Returns `true` once: the innermost operation around the section reports it.
     pub(crate) fn claim(&self) -> bool {
-        // Operations around a section hear of it from the inside out, in one poll.
+        // Operations around a section find it from the inside out, in one poll.
         let first = !self.claimed.load(Ordering::Relaxed);
         self.claimed.store(true, Ordering::Relaxed);
         first
@@ -206,8 +206,8 @@ pub(crate) fn registered_since(before: usize, race: u64) -> Vec<Arc<Protection>>
     since.unwrap_or_default()
 }
 
-/// While it lives, the inside of a shield is being polled. A cancellation further out does not count in there, and
-/// races further out do not hear of shields in there.
+/// Guard for a poll of the inside of a shield. Inside, a cancellation further out does not count, and races further out
+/// do not find the shields that register.
 #[derive(Debug)]
 pub(crate) struct InShield {
     before: usize,

@@ -2,14 +2,14 @@
 //!
 //! It passes wake-ups on to the task of the race. It also shows what belongs to the work. A combinator such as
 //! `FuturesUnordered` polls its parts with wakers of its own, and each of them wakes the combinator's waker at once.
-//! So does every combinator within another. An executor polls its tasks with wakers of its own too, but a task that is
-//! woken while it is being polled is only marked: the executor sees that when the poll returns. A future that wakes
-//! itself therefore reaches the tracer in the first case, and not in the second.
+//! This also holds for a combinator inside another one. An executor polls its tasks with wakers of its own too, but a
+//! task that is woken while it is being polled is only marked: the executor sees that when the poll returns. A future
+//! that wakes itself therefore reaches the tracer in the first case, and not in the second.
 //!
-//! 1. `woken` is cleared before each poll of the work, and set by each wake-up. A wake-up that came earlier in the
-//!    poll may have used up the waker of a combinator in between. So only if `woken` is clear can a test say no.
+//! 1. `woken` is cleared before each poll of the work, and set by each wake-up. A wake-up earlier in the same poll may
+//!    have used up the waker of a combinator in between. So a test can say no only if `woken` is clear.
 //! 2. A future that stays pending until the race is over leaves its waker in `stopped`, and takes it back when it is
-//!    dropped. When the work is gone, the wakers that are left belong to futures that were not part of it. They are
+//!    dropped. The wakers that are left once the work is gone belong to futures that were not part of it. They are
 //!    woken.
 
 use std::cell::Cell;
@@ -76,7 +76,7 @@ impl Tracer {
         self.race
     }
 
-    /// Whether this thread is in a poll of the race.
+    /// Returns whether this thread is in a poll of the race.
     pub(super) fn is_polled_here(&self) -> bool {
         self.polled_by.load(Ordering::Relaxed) == this_thread()
     }
@@ -89,7 +89,7 @@ impl Tracer {
 
     /// Wakes `waker`, and returns whether that has woken the race.
     pub(super) fn test(self: &Arc<Self>, waker: &Waker) -> Reached {
-        // The waker of the race itself: the future is polled with what the race has handed down.
+        // The future is polled with the waker that the race has handed down, so it is part of the work.
         if Waker::from(self.clone()).will_wake(waker) {
             return Reached::Yes;
         }
@@ -117,13 +117,13 @@ impl Tracer {
         self.stopped.lock().wakers.insert(waker)
     }
 
-    /// Gives back the waker of a future that has gone on, or is gone.
+    /// Gives back the waker of a future that has continued or has been dropped.
     pub(crate) fn give_back(&self, place: usize) -> Option<Waker> {
         let mut stopped = self.stopped.lock();
         if stopped.over { None } else { stopped.wakers.remove(place) }
     }
 
-    /// The work is gone: wakes the futures that had stopped in its polls and are still there.
+    /// Called once the work is gone. Wakes the futures that stopped in a poll of the work and still exist.
     pub(crate) fn race_is_over(&self) {
         let left = {
             let mut stopped = self.stopped.lock();
@@ -149,7 +149,7 @@ pub(super) fn tracer_of(race: u64) -> Option<Arc<Tracer>> {
     innermost().filter(|tracer| tracer.race == race)
 }
 
-/// Whether this is the waker of the innermost tracer on this thread.
+/// Returns whether this is the waker of the innermost tracer on this thread.
 pub(crate) fn is_traced_by(waker: &Waker) -> bool {
     innermost().is_some_and(|tracer| Waker::from(tracer).will_wake(waker))
 }
@@ -162,7 +162,7 @@ pub(super) fn innermost() -> Option<Arc<Tracer>> {
     found
 }
 
-/// While it lives, a race that waits for shields is polling its work.
+/// Guard for a poll of the work by a race that waits for shields.
 #[derive(Debug)]
 pub(crate) struct Traced {
     outer: Option<ManuallyDrop<Arc<Tracer>>>,

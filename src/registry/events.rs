@@ -180,7 +180,7 @@ impl fmt::Debug for Events {
     }
 }
 
-/// An empty queue keeps room for this many events, so that one burst does not cost memory for ever.
+/// An empty queue keeps room for this many events, so that one burst does not cost memory forever.
 const KEPT_CAPACITY: usize = 64;
 
 /// The receiving end of one [`Events`] stream.
@@ -289,7 +289,7 @@ impl Listeners {
         self.count.load(Ordering::Acquire) == 0
     }
 
-    /// Starts a batch of events for the listeners of this moment.
+    /// Starts a batch of events for the current listeners.
     pub(super) fn batch(&self) -> EventBatch {
         let receivers = (!self.is_empty()).then(|| {
             let map = &mut *self.map.lock();

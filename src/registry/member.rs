@@ -149,7 +149,7 @@ impl Member {
         let mut state = self.state.lock();
         batch.push(Event::Registered(snapshot));
         state.announced = true;
-        // A request before this moment sent no event, and may be newer than the snapshot.
+        // A request before this point sent no event, and may be newer than the snapshot.
         let reason = state.requested.and_then(|_| self.operation.reason());
         if let Some(reason) = reason {
             batch.push(self.cancelling(reason));
@@ -163,7 +163,7 @@ impl Member {
     /// Notes that the operation has just been asked to stop.
     fn requested(&self, reason: &Reason) {
         if !self.operation.is_cancelled() {
-            // Its token was cancelled after its end, which is no cancellation of the operation.
+            // Its token was cancelled after its end, which does not cancel the operation.
             return;
         }
         let now = clock::now();
@@ -245,8 +245,8 @@ impl Watcher for Member {
             return;
         }
         let mut history = self.shared.history.lock();
-        // Read under the lock, so that the records are in the order of these moments: a reader that asks for
-        // records since an earlier one misses none.
+        // Read under the lock, so that the records are in the order of these times: a reader that asks for
+        // records since an earlier time misses none.
         let now = clock::now();
         let is_final = snapshot.status.is_final();
         let mut unannounced = None;

@@ -23,8 +23,8 @@ use crate::wait::Latch;
 /// The number of shards, each with its own lock. Two keep the model checker busy enough.
 const SHARDS: usize = if cfg!(cancelable_loom) { 2 } else { 16 };
 
-/// A shard keeps room for this many members. Above that it shrinks while it empties, so that a busy
-/// moment does not cost memory for ever.
+/// A shard keeps room for this many members. Above that it shrinks while it empties, so that a burst does
+/// not cost memory forever.
 const KEPT_CAPACITY: usize = 64;
 
 type Shard<M> = HashMap<OperationId, Arc<M>, BuildHasherDefault<MultiplyHasher>>;

@@ -61,8 +61,8 @@ const HISTORY_LIMIT: usize = 1000;
 /// # Implementation
 ///
 /// The operations are in 16 maps, each with its own lock. Adding and removing an operation locks one of
-/// them for a moment. Listing copies the pointers out of one map after another, and looks at the
-/// operations with no lock held.
+/// them briefly. Listing copies the pointers out of one map after another, and looks at the operations
+/// with no lock held.
 ///
 /// # Examples
 ///

@@ -10,8 +10,8 @@ use crate::reason::ReasonKind;
 
 /// Counts and durations of the operations of a registry.
 ///
-/// The counts of ended operations are of one moment. The counts of active operations are taken while
-/// operations start and end.
+/// The counts of ended operations are all taken at the same time. The counts of active operations are
+/// taken one by one while operations start and end.
 ///
 /// # Examples
 ///

@@ -40,7 +40,7 @@ impl<F: Future> Future for Because<F> {
         }
         match this.future.poll(cx) {
             Poll::Pending => Poll::Pending,
-            // The reason is there: checked above.
+            // Always `Some`: checked above.
             Poll::Ready(_) => this.reason.take().map_or(Poll::Pending, Poll::Ready),
         }
     }

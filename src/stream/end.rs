@@ -78,7 +78,7 @@ where
         }
         let Stage::Ending(outcome) = this.stage else { unreachable!("the caller has looked") };
         ready!(state.poll_clean_up(this.ending.as_mut(), outcome, cx));
-        let Some(outcome) = outcome.take() else { unreachable!("whoever kept it gives it back") };
+        let Some(outcome) = outcome.take() else { unreachable!("clean-up gives the outcome back") };
         *this.stage = Stage::Done;
         if state.end(&*this.ending, &outcome) && state.expects_drop(cx) {
             *this.stage = Stage::Stopped(Some(outcome));

@@ -34,7 +34,7 @@ pub trait CancelableStreamExt: Stream {
     /// poll and limits the whole stream. To limit each wait for an item, use
     /// [`idle_timeout`](CancelableStream::idle_timeout).
     ///
-    /// # Who wins
+    /// # Which side wins
     ///
     /// * If the source has fired by the first poll, it wins: the stream is dropped without ever being
     ///   polled.
@@ -79,9 +79,10 @@ pub trait CancelableStreamExt: Stream {
     /// Races a stream of results against a source: values come as `Ok`, and the first `Err` ends the
     /// stream.
     ///
-    /// The operation has then failed, or was cancelled if it has a cause, and the
-    /// [partial result](CancelableStream::partial) contains the values before the error. If the source
-    /// fires first, [`Cancelled`] is converted into the error type of the stream.
+    /// The operation then ends as cancelled if it has a [reason](crate::Operation::reason), and as
+    /// failed otherwise. The [partial result](CancelableStream::partial) contains the values before
+    /// the error. If the source fires first, [`Cancelled`] is converted into the error type of the
+    /// stream.
     ///
     /// With [`cancelable`](Self::cancelable), an `Err` is an item like any other, and the stream
     /// continues.

@@ -26,13 +26,13 @@ impl IdleTimeout {
         IdleTimeout { limit, since: None, timer: None }
     }
 
-    /// An item has come: a later wait starts anew.
+    /// Ends the current wait, because an item has come. The next wait starts anew.
     #[inline]
     pub(super) fn restart(&mut self) {
         self.since = None;
     }
 
-    /// The stream is pending. Ready if the wait has reached the limit.
+    /// Polls the limit while the stream is pending. Ready once the wait has reached the limit.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
         let since = *self.since.get_or_insert_with(clock::now);
         // A limit that overflows `Instant` never fires.

@@ -1,5 +1,5 @@
-//! The buffer between the stream and the consumer: items one by one or in chunks, and items that are
-//! results.
+//! The buffer between the stream and the consumer. It hands out items one by one or in chunks, and takes
+//! the values out of items that are results.
 
 use std::ops::ControlFlow;
 
@@ -11,24 +11,24 @@ use crate::error::Cancelled;
 /// How the items `I` of a stream are handed out, and whether an `Err` among them ends it. This trait is
 /// sealed; [`Items`], [`Chunks`] and [`Results`] implement it.
 pub trait Batching<I>: sealed::Sealed {
-    /// The type that comes as `Ok`: an item, or a chunk of them.
+    /// The `Ok` type of the items that are handed out: an item, or a chunk of items.
     type Item;
-    /// An item, as chunks and the partial result contain it.
+    /// The type of an item in a chunk and in the partial result.
     type Kept;
-    /// The type that comes as `Err`.
+    /// The `Err` type of the items that are handed out.
     type Error: From<Cancelled>;
-    /// What a stream that was not cancelled ends with: `()`, or a `Result` if its items are results.
+    /// The outcome of a stream that was not cancelled: `()`, or a `Result` if its items are results.
     type End;
 
     /// Returns the item, or the end of the stream if it is an `Err`.
     #[doc(hidden)]
     fn split(item: I) -> ControlFlow<Self::End, Self::Kept>;
 
-    /// Returns what the stream ends with when it returns `None`.
+    /// Returns the outcome of a stream that has returned `None`.
     #[doc(hidden)]
     fn end() -> Self::End;
 
-    /// Returns the error that comes last, if there is one.
+    /// Returns the error to hand out last, if there is one.
     #[doc(hidden)]
     fn error(outcome: Result<Self::End, Cancelled>) -> Option<Self::Error>;
 
@@ -41,8 +41,8 @@ pub trait Batching<I>: sealed::Sealed {
     #[doc(hidden)]
     fn finish(&self, chunk: &mut Vec<Self::Kept>) -> Option<Self::Item>;
 
-    /// Returns how much will be handed out at most if the stream has `upper` more items and `buffered`
-    /// are in the chunk.
+    /// Returns the maximum number of items or chunks still to be handed out, if the stream has at most
+    /// `upper` more items and `buffered` are in the chunk.
     #[doc(hidden)]
     fn upper_bound(&self, upper: usize, buffered: usize) -> Option<usize>;
 }
@@ -73,8 +73,8 @@ pub struct Chunks {
 #[derive(Clone, Copy, Debug)]
 pub struct Results<B = Items>(pub(super) B);
 
-/// The largest capacity of the first chunk. Until a chunk has been filled, its size may be far more
-/// than the stream has.
+/// The maximum initial capacity of the first chunk. The size of a chunk may be far more than the number of
+/// items in the stream.
 const FIRST_CAPACITY: usize = 64;
 
 /// The parts of [`Batching`] for items that are handed out as they are.
@@ -182,7 +182,7 @@ impl<T, X: From<Cancelled>, B: Batching<T>> Batching<Result<T, X>> for Results<B
     }
 }
 
-/// What happens to items between the stream and the consumer.
+/// Handles items on their way from the stream to the consumer.
 pub(super) struct ItemBuffer<T, M> {
     pub(super) partial: PartialWriter<T>,
     pub(super) batching: M,

@@ -49,10 +49,10 @@ use poll::{UNREGISTERED_POLLS, poll_source};
 /// If the items are results, [`try_cancelable_stream`](CancelableStreamExt::try_cancelable_stream) makes the first
 /// `Err` the end of the stream.
 ///
-/// Its methods collect items into chunks, limit each wait for an item, and keep what is left of a
-/// stream that was cancelled. It also has the methods of a [`Cancelable`](crate::Cancelable): a name,
-/// hooks, progress reports, clean-up. Each of these, and [`partial`](CancelableStream::partial), makes
-/// the whole stream one [`Operation`](crate::Operation). The operation starts at the first poll,
+/// Its methods collect items into chunks, limit each wait for an item, and keep the partial result of
+/// a stream that was cancelled. It also has the methods of a [`Cancelable`](crate::Cancelable): a
+/// name, hooks, progress reports, clean-up. Each of these, and [`partial`](CancelableStream::partial),
+/// makes the whole stream one [`Operation`](crate::Operation). The operation starts at the first poll,
 /// completes when the stream ends, and is cancelled with it. A stream without any of them allocates
 /// nothing but chunks.
 ///

@@ -87,8 +87,8 @@ impl<T> Partial<T> {
     /// Returns clones of the kept items, oldest first.
     ///
     /// These are the last items, up to the number given to
-    /// [`keep_last`](crate::CancelableStream::keep_last). When the stream is over without having
-    /// ended by itself, they include all items of a chunk that was not complete.
+    /// [`keep_last`](crate::CancelableStream::keep_last). If the stream was cancelled, failed or was
+    /// dropped, they include all items of an incomplete chunk.
     ///
     /// The items are cloned under a lock that the stream and all handles of this partial result
     /// share. An item's `clone` must not use such a handle, not even print it: that would deadlock.
@@ -295,7 +295,7 @@ impl<T> PartialWriter<T> {
         }
     }
 
-    /// The stream is over before its end: keeps the items of the incomplete chunk.
+    /// Keeps the items of the incomplete chunk, because the stream is over before its end.
     pub(super) fn keep_chunk(&mut self) {
         let mut chunk = VecDeque::from(std::mem::take(&mut self.chunk));
         if let Some(kept) = self.kept.get() {

@@ -275,7 +275,7 @@ where
         let mut register = std::mem::take(this.unregistered_polls) > 0;
         if let Some(state) = this.state.get_mut() {
             // A race around it waits for clean-up only while the consumer waits for an item. Between
-            // two items nothing polls this stream, so that race could wait for ever.
+            // two items nothing polls this stream, so that race could wait forever.
             register |= E::CLEANS_UP && state.hold_clean_up();
         }
         if register {

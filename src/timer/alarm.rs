@@ -23,7 +23,7 @@ mod real {
     pub(in crate::timer) use crate::clock::real as now;
 
     /// Whether the reactor could not be created. `async-io` starts its thread before that, and the thread ends with
-    /// the same panic: it does not come back when there are descriptors again.
+    /// the same panic: it does not come back when descriptors are available again.
     static FAILED: AtomicBool = AtomicBool::new(false);
 
     struct FailedOnPanic;
@@ -42,7 +42,7 @@ mod real {
             Alarm(Timer::at(at))
         }
 
-        /// Resolves at the moment of the alarm. If it is polled earlier, the waker is woken then.
+        /// Resolves once the alarm is due. If it is polled earlier, the waker is woken when it is due.
         pub(in crate::timer) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
             let failed = FailedOnPanic;
             let polled = Pin::new(&mut self.0).poll(cx).map(drop);

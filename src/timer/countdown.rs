@@ -30,7 +30,7 @@ pub(crate) fn take_fired() -> Option<(Instant, Duration)> {
     FIRED.take()
 }
 
-/// A time limit that starts at its first poll, and then lasts for a while or until a moment.
+/// A time limit that starts at its first poll, and lasts for a given length or until a given instant.
 ///
 /// It reads the clock at its first poll, unless the operation around it has just read it, and when it fires.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ enum State {
     },
     /// Waits for its slot.
     Registered(Waiter<Arc<Slot>>),
-    /// The end is past what the clock can tell, or the limit could not be registered.
+    /// The end overflows the clock, or the limit could not be registered.
     Never,
     Done,
 }
@@ -164,7 +164,7 @@ impl Countdown {
         since
     }
 
-    /// Tells the operation around it when its time will be over.
+    /// Offers its end to the operation around it.
     #[inline(never)]
     fn offer(&self, since: Instant) {
         if let Some(at) = since.checked_add(self.length) {

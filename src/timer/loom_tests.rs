@@ -126,7 +126,7 @@ fn slots_ring_in_turn() {
     });
 }
 
-/// A limit that ends later registers while the first slot rings. It has an alarm afterwards.
+/// A limit that ends later registers while the first slot fires. It has an alarm afterwards.
 #[test]
 fn later_limit_while_it_rings() {
     bounded_model(|| {
@@ -179,7 +179,7 @@ fn ring_while_the_alarm_is_set() {
     });
 }
 
-/// The next slot is deserted and about to be forgotten. A limit that looks for it meanwhile gets a slot that rings,
+/// The next slot is deserted and about to be forgotten. A limit that looks for it meanwhile gets a slot that fires,
 /// the old one or a new one.
 #[test]
 fn find_while_a_slot_is_forgotten() {

@@ -5,9 +5,9 @@
 //! end in the same slot share one wait list. All slots share one timer of the reactor, which is set for the first
 //! of them.
 //!
-//! * [`tick`]: the moments at which slots end.
-//! * [`slot`]: a moment, and the wait list of the limits that end then.
-//! * [`slot_cache`]: the slots that a thread has found last.
+//! * [`tick`]: the times at which slots end.
+//! * [`slot`]: a point in time, and the wait list of the limits that end then.
+//! * [`slot_cache`]: the slots that a thread has found most recently.
 //! * [`wheel`]: the slots that have not fired, and the threads that fire them.
 //! * [`alarm`]: one timer of the reactor.
 //! * [`countdown`]: the time limit that sources hold.

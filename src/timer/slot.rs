@@ -1,4 +1,4 @@
-//! `Slot`: a moment that many limits share.
+//! `Slot`: a point in time at which many limits end.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +13,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Creates a slot that ends `at`. The caller must see to it that it fires then.
+    /// Creates a slot that ends `at`. The caller must make sure that it fires then.
     pub(super) fn new(at: Instant) -> Arc<Slot> {
         Arc::new(Slot { end: at, latch: Latch::new() })
     }

@@ -1,4 +1,5 @@
-//! The slots that a thread has found last. The next limit of the same length mostly ends in the same slot.
+//! The slots that a thread has found most recently. The next limit of the same length usually ends in the same
+//! slot.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ struct CachedLength {
     found: Option<Found>,
 }
 
-/// A slot, and the moments between which the limits that end in it begin, both included.
+/// A slot, and the earliest and the latest start of a limit that ends in it.
 struct Found {
     from: Instant,
     until: Instant,
@@ -59,7 +60,7 @@ pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
 fn find(since: Instant, length: Duration) -> Option<Arc<Slot>> {
     let slot = Wheel::shared().slot(since, length)?;
     if let Some(until) = slot.end().checked_sub(length) {
-        // A thread that ends has no cache any more.
+        // A thread that is ending no longer has a cache.
         let replaced = CACHE.try_with(|cache| {
             let cached = &mut cache.borrow_mut()[cache_index(length)];
             let again = cached.as_ref().is_some_and(|cached| cached.length == length);

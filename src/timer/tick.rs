@@ -1,4 +1,4 @@
-//! Ticks: the moments at which slots end.
+//! Ticks: the times at which slots end.
 //!
 //! Time is counted in ticks of a millisecond. The width of a slot is the largest power of two ticks that is at most
 //! 1/512 of the limit's length, and at least one tick. So a limit fires late by less than 1/512 of its length or by
@@ -13,8 +13,8 @@ pub(super) const TICK: u64 = 1_000_000;
 /// A limit is late by at most its length divided by this.
 const PRECISION_DIVISOR: u64 = 512;
 
-/// Returns the tick at which the slot ends that a limit of this length belongs to, if the limit ends `at` after the
-/// epoch. `None` if that is more nanoseconds than 64 bits hold (584 years).
+/// Returns the tick at which the slot of a limit ends, if the limit has this length and ends `at` after the epoch.
+/// `None` if that is more nanoseconds than 64 bits hold (584 years).
 pub(super) fn end_tick(at: Duration, length: Duration) -> Option<u64> {
     let at = u64::try_from(at.as_nanos()).ok()?;
     let length = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);

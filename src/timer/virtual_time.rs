@@ -17,7 +17,7 @@ use crate::clock;
 use crate::panic::contain;
 use crate::wait::HasLatch;
 
-/// With fewer entries than this, entries of dropped limits are not looked for.
+/// With fewer entries than this, the list is not searched for dropped limits.
 const FEW: usize = 64;
 
 thread_local! {
@@ -30,7 +30,7 @@ struct Limits {
     slots: BTreeMap<(Instant, u64), Weak<Slot>>,
     /// The number of limits that have ever registered.
     registered: u64,
-    /// With this many entries, those of dropped limits are removed.
+    /// With this many entries, the entries of dropped limits are removed.
     purge_at: usize,
 }
 
@@ -103,8 +103,8 @@ pub(crate) fn next() -> Option<Instant> {
     LIMITS.try_with(|limits| limits.borrow_mut().next()).ok()?
 }
 
-/// Moves the virtual clock of this thread to a moment. The limits that end by then fire in order, each at its own
-/// moment.
+/// Moves the virtual clock of this thread to `moment`. The limits that end by then fire in order, each at its own
+/// time.
 pub(crate) fn move_to(moment: Instant) {
     let due = || LIMITS.try_with(|limits| limits.borrow_mut().take_due(moment)).ok()?;
     while let Some((end, slot)) = due() {
@@ -134,12 +134,12 @@ fn go_on(now: Instant, slots: BTreeMap<(Instant, u64), Weak<Slot>>) {
     for ((end, _), slot) in slots {
         let Some(slot) = slot.upgrade() else { continue };
         let left = end.saturating_duration_since(now);
-        // This runs in destructors, so there is no caller to whom a failure to create the reactor could be reported.
+        // This runs in destructors, so a failure to create the reactor cannot be reported to a caller.
         let _ = contain(|| hand_over(slot, real, left));
     }
 }
 
-/// Lets a slot of real time fire this one.
+/// Makes a slot of real time fire this one.
 fn hand_over(slot: Arc<Slot>, now: Instant, left: Duration) {
     // `None` means never.
     let Some(real) = Wheel::shared().slot(now, left) else { return };

@@ -82,7 +82,7 @@ struct Backlog {
     wakers: VecDeque<Waker>,
     /// The number of tasks that the next ring wakes.
     wake_on_alarm: usize,
-    /// The tick at which the next ring comes if nothing else does.
+    /// The tick of the next ring while tasks are left to be woken, unless a slot ends earlier.
     retry: u64,
     /// The number of threads of executors that are waking tasks.
     drivers: usize,
@@ -124,7 +124,7 @@ impl Backlog {
     }
 
     /// Takes out the tasks that a ring wakes: twice as many as the last ring, if no executor has driven the wheel
-    /// since. An executor that is stuck so delays the tasks of other executors by a few ticks only.
+    /// since. So an executor that is stuck delays the tasks of other executors by only a few ticks.
     fn take_on_alarm(&mut self, now: u64, woken: &AtomicU64) -> Vec<Waker> {
         if self.wake_on_alarm > WAKE_ON_ALARM {
             woken.store(0, Ordering::Relaxed);
@@ -215,8 +215,8 @@ impl Wheel {
         }
     }
 
-    /// Returns the slot for a limit of this length that began at `since`; `None` if its end is past what the
-    /// clock can tell, which means never.
+    /// Returns the slot for a limit of this length that began at `since`; `None` if its end overflows the clock, which
+    /// means never.
     pub(super) fn slot(self: &Arc<Self>, since: Instant, length: Duration) -> Option<Arc<Slot>> {
         // A limit that began before the epoch may end after it.
         let at = since.checked_add(length)?.saturating_duration_since(self.epoch);
@@ -275,7 +275,7 @@ impl Wheel {
         self.state.lock().backlog.drivers -= 1;
     }
 
-    /// Returns when a slot of that tick ends, if the clock can tell.
+    /// Returns when a slot of that tick ends, unless that overflows the clock.
     fn end(&self, tick: u64) -> Option<Instant> {
         self.epoch.checked_add(Duration::from_nanos(tick.checked_mul(TICK)?))
     }
@@ -334,7 +334,7 @@ impl Wheel {
                 .filter(|&next| state.alarm.as_ref().is_none_or(|&(tick, _)| next < tick));
             drop(state);
             drop((spent, fired));
-            // Before tasks are woken, which takes long if a waker polls its task at once.
+            // Set before tasks are woken, because waking takes long if a waker polls its task at once.
             let is_set = next.is_none_or(|tick| self.set_alarm(tick));
             wake_each(some);
             if is_set {

@@ -8,9 +8,9 @@
 //! before, and the waiter sees it; or it is set later, by a thread that gets the same lock and then finds the
 //! waiter in the list.
 //!
-//! Reading takes no lock. The value is written before the flag is stored with release ordering, so a
-//! thread that loads the flag with acquire ordering sees the value. If the value can be had elsewhere, the latch may be set
-//! without one, and filled in later.
+//! Reading takes no lock. The value is written before the flag is stored with release ordering, so a thread that loads
+//! the flag with acquire ordering sees the value. If the value is available elsewhere, the latch may be set without
+//! one, and filled in later.
 
 use std::sync::OnceLock;
 use std::task::Waker;
@@ -19,7 +19,7 @@ use super::wakers::{WaitList, Wakers};
 use crate::panic::discard;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
-/// A value that is set once. `X` is what else changes with it under the same lock.
+/// A value that is set once. `X` is other state that the same lock guards.
 // In this order, so that the fields of the fast path share a cache line.
 #[derive(Debug)]
 #[repr(C)]

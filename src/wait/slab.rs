@@ -1,7 +1,6 @@
 //! `Slab`: values with stable indices.
 
-/// An empty slab keeps capacity for at most this many values, so that one busy moment does not hold its
-/// memory for ever.
+/// An empty slab keeps capacity for at most this many values, so that one burst does not hold memory forever.
 const CAPACITY_KEPT: usize = 64;
 
 /// Values with stable indices, so that a value is removed without a search. Indices are reused.
@@ -20,7 +19,8 @@ struct Entries<T> {
     entries: Vec<Entry<T>>,
     /// The number of occupied entries.
     occupied: usize,
-    /// The entry that was vacated last, or `entries.len()`. The first of a linked list.
+    /// The entry that was vacated last, which is the head of the list of vacant entries. `entries.len()` if
+    /// none is vacant.
     vacant: usize,
 }
 
@@ -101,7 +101,8 @@ impl<T> Slab<T> {
         }
     }
 
-    // Not inlined, here and in `remove_other`: the path of a single value then saves no registers.
+    // Neither this nor `remove_other` is inlined, so that the path for a single value has no registers to
+    // save.
     #[inline(never)]
     fn insert_other(&mut self, value: T) -> usize {
         self.others.get_or_insert_default().insert(value) + 1
@@ -152,7 +153,7 @@ impl<T> Slab<T> {
         (first, others)
     }
 
-    /// Takes the only value out, if there has been just one. Otherwise leaves all values in place.
+    /// Takes the only value out, if the slab has no memory for others. Otherwise leaves all values in place.
     #[inline]
     pub(crate) fn take_only(&mut self) -> Option<T> {
         if self.others.is_some() { None } else { self.first.take() }

@@ -23,7 +23,7 @@ impl Wakers {
         Wakers(list.take())
     }
 
-    /// Wakes all tasks, also after one of the wakers has panicked.
+    /// Wakes all tasks, even after one of the wakers has panicked.
     pub(crate) fn wake_all(self) {
         wake_each(self.0);
     }
@@ -38,7 +38,7 @@ impl IntoIterator for Wakers {
     }
 }
 
-/// Wakes all tasks, also after one of the wakers has panicked.
+/// Wakes all tasks, even after one of the wakers has panicked.
 pub(crate) fn wake_each(wakers: impl IntoIterator<Item = Waker>) {
     let mut wakers = wakers.into_iter();
     // One `catch_unwind` for all of them: the loop runs again only after a panic.
@@ -75,7 +75,7 @@ impl WakeBatch {
         }
     }
 
-    /// Wakes all tasks, also after one of the wakers has panicked.
+    /// Wakes all tasks, even after one of the wakers has panicked.
     pub(crate) fn wake_all(self) {
         wake_each(self.singles);
         wake_each(self.groups.into_iter().flatten());

@@ -11,7 +11,8 @@ use crate::error::Cancelled;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
 
-/// Clean-up given to [`finally`](crate::Cancelable::finally), run after what was given earlier.
+/// Clean-up added by [`finally`](crate::Cancelable::finally). Runs after the clean-up that was
+/// added earlier.
 #[pin_project]
 pub struct Finally<T, E, C, Fut> {
     #[pin]

@@ -15,14 +15,14 @@ use crate::sync::Mutex;
 /// Clean-up in a form that a spawner can run.
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A function that runs the clean-up of a dropped run, by spawning it for instance. Implemented for every
+/// A function that runs the clean-up of a dropped run, for instance by spawning it. Implemented for every
 /// `FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>)`.
 pub trait Spawner: FnOnce(Task) {}
 
 impl<P: FnOnce(Task)> Spawner for P {}
 
-/// Clean-up given to [`finally_or_spawn`](crate::Cancelable::finally_or_spawn), run after what was given
-/// earlier.
+/// Clean-up added by [`finally_or_spawn`](crate::Cancelable::finally_or_spawn). Runs after the clean-up
+/// that was added earlier.
 #[pin_project(PinnedDrop)]
 pub struct FinallyOrSpawn<T, E, C, Fut, P>
 where
@@ -111,7 +111,7 @@ where
         if let (Some(clean_up), Some(outcome)) = (this.clean_up.take(), &*outcome) {
             running = Some(Box::pin(clean_up(outcome)));
         }
-        // Taken out first: if it panics it is gone, and nothing is left to hand over.
+        // Taken out first: if it panics, it is gone and nothing is left to hand over.
         if let Some(mut running) = running {
             if running.as_mut().poll(cx).is_pending() {
                 *this.running.lock() = Some(running);

@@ -1,5 +1,5 @@
-//! `Ending`: what a run does after its work is gone. It finds the error in what the work returned, and
-//! runs clean-up that awaits.
+//! `Ending`: what a run does once its work is gone. It looks for an error in the value that the work
+//! returned, and runs asynchronous clean-up.
 
 mod finally;
 mod finally_or_spawn;
@@ -15,8 +15,8 @@ pub(super) use sealed::ErrorOf;
 
 use crate::error::Cancelled;
 
-/// What a run does after its work is gone. This trait is sealed: its implementations are what
-/// [`finally`](crate::Cancelable::finally) and the like put together.
+/// What a run does once its work is gone. This trait is sealed. Its implementations are put together by
+/// [`finally`](crate::Cancelable::finally) and the other clean-up methods.
 pub trait Ending<T>: sealed::Ending<T> {}
 
 impl<T, E: sealed::Ending<T>> Ending<T> for E {}
@@ -33,11 +33,11 @@ mod sealed {
         /// Whether there is clean-up.
         const CLEANS_UP: bool;
 
-        /// Sets the function that finds the error in what the work returned.
+        /// Sets the function that finds the error in the value of the work.
         fn set_error_of(&self, error_of: ErrorOf<T>);
 
-        /// Returns the function that finds the error in what the work returned, or `None` if such work does
-        /// not fail.
+        /// Returns the function that finds the error in the value of the work, or `None` if the work cannot
+        /// fail.
         fn error_of(&self) -> Option<ErrorOf<T>>;
 
         /// Returns whether the work has returned an error.
@@ -52,18 +52,18 @@ mod sealed {
         /// Notes that the run has started: from here on there is something to clean up.
         fn note_started(self: Pin<&mut Self>) {}
 
-        /// Stores the outcome of a run that is stopped, if there is a place for it.
+        /// Stores the outcome of a run whose caller must not continue, if there is a place for it.
         fn store_outcome(self: Pin<&mut Self>, _outcome: &mut Option<Result<T, Cancelled>>) {}
 
         /// Moves the stored outcome back, if there is one.
         fn restore_outcome(self: Pin<&mut Self>, _outcome: &mut Option<Result<T, Cancelled>>) {}
 
-        /// Returns whether clean-up has not finished that no spawner would take over.
+        /// Returns whether there is unfinished clean-up that no spawner would take over.
         fn owes_clean_up(&self) -> bool {
             false
         }
 
-        /// Hands unfinished clean-up to its spawners, in the order in which it was given.
+        /// Hands unfinished clean-up to its spawners, in the order in which it was added.
         fn hand_over(self: Pin<&mut Self>) {}
 
         /// Runs the clean-up. While it is pending, the outcome is stored in here; once it is ready, the
@@ -78,8 +78,8 @@ mod sealed {
     }
 }
 
-/// The methods of `Ending` that clean-up shares: it asks what was given `earlier` for the error, and stores
-/// the `outcome` itself.
+/// The methods of `Ending` that every kind of clean-up shares: the `earlier` ending finds the error, and
+/// this one stores the `outcome`.
 macro_rules! clean_up_after_earlier {
     () => {
         const CLEANS_UP: bool = true;
@@ -116,8 +116,8 @@ impl<T> sealed::Ending<T> for () {
     }
 }
 
-/// Fallible work, without clean-up. If it returns `Err`, its operation is cancelled if it has a cause, and
-/// failed otherwise.
+/// Fallible work, without clean-up. If it returns `Err`, its operation ends as cancelled if it has a cause,
+/// and as failed otherwise.
 ///
 /// Only an operation needs the text of an error, so the error of a plain race needs no `Display`.
 pub struct Fallible<T> {

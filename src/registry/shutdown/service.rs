@@ -152,8 +152,8 @@ impl Registry {
         plan: ShutdownPlan,
     ) -> io::Result<ShutdownWhen<SignalSource>> {
         let mut when = self.shutdown_when(termination()?, plan);
-        // The same registration succeeded for the first signal. If it fails all the same, there is no
-        // second step.
+        // The same registration succeeded for the first signal. If it fails here, there is no second
+        // step.
         when.second = Mutex::new(Second::Make(Box::new(|| {
             Some(Box::pin(termination().ok()?.second_signal_exits()))
         })));

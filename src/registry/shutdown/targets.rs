@@ -1,4 +1,4 @@
-//! Selects the operations that a shutdown cancels: all that no other operation protects.
+//! Selects the operations that a shutdown cancels: every one that no other operation protects.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,18 +9,17 @@ use crate::registry::member::Member;
 /// How an operation relates to the members above it.
 #[derive(Clone, Copy, Default)]
 struct Position {
-    /// Whether a member above it, or an operation below such a member, runs it in a shield or in
-    /// clean-up.
+    /// Whether an ancestor that is `covered` runs it in a shield or in clean-up.
     protected: bool,
     /// Whether it is a member, or below one.
     covered: bool,
 }
 
-/// Returns the members that no other member protects from a cancellation, by a shield or by running
-/// them as clean-up.
+/// Returns the members that no other member protects from a cancellation. A member protects
+/// operations that it runs in a shield or in clean-up.
 ///
-/// Ancestors count even if they are not registered: an operation is protected if any ancestor runs it
-/// inside a shield or clean-up, and that ancestor is, or is below, a member.
+/// Ancestors count even if they are not registered: an operation is protected if an ancestor runs it
+/// in a shield or in clean-up, and that ancestor is a member or is below one.
 pub(super) fn shutdown_targets(members: &[Arc<Member>]) -> Vec<Arc<Member>> {
     let ids: HashSet<OperationId> = members.iter().map(|member| member.operation.id()).collect();
     // Each operation is visited once, so a long chain of members costs no more than a short one.
@@ -39,7 +38,7 @@ pub(super) fn shutdown_targets(members: &[Arc<Member>]) -> Vec<Arc<Member>> {
             path.push((id, sheltered));
             next = above;
         }
-        // From the top down.
+        // Walk back from the topmost ancestor to the member.
         while let Some((id, sheltered)) = path.pop() {
             position = Position {
                 protected: position.protected || sheltered && position.covered,

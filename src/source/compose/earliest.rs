@@ -1,7 +1,7 @@
 //! Which of several time limits of an `any_of` ended first.
 //!
-//! A task that is not polled for a while may find that two limits of an `any_of` have passed. Then the one that
-//! ended earlier is the reason, wherever it stands in the list (guarantee 7).
+//! If a task is not polled for a while, two limits of an `any_of` may have passed by its next poll. Then the
+//! limit that ended earlier gives the reason, wherever it is in the list (guarantee 7).
 
 use std::task::Poll;
 #[cfg(feature = "time")]
@@ -16,7 +16,7 @@ fn registered_limits() -> usize {
     0
 }
 
-/// The sources of a list that hold a time limit, as bits. Found out in the poll that registers them.
+/// The sources of a list that hold a time limit, as bits. Determined in the poll that registers them.
 ///
 /// Only these are polled after another source has fired: polling any other future might take something out of it
 /// that would then be lost.
@@ -50,11 +50,11 @@ impl Limits {
     }
 }
 
-/// The reason of the limit that ended first among those that have been polled.
+/// The reason of the limit that ended first, among the limits polled so far.
 pub(super) struct Earliest {
     pub(super) reason: Reason,
-    /// When it ended, and how long it was: of two that share a slot, the shorter one ended first. `None` if the
-    /// reason is not that of a time limit: then it stays.
+    /// When the limit ended, and its length: of two limits that share a slot, the shorter one ended first.
+    /// `None` if the reason does not come from a time limit. Such a reason stays.
     #[cfg(feature = "time")]
     ended: Option<(Instant, Duration)>,
 }

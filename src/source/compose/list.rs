@@ -12,7 +12,7 @@ use crate::poll_context;
 use crate::reason::Reason;
 use crate::wait::is_probe;
 
-/// Ready when the first source of a list is. Never, if the list is empty.
+/// Ready when the first source of a list is ready. Never ready if the list is empty.
 pub struct FirstOf<S> {
     sources: Box<[(Pin<Box<S>>, Limits)]>,
 }
@@ -53,7 +53,7 @@ impl<S: Future<Output = Reason>> Future for FirstOf<S> {
     }
 }
 
-/// Ready when all sources of a list have been. Never, if the list is empty.
+/// Ready once every source of a list has been ready. Never ready if the list is empty.
 pub struct EveryOf<S: Future<Output = Reason>> {
     sources: Option<JoinAll<S>>,
 }

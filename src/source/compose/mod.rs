@@ -24,8 +24,8 @@ use crate::wait::polled_after_completion;
 /// Creates a source that fires as soon as one of `sources` fires, with that source's reason.
 ///
 /// If several are ready in the same poll, the first in the list wins. Of several time limits that have
-/// passed, the one that ended first wins. Once a source has fired, the others are dropped and nothing is
-/// polled again. `any_of([])` never fires.
+/// passed, the earliest wins. Once a source has fired, the others are dropped and nothing is polled
+/// again. `any_of([])` never fires.
 ///
 /// For sources of this crate, `a | b` does the same.
 ///
@@ -125,7 +125,7 @@ pub trait Sources: sealed::Sealed {
     /// Ready when the first source is.
     #[doc(hidden)]
     type First: Future<Output = Reason>;
-    /// Ready when all sources have been.
+    /// Ready once every source has been ready.
     #[doc(hidden)]
     type Every: Future<Output = Vec<Reason>>;
 

@@ -20,8 +20,8 @@ mod sealed {
     use std::task::{Context, Poll};
 
     pub trait Check {
-        /// Starts a check, or continues the one that is running. `Err` holds the message of a check
-        /// that panicked.
+        /// Starts a check, or continues a running check. `Err` holds the message of a check that
+        /// panicked.
         fn poll_check(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<bool, String>>;
     }
 }

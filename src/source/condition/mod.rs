@@ -230,7 +230,7 @@ impl<C: Check> Future for Condition<C> {
     type Output = Reason;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-        // The limits of its pauses, and of futures in its checks, do not limit when it fires.
+        // Time limits in the pauses and in the checks are not deadlines of this source.
         poll_context::ignore_limits(|| self.poll_check(cx))
     }
 }
@@ -245,7 +245,7 @@ impl<C: Check> Condition<C> {
                     *this.checks += 1;
                     let met = outcome.unwrap_or_else(|message| {
                         if let Some(hook) = this.on_panic {
-                            // The panic hook has printed its panic.
+                            // A panic of the user's hook has been printed by the panic hook.
                             let _ = contain(|| hook(&message));
                         }
                         false

@@ -6,8 +6,8 @@
 //! 2. A node owns its parents. A parent has a `Weak` of a registered child, which the child removes
 //!    when it is dropped.
 //! 3. A node is registered with its parents, which then notify it, as soon as anything listens to it: a
-//!    waiter, a callback or a child. Until then it asks its parent each time it is asked. So a child
-//!    that is only checked costs its parent nothing.
+//!    waiter, a callback or a child. Until then, each query of the node asks its parent. So a child that is
+//!    only checked costs its parent nothing.
 //! 4. A node gets no waiter, child or callback once its latch is set. All of them are guarded by the
 //!    latch's lock.
 //! 5. Every walk of the tree uses a list of its own, not recursion, and holds at most one lock at a
@@ -229,7 +229,7 @@ impl Node {
 /// Returns whether `node` is `ancestor` or descends from it.
 ///
 /// Walks up from `node` and down from `ancestor` at the same time, and stops when one of the walks is
-/// complete. So the cost is that of the smaller of the two trees, and building a tree of n nodes by
+/// complete. So the cost is proportional to the smaller of the two trees, and building a tree of n nodes by
 /// `descend_from`, in whatever order, costs O(n log n).
 fn is_or_descends_from(node: &Arc<Node>, ancestor: &Arc<Node>) -> bool {
     if Arc::ptr_eq(node, ancestor) {
@@ -304,8 +304,8 @@ impl Drop for Node {
                     more.extend(parents.links);
                 }
             };
-            // A value owned by a callback may panic in its destructor; the remaining parents must be
-            // released all the same.
+            // A value owned by a callback may panic in its destructor; the remaining parents must still be
+            // released.
             if Arc::strong_count(&link.node) == 1 {
                 // Drop it in place: cheaper than moving it out of the `Arc`.
                 if let Some(node) = Arc::get_mut(&mut link.node) {
