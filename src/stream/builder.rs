@@ -86,7 +86,7 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     ///
     /// The detail `items` of the [`Progress`] is the number of items so far. If the stream knows how
     /// many are left, the report also counts [steps](Progress::steps). It is made before the item is
-    /// handed out. The end of the stream is not reported.
+    /// yielded. The end of the stream is not reported.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -133,8 +133,8 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
 
     /// Returns a handle that reads how far the stream got, however it ends.
     ///
-    /// Call this before the first poll. Items that came before are counted but not kept, unless they
-    /// are in a [chunk](Self::chunks) that has not been handed out.
+    /// Call this before the first poll. Items that came before are counted but not kept, unless they are
+    /// in a [chunk](Self::chunks) that has not been yielded.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -161,10 +161,10 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
 }
 
 impl<St: Stream, S, E> CancelableStream<St, S, E> {
-    /// Hands out the items in vectors of `size` items. The last one may be shorter; none is empty.
+    /// Yields the items in vectors of `size` items. The last one may be shorter; none is empty.
     ///
     /// The source is still polled before each item. On a cancellation the items of an incomplete chunk
-    /// are not handed out: they go into the [partial result](Self::partial), next to the items that
+    /// are not yielded: they go into the [partial result](Self::partial), next to the items that
     /// [`keep_last`](Self::keep_last) keeps, and no item is there twice. Reports and the idle timeout
     /// count items, not chunks.
     ///
@@ -205,7 +205,7 @@ where
     St: Stream<Item = Result<T, X>>,
     X: From<Cancelled>,
 {
-    /// Hands out the values in vectors of `size` values. The last one may be shorter; none is empty.
+    /// Yields the values in vectors of `size` values. The last one may be shorter; none is empty.
     ///
     /// As for [other streams](CancelableStream::chunks). The values of an incomplete chunk before an
     /// error go into the [partial result](Self::partial).
@@ -361,8 +361,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// ```
         on_error,
 
-        /// Items continue to be handed out during the grace period. A stream that ends in time hands
-        /// out no error.
+        /// During the grace period, items are still yielded. A stream that ends in time yields no error.
         ///
         /// ```
         /// use cancelable::prelude::*;
@@ -384,7 +383,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// ```
         grace,
 
-        /// It runs before the end or the error is handed out. Its argument is `Ok` if the stream has
+        /// It runs before the stream yields its end or the error. Its argument is `Ok` if the stream has
         /// ended by itself.
         ///
         /// A race around the consumer that is cancelled while the consumer waits for an item waits for

@@ -40,14 +40,13 @@ pub trait CancelableStreamExt: Stream {
     ///   polled.
     /// * The source is polled before each item, even if the stream never waits. Once it has fired, no
     ///   further item is pulled. Unlike a future, a stream gets no last poll.
-    /// * An item that has been pulled is handed out, never replaced by the error.
-    /// * The stream and the source are dropped before `Err` is handed out. After the error comes
-    ///   `None`.
+    /// * An item that has been pulled is yielded, never replaced by the error.
+    /// * The stream and the source are dropped before `Err` is yielded. After the error comes `None`.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future of [`next`](futures::StreamExt::next) loses no item. Items that the stream
-    /// has read ahead and not handed out are lost when the stream is dropped.
+    /// has read ahead and not yielded are lost when the stream is dropped.
     ///
     /// # Errors
     ///

@@ -39,20 +39,20 @@ const SETTLE: Duration = Duration::from_secs(1);
 impl Registry {
     /// Stops all operations, and reports which of them did not stop.
     ///
-    /// 1. The registry is [closed](Self::close): operations that come now are refused.
+    /// 1. The registry is [closed](Self::close): new operations are refused.
     /// 2. All operations are cancelled for the reason `"shutting down"`. Those with a grace period of
     ///    their own use it, shields are finished, clean-up runs. An operation inside the shield
     ///    or clean-up of another is protected with it, and is not cancelled.
     /// 3. It waits until all operations have left, but at most for `grace`.
     /// 4. Then it cuts the remaining grace periods short, as [`force`](Self::force) does. If there were
-    ///    any, it waits a little longer, see [`settle`](Shutdown::settle). Shields and clean-up are not
+    ///    any, it waits a little longer: see [`settle`](Shutdown::settle). Shields and clean-up are not
     ///    interrupted.
     /// 5. It reports. Operations still running are left alone; dropping them is their owner's job.
     ///
-    /// All of this begins at the first poll. This future does not poll the operations: their tasks must
-    /// do that meanwhile. An operation that awaits the shutdown of its own registry is cancelled by it,
-    /// and the report is lost. On an executor with one thread, work that does not yield also keeps this
-    /// future from being polled; run it on another thread then.
+    /// All of this begins at the first poll. This future does not poll the operations: their own tasks
+    /// must do that. An operation that awaits the shutdown of its own registry is cancelled by it, and
+    /// the report is lost. On an executor with one thread, work that does not yield also keeps this
+    /// future from being polled. In that case, run the shutdown on another thread.
     ///
     /// # Cancel safety
     ///

@@ -168,8 +168,8 @@ impl CancellationToken {
 
     /// Returns the reason for the cancellation, or `None` if the token is not cancelled.
     ///
-    /// Lock-free, except where [`is_cancelled`](Self::is_cancelled) is not, and the first time the
-    /// reason of a token's children is derived from its own.
+    /// Lock-free, with the same exception as [`is_cancelled`](Self::is_cancelled). The first call on a
+    /// child of a cancelled token may also take a lock, to build the reason that all children share.
     ///
     /// ```
     /// use cancelable::{CancellationToken, Reason};
