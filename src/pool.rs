@@ -19,7 +19,7 @@ pub(crate) fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -
     let f = Contained(Some(f));
     let relay = Arc::new(Relay(WakerSlot::default()));
     PoolTask {
-        // Catches the panic of the closure here: its payload may panic when it is dropped.
+        // Catch a panic of the closure here, because its payload may panic when it is dropped.
         task: blocking::unblock(move || {
             let f = f;
             Contained(f.take().map(|f| catch_unwind(AssertUnwindSafe(f))))
@@ -74,7 +74,7 @@ impl Wake for Relay {
     }
 }
 
-/// A value of the user. A panic of its destructor is contained.
+/// A user value. A panic of its destructor is contained.
 struct Contained<T>(Option<T>);
 
 impl<T> Contained<T> {

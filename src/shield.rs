@@ -73,8 +73,9 @@ pub fn shield<F: IntoFuture>(section: F) -> Shield<F::IntoFuture> {
 
 /// Finishes a section before a cancellation takes effect, like [`shield`], but protects it for at most `limit`.
 ///
-/// Use it if the section waits for something that may never happen. The time counts from the first poll. When it is
-/// over the section continues without protection, and so do shields inside it. A limit of zero protects nothing.
+/// Use it if the section waits for something that may never happen. The time counts from the first poll. When the time
+/// is over, the section continues without protection, and so do the shields inside it. A limit of zero protects
+/// nothing.
 ///
 /// # Cancel safety
 ///
@@ -149,7 +150,7 @@ enum State {
     Done,
 }
 
-/// Ends the protection if the section panics, even if the shield is kept.
+/// Ends the protection if the section panics, even if the shield is not dropped.
 struct EndOnPanic<'a>(&'a Protection);
 
 impl Drop for EndOnPanic<'_> {
@@ -178,7 +179,7 @@ impl<F: Future> Future for Shield<F> {
             *this.state = if this.drop_check.expects_drop(cx) {
                 State::Stopped
             } else {
-                // If a race is about to drop its work, this shield is not part of that.
+                // If a race is about to drop its work, this shield is not part of that work.
                 State::Protecting(register_shield(this.name.as_ref(), dropping()))
             };
         }
@@ -214,7 +215,8 @@ impl<F: Future> Future for Shield<F> {
         this.section.set(None);
         let state = std::mem::replace(this.state, State::Done);
         if let State::Protecting(protection) = state {
-            // First the end, then the look: a race that begins to wait in between sees that the section has ended.
+            // End the protection first, and check for waiting races afterwards: a race that begins to wait in between
+            // sees that the section has ended.
             protection.end();
             if protection.is_awaited() && this.drop_check.expects_drop(cx) {
                 *this.state = State::Stopped;

@@ -1,4 +1,4 @@
-//! Locks, flags, cells and thread parking: the real ones, or those of the loom model checker.
+//! Locks, flags, cells and thread parking: the real ones, or the ones of the loom model checker.
 //!
 //! No other file names `parking_lot`, `std::sync::atomic` or `loom`, so a build with `--cfg cancelable_loom` checks
 //! the code that ships.
@@ -60,7 +60,7 @@ mod modelled {
 
         pub(crate) fn store(&self, value: bool, order: Ordering) {
             self.flag.store(value, order);
-            // Afterwards, so that other threads may run before the next step as well.
+            // This comes last, so that other threads may also run before the next step.
             self.accesses.fetch_add(1, Ordering::Relaxed);
         }
 
@@ -111,7 +111,7 @@ mod modelled {
             result
         }
 
-        /// The real cell lets other threads wait while `init` runs. Here each thread that finds no value runs its
+        /// The real cell makes other threads wait while `init` runs. Here each thread that finds no value runs its
         /// own `init`, and the first result stays, as if the others had come later. So `init` must have no side
         /// effects.
         pub(crate) fn get_or_init(&self, init: impl FnOnce() -> T) -> &T {

@@ -14,7 +14,8 @@ use crate::parameter;
 use crate::problems::Problems;
 use crate::value::Value;
 
-/// Returns the cancelable function; or, if there are mistakes, their errors and the function as it is.
+/// Returns the cancelable function. If there are mistakes, returns their errors and the unchanged
+/// function.
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut problems = Problems::default();
     let args = Args::parse(args).map_err(|error| problems.add(error));

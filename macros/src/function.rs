@@ -26,7 +26,7 @@ pub(crate) struct Function {
     pub(crate) boxed: Option<Boxed>,
 }
 
-/// What a boxed `async` block is passed to, and its output.
+/// The function that a boxed `async` block is passed to, and the block's output.
 pub(crate) struct Boxed {
     /// The tokens before the parentheses: `Box::pin`.
     pub(crate) call: TokenStream,

@@ -56,7 +56,7 @@ macro_rules! builder_methods {
         }
 
         /// Names the operation, for logs, snapshots and the reasons of operations below it. An empty
-        /// name counts as none.
+        /// name means no name.
         ///
         $(#[$named])*
         pub fn named(mut self, name: impl Into<Text>) -> Self {

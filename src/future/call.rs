@@ -194,7 +194,7 @@ pub struct QueuedCall<T> {
 ///
 /// # Panics
 ///
-/// When polled after completion. A panic of the call propagates.
+/// Panics if polled after completion. A panic of the call propagates.
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Call<Fut: Future, S = Infallible> {

@@ -64,7 +64,7 @@ pub(crate) use run::{LazyRunState, RunState};
 ///
 /// # Panics
 ///
-/// When polled after completion. A panic of the future or of your source propagates.
+/// Panics if polled after completion. A panic of the future or of your source propagates.
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Cancelable<F, S, E = ()> {

@@ -1,4 +1,4 @@
-//! The race: in which order source and work are polled, and which of them wins a tie.
+//! The race: the order in which the source and the work are polled, and which of them wins a tie.
 //!
 //! 1. The first poll asks the source with the probe, so that nothing is registered. If the source has fired, it
 //!    wins, and the work is never polled. Otherwise the work is polled. Only if it is pending does the source
@@ -94,7 +94,7 @@ impl<F: Future, S: Future<Output = Reason>> Race for PlainRace<'_, F, S> {
     }
 }
 
-/// Any race: also an operation, a race with shields, or a race whose source has fired.
+/// Handles any race, including operations, races with shields, and races whose source has fired.
 // The outcome is written through a reference here: it is large and mostly absent, and returning it through
 // several functions would copy it each time.
 pub(super) struct SlowRace<'a, F: Future, S> {
@@ -237,8 +237,9 @@ pub(super) fn is_operation(state: &Option<Box<RunState>>) -> bool {
     state.as_deref().is_some_and(RunState::is_operation)
 }
 
-/// Returns whether the code after the race must not run. This is guarantee 10 at every level: either a race around
-/// this one waits for the shield that kept this one, or that race was cancelled, and this one with it.
+/// Returns whether the code after the race must not run. This is guarantee 10 at every level. It applies if a race
+/// around this one waits for the shield that kept this one. It also applies if that race was cancelled, and this
+/// one with it.
 pub(crate) fn is_stopped<T>(
     outcome: &Result<T, Cancelled>,
     shielded: bool,

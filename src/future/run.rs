@@ -413,7 +413,7 @@ impl RunState {
         self.tracer.get_or_insert_with(Tracer::new).clone()
     }
 
-    /// Ready with the error once no shield keeps the work.
+    /// Resolves to the error once no shield keeps the work.
     pub(crate) fn wait_for_shields(&mut self) -> Poll<Cancelled> {
         // Shields that have registered in this poll are notified at once: clean-up begins when it is notified.
         match self.await_shields() {
@@ -494,8 +494,9 @@ impl RunState {
         contained
     }
 
-    /// The work has returned an error: polls the source once more, without registering. The work may have
-    /// seen in this very poll that the source fired, as by `token.check()?`; then the operation has a cause.
+    /// Called when the work has returned an error. Polls the source once more, without registering. The work may
+    /// have seen in this very poll that the source fired, for instance with `token.check()?`. Then the operation
+    /// has a cause.
     pub(crate) fn note_cause_of_error<S>(&mut self, source: Pin<&mut Option<S>>)
     where
         S: Future<Output = Reason>,

@@ -25,7 +25,7 @@ use crate::reason::Reason;
 ///
 /// # Panics
 ///
-/// When polled after completion. A panic of the future or of your source propagates.
+/// Panics if polled after completion. A panic of the future or of your source propagates.
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct TryCancelable<F: Future, S, E = Fallible<<F as Future>::Output>> {

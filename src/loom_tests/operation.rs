@@ -1,7 +1,7 @@
 //! Models of operations: cancelling, recording the end, and running hooks on several threads.
 //!
-//! With a third thread there are many orders. Two preemptions are enough to find each mistake that these models
-//! look for.
+//! With a third thread there are many interleavings. Two preemptions are enough to find each mistake that these
+//! models look for.
 //!
 //! At most one thread of a model runs the hooks of an end: the operation is the current one meanwhile, and all
 //! threads of a model share that thread-local.
@@ -124,8 +124,8 @@ fn cancelled_by_two_at_the_end() {
     });
 }
 
-/// It completes while another thread cancels it. `cancel` returns `true` if and only if the operation is
-/// cancelled from then on.
+/// The operation completes while another thread cancels it. `cancel` returns `true` if and only if the
+/// operation is cancelled from then on.
 #[test]
 fn cancelled_at_the_end() {
     bounded_model(|| {
@@ -140,7 +140,7 @@ fn cancelled_at_the_end() {
     });
 }
 
-/// The same if only the run itself looks afterwards.
+/// As above, but only the thread of the run reads the reason.
 #[test]
 fn cancelled_at_the_end_unobserved() {
     bounded_model(|| {
@@ -154,7 +154,8 @@ fn cancelled_at_the_end_unobserved() {
     });
 }
 
-/// A third thread looks. A reason that it has seen stays, and it sees none if `cancel` returns `false`.
+/// A third thread reads the reason. A reason that it has seen stays, and it sees none if `cancel` returns
+/// `false`.
 #[test]
 fn reason_stays() {
     model_within(2, || {
@@ -173,7 +174,7 @@ fn reason_stays() {
     });
 }
 
-/// The same for `is_cancelled`.
+/// As above, for `is_cancelled`.
 #[test]
 fn cancelled_stays() {
     model_within(2, || {
@@ -214,7 +215,7 @@ fn status_goes_forward() {
     });
 }
 
-/// A thread that sees the end sees the final reason: no other thread settles it differently later.
+/// A thread that sees the end sees the final reason: no other thread changes it later.
 #[test]
 fn final_after_the_end() {
     model_within(2, || {
@@ -232,7 +233,7 @@ fn final_after_the_end() {
     });
 }
 
-/// Two threads end it. One end is recorded, only its hooks run, and the others are dropped.
+/// Two threads end the operation. One end is recorded, only its hooks run, and the other hooks are dropped.
 #[test]
 fn completed_and_dropped() {
     bounded_model(|| {
@@ -255,7 +256,7 @@ fn completed_and_dropped() {
     });
 }
 
-/// The same for a failure: the error is there if and only if the failure was recorded.
+/// As above, for a failure: the operation has an error if and only if the failure was recorded.
 #[test]
 fn completed_and_failed() {
     model(|| {
@@ -297,7 +298,7 @@ fn failed_and_cancelled() {
     });
 }
 
-/// Hooks are given while it ends. The ones for that end run once each, and the others are dropped.
+/// Hooks are added while the operation ends. Each hook for that end runs once, and the others are dropped.
 #[track_caller]
 fn hooks_given_while(end: fn(&Operation), expected: [usize; 3]) {
     bounded_model(move || {
@@ -326,7 +327,7 @@ fn hooks_given_at_failure() {
     hooks_given_while(|operation| operation.end_with_error(&"no disk"), [0, 0, 1]);
 }
 
-/// Hooks that are given while the future is dropped unpolled are dropped, and never called.
+/// Hooks that are added while the future is dropped unpolled are dropped, and never called.
 #[test]
 fn hooks_given_while_dropped_unpolled() {
     bounded_model(|| {
@@ -340,7 +341,7 @@ fn hooks_given_while_dropped_unpolled() {
     });
 }
 
-/// A second hook is given while the first one runs. Each runs once.
+/// A second hook is added while the first one runs. Each runs once.
 #[test]
 fn two_hooks_run_once_each() {
     model(|| {
@@ -356,7 +357,7 @@ fn two_hooks_run_once_each() {
     });
 }
 
-/// A progress hook that is given while it ends is dropped.
+/// A progress hook that is added while the operation ends is dropped.
 #[test]
 fn progress_hook_given_at_the_end() {
     model(|| {
@@ -391,7 +392,7 @@ fn child_enters_cancelled_parent() {
     });
 }
 
-/// The same for an operation that starts within it.
+/// As above, for an operation that starts within its parent.
 #[test]
 fn child_starts_in_cancelled_parent() {
     model(|| {
@@ -405,7 +406,7 @@ fn child_starts_in_cancelled_parent() {
     });
 }
 
-/// It is cancelled directly and with its parent at the same time. One reason stays.
+/// An operation is cancelled directly and with its parent at the same time. One reason stays.
 #[test]
 fn cancelled_with_parent_and_directly() {
     model(|| {
@@ -422,7 +423,7 @@ fn cancelled_with_parent_and_directly() {
     });
 }
 
-/// Its parent is cancelled while it completes. The reason that it then has, or has not, stays.
+/// A parent is cancelled while its child completes. Once the child has a reason, it keeps that reason.
 #[test]
 fn cancelled_with_parent_at_completion() {
     bounded_model(|| {
@@ -446,7 +447,7 @@ fn cancelled_with_parent_at_completion() {
     });
 }
 
-/// Its parent is cancelled while its future is dropped. The hook gets the reason that stays.
+/// A parent is cancelled while the future of its child is dropped. The hook gets the reason that stays.
 #[test]
 fn cancelled_with_parent_at_drop() {
     model(|| {

@@ -1,7 +1,7 @@
 //! `Activity`: the stage, shields and polls of an operation, for the registry that watches it.
 //!
 //! Only operations that a registry watches have one; the others pay nothing for it. The numbers help people
-//! to find what does not stop. Each is right by itself, and they are read without a lock.
+//! to find operations that do not stop. They are read without a lock: each number is correct by itself.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::text::Text;
 #[cfg(feature = "time")]
 use crate::wait::WakerSlot;
 
-/// Hears of the events of an operation. Every method is called with no lock held.
+/// Is notified of the events of an operation. Every method is called with no lock held.
 pub(crate) trait Watcher: Send + Sync {
     /// The operation has started.
     fn started(&self);
@@ -123,7 +123,7 @@ impl Activity {
         let began = self.poll_began.load(Ordering::Relaxed);
         self.longest_poll.fetch_max(now.saturating_sub(began), Ordering::Relaxed);
         self.poll_returned.store(now, Ordering::Relaxed);
-        // A thread that sees this sees the two above.
+        // A thread that sees this store also sees the two stores above.
         self.poll_began.store(0, Ordering::Release);
     }
 
@@ -150,7 +150,7 @@ impl Activity {
         }
     }
 
-    /// Returns an active shield: the oldest of its own, if there is one.
+    /// Returns an active shield: if the operation has shields of its own, the oldest of these.
     fn shield(&self) -> Option<ActiveShield> {
         let shields = self.shields.lock();
         let active = shields.iter().filter_map(KnownShield::active);
@@ -160,7 +160,8 @@ impl Activity {
     /// Adds shields that have registered in the work.
     pub(super) fn add_shields(&self, shields: &[Arc<Protection>]) {
         let mut known = self.shields.lock();
-        // Only when the list is full: otherwise each of many registrations would walk the whole list.
+        // Removes ended shields only when the list is full. Otherwise each of many registrations would walk
+        // the whole list.
         if known.len() + shields.len() > known.capacity() {
             known.retain(|shield| shield.protection.is_active());
             let room = known.len() + shields.len();

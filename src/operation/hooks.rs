@@ -1,11 +1,11 @@
-//! `Hooks`: what an operation calls when it starts, reports progress and ends; and its last report.
+//! `Hooks`: the hooks for the start, the progress and the end of an operation, and its last progress report.
 //!
-//! 1. Hooks run in the order in which they were given, one after another, with no lock held. A hook that
-//!    panics affects neither the others nor the operation.
+//! 1. Hooks run in the order in which they were added, one after another, with no lock held. A hook that panics
+//!    affects neither the others nor the operation.
 //! 2. A hook of an end runs at most once. The thread that records the end runs the hooks in the list, and
-//!    closes the list in the same step in which it finds it empty. A hook that is given later is run by the
-//!    thread that gives it.
-//! 3. A hook that will not run is dropped at once: when the list is closed, or when it is given later.
+//!    closes the list in the same step in which it finds it empty. A hook that is added later is run by the
+//!    thread that adds it.
+//! 3. A hook that will not run is dropped at once: when the list is closed, or when it is added later.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -19,7 +19,7 @@ use crate::sync::Mutex;
 pub(crate) type Hook = Box<dyn FnOnce(&Operation) + Send>;
 type ProgressHook = Arc<dyn Fn(&Operation, &Progress) + Send + Sync>;
 
-/// A hook of one kind of end.
+/// A hook for one kind of end.
 pub(super) enum EndHook {
     Complete(Hook),
     Cancel(Box<dyn FnOnce(&Operation, &Reason) + Send>),
@@ -147,7 +147,7 @@ impl Hooks {
         }
     }
 
-    /// Runs hooks that were given after the list was closed. If a thread is running some already, perhaps
+    /// Runs hooks that were added after the list was closed. If a thread is already running such hooks, perhaps
     /// further up on this very stack, that thread runs these too.
     pub(super) fn run_late(&self, call: impl Fn(EndHook)) {
         if std::mem::replace(&mut self.state.lock().running, true) {
@@ -165,8 +165,8 @@ impl Hooks {
         }
     }
 
-    /// Drops all hooks, because the future was dropped before its first poll. Those for the start and the
-    /// end that are given later are dropped at once.
+    /// Drops all hooks, because the future was dropped before its first poll. Hooks for the start or the end
+    /// that are added later are dropped at once.
     pub(super) fn drop_all(&self) {
         let dropped = self.state.lock().close(Closed::Unpolled);
         discard_all(dropped);
@@ -202,7 +202,7 @@ impl Hooks {
         drop(state);
         drop(replaced);
         for hook in hooks {
-            // The hook is dropped in there too: this may be the last owner.
+            // The closure also drops the hook, because this may be its last owner.
             let progress = &progress;
             let _ = contain(move || hook(operation, progress));
         }

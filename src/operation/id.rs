@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// The identifier of an operation, unique within this process. Later operations have larger ones.
+/// The identifier of an operation, unique within this process. Later operations have larger identifiers.
 ///
 /// It displays as a number and can be parsed from one, so it can travel through a log, a URL or a form and
 /// back. A registry finds no operation if the number belongs to one that has ended, or to none.

@@ -365,7 +365,7 @@ impl Inner {
     #[cfg(feature = "time")]
     pub(super) fn overdue(&self) -> Option<Overdue> {
         let now = clock::now();
-        // Once the operation has ended, its own limit does not count any more.
+        // Once the operation has ended, its own limit no longer counts.
         let passed = |about: &About| {
             let limit = about.limit.filter(|limit| limit.at <= now && about.ended.is_none())?;
             Some(limit.at.saturating_duration_since(limit.since))

@@ -95,7 +95,7 @@ impl fmt::Display for Snapshot {
         if let Some(reason) = &self.reason {
             write!(f, ": {reason}")?;
         }
-        // The error of a cancelled operation mostly repeats the reason.
+        // The error of a cancelled operation usually repeats the reason.
         if let Some(error) = self.error.as_ref().filter(|_| self.status != Status::Cancelled) {
             write!(f, ": {error}")?;
         }

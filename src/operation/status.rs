@@ -33,7 +33,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// Returns whether this is a final status, which does not change any more.
+    /// Returns whether this status is final, which means that it no longer changes.
     ///
     /// ```
     /// assert!(!cancelable::Status::Cancelling.is_final());

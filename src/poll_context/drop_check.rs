@@ -1,4 +1,4 @@
-//! `DropCheck`: whether a race is about to drop this future, asked by a future that would stay pending if so.
+//! `DropCheck`: finds out whether a race is about to drop a future, for futures that stay pending if so.
 //!
 //! The [frame](crate::frame) of the thread says that a race is about to drop its work. It does not say that the future
 //! is part of that work: the thread may be running an executor inside the race, or a `block_on`. The rule:
@@ -6,9 +6,9 @@
 //! 1. If no race on the thread is about to drop its work, the answer is no.
 //! 2. A race that waits for shields polls its work with a [`Tracer`]. The future wakes itself. If that reaches the race
 //!    at once, the future is part of the work: it stays pending, and is woken if it outlives the work. After two tests
-//!    that did not reach the race, the answer is no. Two, because another thread may be waking a combinator at the very
-//!    moment of the first. If the race has been woken earlier in its poll, a test cannot say no: the future asks again,
-//!    in at most [`UNCLEAR_TESTS`] polls.
+//!    that did not reach the race, the answer is no. Two tests are needed, because another thread may be waking a
+//!    combinator at the very moment of the first. If the race has been woken earlier in its poll, a test cannot say no:
+//!    the future asks again, in at most [`UNCLEAR_TESTS`] polls.
 //! 3. A race without shields drops its work after this very poll. The future wakes itself and stays pending.
 //! 4. If the future is polled more than [`POLLS`] times in one poll of the race, the race cannot continue before the
 //!    future does: the answer is no. A `FuturesUnordered` polls a part that wakes itself at most twice in each of its own
@@ -26,10 +26,10 @@ use crate::panic::contain;
 /// How often a future that is about to be dropped may be polled in one poll of the race.
 const POLLS: u32 = 64;
 
-/// In how many polls the tests may leave it open whether a future is part of the work.
+/// In how many polls the tests may fail to show whether a future is part of the work.
 const UNCLEAR_TESTS: u32 = 1_000;
 
-/// How many tests have to say that a future is not part of the work.
+/// How many tests have to show that a future is not part of the work.
 const TESTS: u32 = 2;
 
 /// What a future knows about the race that is about to drop its work.
@@ -53,9 +53,9 @@ struct Findings {
     /// The poll of the race in which the future was polled last, and how often.
     poll: usize,
     polls: u32,
-    /// Tests that left it open whether the future is part of the work.
+    /// The number of tests that did not show whether the future is part of the work.
     unclear_tests: u32,
-    /// Tests that said that the future is not part of the work.
+    /// The number of tests that showed that the future is not part of the work.
     tests: u32,
     /// Whether the future has turned out not to be part of the work.
     outside: bool,
@@ -87,7 +87,7 @@ impl DropCheck {
         }
     }
 
-    /// Says whether the future is part of the work that a race around this poll is about to drop.
+    /// Returns whether the future is part of the work that a race around this poll is about to drop.
     pub(crate) fn enclosure(&mut self, cx: &Context<'_>) -> Enclosure {
         match dropping() {
             0 => Enclosure::Outside,
@@ -95,7 +95,7 @@ impl DropCheck {
         }
     }
 
-    /// Says whether the future is part of the work of the innermost race that polls with a tracer, if there is one.
+    /// Returns whether the future is part of the work of the innermost race that polls with a tracer, if there is one.
     pub(crate) fn traced_enclosure(&mut self, cx: &Context<'_>) -> Option<Enclosure> {
         let tracer = innermost()?;
         Some(self.ask(tracer.race(), cx))

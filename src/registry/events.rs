@@ -215,7 +215,7 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // Events hold user errors. Each on its own: two destructors that panic at once would abort.
+        // Events hold user errors. Dropped one by one: two destructors that panic at once would abort.
         self.events.drain(..).for_each(discard);
     }
 }
@@ -341,7 +341,7 @@ impl EventBatch {
 
 impl Drop for EventBatch {
     fn drop(&mut self) {
-        // Each on its own: a panic of one must not keep the next from being dropped or woken.
+        // One by one: a panic of one must not keep the next from being dropped or woken.
         let has_events = !self.dropped.is_empty();
         self.dropped.drain(..).for_each(discard);
         let Some(receivers) = self.receivers.take() else { return };

@@ -9,10 +9,11 @@ use crate::text::Text;
 
 type Predicate = Arc<dyn Fn(&Snapshot) -> bool + Send + Sync>;
 
-/// Selects operations by status, name, parent, age, metadata, or a predicate of yours.
+/// Selects operations by status, name, parent, age, metadata, or your own predicate.
 ///
-/// An operation must match everything that the filter asks for, including both of two parts of a name.
-/// Only statuses are alternatives: if there are several, one of them must match.
+/// An operation must match everything that the filter asks for. If it asks for two parts of a name,
+/// the name must contain both. Only statuses are alternatives: if there are several, one of them must
+/// match.
 ///
 /// # Examples
 ///

@@ -1,4 +1,5 @@
-//! The history of a registry: records of the operations that ended last, and counts of all.
+//! The history of a registry: records of the operations that ended most recently, and counts of all ended
+//! operations.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use super::stats::Stats;
 use crate::operation::Snapshot;
 use crate::panic::discard;
 
-/// What a registry remembers of an operation that has ended. Returned by
+/// The record that a registry keeps of an operation that has ended. Returned by
 /// [`history`](super::Registry::history).
 ///
 /// # Examples
@@ -199,7 +200,7 @@ impl History {
 
 impl Drop for History {
     fn drop(&mut self) {
-        // Each on its own: two destructors that panic at once would abort.
+        // Dropped one by one: two destructors that panic at once would abort.
         self.records.drain(..).for_each(discard);
     }
 }

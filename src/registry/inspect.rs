@@ -151,7 +151,7 @@ impl fmt::Display for Brief {
     }
 }
 
-/// The oldest live child of each operation that has any.
+/// The oldest live child of each operation that has children.
 pub(super) struct Children(HashMap<OperationId, (OperationId, Option<Text>)>);
 
 impl Children {
@@ -194,7 +194,7 @@ fn phase(snapshot: &Snapshot, activity: Option<&ActivitySnapshot>, children: &Ch
     }
     let shield = activity.and_then(|activity| activity.shield.clone());
     match (shield, children.0.get(&snapshot.id)) {
-        // A shield that is not its own belongs to a child, which reports it itself.
+        // A shield that is not the operation's own belongs to a child, which reports it itself.
         (Some(ActiveShield { own: false, .. }) | None, Some((id, name))) => {
             Phase::Child { id: *id, name: name.clone() }
         }

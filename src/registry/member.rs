@@ -120,8 +120,8 @@ impl Member {
             shared: shared.clone(),
             state: Mutex::default(),
         });
-        // Before the member can be found: `cancel_one` counts a cancellation if it was noted here. The callback
-        // is never removed, so it runs on the thread that cancels, before `cancel_with` returns.
+        // Registered before the member can be found: `cancel_one` counts a cancellation if it was noted here.
+        // The callback is never removed, so it runs on the thread that cancels, before `cancel_with` returns.
         let weak = Arc::downgrade(&member);
         operation.on_request(move |reason| {
             if let Some(member) = weak.upgrade() {
@@ -279,7 +279,7 @@ impl Watcher for Member {
         // Records hold user errors. A panic of their destructors must not keep this member in the registry.
         discard(record);
         discard(evicted);
-        // Last, so that a caller that sees the registry drained finds the record and the events.
+        // Removed last, so that a caller that sees the registry drained finds the record and the events.
         self.shared.members.remove(self.operation.id());
     }
 }
@@ -291,8 +291,8 @@ pub(super) fn cancel_one(member: &Member, reason: Reason) -> bool {
 
 /// Cancels the given members. Returns how many of them this call cancelled.
 ///
-/// A member below another one of them is cancelled through it, for the reason [`Reason::Parent`], which it
-/// would get anyway: user code in a parent that is to stop should not see its parts end first.
+/// If one of the members is below another, it is cancelled through that one, for the reason [`Reason::Parent`],
+/// which it would get anyway. User code in a parent that is about to stop should not see its parts end first.
 pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
     let reason = unique(reason);
     let ids: HashSet<OperationId> = members.iter().map(|member| member.operation.id()).collect();
@@ -309,8 +309,9 @@ pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
             others.push((member, member.operation.reason()));
         }
     }
-    // The others were cancelled through one of the cancelled, or earlier. All operations below one operation
-    // share one allocated reason: its address identifies the one through which they were cancelled.
+    // The others were cancelled through one of the members just cancelled, or earlier. All operations below one
+    // operation share one allocated reason, so the address of the reason identifies the operation through which
+    // they were cancelled.
     others.retain(|(_, reason)| parent_address(reason).is_some());
     let mut causes = HashSet::new();
     if !others.is_empty() {

@@ -20,7 +20,7 @@ use crate::operation::OperationId;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, fence};
 use crate::wait::Latch;
 
-/// The number of shards, each with its own lock. Two keep the model checker busy enough.
+/// The number of shards, each with its own lock. Two are enough for the model checker.
 const SHARDS: usize = if cfg!(cancelable_loom) { 2 } else { 16 };
 
 /// A shard keeps room for this many members. Above that it shrinks while it empties, so that a burst does
@@ -92,7 +92,7 @@ impl<M> MemberMap<M> {
                 self.set_drained_if_empty();
             }
         }
-        // A member holds user code: not dropped under the lock.
+        // A member holds user code, so it is not dropped under the lock.
         drop(removed);
     }
 

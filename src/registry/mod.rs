@@ -356,7 +356,7 @@ impl Registry {
     ///
     /// # Panics
     ///
-    /// If polled after completion.
+    /// Panics if polled after completion.
     ///
     /// # Examples
     ///

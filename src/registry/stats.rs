@@ -73,7 +73,7 @@ impl Stats {
         self.pending + self.running + self.cancelling
     }
 
-    /// Returns the number of operations that have ended, in whatever way.
+    /// Returns the number of operations that have ended, in any way.
     pub fn ended(&self) -> u64 {
         self.completed + self.failed + self.cancelled + self.never_started
     }

@@ -14,7 +14,7 @@ use crate::wait::polled_after_completion;
 ///
 /// # Panics
 ///
-/// When polled after completion.
+/// Panics if polled after completion.
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Because<F> {

@@ -170,7 +170,7 @@ impl<St: Stream, S, E> CancelableStream<St, S, E> {
     ///
     /// # Panics
     ///
-    /// If `size` is zero.
+    /// Panics if `size` is zero.
     ///
     /// # Examples
     ///
@@ -212,7 +212,7 @@ where
     ///
     /// # Panics
     ///
-    /// If `size` is zero.
+    /// Panics if `size` is zero.
     ///
     /// # Examples
     ///

@@ -11,9 +11,9 @@ use crate::reason::Reason;
 
 /// Races a stream against a source. Every stream has this trait; the prelude contains it.
 ///
-/// The method is not called `cancelable`, as that of futures in
-/// [`CancelableExt`](crate::CancelableExt): some types are both a future and a stream, such as the
-/// timers of `async-io`, and on those the name would be ambiguous.
+/// The method of futures, in [`CancelableExt`](crate::CancelableExt), is called `cancelable`. This
+/// one has another name because some types are both a future and a stream, such as the timers of
+/// `async-io`, and on those the same name would be ambiguous.
 ///
 /// ```
 /// use cancelable::prelude::*;

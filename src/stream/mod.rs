@@ -126,10 +126,10 @@ enum Stage<End> {
     /// Not polled yet.
     New,
     Streaming,
-    /// The stream has been dropped. Clean-up is to run, or runs and holds the outcome.
+    /// The stream has been dropped. Clean-up is about to run, or is running and holds the outcome.
     Ending(Option<Result<End, Cancelled>>),
-    /// A race around this one is about to drop it, so the consumer must not continue. If it is polled
-    /// once more after all, because that race had only borrowed it, it hands out the error.
+    /// A race around this one is about to drop it, so the consumer must not continue. If it is polled again all
+    /// the same, because that race had only borrowed it, it hands out the error.
     Stopped(Option<Result<End, Cancelled>>),
     Done,
 }
@@ -198,7 +198,7 @@ where
             else {
                 break Handover::Untouched;
             };
-            // Before each item, never between pulling an item and handing it out.
+            // Polled before each item, never between pulling an item and handing it out.
             if let Poll::Ready(reason) = poll_source(source, this.unregistered_polls, cx) {
                 break Handover::Fired(reason);
             }
@@ -232,7 +232,7 @@ where
             (_, None) => return (0, Some(1)),
             (_, Some(stream)) => stream.size_hint(),
         };
-        // The error may come next, whatever the stream has left; or after all of it.
+        // The error may come next, or only after everything that the stream has left.
         let upper = upper.and_then(|upper| self.buffer.upper_bound(upper));
         (0, upper.and_then(|upper| upper.checked_add(1)))
     }

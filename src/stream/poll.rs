@@ -97,7 +97,7 @@ where
         }
     }
 
-    /// The first poll. A source that has fired by now wins, and the stream is never polled.
+    /// Handles the first poll. A source that has fired by now wins, and the stream is never polled.
     fn poll_first(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<M::Item, M::Error> {
         *self.as_mut().project().stage = Stage::Streaming;
         if let Poll::Ready(reason) =
@@ -182,7 +182,7 @@ where
         Ok(())
     }
 
-    /// After a cancellation: polls the stream while a grace period or a shield inside it keeps it.
+    /// Polls the stream after a cancellation, while a grace period or a shield inside it keeps it.
     fn poll_kept(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Pulled<M::Kept, M::End> {
         let state = self.as_mut().project().state.get_mut();
         let Some(state) = state.as_deref_mut() else { unreachable!("it holds the cause") };
@@ -219,7 +219,7 @@ where
         !(E::CLEANS_UP && state.hold_clean_up()) || state.poll_grace(cx)
     }
 
-    /// Ready with the error once no shield keeps the stream.
+    /// Resolves to the error once no shield keeps the stream.
     fn wait_for_shields(self: Pin<&mut Self>) -> Poll<Cancelled> {
         match self.project().state.get_mut() {
             Some(state) => state.wait_for_shields(),
@@ -295,7 +295,7 @@ where
         if let (Some(operation), Some(0)) = (operation, count.checked_rem(this.buffer.report_every))
         {
             let left = this.stream.as_pin_mut().map(|stream| contain(|| stream.size_hint()));
-            // A panic of `size_hint` has been printed. It must not cost the item.
+            // A panic of `size_hint` has been printed. The item must not be lost because of it.
             let left = left.and_then(Result::ok).unwrap_or((0, None));
             operation.report_progress(progress(count, left));
         }
@@ -343,7 +343,7 @@ fn stays_unregistered(polls: &mut u8) -> bool {
     *polls > 0
 }
 
-/// The report of a stream that has produced `count` items and whose size hint is `left`.
+/// Creates the report of a stream that has produced `count` items and whose size hint is `left`.
 fn progress(count: u64, left: (usize, Option<usize>)) -> Progress {
     let total = match left {
         (lower, Some(upper)) if lower == upper => {

@@ -97,14 +97,14 @@ impl fmt::Display for At {
 /// `make` creates the run from a token. Cancel with the token as you like, for instance as the source
 /// of a race. Each run is driven to its end in virtual time, like [`run`](super::run). `check` then
 /// receives its output and where it was cancelled. In the last call the run was left alone. A run that
-/// nothing but its cancellation ends also ends the series, without a call of `check`.
+/// only its cancellation can end also ends the series, without a call of `check`.
 ///
 /// If `check` panics, the place is printed to standard error.
 ///
 /// # Panics
 ///
-/// If a cancelled run does not end, because nothing will ever wake it, and if a run is polled more than
-/// 1000 times. Panics of a run or a closure propagate.
+/// Panics if a cancelled run does not end, because nothing will ever wake it, or if a run is polled
+/// more than 1000 times. Panics of a run or a closure propagate.
 ///
 /// # Examples
 ///
@@ -173,9 +173,9 @@ pub fn cancel_at_every_await<F: IntoFuture>(
 ///
 /// # Panics
 ///
-/// If `poll` is 0, if the run is polled less often because it ends or because nothing wakes it, and if
-/// the cancelled run does not end because nothing will ever wake it. Panics of the run or the closure
-/// propagate.
+/// Panics if `poll` is 0, if the run is polled less often because it ends or because nothing wakes it,
+/// or if the cancelled run does not end because nothing will ever wake it. Panics of the run or the
+/// closure propagate.
 ///
 /// # Examples
 ///
@@ -242,7 +242,7 @@ pub fn cancel_at_poll<F: IntoFuture>(
 ///
 /// # Panics
 ///
-/// If a run is polled more than 1000 times. Panics of a run or a closure propagate.
+/// Panics if a run is polled more than 1000 times. Panics of a run or a closure propagate.
 ///
 /// # Examples
 ///

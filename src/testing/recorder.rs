@@ -244,8 +244,8 @@ impl Recorder {
     ///
     /// # Panics
     ///
-    /// If the recording differs. The message shows both as one list: `-` marks a missing line, `+` an
-    /// unexpected one with its time.
+    /// Panics if the recording differs. The message shows both as one list: `-` marks a missing line,
+    /// `+` an unexpected one with its time.
     ///
     /// # Examples
     ///

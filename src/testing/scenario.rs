@@ -230,7 +230,7 @@ impl<'a> Scenario<'a> {
     ///
     /// # Panics
     ///
-    /// If an expectation is not met, or if nothing will ever wake the run. The message has the
+    /// Panics if an expectation is not met, or if nothing will ever wake the run. The message has the
     /// expectation, the output, and everything that happened until then.
     ///
     /// A panic of the run propagates. If it also happens at a time at which the run must not end, the

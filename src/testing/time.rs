@@ -43,7 +43,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// # Panics
 ///
-/// If time is paused on this thread already.
+/// Panics if time is paused on this thread already.
 ///
 /// # Examples
 ///
@@ -96,8 +96,8 @@ pub(super) fn pause_unless_paused() -> Option<PausedTime> {
 ///
 /// # Panics
 ///
-/// If nothing will ever wake the future; see [`block_on`](PausedTime::block_on). A panic of the future
-/// propagates.
+/// Panics if nothing will ever wake the future; see [`block_on`](PausedTime::block_on). A panic of the
+/// future propagates.
 ///
 /// # Examples
 ///
@@ -174,7 +174,7 @@ impl PausedTime {
     ///
     /// # Panics
     ///
-    /// If the clock cannot represent the new instant.
+    /// Panics if the clock cannot represent the new instant.
     ///
     /// # Examples
     ///

@@ -83,11 +83,11 @@ impl Wakes {
     }
 
     /// Blocks, in real time, until the number of wakes is at least `wakes`. Use it if another thread
-    /// wakes.
+    /// does the waking.
     ///
     /// # Panics
     ///
-    /// If that takes longer than a minute.
+    /// Panics if that takes longer than a minute.
     ///
     /// # Examples
     ///

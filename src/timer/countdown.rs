@@ -32,7 +32,8 @@ pub(crate) fn take_fired() -> Option<(Instant, Duration)> {
 
 /// A time limit that starts at its first poll, and lasts for a given length or until a given instant.
 ///
-/// It reads the clock at its first poll, unless the operation around it has just read it, and when it fires.
+/// It reads the clock at its first poll and when it fires. It skips the first read if the operation around it has
+/// just read the clock.
 #[derive(Debug)]
 pub(crate) struct Countdown {
     /// How long it lasts. If the end is given instead, the first poll fills this in.
@@ -75,7 +76,7 @@ impl Countdown {
     ///
     /// # Panics
     ///
-    /// Panics if the reactor cannot be created. It says so once: from then on the limit never fires.
+    /// Panics if the reactor cannot be created. It panics only once: from then on the limit never fires.
     #[inline(always)]
     pub(crate) fn poll(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         match &self.state {
@@ -93,7 +94,8 @@ impl Countdown {
         }
     }
 
-    // Not inlined: most limits see this one poll, with the probe, so it saves no registers for the others.
+    // Not inlined, so that it saves no registers for the other polls. Most limits see only this one poll, with
+    // the probe.
     #[inline(never)]
     fn poll_first(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         if self.length.is_zero() {
@@ -111,7 +113,7 @@ impl Countdown {
             State::Registered(slot) => {
                 ready!(slot.poll(what, cx, |()| ()));
                 FIRED.set(Some((slot.latched().end(), self.length)));
-                // On a thread of an executor, which is the best place to fire other limits that are due.
+                // This is a thread of an executor, the best place to fire other limits that are due.
                 Wheel::shared().drive_after_firing(clock::real());
                 return self.finish();
             }
@@ -145,7 +147,7 @@ impl Countdown {
 
     fn register(&mut self, what: &str, since: Instant, cx: &mut Context<'_>) -> Poll<Duration> {
         // If the reactor cannot be created, `slot_of` panics. A caller that catches this and polls again must not
-        // meet the same panic over and over.
+        // hit the same panic again and again.
         self.state = State::Never;
         REGISTERED.set(REGISTERED.get() + 1);
         let Some(slot) = slot_of(since, self.length) else { return Poll::Pending };

@@ -34,15 +34,15 @@ const WAKE_ON_ALARM: usize = 1;
 /// (p50) instead of 3.4 ms.
 const WAKE_PER_DRIVE: usize = if cfg!(cancelable_loom) { 1 } else { 32 };
 
-/// The number of tasks that threads of executors have woken and that have not been polled. With more, the run queue of a
-/// busy tokio thread overflows into the queue from which it takes one task every 60 to 120 polls.
+/// The maximum number of tasks that threads of executors have woken and that have not been polled. With more, the run
+/// queue of a busy tokio thread overflows into the queue from which it takes one task every 60 to 120 polls.
 const MAX_WOKEN: usize = 128;
 
-/// The number of threads of executors that wake tasks at the same time. A waker may poll its task at once and
-/// so come back here from within, so this also bounds the recursion.
+/// The maximum number of threads of executors that wake tasks at the same time. A waker may poll its task at once and
+/// so reenter this code, so this also bounds the recursion.
 const MAX_DRIVERS: usize = 8;
 
-/// Nothing is due, ever.
+/// Nothing is ever due.
 const NEVER: u64 = u64::MAX;
 
 static WHEEL: LazyLock<Arc<Wheel>> = LazyLock::new(|| Arc::new(Wheel::new(clock::real())));
@@ -233,8 +233,8 @@ impl Wheel {
         };
         let first = state.take_unset();
         drop(state);
-        // With the lock released, because the reactor may drop user wakers meanwhile. A limit that finds the slot before
-        // its alarm is set waits for the same alarm.
+        // Set with the lock released, because the reactor may drop user wakers meanwhile. A limit that finds the slot
+        // before its alarm is set waits for the same alarm.
         if first.is_some_and(|tick| !self.set_alarm(tick)) {
             self.ring();
         }
@@ -251,7 +251,7 @@ impl Wheel {
         }
     }
 
-    /// The same for a task that has just polled a limit that has fired.
+    /// Like [`drive`](Self::drive), for a task that has just polled a limit that has fired.
     #[inline]
     pub(super) fn drive_after_firing(&self, now: Instant) {
         self.woken.fetch_sub(1, Ordering::Relaxed);
@@ -328,7 +328,7 @@ impl Wheel {
                 spent => spent,
             };
             state.next = state.first();
-            // A later alarm is not enough: the slot whose alarm a thread is setting may just have gone.
+            // A later alarm is not enough: the slot whose alarm a thread is setting may just have been removed.
             let next = state
                 .next
                 .filter(|&next| state.alarm.as_ref().is_none_or(|&(tick, _)| next < tick));
@@ -491,7 +491,7 @@ mod tests {
         wheel.drive(slot.end());
         assert!(slot.latch().is_set() && wheel.len() == 0);
         assert_eq!(wakes.get(), WAKE_PER_DRIVE);
-        // The others are woken whatever the time.
+        // The others are woken, regardless of the time.
         wheel.drive(wheel.epoch);
         assert_eq!((wakes.get(), Arc::strong_count(&wakes)), (WAKE_PER_DRIVE + 3, 1));
         assert_eq!(wheel.due.load(Ordering::Relaxed), NEVER);

@@ -13,7 +13,7 @@ pub(crate) trait HasLatch {
 
     fn latch(&self) -> &Latch<Self::Value, Self::Extra>;
 
-    /// Returns the value if the latch is set. A latch that was set without a value finds it elsewhere.
+    /// Returns the value if the latch is set. If the latch was set without a value, looks for the value elsewhere.
     #[inline]
     fn value(&self) -> Option<&Self::Value> {
         self.latch().get()
@@ -63,8 +63,8 @@ impl<L: HasLatch> HasLatch for Arc<L> {
 /// A future that waits. `L` is a latch, or owns or borrows one.
 pub(crate) struct Waiter<L: HasLatch> {
     latch: L,
-    /// The waker that is in the wait list, or `WakerId::NONE`. A field of its own, so that one comparison
-    /// shows both that a waker is listed and which.
+    /// The waker that is in the wait list, or `WakerId::NONE`. A separate field, so that one comparison shows both
+    /// that a waker is listed and which one.
     waker: WakerId,
     state: State,
 }
@@ -72,7 +72,7 @@ pub(crate) struct Waiter<L: HasLatch> {
 #[derive(Debug)]
 enum State {
     Unregistered,
-    /// In the wait list, at this index.
+    /// The waker is in the wait list, at this index.
     Registered(usize),
     /// The value has been returned.
     Done,

@@ -8,9 +8,9 @@ use crate::sync::Mutex;
 
 /// A place for one waker.
 ///
-/// The waker is cloned, woken and dropped with the lock released, since all three are user code. A panic
-/// while it is woken or dropped is contained. (`futures::task::AtomicWaker` clones and drops wakers while the slot
-/// is taken: a panic there leaves it deaf for good. `event_listener::Event` wakes with its lock held.)
+/// The waker is cloned, woken and dropped with the lock released, since all three are user code. A panic while it
+/// is woken or dropped is contained. (`futures::task::AtomicWaker` clones and drops wakers while the slot is
+/// taken: after a panic there, it never wakes a task again. `event_listener::Event` wakes with its lock held.)
 ///
 /// No wake-up is lost if the waiting task registers before it checks its condition, and the other side changes
 /// the condition before it wakes: both go through the lock, in one order or the other.
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(counts.map(|count| count.get()), [0, 1]);
     }
 
-    /// A waker that panics when it is dropped does not make the slot deaf.
+    /// A waker that panics when it is dropped does not disable the slot.
     #[test]
     fn destructors_may_panic() {
         struct Hostile;

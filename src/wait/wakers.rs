@@ -1,4 +1,4 @@
-//! The wakers of waiting tasks: in a wait list, and taken out of one or of many.
+//! The wakers of waiting tasks, in a wait list or taken out of one or several lists.
 
 use std::task::Waker;
 

@@ -2,7 +2,7 @@
 //!
 //! * `force`: cuts the grace periods short.
 //! * `targets`: the operations that a shutdown asks.
-//! * `report`: what became of them.
+//! * `report`: which of them stopped.
 //! * `plan` and `service`: the shutdown of a whole process.
 
 mod force;
@@ -61,7 +61,7 @@ impl Registry {
     ///
     /// # Panics
     ///
-    /// If polled after completion.
+    /// Panics if polled after completion.
     ///
     /// # Examples
     ///
@@ -96,8 +96,8 @@ impl Registry {
     /// will have no grace period when it is cancelled. Operations that are registered later keep
     /// theirs. Shields and clean-up are not interrupted.
     ///
-    /// A [shutdown](Self::shutdown) that is waiting proceeds to its last step. One that begins later takes
-    /// its time.
+    /// A [shutdown](Self::shutdown) that is waiting proceeds to its last step. A shutdown that begins later
+    /// is not affected.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -201,7 +201,7 @@ impl Shutdown {
     }
 
     fn begin(&self) -> Wait {
-        // First, so that a call of `force` during the cancellation is noticed.
+        // Created first, so that a call of `force` during the cancellation is noticed.
         let forced = Waiter::new(self.shared.force.latch());
         let since = clock::now();
         self.shared.close();
@@ -224,7 +224,7 @@ impl Wait {
         let children = Children::of(live.map(|member| &**member));
         let (mut stopped, mut remaining) = (Vec::new(), Vec::new());
         for member in asked.iter() {
-            // One look at each decides: a member that has left stays so.
+            // Each member is checked only once: a member that has left does not come back.
             match member.record() {
                 Some(record) => stopped.push(record),
                 None => remaining.push(inspect(member, &children)),

@@ -10,7 +10,7 @@ use crate::registry::Registry;
 use crate::signal_kind::Signal;
 use crate::sync::Mutex;
 
-/// How long operations have to stop by default.
+/// The time that operations get to stop by default.
 const GRACE: Duration = Duration::from_secs(30);
 
 type Hook = Box<dyn FnOnce(&Reason) + Send>;
@@ -58,13 +58,14 @@ impl ShutdownPlan {
     /// Sets the drain delay: how long the service continues as usual after the request, with the registry
     /// open. In that time load balancers learn to send no more requests here.
     ///
-    /// There is no delay after Ctrl-C (`SIGINT`), because a person is waiting. A second request ends it.
+    /// There is no delay after Ctrl-C (`SIGINT`), because a person is waiting. A second request ends the
+    /// delay.
     pub fn drain(mut self, delay: Duration) -> Self {
         self.drain = delay;
         self
     }
 
-    /// Sets how long operations have to stop. See [`shutdown`](Registry::shutdown).
+    /// Sets how much time operations get to stop. See [`shutdown`](Registry::shutdown).
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
@@ -77,7 +78,7 @@ impl ShutdownPlan {
         self
     }
 
-    /// Adds a hook that is called at the request, before the drain delay. Use it to let the readiness
+    /// Adds a hook that is called at the request, before the drain delay. Use it to make the readiness
     /// check fail. A panic of the hook is contained.
     ///
     /// ```

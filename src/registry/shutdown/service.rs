@@ -78,7 +78,7 @@ impl Registry {
     ///
     /// # Panics
     ///
-    /// If polled after completion.
+    /// Panics if polled after completion.
     ///
     /// # Examples
     ///
@@ -119,7 +119,8 @@ impl Registry {
     /// 3. A third one ends the process at once, with the exit code 128 plus its number.
     ///
     /// The first signal is registered by this call. See [`signal`](crate::signal()) for what that does
-    /// to its default action. The second one is listened for once the first has been seen.
+    /// to its default action. This future begins to listen for the second signal once it has seen the
+    /// first.
     ///
     /// # Errors
     ///
@@ -181,7 +182,7 @@ pub struct ShutdownWhen<S> {
 enum Second {
     #[default]
     None,
-    /// Makes the source, once there was a first request.
+    /// Makes the source, after the first request.
     Make(Box<dyn FnOnce() -> Option<SecondSource> + Send>),
     Wait(SecondSource),
 }
@@ -197,8 +198,8 @@ enum Stage {
 
 impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     /// Accepts a second request, which ends the drain delay and [cuts grace periods
-    /// short](Registry::force). `second` is called once there was a first request, and makes the source
-    /// of the second.
+    /// short](Registry::force). `second` is called after the first request, and makes the source of the
+    /// second.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -223,8 +224,8 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
         self
     }
 
-    /// Runs the service until the shutdown has ended, then drops it. Returns what the service returned,
-    /// if it did, and how it ended.
+    /// Runs the service until the shutdown has ended, then drops it. Returns the output of the service,
+    /// if it has completed, and how it ended.
     ///
     /// What the service has not done by then is lost: a response that it has not sent is never sent. If
     /// something must be finished after the operations, spawn the service instead, await this future
@@ -280,7 +281,8 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     /// Handles the first request.
     fn request(self: Pin<&mut Self>, reason: Reason) {
         let mut this = self.project();
-        // While the first source exists, so that its signals stay registered in between.
+        // The second source is made while the first one exists, so that the signals stay registered in
+        // between.
         let make = std::mem::take(&mut *this.second.lock());
         if let Second::Make(make) = make {
             if let Some(source) = make() {

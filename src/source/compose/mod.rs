@@ -143,7 +143,7 @@ mod sealed {
 ///
 /// # Panics
 ///
-/// When polled after completion.
+/// Panics if polled after completion.
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct AnyOf<L: Sources> {
@@ -173,7 +173,7 @@ impl<L: Sources> Future for AnyOf<L> {
 ///
 /// # Panics
 ///
-/// When polled after completion.
+/// Panics if polled after completion.
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct AllOf<L: Sources> {

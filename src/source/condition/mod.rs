@@ -126,7 +126,7 @@ where
 ///
 /// # Panics
 ///
-/// When polled after completion.
+/// Panics if polled after completion.
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Condition<C> {

@@ -101,8 +101,8 @@ struct Hub {
 struct State {
     /// The queue of each kind of signal that was ever requested.
     ///
-    /// One queue for each kind: a full queue then only drops signals of its own kind, and one of that
-    /// kind is still in it.
+    /// Each kind has a queue of its own. So a full queue drops only signals of a kind that is still in
+    /// it.
     queues: Vec<(Signal, Signals)>,
     /// One latch for each set that has been requested. A program has only a few, so a list is enough.
     latches: Vec<(SignalSet, Arc<Latch<Signal>>)>,

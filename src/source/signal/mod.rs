@@ -146,7 +146,7 @@ pub fn termination() -> io::Result<SignalSource> {
 ///
 /// # Panics
 ///
-/// When polled after completion.
+/// Panics if polled after completion.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct SignalSource {

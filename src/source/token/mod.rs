@@ -83,7 +83,7 @@ impl CancellationToken {
     /// Creates a token that is cancelled as soon as one of `tokens` is, with the same reason.
     ///
     /// Cancelling the new token does not affect `tokens`. If several of them are cancelled already, the
-    /// first in the list gives the reason. Linked to no token, it is the same as [`new`](Self::new).
+    /// first in the list gives the reason. With no tokens, this is the same as [`new`](Self::new).
     ///
     /// ```
     /// use cancelable::{CancellationToken, Reason};
@@ -293,8 +293,8 @@ impl CancellationToken {
         self.node.cancel_counts()
     }
 
-    /// Makes the token a child of `parent` and returns whether it did: not if the token is a child
-    /// already, nor if that would close a cycle.
+    /// Makes the token a child of `parent` and returns whether it did. It does not if the token already
+    /// is a child, or if that would close a cycle.
     pub(crate) fn descend_from(&self, parent: &CancellationToken) -> bool {
         self.node.descend_from(&parent.node)
     }

@@ -20,7 +20,7 @@ macro_rules! futures {
         ///
         /// # Panics
         ///
-        /// When polled after completion.
+        /// Panics if polled after completion.
         #[derive(Debug)]
         #[must_use = "futures do nothing unless you `.await` or poll them"]
         pub struct $future $(<$lifetime>)? {

@@ -23,7 +23,7 @@ pub(super) enum ReasonFrom {
     Parent,
     /// For a node that became a child later: it stores `Reason::Parent`.
     ParentWrapped,
-    /// For a linked node: it stores the parent's reason as it is.
+    /// For a linked node: it stores the parent's reason unchanged.
     ParentAsIs,
 }
 

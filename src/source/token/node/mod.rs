@@ -230,7 +230,7 @@ impl Node {
 ///
 /// Walks up from `node` and down from `ancestor` at the same time, and stops when one of the walks is
 /// complete. So the cost is proportional to the smaller of the two trees, and building a tree of n nodes by
-/// `descend_from`, in whatever order, costs O(n log n).
+/// `descend_from`, in any order, costs O(n log n).
 fn is_or_descends_from(node: &Arc<Node>, ancestor: &Arc<Node>) -> bool {
     if Arc::ptr_eq(node, ancestor) {
         return true;
