@@ -66,8 +66,8 @@ pub(crate) struct InRace {
 }
 
 impl InRace {
-    /// `dropping` is the number of the race if it is about to drop its work, else 0. `operation` says whether the race
-    /// belongs to an operation.
+    /// Enters a poll of the work. `dropping` is the number of the race if it is about to drop its work, else 0.
+    /// `operation` says whether the race belongs to an operation.
     #[inline]
     pub(crate) fn enter(dropping: u64, operation: bool) -> Self {
         let outer = FRAME.get();

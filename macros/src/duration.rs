@@ -107,7 +107,7 @@ pub(crate) fn parse(text: &str, messages: &Messages) -> Result<Duration, String>
 
 const TOO_LONG: &str = "is longer than a `Duration` can be";
 
-/// List of the units, for messages.
+/// Returns the list of units, for messages.
 fn units() -> &'static str {
     "`h`, `m`, `s`, `ms`, `us` (or `\u{b5}s`) or `ns`"
 }

@@ -12,8 +12,8 @@ pub(crate) use paused::{now, set, virtual_now};
 #[cfg(not(feature = "testing"))]
 pub(crate) use real as now;
 
-/// Returns the current time of the machine, even if time is paused on this thread. For threads that block, and
-/// so cannot move the virtual clock.
+/// Returns the current time of the machine, even if time is paused on this thread. It is for threads that
+/// block, and so cannot move the virtual clock.
 pub(crate) fn real() -> Instant {
     Instant::now()
 }

@@ -219,7 +219,7 @@ where
         let first = *this.phase == Phase::Fresh;
         let mut inside = None;
         if let Some(state) = this.state.get_mut() {
-            // Usually at the first poll; later if it became an operation after that.
+            // Operations usually start at the first poll, but later if the race became an operation after that.
             let starts = state.is_unstarted() && this.work.is_some();
             if starts && E::CLEANS_UP && state.expects_drop(cx) {
                 // Like a shield, clean-up does not begin if a cancellation is waiting.

@@ -174,7 +174,7 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
         polled
     }
 
-    /// Called when the source has fired. Gives the work its last poll.
+    /// Gives the work its last poll, because the source has fired.
     #[inline(never)]
     fn cancel(&mut self, reason: Reason, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(state) = self.state {

@@ -358,7 +358,7 @@ impl RunState {
         goes_on
     }
 
-    /// Without a clock there is no grace period.
+    /// Returns false: without a clock there is no grace period.
     #[cfg(not(feature = "time"))]
     pub(crate) fn poll_grace(&mut self, _cx: &mut Context<'_>) -> bool {
         false
@@ -422,7 +422,7 @@ impl RunState {
         }
     }
 
-    /// Called once the work is gone. Wakes futures that expected to be dropped with it and were not.
+    /// Wakes futures that expected to be dropped with the work and were not. Called once the work is gone.
     #[inline]
     fn forget_shields(&mut self) {
         if let Some(tracer) = self.tracer.take() {
@@ -484,7 +484,7 @@ impl RunState {
         }
     }
 
-    /// See the [function](super::race::contain_drop) of the same name.
+    /// Does what the [function](super::race::contain_drop) of the same name describes.
     pub(super) fn contain_drop(&mut self, drop: impl FnOnce()) -> bool {
         let dropped = catch_unwind(AssertUnwindSafe(drop));
         let contained = dropped.is_ok();
@@ -494,9 +494,9 @@ impl RunState {
         contained
     }
 
-    /// Called when the work has returned an error. Polls the source once more, without registering. The work may
-    /// have seen in this very poll that the source fired, for instance with `token.check()?`. Then the operation
-    /// has a cause.
+    /// Polls the source once more, without registering, because the work has returned an error. The work may have
+    /// seen in this very poll that the source fired, for instance with `token.check()?`. Then the operation has a
+    /// cause.
     pub(crate) fn note_cause_of_error<S>(&mut self, source: Pin<&mut Option<S>>)
     where
         S: Future<Output = Reason>,

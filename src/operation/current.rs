@@ -104,7 +104,7 @@ pub(crate) struct InPoll {
 }
 
 impl InPoll {
-    /// `watched` is the operation, if a registry watches it.
+    /// Begins the poll. `watched` is the operation, if a registry watches it.
     #[inline]
     pub(crate) fn enter(operation: Operation, watched: Option<&Operation>, waker: &Waker) -> Self {
         let timed = TimedPoll(watched.map(|operation| {

@@ -128,7 +128,7 @@ enum Link {
     Loose(Option<Instant>),
 }
 
-/// Whether a poll with this waker is part of the poll of an operation.
+/// Returns whether a poll with this waker is part of the poll of an operation.
 fn is_same_task(polled_by: PolledBy, waker: &Waker) -> bool {
     match polled_by {
         PolledBy::None => false,
@@ -239,7 +239,7 @@ impl Inner {
         if self.is_cancelled() { self.token.reason() } else { None }
     }
 
-    /// Lock-free, with the same exception as for a token.
+    /// Returns whether the operation is cancelled. Lock-free, with the same exception as for a token.
     pub(super) fn is_cancelled(&self) -> bool {
         match self.end.load(Ordering::Acquire) {
             LIVE => self.token.is_cancelled() && self.cancellation_counts(),

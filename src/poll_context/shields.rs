@@ -1,8 +1,8 @@
 //! Which shields a race has to wait for.
 //!
-//! A shield and the races around it share a [`Protection`]. The shield registers it in a list of the thread when it is
-//! first polled, and every race around it takes it from there as the poll returns through the race. A counter of
-//! registrations changes if a shield has registered in a poll: a race without shields only compares two numbers.
+//! A shield and the races around it share a [`Protection`]. The shield adds it to a list of the thread when it is first
+//! polled. As the poll returns, every race around the shield takes it from that list. A counter of registrations
+//! changes if a shield has registered in a poll: a race without shields only compares two numbers.
 //!
 //! 1. A shield stays registered until it ends, and need not be polled in each poll of the races around it.
 //! 2. A race that waits for a shield is woken when the shield ends, unless the shield ends within a poll of that race:
@@ -42,7 +42,7 @@ pub(crate) struct Protection {
     races: Mutex<Vec<Arc<Tracer>>>,
     /// Woken when a race begins to wait.
     waker: WakerSlot,
-    /// Whether an operation has found it in its work, and reports it.
+    /// Whether an operation has found the section in its work, and reports it.
     claimed: AtomicBool,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Protection {
 pub(crate) enum Section {
     /// The future in a shield, which may have a name.
     Shield(Option<Text>),
-    /// What an operation runs after its work.
+    /// The clean-up of an operation.
     CleanUp,
 }
 
@@ -78,7 +78,7 @@ impl Protection {
         self.active.load(Ordering::Acquire)
     }
 
-    /// Whether a race waits for the end of the section.
+    /// Returns whether a race waits for the end of the section.
     #[inline]
     pub(crate) fn is_awaited(&self) -> bool {
         self.awaited.load(Ordering::Acquire)
@@ -160,8 +160,8 @@ pub(crate) fn register_shield(name: Option<&Text>, outside_of: u64) -> Arc<Prote
     register(Section::Shield(name.cloned()), outside_of)
 }
 
-/// Registers what an operation runs after its work with every race around this poll, except for the race with the
-/// number `outside_of`.
+/// Registers the clean-up of an operation with every race around this poll, except for the race with the number
+/// `outside_of`.
 pub(crate) fn register_clean_up(outside_of: u64) -> Arc<Protection> {
     register(Section::CleanUp, outside_of)
 }
@@ -170,11 +170,11 @@ fn register(section: Section, outside_of: u64) -> Arc<Protection> {
     let protection = Arc::new(Protection::new(section, outside_of));
     let number = REGISTRATIONS.get() + 1;
     REGISTRATIONS.set(number);
-    // On a thread that ends the list may be gone. Then the section is protected from nothing.
+    // On a thread that is ending, the list may be gone. Then the section is not protected.
     let _ = REGISTERED.try_with(|all| {
         let mut all = all.borrow_mut();
-        // Removes sections that have ended, which runs no user code. Only when the list is full: otherwise each of many
-        // registrations would walk the whole list.
+        // Removes sections that have ended, which runs no user code. This is done only when the list is full: otherwise
+        // each of many registrations would walk the whole list.
         if all.len() == all.capacity() {
             all.retain(|(_, protection)| protection.is_active());
             let room = all.len().max(8);
@@ -191,8 +191,8 @@ pub(crate) fn registrations() -> usize {
     REGISTRATIONS.get()
 }
 
-/// Returns the shields that have registered since there were `before`, and have not ended. `race` is the number of the
-/// race that asks, if it is about to drop its work.
+/// Returns the shields that have registered since the count was `before`, and have not ended. `race` is the number of
+/// the race that asks, if it is about to drop its work.
 #[cold]
 pub(crate) fn registered_since(before: usize, race: u64) -> Vec<Arc<Protection>> {
     let since = REGISTERED.try_with(|all| {

@@ -123,7 +123,7 @@ impl Tracer {
         if stopped.over { None } else { stopped.wakers.remove(place) }
     }
 
-    /// Called once the work is gone. Wakes the futures that stopped in a poll of the work and still exist.
+    /// Wakes the futures that stopped in a poll of the work and still exist. Called once the work is gone.
     pub(crate) fn race_is_over(&self) {
         let left = {
             let mut stopped = self.stopped.lock();
@@ -169,7 +169,7 @@ pub(crate) struct Traced {
 }
 
 impl Traced {
-    /// `waker` is the waker of the race's task.
+    /// Enters a poll of the work. `waker` is the waker of the race's task.
     pub(crate) fn enter(tracer: &Arc<Tracer>, waker: &Waker) -> Self {
         tracer.waker.register(waker);
         tracer.woken.store(false, Ordering::SeqCst);

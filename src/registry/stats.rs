@@ -181,11 +181,12 @@ pub struct Durations {
     sum: u128,
     min: Duration,
     max: Duration,
-    /// The number of durations in each bucket, up to the last bucket that has any.
+    /// The number of durations in each bucket, up to the last bucket that is not empty.
     buckets: Vec<u64>,
 }
 
-/// Each power of two is split into this many buckets, so that a bucket is at most 1/32 wide.
+/// Each power of two is split into this many buckets, so that the width of a bucket is at most 1/32
+/// of any duration in it.
 const BUCKETS_PER_OCTAVE: u64 = 32;
 
 impl Durations {

@@ -245,8 +245,8 @@ where
     E: Ending<M::End>,
     M: Batching<St::Item>,
 {
-    /// The stream is pending: registers the task with everything that may end the wait. Ready if one
-    /// of them has fired.
+    /// Registers the task of a pending stream with everything that may end the wait. Ready if one of them has
+    /// fired.
     #[inline(never)]
     fn wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
         let this = self.project();

@@ -87,8 +87,8 @@ impl<T> Partial<T> {
     /// Returns clones of the kept items, oldest first.
     ///
     /// These are the last items, up to the number given to
-    /// [`keep_last`](crate::CancelableStream::keep_last). If the stream was cancelled, failed or was
-    /// dropped, they include all items of an incomplete chunk.
+    /// [`keep_last`](crate::CancelableStream::keep_last). If the stream has failed, or was cancelled
+    /// or dropped, they include all items of an incomplete chunk.
     ///
     /// The items are cloned under a lock that the stream and all handles of this partial result
     /// share. An item's `clone` must not use such a handle, not even print it: that would deadlock.

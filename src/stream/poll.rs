@@ -47,7 +47,8 @@ where
         let mut this = self.as_mut().project();
         let mut inside = None;
         if let Some(state) = this.state.get_mut() {
-            // Usually at the first poll; later if it became an operation after that.
+            // Operations usually start at the first poll, but later if the stream became an operation
+            // after that.
             let starts = state.is_unstarted() && this.stream.is_some();
             // Races around it do not wait for its clean-up yet: see `wait_slow`.
             let starting = starts.then(|| this.ending.as_mut());

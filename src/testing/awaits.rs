@@ -13,7 +13,8 @@ use crate::source::CancellationToken;
 /// Maximum number of polls of one run.
 const MAX_POLLS: usize = 1_000;
 
-/// Real time that another thread has to wake a run that is idle. Spent at most once per series.
+/// How long, in real time, to wait for another thread to wake an idle run. Spent at most once per
+/// series.
 const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The poll before which a run was cancelled or dropped.
@@ -163,8 +164,8 @@ pub fn cancel_at_every_await<F: IntoFuture>(
     panic!("the run is still pending after {MAX_POLLS} polls: make it end")
 }
 
-/// Cancels a run before its poll number `poll`, counted from 1, and returns its output. One of the runs
-/// of [`cancel_at_every_await`].
+/// Cancels a run before its poll number `poll`, counted from 1, and returns its output. This is one of
+/// the runs of [`cancel_at_every_await`].
 ///
 /// Use it for the one await that a test is about, or to debug a place that a series has reported.
 ///

@@ -9,7 +9,7 @@ use super::task::Task;
 use crate::clock;
 use crate::timer::virtual_time;
 
-/// Real time that another thread has to wake a future, by default.
+/// How long, in real time, to wait by default for another thread to wake a future.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Pauses time on this thread until the returned guard is dropped.

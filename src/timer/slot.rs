@@ -27,7 +27,7 @@ impl Slot {
         self.latch.has_no_waiters()
     }
 
-    /// Fires: sets the latch and wakes all waiters.
+    /// Fires the slot: sets the latch and wakes all waiters.
     #[cfg(feature = "testing")]
     pub(super) fn fire(&self) {
         if let Some(waiters) = self.latch.set(()) {

@@ -177,7 +177,7 @@ impl<L: HasLatch> fmt::Debug for Waiter<L> {
 ///
 /// It is taken from the clone that goes into the list. That clone keeps its data alive, so the address cannot be
 /// reused for another waker in the meantime: comparing gives the answer of `Waker::will_wake`. If clones of a waker
-/// have another address than their original, this never matches, and the waker is replaced at every poll.
+/// have a different address from their original, this never matches, and the waker is replaced at every poll.
 #[derive(Debug, PartialEq)]
 struct WakerId {
     data: usize,

@@ -134,7 +134,7 @@ impl<T> Fallible<T> {
     }
 }
 
-/// The [`ErrorOf`] of a `Result` whose error has `Display`.
+/// Implements [`ErrorOf`] for a `Result` whose error has `Display`.
 pub(crate) fn error_of_result<T, X: Display>(
     value: &Result<T, X>,
     found: &mut dyn FnMut(&dyn Display),

@@ -75,7 +75,7 @@ macro_rules! tuples {
         }
 
         impl<$($S: Future<Output = Reason>),*> $first<$($S),*> {
-            /// The first poll that registers: notes which sources are limits.
+            /// Handles the first poll that registers, and notes which sources are limits.
             #[inline(never)]
             fn register(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
                 let this = self.as_mut().project();
