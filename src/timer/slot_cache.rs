@@ -1,12 +1,12 @@
 //! The slots that a thread has found most recently. The next limit of the same length usually ends in the same
 //! slot.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::slot::Slot;
-use super::wheel::Wheel;
+use super::wheel::{NEVER, Wheel};
 use crate::wait::HasLatch;
 
 /// The number of lengths that a thread remembers: a power of two.
@@ -28,6 +28,10 @@ struct Found {
 thread_local! {
     static CACHE: RefCell<[Option<CachedLength>; LENGTHS]> =
         const { RefCell::new([const { None }; LENGTHS]) };
+
+    /// What [`Wheel::due`] returned last on this thread, and the moment that it stands for. Comparing two moments
+    /// is cheap; the difference from the epoch of the wheel costs 55 instructions.
+    static DUE: Cell<(u64, Option<Instant>)> = const { Cell::new((NEVER, None)) };
 }
 
 fn cache_index(length: Duration) -> usize {
@@ -52,8 +56,19 @@ pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
         Ok(Some(slot)) => slot,
         _ => find(since, length)?,
     };
-    Wheel::shared().drive(since);
+    let wheel = Wheel::shared();
+    let (due, at) = DUE.get();
+    if wheel.due() != due || at.is_some_and(|at| at <= since) {
+        drive(wheel, since);
+    }
     Some(slot)
+}
+
+#[inline(never)]
+fn drive(wheel: &Wheel, now: Instant) {
+    let due = wheel.due();
+    DUE.set((due, wheel.moment(due)));
+    wheel.drive(now);
 }
 
 #[inline(never)]

@@ -43,7 +43,7 @@ const MAX_WOKEN: usize = 128;
 const MAX_DRIVERS: usize = 8;
 
 /// Nothing is ever due.
-const NEVER: u64 = u64::MAX;
+pub(super) const NEVER: u64 = u64::MAX;
 
 static WHEEL: LazyLock<Arc<Wheel>> = LazyLock::new(|| Arc::new(Wheel::new(clock::real())));
 
@@ -241,11 +241,22 @@ impl Wheel {
         Some(slot)
     }
 
+    /// Returns when there is something to do for a thread of an executor, as a hint. A relaxed load.
+    #[inline]
+    pub(super) fn due(&self) -> u64 {
+        self.due.load(Ordering::Relaxed)
+    }
+
+    /// Returns the moment that a `due` stands for, or `None` if that is never.
+    pub(super) fn moment(&self, due: u64) -> Option<Instant> {
+        if due == NEVER { None } else { self.epoch.checked_add(Duration::from_nanos(due)) }
+    }
+
     /// Fires all slots that are due by `now`, on a thread of an executor that has just read the clock. Costs one
     /// relaxed load if there are none.
     #[inline]
     pub(super) fn drive(&self, now: Instant) {
-        let due = Duration::from_nanos(self.due.load(Ordering::Relaxed));
+        let due = Duration::from_nanos(self.due());
         if now.saturating_duration_since(self.epoch) >= due {
             self.drive_due(now);
         }
