@@ -155,7 +155,8 @@ pub struct AnyOf<L: Sources> {
 impl<L: Sources> Future for AnyOf<L> {
     type Output = Reason;
 
-    #[inline]
+    // Always inlined, like the polls of the tuples below it.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
         let mut sources = self.project().sources;
         let Some(first) = sources.as_mut().as_pin_mut() else { polled_after_completion("AnyOf") };
