@@ -78,7 +78,7 @@ async fn copy(
 ) -> Result<u64, Cancelled> {
     for done in 1..=blocks {
         operation.report_progress(Progress::steps(done, blocks));
-        let name = operation.name().unwrap_or_else(|| "a copy".into());
+        let name = operation.name().unwrap_or("a copy");
         println!("{name}: {done} of {blocks}");
         if done == 2 {
             stop.cancel_with("the disk is full");

@@ -104,8 +104,8 @@ impl Runtime for Tokio {
         self.0.block_on(future)
     }
 
-    fn sleep(length: Duration) -> impl Future<Output = ()> + Send + 'static {
-        async move { tokio::time::sleep(length).await }
+    async fn sleep(length: Duration) {
+        tokio::time::sleep(length).await;
     }
 
     fn sockets(&self, stop: &Arc<AtomicBool>) -> [Task; 2] {
@@ -163,8 +163,8 @@ impl Runtime for Smol {
         smol::block_on(future)
     }
 
-    fn sleep(length: Duration) -> impl Future<Output = ()> + Send + 'static {
-        async move { _ = smol::Timer::after(length).await }
+    async fn sleep(length: Duration) {
+        smol::Timer::after(length).await;
     }
 
     fn sockets(&self, stop: &Arc<AtomicBool>) -> [Task; 2] {

@@ -20,6 +20,9 @@ use std::process::ExitCode;
 
 use crate::table::Table;
 
+/// Measures the rows of a group and adds them to the table.
+type Rows = fn(&mut Table);
+
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     // This is the child process of the memory rows.
@@ -28,7 +31,7 @@ fn main() -> ExitCode {
     }
     let given = |word| arguments.iter().any(|argument| argument == word);
     let mut table = Table::new(given("--quick"));
-    let groups: [(&str, fn(&mut Table)); 8] = [
+    let groups: [(&str, Rows); 8] = [
         ("waiting", waiting::rows),
         ("children", children::rows),
         ("limits", limits::rows),

@@ -484,6 +484,7 @@ macro_rules! methods_of_futures {
     };
 }
 
+#[allow(clippy::type_complexity, reason = "`finally_or_spawn` names the types of its parts")]
 impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
     methods_of_futures! {
         output: F::Output,
@@ -492,6 +493,7 @@ impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
     }
 }
 
+#[allow(clippy::type_complexity, reason = "`finally_or_spawn` names the types of its parts")]
 impl<F, S, E, T, X> TryCancelable<F, S, E>
 where
     F: Future<Output = Result<T, X>>,

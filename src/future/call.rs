@@ -182,11 +182,14 @@ impl<Fut> Start<Fut> for Infallible {
     }
 }
 
+#[cfg(feature = "blocking")]
+type Queue<T> = Box<dyn FnOnce() -> BlockingCall<T> + Send>;
+
 /// A blocking closure that has not been queued.
 #[cfg(feature = "blocking")]
 pub struct QueuedCall<T> {
     /// Never contended: the lock makes this type `Sync`.
-    queue: Mutex<Option<Box<dyn FnOnce() -> BlockingCall<T> + Send>>>,
+    queue: Mutex<Option<Queue<T>>>,
 }
 
 /// A call of a [wrapped](Operation::wrap) function, or of a

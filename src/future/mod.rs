@@ -225,7 +225,7 @@ where
                 // Like a shield, clean-up does not begin if a cancellation is waiting.
                 return Poll::Pending;
             }
-            let starting = starts.then(|| this.ending.as_mut());
+            let starting = starts.then_some(this.ending.as_mut());
             inside = state.enter_poll(starting, E::CLEANS_UP, cx.waker());
         }
         let mut outcome = None;

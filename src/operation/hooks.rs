@@ -17,13 +17,15 @@ use crate::reason::Reason;
 use crate::sync::Mutex;
 
 pub(crate) type Hook = Box<dyn FnOnce(&Operation) + Send>;
+type CancelHook = Box<dyn FnOnce(&Operation, &Reason) + Send>;
+type FailHook = Box<dyn FnOnce(&Operation, &dyn Display) + Send>;
 type ProgressHook = Arc<dyn Fn(&Operation, &Progress) + Send + Sync>;
 
 /// A hook for one kind of end.
 pub(super) enum EndHook {
     Complete(Hook),
-    Cancel(Box<dyn FnOnce(&Operation, &Reason) + Send>),
-    Fail(Box<dyn FnOnce(&Operation, &dyn Display) + Send>),
+    Cancel(CancelHook),
+    Fail(FailHook),
 }
 
 impl EndHook {

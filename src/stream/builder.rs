@@ -236,6 +236,7 @@ where
     }
 }
 
+#[allow(clippy::type_complexity, reason = "`finally_or_spawn` names the types of its parts")]
 /// The methods that make the stream an operation. "The work" is the stream here.
 impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     builder_methods! {

@@ -51,7 +51,7 @@ where
             // after that.
             let starts = state.is_unstarted() && this.stream.is_some();
             // Races around it do not wait for its clean-up yet: see `wait_slow`.
-            let starting = starts.then(|| this.ending.as_mut());
+            let starting = starts.then_some(this.ending.as_mut());
             inside = state.enter_poll(starting, false, cx.waker());
         }
         let polled = self.as_mut().poll_as_current(handover, cx);

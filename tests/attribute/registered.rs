@@ -56,7 +56,7 @@ fn without_key() {
     #[cancelable]
     async fn unlisted_by_the_attribute(op: Operation) -> Result<bool, Cancelled> {
         ready(()).await;
-        Ok(op.name().is_some_and(|name| is_listed(&name)))
+        Ok(op.name().is_some_and(is_listed))
     }
 
     let _watchdog = support::watchdog();

@@ -21,8 +21,10 @@ use support::Wakes;
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
+type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
+
 /// A future that needs a time limit in its first polls, and would never end without one.
-fn futures() -> Vec<(&'static str, Pin<Box<dyn Future<Output = ()>>>)> {
+fn futures() -> Vec<(&'static str, BoxFuture)> {
     let long = Duration::from_secs(60);
     let check = move || condition(|| false).every(long);
     let stream = futures::stream::pending::<()>();
@@ -72,7 +74,7 @@ fn failure_is_reported_once() {
         }
     }));
     let before = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: Some(3), ..before.clone() }).unwrap();
+    setrlimit(Resource::Nofile, Rlimit { current: Some(3), ..before }).unwrap();
     let mut failures = Vec::new();
     for (name, mut future) in futures() {
         PANICS.store(0, Ordering::Relaxed);

@@ -181,6 +181,7 @@ fn returned_cancellation_without_a_cause_is_a_failure() {
 
 /// The limit applies to one call in the work. The children of the operation are not cancelled.
 #[test]
+#[cfg(feature = "time")]
 fn inner_limit_is_a_failure() {
     let _watchdog = support::watchdog();
     let mut child = None;

@@ -245,7 +245,7 @@ fn queued_closure_of_a_cancelled_operation() {
     // The call is kept and not polled, as by a task that is busy.
     assert!(has_begun.recv().is_err(), "it is dropped, and does not begin");
     assert_eq!(support::block_on(call).unwrap_err().reason(), &Reason::manual("stop"));
-    busy.into_iter().for_each(|task| support::block_on(task));
+    busy.into_iter().for_each(support::block_on);
 }
 
 /// Panics when it is woken and when it is dropped.

@@ -40,8 +40,10 @@ fn check(number: u32) -> Result<u32, Failure> {
     if number < 100 { Ok(number) } else { Err(Failure::Bad(number)) }
 }
 
+type Results = stream::Map<Feed, fn(u32) -> Result<u32, Failure>>;
+
 /// A feed of results.
-fn results() -> (stream::Map<Feed, fn(u32) -> Result<u32, Failure>>, Tap) {
+fn results() -> (Results, Tap) {
     let (feed, tap) = feed();
     (feed.map(check as fn(u32) -> _), tap)
 }
@@ -239,7 +241,7 @@ fn dropped_in_the_middle() {
     let ((results, tap), wakes, log) = (results(), Wakes::new(), Log::new());
     let (sender, receiver) = channel();
     let stream = results.try_cancelable_stream(never()).chunks(3).finally_or_spawn(
-        |task| block_on(task),
+        block_on,
         move |outcome| {
             sender.send(format!("{outcome:?}")).unwrap();
             async {}
