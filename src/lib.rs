@@ -91,7 +91,7 @@
 //! | `blocking` | [`condition_blocking`], [`run_blocking`](Operation::run_blocking) |
 //! | `tracing` | reports panics of callbacks, and clean-up that could not run, as `tracing` warnings |
 //! | `testing` | virtual time, a cancellation at every await, a recorder and scenarios: see [`testing`] |
-//! | `serde` | `Serialize` for snapshots, for all values in them, and for what a registry returns |
+//! | `serde` | `Serialize` for snapshots, events, reports and their parts |
 //!
 //! # Guide
 //!

@@ -58,7 +58,7 @@ fn burn() {
     }
 }
 
-/// Computes in each poll until it is told to stop.
+/// Computes in each poll until `stop` is set.
 fn burner(stop: Arc<AtomicBool>, yields: bool) -> Task {
     Box::pin(async move {
         while !stop.load(Ordering::Relaxed) {
@@ -86,7 +86,7 @@ trait Runtime {
     fn spawn(&self, task: Task) -> Self::Task;
     fn block_on<F: Future>(&self, future: F) -> F::Output;
     fn sleep(length: Duration) -> impl Future<Output = ()> + Send + 'static;
-    /// Two tasks that exchange bytes until they are told to stop.
+    /// Two tasks that exchange bytes until `stop` is set.
     fn sockets(&self, stop: &Arc<AtomicBool>) -> [Task; 2];
 }
 

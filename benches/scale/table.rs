@@ -88,7 +88,7 @@ impl Table {
         if self.quick { (size / 1_000).max(2) } else { size }
     }
 
-    /// The same for limits whose longest is this.
+    /// Like [`few`](Self::few). With `--quick`, the limits are shorter too.
     pub(crate) fn few_limits(&self, size: usize, longest: Duration) -> (usize, Duration) {
         if self.quick { (self.few(size), longest / 100) } else { (size, longest) }
     }
