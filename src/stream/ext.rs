@@ -83,12 +83,12 @@ pub trait CancelableStreamExt: Stream {
     /// the error. If the source fires first, [`Cancelled`] is converted into the error type of the
     /// stream.
     ///
-    /// With [`cancelable`](Self::cancelable), an `Err` is an item like any other, and the stream
+    /// With [`cancelable_stream`](Self::cancelable_stream), an `Err` is an item like any other, and the stream
     /// continues.
     ///
     /// # Cancel safety
     ///
-    /// As for [`cancelable`](Self::cancelable).
+    /// As for [`cancelable_stream`](Self::cancelable_stream).
     ///
     /// # Errors
     ///
