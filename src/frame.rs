@@ -21,11 +21,11 @@ struct Frame {
     /// none.
     dropping: u64,
     /// Whether a shield is between here and the innermost race of an operation.
-    sheltered: bool,
+    shielded: bool,
 }
 
 impl Frame {
-    const OUTSIDE: Frame = Frame { dropping: 0, sheltered: false };
+    const OUTSIDE: Frame = Frame { dropping: 0, shielded: false };
 }
 
 /// Returns a number for a race that is about to drop its work. No other race, on any thread, has the same.
@@ -55,8 +55,8 @@ pub(crate) fn is_dropping() -> bool {
 }
 
 /// Returns whether a shield is between this poll and the operation around it.
-pub(crate) fn is_sheltered() -> bool {
-    FRAME.get().sheltered
+pub(crate) fn is_shielded() -> bool {
+    FRAME.get().shielded
 }
 
 /// Guard for a poll of the work of a race.
@@ -72,7 +72,7 @@ impl InRace {
     pub(crate) fn enter(dropping: u64, operation: bool) -> Self {
         let outer = FRAME.get();
         let dropping = if dropping == 0 { outer.dropping } else { dropping };
-        FRAME.set(Frame { dropping, sheltered: outer.sheltered && !operation });
+        FRAME.set(Frame { dropping, shielded: outer.shielded && !operation });
         InRace { outer }
     }
 }
@@ -86,15 +86,15 @@ impl Drop for InRace {
 
 /// Guard for code that no race around it is about to drop, such as the inside of a shield, a hook or a destructor.
 #[derive(Debug)]
-pub(crate) struct Outside {
+pub(crate) struct OutsideWork {
     outer: Frame,
 }
 
-impl Outside {
+impl OutsideWork {
     /// Enters the inside of a shield, or clean-up.
     #[inline]
     pub(crate) fn in_shield() -> Self {
-        Outside { outer: FRAME.replace(Frame { dropping: 0, sheltered: true }) }
+        OutsideWork { outer: FRAME.replace(Frame { dropping: 0, shielded: true }) }
     }
 
     /// Enters code that is not part of the work: a hook, a waker, a destructor.
@@ -104,11 +104,11 @@ impl Outside {
         if outer.dropping != 0 {
             FRAME.set(Frame { dropping: 0, ..outer });
         }
-        Outside { outer }
+        OutsideWork { outer }
     }
 }
 
-impl Drop for Outside {
+impl Drop for OutsideWork {
     #[inline]
     fn drop(&mut self) {
         FRAME.set(self.outer);
@@ -137,11 +137,11 @@ mod tests {
         {
             let _inner = InRace::enter(0, true);
             assert_eq!(dropping(), 7);
-            let _shield = Outside::in_shield();
-            assert!(is_sheltered() && !is_dropping());
+            let _shield = OutsideWork::in_shield();
+            assert!(is_shielded() && !is_dropping());
             let _race = InRace::enter(8, false);
-            assert!(is_sheltered() && dropping() == 8);
-            let _hook = Outside::enter();
+            assert!(is_shielded() && dropping() == 8);
+            let _hook = OutsideWork::enter();
             assert!(!is_dropping());
         }
         assert_eq!(dropping(), 7);

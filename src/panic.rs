@@ -9,7 +9,7 @@ use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
-use crate::frame::Outside;
+use crate::frame::OutsideWork;
 
 #[cfg(feature = "tracing")]
 macro_rules! warning {
@@ -35,7 +35,7 @@ macro_rules! warning {
 pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     let call = || {
         // User code is not part of the work that a race may be about to drop around this call.
-        let _outside = Outside::enter();
+        let _outside = OutsideWork::enter();
         f()
     };
     catch_unwind(AssertUnwindSafe(call)).map_err(report)

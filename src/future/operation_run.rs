@@ -39,7 +39,7 @@ pub(super) struct OperationRun {
     /// Waits for the token of the operation while the work is pending: for handles and for the parent.
     pub(super) token_wait: Option<WaitForCancellationOwned>,
     /// Waits for the cancellation of a parent, if this operation may not be part of that parent's work: see
-    /// [`Operation::loose_parent`].
+    /// [`Operation::undecided_parent_token`].
     pub(super) parent_wait: Option<WaitForCancellationOwned>,
     /// Whether this poll is inside a poll of that parent.
     pub(super) is_inside_parent: bool,
@@ -116,16 +116,20 @@ impl OperationRun {
     /// Returns why the operation is cancelled with its parent, if it is polled with a different waker than the
     /// parent. If it is not, the cancellation of the parent wakes the task.
     #[inline]
-    pub(super) fn poll_loose_parent(
+    pub(super) fn poll_undecided_parent(
         &mut self,
         drop_check: &mut DropCheck,
         cx: &mut Context<'_>,
     ) -> Option<Reason> {
-        if self.parent_wait.is_some() { self.poll_loose_parent_slow(drop_check, cx) } else { None }
+        if self.parent_wait.is_some() {
+            self.poll_undecided_parent_slow(drop_check, cx)
+        } else {
+            None
+        }
     }
 
     #[cold]
-    fn poll_loose_parent_slow(
+    fn poll_undecided_parent_slow(
         &mut self,
         drop_check: &mut DropCheck,
         cx: &mut Context<'_>,

@@ -155,7 +155,8 @@ impl RunState {
                 run.cleaning = Some(register_clean_up(dropping()));
             }
             run.since = Some(run.operation.start(waker));
-            run.parent_wait = run.operation.loose_parent().map(CancellationToken::cancelled_owned);
+            run.parent_wait =
+                run.operation.undecided_parent_token().map(CancellationToken::cancelled_owned);
         }
     }
 
@@ -272,7 +273,7 @@ impl RunState {
         if run.poll_token(cx) {
             return Poll::Ready(run.operation.cause());
         }
-        if let Some(reason) = run.poll_loose_parent(&mut self.drop_check, cx) {
+        if let Some(reason) = run.poll_undecided_parent(&mut self.drop_check, cx) {
             return Poll::Ready(run.cancel(reason));
         }
         // A race around this one is about to drop it, and waits for its clean-up first.

@@ -2,7 +2,7 @@
 //!
 //! 1. The token holds the cause. It is cancelled at most once, and every cancellation of the operation
 //!    goes through it: by the source, the parent, a handle or a drop.
-//! 2. The end is recorded at most once, under the lock of [`About`]. Then `end` says so.
+//! 2. The end is recorded at most once, under the lock of [`Details`]. Then `end` says so.
 //! 3. A cancellation counts if it came before the end. Which of the two came first is settled once, by
 //!    the first thread that asks: see [`Inner::was_cancelled_at_end`].
 //! 4. A hook of an end is called either by the thread that records the end, or by the thread that adds
@@ -21,7 +21,7 @@ use super::current::{PolledBy, current_and_waker, is_current};
 use super::hooks::Hooks;
 use super::{OperationId, Status};
 use crate::clock;
-use crate::frame::is_sheltered;
+use crate::frame::is_shielded;
 use crate::poll_context::is_traced_by;
 use crate::reason::Reason;
 use crate::source::CancellationToken;
@@ -31,7 +31,7 @@ use crate::text::Text;
 pub(crate) struct Inner {
     pub(super) id: OperationId,
     pub(super) token: CancellationToken,
-    pub(super) about: Mutex<About>,
+    pub(super) details: Mutex<Details>,
     /// One of the four states below. It only changes to a later one.
     end: AtomicUsize,
     pub(super) hooks: Hooks,
@@ -48,9 +48,9 @@ struct LentName {
 }
 
 /// The end is not recorded.
-const LIVE: usize = 0;
+const NOT_ENDED: usize = 0;
 /// The end is recorded. Whether the operation was cancelled before is not settled yet.
-const ENDED: usize = 1;
+const ENDED_UNSETTLED: usize = 1;
 /// The operation ended without having been cancelled. A later cancellation of its token does not count as one of the
 /// operation.
 const ENDED_WITHOUT_CAUSE: usize = 2;
@@ -59,7 +59,7 @@ const ENDED_WITH_CAUSE: usize = 3;
 
 /// The properties of an operation that change under a lock.
 #[derive(Clone, Debug, Default)]
-pub(super) struct About {
+pub(super) struct Details {
     pub(super) name: Option<Text>,
     /// Usually `None`, which is quicker to drop than an empty map.
     pub(super) metadata: Option<BTreeMap<Text, Text>>,
@@ -74,7 +74,7 @@ pub(super) struct About {
     pub(super) ended: Option<EndRecord>,
 }
 
-impl About {
+impl Details {
     /// Lowers the deadline to `at`.
     #[inline]
     fn lower_deadline(&mut self, at: Option<Instant>) {
@@ -121,11 +121,11 @@ enum Link {
     /// It is cancelled with the parent, and inherits its deadline.
     Bound,
     /// A shield is between the two: it is not cancelled with the parent, and does not inherit its deadline.
-    Sheltered,
+    Shielded,
     /// It is polled with a different waker than the parent. So it is either part of a combinator such as
     /// `FuturesUnordered` in the work of the parent, or in a task of an executor that runs there. Its own run finds
     /// out which, and ends it with the parent only if it is part of the work. Until then it inherits this deadline.
-    Loose(Option<Instant>),
+    Undecided(Option<Instant>),
 }
 
 /// Returns whether a poll with this waker is part of the poll of an operation.
@@ -138,14 +138,14 @@ fn is_same_task(polled_by: PolledBy, waker: &Waker) -> bool {
     }
 }
 
-impl About {
+impl Details {
     /// Returns the earliest deadline that applies.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let loose = self.parent.as_ref().and_then(|parent| match parent.link {
-            Link::Loose(deadline) => deadline,
+        let undecided = self.parent.as_ref().and_then(|parent| match parent.link {
+            Link::Undecided(deadline) => deadline,
             _ => None,
         });
-        [self.deadline, loose].into_iter().flatten().min()
+        [self.deadline, undecided].into_iter().flatten().min()
     }
 }
 
@@ -194,8 +194,8 @@ impl Default for Inner {
         Inner {
             id: OperationId::next(),
             token: CancellationToken::new(),
-            about: Mutex::default(),
-            end: AtomicUsize::new(LIVE),
+            details: Mutex::default(),
+            end: AtomicUsize::new(NOT_ENDED),
             hooks: Hooks::default(),
             lent_name: OnceLock::new(),
             activity: OnceLock::new(),
@@ -205,13 +205,13 @@ impl Default for Inner {
 
 impl Inner {
     pub(super) fn has_ended(&self) -> bool {
-        self.end.load(Ordering::Acquire) != LIVE
+        self.end.load(Ordering::Acquire) != NOT_ENDED
     }
 
     pub(super) fn status(&self) -> Status {
         let (started, outcome) = {
-            let about = self.about.lock();
-            (about.started.is_some(), about.ended.as_ref().map(|ended| ended.outcome))
+            let details = self.details.lock();
+            (details.started.is_some(), details.ended.as_ref().map(|ended| ended.outcome))
         };
         self.standing(started, outcome).0
     }
@@ -242,7 +242,7 @@ impl Inner {
     /// Returns whether the operation is cancelled. Lock-free, with the same exception as for a token.
     pub(super) fn is_cancelled(&self) -> bool {
         match self.end.load(Ordering::Acquire) {
-            LIVE => self.token.is_cancelled() && self.cancellation_counts(),
+            NOT_ENDED => self.token.is_cancelled() && self.cancellation_counts(),
             ENDED_WITHOUT_CAUSE => false,
             ENDED_WITH_CAUSE => true,
             _ => self.was_cancelled_at_end(),
@@ -266,7 +266,7 @@ impl Inner {
         let settled =
             if self.token.is_cancelled() { ENDED_WITH_CAUSE } else { ENDED_WITHOUT_CAUSE };
         let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
-        match self.end.compare_exchange(ENDED, settled, success, failure) {
+        match self.end.compare_exchange(ENDED_UNSETTLED, settled, success, failure) {
             Ok(_) => settled == ENDED_WITH_CAUSE,
             Err(earlier) => earlier == ENDED_WITH_CAUSE,
         }
@@ -283,8 +283,8 @@ impl Inner {
     ///
     /// Within a shield or clean-up of `parent`, the child is not cancelled with it.
     pub(super) fn enter_below(&self, parent: &Arc<Inner>) {
-        if is_sheltered() && is_current(parent) {
-            return self.set_parent(parent, Link::Sheltered);
+        if is_shielded() && is_current(parent) {
+            return self.set_parent(parent, Link::Shielded);
         }
         parent.label_token();
         if !self.token.descend_from(&parent.token) {
@@ -292,21 +292,21 @@ impl Inner {
         }
         self.set_parent(parent, Link::Bound);
         let deadline = parent.deadline();
-        self.about.lock().lower_deadline(deadline);
+        self.details.lock().lower_deadline(deadline);
     }
 
     /// Notes the parent, unless there is one.
     fn set_parent(&self, parent: &Arc<Inner>, link: Link) {
-        let name = parent.about.lock().name.clone();
-        let mut about = self.about.lock();
-        if about.parent.is_none() {
+        let name = parent.details.lock().name.clone();
+        let mut details = self.details.lock();
+        if details.parent.is_none() {
             let inner = Arc::downgrade(parent);
-            about.parent = Some(Parent { id: parent.id, name, link, inner });
+            details.parent = Some(Parent { id: parent.id, name, link, inner });
         }
     }
 
     pub(super) fn name(&self) -> Option<&str> {
-        let name = self.about.lock().name.clone()?;
+        let name = self.details.lock().name.clone()?;
         let mut slot = &self.lent_name;
         loop {
             let lend = || Box::new(LentName { name: name.clone(), later: OnceLock::new() });
@@ -319,13 +319,13 @@ impl Inner {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.about.lock().deadline()
+        self.details.lock().deadline()
     }
 
     pub(super) fn set_name(this: &mut Arc<Self>, name: Option<Text>) {
-        let label = Inner::note(this, |about| {
-            about.name = name;
-            about.name.clone().filter(|_| about.token_has_label)
+        let label = Inner::update(this, |details| {
+            details.name = name;
+            details.name.clone().filter(|_| details.token_has_label)
         });
         // The token was handed out before there was a name.
         if let Some(label) = label {
@@ -337,9 +337,9 @@ impl Inner {
     /// child, because the reasons of children show the label. Not done earlier: a label allocates.
     pub(super) fn label_token(&self) {
         let name = {
-            let mut about = self.about.lock();
-            about.token_has_label = true;
-            about.name.clone()
+            let mut details = self.details.lock();
+            details.token_has_label = true;
+            details.name.clone()
         };
         if let Some(name) = name {
             self.token.label(name);
@@ -348,9 +348,9 @@ impl Inner {
 
     /// Sets the limit of the operation's own source, which started at `since`.
     pub(super) fn set_limit(&self, since: Instant, at: Instant) {
-        let mut about = self.about.lock();
-        about.limit = Some(Limit { since, at });
-        about.lower_deadline(Some(at));
+        let mut details = self.details.lock();
+        details.limit = Some(Limit { since, at });
+        details.lower_deadline(Some(at));
     }
 
     /// Drops the limit, because the race is over. If a time is given, drops it only if it has passed by then: the
@@ -358,7 +358,7 @@ impl Inner {
     #[cfg(feature = "time")]
     pub(super) fn drop_limit(&self, if_passed_by: Option<Instant>) {
         let passed = |limit: &mut Limit| if_passed_by.is_none_or(|now| limit.at <= now);
-        self.about.lock().limit.take_if(passed);
+        self.details.lock().limit.take_if(passed);
     }
 
     /// Returns the deadline of the operation's own source, or of an ancestor, if it has passed.
@@ -366,78 +366,78 @@ impl Inner {
     pub(super) fn overdue(&self) -> Option<Overdue> {
         let now = clock::now();
         // Once the operation has ended, its own limit no longer counts.
-        let passed = |about: &About| {
-            let limit = about.limit.filter(|limit| limit.at <= now && about.ended.is_none())?;
+        let passed = |details: &Details| {
+            let limit = details.limit.filter(|limit| limit.at <= now && details.ended.is_none())?;
             Some(limit.at.saturating_duration_since(limit.since))
         };
         let overdue = |reason, after: Duration| Overdue { reason, lateness: after / 512 };
         let mut next = {
-            let about = self.about.lock();
-            if about.deadline().is_none_or(|at| at > now) {
+            let details = self.details.lock();
+            if details.deadline().is_none_or(|at| at > now) {
                 return None;
             }
-            if let Some(after) = passed(&about) {
+            if let Some(after) = passed(&details) {
                 return Some(overdue(Reason::timeout(after), after));
             }
-            about.parent.clone()
+            details.parent.clone()
         };
         // Not recursive: chains may be long.
         while let Some(parent) = next.take().and_then(|parent| parent.binding()) {
-            let about = parent.about.lock();
-            if let Some(after) = passed(&about) {
-                let reason = Reason::parent_named(about.name.clone(), Reason::timeout(after));
+            let details = parent.details.lock();
+            if let Some(after) = passed(&details) {
+                let reason = Reason::parent_named(details.name.clone(), Reason::timeout(after));
                 return Some(overdue(reason, after));
             }
-            next = about.parent.clone();
+            next = details.parent.clone();
         }
         None
     }
 
-    /// See [`Operation::loose_parent`](super::Operation::loose_parent).
-    pub(super) fn loose_parent(&self) -> Option<CancellationToken> {
-        Some(self.loosely_below()?.token.clone())
+    /// See [`Operation::undecided_parent_token`](super::Operation::undecided_parent_token).
+    pub(super) fn undecided_parent_token(&self) -> Option<CancellationToken> {
+        Some(self.undecided_parent()?.token.clone())
     }
 
-    fn loosely_below(&self) -> Option<Arc<Inner>> {
-        let about = self.about.lock();
-        let parent = about.parent.as_ref()?;
-        if let Link::Loose(_) = parent.link { parent.inner.upgrade() } else { None }
+    fn undecided_parent(&self) -> Option<Arc<Inner>> {
+        let details = self.details.lock();
+        let parent = details.parent.as_ref()?;
+        if let Link::Undecided(_) = parent.link { parent.inner.upgrade() } else { None }
     }
 
     /// See [`Operation::is_inside_parent`](super::Operation::is_inside_parent).
     pub(super) fn is_inside_parent(&self) -> bool {
-        let Some(parent) = self.loosely_below() else { return false };
+        let Some(parent) = self.undecided_parent() else { return false };
         let mut next = current_and_waker().map(|(current, _)| current.inner);
         // Not recursive: chains may be long.
         while let Some(current) = next {
             if Arc::ptr_eq(&current, &parent) {
                 return true;
             }
-            next = current.about.lock().parent.as_ref().and_then(|parent| parent.inner.upgrade());
+            next = current.details.lock().parent.as_ref().and_then(|parent| parent.inner.upgrade());
         }
         false
     }
 
     /// See [`Operation::reason_of_parent`](super::Operation::reason_of_parent).
     pub(super) fn reason_of_parent(&self) -> Option<Reason> {
-        let parent = self.loosely_below().filter(|parent| !parent.has_ended())?;
+        let parent = self.undecided_parent().filter(|parent| !parent.has_ended())?;
         let cause = parent.cause()?;
-        let name = parent.about.lock().name.clone();
+        let name = parent.details.lock().name.clone();
         Some(Reason::parent_named(name, cause))
     }
 
     /// See [`Operation::leave_parent`](super::Operation::leave_parent).
     pub(super) fn leave_parent(&self) {
-        let loose = |parent: &mut Parent| matches!(parent.link, Link::Loose(_));
-        let left = self.about.lock().parent.take_if(loose);
+        let undecided = |parent: &mut Parent| matches!(parent.link, Link::Undecided(_));
+        let left = self.details.lock().parent.take_if(undecided);
         drop(left);
     }
 
     /// Returns the reason for an operation whose future is dropped. If its parent is being cancelled at
     /// this moment, the parent's reason is on its way and counts.
     pub(super) fn reason_if_dropped(&self) -> Reason {
-        let parent = self.about.lock().parent.clone();
-        let bound = parent.as_ref().filter(|parent| parent.link != Link::Sheltered);
+        let parent = self.details.lock().parent.clone();
+        let bound = parent.as_ref().filter(|parent| parent.link != Link::Shielded);
         let cause = bound.and_then(|parent| parent.inner.upgrade()?.cause());
         match (parent, cause) {
             (Some(parent), Some(cause)) => Reason::parent_named(parent.name, cause),
@@ -448,8 +448,8 @@ impl Inner {
     /// Returns the parent, if it still exists, and whether a shield is in between.
     #[cfg(feature = "time")]
     pub(super) fn parent(&self) -> (Option<Arc<Inner>>, bool) {
-        match &self.about.lock().parent {
-            Some(parent) => (parent.inner.upgrade(), parent.link == Link::Sheltered),
+        match &self.details.lock().parent {
+            Some(parent) => (parent.inner.upgrade(), parent.link == Link::Shielded),
             None => (None, false),
         }
     }
@@ -459,54 +459,54 @@ impl Inner {
     pub(super) fn enter_current(&self, waker: Option<&Waker>) {
         let Some((parent, polled_by)) = current_and_waker() else { return };
         let is_same_task = |waker| is_same_task(polled_by, waker);
-        if is_sheltered() || waker.is_none_or(is_same_task) {
+        if is_shielded() || waker.is_none_or(is_same_task) {
             self.enter_below(&parent.inner);
         } else {
             parent.inner.label_token();
-            self.set_parent(&parent.inner, Link::Loose(parent.deadline()));
+            self.set_parent(&parent.inner, Link::Undecided(parent.deadline()));
         }
     }
 
     /// Changes the properties. Takes no lock as long as there is only one handle.
     #[inline]
-    fn note<R>(this: &mut Arc<Self>, note: impl FnOnce(&mut About) -> R) -> R {
+    fn update<R>(this: &mut Arc<Self>, update: impl FnOnce(&mut Details) -> R) -> R {
         match Arc::get_mut(this) {
-            Some(inner) => note(inner.about.get_mut()),
-            None => note(&mut this.about.lock()),
+            Some(inner) => update(inner.details.get_mut()),
+            None => update(&mut this.details.lock()),
         }
     }
 
     #[inline]
     pub(super) fn start(this: &mut Arc<Self>, now: Instant) {
-        let parent = Inner::note(this, |about| {
-            about.started = Some(now);
-            about.parent.as_ref().and_then(Parent::binding)
+        let parent = Inner::update(this, |details| {
+            details.started = Some(now);
+            details.parent.as_ref().and_then(Parent::binding)
         });
         // If the parent had not started when this became its child, its deadline was not known then.
         if let Some(parent) = parent {
             let deadline = parent.deadline();
-            this.about.lock().lower_deadline(deadline);
+            this.details.lock().lower_deadline(deadline);
         }
     }
 
     /// Records the end, unless there is one, and returns the final status if this call did it.
     pub(super) fn end(&self, outcome: Outcome, error: Option<Text>) -> Option<Status> {
         let ended = EndRecord { at: clock::now(), outcome, error };
-        let mut about = self.about.lock();
-        if about.ended.is_some() {
+        let mut details = self.details.lock();
+        if details.ended.is_some() {
             return None;
         }
-        about.ended = Some(ended);
+        details.ended = Some(ended);
         // Under the lock, so that a thread that finds the record finds `end` changed too.
-        self.end.store(ENDED, Ordering::Release);
-        drop(about);
+        self.end.store(ENDED_UNSETTLED, Ordering::Release);
+        drop(details);
         Some(outcome.status(self.was_cancelled_at_end()))
     }
 }
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.about.lock().name.clone();
+        let name = self.details.lock().name.clone();
         f.debug_struct("Operation")
             .field("id", &self.id.as_u64())
             .field("name", &name)

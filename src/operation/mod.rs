@@ -120,7 +120,7 @@ impl Operation {
     }
 
     pub(crate) fn name_text(&self) -> Option<Text> {
-        self.inner.about.lock().name.clone()
+        self.inner.details.lock().name.clone()
     }
 
     /// Returns the status.
@@ -164,7 +164,7 @@ impl Operation {
     /// # });
     /// ```
     pub fn error(&self) -> Option<Text> {
-        self.inner.about.lock().ended.as_ref()?.error.clone()
+        self.inner.details.lock().ended.as_ref()?.error.clone()
     }
 
     /// Returns whether the operation is cancelled: true from the request on, within shields and clean-up
@@ -189,8 +189,8 @@ impl Operation {
     /// ```
     pub fn elapsed(&self) -> Duration {
         let (started, ended) = {
-            let about = self.inner.about.lock();
-            (about.started, about.ended.as_ref().map(|ended| ended.at))
+            let details = self.inner.details.lock();
+            (details.started, details.ended.as_ref().map(|ended| ended.at))
         };
         let ran =
             started.map(|start| ended.unwrap_or_else(clock::now).saturating_duration_since(start));
@@ -238,7 +238,7 @@ impl Operation {
     /// assert_eq!(child.parent_id(), Some(parent.id()));
     /// ```
     pub fn parent_id(&self) -> Option<OperationId> {
-        Some(self.inner.about.lock().parent.as_ref()?.id)
+        Some(self.inner.details.lock().parent.as_ref()?.id)
     }
 
     /// Returns the metadata, ordered by key.
@@ -249,7 +249,7 @@ impl Operation {
     /// assert_eq!(operation.metadata()["url"], "/a");
     /// ```
     pub fn metadata(&self) -> BTreeMap<Text, Text> {
-        self.inner.about.lock().metadata.clone().unwrap_or_default()
+        self.inner.details.lock().metadata.clone().unwrap_or_default()
     }
 
     /// Sets a metadata entry, replacing any earlier value for the key.
@@ -262,7 +262,7 @@ impl Operation {
     /// ```
     pub fn set_metadata(&self, key: impl Into<Text>, value: impl Into<Text>) {
         let (key, value) = (key.into(), value.into());
-        self.inner.about.lock().metadata.get_or_insert_default().insert(key, value);
+        self.inner.details.lock().metadata.get_or_insert_default().insert(key, value);
     }
 
     /// Returns a snapshot: name, status, progress and the rest, as they are at this moment.

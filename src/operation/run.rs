@@ -78,9 +78,9 @@ impl Operation {
         self.inner.token.clone().cancelled_owned()
     }
 
-    /// Returns the token of the parent if this operation may be a task of its own: see [`Link::Loose`].
-    pub(crate) fn loose_parent(&self) -> Option<CancellationToken> {
-        self.inner.loose_parent()
+    /// Returns the token of the parent if this operation may be a task of its own: see [`Link::Undecided`].
+    pub(crate) fn undecided_parent_token(&self) -> Option<CancellationToken> {
+        self.inner.undecided_parent_token()
     }
 
     /// Returns whether it is being polled inside its parent.
@@ -219,8 +219,8 @@ impl Operation {
 impl Operation {
     /// Returns its parent, if that still exists, and whether a shield is in between.
     pub(crate) fn parent(&self) -> (Option<Operation>, bool) {
-        let (inner, sheltered) = self.inner.parent();
-        (inner.map(|inner| Operation { inner }), sheltered)
+        let (inner, shielded) = self.inner.parent();
+        (inner.map(|inner| Operation { inner }), shielded)
     }
 
     /// Cuts its grace period short. Returns whether it is in one and this call cut it short.

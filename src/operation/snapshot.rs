@@ -55,26 +55,26 @@ pub struct Snapshot {
 impl Snapshot {
     pub(super) fn of(operation: &Operation) -> Self {
         let inner = &operation.inner;
-        let about = inner.about.lock().clone();
-        let outcome = about.ended.as_ref().map(|ended| ended.outcome);
-        let (status, reason) = inner.standing(about.started.is_some(), outcome);
+        let details = inner.details.lock().clone();
+        let outcome = details.ended.as_ref().map(|ended| ended.outcome);
+        let (status, reason) = inner.standing(details.started.is_some(), outcome);
         let now = clock::now();
-        let until = about.ended.as_ref().map_or(now, |ended| ended.at);
-        let ran = about.started.map(|since| until.saturating_duration_since(since));
-        let deadline = about.deadline();
-        let (parent_id, parent_name) = match about.parent {
+        let until = details.ended.as_ref().map_or(now, |ended| ended.at);
+        let ran = details.started.map(|since| until.saturating_duration_since(since));
+        let deadline = details.deadline();
+        let (parent_id, parent_name) = match details.parent {
             Some(parent) => (Some(parent.id), parent.name),
             None => (None, None),
         };
         Snapshot {
             id: operation.id(),
-            name: about.name,
+            name: details.name,
             status,
             reason,
-            error: about.ended.and_then(|ended| ended.error),
+            error: details.ended.and_then(|ended| ended.error),
             parent_id,
             parent_name,
-            metadata: about.metadata.unwrap_or_default(),
+            metadata: details.metadata.unwrap_or_default(),
             progress: inner.hooks.last_report(),
             elapsed: ran.unwrap_or_default(),
             remaining: deadline.map(|at| at.saturating_duration_since(now)),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::Context;
 
 use super::Tracer;
-use crate::frame::Outside;
+use crate::frame::OutsideWork;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::text::Text;
 use crate::wait::WakerSlot;
@@ -211,13 +211,13 @@ pub(crate) fn registered_since(before: usize, race: u64) -> Vec<Arc<Protection>>
 #[derive(Debug)]
 pub(crate) struct InShield {
     before: usize,
-    _frame: Outside,
+    _frame: OutsideWork,
 }
 
 impl InShield {
     #[inline]
     pub(crate) fn enter() -> Self {
-        InShield { before: registrations(), _frame: Outside::in_shield() }
+        InShield { before: registrations(), _frame: OutsideWork::in_shield() }
     }
 }
 

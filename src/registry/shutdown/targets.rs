@@ -1,4 +1,4 @@
-//! Selects the operations that a shutdown cancels: every one that no other operation protects.
+//! Selects the operations that a shutdown cancels: all except those in a shield or in clean-up of another member.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,17 +9,17 @@ use crate::registry::member::Member;
 /// How an operation relates to the members above it.
 #[derive(Clone, Copy, Default)]
 struct Position {
-    /// Whether an ancestor that is `covered` runs it in a shield or in clean-up.
-    protected: bool,
-    /// Whether it is a member, or below one.
-    covered: bool,
+    /// Whether an ancestor runs it in a shield or in clean-up, and that ancestor is `at_or_below_member`.
+    shielded: bool,
+    /// Whether it is a member or has an ancestor that is one.
+    at_or_below_member: bool,
 }
 
-/// Returns the members that no other member protects from a cancellation. A member protects
-/// operations that it runs in a shield or in clean-up.
+/// Returns the members that a shutdown cancels. It leaves out each member that another member runs in a shield or in
+/// clean-up.
 ///
-/// Ancestors count even if they are not registered: an operation is protected if an ancestor runs it
-/// in a shield or in clean-up, and that ancestor is a member or is below one.
+/// An operation between the two need not be registered. If an unregistered operation below a member has a shield, the
+/// operations in that shield are left out too.
 pub(super) fn shutdown_targets(members: &[Arc<Member>]) -> Vec<Arc<Member>> {
     let ids: HashSet<OperationId> = members.iter().map(|member| member.operation.id()).collect();
     // Each operation is visited once, so a long chain of members costs no more than a short one.
@@ -34,19 +34,19 @@ pub(super) fn shutdown_targets(members: &[Arc<Member>]) -> Vec<Arc<Member>> {
                 position = *known;
                 break;
             }
-            let (above, sheltered) = operation.parent();
-            path.push((id, sheltered));
+            let (above, shielded) = operation.parent();
+            path.push((id, shielded));
             next = above;
         }
         // Walk back from the topmost ancestor to the member.
-        while let Some((id, sheltered)) = path.pop() {
+        while let Some((id, shielded)) = path.pop() {
             position = Position {
-                protected: position.protected || sheltered && position.covered,
-                covered: position.covered || ids.contains(&id),
+                shielded: position.shielded || shielded && position.at_or_below_member,
+                at_or_below_member: position.at_or_below_member || ids.contains(&id),
             };
             positions.insert(id, position);
         }
     }
-    let is_target = |member: &&Arc<Member>| !positions[&member.operation.id()].protected;
+    let is_target = |member: &&Arc<Member>| !positions[&member.operation.id()].shielded;
     members.iter().filter(is_target).cloned().collect()
 }
