@@ -1,8 +1,8 @@
 //! The frame of a poll: whether a race around it is about to drop its work, and whether it is inside a shield.
 //!
-//! A frame belongs to a thread, and a thread may poll other tasks inside a poll: an executor may run inside a race, or
-//! a destructor may call `block_on`. So a frame is only a hint. A future that would stay pending because of it asks
-//! its [`DropCheck`](crate::poll_context::DropCheck) first.
+//! A frame belongs to a thread. It is only a hint, because a thread may poll other tasks inside the poll of a race: an
+//! executor may run there, or a destructor may call `block_on`. A future that would stay pending because of the frame
+//! asks its [`DropCheck`](crate::poll_context::DropCheck) first.
 
 use std::cell::Cell;
 
@@ -15,12 +15,13 @@ thread_local! {
     static LAST_RACE: Cell<u64> = const { Cell::new(0) };
 }
 
+/// What a poll needs to know about the races around it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Frame {
-    /// The number of the innermost race that drops its work after this poll or once no shield keeps it. 0 if there is
-    /// none.
+    /// The number of the innermost race around this poll that is about to drop its work, or 0. Such a race has been
+    /// cancelled. It drops its work after this poll, or when its shields have ended.
     dropping: u64,
-    /// Whether a shield is between here and the innermost race of an operation.
+    /// Whether a shield is between this poll and the innermost operation around it.
     shielded: bool,
 }
 
@@ -28,11 +29,11 @@ impl Frame {
     const OUTSIDE: Frame = Frame { dropping: 0, shielded: false };
 }
 
-/// Returns a number for a race that is about to drop its work. No other race, on any thread, has the same.
+/// Returns a number for a race that is about to drop its work. Numbers are unique across all threads.
 pub(crate) fn next_race() -> u64 {
     static BLOCKS: AtomicU64 = AtomicU64::new(1);
     let last = LAST_RACE.get();
-    // Each thread takes a block of 2^32 numbers at a time, so threads hardly ever contend for the counter.
+    // Each thread takes 2^32 numbers at a time, so threads hardly ever contend for the counter.
     let next = if last as u32 == u32::MAX || last == 0 {
         BLOCKS.fetch_add(1, Ordering::Relaxed) << 32
     } else {
@@ -54,7 +55,7 @@ pub(crate) fn is_dropping() -> bool {
     dropping() != 0
 }
 
-/// Returns whether a shield is between this poll and the operation around it.
+/// Returns whether a shield is between this poll and the innermost operation around it.
 pub(crate) fn is_shielded() -> bool {
     FRAME.get().shielded
 }
@@ -67,7 +68,7 @@ pub(crate) struct InRace {
 
 impl InRace {
     /// Enters a poll of the work. `dropping` is the number of the race if it is about to drop its work, else 0.
-    /// `operation` says whether the race belongs to an operation.
+    /// `operation` is true if the race is an operation.
     #[inline]
     pub(crate) fn enter(dropping: u64, operation: bool) -> Self {
         let outer = FRAME.get();
@@ -84,20 +85,21 @@ impl Drop for InRace {
     }
 }
 
-/// Guard for code that no race around it is about to drop, such as the inside of a shield, a hook or a destructor.
+/// Guard for code that is not part of the work of the races around it: a shielded section, clean-up, or user code such
+/// as a hook or a waker.
 #[derive(Debug)]
 pub(crate) struct OutsideWork {
     outer: Frame,
 }
 
 impl OutsideWork {
-    /// Enters the inside of a shield, or clean-up.
+    /// Enters a shielded section or clean-up.
     #[inline]
     pub(crate) fn in_shield() -> Self {
         OutsideWork { outer: FRAME.replace(Frame { dropping: 0, shielded: true }) }
     }
 
-    /// Enters code that is not part of the work: a hook, a waker, a destructor.
+    /// Enters user code.
     #[inline]
     pub(crate) fn enter() -> Self {
         let outer = FRAME.get();

@@ -150,7 +150,7 @@ mod tests {
             #[inline]
             #[cfg(any())]
             pub(in crate::x) async fn f<'a, T: 'a, const N: usize>(
-                &'a mut self, #[allow(unused)] (a, mut b): (T, [u8; N]), _: impl Copy,
+                &'a mut self, #[cfg(all())] (a, mut b): (T, [u8; N]), _: impl Copy,
             ) -> Result<&'a T, E> where T: Copy
         ";
         let body = "{ self . y ? ; a }";

@@ -1,20 +1,24 @@
-//! `DropCheck`: finds out whether a race is about to drop a future, for futures that stay pending if so.
+//! `DropCheck`: finds out whether a future is part of work that a race is about to drop.
 //!
-//! The [frame](crate::frame) of the thread says that a race is about to drop its work. It does not say that the future
-//! is part of that work: the thread may be running an executor inside the race, or a `block_on`. The rule:
+//! A future that is part of such work stays pending until it is dropped. The [frame](crate::frame) of the thread says
+//! that a race is about to drop its work. It cannot say whether the future is part of that work: the thread may be
+//! running an executor or a `block_on` inside the race. So the future asks, in this order:
 //!
 //! 1. If no race on the thread is about to drop its work, the answer is no.
-//! 2. A race that waits for shields polls its work with a [`Tracer`]. The future wakes itself. If that reaches the race
-//!    at once, the future is part of the work: it stays pending, and is woken if it outlives the work. After two tests
-//!    that did not reach the race, the answer is no. Two tests are needed, because another thread may be waking a
-//!    combinator at the very moment of the first. If the race has been woken earlier in its poll, a test cannot say no:
-//!    the future asks again, in at most [`UNCLEAR_TESTS`] polls.
-//! 3. A race without shields drops its work after this very poll. The future wakes itself and stays pending.
-//! 4. If the future is polled more than [`POLLS`] times in one poll of the race, the race cannot continue before the
-//!    future does: the answer is no. A `FuturesUnordered` polls a part that wakes itself at most twice in each of its own
-//!    polls, and so at most 2^n times if n of them are nested.
+//! 2. If the race waits for shields, it polls its work with a [`Tracer`]. The future makes a test: it wakes itself.
+//!    * If the wake-up reaches the race at once, the answer is yes. The future stays pending. If it outlives the work,
+//!      the race wakes it.
+//!    * If the wake-up does not reach the race, the future asks again in its next poll. After [`TESTS`] such tests the
+//!      answer is no. One test is not enough: another thread may be waking the same combinator at that moment.
+//!    * If the race had already been woken in this poll, a test that does not reach it proves nothing. After more than
+//!      [`UNCLEAR_TESTS`] such tests the answer is no.
+//! 3. If the race does not wait for shields, it drops its work right after this poll. The future wakes itself and stays
+//!    pending.
+//! 4. If the future is polled more than [`POLLS`] times in one poll of the race, the answer is no: the poll of the race
+//!    does not return before the future continues. A combinator does not poll a part as often. `FuturesUnordered` polls a
+//!    part that wakes itself at most twice in each of its own polls. If n of them are nested, that is at most 2^n polls.
 //!
-//! So a future that stays pending has always arranged to be woken: by itself, or by the race when its work is gone.
+//! A future that stays pending is always woken later: by itself, or by the race once its work is gone.
 
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -26,13 +30,13 @@ use crate::panic::contain;
 /// How often a future that is about to be dropped may be polled in one poll of the race.
 const POLLS: u32 = 64;
 
-/// In how many polls the tests may fail to show whether a future is part of the work.
+/// How many tests may leave open whether a future is part of the work.
 const UNCLEAR_TESTS: u32 = 1_000;
 
-/// How many tests have to show that a future is not part of the work.
+/// How many tests must fail to reach the race before a future counts as not part of the work.
 const TESTS: u32 = 2;
 
-/// What a future knows about the race that is about to drop its work.
+/// Whether a future is part of the work that a race is about to drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Enclosure {
     /// The future is not part of the work, or no race is about to drop its work.
@@ -43,26 +47,30 @@ pub(crate) enum Enclosure {
     Inside,
 }
 
-/// Remembers what a future has found out. It takes one word until a race is about to drop its work.
+/// Remembers the tests of one future. It takes one word until the first test.
 #[derive(Debug, Default)]
 pub(crate) struct DropCheck(Option<Box<Findings>>);
 
+/// The tests of a future for one race.
 #[derive(Debug)]
 struct Findings {
+    /// The number of the race.
     race: u64,
-    /// The poll of the race in which the future was polled last, and how often.
+    /// The poll of the race in which the future was polled last.
     poll: usize,
+    /// How often the future was polled in that poll of the race.
     polls: u32,
-    /// The number of tests that did not show whether the future is part of the work.
+    /// The number of tests that left the answer open.
     unclear_tests: u32,
-    /// The number of tests that showed that the future is not part of the work.
+    /// The number of tests that did not reach the race.
     tests: u32,
-    /// Whether the future has turned out not to be part of the work.
+    /// Whether the answer is no.
     outside: bool,
+    /// Set if the answer is yes.
     kept: Option<Kept>,
 }
 
-/// The waker that the race is to wake if the future outlives the work.
+/// The waker of a future that stays pending. The race wakes it if the future outlives the work.
 #[derive(Debug)]
 struct Kept {
     tracer: Arc<Tracer>,
@@ -77,8 +85,8 @@ impl Drop for Kept {
 }
 
 impl DropCheck {
-    /// Returns whether a race around this poll is going to drop the future, so that it has to stay pending. The future
-    /// is woken if it is not dropped.
+    /// Returns whether the future has to stay pending, because a race around this poll may be about to drop it. If the
+    /// future is not dropped, it is woken.
     #[inline]
     pub(crate) fn expects_drop(&mut self, cx: &Context<'_>) -> bool {
         match dropping() {
@@ -95,7 +103,8 @@ impl DropCheck {
         }
     }
 
-    /// Returns whether the future is part of the work of the innermost race that polls with a tracer, if there is one.
+    /// Returns whether the future is part of the work of the innermost race that waits for shields. `None` if no race
+    /// around this poll does.
     pub(crate) fn traced_enclosure(&mut self, cx: &Context<'_>) -> Option<Enclosure> {
         let tracer = innermost()?;
         Some(self.ask(tracer.race(), cx))
@@ -125,7 +134,7 @@ impl Findings {
             if kept.waker.will_wake(waker) {
                 return Enclosure::Inside;
             }
-            // It is now polled with another waker: perhaps it was moved into a `block_on`.
+            // The future is polled with another waker now. It may have been moved into a `block_on`, so test again.
             self.kept = None;
         }
         if self.outside {
@@ -141,7 +150,7 @@ impl Findings {
                     self.kept = Some(Kept { tracer, place, waker: waker.clone() });
                     return Enclosure::Inside;
                 }
-                // The test has woken the future.
+                // The test itself has woken the future, so it asks again.
                 Reached::No => self.tests += 1,
                 Reached::Unclear => self.unclear_tests += 1,
             }

@@ -1,20 +1,21 @@
-//! How an operation learns its deadline from a source that is a plain future.
+//! How an operation learns its deadline: its source is a plain future, so the operation cannot call a method of it.
 //!
-//! At its first poll an operation asks its source: it stores the time at which it started. A time limit whose first
-//! poll is inside that poll takes this time as its own start, and offers its end.
+//! Before the operation polls its source for the first time, it stores its start in a thread-local. A time limit that is
+//! first polled in that poll starts at the stored time. It offers its end in a second thread-local, where the operation
+//! finds it.
 
 use std::cell::Cell;
 use std::time::Instant;
 
 thread_local! {
-    /// The start of the operation that is asking its source for limits, if there is one.
+    /// The start of the operation that is polling its source for the first time, if there is one.
     static ASKED_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
 
-    /// The earliest limit that was offered since the operation asked.
+    /// The earliest limit that was offered in that poll.
     static EARLIEST: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Puts the previous values back, even if a poll panics.
+/// Guard that restores the previous values, even if a poll panics.
 struct LimitsOnExit {
     asked_since: Option<Instant>,
     earliest: Option<Instant>,
@@ -36,20 +37,20 @@ impl Drop for LimitsOnExit {
     }
 }
 
-/// Returns the start of the operation that is asking for limits, if there is one. Clocks in its source start at
-/// that time.
+/// Returns the start of the operation that is polling its source for the first time, if there is one. Clocks in the
+/// source start at that time.
 #[inline]
 pub(crate) fn asked_since() -> Option<Instant> {
     ASKED_SINCE.get()
 }
 
-/// Offers the end of a limit to the operation that [asks](asked_since).
+/// Offers the end of a limit to that operation: see [`asked_since`].
 #[inline]
 pub(crate) fn offer_limit(at: Instant) {
     EARLIEST.set(Some(EARLIEST.get().map_or(at, |earliest| earliest.min(at))));
 }
 
-/// Runs `poll`, and returns the earliest limit that was offered meanwhile.
+/// Runs `poll` for an operation that started at `since`. Returns the earliest limit that was offered in it.
 #[inline]
 pub(crate) fn ask_for_limit<R>(since: Instant, poll: impl FnOnce() -> R) -> (R, Option<Instant>) {
     let outer = LimitsOnExit::enter(Some(since));
@@ -59,7 +60,7 @@ pub(crate) fn ask_for_limit<R>(since: Instant, poll: impl FnOnce() -> R) -> (R, 
     (result, earliest)
 }
 
-/// Runs `poll`. Limits that it offers are not passed on.
+/// Runs `poll`. Limits that are offered in it do not reach the operation.
 pub(crate) fn ignore_limits<R>(poll: impl FnOnce() -> R) -> R {
     let _outer = LimitsOnExit::enter(None);
     poll()

@@ -1,11 +1,11 @@
 //! The context of a poll: the races around it that wait for shields, and the operation that asks for time limits.
 //!
-//! A race cannot pass arguments to a shield somewhere in its work, so these are thread-locals. They are changed around
-//! a poll and put back by guards, even if the poll panics. None of them is valid across an await, except for the list
-//! of shields: an entry stays until its section ends.
+//! A race cannot pass arguments to a shield deep inside its work, so the context is kept in thread-locals. A guard
+//! changes them for one poll and restores them afterwards, even if the poll panics. The list of shields is the
+//! exception: an entry stays in it until its section ends.
 //!
 //! * [`shields`]: the shields that a race has to wait for.
-//! * [`tracer`]: the waker of a race that waits for shields.
+//! * [`tracer`]: the waker with which a race polls its work while it waits for shields.
 //! * [`drop_check`]: whether a future is part of the work that is about to be dropped.
 //! * [`limits`]: how an operation learns its deadline.
 

@@ -1,12 +1,12 @@
-//! Which shields a race has to wait for.
+//! The list of shields that a race has to wait for.
 //!
-//! A shield and the races around it share a [`Protection`]. The shield adds it to a list of the thread when it is first
-//! polled. As the poll returns, every race around the shield takes it from that list. A counter of registrations
-//! changes if a shield has registered in a poll: a race without shields only compares two numbers.
+//! A shield and the races around it share a [`Protection`]. At its first poll, the shield adds its protection to a list
+//! of the thread and increments a counter. When that poll returns, each race around the shield sees that the counter has
+//! changed, and copies the protection from the list. A race without shields only compares two numbers.
 //!
-//! 1. A shield stays registered until it ends, and need not be polled in each poll of the races around it.
-//! 2. A race that waits for a shield is woken when the shield ends, unless the shield ends within a poll of that race:
-//!    the race looks at its shields after each poll of its work.
+//! 1. A shield stays registered until it ends, even if some polls of the races around it do not poll it.
+//! 2. When a shield ends, it wakes each race that waits for it. A race that is being polled at that moment is not woken:
+//!    it looks at its shields after each poll of its work.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -22,8 +22,8 @@ thread_local! {
     /// How many shields have ever registered on this thread.
     static REGISTRATIONS: Cell<usize> = const { Cell::new(0) };
 
-    /// The registered shields that have not ended, by their number, oldest first. Unlike the other thread-locals of a
-    /// poll this list has a destructor.
+    /// The registered shields and their numbers, oldest first. Those that have ended are removed from time to time.
+    /// Unlike the other thread-locals of a poll, this list has a destructor.
     static REGISTERED: RefCell<Vec<(usize, Arc<Protection>)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -31,18 +31,18 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct Protection {
     section: Section,
-    /// The number of the race that was about to drop its work around the first poll. The section is not part of that
-    /// work. 0 if there was no such race.
+    /// The number of a race that must not wait for the section, because the section is not part of its work. 0 if there
+    /// is none. That race was about to drop its work when the section was first polled.
     outside_of: u64,
     /// Whether the section is still running.
     active: AtomicBool,
-    /// Whether a race waits for the end of the section. It changes with `races`, under that lock.
+    /// Whether a race waits for the end of the section. Changes under the lock of `races`.
     awaited: AtomicBool,
     /// The races that wait for the end of the section.
     races: Mutex<Vec<Arc<Tracer>>>,
     /// Woken when a race begins to wait.
     waker: WakerSlot,
-    /// Whether an operation has found the section in its work, and reports it.
+    /// Whether an operation reports the section.
     claimed: AtomicBool,
 }
 
@@ -72,7 +72,7 @@ impl Protection {
         &self.section
     }
 
-    /// Returns whether the section is still to be finished.
+    /// Returns whether races still have to wait for the section.
     #[inline]
     pub(crate) fn is_active(&self) -> bool {
         self.active.load(Ordering::Acquire)
@@ -84,13 +84,13 @@ impl Protection {
         self.awaited.load(Ordering::Acquire)
     }
 
-    /// Ends the protection, because the section has ended or is no longer protected.
+    /// Ends the protection: the section has ended, or its time limit has passed.
     pub(crate) fn end(&self) {
-        // Cleared before the list is taken: a race that enters the list later finds that the section has ended.
+        // Before the list is taken, so that a race that comes later sees that the section has ended.
         self.active.store(false, Ordering::Release);
         let races = std::mem::take(&mut *self.races.lock());
         wake(races.iter().filter(|race| !race.is_polled_here()));
-        // The list of the thread may keep this for a while, and should keep no task alive.
+        // The list of the thread may keep this value for a while. It must not keep a task alive.
         self.waker.clear();
     }
 
@@ -99,7 +99,7 @@ impl Protection {
         {
             let mut races = self.races.lock();
             self.awaited.store(true, Ordering::Release);
-            // If it has ended, the race sees that when it looks at its shields.
+            // If the section has just ended, the race sees that when it looks at its shields.
             if self.is_active() && !races.iter().any(|known| Arc::ptr_eq(known, race)) {
                 races.push(race.clone());
             }
@@ -112,8 +112,8 @@ impl Protection {
         self.is_active() && self.races.lock().iter().any(|waiting| Arc::ptr_eq(waiting, race))
     }
 
-    /// Releases the race with this number, and all races that are not being polled on this thread. The section has
-    /// turned out not to be part of their work, so they no longer wait for it.
+    /// Releases the race with the number `outside_of` and all races that this thread is not polling. They no longer wait
+    /// for the section, because it has turned out not to be part of their work.
     pub(crate) fn release(&self, outside_of: u64) {
         let mut released = Vec::new();
         {
@@ -142,9 +142,9 @@ impl Protection {
         self.is_awaited()
     }
 
-    /// Returns `true` once: the innermost operation around the section reports it.
+    /// Returns `true` at the first call, so that only the innermost operation around the section reports it.
     pub(crate) fn claim(&self) -> bool {
-        // Operations around a section find it from the inside out, in one poll.
+        // The operations around a section call this in one poll, the innermost first.
         let first = !self.claimed.load(Ordering::Relaxed);
         self.claimed.store(true, Ordering::Relaxed);
         first
@@ -155,13 +155,12 @@ fn wake<'a>(races: impl Iterator<Item = &'a Arc<Tracer>>) {
     races.for_each(|race| race.wake_race());
 }
 
-/// Registers a shield with every race around this poll, except for the race with the number `outside_of`.
+/// Registers a shield with every race around this poll, except the one with the number `outside_of`.
 pub(crate) fn register_shield(name: Option<&Text>, outside_of: u64) -> Arc<Protection> {
     register(Section::Shield(name.cloned()), outside_of)
 }
 
-/// Registers the clean-up of an operation with every race around this poll, except for the race with the number
-/// `outside_of`.
+/// Registers the clean-up of an operation with every race around this poll, except the one with the number `outside_of`.
 pub(crate) fn register_clean_up(outside_of: u64) -> Arc<Protection> {
     register(Section::CleanUp, outside_of)
 }
@@ -173,8 +172,8 @@ fn register(section: Section, outside_of: u64) -> Arc<Protection> {
     // On a thread that is ending, the list may be gone. Then the section is not protected.
     let _ = REGISTERED.try_with(|all| {
         let mut all = all.borrow_mut();
-        // Removes sections that have ended, which runs no user code. This is done only when the list is full: otherwise
-        // each of many registrations would walk the whole list.
+        // Removes sections that have ended. That runs no user code. Only when the list is full, because otherwise each
+        // registration would walk the whole list.
         if all.len() == all.capacity() {
             all.retain(|(_, protection)| protection.is_active());
             let room = all.len().max(8);
@@ -191,8 +190,8 @@ pub(crate) fn registrations() -> usize {
     REGISTRATIONS.get()
 }
 
-/// Returns the shields that have registered since the count was `before`, and have not ended. `race` is the number of
-/// the race that asks, if it is about to drop its work.
+/// Returns the shields that have registered since the count was `before` and have not ended. `race` is the number of
+/// the calling race if it is about to drop its work, else 0.
 #[cold]
 pub(crate) fn registered_since(before: usize, race: u64) -> Vec<Arc<Protection>> {
     let since = REGISTERED.try_with(|all| {
@@ -206,8 +205,8 @@ pub(crate) fn registered_since(before: usize, race: u64) -> Vec<Arc<Protection>>
     since.unwrap_or_default()
 }
 
-/// Guard for a poll of the inside of a shield. Inside, a cancellation further out does not count, and races further out
-/// do not find the shields that register.
+/// Guard for a poll of the section in a shield. In that poll, no race around the shield is about to drop its work, and
+/// the races around it do not find the shields that register.
 #[derive(Debug)]
 pub(crate) struct InShield {
     before: usize,

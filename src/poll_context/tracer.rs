@@ -1,16 +1,18 @@
 //! `Tracer`: the waker with which a race polls its work while it waits for shields.
 //!
-//! It passes wake-ups on to the task of the race. It also shows what belongs to the work. A combinator such as
-//! `FuturesUnordered` polls its parts with wakers of its own, and each of them wakes the combinator's waker at once.
-//! This also holds for a combinator inside another one. An executor polls its tasks with wakers of its own too, but a
-//! task that is woken while it is being polled is only marked: the executor sees that when the poll returns. A future
-//! that wakes itself therefore reaches the tracer in the first case, and not in the second.
+//! A tracer passes wake-ups on to the task of the race. It also shows whether a future is part of the work. For that,
+//! the future wakes itself while it is polled, and then looks whether the wake-up has reached the tracer:
 //!
-//! 1. `woken` is cleared before each poll of the work, and set by each wake-up. A wake-up earlier in the same poll may
-//!    have used up the waker of a combinator in between. So a test can say no only if `woken` is clear.
-//! 2. A future that stays pending until the race is over leaves its waker in `stopped`, and takes it back when it is
-//!    dropped. The wakers that are left once the work is gone belong to futures that were not part of it. They are
-//!    woken.
+//! * A combinator such as `FuturesUnordered` polls its parts with wakers of its own. Such a waker wakes the waker of the
+//!   combinator at once. So the wake-up reaches the tracer, even through several combinators.
+//! * An executor polls its tasks with wakers of its own, too. But if a task is woken while it is polled, the executor
+//!   only marks it, and looks at the mark after the poll. So the wake-up does not reach the tracer.
+//!
+//! 1. `woken` is cleared before each poll of the work and set by each wake-up. A combinator may pass on only the first
+//!    wake-up of a poll. So a wake-up that does not reach the tracer proves nothing if `woken` was set before it.
+//! 2. A future that stays pending until the race is over leaves its waker in `stopped`. The waker is removed when the
+//!    future is dropped. When the work is gone, the wakers that remain belong to futures that were not part of the
+//!    work. The race wakes them.
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
@@ -23,24 +25,27 @@ use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, this_thread};
 use crate::wait::{WaitList, WakerSlot, Wakers};
 
 thread_local! {
-    /// The tracer of the innermost race on this thread that waits for shields.
+    /// The tracer of the innermost race that this thread polls and that waits for shields.
     static TRACER: Cell<Option<ManuallyDrop<Arc<Tracer>>>> = const { Cell::new(None) };
 }
 
+/// The waker of one race: see the [module](self).
 #[derive(Debug)]
 pub(crate) struct Tracer {
+    /// The number of the race.
     race: u64,
     /// Whether the race has been woken since its poll began.
     woken: AtomicBool,
     /// How often the race has been polled.
     polls: AtomicUsize,
-    /// The thread that polls the race, or 0.
+    /// The thread that is polling the race, or 0.
     polled_by: AtomicUsize,
     /// The waker of the race's task.
     waker: WakerSlot,
     stopped: Mutex<Stopped>,
 }
 
+/// The futures that stay pending until the race is over.
 #[derive(Debug, Default)]
 struct Stopped {
     wakers: WaitList,
@@ -48,14 +53,12 @@ struct Stopped {
     over: bool,
 }
 
-/// What a future learns about itself by waking itself.
+/// Whether a wake-up has reached the race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reached {
-    /// The wake-up reached the race.
     Yes,
-    /// The wake-up did not reach the race.
     No,
-    /// The wake-up did not reach the race, but an earlier one in this poll did, and may have used up a waker in between.
+    /// This wake-up did not, but an earlier one in this poll did. A combinator may have held this one back (1).
     Unclear,
 }
 
@@ -87,9 +90,9 @@ impl Tracer {
         self.waker.wake();
     }
 
-    /// Wakes `waker`, and returns whether that has woken the race.
+    /// Wakes `waker`, and returns whether the wake-up has reached the race.
     pub(super) fn test(self: &Arc<Self>, waker: &Waker) -> Reached {
-        // The future is polled with the waker that the race has handed down, so it is part of the work.
+        // The future is polled with the tracer itself. That needs no test.
         if Waker::from(self.clone()).will_wake(waker) {
             return Reached::Yes;
         }
@@ -112,18 +115,18 @@ impl Tracer {
         self.polls.load(Ordering::Relaxed)
     }
 
-    /// Keeps the waker of a future that stays pending, to wake it if it outlives the work.
+    /// Keeps the waker of a future that stays pending (2). Returns its place for [`give_back`](Self::give_back).
     pub(crate) fn keep(&self, waker: Waker) -> usize {
         self.stopped.lock().wakers.insert(waker)
     }
 
-    /// Gives back the waker of a future that has continued or has been dropped.
+    /// Gives back the waker of a future that continues or has been dropped.
     pub(crate) fn give_back(&self, place: usize) -> Option<Waker> {
         let mut stopped = self.stopped.lock();
         if stopped.over { None } else { stopped.wakers.remove(place) }
     }
 
-    /// Wakes the futures that stopped in a poll of the work and still exist. Called once the work is gone.
+    /// Wakes the futures that still exist (2). Called once the work is gone.
     pub(crate) fn race_is_over(&self) {
         let left = {
             let mut stopped = self.stopped.lock();
