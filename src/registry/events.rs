@@ -66,7 +66,7 @@ pub enum Event {
         /// The reported progress.
         progress: Progress,
     },
-    /// An operation was asked to stop.
+    /// An operation was cancelled.
     #[non_exhaustive]
     Cancelling {
         /// The id of the operation.

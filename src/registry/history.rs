@@ -35,8 +35,7 @@ pub struct Record {
     pub snapshot: Snapshot,
     /// When it left the registry.
     pub ended_at: Instant,
-    /// The time from the request to stop until the end. `None` if nothing asked it to stop: it ended
-    /// by itself, or was dropped.
+    /// The time from the cancellation to the end. `None` if it was not cancelled, or if it was dropped.
     pub stopping: Option<Duration>,
 }
 

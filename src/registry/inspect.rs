@@ -83,7 +83,7 @@ pub struct Inspection {
     pub snapshot: Snapshot,
     /// Its phase.
     pub phase: Phase,
-    /// How long ago it was asked to stop. `None` if it was not.
+    /// How long ago it was cancelled. `None` if it was not.
     pub asked: Option<Duration>,
     /// How long ago it was last polled; zero while it is being polled. `None` if it never was.
     pub last_poll: Option<Duration>,
@@ -118,9 +118,9 @@ impl fmt::Display for Inspection {
             write!(f, "\n  does not yield: in one poll for {}", Brief(stuck))?;
         }
         match (self.asked, reason) {
-            (Some(ago), Some(reason)) => write!(f, "\n  asked {} ago: {reason}", Brief(ago))?,
-            (None, Some(reason)) => write!(f, "\n  asked: {reason}")?,
-            _ => f.write_str("\n  not asked to stop")?,
+            (Some(ago), Some(reason)) => write!(f, "\n  cancelled {} ago: {reason}", Brief(ago))?,
+            (None, Some(reason)) => write!(f, "\n  cancelled: {reason}")?,
+            _ => f.write_str("\n  not cancelled")?,
         }
         if let Some(progress) = progress {
             write!(f, "\n  progress: {progress}")?;

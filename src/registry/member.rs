@@ -101,11 +101,11 @@ pub(super) struct Member {
 /// one operation in order, and none after its end. The listeners are woken after the lock is released.
 #[derive(Default)]
 struct MemberState {
-    /// When it was asked to stop.
+    /// When it was cancelled.
     requested: Option<Instant>,
     /// Whether `Registered` has been sent.
     announced: bool,
-    /// When it left, and the time from the request to stop until then.
+    /// When it left, and the time from the cancellation until then.
     left: Option<(Instant, Option<Duration>)>,
 }
 
@@ -149,7 +149,7 @@ impl Member {
         let mut state = self.state.lock();
         batch.push(Event::Registered(snapshot));
         state.announced = true;
-        // A request before this point sent no event, and may be newer than the snapshot.
+        // A cancellation before this point sent no event, and the snapshot may be older than it.
         let reason = state.requested.and_then(|_| self.operation.reason());
         if let Some(reason) = reason {
             batch.push(self.cancelling(reason));
@@ -160,7 +160,7 @@ impl Member {
         Event::Cancelling { id: self.operation.id(), name: self.operation.name_text(), reason }
     }
 
-    /// Notes that the operation has just been asked to stop.
+    /// Notes that the operation has just been cancelled.
     fn requested(&self, reason: &Reason) {
         if !self.operation.is_cancelled() {
             // Its token was cancelled after its end, which does not cancel the operation.
@@ -179,7 +179,7 @@ impl Member {
         }
     }
 
-    /// Returns when the operation was asked to stop.
+    /// Returns when the operation was cancelled.
     pub(super) fn requested_at(&self) -> Option<Instant> {
         self.state.lock().requested
     }
@@ -189,8 +189,8 @@ impl Member {
         self.state.lock().left.is_none()
     }
 
-    /// Returns whether a cancellation of the operation counts. It does not if the operation was dropped
-    /// before its first poll, and had left by the time of the cancellation: its record has no reason.
+    /// Returns whether a cancellation of the operation counts. It does not if the operation was dropped before its first
+    /// poll and had left before the cancellation: its record has no reason then.
     fn counts_as_cancelled(&self) -> bool {
         let state = self.state.lock();
         state.left.is_none() || state.requested.is_some()
@@ -251,17 +251,17 @@ impl Watcher for Member {
         let is_final = snapshot.status.is_final();
         let mut unannounced = None;
         if !is_final {
-            // Dropped before its first poll. A cancellation that was not noted by now came too late; one that
-            // was noted counts, even if the snapshot is older.
+            // Dropped before its first poll. A cancellation counts if it has been noted by now, even if the snapshot
+            // is older.
             snapshot.reason = state.requested.and_then(|_| self.operation.reason());
         } else if state.requested.is_none() && snapshot.reason.is_some() {
-            // The thread that cancelled it has set the reason and not yet noted the request.
+            // The thread that cancelled it has set the reason, but has not noted the cancellation yet.
             state.requested = Some(now);
             unannounced = cancelling;
         }
         let stopping = state
             .requested
-            // Being dropped is not a request to stop.
+            // A dropped operation had no time to stop.
             .filter(|_| is_final && snapshot.reason != Some(Reason::Dropped))
             .map(|requested| now.saturating_duration_since(requested));
         state.left = Some((now, stopping));
@@ -291,8 +291,8 @@ pub(super) fn cancel_one(member: &Member, reason: Reason) -> bool {
 
 /// Cancels the given members. Returns how many of them this call cancelled.
 ///
-/// If one of the members is below another, it is cancelled through that one, for the reason [`Reason::Parent`],
-/// which it would get anyway. User code in a parent that is about to stop should not see its parts end first.
+/// If a member is a child of another one, only the parent is cancelled directly. The child gets [`Reason::Parent`] from it.
+/// So user code in the parent does not see that a child ends before the parent is cancelled.
 pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
     let reason = unique(reason);
     let ids: HashSet<OperationId> = members.iter().map(|member| member.operation.id()).collect();
@@ -301,7 +301,7 @@ pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
     };
     let (lower, upper): (Vec<_>, Vec<_>) = members.iter().partition(is_below);
     let (mut cancelled, mut others) = (Vec::new(), Vec::new());
-    // Most of the lower ones are cancelled with the upper ones. The exceptions are protected by a shield.
+    // Most of the lower ones are cancelled with the upper ones. The others are in a shield.
     for member in upper.into_iter().chain(lower) {
         if member.operation.cancel_with(reason.clone()) {
             cancelled.push(member);
@@ -309,9 +309,8 @@ pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
             others.push((member, member.operation.reason()));
         }
     }
-    // The others were cancelled through one of the members just cancelled, or earlier. All operations below one
-    // operation share one allocated reason, so the address of the reason identifies the operation through which
-    // they were cancelled.
+    // The others were cancelled with one of these members, or earlier. All operations below a cancelled operation share
+    // one allocated reason, so its address shows with which operation they were cancelled.
     others.retain(|(_, reason)| parent_address(reason).is_some());
     let mut causes = HashSet::new();
     if !others.is_empty() {
@@ -331,7 +330,7 @@ fn parent_address(reason: &Option<Reason>) -> Option<usize> {
     }
 }
 
-/// Copies a reason. One of the kind `Parent`, which other operations may share, gets an address of its own.
+/// Copies a reason. A `Parent` gets an address of its own, because other operations may share the original.
 fn unique(reason: &Reason) -> Reason {
     match reason {
         Reason::Parent { reason, .. } => {

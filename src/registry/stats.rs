@@ -56,10 +56,10 @@ pub struct Stats {
     pub average_duration: Option<Duration>,
     /// The longest duration of a completed operation.
     pub longest_duration: Option<Duration>,
-    /// The average time from the request to stop until the end. Dropped operations are not included.
-    /// `None` if no operation was asked to stop.
+    /// The average time from the cancellation to the end. Dropped operations are not included. `None` if no operation
+    /// was cancelled.
     pub average_stopping: Option<Duration>,
-    /// The longest time from a request to stop until the end.
+    /// The longest time from the cancellation to the end.
     pub longest_stopping: Option<Duration>,
     completed_durations: Durations,
     failed_durations: Durations,
@@ -105,7 +105,7 @@ impl Stats {
         }
     }
 
-    /// Returns the times from the request to stop until the end. Dropped operations are not included.
+    /// Returns the times from the cancellation to the end. Dropped operations are not included.
     pub fn stopping_durations(&self) -> &Durations {
         &self.stopping_durations
     }

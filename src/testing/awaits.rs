@@ -10,14 +10,13 @@ use super::time::{PATIENCE, pause_unless_paused};
 use crate::reason::Reason;
 use crate::source::CancellationToken;
 
-/// Maximum number of polls of one run.
+/// Maximum number of polls of one operation.
 const MAX_POLLS: usize = 1_000;
 
-/// How long, in real time, to wait for another thread to wake an idle run. Spent at most once per
-/// series.
+/// How long, in real time, to wait for another thread to wake an idle operation. A series waits that long at most once.
 const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The poll before which a run was cancelled or dropped.
+/// The poll before which an operation was cancelled or dropped.
 ///
 /// `Display` prints it for messages: `cancelled before poll 3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +37,8 @@ impl At {
         At { poll, action: Action::Cancelled }
     }
 
-    /// Returns the number, from 1, of the poll before which the run was cancelled or dropped. For a run
-    /// that was left alone, returns the number of its polls.
+    /// Returns the number, from 1, of the poll before which the operation was cancelled or dropped. If the operation was
+    /// left alone, returns the number of its polls.
     ///
     /// ```
     /// use cancelable::testing::drop_at_every_await;
@@ -51,7 +50,7 @@ impl At {
         self.poll
     }
 
-    /// Returns whether the run was left alone, as the last run of a series is.
+    /// Returns whether the operation was neither cancelled nor dropped. This is the last operation of a series.
     ///
     /// ```
     /// use cancelable::testing::drop_at_every_await;
@@ -63,7 +62,7 @@ impl At {
         self.action == Action::Untouched
     }
 
-    /// Returns the reason with which [`cancel_at_every_await`] cancels the run.
+    /// Returns the reason with which [`cancel_at_every_await`] cancels the operation.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -89,23 +88,22 @@ impl fmt::Display for At {
     }
 }
 
-/// Cancels a run before its first poll, the next run before its second poll, and so on, until a run
-/// ends before it is cancelled. Returns the number of runs that were cancelled.
+/// Cancels an operation at each of its awaits: the first one before its first poll, the next one before its second poll,
+/// and so on. Returns the number of operations that were cancelled.
 ///
-/// Use it for clean-up that must leave nothing behind, wherever the work is cancelled. Each await at
-/// which the work waits is one place where it is cancelled.
+/// Use it to test that clean-up leaves nothing behind, wherever the work is cancelled. The series stops when an operation
+/// ends before it is cancelled, or when nothing but the cancellation could end it.
 ///
-/// `make` creates the run from a token. Cancel with the token as you like, for instance as the source
-/// of a race. Each run is driven to its end in virtual time, like [`run`](super::run). `check` then
-/// receives its output and where it was cancelled. In the last call the run was left alone. A run that
-/// only its cancellation can end also ends the series, without a call of `check`.
+/// `make` creates the operation from a token, for example with the token as the source of a race. Each operation is driven
+/// to its end in virtual time, as by [`run`](super::run). Then `check` receives the place of the cancellation and the
+/// output. It is also called for the last operation, if that has ended without a cancellation.
 ///
 /// If `check` panics, the place is printed to standard error.
 ///
 /// # Panics
 ///
-/// Panics if a cancelled run does not end, because nothing will ever wake it, or if a run is polled
-/// more than 1000 times. Panics of a run or a closure propagate.
+/// Panics if a cancelled operation does not end because nothing will ever wake it. Panics if an operation is polled more
+/// than 1000 times. Panics of an operation or a closure propagate.
 ///
 /// # Examples
 ///
@@ -161,22 +159,20 @@ pub fn cancel_at_every_await<F: IntoFuture>(
             Err(stuck) => panic!("{at}, {stuck}"),
         }
     }
-    panic!("the run is still pending after {MAX_POLLS} polls: make it end")
+    panic!("the operation is still pending after {MAX_POLLS} polls: make it end")
 }
 
-/// Cancels a run before its poll number `poll`, counted from 1, and returns its output. This is one of
-/// the runs of [`cancel_at_every_await`].
+/// Cancels an operation before one of its polls, counted from 1, and returns its output.
 ///
-/// Use it for the one await that a test is about, or to debug a place that a series has reported.
+/// Use it to test a single await, or to debug a place that [`cancel_at_every_await`] has reported.
 ///
-/// `make` creates the run from a token that cancels it. The run is driven in virtual time, like
-/// [`run`](super::run). Its reason is a manual one: `cancelled before poll 3`.
+/// `make` creates the operation from a token that cancels it. The operation is driven in virtual time, as by
+/// [`run`](super::run). The reason is a manual one, such as `cancelled before poll 3`.
 ///
 /// # Panics
 ///
-/// Panics if `poll` is 0, if the run is polled less often because it ends or because nothing wakes it,
-/// or if the cancelled run does not end because nothing will ever wake it. Panics of the run or the
-/// closure propagate.
+/// Panics if `poll` is 0, or if the operation has no such poll because it ends or is never woken. Panics if the cancelled
+/// operation does not end because nothing will ever wake it. Panics of the operation or the closure propagate.
 ///
 /// # Examples
 ///
@@ -216,10 +212,12 @@ pub fn cancel_at_poll<F: IntoFuture>(
     let task = match poll_times(make(token.clone()).into_future(), poll - 1) {
         Progress::Pending(task) => task,
         Progress::Ended { polls, .. } => {
-            panic!("cannot cancel before poll {poll}: the run ends in poll {polls}")
+            panic!("cannot cancel before poll {poll}: the operation ends in poll {polls}")
         }
         Progress::Idle { polls } => {
-            panic!("cannot cancel before poll {poll}: nothing wakes the run after poll {polls}")
+            panic!(
+                "cannot cancel before poll {poll}: nothing wakes the operation after poll {polls}"
+            )
         }
     };
     let at = At::cancelled(poll);
@@ -230,20 +228,20 @@ pub fn cancel_at_poll<F: IntoFuture>(
     }
 }
 
-/// Drops a run before its first poll, the next run before its second poll, and so on, until a run ends
-/// before it is dropped. Returns the number of runs that were dropped.
+/// Drops an operation at each of its awaits: the first one before its first poll, the next one before its second poll, and
+/// so on. Returns the number of operations that were dropped.
 ///
-/// Use it for code that may be dropped from outside: by `select!`, or by a runtime that shuts down.
+/// Use it for code that may be dropped from outside: by `select!`, or by a runtime that shuts down. The series stops when an
+/// operation ends before it is dropped, or when nothing will ever wake it.
 ///
-/// `make` creates the run, which is driven in virtual time, like [`run`](super::run). `check` is called
-/// after the run was dropped, with `None` and the place. The last call has the output of the run that
-/// was left alone. A run that waits forever ends the series, as for [`cancel_at_every_await`].
+/// `make` creates the operation, which is driven in virtual time, as by [`run`](super::run). After each drop, `check`
+/// receives the place of the drop and `None`. If the last operation has ended, `check` receives its output.
 ///
 /// If `check` panics, the place is printed to standard error.
 ///
 /// # Panics
 ///
-/// Panics if a run is polled more than 1000 times. Panics of a run or a closure propagate.
+/// Panics if an operation is polled more than 1000 times. Panics of an operation or a closure propagate.
 ///
 /// # Examples
 ///
@@ -288,24 +286,24 @@ pub fn drop_at_every_await<F: IntoFuture>(
             Progress::Idle { .. } => return poll - 1,
         }
     }
-    panic!("the run is still pending after {MAX_POLLS} polls: make it end")
+    panic!("the operation is still pending after {MAX_POLLS} polls: make it end")
 }
 
-/// State of a run after a number of polls.
+/// The state of an operation after a number of polls.
 enum Progress<F: Future> {
     Pending(Task<F>),
-    /// The run ended in the poll with this number.
+    /// The operation ended in the poll with this number.
     Ended {
         output: F::Output,
         polls: usize,
     },
-    /// The run is pending and nothing wakes it.
+    /// The operation is pending and nothing wakes it.
     Idle {
         polls: usize,
     },
 }
 
-/// Drives a run through `polls` polls.
+/// Drives an operation through `polls` polls.
 #[track_caller]
 fn poll_times<F: Future>(future: F, polls: usize) -> Progress<F> {
     let mut task = Task::new(future);
@@ -328,7 +326,7 @@ fn call_check(at: At, check: impl FnOnce()) {
     impl Drop for Place {
         fn drop(&mut self) {
             if thread::panicking() {
-                eprintln!("the run was {}", self.0);
+                eprintln!("the operation was {}", self.0);
             }
         }
     }

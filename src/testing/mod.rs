@@ -3,17 +3,17 @@
 //! Enable the feature `testing` in your `dev-dependencies`. It needs no runtime, and adds no dependency
 //! beyond those of the feature `time`, which it enables.
 //!
-//! * [`pause`] stops the clock of this thread. You advance it, or it advances by itself when nothing
-//!   else is left to do. [`run`] is the short form.
-//! * [`cancel_at_every_await`] and [`drop_at_every_await`] run the same work again and again, cancelled
-//!   or dropped at a different await each time. [`cancel_at_poll`] does one of these runs.
+//! * [`pause`] stops the clock of this thread. You advance it, or it advances by itself when no future can continue.
+//!   [`run`] is the short form.
+//! * [`cancel_at_every_await`] and [`drop_at_every_await`] create the same operation again and again, and cancel or drop
+//!   each one at a different await. [`cancel_at_poll`] cancels at one await only.
 //! * [`Recorder`] records the events of operations as lines to compare with.
-//! * [`Scenario`] says in one line "after 20 ms, cancel; expect it to be cancelled".
+//! * [`Scenario`] is a script for one operation, such as "cancel it after 20 ms, and expect that it is cancelled".
 //! * [`CancelCalls`] counts the calls that cancel a token.
 //! * [`Wakes`] is a waker that counts, for polling by hand.
 //! * [`slow_stream`] yields items with pauses in between.
 //!
-//! All of them panic if an expectation is not met, and say what happened instead.
+//! If an expectation is not met, they panic with a message that says what happened instead.
 //!
 //! # Examples
 //!

@@ -1,4 +1,4 @@
-//! `Scenario`: a script of steps and expectations for one run.
+//! `Scenario`: a script of steps and expectations for one operation.
 
 use std::error::Error;
 use std::fmt::{self, Debug};
@@ -16,19 +16,19 @@ use crate::reason::Reason;
 use crate::source::CancellationToken;
 use crate::timer::virtual_time;
 
-/// A script for one run, in virtual time: what happens to it, when, and how it should end.
+/// A script for one operation, in virtual time: what happens to it, when, and how it should end.
 ///
-/// Steps happen at the times given by [`after`](Self::after); those before the first `after` happen
-/// before the first poll. Expectations of the output are checked at the end, wherever they are written.
-/// Steps later than the end of the run are skipped, except that
-/// [`expect_pending`](Self::expect_pending) then fails.
+/// * Steps before the first [`after`](Self::after) happen before the first poll. Later steps happen at the times that
+///   `after` gives them.
+/// * Steps after the end of the operation are skipped. The exception is [`expect_pending`](Self::expect_pending), which
+///   fails then.
+/// * Expectations of the output are checked at the end, wherever they are written.
 ///
-/// The run returns a `Result`. Its error is [`Cancelled`](crate::Cancelled), or an error type of your
-/// own.
+/// The operation returns a `Result`. The error is [`Cancelled`](crate::Cancelled) or an error type of your own.
 ///
 /// # Examples
 ///
-/// "20 ms, then cancel, expect cancelled":
+/// Cancelled after 20 ms, it must end at once:
 ///
 /// ```
 /// use cancelable::prelude::*;
@@ -66,10 +66,10 @@ impl<'a> Scenario<'a> {
         Scenario::default()
     }
 
-    /// Schedules the next step `pause` after the one before it, or after the start, but never before the
-    /// run is first pending, even if `pause` is zero.
+    /// Schedules the next step `pause` after the previous step, or after the start if there is none.
     ///
-    /// A limit of the run that ends at the same instant fires first.
+    /// The step happens after the first poll, even if `pause` is zero. If a limit of the operation ends at the same
+    /// instant, the limit fires first.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -92,7 +92,7 @@ impl<'a> Scenario<'a> {
         self
     }
 
-    /// Fires the source of the run with this reason.
+    /// Fires the source of the operation with this reason.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -104,10 +104,10 @@ impl<'a> Scenario<'a> {
         self.step(Action::Cancel(reason.into()))
     }
 
-    /// Calls a function, to do something else to the run or to check its state.
+    /// Calls a function, to do something else to the operation or to check its state.
     ///
-    /// The function is not called if the run has ended before. Put
-    /// [`expect_pending`](Self::expect_pending) before it, so that a missed check fails.
+    /// If the operation has ended before, the function is not called. To fail in that case, put
+    /// [`expect_pending`](Self::expect_pending) before this step.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -126,7 +126,7 @@ impl<'a> Scenario<'a> {
         self.step(Action::Call(Box::new(f)))
     }
 
-    /// Expects that the run has not ended at this time.
+    /// Expects that the operation has not ended at this time.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -148,7 +148,7 @@ impl<'a> Scenario<'a> {
         self.step(Action::ExpectPending)
     }
 
-    /// Expects that the run returns a value.
+    /// Expects that the operation returns a value.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -160,7 +160,7 @@ impl<'a> Scenario<'a> {
         self
     }
 
-    /// Expects that the run is cancelled with this reason, or because a parent was cancelled with it.
+    /// Expects that the operation is cancelled with this reason, or because a parent was cancelled with it.
     ///
     /// An error of your own counts as cancelled if a [`Cancelled`](crate::Cancelled) is among its
     /// [sources](Error::source).
@@ -179,7 +179,7 @@ impl<'a> Scenario<'a> {
         self
     }
 
-    /// Expects that the run returns an error that `Display` prints as `text`.
+    /// Expects that the operation returns an error that `Display` prints as `text`.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -195,7 +195,7 @@ impl<'a> Scenario<'a> {
         self
     }
 
-    /// Expects that the run ends exactly `at` after its start.
+    /// Expects that the operation ends exactly `at` after its start.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -209,7 +209,7 @@ impl<'a> Scenario<'a> {
         self
     }
 
-    /// Expects that the run ends within this range of times after its start.
+    /// Expects that the operation ends within this range of times after its start.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -230,10 +230,10 @@ impl<'a> Scenario<'a> {
     ///
     /// # Panics
     ///
-    /// Panics if an expectation is not met, or if nothing will ever wake the run. The message has the
+    /// Panics if an expectation is not met, or if nothing will ever wake the operation. The message has the
     /// expectation, the output, and everything that happened until then.
     ///
-    /// A panic of the run propagates. If it also happens at a time at which the run must not end, the
+    /// A panic of the operation propagates. If it also happens at a time at which the operation must not end, the
     /// message has both.
     ///
     /// # Examples
@@ -248,7 +248,7 @@ impl<'a> Scenario<'a> {
     /// ```should_panic
     /// # use cancelable::prelude::*;
     /// # use cancelable::testing::Scenario;
-    /// // Expected that the run is cancelled with: cancelled: stop. It returned `7`.
+    /// // Expected that the operation is cancelled with: cancelled: stop. It returned `7`.
     /// Scenario::new().expect_cancelled("stop").run(|source| async { 7 }.cancelable(source));
     /// ```
     #[track_caller]
@@ -261,7 +261,7 @@ impl<'a> Scenario<'a> {
         drop(self.outcome(make));
     }
 
-    /// Same as [`run`](Self::run), and returns the output of the run.
+    /// Same as [`run`](Self::run), and returns the output of the operation.
     ///
     /// # Panics
     ///
@@ -269,7 +269,7 @@ impl<'a> Scenario<'a> {
     ///
     /// # Errors
     ///
-    /// The error of the run.
+    /// The error of the operation.
     ///
     /// # Examples
     ///
@@ -306,7 +306,8 @@ impl<'a> Scenario<'a> {
                         let unmet =
                             window.map(ToString::to_string).or_else(|| still_pending(steps));
                         let Some(unmet) = unmet else { resume_unwind(panic) };
-                        transcript.note(format_args!("the run panicked: {}", message(&*panic)));
+                        transcript
+                            .note(format_args!("the operation panicked: {}", message(&*panic)));
                         discard(panic);
                         transcript.fail(&unmet)
                     }
@@ -323,7 +324,7 @@ impl<'a> Scenario<'a> {
                 transcript.fail_to_end(stuck);
             }
         };
-        transcript.note(format_args!("the run returned {outcome:?}"));
+        transcript.note(format_args!("the operation returned {outcome:?}"));
         if let Some(unmet) = still_pending(steps) {
             transcript.fail(&unmet);
         }
@@ -336,11 +337,11 @@ impl<'a> Scenario<'a> {
     }
 }
 
-/// Returns the first expectation, among the steps after the end of the run, that it is still pending.
+/// Returns the first expectation, among the steps after the end of the operation, that it is still pending.
 fn still_pending<'a>(steps: impl IntoIterator<Item = Step<'a>>) -> Option<String> {
     let mut steps = steps.into_iter();
     let step = steps.find(|step| matches!(step.action, Action::ExpectPending))?;
-    Some(format!("that the run is pending at {:?}", step.at.unwrap_or_default()))
+    Some(format!("that the operation is pending at {:?}", step.at.unwrap_or_default()))
 }
 
 impl fmt::Debug for Scenario<'_> {

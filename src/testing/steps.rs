@@ -34,18 +34,18 @@ impl Action<'_> {
                 transcript.note("a function is called");
                 call();
             }
-            Action::ExpectPending => transcript.note("the run is pending"),
+            Action::ExpectPending => transcript.note("the operation is pending"),
         }
     }
 }
 
-/// An expectation of how or when the run ends.
+/// An expectation of how or when the operation ends.
 pub(super) enum Expected<'a> {
     Completed,
     Cancelled(Reason),
-    /// The run returns an error with this text.
+    /// The operation returns an error with this text.
     Error(String),
-    /// The run ends at a time that the closure accepts.
+    /// The operation ends at a time that the closure accepts.
     Within(String, Box<dyn Fn(Duration) -> bool + 'a>),
 }
 
@@ -68,7 +68,7 @@ impl Expected<'_> {
         }
     }
 
-    /// Returns whether the run may end at `end`, however it ends.
+    /// Returns whether the operation may end at `end`, however it ends.
     pub(super) fn allows_end_at(&self, end: Duration) -> bool {
         match self {
             Expected::Within(_, contains) => contains(end),
@@ -97,10 +97,12 @@ fn cancelled_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Cancelled> {
 impl Display for Expected<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Expected::Completed => f.write_str("that the run returns a value"),
-            Expected::Cancelled(reason) => write!(f, "that the run is cancelled with: {reason}"),
-            Expected::Error(text) => write!(f, "that the run fails with: {text}"),
-            Expected::Within(when, _) => write!(f, "that the run ends at {when}"),
+            Expected::Completed => f.write_str("that the operation returns a value"),
+            Expected::Cancelled(reason) => {
+                write!(f, "that the operation is cancelled with: {reason}")
+            }
+            Expected::Error(text) => write!(f, "that the operation fails with: {text}"),
+            Expected::Within(when, _) => write!(f, "that the operation ends at {when}"),
         }
     }
 }
@@ -135,10 +137,10 @@ impl Transcript {
         panic!("expected {expected}; what happened:\n{}", self.lines.join("\n"))
     }
 
-    /// Panics because the run does not end.
+    /// Panics because the operation does not end.
     #[track_caller]
     pub(super) fn fail_to_end(mut self, stuck: Stuck) -> ! {
-        self.note("the run is pending");
-        self.fail(&format_args!("that the run ends: {stuck}"))
+        self.note("the operation is pending");
+        self.fail(&format_args!("that the operation ends: {stuck}"))
     }
 }

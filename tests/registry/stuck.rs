@@ -47,7 +47,8 @@ fn named_shield() {
     assert!(stuck.asked.is_some() && stuck.last_poll.is_some() && stuck.in_poll.is_none());
     let text = report.to_string();
     assert!(text.starts_with("shutdown: the only operation did not stop in "), "{text}");
-    let expected = format!("\noperation {} `save`: in shield \"flush\"\n  asked ", operation.id());
+    let expected =
+        format!("\noperation {} `save`: in shield \"flush\"\n  cancelled ", operation.id());
     assert!(text.contains(&expected), "{text}");
     assert!(text.contains(" ago: cancelled: shutting down\n"), "{text}");
     assert!(text.contains("\n  progress: writing: 3 of 9\n"), "{text}");
@@ -203,7 +204,7 @@ fn abandoned() {
     assert!(found.last_poll.unwrap() >= Duration::from_millis(30));
     assert!(found.longest_poll < found.last_poll.unwrap());
     assert_eq!((found.in_poll, found.asked), (None, None));
-    assert!(found.to_string().contains("\n  not asked to stop\n"));
+    assert!(found.to_string().contains("\n  not cancelled\n"));
 }
 
 #[test]

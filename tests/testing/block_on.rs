@@ -218,7 +218,10 @@ fn busy_panics() {
     let scenario = testing::Scenario::new().after(ms(1)).cancel("never comes");
     let run = |source| restless().cancelable(any_of((source, timeout(HOUR))));
     let said = panic_of(|| scenario.run(run));
-    assert!(said.contains("that the run ends: this future wakes itself in every poll"), "{said}");
+    assert!(
+        said.contains("that the operation ends: this future wakes itself in every poll"),
+        "{said}"
+    );
 
     // Without a limit it may wake itself for as long as it likes. The count restarts at each rest.
     time.patience(Duration::ZERO);

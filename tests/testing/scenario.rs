@@ -141,10 +141,10 @@ fn other_reason() {
     let lines: Vec<_> = said.lines().collect();
     assert_eq!(
         lines[0],
-        "expected that the run is cancelled with: cancelled: stop; what happened:"
+        "expected that the operation is cancelled with: cancelled: stop; what happened:"
     );
     assert_eq!(lines[1].trim(), "20ms the source fires: cancelled: halt");
-    assert!(lines[2].contains("20ms the run returned Err("), "{said}");
+    assert!(lines[2].contains("20ms the operation returned Err("), "{said}");
     assert_eq!(lines.len(), 3);
 }
 
@@ -153,12 +153,12 @@ fn other_outcome() {
     let _watchdog = support::watchdog();
     let steps = Scenario::new().expect_cancelled("stop");
     let said = panic_of(|| steps.run(|source| takes(30).cancelable(source)));
-    assert!(said.contains("the run is cancelled with: cancelled: stop"), "{said}");
-    assert!(said.contains("30ms the run returned Ok(30)"), "{said}");
+    assert!(said.contains("the operation is cancelled with: cancelled: stop"), "{said}");
+    assert!(said.contains("30ms the operation returned Ok(30)"), "{said}");
 
     let steps = Scenario::new().cancel("stop").expect_completed();
     let said = panic_of(|| steps.run(|source| takes(30).cancelable(source)));
-    assert!(said.starts_with("expected that the run returns a value"), "{said}");
+    assert!(said.starts_with("expected that the operation returns a value"), "{said}");
 }
 
 #[test]
@@ -170,11 +170,11 @@ fn other_time() {
         Scenario::new().expect_within(ms(31)..),
     ] {
         let said = panic_of(|| steps.run(|source| takes(30).cancelable(source)));
-        assert!(said.starts_with("expected that the run ends at "), "{said}");
+        assert!(said.starts_with("expected that the operation ends at "), "{said}");
     }
     let steps = Scenario::new().after(ms(30)).expect_pending();
     let said = panic_of(|| steps.run(|source| takes(30).cancelable(source)));
-    assert!(said.starts_with("expected that the run is pending at 30ms"), "{said}");
+    assert!(said.starts_with("expected that the operation is pending at 30ms"), "{said}");
 }
 
 #[test]
@@ -193,13 +193,13 @@ fn panic_outside_of_window() {
         panic!("no disk")
     };
     for (steps, expected) in [
-        (Scenario::new().expect_at(ms(20)), "that the run ends at 20ms"),
-        (Scenario::new().expect_within(..ms(30)), "that the run ends at ..30ms"),
-        (Scenario::new().after(ms(40)).expect_pending(), "that the run is pending at 40ms"),
+        (Scenario::new().expect_at(ms(20)), "that the operation ends at 20ms"),
+        (Scenario::new().expect_within(..ms(30)), "that the operation ends at ..30ms"),
+        (Scenario::new().after(ms(40)).expect_pending(), "that the operation is pending at 40ms"),
     ] {
         let text = panic_of(|| steps.run(|source| panics().cancelable(source)));
         assert!(text.starts_with(&format!("expected {expected}; what happened:")), "{text}");
-        assert!(text.ends_with("30ms the run panicked: no disk"), "{text}");
+        assert!(text.ends_with("30ms the operation panicked: no disk"), "{text}");
     }
     let steps = Scenario::new().expect_at(ms(30));
     assert_eq!(panic_of(|| steps.run(|source| panics().cancelable(source))), "no disk");
@@ -253,7 +253,7 @@ fn own_error_type() {
 
     let fails = Scenario::new().expect_cancelled("stop");
     let text = panic_of(|| fails.run(|stop| copy(true).try_cancelable(stop)));
-    assert!(text.contains("the run returned Err(NoDisk)"), "{text}");
+    assert!(text.contains("the operation returned Err(NoDisk)"), "{text}");
 }
 
 #[test]

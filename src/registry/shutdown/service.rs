@@ -25,7 +25,7 @@ use crate::wait::polled_after_completion;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ServiceEnd {
-    /// Why it was asked to end.
+    /// Why it was shut down.
     pub reason: Reason,
     /// Whether there was a second request.
     pub insisted: bool,
@@ -34,9 +34,8 @@ pub struct ServiceEnd {
 }
 
 impl ServiceEnd {
-    /// Returns the exit code for the process: 0 if all operations stopped, 1 if one did not. After a
-    /// second request it is 128 plus the number of the first signal, or 1 if the first request was no
-    /// signal.
+    /// Returns the exit code for the process: 0 if all operations stopped, and 1 otherwise. After a second request it is
+    /// 128 plus the number of the first signal, or 1 if the first request was not a signal.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -167,7 +166,7 @@ impl Registry {
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct ShutdownWhen<S> {
     registry: Registry,
-    /// `None` once the service has been asked to end.
+    /// `None` after the first request.
     #[pin]
     source: Option<S>,
     plan: ShutdownPlan,
@@ -227,12 +226,11 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     /// Runs the service until the shutdown has ended, then drops it. Returns the output of the service,
     /// if it has completed, and how it ended.
     ///
-    /// What the service has not done by then is lost: a response that it has not sent is never sent. If
-    /// something must be finished after the operations, spawn the service instead, await this future
-    /// alone, and then the service.
+    /// If the service has not sent a response by then, the response is lost. To finish something after the operations,
+    /// spawn the service instead, await this future alone, and then await the service.
     ///
-    /// If the service returns by itself, that is a request to end, for the reason `"the service ended"`,
-    /// without a drain delay. A second request is accepted from then on.
+    /// If the service returns by itself, that counts as the first request, with the reason `"the service ended"` and
+    /// without a drain delay.
     ///
     /// # Cancel safety
     ///
@@ -281,8 +279,7 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     /// Handles the first request.
     fn request(self: Pin<&mut Self>, reason: Reason) {
         let mut this = self.project();
-        // The second source is made while the first one exists, so that the signals stay registered in
-        // between.
+        // The second source is made before the first one is dropped, so that no signal is lost in between.
         let make = std::mem::take(&mut *this.second.lock());
         if let Second::Make(make) = make {
             if let Some(source) = make() {
