@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 #[cfg(feature = "time")]
 use std::time::Duration;
 
-use futures::future::FusedFuture;
+use futures_util::future::FusedFuture;
 use pin_project::{pin_project, pinned_drop};
 
 use crate::frame::dropping;

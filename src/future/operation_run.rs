@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Instant;
 
-use futures::future::FusedFuture;
+use futures_util::future::FusedFuture;
 
 #[cfg(feature = "time")]
 use crate::clock;

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use futures::stream::Stream;
+use futures_util::Stream;
 
 use super::Registry;
 use super::member::Member;

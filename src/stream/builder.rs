@@ -5,7 +5,7 @@ use std::fmt::Display;
 #[cfg(feature = "time")]
 use std::time::Duration;
 
-use futures::stream::Stream;
+use futures_util::Stream;
 
 #[cfg(feature = "time")]
 use super::idle_timeout::IdleTimeout;
@@ -60,7 +60,7 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     ///
     /// The clock starts when a poll finds no item, and stops when the next item comes. Time that the
     /// consumer spends on an item does not count, and an item that is ready is never too late. A limit
-    /// of zero cancels at the first wait. Dropping the future of [`next`](futures::StreamExt::next)
+    /// of zero cancels at the first wait. Dropping the future of [`next`](futures_util::StreamExt::next)
     /// does not stop the clock. The limit is as precise as a [`timeout`](crate::timeout()), and items
     /// cost no registration. If this is called more than once, the last limit counts.
     ///

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures::stream::Stream;
+use futures_util::Stream;
 
 use super::poll::Polled;
 use super::{Batching, CancelableStream, Stage};

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use futures::stream::Stream;
+use futures_util::Stream;
 
 use super::{Batching, CancelableStream, Handover, Stage};
 use crate::error::Cancelled;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures::stream::Stream;
+use futures_util::Stream;
 
 use crate::timer::Countdown;
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures::future::FusedFuture;
+use futures_util::future::FusedFuture;
 
 pub(super) use force::Force;
 pub use plan::ShutdownPlan;

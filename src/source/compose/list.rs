@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures::future::{JoinAll, join_all};
+use futures_util::future::{JoinAll, join_all};
 
 use super::earliest::{Earliest, Limits};
 use super::{Sources, sealed};
