@@ -35,6 +35,24 @@ fn run_in_order() {
 }
 
 #[test]
+fn run_in_order_after_most_were_dropped() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let log = Log::default();
+    let added = (0..100).map(|number| (number, token.on_cancel(log.writes(number))));
+    // Drops in the order of registration, then from the newest to the oldest.
+    let (first, mut kept): (Vec<_>, Vec<_>) = added.partition(|(number, _)| number % 3 == 0);
+    drop(first);
+    while kept.len() > 2 {
+        kept.pop();
+    }
+    kept.push((100, token.on_cancel(log.writes(100))));
+    drop(kept.remove(0));
+    token.cancel();
+    assert_eq!(log.read(), [2, 100]);
+}
+
+#[test]
 fn run_once() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();

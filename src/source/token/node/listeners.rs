@@ -1,6 +1,6 @@
 //! `Listeners`: the children and callbacks that a node notifies when it is cancelled.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::fmt;
 #[cfg(feature = "testing")]
 use std::sync::Arc;
@@ -41,13 +41,49 @@ pub(in crate::source::token) struct Listeners<N> {
 
 #[derive(Default)]
 struct CallbacksAndLabel {
-    /// By number. Numbers grow, so the map keeps the callbacks in the order of registration.
-    callbacks: BTreeMap<u64, Callback>,
-    next_number: u64,
+    callbacks: Callbacks,
     /// Name of the node in the reasons of its children.
     label: Option<Text>,
     #[cfg(feature = "testing")]
     counts: Option<Arc<CancelCounts>>,
+}
+
+/// The callbacks of a node by number. Numbers grow, so the oldest is at the front.
+///
+/// A removed callback leaves a gap. At most half of the entries are gaps.
+#[derive(Default)]
+struct Callbacks {
+    entries: VecDeque<(u64, Option<Callback>)>,
+    /// The number of entries that are not gaps.
+    len: usize,
+    next_number: u64,
+}
+
+impl Callbacks {
+    fn push(&mut self, callback: Callback) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.entries.push_back((number, Some(callback)));
+        self.len += 1;
+        number
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Callback> {
+        let index = self.entries.binary_search_by_key(&number, |entry| entry.0).ok()?;
+        let removed = self.entries[index].1.take()?;
+        self.len -= 1;
+        if self.entries.len() > 2 * self.len {
+            self.entries.retain(|entry| entry.1.is_some());
+            self.entries.shrink_to(2 * self.len);
+        }
+        Some(removed)
+    }
+
+    fn pop_oldest(&mut self) -> Option<Callback> {
+        let oldest = std::iter::from_fn(|| self.entries.pop_front()).find_map(|entry| entry.1)?;
+        self.len -= 1;
+        Some(oldest)
+    }
 }
 
 /// Counts of the calls that cancel a token, for the test kit.
@@ -81,24 +117,20 @@ impl<N> Listeners<N> {
 
     /// Adds a callback and returns its number.
     pub(super) fn add_callback(&mut self, callback: Callback) -> u64 {
-        let optional = self.optional();
-        let number = optional.next_number;
-        optional.next_number += 1;
-        optional.callbacks.insert(number, callback);
-        number
+        self.optional().callbacks.push(callback)
     }
 
     pub(super) fn remove_callback(&mut self, number: u64) -> Option<Callback> {
-        self.optional.as_mut()?.callbacks.remove(&number)
+        self.optional.as_mut()?.callbacks.remove(number)
     }
 
     /// Removes the oldest callback.
     pub(super) fn pop_callback(&mut self) -> Option<Callback> {
-        Some(self.optional.as_mut()?.callbacks.pop_first()?.1)
+        self.optional.as_mut()?.callbacks.pop_oldest()
     }
 
     pub(super) fn callbacks(&self) -> usize {
-        self.optional.as_ref().map_or(0, |optional| optional.callbacks.len())
+        self.optional.as_ref().map_or(0, |optional| optional.callbacks.len)
     }
 
     /// Sets the label. The first label stays, because reasons may already show it; a later one is
