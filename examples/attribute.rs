@@ -4,10 +4,10 @@
 //!
 //! ```text
 //! quick: 42
-//! slow: timed out after 50ms
+//! slow: `ask` cancelled: timed out after 50ms
 //! line 1: 3 words
 //! line 2: no words
-//! line 3: cancelled: enough
+//! line 3: `count` cancelled: enough
 //! copy a.txt: 1 of 3
 //! copy a.txt: 2 of 3
 //! copy a.txt: kept 2 of 3 blocks

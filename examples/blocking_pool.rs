@@ -6,8 +6,8 @@
 //! ```text
 //! the primes below 100 are 25
 //! on the pool it is: count
-//! left: cancelled: the user left
-//! the thread stopped by itself: cancelled: the user left
+//! left: `count` cancelled: the user left
+//! the thread stopped by itself: `count` cancelled: the user left
 //! the pool is clean: true
 //! ```
 

@@ -22,7 +22,7 @@ async fn bake(operation: Operation) -> String {
         smol::Timer::after(Duration::from_millis(100)).await;
         loaves += 1;
         if let Err(cancelled) = operation.check() {
-            println!("baker: asked to stop: {cancelled}");
+            println!("baker: asked to stop: {}", cancelled.reason());
             return format!("{loaves} loaf");
         }
     }
@@ -56,7 +56,8 @@ where
         }
         Err(cancelled) => {
             let (status, forced) = (operation.status(), cancelled.was_forced());
-            println!("{name}: {cancelled}, {status} by force: {forced}");
+            let reason = cancelled.reason();
+            println!("{name}: {reason}, {status} by force: {forced}");
         }
     }
 }

@@ -12,8 +12,8 @@
 //! stays busy: gave up after 3 tries: busy
 //! in the pause: busy, try 2 in 60s
 //! in the pause: timed out after 20ms
-//! in the call: cancelled: the user left
-//! before the call: cancelled: the user left
+//! in the call: `session` cancelled: the user left
+//! before the call: `session` cancelled: the user left
 //! calls: 3, 3, 1, 1, 0
 //! ```
 

@@ -9,7 +9,7 @@
 //! recovers: 42
 //! not worth a retry: no such page
 //! in the pause: busy, again in 60s
-//! in the pause: cancelled: the user left
+//! in the pause: `session` cancelled: the user left
 //! calls: 3, 1, 1
 //! ```
 

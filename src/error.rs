@@ -6,14 +6,18 @@ use std::io;
 use std::sync::Arc;
 
 use crate::reason::{Reason, ReasonKind};
+use crate::text::Text;
 
 /// The error returned when work was cancelled. It carries the [`Reason`].
 ///
-/// `Display` prints the reason. [`source`](Error::source) returns the error within a [`Reason::Error`]. The
+/// `Display` prints the name of the operation that was cancelled, if it has one, and the reason. [`source`](Error::source) returns the error within a [`Reason::Error`]. The
 /// text of that error is part of what `Display` prints, so a log shows it even if the chain is not walked.
 ///
 /// It is two words in size, and clones share their content. Creating one allocates, unless the reason
-/// carries no data, as when a token is cancelled without a message.
+/// carries no data, as when a token is cancelled without a message, and the operation has no name.
+///
+/// Two errors are equal if their reasons are and both or neither [were forced](Self::was_forced). The name of
+/// the operation does not count.
 ///
 /// # Examples
 ///
@@ -47,6 +51,8 @@ enum Why {
 struct Full {
     reason: Reason,
     forced: bool,
+    /// The name of the operation that was cancelled.
+    operation: Option<Text>,
 }
 
 static MANUAL: Reason = Reason::Manual { message: None };
@@ -69,18 +75,40 @@ impl Cancelled {
     /// assert_eq!(Cancelled::new("stop").reason(), &Reason::manual("stop"));
     /// ```
     pub fn new(reason: impl Into<Reason>) -> Self {
-        Cancelled(match reason.into() {
-            Reason::Manual { message: None } => Why::Plain(&MANUAL),
-            Reason::Disconnected => Why::Plain(&DISCONNECTED),
-            Reason::Dropped => Why::Plain(&DROPPED),
-            reason => Why::Full(Arc::new(Full { reason, forced: false })),
+        Cancelled::of_operation(None, reason.into(), false)
+    }
+
+    /// Creates the error of an operation with this name. `forced` says whether the work did not end within its
+    /// grace period.
+    pub(crate) fn of_operation(operation: Option<Text>, reason: Reason, forced: bool) -> Self {
+        Cancelled(match reason {
+            Reason::Manual { message: None } if !forced && operation.is_none() => {
+                Why::Plain(&MANUAL)
+            }
+            Reason::Disconnected if !forced && operation.is_none() => Why::Plain(&DISCONNECTED),
+            Reason::Dropped if !forced && operation.is_none() => Why::Plain(&DROPPED),
+            reason => Why::Full(Arc::new(Full { reason, forced, operation })),
         })
     }
 
-    /// Creates the error for work that did not end within its grace period.
-    #[cfg(feature = "time")]
-    pub(crate) fn forced(reason: Reason) -> Self {
-        Cancelled(Why::Full(Arc::new(Full { reason, forced: true })))
+    /// Returns the name of the operation that was cancelled, if it has one.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    ///
+    /// # smol::block_on(async {
+    /// let token = CancellationToken::new();
+    /// token.cancel_with("stop");
+    /// let cancelled = async {}.cancelable(&token).named("fetch").await.unwrap_err();
+    /// assert_eq!(cancelled.operation_name(), Some("fetch"));
+    /// assert_eq!(cancelled.to_string(), "`fetch` cancelled: stop");
+    /// # });
+    /// ```
+    pub fn operation_name(&self) -> Option<&str> {
+        match &self.0 {
+            Why::Plain(_) => None,
+            Why::Full(full) => full.operation.as_deref(),
+        }
     }
 
     /// Returns whether the work had a grace period, did not end within it, and was dropped.
@@ -222,7 +250,14 @@ impl Cancelled {
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason().fmt(f)
+        let reason = self.reason();
+        let Some(name) = self.operation_name() else { return reason.fmt(f) };
+        write!(f, "`{name}` ")?;
+        match reason {
+            // Their texts start with "cancelled" already.
+            Reason::Manual { .. } | Reason::Error { .. } => reason.fmt(f),
+            reason => write!(f, "cancelled: {reason}"),
+        }
     }
 }
 
@@ -231,6 +266,7 @@ impl fmt::Debug for Cancelled {
         f.debug_struct("Cancelled")
             .field("reason", self.reason())
             .field("forced", &self.was_forced())
+            .field("operation", &self.operation_name())
             .finish()
     }
 }

@@ -74,11 +74,17 @@ impl Serialize for Reason {
     }
 }
 
-/// As its `reason`, and whether it was `forced`.
+/// As its `reason`, whether it was `forced`, and the name of the `operation`.
 impl Serialize for Cancelled {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let forced = self.was_forced();
-        fields!(serializer, "Cancelled", "reason": self.reason(), "forced": &forced)
+        fields!(
+            serializer,
+            "Cancelled",
+            "reason": self.reason(),
+            "forced": &forced,
+            "operation": &self.operation_name(),
+        )
     }
 }
 

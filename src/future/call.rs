@@ -237,6 +237,20 @@ impl<Fut: Future, S: Start<Fut>> Call<Fut, S> {
         }
     }
 
+    /// Polls the race between the call and the operation, whose error has the name of the operation.
+    fn poll_running(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Fut::Output, Cancelled>> {
+        let this = self.project();
+        let StateProj::Running(running) = this.state.project() else {
+            unreachable!("the call has started")
+        };
+        let named =
+            |cancelled: Cancelled| this.operation.cancelled_for(cancelled.into_reason(), false);
+        running.poll(cx).map_err(named)
+    }
+
     /// Waits until it is certain whether the call may start.
     fn poll_start(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Cancelled>> {
         let this = self.project();
@@ -278,8 +292,8 @@ impl<Fut: Future, S: Start<Fut>> Future for Call<Fut, S> {
     type Output = Result<Fut::Output, Cancelled>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let StateProj::Running(running) = self.as_mut().project().state.project() {
-            return running.poll(cx);
+        if let StateProj::Running(_) = self.as_mut().project().state.project() {
+            return self.poll_running(cx);
         }
         let refused = match self.as_mut().project().state.project() {
             StateProj::Refused(cancelled) => match cancelled.take() {
@@ -288,7 +302,7 @@ impl<Fut: Future, S: Start<Fut>> Future for Call<Fut, S> {
             },
             _ => ready!(self.as_mut().poll_start(cx)).err(),
         };
-        let mut this = self.project();
+        let mut this = self.as_mut().project();
         if let Some(cancelled) = refused {
             this.state.set(State::Refused(None));
             return Poll::Ready(Err(cancelled));
@@ -300,10 +314,7 @@ impl<Fut: Future, S: Start<Fut>> Future for Call<Fut, S> {
         };
         let Some(future) = future else { unreachable!("it has not started") };
         this.state.set(State::Running(Cancelable::new(future, this.operation.cancelled_owned())));
-        match this.state.project() {
-            StateProj::Running(running) => running.poll(cx),
-            _ => unreachable!("it has just started"),
-        }
+        self.poll_running(cx)
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) use builder::builder_methods;
 pub(crate) use ending::error_of_result;
 use race::{PlainRace, Polled, Race, SlowRace, is_operation};
 pub(crate) use race::{collect_shields, contain_drop, is_stopped};
-pub(crate) use run::{LazyRunState, RunState};
+pub(crate) use run::{LazyRunState, RunState, error_of_unstarted};
 
 /// A future raced against a source. Made by [`cancelable`](CancelableExt::cancelable), which states the tie rule.
 ///

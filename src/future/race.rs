@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use super::run::RunState;
+use super::run::{RunState, error_of_unstarted};
 use crate::error::Cancelled;
 use crate::frame::{InRace, is_dropping, next_race};
 use crate::poll_context::{self, Traced, Tracer};
@@ -143,7 +143,10 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
         match polled {
             Polled::Pending => Poll::Pending,
             Polled::Value(()) => Poll::Ready(()),
-            Polled::FiredFirst(reason) => self.end(Err(reason.into())),
+            Polled::FiredFirst(reason) => {
+                let error = error_of_unstarted(self.state, reason);
+                self.end(Err(error))
+            }
             Polled::Fired(reason) => self.cancel(reason, cx),
         }
     }

@@ -445,10 +445,27 @@ impl RunState {
         let of_operation = || self.operation.as_ref()?.operation.reason();
         let reason = self.cause.clone().or_else(of_operation).unwrap_or(Reason::Dropped);
         #[cfg(feature = "time")]
-        if self.operation.as_ref().is_some_and(|run| run.grace.is_some()) {
-            return Cancelled::forced(reason);
+        let forced = self.operation.as_ref().is_some_and(|run| run.grace.is_some());
+        #[cfg(not(feature = "time"))]
+        let forced = false;
+        self.error_for(reason, forced)
+    }
+
+    /// Returns the error for this reason, with the name of the operation. `forced` says whether the work did not
+    /// end within its grace period.
+    fn error_for(&self, reason: Reason, forced: bool) -> Cancelled {
+        match self.operation() {
+            Some(operation) => operation.cancelled_for(reason, forced),
+            None => reason.into(),
         }
-        reason.into()
+    }
+}
+
+/// Returns the error of a run whose source had fired by the first poll. There is no grace period then.
+pub(crate) fn error_of_unstarted(state: &Option<Box<RunState>>, reason: Reason) -> Cancelled {
+    match state {
+        Some(state) => state.error_for(reason, false),
+        None => reason.into(),
     }
 }
 

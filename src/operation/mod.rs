@@ -324,7 +324,7 @@ impl Operation {
     pub fn check(&self) -> Result<(), Cancelled> {
         match self.reason() {
             None => Ok(()),
-            Some(reason) => Err(reason.into()),
+            Some(reason) => Err(self.cancelled_for(reason, false)),
         }
     }
 

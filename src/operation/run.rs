@@ -13,6 +13,7 @@ use super::hooks::{EndHook, Hook};
 use super::inner::Overdue;
 use super::inner::{Inner, Outcome};
 use crate::clock;
+use crate::error::Cancelled;
 use crate::panic::contain;
 use crate::poll_context::Protection;
 use crate::reason::Reason;
@@ -72,6 +73,13 @@ impl Operation {
     /// Returns the cause. The caller knows that it is cancelled.
     pub(crate) fn cause(&self) -> Reason {
         self.reason().unwrap_or(Reason::Dropped)
+    }
+
+    /// Returns the error of an operation that was cancelled, with its name. `forced` says whether the work did not
+    /// end within its grace period.
+    pub(crate) fn cancelled_for(&self, reason: Reason, forced: bool) -> Cancelled {
+        let name = self.inner.details.lock().name.clone();
+        Cancelled::of_operation(name, reason, forced)
     }
 
     pub(crate) fn cancelled_owned(&self) -> WaitForCancellationOwned {

@@ -1,6 +1,7 @@
-//! Why something was cancelled: [`Reason`], its [`ReasonKind`] and its [`ParentCause`].
+//! Why something was cancelled: [`Reason`], its [`ReasonKind`], its [`ParentCause`] and its [`TimeoutLabel`].
 
 mod kind;
+mod label;
 mod parent;
 
 use std::borrow::Cow;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use kind::ReasonKind;
+pub use label::TimeoutLabel;
 pub use parent::ParentCause;
 
 use crate::signal_kind::Signal;
@@ -40,9 +42,12 @@ use crate::text::Text;
 #[non_exhaustive]
 pub enum Reason {
     /// A time limit passed.
+    #[non_exhaustive]
     Timeout {
         /// The length of the limit, measured from when its clock started.
         after: Duration,
+        /// The name of the limit and why it was set, if it was given either.
+        label: Option<Arc<TimeoutLabel>>,
     },
     /// `cancel` or `cancel_with` was called.
     Manual {
@@ -112,7 +117,21 @@ impl Reason {
     /// assert_eq!(Reason::timeout(Duration::from_millis(250)).to_string(), "timed out after 250ms");
     /// ```
     pub fn timeout(after: Duration) -> Self {
-        Reason::Timeout { after }
+        Reason::Timeout { after, label: None }
+    }
+
+    /// Creates a [`Timeout`](Reason::Timeout) reason for a limit of this length with a name, as a
+    /// [named](crate::source::Timeout::named) limit gives it.
+    ///
+    /// ```
+    /// use cancelable::Reason;
+    /// use std::time::Duration;
+    /// let reason = Reason::timeout_named("index", Duration::from_secs(30));
+    /// assert_eq!(reason.to_string(), "timed out after 30s (index)");
+    /// ```
+    pub fn timeout_named(name: impl Into<Text>, after: Duration) -> Self {
+        let label = TimeoutLabel { name: Some(name.into()), cause: None };
+        Reason::Timeout { after, label: Some(Arc::new(label)) }
     }
 
     /// Creates a [`Signal`](Reason::Signal) reason.
@@ -274,10 +293,29 @@ impl Reason {
         }
     }
 
+    /// Returns the name in this reason: of the time limit, of the condition, or of the parent.
+    ///
+    /// ```
+    /// use cancelable::Reason;
+    /// use std::time::Duration;
+    /// assert_eq!(Reason::timeout_named("index", Duration::ZERO).name(), Some("index"));
+    /// assert_eq!(Reason::condition("disk", 3).name(), Some("disk"));
+    /// assert_eq!(Reason::timeout(Duration::ZERO).name(), None);
+    /// ```
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Reason::Timeout { label, .. } => label.as_ref()?.name(),
+            Reason::Condition { name, .. } => Some(name),
+            Reason::Parent { reason: cause } => cause.name(),
+            _ => None,
+        }
+    }
+
     /// Returns the error of type `E` that caused the cancellation.
     ///
-    /// It looks at this reason and at its [root](Reason::root). Among the elements of an
-    /// [`All`](Reason::All) it returns the first error of that type.
+    /// It looks at this reason and at its [root](Reason::root), and for a time limit at its
+    /// [cause](TimeoutLabel::cause). Among the elements of an [`All`](Reason::All) it returns the first
+    /// error of that type.
     ///
     /// ```
     /// use cancelable::Reason;
@@ -291,17 +329,27 @@ impl Reason {
 
     /// Iterates over the errors that caused the cancellation, in order.
     pub(crate) fn errors(&self) -> impl Iterator<Item = &(dyn Error + Send + Sync + 'static)> {
-        self.root().leaves().iter().filter_map(|leaf| match leaf.root() {
+        self.root().leaves().iter().filter_map(|leaf| leaf.root().error_of_leaf())
+    }
+
+    fn error_of_leaf(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
+        match self {
             Reason::Error { error } => Some(&**error),
+            Reason::Timeout { label: Some(label), .. } => {
+                label.cause()?.root().leaves().iter().find_map(|leaf| leaf.root().error_of_leaf())
+            }
             _ => None,
-        })
+        }
     }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::Timeout { after } => write!(f, "timed out after {after:?}"),
+            Reason::Timeout { after, label } => {
+                write!(f, "timed out after {after:?}")?;
+                label.as_deref().map_or(Ok(()), |label| fmt::Display::fmt(label, f))
+            }
             Reason::Manual { message: None } => f.write_str("cancelled"),
             Reason::Manual { message: Some(message) } => write!(f, "cancelled: {message}"),
             Reason::Signal { signal } => write!(f, "received {signal}"),
@@ -327,7 +375,9 @@ impl fmt::Display for Reason {
 impl PartialEq for Reason {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Reason::Timeout { after: a }, Reason::Timeout { after: b }) => a == b,
+            (Reason::Timeout { after: a, label: m }, Reason::Timeout { after: b, label: n }) => {
+                a == b && m == n
+            }
             (Reason::Manual { message: a }, Reason::Manual { message: b }) => a == b,
             (Reason::Signal { signal: a }, Reason::Signal { signal: b }) => a == b,
             (

@@ -17,6 +17,8 @@ mod because;
 mod compose;
 #[cfg(feature = "time")]
 mod condition;
+#[cfg(feature = "time")]
+mod labelled;
 mod never;
 #[cfg(feature = "signal")]
 mod signal;
@@ -34,6 +36,8 @@ pub use compose::{AllOf, AnyOf, Sources, all_of, any_of};
 pub use condition::{Async, Check, Condition, Inline, condition, condition_async};
 #[cfg(feature = "blocking")]
 pub use condition::{Blocking, condition_blocking};
+#[cfg(feature = "time")]
+pub use labelled::Labelled;
 pub use never::{Never, never};
 #[cfg(feature = "signal")]
 pub use signal::{SignalSource, ctrl_c, signal, signals, termination};

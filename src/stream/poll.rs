@@ -10,7 +10,7 @@ use futures_util::Stream;
 use super::{Batching, CancelableStream, Handover, Stage};
 use crate::error::Cancelled;
 use crate::frame::InRace;
-use crate::future::{Ending, RunState, collect_shields};
+use crate::future::{Ending, RunState, collect_shields, error_of_unstarted};
 use crate::operation::Progress;
 use crate::panic::contain;
 use crate::poll_context::{self, Traced};
@@ -104,7 +104,8 @@ where
         if let Poll::Ready(reason) =
             self.as_mut().poll_cancelled(true, &mut Context::from_waker(probe()))
         {
-            return self.finish(Err(reason.into()), false, cx);
+            let error = error_of_unstarted(self.as_mut().project().state.get_mut(), reason);
+            return self.finish(Err(error), false, cx);
         }
         self.poll_next(cx)
     }

@@ -242,7 +242,7 @@ fn error_is_unchanged() {
     let token = CancellationToken::new();
     assert_eq!(block_on(run(&token, "as it is".to_owned())).unwrap_err().0, "as it is");
     token.cancel_with("stop");
-    assert_eq!(block_on(run(&token, String::new())).unwrap_err().0, "cancelled: stop!");
+    assert_eq!(block_on(run(&token, String::new())).unwrap_err().0, "`run` cancelled: stop!");
 }
 
 /// A `Cancelled` of an inner race that leaves the body by `?` is a failure: the operation itself was not

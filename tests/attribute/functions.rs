@@ -79,7 +79,7 @@ fn reason_becomes_error() {
     let token = CancellationToken::new();
     token.cancel_with("stop");
     assert_eq!(block_on(typed(&token)), Err(Failed::Stopped(Cancelled::new("stop"))));
-    assert_eq!(block_on(boxed(&token)).unwrap_err().to_string(), "cancelled: stop");
+    assert_eq!(block_on(boxed(&token)).unwrap_err().to_string(), "`boxed` cancelled: stop");
     assert_eq!(block_on(of_io(&token)).unwrap_err().kind(), io::ErrorKind::Interrupted);
 }
 

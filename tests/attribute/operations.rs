@@ -225,12 +225,12 @@ fn endings() {
     assert_eq!((failed.status, failed.error.as_deref()), (Status::Failed, Some("no disk")));
 
     let (outcome, checked) = end(2);
-    assert_eq!(outcome.unwrap_err(), "cancelled: changed my mind");
+    assert_eq!(outcome.unwrap_err(), "`ends` cancelled: changed my mind");
     assert_eq!(checked.status, Status::Cancelled);
     assert_eq!(checked.reason, Some(Reason::manual("changed my mind")));
 
     let (outcome, stopped) = end(3);
-    assert_eq!(outcome.unwrap_err(), "cancelled: stop");
+    assert_eq!(outcome.unwrap_err(), "`ends` cancelled: stop");
     assert_eq!(stopped.status, Status::Cancelled);
     assert_eq!(stopped.reason, Some(Reason::manual("stop")));
 
@@ -252,7 +252,10 @@ fn fired_source() {
     let _watchdog = support::watchdog();
     let (token, slot) = (CancellationToken::new(), Slot::default());
     token.cancel_with("early");
-    assert_eq!(block_on(ends(0, &token, &slot)).unwrap_err().to_string(), "cancelled: early");
+    assert_eq!(
+        block_on(ends(0, &token, &slot)).unwrap_err().to_string(),
+        "`ends` cancelled: early"
+    );
     assert!(slot.take().is_none());
 }
 

@@ -212,7 +212,7 @@ fn g10_new_shields_begin_in_grace() {
     assert!(poll_once(run.as_mut()).is_pending());
     assert_eq!(poll_once(run.as_mut()), Poll::Ready(Ok(7)));
     // Child operations are cancelled at once: each has its own grace period, or none.
-    assert_eq!(log.take(), ["after a shield", "parent `run` cancelled: stop"]);
+    assert_eq!(log.take(), ["after a shield", "`below` cancelled: parent `run` cancelled: stop"]);
 }
 
 #[test]

@@ -290,7 +290,7 @@ fn spawned_task_in_scope_is_a_child() {
     });
     // If the task is quick, the section is over before the operation is polled again.
     drop(smol::block_on(work.named("outer")));
-    assert_eq!(log.take(), ["parent `outer` cancelled: stop"]);
+    assert_eq!(log.take(), ["`inner` cancelled: parent `outer` cancelled: stop"]);
 }
 
 #[test]

@@ -25,5 +25,6 @@ mod run_blocking;
 #[cfg(feature = "serde")]
 mod serde;
 mod status;
+mod texts;
 mod thread_ends;
 mod wrap;

@@ -47,7 +47,10 @@ fn parts() {
     assert_eq!(to_value(Text::from("a\"b")).unwrap(), json!("a\"b"));
     let cancelled = to_value(Cancelled::new(Reason::signal(Signal::Int))).unwrap();
     let text = Reason::signal(Signal::Int).to_string();
-    assert_eq!(cancelled, json!({ "reason": { "kind": "signal", "text": text }, "forced": false }));
+    assert_eq!(
+        cancelled,
+        json!({ "reason": { "kind": "signal", "text": text }, "forced": false, "operation": null })
+    );
     let progress = to_value(Progress::at(0.5)).unwrap();
     assert_eq!((&progress["fraction"], &progress["done"]), (&json!(0.5), &json!(null)));
 }

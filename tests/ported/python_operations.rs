@@ -193,7 +193,7 @@ fn error_of_a_shielded_section() {
         let operation = run.operation();
         let error = block_on(run).unwrap_err().to_string();
         let expected = if cancelled {
-            ("cancelled: stop", Status::Cancelled)
+            ("`run` cancelled: stop", Status::Cancelled)
         } else {
             ("no disk", Status::Failed)
         };

@@ -57,7 +57,7 @@ fn reason() {
         Poll::Pending => clock.block_on(source),
     };
     // From the first poll to the instant.
-    let Reason::Timeout { after } = reason else { panic!("{reason:?}") };
+    let Reason::Timeout { after, .. } = reason else { panic!("{reason:?}") };
     assert!(after <= at.saturating_duration_since(before), "{after:?}");
     assert!(after <= SHORT / 2, "{after:?}");
     assert!(clock.now() >= at);

@@ -12,6 +12,8 @@ mod because;
 mod condition;
 #[cfg(feature = "time")]
 mod deadline;
+#[cfg(feature = "time")]
+mod labels;
 mod never;
 mod reason;
 #[cfg(feature = "time")]

@@ -7,6 +7,8 @@ use crate::reason::Reason;
 use crate::source::because::Because;
 #[cfg(feature = "time")]
 use crate::source::condition::{Check, Condition};
+#[cfg(feature = "time")]
+use crate::source::labelled::Labelled;
 use crate::source::never::Never;
 #[cfg(feature = "signal")]
 use crate::source::signal::SignalSource;
@@ -53,6 +55,7 @@ operators! {
     [L: Sources] AllOf<L>;
     #[cfg(feature = "time")] [] Timeout;
     #[cfg(feature = "time")] [] Deadline;
+    #[cfg(feature = "time")] [S: Future<Output = Reason>] Labelled<S>;
     #[cfg(feature = "time")] [C: Check] Condition<C>;
     #[cfg(feature = "signal")] [] SignalSource;
 }

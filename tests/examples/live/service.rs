@@ -76,7 +76,7 @@ fn cancels_by_id() {
     assert_eq!(ask(&address, "POST", &path), (200, json!({ "id": ids[0], "cancelled": true })));
     let (code, body) = answer(work);
     let says: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!((code, says), (503, json!({ "error": "cancelled: cancelled by hand" })));
+    assert_eq!((code, says), (503, json!({ "error": "`GET /work` cancelled: cancelled by hand" })));
 
     assert_eq!(ask(&address, "POST", &path), (404, json!({ "id": ids[0], "cancelled": false })));
     assert_eq!(ask(&address, "GET", &path).0, 405);

@@ -1,0 +1,105 @@
+//! `TimeoutLabel`: the name of a time limit that has passed, and why the limit was set.
+
+use std::fmt;
+#[cfg(feature = "time")]
+use std::sync::Arc;
+
+use super::Reason;
+use crate::text::Text;
+
+/// The name of a time limit that has passed, and why it was set. Held by [`Reason::Timeout`].
+///
+/// # Examples
+///
+/// ```
+/// use cancelable::prelude::*;
+/// use std::time::Duration;
+///
+/// # smol::block_on(async {
+/// let limit = timeout(Duration::ZERO).named("index").because("the index is too large");
+/// let reason = limit.await;
+/// assert_eq!(reason.to_string(), "timed out after 0ns (index): the index is too large");
+/// if let Reason::Timeout { label: Some(label), .. } = reason {
+///     assert_eq!(label.name(), Some("index"));
+///     assert_eq!(label.cause(), Some(&Reason::manual("the index is too large")));
+/// }
+/// # });
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TimeoutLabel {
+    pub(super) name: Option<Text>,
+    pub(super) cause: Option<Reason>,
+}
+
+impl TimeoutLabel {
+    /// Returns the name of the limit, if it has one.
+    ///
+    /// ```
+    /// use cancelable::Reason;
+    /// use std::time::Duration;
+    /// let reason = Reason::timeout_named("index", Duration::ZERO);
+    /// if let Reason::Timeout { label: Some(label), .. } = &reason {
+    ///     assert_eq!(label.name(), Some("index"));
+    /// }
+    /// # assert!(reason.name().is_some());
+    /// ```
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Returns why the limit was set, if it was told: the argument of
+    /// [`because`](crate::source::Timeout::because).
+    ///
+    /// ```
+    /// use cancelable::Reason;
+    /// use std::time::Duration;
+    /// let reason = Reason::timeout_named("index", Duration::ZERO);
+    /// if let Reason::Timeout { label: Some(label), .. } = &reason {
+    ///     assert_eq!(label.cause(), None);
+    /// }
+    /// # assert!(reason.name().is_some());
+    /// ```
+    pub fn cause(&self) -> Option<&Reason> {
+        self.cause.as_ref()
+    }
+}
+
+/// For the limits that have a label.
+#[cfg(feature = "time")]
+impl TimeoutLabel {
+    /// Sets the name. An empty name means no name.
+    pub(crate) fn set_name(&mut self, name: Text) {
+        self.name = Some(name).filter(|name| !name.is_empty());
+    }
+
+    pub(crate) fn set_cause(&mut self, cause: Reason) {
+        self.cause = Some(cause);
+    }
+}
+
+#[cfg(feature = "time")]
+impl Reason {
+    /// Puts a label on the reason of a time limit.
+    pub(crate) fn labelled(mut self, with: &Arc<TimeoutLabel>) -> Self {
+        if let Reason::Timeout { label, .. } = &mut self {
+            *label = Some(with.clone());
+        }
+        self
+    }
+}
+
+/// What follows the length of the limit in the text of its reason.
+impl fmt::Display for TimeoutLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.name {
+            write!(f, " ({name})")?;
+        }
+        match &self.cause {
+            None | Some(Reason::Manual { message: None }) => Ok(()),
+            // Their texts start with "cancelled", and nothing but the limit has cancelled anything.
+            Some(Reason::Manual { message: Some(message) }) => write!(f, ": {message}"),
+            Some(Reason::Error { error }) => write!(f, ": {error}"),
+            Some(cause) => write!(f, ": {cause}"),
+        }
+    }
+}
