@@ -17,6 +17,8 @@
 //!   source fires it yields the error once, then `None`.
 //! * A [`Registry`] lists the operations that were [registered](Cancelable::registered) in it, shuts
 //!   them down, and reports which of them did not stop and what they were doing. See [`registry`].
+//! * A [`TaskGroup`] owns tasks on any executor. It ends after all of them, and cancels the others if one
+//!   fails. See [`group`].
 //!
 //! Everything is a plain future. It runs on tokio, smol, async-std and a bare `block_on`. This crate
 //! chooses no runtime and spawns no task.
@@ -79,7 +81,7 @@
 //!
 //! The crate root has the names that most programs use, and [`prelude`] those that are worth
 //! importing with `*`. Everything else is in the module of its concept: [`source`], [`reason`],
-//! [`operation`], [`stream`], [`registry`] and [`testing`].
+//! [`operation`], [`group`], [`stream`], [`registry`] and [`testing`].
 //!
 //! # Features
 //!
@@ -171,6 +173,8 @@ pub mod stream;
 
 pub mod registry;
 
+pub mod group;
+
 #[cfg(feature = "serde")]
 mod serialize;
 
@@ -199,6 +203,8 @@ pub use error::Cancelled;
 #[doc(hidden)]
 pub use future::attribute as __private;
 pub use future::{Cancelable, CancelableExt, TryCancelable, scope, try_scope};
+#[doc(inline)]
+pub use group::TaskGroup;
 #[doc(inline)]
 pub use operation::{Operation, Progress, Status};
 #[doc(inline)]

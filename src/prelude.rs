@@ -3,6 +3,7 @@
 #[cfg(feature = "macros")]
 pub use crate::cancelable;
 pub use crate::future::{Cancelable, CancelableExt, scope, try_scope};
+pub use crate::group::TaskGroup;
 pub use crate::operation::{Operation, Progress, Status};
 pub use crate::registry::{Filter, Registry};
 pub use crate::shield::shield;

@@ -542,15 +542,16 @@ impl RunState {
         run.has_ended = true;
         let operation = &run.operation;
         if let Some(panic) = run.panic.get_mut().take() {
-            operation.end_panicked(&format_args!("panicked: {}", message(&*panic)));
+            operation.end_failed(&format_args!("panicked: {}", message(&*panic)));
             if let Some(cleaning) = run.cleaning.take() {
                 cleaning.end();
             }
             resume_unwind(panic);
         }
-        match outcome {
-            Err(cancelled) => operation.end_cancelled(cancelled.reason().clone()),
-            Ok(value) => {
+        match (ending.failure(), outcome) {
+            (Some(failure), _) => operation.end_failed(&failure),
+            (None, Err(cancelled)) => operation.end_cancelled(cancelled.reason().clone()),
+            (None, Ok(value)) => {
                 let mut failed = false;
                 if let Some(error_of) = ending.error_of() {
                     error_of(value, &mut |error| {

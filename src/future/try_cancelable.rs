@@ -44,6 +44,16 @@ where
     }
 }
 
+impl<F: Future, S, E> TryCancelable<F, S, E> {
+    pub(crate) fn of(race: Cancelable<F, S, E>) -> Self {
+        TryCancelable { race }
+    }
+
+    pub(crate) fn into_race(self) -> Cancelable<F, S, E> {
+        self.race
+    }
+}
+
 impl<F, S, E, T, X> Future for TryCancelable<F, S, E>
 where
     F: Future<Output = Result<T, X>>,

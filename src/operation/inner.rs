@@ -162,7 +162,8 @@ pub(super) enum Outcome {
     Completed,
     /// It returned an error.
     Err,
-    Panicked,
+    /// It panicked, or a member of the group failed.
+    Failed,
     Cancelled,
 }
 
@@ -173,7 +174,7 @@ impl Outcome {
         match self {
             Outcome::Completed => Status::Completed,
             Outcome::Err if has_cause => Status::Cancelled,
-            Outcome::Err | Outcome::Panicked => Status::Failed,
+            Outcome::Err | Outcome::Failed => Status::Failed,
             Outcome::Cancelled => Status::Cancelled,
         }
     }

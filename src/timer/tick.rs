@@ -2,8 +2,8 @@
 //!
 //! Time is counted in ticks of a millisecond. The width of a slot is the largest power of two ticks that is at most
 //! 1/512 of the limit's length, and at least one tick. So a limit fires late by less than 1/512 of its length or by
-//! less than a millisecond, and never early. All limits whose lengths lie between one power of two and the next
-//! share at most about a thousand slots.
+//! less than a millisecond, and never early. Limits whose lengths lie between one power of two and the next are
+//! in at most about a thousand slots, however many limits there are.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! `Finally`: clean-up that awaits, as part of the operation.
+//! `Finally`: clean-up that awaits, as part of the run.
 
 use std::fmt;
 use std::pin::Pin;
@@ -8,6 +8,7 @@ use pin_project::pin_project;
 
 use super::{Ending, ErrorOf, clean_up_after_earlier, sealed};
 use crate::error::Cancelled;
+use crate::text::Text;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
 
@@ -54,7 +55,11 @@ where
     C: FnOnce(&Result<T, Cancelled>) -> Fut,
     Fut: Future,
 {
-    clean_up_after_earlier!();
+    clean_up_after_earlier!(T);
+
+    fn failure(&self) -> Option<Text> {
+        self.earlier.failure()
+    }
 
     fn note_started(self: Pin<&mut Self>) {
         self.project().earlier.note_started();

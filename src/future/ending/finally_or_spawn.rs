@@ -1,4 +1,4 @@
-//! `FinallyOrSpawn`: clean-up that a spawner takes over if its operation is dropped.
+//! `FinallyOrSpawn`: clean-up that a spawner takes over if its run is dropped.
 
 use std::fmt;
 use std::pin::Pin;
@@ -11,11 +11,12 @@ use crate::error::Cancelled;
 use crate::panic::contain;
 use crate::reason::Reason;
 use crate::sync::Mutex;
+use crate::text::Text;
 
 /// Clean-up in a form that a spawner can run.
-type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A function that runs the clean-up of a dropped operation, for instance by spawning it. Implemented for every
+/// A function that runs the clean-up of a dropped run, for instance by spawning it. Implemented for every
 /// `FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>)`.
 pub trait Spawner: FnOnce(Task) {}
 
@@ -61,7 +62,7 @@ where
         }
     }
 
-    /// Sets whether the operation has started already.
+    /// Sets whether the run has started already.
     pub(crate) fn started(mut self, started: bool) -> Self {
         self.started = started;
         self
@@ -75,7 +76,11 @@ where
     Fut: Future<Output = ()> + Send + 'static,
     P: Spawner,
 {
-    clean_up_after_earlier!();
+    clean_up_after_earlier!(T);
+
+    fn failure(&self) -> Option<Text> {
+        self.earlier.failure()
+    }
 
     fn note_started(self: Pin<&mut Self>) {
         let this = self.project();

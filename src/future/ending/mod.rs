@@ -1,4 +1,4 @@
-//! `Ending`: what a race does once its work is gone. It looks for an error in the value that the work
+//! `Ending`: what a run does once its work is gone. It looks for an error in the value that the work
 //! returned, and runs asynchronous clean-up.
 
 mod finally;
@@ -10,18 +10,20 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll};
 
 pub use finally::Finally;
+pub(crate) use finally_or_spawn::Task;
 pub use finally_or_spawn::{FinallyOrSpawn, Spawner};
-pub(super) use sealed::ErrorOf;
+pub(crate) use sealed::ErrorOf;
 
 use crate::error::Cancelled;
+use crate::text::Text;
 
-/// What a race does once its work is gone. This trait is sealed. Its implementations are put together by
+/// What a run does once its work is gone. This trait is sealed. Its implementations are put together by
 /// [`finally`](crate::Cancelable::finally) and the other clean-up methods.
 pub trait Ending<T>: sealed::Ending<T> {}
 
 impl<T, E: sealed::Ending<T>> Ending<T> for E {}
 
-mod sealed {
+pub(crate) mod sealed {
     use super::*;
 
     /// A function that calls its second argument with the error, if the value holds one. The error goes to
@@ -49,16 +51,21 @@ mod sealed {
             failed
         }
 
-        /// Notes that the operation has started. From now on there is something to clean up.
+        /// Returns the text of a failure that ends the operation as failed, whatever its outcome.
+        fn failure(&self) -> Option<Text> {
+            None
+        }
+
+        /// Notes that the run has started: from here on there is something to clean up.
         fn note_started(self: Pin<&mut Self>) {}
 
-        /// Stores the outcome of a race whose caller must not continue, if there is a place for it.
+        /// Stores the outcome of a run whose caller must not continue, if there is a place for it.
         fn store_outcome(self: Pin<&mut Self>, _outcome: &mut Option<Result<T, Cancelled>>) {}
 
         /// Moves the stored outcome back, if there is one.
         fn restore_outcome(self: Pin<&mut Self>, _outcome: &mut Option<Result<T, Cancelled>>) {}
 
-        /// Returns whether there is unfinished clean-up that has no spawner.
+        /// Returns whether there is unfinished clean-up that no spawner would take over.
         fn owes_clean_up(&self) -> bool {
             false
         }
@@ -81,29 +88,29 @@ mod sealed {
 /// The methods of `Ending` that every kind of clean-up shares: the `earlier` ending finds the error, and
 /// this one stores the `outcome`.
 macro_rules! clean_up_after_earlier {
-    () => {
+    ($T:ident) => {
         const CLEANS_UP: bool = true;
 
-        fn set_error_of(&self, error_of: ErrorOf<T>) {
+        fn set_error_of(&self, error_of: ErrorOf<$T>) {
             self.earlier.set_error_of(error_of);
         }
 
-        fn error_of(&self) -> Option<ErrorOf<T>> {
+        fn error_of(&self) -> Option<ErrorOf<$T>> {
             self.earlier.error_of()
         }
 
-        fn store_outcome(self: Pin<&mut Self>, outcome: &mut Option<Result<T, Cancelled>>) {
+        fn store_outcome(self: Pin<&mut Self>, outcome: &mut Option<Result<$T, Cancelled>>) {
             *self.project().outcome = outcome.take();
         }
 
-        fn restore_outcome(self: Pin<&mut Self>, outcome: &mut Option<Result<T, Cancelled>>) {
+        fn restore_outcome(self: Pin<&mut Self>, outcome: &mut Option<Result<$T, Cancelled>>) {
             if let Some(stored) = self.project().outcome.take() {
                 *outcome = Some(stored);
             }
         }
     };
 }
-use clean_up_after_earlier;
+pub(crate) use clean_up_after_earlier;
 
 /// Work that cannot fail, without clean-up.
 impl<T> sealed::Ending<T> for () {
@@ -125,7 +132,7 @@ pub struct Fallible<T> {
 }
 
 impl<T> Fallible<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Fallible { error_of: OnceLock::new() }
     }
 

@@ -133,7 +133,8 @@ impl<N> Listeners<N> {
         self.optional.as_ref().map_or(0, |optional| optional.callbacks.len)
     }
 
-    /// Sets the label. If there is a label already, it stays, because reasons may show it, and the new one is returned.
+    /// Sets the label. The first label stays, because reasons may already show it; a later one is
+    /// handed back.
     pub(super) fn set_label(&mut self, name: Text) -> Option<Text> {
         let label = &mut self.optional().label;
         if label.is_some() {

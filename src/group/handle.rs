@@ -1,0 +1,376 @@
+//! `GroupHandle`: adds members to a group, and takes their results.
+
+use std::fmt::{self, Display};
+use std::sync::Arc;
+
+use super::error::{TaskError, TaskFailed};
+use super::join_handle::{JoinHandle, ResultCell};
+use super::member::{Convert, Daemon, GroupSource, Member};
+use super::next::Next;
+use super::shared::{Shared, TaskResult};
+use crate::error::Cancelled;
+use crate::future::{Cancelable, Ending, TryCancelable};
+use crate::operation::Operation;
+use crate::reason::Reason;
+#[cfg(feature = "time")]
+use crate::source::never;
+
+/// A handle of a [`TaskGroup`](crate::TaskGroup), which adds members and takes their results. Made by
+/// [`handle`](Self::handle), and passed to the body of a [`scope`](crate::TaskGroup::scope).
+///
+/// Clones are handles of the same group. A handle does not keep the group: once the group is closed, a new member is
+/// cancelled without having been started. Members may own handles, to add further members.
+pub struct GroupHandle<T, E> {
+    pub(super) shared: Arc<Shared<T, E>>,
+}
+
+impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
+    /// Adds a member that runs `future`.
+    ///
+    /// Inside the future, the operation of the group is the [current](Operation::current) one. When the group is
+    /// cancelled, the future is dropped, and its result is [`TaskError::Cancelled`] with
+    /// [`Reason::Parent`]. A deadline of the group holds for the future too, even if nothing awaits the group.
+    ///
+    /// If the group is closed, the result is `Cancelled` too, and belongs to the returned handle only. A member that
+    /// the spawner drops or refuses ends as cancelled, with [`Reason::Dropped`].
+    ///
+    /// A future that is itself a [`Cancelable`] keeps its own `Result`. To flatten it, use
+    /// [`spawn_cancelable`](Self::spawn_cancelable).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::TaskGroup;
+    ///
+    /// # smol::block_on(async {
+    /// let group = TaskGroup::new(|task| smol::spawn(task).detach());
+    /// let handle = group.spawn(async { 6 * 7 });
+    /// assert_eq!(handle.await, Ok(42));
+    /// # });
+    /// ```
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<T, E>
+    where
+        F: IntoFuture<Output = T>,
+        F::IntoFuture: Send + 'static,
+    {
+        self.launch(future.into_future(), Ok, |_| unreachable!("the member cannot fail"))
+    }
+
+    /// Adds a member that runs fallible work. If it returns `Err`, it has failed, which cancels the group unless that
+    /// [keeps going](crate::TaskGroup::keep_going).
+    ///
+    /// See [`spawn`](Self::spawn) for everything else.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::{TaskGroup, group::TaskError};
+    ///
+    /// # smol::block_on(async {
+    /// let group = TaskGroup::fallible(|task| smol::spawn(task).detach());
+    /// let handle = group.try_spawn(async { "7".parse::<u8>() });
+    /// assert_eq!(handle.await, Ok(7));
+    /// let handle = group.try_spawn(async { "x".parse::<u8>() });
+    /// assert!(matches!(handle.await, Err(TaskError::Failed(_))));
+    /// # });
+    /// ```
+    pub fn try_spawn<F>(&self, future: F) -> JoinHandle<T, E>
+    where
+        F: IntoFuture<Output = Result<T, E>>,
+        F::IntoFuture: Send + 'static,
+        E: Display,
+    {
+        self.launch(future.into_future(), failed, text_of)
+    }
+
+    /// Adds a member that is an operation of its own, as a child of the group's operation.
+    ///
+    /// Use it for a member with a name, a source, hooks, a grace period or clean-up. The group waits for the
+    /// clean-up. If the source of the member fires, its result is [`TaskError::Cancelled`], which is no failure.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::{TaskGroup, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// # smol::block_on(async {
+    /// let group = TaskGroup::new(|task| smol::spawn(task).detach());
+    /// let slow = std::future::pending::<()>().cancelable(timeout(Duration::from_millis(1)));
+    /// let error = group.spawn_cancelable(slow.named("slow")).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "timed out after 1ms");
+    /// # });
+    /// ```
+    pub fn spawn_cancelable<F, S, X>(&self, work: Cancelable<F, S, X>) -> JoinHandle<T, E>
+    where
+        F: Future<Output = T> + Send + 'static,
+        S: Future<Output = Reason> + Send + 'static,
+        X: Ending<T> + Send + 'static,
+    {
+        let work = work.child_of(&self.shared.operation);
+        self.launch_race(work, Ok, |_| unreachable!("the member cannot fail"))
+    }
+
+    /// Adds a member that is a fallible operation of its own: [`spawn_cancelable`](Self::spawn_cancelable) for the
+    /// futures of [`try_cancelable`](crate::CancelableExt::try_cancelable) and [`try_scope`](crate::try_scope).
+    ///
+    /// If the source of the member fires, its result is [`TaskError::Cancelled`]. The error is not converted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::{TaskGroup, prelude::*};
+    /// use std::io;
+    ///
+    /// # smol::block_on(async {
+    /// let group = TaskGroup::fallible(|task| smol::spawn(task).detach());
+    /// let work = async { io::Result::Ok(7) }.try_cancelable(never()).named("read");
+    /// assert_eq!(group.try_spawn_cancelable(work).await.unwrap(), 7);
+    /// # });
+    /// ```
+    pub fn try_spawn_cancelable<F, S, X>(&self, work: TryCancelable<F, S, X>) -> JoinHandle<T, E>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        S: Future<Output = Reason> + Send + 'static,
+        X: Ending<Result<T, E>> + Send + 'static,
+        E: From<Cancelled> + Display,
+    {
+        let work = work.child_of(&self.shared.operation);
+        self.launch_race(work.into_race(), failed, text_of)
+    }
+
+    /// Adds a daemon: a member that does not keep the group open. It is cancelled when the last other member has
+    /// ended, or with the group.
+    ///
+    /// Use it for a progress line, a heartbeat or a cache that serves the other members. It has no handle and no
+    /// result, and is not bounded by [`at_most`](crate::TaskGroup::at_most). The group waits until it is gone. A
+    /// daemon that panics fails the group.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::TaskGroup;
+    ///
+    /// # smol::block_on(async {
+    /// let group = TaskGroup::new(|task| smol::spawn(task).detach());
+    /// group.spawn_daemon(std::future::pending());
+    /// group.spawn(async { 7 });
+    /// assert_eq!(group.join().await.unwrap(), [Ok(7)]);
+    /// # });
+    /// ```
+    pub fn spawn_daemon<F>(&self, future: F)
+    where
+        F: IntoFuture<Output = ()>,
+        F::IntoFuture: Send + 'static,
+    {
+        let shared = &self.shared;
+        if !shared.admit_daemon() {
+            return;
+        }
+        let source = GroupSource::new(&shared.daemon_token, &shared.operation);
+        let future = shared.operation.in_scope(future);
+        let daemon = Daemon::new(Cancelable::new(future, source), shared.clone());
+        shared.hand_over(Box::pin(daemon));
+    }
+
+    fn launch<F, V>(
+        &self,
+        future: F,
+        convert: Convert<V, T, E>,
+        text_of: fn(&E) -> TaskFailed,
+    ) -> JoinHandle<T, E>
+    where
+        F: Future<Output = V> + Send + 'static,
+        V: Send + 'static,
+    {
+        let shared = &self.shared;
+        #[cfg(feature = "time")]
+        if let Some(grace) = shared.policy().grace {
+            let race = Cancelable::new(future, never()).child_of(&shared.operation).grace(grace);
+            return self.launch_race(race, convert, text_of);
+        }
+        let source = GroupSource::new(&shared.token, &shared.operation);
+        let future = shared.operation.in_scope(future);
+        self.launch_race(Cancelable::new(future, source), convert, text_of)
+    }
+
+    fn launch_race<R, V>(
+        &self,
+        race: R,
+        convert: Convert<V, T, E>,
+        text_of: fn(&E) -> TaskFailed,
+    ) -> JoinHandle<T, E>
+    where
+        R: Future<Output = Result<V, Cancelled>> + Send + 'static,
+        V: 'static,
+    {
+        let shared = &self.shared;
+        let Some(admitted) = shared.admit() else {
+            drop(race);
+            let closed = Cancelled::new("the group is closed");
+            return JoinHandle::new(ResultCell::of_refused(shared.clone(), Err(closed.into())));
+        };
+        let cell = ResultCell::new(shared.clone(), admitted.number);
+        let member = Member::new(race, convert, cell.clone(), text_of);
+        shared.start(admitted, Box::pin(member));
+        JoinHandle::new(cell)
+    }
+
+    /// Waits for the next result, in the order in which members end. Returns `None` if no member is left.
+    ///
+    /// It returns the results of members whose [`JoinHandle`] has been dropped. A result that it returns is not part
+    /// of [`join`](crate::TaskGroup::join). A member that waits here for `None` waits for itself, until it is
+    /// cancelled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it loses no result.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, TaskGroup, never};
+    ///
+    /// # smol::block_on(async {
+    /// let group = TaskGroup::new(|task| smol::spawn(task).detach());
+    /// let sum = group.scope(never(), async |group| {
+    ///     for number in 1..=4_u32 {
+    ///         group.spawn(async move { number });
+    ///     }
+    ///     let mut sum = 0;
+    ///     while let Some(number) = group.next().await {
+    ///         sum += number.unwrap();
+    ///     }
+    ///     sum
+    /// });
+    /// assert_eq!(sum.await, Ok(10));
+    /// # });
+    /// ```
+    pub fn next(&self) -> Next<'_, T, E> {
+        Next::new(self)
+    }
+
+    /// Takes the results of the members that have ended, in the order in which they were spawned.
+    ///
+    /// Use it for partial results: after the group was cancelled, it returns what was finished.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::{TaskGroup, timeout};
+    /// use std::time::Duration;
+    ///
+    /// # smol::block_on(async {
+    /// let group = TaskGroup::new(|task| smol::spawn(task).detach());
+    /// let results = group.handle();
+    /// group.spawn(async { "quick" });
+    /// group.spawn(std::future::pending());
+    /// assert!(group.join_within(timeout(Duration::from_millis(20))).await.is_err());
+    /// let results = results.take_results();
+    /// assert_eq!(results[0], Ok("quick"));
+    /// assert!(results[1].is_err());
+    /// # });
+    /// ```
+    pub fn take_results(&self) -> Vec<TaskResult<T, E>> {
+        self.shared.take_results().into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// Closes the group: members that are added later are cancelled without having been started.
+    ///
+    /// ```
+    /// use cancelable::TaskGroup;
+    ///
+    /// # smol::block_on(async {
+    /// let group = TaskGroup::new(|task| smol::spawn(task).detach());
+    /// group.close();
+    /// let error = group.spawn(async { 7 }).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "cancelled: the group is closed");
+    /// # });
+    /// ```
+    pub fn close(&self) {
+        self.shared.close();
+    }
+
+    /// Returns whether the group is closed: by [`close`](Self::close), or because it has ended.
+    ///
+    /// ```
+    /// let group = cancelable::TaskGroup::<()>::new(|task| smol::spawn(task).detach());
+    /// assert!(!group.is_closed());
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        self.shared.is_closed()
+    }
+
+    /// Returns the number of members that have not ended, including those in the queue, without daemons.
+    ///
+    /// ```
+    /// let group = cancelable::TaskGroup::<()>::new(|task| smol::spawn(task).detach());
+    /// group.spawn(std::future::pending());
+    /// assert_eq!(group.len(), 1);
+    /// ```
+    pub fn len(&self) -> usize {
+        self.shared.len()
+    }
+
+    /// Returns whether no member is left.
+    ///
+    /// ```
+    /// assert!(cancelable::TaskGroup::<()>::new(|task| smol::spawn(task).detach()).is_empty());
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the operation of the group, which is the parent of the members. Cancel it to cancel the group.
+    ///
+    /// ```
+    /// use cancelable::TaskGroup;
+    ///
+    /// # smol::block_on(async {
+    /// let group = TaskGroup::<()>::new(|task| smol::spawn(task).detach());
+    /// let member = group.spawn(std::future::pending());
+    /// group.operation().cancel_with("no longer wanted");
+    /// let error = member.await.unwrap_err();
+    /// assert_eq!(error.to_string(), "parent cancelled: no longer wanted");
+    /// # });
+    /// ```
+    pub fn operation(&self) -> Operation {
+        self.shared.operation.clone()
+    }
+
+    /// Returns a handle of the same group. The same as `clone`, also on a [`TaskGroup`](crate::TaskGroup).
+    ///
+    /// ```
+    /// let group = cancelable::TaskGroup::<()>::new(|task| smol::spawn(task).detach());
+    /// let handle = group.handle();
+    /// handle.close();
+    /// assert!(group.is_closed());
+    /// ```
+    pub fn handle(&self) -> GroupHandle<T, E> {
+        self.clone()
+    }
+}
+
+fn failed<T, E>(result: Result<T, E>) -> TaskResult<T, E> {
+    result.map_err(TaskError::Failed)
+}
+
+fn text_of<E: Display>(error: &E) -> TaskFailed {
+    TaskFailed::because_of(error)
+}
+
+impl<T, E> Clone for GroupHandle<T, E> {
+    fn clone(&self) -> Self {
+        GroupHandle { shared: self.shared.clone() }
+    }
+}
+
+impl<T: 'static, E: 'static> fmt::Debug for GroupHandle<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupHandle")
+            .field("operation", &self.shared.operation)
+            .field("members", &self.shared.len())
+            .field("is_closed", &self.shared.is_closed())
+            .finish()
+    }
+}

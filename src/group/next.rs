@@ -1,0 +1,76 @@
+//! `Next`: waits for the next result of a group.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::future::FusedFuture;
+
+use super::GroupHandle;
+use super::shared::{Place, TaskResult};
+use crate::wait::polled_after_completion;
+
+/// Future of [`GroupHandle::next`].
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct Next<'a, T, E>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    group: &'a GroupHandle<T, E>,
+    place: Option<Place>,
+    is_done: bool,
+}
+
+impl<'a, T: Send + 'static, E: Send + 'static> Next<'a, T, E> {
+    pub(super) fn new(group: &'a GroupHandle<T, E>) -> Self {
+        Next { group, place: None, is_done: false }
+    }
+}
+
+impl<T: Send + 'static, E: Send + 'static> Future for Next<'_, T, E> {
+    type Output = Option<TaskResult<T, E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.is_done {
+            polled_after_completion("Next");
+        }
+        let shared = &self.group.shared;
+        loop {
+            let taken = match shared.take_next() {
+                Ok(result) => Some(result),
+                Err(false) => None,
+                Err(true) => {
+                    // A result may come before the waker is in the list.
+                    match shared.add_waiter(self.place, cx.waker().clone()) {
+                        None => continue,
+                        place => self.place = place,
+                    }
+                    return Poll::Pending;
+                }
+            };
+            self.is_done = true;
+            return Poll::Ready(taken);
+        }
+    }
+}
+
+impl<T: Send + 'static, E: Send + 'static> FusedFuture for Next<'_, T, E> {
+    fn is_terminated(&self) -> bool {
+        self.is_done
+    }
+}
+
+impl<T: Send + 'static, E: Send + 'static> Drop for Next<'_, T, E> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.group.shared.remove_waiter(place);
+        }
+    }
+}
+
+impl<T: Send + 'static, E: Send + 'static> fmt::Debug for Next<'_, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Next").field("group", &self.group).finish_non_exhaustive()
+    }
+}

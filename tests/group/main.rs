@@ -1,0 +1,14 @@
+//! Groups of tasks: results, failures, bounds, daemons, and how a group ends.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bound;
+mod by_hand;
+mod ending;
+mod executors;
+mod failures;
+mod hostile;
+mod members;
+mod results;
+mod scope;
