@@ -12,9 +12,9 @@ use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use crate::error::Cancelled;
 use crate::operation::{OperationId, Progress, Snapshot, Status};
 use crate::reason::{Reason, ReasonKind};
-#[cfg(feature = "time")]
-use crate::registry::ShutdownReport;
 use crate::registry::{Durations, Event, Inspection, Phase, Record, Stats};
+#[cfg(feature = "time")]
+use crate::registry::{PhaseReport, ShutdownReport};
 use crate::signal_kind::Signal;
 use crate::text::Text;
 
@@ -252,6 +252,24 @@ impl Serialize for ShutdownReport {
             "took": &self.took.as_secs_f64(),
             "forced": &self.forced,
             "cut_short": &self.cut_short,
+            "stopped": &self.stopped,
+            "remaining": &self.remaining,
+            "phases": &self.phases,
+        )
+    }
+}
+
+/// All its fields. Times are in seconds.
+#[cfg(feature = "time")]
+impl Serialize for PhaseReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        fields!(
+            serializer,
+            "PhaseReport",
+            "name": &self.name,
+            "budget": &self.budget.as_secs_f64(),
+            "took": &self.took.as_secs_f64(),
+            "forced": &self.forced,
             "stopped": &self.stopped,
             "remaining": &self.remaining,
         )

@@ -24,9 +24,9 @@ fn loom_insert_during_close() {
         let inserter = {
             let members = members.clone();
             thread::spawn(move || {
-                let entry = members.insert(id, &Arc::new(()));
+                let entry = members.insert(id, false, &Arc::new(()));
                 if entry == Insertion::Done {
-                    members.remove(id);
+                    members.remove(id, false);
                 }
                 entry
             })
@@ -45,14 +45,14 @@ fn loom_last_removal_wakes_waiter() {
         let members = Arc::new(MemberMap::<()>::new());
         let ids = [OperationId::from_u64(1), OperationId::from_u64(2)];
         for id in ids {
-            assert_eq!(members.insert(id, &Arc::new(())), Insertion::Done);
+            assert_eq!(members.insert(id, false, &Arc::new(())), Insertion::Done);
         }
         let remover = {
             let members = members.clone();
-            thread::spawn(move || members.remove(ids[0]))
+            thread::spawn(move || members.remove(ids[0], false))
         };
         assert!(members.close());
-        members.remove(ids[1]);
+        members.remove(ids[1], false);
         wait_until_drained(&members);
         assert_eq!(members.len(), 0);
         remover.join().unwrap();
@@ -65,24 +65,45 @@ fn loom_not_drained_before_last_removal() {
         let members = Arc::new(MemberMap::<()>::new());
         let (id, stays) = (OperationId::from_u64(1), OperationId::from_u64(2));
         for id in [id, stays] {
-            assert_eq!(members.insert(id, &Arc::new(())), Insertion::Done);
+            assert_eq!(members.insert(id, false, &Arc::new(())), Insertion::Done);
         }
         let remover = {
             let members = members.clone();
-            thread::spawn(move || members.remove(id))
+            thread::spawn(move || members.remove(id, false))
         };
         assert!(members.close() && !members.close());
         // Neither a member of the map nor a removed one is inserted again.
-        assert_ne!(members.insert(id, &Arc::new(())), Insertion::Done);
+        assert_ne!(members.insert(id, false, &Arc::new(())), Insertion::Done);
         let late = OperationId::from_u64(3);
-        assert_eq!(members.insert(late, &Arc::new(())), Insertion::Refused);
+        assert_eq!(members.insert(late, false, &Arc::new(())), Insertion::Refused);
         remover.join().unwrap();
         let wakes = Count::new();
         let mut waiting = Waiter::new(members.drained().clone());
         let mut drained = pin!(poll_fn(|cx| waiting.poll("a model", cx, |()| ())));
         assert!(wakes.poll(drained.as_mut()).is_pending());
-        members.remove(stays);
+        members.remove(stays, false);
         assert_eq!(wakes.get(), 1);
         assert!(wakes.poll(drained).is_ready());
+    });
+}
+
+#[test]
+fn loom_last_regular_member_removed_during_close() {
+    model(|| {
+        let members = Arc::new(MemberMap::<()>::new());
+        let (regular, daemon) = (OperationId::from_u64(1), OperationId::from_u64(2));
+        assert_eq!(members.insert(regular, false, &Arc::new(())), Insertion::Done);
+        assert_eq!(members.insert(daemon, true, &Arc::new(())), Insertion::Done);
+        let remover = {
+            let members = members.clone();
+            thread::spawn(move || members.remove(regular, false))
+        };
+        assert!(members.close());
+        let mut waiting = Waiter::new(members.regular_gone().clone());
+        block_on(poll_fn(|cx| waiting.poll("a model", cx, |()| ())));
+        assert_eq!(members.len(), 1, "the daemon is still there");
+        members.remove(daemon, true);
+        wait_until_drained(&members);
+        remover.join().unwrap();
     });
 }

@@ -91,6 +91,8 @@ impl Drop for Members {
 
 pub(super) struct Member {
     pub(super) operation: Operation,
+    /// A shutdown waits for the others first. See [`daemon_in`](crate::Cancelable::daemon_in).
+    pub(super) is_daemon: bool,
     shared: Arc<Shared>,
     state: Mutex<MemberState>,
 }
@@ -111,12 +113,13 @@ struct MemberState {
 
 impl Member {
     /// Registers an operation, or cancels it if the registry is closed.
-    pub(super) fn register(shared: &Arc<Shared>, operation: &Operation) {
+    pub(super) fn register(shared: &Arc<Shared>, operation: &Operation, is_daemon: bool) {
         if operation.status().is_final() {
             return;
         }
         let member = Arc::new(Member {
             operation: operation.clone(),
+            is_daemon,
             shared: shared.clone(),
             state: Mutex::default(),
         });
@@ -128,7 +131,7 @@ impl Member {
                 member.requested(reason);
             }
         });
-        match shared.members.insert(operation.id(), &member) {
+        match shared.members.insert(operation.id(), is_daemon, &member) {
             Insertion::Done => {
                 member.announce();
                 operation.watch(member);
@@ -280,7 +283,7 @@ impl Watcher for Member {
         discard(record);
         discard(evicted);
         // Removed last, so that a caller that sees the registry drained finds the record and the events.
-        self.shared.members.remove(self.operation.id());
+        self.shared.members.remove(self.operation.id(), self.is_daemon);
     }
 }
 

@@ -3,12 +3,12 @@
 //! 1. A member is counted before it can be found in the map, and is taken off the count after it has been
 //!    removed from the map.
 //! 2. Nothing is inserted once the map is closed.
-//! 3. The latch `drained` is set once the map is closed and the count is zero, and not before.
+//! 3. The latch of a count is set once the map is closed and the count is zero, and not before.
 //!
 //! For 2: `insert` reads the flag with the lock of its shard held. `close` sets the flag, then takes each
 //! lock once. So an insertion that did not see the flag has been counted when `close` continues.
 //!
-//! For 3: `remove` lowers the count, then reads the flag. `close` sets the flag, then reads the count. A
+//! For 3: `remove` lowers the counts, then reads the flag. `close` sets the flag, then reads the counts. A
 //! fence between the two steps of each makes sure that at least one of them sees what the other wrote.
 
 use std::collections::HashMap;
@@ -32,9 +32,44 @@ type Shard<M> = HashMap<OperationId, Arc<M>, BuildHasherDefault<MultiplyHasher>>
 #[derive(Debug)]
 pub(crate) struct MemberMap<M> {
     shards: [Mutex<Shard<M>>; SHARDS],
-    count: AtomicUsize,
+    all: Count,
+    /// The members that are not daemons.
+    regular: Count,
     closed: AtomicBool,
-    drained: Arc<Latch<()>>,
+}
+
+/// A number of members, and a latch for the moment when there are none left.
+#[derive(Debug)]
+struct Count {
+    count: AtomicUsize,
+    gone: Arc<Latch<()>>,
+}
+
+impl Count {
+    fn new() -> Self {
+        Count { count: AtomicUsize::new(0), gone: Arc::new(Latch::new()) }
+    }
+
+    fn add(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn remove(&self) {
+        self.count.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn get(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Sets the latch if the count is zero. Called once the map is closed.
+    fn set_gone_if_zero(&self) {
+        if self.get() == 0 {
+            if let Some(waiters) = self.gone.set(()) {
+                waiters.wake_all();
+            }
+        }
+    }
 }
 
 /// The result of an insertion.
@@ -51,9 +86,9 @@ impl<M> MemberMap<M> {
     pub(crate) fn new() -> Self {
         MemberMap {
             shards: std::array::from_fn(|_| Mutex::default()),
-            count: AtomicUsize::new(0),
+            all: Count::new(),
+            regular: Count::new(),
             closed: AtomicBool::new(false),
-            drained: Arc::new(Latch::new()),
         }
     }
 
@@ -62,7 +97,7 @@ impl<M> MemberMap<M> {
         &self.shards[(id.as_u64() % SHARDS as u64) as usize]
     }
 
-    pub(crate) fn insert(&self, id: OperationId, member: &Arc<M>) -> Insertion {
+    pub(crate) fn insert(&self, id: OperationId, is_daemon: bool, member: &Arc<M>) -> Insertion {
         let mut shard = self.shard(id).lock();
         if shard.contains_key(&id) {
             return Insertion::Known;
@@ -70,12 +105,16 @@ impl<M> MemberMap<M> {
         if self.is_closed() {
             return Insertion::Refused;
         }
-        self.count.fetch_add(1, Ordering::Relaxed);
+        self.all.add();
+        if !is_daemon {
+            self.regular.add();
+        }
         shard.insert(id, member.clone());
         Insertion::Done
     }
 
-    pub(crate) fn remove(&self, id: OperationId) {
+    /// Removes a member. `is_daemon` is as at its insertion.
+    pub(crate) fn remove(&self, id: OperationId, is_daemon: bool) {
         let mut shard = self.shard(id).lock();
         let removed = shard.remove(&id);
         let (len, capacity) = (shard.len(), shard.capacity());
@@ -86,10 +125,13 @@ impl<M> MemberMap<M> {
         }
         drop(shard);
         if removed.is_some() {
-            self.count.fetch_sub(1, Ordering::AcqRel);
+            self.all.remove();
+            if !is_daemon {
+                self.regular.remove();
+            }
             fence(Ordering::SeqCst);
             if self.is_closed() {
-                self.set_drained_if_empty();
+                self.set_gone_if_zero();
             }
         }
         // A member holds user code, so it is not dropped under the lock.
@@ -109,16 +151,13 @@ impl<M> MemberMap<M> {
             drop(shard.lock());
         }
         fence(Ordering::SeqCst);
-        self.set_drained_if_empty();
+        self.set_gone_if_zero();
         true
     }
 
-    fn set_drained_if_empty(&self) {
-        if self.len() == 0 {
-            if let Some(waiters) = self.drained.set(()) {
-                waiters.wake_all();
-            }
-        }
+    fn set_gone_if_zero(&self) {
+        self.regular.set_gone_if_zero();
+        self.all.set_gone_if_zero();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -126,12 +165,18 @@ impl<M> MemberMap<M> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.count.load(Ordering::Acquire)
+        self.all.get()
     }
 
     /// Returns the latch that is set once the map is closed and empty.
     pub(crate) fn drained(&self) -> &Arc<Latch<()>> {
-        &self.drained
+        &self.all.gone
+    }
+
+    /// Returns the latch that is set once the map is closed and only daemons are left, if any.
+    #[cfg(any(feature = "time", cancelable_loom))]
+    pub(crate) fn regular_gone(&self) -> &Arc<Latch<()>> {
+        &self.regular.gone
     }
 
     pub(crate) fn get(&self, id: OperationId) -> Option<Arc<M>> {

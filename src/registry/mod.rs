@@ -38,7 +38,9 @@ pub use inspect::{Inspection, Phase};
 #[cfg(all(test, cancelable_loom))]
 pub(crate) use member_map::{Insertion, MemberMap};
 #[cfg(feature = "time")]
-pub use shutdown::{ServiceEnd, Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen};
+pub use shutdown::{
+    PhaseReport, ServiceEnd, Shutdown, ShutdownPhases, ShutdownPlan, ShutdownReport, ShutdownWhen,
+};
 pub use stats::{Durations, Stats};
 
 use crate::operation::{Operation, OperationId, Snapshot, Status};

@@ -1,4 +1,4 @@
-//! `registered` and `registered_in`: the builder methods that add a run to a registry.
+//! `registered`, `registered_in` and `daemon_in`: the builder methods that add an operation to a registry.
 
 use std::fmt::Display;
 
@@ -48,7 +48,38 @@ impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub fn registered_in(self, registry: &Registry) -> Self {
-        self.show(|operation| Member::register(&registry.shared, operation))
+        self.show(|operation| Member::register(&registry.shared, operation, false))
+    }
+
+    /// Registers the operation at once, as a daemon: work that others rely on until they have ended, such
+    /// as a log writer or a cache that is kept fresh.
+    ///
+    /// A [shutdown](Registry::shutdown) cancels daemons last: once all operations that are not daemons
+    /// have left, or when its grace is over. Otherwise a daemon is as any registered operation. Whether an
+    /// operation is a daemon is decided by its first registration in a registry.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # smol::block_on(async {
+    /// let registry = Registry::new();
+    /// let writer = std::future::pending::<()>().cancelable(never()).named("log writer");
+    /// let writer = smol::spawn(writer.daemon_in(&registry));
+    /// let request = std::future::pending::<()>().cancelable(never()).named("request");
+    /// let request = smol::spawn(request.registered_in(&registry));
+    ///
+    /// let report = registry.shutdown(Duration::from_secs(30)).await;
+    /// assert!(report.is_clean());
+    /// let ended = registry.history(Filter::all());
+    /// assert_eq!(ended[0].snapshot.name.as_deref(), Some("request"));
+    /// assert_eq!(ended[1].snapshot.name.as_deref(), Some("log writer"));
+    /// # assert!(writer.await.is_err() && request.await.is_err());
+    /// # });
+    /// ```
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub fn daemon_in(self, registry: &Registry) -> Self {
+        self.show(|operation| Member::register(&registry.shared, operation, true))
     }
 }
 
@@ -87,7 +118,21 @@ where
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub fn registered_in(self, registry: &Registry) -> Self {
-        self.show(|operation| Member::register(&registry.shared, operation))
+        self.show(|operation| Member::register(&registry.shared, operation, false))
+    }
+
+    /// Registers the operation at once, as a daemon. See [`Cancelable::daemon_in`].
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    ///
+    /// let registry = Registry::new();
+    /// let run = async { std::io::Result::Ok(7) }.try_cancelable(never()).daemon_in(&registry);
+    /// assert!(registry.get(run.operation().id()).is_some());
+    /// ```
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub fn daemon_in(self, registry: &Registry) -> Self {
+        self.show(|operation| Member::register(&registry.shared, operation, true))
     }
 }
 
@@ -127,6 +172,20 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
     /// # });
     /// ```
     pub fn registered_in(self, registry: &Registry) -> Self {
-        self.show(|operation| Member::register(&registry.shared, operation))
+        self.show(|operation| Member::register(&registry.shared, operation, false))
+    }
+
+    /// Registers the whole stream as one operation, as a daemon. See [`Cancelable::daemon_in`].
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use futures::stream;
+    ///
+    /// let registry = Registry::new();
+    /// let ticks = stream::pending::<()>().cancelable_stream(never()).daemon_in(&registry);
+    /// assert!(registry.get(ticks.operation().id()).is_some());
+    /// ```
+    pub fn daemon_in(self, registry: &Registry) -> Self {
+        self.show(|operation| Member::register(&registry.shared, operation, true))
     }
 }

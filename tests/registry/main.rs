@@ -6,6 +6,8 @@ mod support;
 mod cancelling;
 #[cfg(feature = "time")]
 mod chains;
+#[cfg(all(feature = "time", feature = "testing"))]
+mod daemons;
 mod events;
 #[cfg(feature = "time")]
 mod force;
@@ -16,6 +18,8 @@ mod listing;
 mod many;
 mod memory;
 mod model;
+#[cfg(all(feature = "time", feature = "testing"))]
+mod phases;
 #[cfg(feature = "serde")]
 mod serde;
 #[cfg(feature = "time")]

@@ -166,6 +166,31 @@ fn report() {
             "cut_short": 0,
             "stopped": [stopped],
             "remaining": [remaining],
+            "phases": [],
+        })
+    );
+}
+
+#[cfg(feature = "time")]
+#[test]
+fn phases() {
+    use cancelable::registry::{Shutdown, ShutdownPlan};
+
+    let _watchdog = support::watchdog();
+    let phases = Shutdown::phases().then("intake", &Registry::new(), Duration::from_secs(5));
+    let stop = async { Reason::manual("stop") };
+    let end = support::block_on(phases.shutdown_when(stop, ShutdownPlan::new()));
+    let mut phase = end.report.phases[0].clone();
+    phase.took = Duration::from_millis(250);
+    assert_eq!(
+        to_value(&phase).unwrap(),
+        json!({
+            "name": "intake",
+            "budget": 5.0,
+            "took": 0.25,
+            "forced": false,
+            "stopped": 0,
+            "remaining": 0,
         })
     );
 }

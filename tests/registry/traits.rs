@@ -28,13 +28,18 @@ fn send_and_sync() {
 #[cfg(feature = "time")]
 #[test]
 fn shutdowns_are_send_and_sync() {
-    use cancelable::registry::{ServiceEnd, Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen};
+    use cancelable::registry::{
+        PhaseReport, ServiceEnd, Shutdown, ShutdownPhases, ShutdownPlan, ShutdownReport,
+        ShutdownWhen,
+    };
     use cancelable::source::Never;
 
     everywhere::<Shutdown>();
     everywhere::<ShutdownPlan>();
     everywhere::<ShutdownWhen<Never>>();
     plain::<ShutdownReport>();
+    plain::<PhaseReport>();
+    everywhere::<ShutdownPhases>();
     plain::<ServiceEnd>();
 }
 

@@ -188,8 +188,9 @@ fn g15_public_types() {
         everything!(Condition<Async<fn() -> Ready<bool>, Ready<bool>>>);
         assert_none!(IsSend: Condition<Inline<Rc<()>>>);
         use cancelable::registry::{
-            ServiceEnd, Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen,
+            ServiceEnd, Shutdown, ShutdownPhases, ShutdownPlan, ShutdownReport, ShutdownWhen,
         };
+        everything!(ShutdownPhases);
         everything!(Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen<Never>, ServiceEnd);
         // It holds a boxed source of any kind.
         assert_none!(IsSend: ShutdownWhen<Bound>);

@@ -4,8 +4,10 @@
 //! * `targets`: the operations that a shutdown asks.
 //! * `report`: which of them stopped.
 //! * `plan` and `service`: the shutdown of a whole process.
+//! * `phases`: the same for several registries, one after the other.
 
 mod force;
+mod phases;
 mod plan;
 mod report;
 mod service;
@@ -20,13 +22,14 @@ use std::time::{Duration, Instant};
 use futures_util::future::FusedFuture;
 
 pub(super) use force::Force;
+pub use phases::ShutdownPhases;
 pub use plan::ShutdownPlan;
-pub use report::ShutdownReport;
+pub use report::{PhaseReport, ShutdownReport};
 pub use service::{ServiceEnd, ShutdownWhen};
 
 use super::Registry;
 use super::inspect::{Children, inspect};
-use super::member::{Members, SHUTTING_DOWN, Shared, cancel_each};
+use super::member::{Member, Members, SHUTTING_DOWN, Shared, cancel_each};
 use crate::clock;
 use crate::reason::Reason;
 use crate::timer::Countdown;
@@ -43,7 +46,8 @@ impl Registry {
     /// 2. All operations are cancelled for the reason `"shutting down"`. Those with a grace period of
     ///    their own use it, shields are finished, clean-up runs. An operation inside the shield
     ///    or clean-up of another is protected with it, and is not cancelled.
-    /// 3. It waits until all operations have left, but at most for `grace`.
+    /// 3. It waits until all operations have left, but at most for `grace`. [Daemons] are cancelled once the
+    ///    other operations have left, or when `grace` is over.
     /// 4. Then it cuts the remaining grace periods short, as [`force`](Self::force) does. If there were
     ///    any, it waits a little longer: see [`settle`](Shutdown::settle). Shields and clean-up are not
     ///    interrupted.
@@ -57,7 +61,9 @@ impl Registry {
     /// # Cancel safety
     ///
     /// Dropping the future undoes nothing: the registry stays closed, and the operations stay cancelled.
-    /// A second call continues to wait for them.
+    /// A second call continues to wait for them, and cancels the daemons that are left.
+    ///
+    /// [Daemons]: crate::Cancelable::daemon_in
     ///
     /// # Panics
     ///
@@ -147,6 +153,9 @@ enum State {
 
 struct Wait {
     since: Instant,
+    /// `None` once the daemons have been cancelled, or if there are none. Dropped before `asked`, which
+    /// contains their destructors.
+    daemons: Option<Daemons>,
     /// The operations that were registered when it began.
     asked: Members,
     drained: Waiter<Arc<Latch<()>>>,
@@ -154,6 +163,13 @@ struct Wait {
     forced: Option<Waiter<Arc<Latch<()>>>>,
     /// The number of grace periods that had been cut short before.
     cut_short_before: u64,
+}
+
+/// Daemons that have not been cancelled.
+struct Daemons {
+    targets: Vec<Arc<Member>>,
+    /// Waits until the other operations have left.
+    regular_gone: Waiter<Arc<Latch<()>>>,
 }
 
 impl Shutdown {
@@ -206,11 +222,20 @@ impl Shutdown {
         let since = clock::now();
         self.shared.close();
         let asked = self.shared.members();
-        cancel_each(&shutdown_targets(&asked), &self.reason);
+        let targets = shutdown_targets(&asked);
+        let (daemons, regular): (Vec<_>, Vec<_>) =
+            targets.into_iter().partition(|member| member.is_daemon);
+        cancel_each(&regular, &self.reason);
+        let members = &self.shared.members;
+        let daemons = (!daemons.is_empty()).then(|| Daemons {
+            targets: daemons,
+            regular_gone: Waiter::new(members.regular_gone().clone()),
+        });
         Wait {
             since,
+            daemons,
             asked,
-            drained: Waiter::new(self.shared.members.drained().clone()),
+            drained: Waiter::new(members.drained().clone()),
             forced: Some(forced),
             cut_short_before: self.shared.force.cut_short(),
         }
@@ -218,6 +243,13 @@ impl Shutdown {
 }
 
 impl Wait {
+    /// Cancels the daemons, unless they have been cancelled. Returns whether it did.
+    fn cancel_daemons(&mut self, reason: &Reason) -> bool {
+        let Some(daemons) = self.daemons.take() else { return false };
+        cancel_each(&daemons.targets, reason);
+        true
+    }
+
     fn report(&mut self, shared: &Shared) -> ShutdownReport {
         let asked = std::mem::take(&mut self.asked);
         let live = asked.iter().filter(|member| member.is_live());
@@ -237,6 +269,7 @@ impl Wait {
             cut_short: usize::try_from(cut_short).unwrap_or(usize::MAX),
             stopped,
             remaining,
+            phases: Vec::new(),
         }
     }
 }
@@ -248,14 +281,20 @@ impl Future for Shutdown {
         let this = &mut *self;
         this.start();
         let State::Waiting(wait) = &mut this.state else { polled_after_completion("Shutdown") };
+        if let Some(daemons) = &mut wait.daemons {
+            if daemons.regular_gone.poll("Shutdown", cx, |()| ()).is_ready() {
+                wait.cancel_daemons(&this.reason);
+            }
+        }
         let mut is_over = wait.drained.poll("Shutdown", cx, |()| ()).is_ready();
         if let (false, Some(forced)) = (is_over, &mut wait.forced) {
             let by_user = forced.poll("Shutdown", cx, |()| ()).is_ready();
             if by_user || this.grace.poll("Shutdown", cx).is_ready() {
                 wait.forced = None;
+                let has_cancelled = wait.cancel_daemons(&this.reason);
                 let cut_short = force(&this.shared);
                 // If nothing was cut short, neither now nor by the user, there is nothing to wait for.
-                is_over = !by_user && cut_short == 0;
+                is_over = !by_user && !has_cancelled && cut_short == 0;
             }
         }
         if !is_over && wait.forced.is_none() {

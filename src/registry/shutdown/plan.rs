@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Shutdown;
+use super::phases::PhasePlan;
 use crate::panic::contain;
 use crate::reason::Reason;
-use crate::registry::Registry;
 use crate::signal_kind::Signal;
 use crate::sync::Mutex;
 
@@ -15,7 +15,7 @@ const GRACE: Duration = Duration::from_secs(30);
 
 type Hook = Box<dyn FnOnce(&Reason) + Send>;
 
-/// How a service shuts down. See [`Registry::shutdown_when`].
+/// How a service shuts down. See [`Registry::shutdown_when`](crate::Registry::shutdown_when).
 ///
 /// # Examples
 ///
@@ -65,7 +65,7 @@ impl ShutdownPlan {
         self
     }
 
-    /// Sets how much time operations get to stop. See [`shutdown`](Registry::shutdown).
+    /// Sets how much time operations get to stop. See [`shutdown`](crate::Registry::shutdown).
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
@@ -111,8 +111,9 @@ impl ShutdownPlan {
         if is_ctrl_c { Duration::ZERO } else { self.drain }
     }
 
-    pub(super) fn shutdown(&self, registry: &Registry, reason: &Reason) -> Shutdown {
-        let shutdown = registry.shutdown(self.grace).because(reason.clone());
+    pub(super) fn shutdown(&self, phase: &PhasePlan, reason: &Reason) -> Shutdown {
+        let grace = phase.budget.as_ref().map_or(self.grace, |(_, budget)| *budget);
+        let shutdown = phase.registry.shutdown(grace).because(reason.clone());
         match self.settle {
             Some(settle) => shutdown.settle(settle),
             None => shutdown,

@@ -1,4 +1,4 @@
-//! `ShutdownReport`: the operations that stopped, and the remaining ones.
+//! `ShutdownReport`: the operations that stopped, and the remaining ones; for each phase, how many.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::operation::Status;
 use crate::registry::history::Record;
 use crate::registry::inspect::{Brief, Inspection};
+use crate::text::Text;
 
 /// The result of a [shutdown](crate::Registry::shutdown): the operations that stopped, and the
 /// remaining ones.
@@ -33,7 +34,7 @@ use crate::registry::inspect::{Brief, Inspection};
 /// # drop(task);
 /// # });
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
     /// How long the shutdown took.
@@ -47,6 +48,42 @@ pub struct ShutdownReport {
     pub stopped: Vec<Record>,
     /// The operations that have not left, ordered by id.
     pub remaining: Vec<Inspection>,
+    /// A summary of each phase, if it was a [shutdown in phases](crate::registry::Shutdown::phases). The
+    /// other fields then cover all phases, one after the other.
+    pub phases: Vec<PhaseReport>,
+}
+
+/// A summary of one phase of a [shutdown in phases](crate::registry::Shutdown::phases).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PhaseReport {
+    /// The name of the phase.
+    pub name: Text,
+    /// How much time it had.
+    pub budget: Duration,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether grace periods were cut short.
+    pub forced: bool,
+    /// The number of operations that stopped.
+    pub stopped: usize,
+    /// The number of operations that did not stop.
+    pub remaining: usize,
+}
+
+impl PhaseReport {
+    /// Returns whether all operations of the phase have stopped.
+    pub fn is_clean(&self) -> bool {
+        self.remaining == 0
+    }
+}
+
+/// Prints one line.
+impl fmt::Display for PhaseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.name)?;
+        write_summary(f, self.stopped, self.remaining, self.took)
+    }
 }
 
 impl ShutdownReport {
@@ -64,6 +101,18 @@ impl ShutdownReport {
         self.remaining.is_empty()
     }
 
+    /// Appends the report of a phase.
+    pub(super) fn add_phase(&mut self, name: Text, budget: Duration, mut report: ShutdownReport) {
+        let ShutdownReport { took, forced, cut_short, .. } = report;
+        let (stopped, remaining) = (report.stopped.len(), report.remaining.len());
+        self.phases.push(PhaseReport { name, budget, took, forced, stopped, remaining });
+        self.took += took;
+        self.forced |= forced;
+        self.cut_short += cut_short;
+        self.stopped.append(&mut report.stopped);
+        self.remaining.append(&mut report.remaining);
+    }
+
     fn count(&self, status: Status) -> usize {
         self.stopped.iter().filter(|record| record.snapshot.status == status).count()
     }
@@ -71,15 +120,8 @@ impl ShutdownReport {
 
 impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (left, all) = (self.remaining.len(), self.remaining.len() + self.stopped.len());
-        let took = Brief(self.took);
-        match (left, all) {
-            (_, 0) => write!(f, "shutdown: nothing was running")?,
-            (0, 1) => write!(f, "shutdown: the only operation stopped in {took}")?,
-            (0, _) => write!(f, "shutdown: all {all} operations stopped in {took}")?,
-            (_, 1) => write!(f, "shutdown: the only operation did not stop in {took}")?,
-            _ => write!(f, "shutdown: {left} of {all} operations did not stop in {took}")?,
-        }
+        f.write_str("shutdown: ")?;
+        write_summary(f, self.stopped.len(), self.remaining.len(), self.took)?;
         let ends = [
             (Status::Cancelled, "cancelled"),
             (Status::Completed, "completed"),
@@ -102,9 +144,29 @@ impl fmt::Display for ShutdownReport {
         if separator != " (" {
             f.write_str(")")?;
         }
+        for phase in &self.phases {
+            write!(f, "\n{phase}")?;
+        }
         for inspection in &self.remaining {
             write!(f, "\n{inspection}")?;
         }
         Ok(())
+    }
+}
+
+/// Writes how many operations stopped, and in what time.
+fn write_summary(
+    f: &mut fmt::Formatter<'_>,
+    stopped: usize,
+    remaining: usize,
+    took: Duration,
+) -> fmt::Result {
+    let (all, took) = (stopped + remaining, Brief(took));
+    match (remaining, all) {
+        (_, 0) => f.write_str("nothing was running"),
+        (0, 1) => write!(f, "the only operation stopped in {took}"),
+        (0, _) => write!(f, "all {all} operations stopped in {took}"),
+        (_, 1) => write!(f, "the only operation did not stop in {took}"),
+        _ => write!(f, "{remaining} of {all} operations did not stop in {took}"),
     }
 }

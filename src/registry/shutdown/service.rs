@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::future::FusedFuture;
 use pin_project::pin_project;
 
+use super::phases::PhasePlan;
 use super::{Shutdown, ShutdownPlan, ShutdownReport};
 use crate::reason::Reason;
 use crate::registry::Registry;
@@ -100,14 +101,11 @@ impl Registry {
     where
         S: IntoFuture<Output = Reason>,
     {
-        ShutdownWhen {
-            registry: self.clone(),
-            source: Some(source.into_future()),
-            plan,
-            second: Mutex::new(Second::None),
-            insisted: false,
-            stage: Stage::Serving,
-        }
+        ShutdownWhen::new(self.as_only_phase(), source.into_future(), plan)
+    }
+
+    fn as_only_phase(&self) -> Vec<PhasePlan> {
+        vec![PhasePlan { budget: None, registry: self.clone() }]
     }
 
     /// Shuts the service down when the process receives `SIGTERM` or `SIGINT`, in the steps that
@@ -151,13 +149,7 @@ impl Registry {
         &self,
         plan: ShutdownPlan,
     ) -> io::Result<ShutdownWhen<SignalSource>> {
-        let mut when = self.shutdown_when(termination()?, plan);
-        // The same registration succeeded for the first signal. If it fails here, there is no second
-        // step.
-        when.second = Mutex::new(Second::Make(Box::new(|| {
-            Some(Box::pin(termination().ok()?.second_signal_exits()))
-        })));
-        Ok(when)
+        ShutdownWhen::on_termination(self.as_only_phase(), plan)
     }
 }
 
@@ -165,7 +157,7 @@ impl Registry {
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct ShutdownWhen<S> {
-    registry: Registry,
+    phases: Vec<PhasePlan>,
     /// `None` after the first request.
     #[pin]
     source: Option<S>,
@@ -190,12 +182,47 @@ type SecondSource = Pin<Box<dyn Future<Output = Reason> + Send>>;
 
 enum Stage {
     Serving,
-    Draining { reason: Reason, delay: Countdown, shutdown: Box<Shutdown> },
-    Stopping { reason: Reason, shutdown: Box<Shutdown> },
+    Draining { reason: Reason, delay: Countdown },
+    Stopping(Box<Stopping>),
     Done,
 }
 
+/// The phases are shutting down.
+struct Stopping {
+    reason: Reason,
+    /// The number of the current phase.
+    phase: usize,
+    /// `None` if there are no phases.
+    shutdown: Option<Shutdown>,
+    /// The report of the earlier phases.
+    report: ShutdownReport,
+}
+
+#[cfg(feature = "signal")]
+impl ShutdownWhen<SignalSource> {
+    pub(super) fn on_termination(phases: Vec<PhasePlan>, plan: ShutdownPlan) -> io::Result<Self> {
+        let mut when = ShutdownWhen::new(phases, termination()?, plan);
+        // The same registration succeeded for the first signal. If it fails here, there is no second
+        // step.
+        when.second = Mutex::new(Second::Make(Box::new(|| {
+            Some(Box::pin(termination().ok()?.second_signal_exits()))
+        })));
+        Ok(when)
+    }
+}
+
 impl<S: Future<Output = Reason>> ShutdownWhen<S> {
+    pub(super) fn new(phases: Vec<PhasePlan>, source: S, plan: ShutdownPlan) -> Self {
+        ShutdownWhen {
+            phases,
+            source: Some(source),
+            plan,
+            second: Mutex::new(Second::None),
+            insisted: false,
+            stage: Stage::Serving,
+        }
+    }
+
     /// Accepts a second request, which ends the drain delay and [cuts grace periods
     /// short](Registry::force). `second` is called after the first request, and makes the source of the
     /// second.
@@ -289,8 +316,53 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
         this.source.set(None);
         this.plan.call_hooks(&reason);
         let delay = Countdown::lasting(this.plan.delay(&reason));
-        let shutdown = Box::new(this.plan.shutdown(this.registry, &reason));
-        *this.stage = Stage::Draining { reason, delay, shutdown };
+        *this.stage = Stage::Draining { reason, delay };
+    }
+}
+
+impl Stopping {
+    fn new(reason: Reason) -> Self {
+        Stopping { reason, phase: 0, shutdown: None, report: ShutdownReport::default() }
+    }
+
+    /// Begins the current phase, if there is one.
+    fn begin(&mut self, phases: &[PhasePlan], plan: &ShutdownPlan, insisted: bool) {
+        self.shutdown = phases.get(self.phase).map(|phase| {
+            let mut shutdown = plan.shutdown(phase, &self.reason);
+            if insisted {
+                // It must have begun: otherwise it would not notice that it is forced.
+                shutdown.start();
+                phase.registry.force();
+            }
+            shutdown
+        });
+    }
+
+    /// Cuts the grace periods of the current phase short.
+    fn force(&self, phases: &[PhasePlan]) {
+        if let Some(phase) = phases.get(self.phase) {
+            phase.registry.force();
+        }
+    }
+
+    /// Shuts down the current phase, and then the later ones.
+    fn poll(
+        &mut self,
+        phases: &[PhasePlan],
+        plan: &ShutdownPlan,
+        insisted: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<ShutdownReport> {
+        while let Some(shutdown) = &mut self.shutdown {
+            let report = ready!(Pin::new(shutdown).poll(cx));
+            match &phases[self.phase].budget {
+                Some((name, budget)) => self.report.add_phase(name.clone(), *budget, report),
+                None => self.report = report,
+            }
+            self.phase += 1;
+            self.begin(phases, plan, insisted);
+        }
+        Poll::Ready(std::mem::take(&mut self.report))
     }
 }
 
@@ -308,29 +380,24 @@ impl<S: Future<Output = Reason>> Future for ShutdownWhen<S> {
         if let Second::Wait(mut source) = second {
             if source.as_mut().poll(cx).is_ready() {
                 *this.insisted = true;
-                // The shutdown must have begun: a later one would not notice that it is forced.
-                if let Stage::Draining { shutdown, .. } = this.stage {
-                    shutdown.start();
+                if let Stage::Stopping(stopping) = this.stage {
+                    stopping.force(this.phases);
                 }
-                this.registry.force();
             } else {
                 *this.second.lock() = Second::Wait(source);
             }
         }
-        if let Stage::Draining { delay, .. } = this.stage {
+        if let Stage::Draining { reason, delay } = this.stage {
             if !*this.insisted {
                 ready!(delay.poll("ShutdownWhen", cx));
             }
+            let mut stopping = Box::new(Stopping::new(reason.clone()));
+            stopping.begin(this.phases, this.plan, *this.insisted);
+            *this.stage = Stage::Stopping(stopping);
         }
-        *this.stage = match std::mem::replace(this.stage, Stage::Done) {
-            Stage::Draining { reason, shutdown, .. } => Stage::Stopping { reason, shutdown },
-            stage => stage,
-        };
-        let Stage::Stopping { reason, shutdown } = this.stage else {
-            polled_after_completion("ShutdownWhen")
-        };
-        let report = ready!(Pin::new(&mut **shutdown).poll(cx));
-        let end = ServiceEnd { reason: reason.clone(), insisted: *this.insisted, report };
+        let Stage::Stopping(stopping) = this.stage else { polled_after_completion("ShutdownWhen") };
+        let report = ready!(stopping.poll(this.phases, this.plan, *this.insisted, cx));
+        let end = ServiceEnd { reason: stopping.reason.clone(), insisted: *this.insisted, report };
         *this.stage = Stage::Done;
         let second = std::mem::take(&mut *this.second.lock());
         drop(second);
@@ -349,7 +416,7 @@ impl<S> fmt::Debug for ShutdownWhen<S> {
         let stage = match self.stage {
             Stage::Serving => "serving",
             Stage::Draining { .. } => "draining",
-            Stage::Stopping { .. } => "stopping",
+            Stage::Stopping(_) => "stopping",
             Stage::Done => "done",
         };
         f.debug_struct("ShutdownWhen")

@@ -1,0 +1,112 @@
+//! `ShutdownPhases`: several registries that shut down one after the other.
+
+use std::fmt;
+#[cfg(feature = "signal")]
+use std::io;
+use std::time::Duration;
+
+use super::{Shutdown, ShutdownPlan, ShutdownWhen};
+use crate::reason::Reason;
+use crate::registry::Registry;
+#[cfg(feature = "signal")]
+use crate::source::SignalSource;
+use crate::text::Text;
+
+/// Registries that shut down one after the other. Each has a time budget of its own.
+///
+/// Use it if one part of a program must stop before another: the servers that accept requests before
+/// the workers that answer them, the workers before the connection pool.
+///
+/// The next phase begins when all operations of the phase before have stopped, or when its budget is
+/// used up. Until a phase begins, its registry stays open and its operations continue. A phase that
+/// does not stop in time delays the others, but does not prevent them.
+///
+/// # Examples
+///
+/// ```
+/// use cancelable::prelude::*;
+/// use cancelable::registry::{Shutdown, ShutdownPlan};
+/// use std::time::Duration;
+///
+/// # smol::block_on(async {
+/// let (intake, workers) = (Registry::new(), Registry::new());
+/// let accept = std::future::pending::<()>().cancelable(never()).named("accept");
+/// let accept = smol::spawn(accept.registered_in(&intake));
+/// let index = std::future::pending::<()>().cancelable(never()).named("index");
+/// let index = smol::spawn(index.registered_in(&workers));
+///
+/// let phases = Shutdown::phases()
+///     .then("intake", &intake, Duration::from_secs(5))
+///     .then("workers", &workers, Duration::from_secs(20));
+/// let stop = async { Reason::manual("deployment") };
+/// let end = phases.shutdown_when(stop, ShutdownPlan::new()).await;
+///
+/// assert!(end.report.is_clean());
+/// assert_eq!(end.report.phases[0].name.as_ref(), "intake");
+/// assert_eq!(end.report.phases[1].stopped, 1);
+/// # assert!(accept.await.is_err() && index.await.is_err());
+/// # });
+/// ```
+#[derive(Clone, Default)]
+#[must_use = "phases do nothing by themselves"]
+pub struct ShutdownPhases {
+    phases: Vec<PhasePlan>,
+}
+
+/// One phase.
+#[derive(Clone, Debug)]
+pub(super) struct PhasePlan {
+    /// `None` for the only phase of [`Registry::shutdown_when`], whose budget is the plan's grace.
+    pub(super) budget: Option<(Text, Duration)>,
+    pub(super) registry: Registry,
+}
+
+impl Shutdown {
+    /// Returns an empty list of phases. Add them with [`then`](ShutdownPhases::then).
+    pub fn phases() -> ShutdownPhases {
+        ShutdownPhases::default()
+    }
+}
+
+impl ShutdownPhases {
+    /// Adds a phase after the others: `registry` shuts down, within `budget`. It takes the place of
+    /// [`ShutdownPlan::grace`], which does not apply to phases.
+    pub fn then(mut self, name: impl Into<Text>, registry: &Registry, budget: Duration) -> Self {
+        let budget = Some((name.into(), budget));
+        self.phases.push(PhasePlan { budget, registry: registry.clone() });
+        self
+    }
+
+    /// Waits until the source fires, then shuts the phases down in their order. Hooks, drain delay and
+    /// second request are those of [`Registry::shutdown_when`]. The drain delay comes once, before the
+    /// first phase.
+    ///
+    /// A second request cuts short the grace periods of the current phase and of all later ones.
+    pub fn shutdown_when<S>(self, source: S, plan: ShutdownPlan) -> ShutdownWhen<S::IntoFuture>
+    where
+        S: IntoFuture<Output = Reason>,
+    {
+        ShutdownWhen::new(self.phases, source.into_future(), plan)
+    }
+
+    /// Shuts the phases down when the process receives `SIGTERM` or `SIGINT`. See
+    /// [`Registry::shutdown_on_termination`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`signal`](crate::signal()).
+    #[cfg(feature = "signal")]
+    pub fn shutdown_on_termination(
+        self,
+        plan: ShutdownPlan,
+    ) -> io::Result<ShutdownWhen<SignalSource>> {
+        ShutdownWhen::on_termination(self.phases, plan)
+    }
+}
+
+impl fmt::Debug for ShutdownPhases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let budgets = self.phases.iter().filter_map(|phase| phase.budget.as_ref());
+        f.debug_map().entries(budgets.map(|(name, budget)| (name, budget))).finish()
+    }
+}
