@@ -1,4 +1,4 @@
-//! `OperationRun`: the part of a run that only operations have.
+//! `OperationRun`: the part of a race's state that only operations have.
 
 use std::any::Any;
 use std::pin::Pin;
@@ -22,8 +22,8 @@ use crate::sync::Mutex;
 use crate::timer::Countdown;
 use crate::wait::is_probe;
 
-/// The run of an operation.
-// The two locks are never contended: they make a run `Sync` when its parts are.
+/// The state of an operation's race.
+// The two locks are never contended. With them, the race is `Sync` if its parts are.
 pub(super) struct OperationRun {
     pub(super) operation: Operation,
     /// Whether the end has been recorded.
@@ -36,7 +36,7 @@ pub(super) struct OperationRun {
     pub(super) has_limit: bool,
     /// The handle that makes the operation the current one. It is reused, so that no poll clones one.
     pub(super) current: Option<Operation>,
-    /// Waits for the token of the operation while the work is pending: for handles and for the parent.
+    /// Waits for the token of the operation while the work is pending. Handles and the parent cancel that token.
     pub(super) token_wait: Option<WaitForCancellationOwned>,
     /// Waits for the cancellation of a parent, if this operation may not be part of that parent's work: see
     /// [`Operation::undecided_parent_token`].
@@ -49,7 +49,7 @@ pub(super) struct OperationRun {
     pub(super) cleaning: Option<Arc<Protection>>,
     /// A panic of the work. It is resumed once the operation has ended.
     pub(super) panic: Mutex<Option<Box<dyn Any + Send>>>,
-    /// Whether there is unfinished clean-up that no spawner would take over.
+    /// Whether there is unfinished clean-up that has no spawner.
     pub(super) owes_clean_up: bool,
     pub(super) on_clean_up_lost: Mutex<Vec<Hook>>,
 }
@@ -97,7 +97,7 @@ impl OperationRun {
         Pin::new(wait).poll(cx).is_ready()
     }
 
-    /// Drops the limit if it has passed: a timeout in the source has fired, and the source is still pending.
+    /// Drops the limit if it has passed. Called when a timeout in the source has fired and the source is still pending.
     #[cfg(feature = "time")]
     #[cold]
     pub(super) fn drop_passed_limit(&mut self) {
@@ -113,8 +113,8 @@ impl OperationRun {
         }
     }
 
-    /// Returns why the operation is cancelled with its parent, if it is polled with a different waker than the
-    /// parent. If it is not, the cancellation of the parent wakes the task.
+    /// Returns why the operation is cancelled with its parent, if the operation is polled with a different waker than the
+    /// parent and turns out to be part of the parent's work. Until then, the cancellation of the parent wakes the task.
     #[inline]
     pub(super) fn poll_undecided_parent(
         &mut self,
@@ -139,7 +139,7 @@ impl OperationRun {
             return None;
         }
         if !self.is_inside_parent {
-            // It is polled elsewhere, so it is not in the work of the parent.
+            // It is polled outside of the parent, so it is not part of the parent's work.
             self.leave_parent();
             return None;
         }
@@ -151,7 +151,7 @@ impl OperationRun {
             Some(Enclosure::Inside) => return Some(reason),
             Some(Enclosure::Outside) => self.leave_parent(),
             Some(Enclosure::Unknown) => {}
-            // The parent has not seen its cancellation yet, and polls with a tracer once it has.
+            // The parent has not seen its cancellation yet. Once it has, it polls with a tracer.
             None if dropping() == 0 => drop(contain(|| cx.waker().wake_by_ref())),
             // The parent drops its work after this poll.
             None => {}
@@ -195,14 +195,14 @@ impl OperationRun {
     }
 }
 
-/// Guarantee 9: a run that is dropped after its first poll and before its end was cancelled.
+/// Guarantee 9: if an operation is dropped after its first poll and before its end, that is a cancellation.
 impl Drop for OperationRun {
     fn drop(&mut self) {
         if let Some(cleaning) = &self.cleaning {
             cleaning.end();
         }
         if self.since.is_none() {
-            // No hook will run. They are dropped here, since they may own a handle of this operation.
+            // No hook will run. Drop the hooks here, because they may own a handle of this operation.
             self.operation.drop_hooks();
             self.operation.leave();
         } else if !self.has_ended {
@@ -211,7 +211,7 @@ impl Drop for OperationRun {
                 self.tell_clean_up_lost();
             }
         }
-        // One by one: two that panic in one drop would abort the process.
+        // One by one, because two panics in one drop abort the process.
         std::mem::take(self.on_clean_up_lost.get_mut()).into_iter().for_each(discard);
         if let Some(panic) = self.panic.get_mut().take() {
             discard(panic);
@@ -224,7 +224,7 @@ impl OperationRun {
     fn tell_clean_up_lost(&mut self) {
         warn_clean_up_lost(&self.operation.snapshot());
         for hook in std::mem::take(self.on_clean_up_lost.get_mut()) {
-            // A panic of the hook has been printed, and no caller could do more about it.
+            // A panic of the hook has been printed, and there is no caller to return it to.
             let _ = contain(|| hook(&self.operation));
         }
     }
@@ -237,7 +237,7 @@ fn is_awaited(cleaning: &Protection, drop_check: &mut DropCheck, cx: &Context<'_
     }
     let enclosure = drop_check.enclosure(cx);
     if enclosure == Enclosure::Outside {
-        // The thread of that race polled this task too, but the task is not part of its work.
+        // The thread of that race also polled this task, but the task is not part of the work of that race.
         cleaning.release(dropping());
     }
     enclosure == Enclosure::Inside

@@ -23,12 +23,12 @@ use crate::sync::Mutex;
 use crate::timer::Countdown;
 use crate::wait::probe;
 
-/// The state of a run, made when it becomes an operation or the first shield registers in its work. A race that
-/// needs none pays one word.
+/// Room for a [`RunState`]. It is filled when the race becomes an operation, or when the first shield registers in its
+/// work. Until then it is one word.
 #[derive(Default)]
 pub(crate) struct LazyRunState {
-    /// The lock is taken to make an operation of a run through a shared reference. Polling has exclusive access
-    /// and takes none.
+    /// The lock is for a call of `operation()` through a shared reference. Polling has exclusive access and takes no
+    /// lock.
     state: Mutex<Option<Box<RunState>>>,
 }
 
@@ -38,13 +38,13 @@ impl LazyRunState {
         self.state.get_mut()
     }
 
-    /// Returns the operation, if the run is one.
+    /// Returns the operation, if the race is one.
     pub(crate) fn operation(&self) -> Option<Operation> {
         self.state.lock().as_deref()?.operation().cloned()
     }
 
-    /// Returns a handle of the operation and makes the run one if it is none. `polled` says whether the work has
-    /// been polled.
+    /// Returns a handle of the operation. If the race is not an operation yet, makes it one. `polled` is true if the work
+    /// has been polled.
     pub(crate) fn handle(&self, polled: bool) -> Operation {
         let mut state = self.state.lock();
         let state = state.get_or_insert_default();
@@ -76,16 +76,16 @@ fn drop_state(state: Box<RunState>) {
 pub(crate) struct RunState {
     /// The shields in the work.
     shields: Vec<Arc<Protection>>,
-    /// How many of them, from the front, know that this race waits for them.
+    /// How many of them, from the front, have been notified that this race waits for them.
     notified: usize,
-    /// Its waker polls the work while the race waits for shields.
+    /// The waker with which the work is polled while the race waits for shields.
     tracer: Option<Arc<Tracer>>,
     /// Whether a race around this one is about to drop it.
     drop_check: DropCheck,
     /// Why the work is cancelled, once only shields or a grace period keep it.
     cause: Option<Reason>,
-    /// Whether the caller must not continue: a race around this one waited for the same shield, or was cancelled,
-    /// and this one with it.
+    /// Whether the code after the race must not run, because a race around this one is about to drop its work
+    /// (guarantee 10).
     stopped: bool,
     operation: Option<OperationRun>,
 }
@@ -144,14 +144,15 @@ impl RunState {
         self.operation.as_ref().is_some_and(|run| run.since.is_none())
     }
 
-    /// Starts the operation. If it has clean-up, the races around it wait for that from now on.
+    /// Starts the operation. If `cleans_up`, the races around it wait for its clean-up from now on.
     ///
     /// `waker` is the waker of the poll, if it starts in one.
     #[inline]
     fn start(&mut self, cleans_up: bool, waker: Option<&Waker>) {
         if let Some(run) = &mut self.operation {
             if cleans_up {
-                // It is not part of work that is about to be dropped: otherwise it would not begin.
+                // A race that is about to drop its work does not wait for it: if the operation were part of that
+                // work, it would not start.
                 run.cleaning = Some(register_clean_up(dropping()));
             }
             run.since = Some(run.operation.start(waker));
@@ -165,14 +166,13 @@ impl RunState {
     fn run_start_hooks(&mut self) {
         if let Some(run) = &mut self.operation {
             if run.operation.run_start_hooks(run.watched) {
-                // The hooks may have taken a while. No clock has started yet, because the source has not been
-                // polled.
+                // The hooks may have taken a while. The source has not been polled, so no clock has started yet.
                 run.since = Some(clock::now());
             }
         }
     }
 
-    /// Starts an operation that was made after the first poll. It has no hooks of the start.
+    /// Starts an operation that was made after the first poll. It has no start hooks.
     fn start_late(&mut self) {
         if self.is_unstarted() {
             self.start(false, None);
@@ -202,8 +202,8 @@ impl RunState {
         }
     }
 
-    /// Makes the operation the current one on this thread, until [`leave_poll`](Self::leave_poll). If
-    /// `starting` is given, the operation starts with this poll; `cleans_up` is as for [`start`](Self::start).
+    /// Makes the operation the current one on this thread, until [`leave_poll`](Self::leave_poll). If `starting` is
+    /// given, also starts the operation. `cleans_up` is as for [`start`](Self::start).
     #[inline]
     pub(crate) fn enter_poll<T, E: Ending<T>>(
         &mut self,
@@ -237,8 +237,8 @@ impl RunState {
         }
     }
 
-    /// Polls the source, and then the token of the operation. Returns the reason that the operation keeps,
-    /// whichever of the two fires. At the `first` look the source also offers its time limit.
+    /// Polls the source, and then the token of the operation. If one of them fires, returns the reason that the
+    /// operation keeps. At the `first` look the source also offers its time limit.
     #[inline(always)]
     pub(crate) fn poll_source<S: Future<Output = Reason>>(
         &mut self,
@@ -276,7 +276,7 @@ impl RunState {
         if let Some(reason) = run.poll_undecided_parent(&mut self.drop_check, cx) {
             return Poll::Ready(run.cancel(reason));
         }
-        // A race around this one is about to drop it, and waits for its clean-up first.
+        // If a race around this one is about to drop it, that race waits for the clean-up first.
         if run.is_awaited(&mut self.drop_check, cx) {
             let reason = run.operation.reason_if_dropped();
             return Poll::Ready(run.cancel(reason));
@@ -315,7 +315,7 @@ impl RunState {
         self.drop_check.expects_drop(cx)
     }
 
-    /// Ends the race, once the work is gone. `stopped` says that the caller must not continue, `cleans_up` that
+    /// Ends the race, once the work is gone. `stopped` is true if the caller must not continue, and `cleans_up` if
     /// clean-up runs before the operation ends.
     #[inline]
     pub(crate) fn end_race(&mut self, stopped: bool, cleans_up: bool) {
@@ -351,7 +351,7 @@ impl RunState {
     #[inline]
     pub(crate) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(run) = &mut self.operation else { return false };
-        // A race around it that waits for its clean-up does not wait for the grace period.
+        // A race around it waits for its clean-up, but not for its grace period.
         let goes_on = run.poll_grace(cx) && !run.is_awaited(&mut self.drop_check, cx);
         if run.grace.is_some() {
             run.operation.note_grace(goes_on);
@@ -383,7 +383,7 @@ impl RunState {
     /// Returns whether a shield keeps the work.
     #[inline]
     pub(crate) fn is_shielded(&mut self) -> bool {
-        // Looks only at the last one, so that shields that end one by one are not checked again and again.
+        // Looks only at the last shield. So if many shields end one by one, each is checked only a few times.
         while let Some(last) = self.shields.last() {
             let keeps = match &self.tracer {
                 Some(tracer) if self.shields.len() <= self.notified => last.keeps(tracer),
@@ -416,7 +416,7 @@ impl RunState {
 
     /// Resolves to the error once no shield keeps the work.
     pub(crate) fn wait_for_shields(&mut self) -> Poll<Cancelled> {
-        // Shields that have registered in this poll are notified at once: clean-up begins when it is notified.
+        // Shields that have registered in this poll are notified at once, because clean-up begins when it is notified.
         match self.await_shields() {
             Some(_) => Poll::Pending,
             None => Poll::Ready(self.error()),
@@ -440,7 +440,7 @@ impl RunState {
         tracer.race_is_over();
     }
 
-    /// Returns the error of a run that was cancelled.
+    /// Returns the error of a race that was cancelled.
     pub(crate) fn error(&self) -> Cancelled {
         let of_operation = || self.operation.as_ref()?.operation.reason();
         let reason = self.cause.clone().or_else(of_operation).unwrap_or(Reason::Dropped);
@@ -495,8 +495,7 @@ impl RunState {
                     }
                     return polled;
                 }
-                // Clean-up that panicked is not polled again: the next iteration runs the clean-up that was added
-                // after it.
+                // Clean-up that panicked is not polled again. The next iteration runs the clean-up after it.
                 Err(panic) => run.keep_first_panic(panic),
             }
         }
@@ -512,9 +511,8 @@ impl RunState {
         contained
     }
 
-    /// Polls the source once more, without registering, because the work has returned an error. The work may have
-    /// seen in this very poll that the source fired, for instance with `token.check()?`. Then the operation has a
-    /// cause.
+    /// Polls the source once more, without registering, because the work has returned an error. The work may have seen
+    /// in the same poll that the source has fired, for example with `token.check()?`. Then this cancels the operation.
     pub(crate) fn note_cause_of_error<S>(&mut self, source: Pin<&mut Option<S>>)
     where
         S: Future<Output = Reason>,

@@ -2,7 +2,7 @@
 //!
 //! 1. The token holds the cause. It is cancelled at most once, and every cancellation of the operation
 //!    goes through it: by the source, the parent, a handle or a drop.
-//! 2. The end is recorded at most once, under the lock of [`Details`]. Then `end` says so.
+//! 2. The end is recorded at most once, under the lock of [`Details`]. `end` changes under the same lock.
 //! 3. A cancellation counts if it came before the end. Which of the two came first is settled once, by
 //!    the first thread that asks: see [`Inner::was_cancelled_at_end`].
 //! 4. A hook of an end is called either by the thread that records the end, or by the thread that adds
@@ -40,8 +40,8 @@ pub(crate) struct Inner {
     pub(super) activity: OnceLock<Box<Activity>>,
 }
 
-/// A name that was returned by reference, and so must stay in place. If the operation has been given another name
-/// since, that one is lent as well.
+/// A name that was returned by reference, and so must stay in place. If the operation gets another name later, that name
+/// is stored beside it.
 struct LentName {
     name: Text,
     later: OnceLock<Box<LentName>>,
@@ -51,8 +51,7 @@ struct LentName {
 const NOT_ENDED: usize = 0;
 /// The end is recorded. Whether the operation was cancelled before is not settled yet.
 const ENDED_UNSETTLED: usize = 1;
-/// The operation ended without having been cancelled. A later cancellation of its token does not count as one of the
-/// operation.
+/// The operation ended without a cancellation. If its token is cancelled later, that does not count.
 const ENDED_WITHOUT_CAUSE: usize = 2;
 /// The operation was cancelled before it ended; the token has the reason.
 const ENDED_WITH_CAUSE: usize = 3;
@@ -69,7 +68,7 @@ pub(super) struct Details {
     pub(super) deadline: Option<Instant>,
     /// The time limit of the operation's own source, until its race is over.
     limit: Option<Limit>,
-    /// Whether the token needs the name as its label.
+    /// Whether the token shows the name of the operation in the reasons of children.
     token_has_label: bool,
     pub(super) ended: Option<EndRecord>,
 }
@@ -96,7 +95,7 @@ struct Limit {
     at: Instant,
 }
 
-/// A deadline that has passed unnoticed.
+/// A deadline that has passed, although no poll has noticed it.
 #[cfg(feature = "time")]
 #[derive(Debug)]
 pub(crate) struct Overdue {
@@ -122,9 +121,9 @@ enum Link {
     Bound,
     /// A shield is between the two: it is not cancelled with the parent, and does not inherit its deadline.
     Shielded,
-    /// It is polled with a different waker than the parent. So it is either part of a combinator such as
-    /// `FuturesUnordered` in the work of the parent, or in a task of an executor that runs there. Its own run finds
-    /// out which, and ends it with the parent only if it is part of the work. Until then it inherits this deadline.
+    /// It is polled with a different waker than the parent. So it is in a combinator such as `FuturesUnordered`, or in a
+    /// task of an executor. In a combinator it is part of the parent's work and is cancelled with it. In a task it is
+    /// not. Its own race finds out which of the two holds. Until then it inherits this deadline.
     Undecided(Option<Instant>),
 }
 
@@ -168,8 +167,8 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// Returns the final status. An error is a cancellation if the operation has a cause and a failure
-    /// otherwise, so that status and cause never contradict each other.
+    /// Returns the final status. If the work returned an error, the status depends on whether the operation has a cause.
+    /// So status and cause never contradict each other.
     fn status(self, has_cause: bool) -> Status {
         match self {
             Outcome::Completed => Status::Completed,
@@ -217,9 +216,9 @@ impl Inner {
         self.standing(started, outcome).0
     }
 
-    /// Returns the status and the cause that match the values which the caller has read: whether the operation had
-    /// started, and how it had ended, if at all. A cancellation after the end does not count, so the two go together
-    /// even if the operation has ended since.
+    /// Returns a status and a cause that match. The caller has read whether the operation has started and how it has
+    /// ended, and the operation may have ended since. The two match all the same, because a cancellation after the end
+    /// does not count.
     pub(super) fn standing(
         &self,
         started: bool,
@@ -257,11 +256,10 @@ impl Inner {
 
     /// Returns whether the operation was cancelled before it ended. The caller has seen the end.
     ///
-    /// An operation may end while another thread cancels it. The thread that settles the question has
-    /// seen the end and then reads the token. A thread that wants to know whether a cancellation counts
-    /// has seen the token set and then reads `end`. With a fence in between on both sides, at least one
-    /// of the two sees what the other one has seen. So a cancellation that any thread has reported or
-    /// observed is never lost here.
+    /// An operation may end while another thread cancels it. The thread that calls this has seen the end,
+    /// and then reads the token. The other thread has seen that the token is cancelled, and then reads
+    /// `end`. Both have a fence in between, so at least one of them sees both the end and the
+    /// cancellation. So if any thread has reported or seen a cancellation, it is not lost here.
     fn was_cancelled_at_end(&self) -> bool {
         fence(Ordering::SeqCst);
         let settled =
@@ -273,14 +271,14 @@ impl Inner {
         }
     }
 
-    /// Returns whether the cancellation of the token is one of the operation, or came after its end. The
-    /// caller has cancelled the token or seen it cancelled.
+    /// Returns whether the cancellation of the token counts, because it came before the end. The caller has
+    /// cancelled the token, or has seen that it is cancelled.
     fn cancellation_counts(&self) -> bool {
         fence(Ordering::SeqCst);
         !self.has_ended() || self.was_cancelled_at_end()
     }
 
-    /// Makes it a child of `parent`, unless it has a parent or that would close a cycle.
+    /// Makes it a child of `parent`, unless it has a parent or is an ancestor of `parent`.
     ///
     /// Within a shield or clean-up of `parent`, the child is not cancelled with it.
     pub(super) fn enter_below(&self, parent: &Arc<Inner>) {
@@ -354,8 +352,8 @@ impl Inner {
         details.lower_deadline(Some(at));
     }
 
-    /// Drops the limit, because the race is over. If a time is given, drops it only if it has passed by then: the
-    /// source is still pending, so that limit does not end the race.
+    /// Drops the limit, because the race is over. If a time is given, drops it only if it has passed by then. In that
+    /// case the source is still pending, so the limit does not end the race.
     #[cfg(feature = "time")]
     pub(super) fn drop_limit(&self, if_passed_by: Option<Instant>) {
         let passed = |limit: &mut Limit| if_passed_by.is_none_or(|now| limit.at <= now);
