@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use loom::thread;
 
-use super::{Count, block_on, model};
+use super::{Count, block_on, bounded_model};
 use crate::operation::OperationId;
 use crate::registry::{Insertion, MemberMap};
 use crate::wait::Waiter;
@@ -18,7 +18,7 @@ fn wait_until_drained(members: &MemberMap<()>) {
 
 #[test]
 fn loom_insert_during_close() {
-    model(|| {
+    bounded_model(|| {
         let members = Arc::new(MemberMap::<()>::new());
         let id = OperationId::from_u64(1);
         let inserter = {
@@ -41,7 +41,7 @@ fn loom_insert_during_close() {
 
 #[test]
 fn loom_last_removal_wakes_waiter() {
-    model(|| {
+    bounded_model(|| {
         let members = Arc::new(MemberMap::<()>::new());
         let ids = [OperationId::from_u64(1), OperationId::from_u64(2)];
         for id in ids {
@@ -61,7 +61,7 @@ fn loom_last_removal_wakes_waiter() {
 
 #[test]
 fn loom_not_drained_before_last_removal() {
-    model(|| {
+    bounded_model(|| {
         let members = Arc::new(MemberMap::<()>::new());
         let (id, stays) = (OperationId::from_u64(1), OperationId::from_u64(2));
         for id in [id, stays] {
@@ -89,7 +89,7 @@ fn loom_not_drained_before_last_removal() {
 
 #[test]
 fn loom_last_regular_member_removed_during_close() {
-    model(|| {
+    bounded_model(|| {
         let members = Arc::new(MemberMap::<()>::new());
         let (regular, daemon) = (OperationId::from_u64(1), OperationId::from_u64(2));
         assert_eq!(members.insert(regular, false, &Arc::new(())), Insertion::Done);
