@@ -234,9 +234,19 @@ fn measure<R: Runtime, F: Future + Send + 'static>(
     late
 }
 
+/// Returns the loads that the command line names, or all of them.
+fn chosen_loads() -> Vec<Load> {
+    let all = [Load::None, Load::Yielding, Load::Waking, Load::Sockets];
+    let is_named = |load: &Load| std::env::args().any(|word| word == format!("{load:?}"));
+    let named: Vec<_> = all.into_iter().filter(is_named).collect();
+    if named.is_empty() { all.to_vec() } else { named }
+}
+
 pub(crate) fn rows(table: &mut Table) {
-    for load in [Load::None, Load::Yielding, Load::Waking, Load::Sockets] {
-        for count in COUNTS {
+    let chosen: Vec<usize> = std::env::args().filter_map(|word| word.parse().ok()).collect();
+    let is_chosen = |count: &usize| chosen.is_empty() || chosen.contains(count);
+    for load in chosen_loads() {
+        for count in COUNTS.into_iter().filter(is_chosen) {
             println!("\n{count} limits of 0 to 3 s on two threads, {}: late by", load.name());
             let (few, longest) = table.few_limits(count, LONGEST);
             let peer = {

@@ -25,13 +25,6 @@ pub(crate) fn length(number: usize) -> Duration {
     Duration::from_millis(1_000 + (number as u64).wrapping_mul(2_654_435_761) % 3_600_000)
 }
 
-pub(crate) fn rows(table: &mut Table) {
-    let runtime = with_timers();
-    let _entered = runtime.enter();
-    outstanding(table);
-    ending(table);
-}
-
 pub(crate) fn new_runtime() -> Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build().expect("the runtime can be made")
@@ -52,7 +45,9 @@ pub(crate) fn with_timers() -> Runtime {
     runtime
 }
 
-fn outstanding(table: &mut Table) {
+pub(crate) fn outstanding(table: &mut Table) {
+    let runtime = with_timers();
+    let _entered = runtime.enter();
     /// Measures making limits and polling each once, so that it is set; dropping them; and both.
     fn set_and_drop<F: Future>(limits: impl Iterator<Item = F>) -> [Duration; 3] {
         let waker = Waker::from(Arc::new(Ignore));
@@ -117,7 +112,7 @@ impl Drop for Floor {
     }
 }
 
-fn ending(table: &mut Table) {
+pub(crate) fn ending(table: &mut Table) {
     let titles = [
         ("so many limits end within one second: past it, until the last task is done", Some(0.9)),
         ("so many limits end within one second: time of the processors", Some(0.9)),

@@ -3,7 +3,8 @@
 //!
 //! `cargo bench --bench scale` measures all rows and judges them. After `--`: `--strict` exits with 1 if
 //! a row misses its goal; `--quick` only checks that everything runs; names of groups, such as `limits`
-//! or `lateness`, run only these. See `docs/performance.md` for details.
+//! or `lateness`, run only these; a number or a load, such as `2000` or `Sockets`, narrows
+//! `lateness`. See `docs/performance.md` for details.
 
 mod children;
 mod lateness;
@@ -31,10 +32,11 @@ fn main() -> ExitCode {
     }
     let given = |word| arguments.iter().any(|argument| argument == word);
     let mut table = Table::new(given("--quick"));
-    let groups: [(&str, Rows); 8] = [
+    let groups: [(&str, Rows); 9] = [
         ("waiting", waiting::rows),
         ("children", children::rows),
-        ("limits", limits::rows),
+        ("limits", limits::outstanding),
+        ("ending", limits::ending),
         ("lateness", lateness::rows),
         ("memory", memory::rows),
         ("threads", threads::rows),
