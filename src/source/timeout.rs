@@ -13,8 +13,8 @@ use crate::timer::Countdown;
 /// Creates a source that fires once `after` has passed since its first poll, with the reason
 /// [`Reason::Timeout`].
 ///
-/// It never fires early. It fires late by at most the larger of 1 ms and 1/512 of `after`, plus
-/// scheduling delays. A timeout of zero fires in its first poll, before the work is polled. A timeout
+/// It never fires early. It fires late by at most 1 ms, or 1/512 of what `after` exceeds four seconds by
+/// if that is more, plus scheduling delays. A timeout of zero fires in its first poll, before the work is polled. A timeout
 /// that overflows the clock, such as [`Duration::MAX`], never fires.
 ///
 /// Of two timeouts, [`any_of`](crate::any_of()) fires with the shorter and
@@ -58,8 +58,7 @@ pub fn timeout(after: Duration) -> Timeout {
 /// is the time from the first poll to `at`.
 ///
 /// A deadline that has already passed fires in its first poll, before the work is polled. A deadline
-/// never fires early. It fires late by at most the larger of 1 ms and 1/512 of the time from the first
-/// poll to `at`, plus scheduling delays.
+/// never fires early. It fires late as a [`timeout`] of that length does.
 ///
 /// # Cancel safety
 ///

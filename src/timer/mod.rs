@@ -1,8 +1,8 @@
 //! Shared deadline slots.
 //!
 //! Time limits almost never fire, so they are made cheap to set and to drop. The end of a limit is rounded up to the
-//! end of a slot, whose width is at most 1/512 of the limit's length, and at least a millisecond. All limits that
-//! end in the same slot share one wait list. All slots share one timer of the reactor, which is set for the first
+//! end of a slot. A slot is a millisecond wide for limits of up to four seconds, and at most 1/512 of the limit's
+//! length for longer ones. All limits that end in the same slot share one wait list. All slots share one timer of the reactor, which is set for the first
 //! of them.
 //!
 //! * [`tick`]: the times at which slots end.

@@ -1,16 +1,20 @@
 //! Ticks: the times at which slots end.
 //!
-//! Time is counted in ticks of a millisecond. The width of a slot is the largest power of two ticks that is at most
-//! 1/512 of the limit's length, and at least one tick. So a limit fires late by less than 1/512 of its length or by
-//! less than a millisecond, and never early. Limits whose lengths lie between one power of two and the next are
-//! in at most about a thousand slots, however many limits there are.
+//! Time is counted in ticks of a millisecond. A limit of up to four seconds ends with its tick. For a longer one, the width of
+//! the slot is the largest power of two ticks that is at most 1/512 of the time beyond four seconds, and at least one
+//! tick. So a limit fires late by less than a millisecond or by less than 1/512 of its length, and never early. Limits of
+//! one length are in at most about 1,100 slots if they are longer than a minute, and in at most about 5,000 otherwise,
+//! however many limits there are.
 
 use std::time::Duration;
 
 /// The length of a tick in nanoseconds.
 pub(super) const TICK: u64 = 1_000_000;
 
-/// A limit is late by at most its length divided by this.
+/// Limits of up to this length are late by less than a tick.
+const PRECISE: u64 = 4_000 * TICK;
+
+/// A longer limit is late by less than the time beyond `PRECISE` divided by this.
 const PRECISION_DIVISOR: u64 = 512;
 
 /// Returns the tick at which the slot of a limit ends, if the limit has this length and ends `at` after the epoch.
@@ -18,7 +22,8 @@ const PRECISION_DIVISOR: u64 = 512;
 pub(super) fn end_tick(at: Duration, length: Duration) -> Option<u64> {
     let at = u64::try_from(at.as_nanos()).ok()?;
     let length = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
-    let width = 1 << (length / (PRECISION_DIVISOR * TICK)).max(1).ilog2();
+    let beyond = length.saturating_sub(PRECISE);
+    let width = 1 << (beyond / (PRECISION_DIVISOR * TICK)).max(1).ilog2();
     let tick = at.div_ceil(TICK).checked_next_multiple_of(width)?;
     tick.checked_mul(TICK).map(|_| tick)
 }
@@ -28,7 +33,7 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    /// Guarantee 5: never early, and late by at most max(1 ms, 1/512 of the length).
+    /// Guarantee 5: never early, and late by less than 1 ms up to four seconds, or 1/512 of the length beyond.
     #[test]
     fn lateness_is_bounded() {
         for exponent in 0..62 {
@@ -41,7 +46,8 @@ mod tests {
                     let end = tick * TICK;
                     assert!(end >= at, "early: {length} from {start}");
                     let late = end - at;
-                    assert!(late < (length / 512).max(1_000_000), "late: {length} from {start}");
+                    let beyond = length.saturating_sub(4_000_000_000);
+                    assert!(late < (beyond / 512).max(1_000_000), "late: {length} from {start}");
                 }
             }
         }
