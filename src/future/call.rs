@@ -129,7 +129,7 @@ impl Operation {
             let task = pool::spawn(move || {
                 // The operation may have been cancelled while the closure was queued.
                 operation.check().ok()?;
-                let _inside = operation.enter(crate::operation::PolledBy::Anything);
+                let _inside = operation.enter(crate::operation::PolledBy::ANYTHING);
                 Some(closure())
             });
             BlockingCall { task }

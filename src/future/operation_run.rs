@@ -159,6 +159,12 @@ impl OperationRun {
         None
     }
 
+    /// Notes whether this poll is inside a poll of the parent, which is the current operation or around it.
+    #[cold]
+    pub(super) fn note_whether_inside_parent(&mut self) {
+        self.is_inside_parent = self.operation.is_inside_parent();
+    }
+
     fn leave_parent(&mut self) {
         self.operation.leave_parent();
         self.parent_wait = None;

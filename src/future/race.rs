@@ -158,7 +158,7 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
 
     /// Polls the work and takes in the shields that register in it. `dropping` is the number of this race if
     /// nothing but shields keeps the work, else 0.
-    #[inline]
+    #[inline(always)]
     fn poll_work_in(&mut self, dropping: u64, cx: &mut Context<'_>) -> Poll<()> {
         let before = poll_context::registrations();
         let frame = InRace::enter(dropping, is_operation(self.state));
@@ -177,6 +177,12 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
         polled
     }
 
+    /// Like `poll_work_in`, for polls after the source has fired, which are rare.
+    #[inline(never)]
+    fn poll_work_after_fire(&mut self, dropping: u64, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_work_in(dropping, cx)
+    }
+
     /// Gives the work its last poll, because the source has fired.
     #[inline(never)]
     fn cancel(&mut self, reason: Reason, cx: &mut Context<'_>) -> Poll<()> {
@@ -184,7 +190,7 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
             state.set_cause(reason);
             return self.poll_kept_work(cx);
         }
-        if self.poll_work_in(next_race(), cx).is_ready() {
+        if self.poll_work_after_fire(next_race(), cx).is_ready() {
             return Poll::Ready(());
         }
         match self.state {
@@ -208,7 +214,7 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
         }
         let polled = match state.await_shields() {
             Some(tracer) => self.poll_traced(&tracer, tracer.race(), cx),
-            None => self.poll_work_in(next_race(), cx),
+            None => self.poll_work_after_fire(next_race(), cx),
         };
         if polled.is_ready() {
             return Poll::Ready(());
@@ -224,7 +230,7 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
     ) -> Poll<()> {
         let waker = Waker::from(tracer.clone());
         let _traced = Traced::enter(tracer, cx.waker());
-        self.poll_work_in(dropping, &mut Context::from_waker(&waker))
+        self.poll_work_after_fire(dropping, &mut Context::from_waker(&waker))
     }
 
     /// Ends the race once no shield keeps the work.

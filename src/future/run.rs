@@ -147,7 +147,7 @@ impl RunState {
     /// Starts the operation. If `cleans_up`, the races around it wait for its clean-up from now on.
     ///
     /// `waker` is the waker of the poll, if it starts in one.
-    #[inline]
+    #[inline(never)]
     fn start(&mut self, cleans_up: bool, waker: Option<&Waker>) {
         if let Some(run) = &mut self.operation {
             if cleans_up {
@@ -162,7 +162,7 @@ impl RunState {
     }
 
     /// Runs the hooks of the start. The operation is the current one by then.
-    #[inline]
+    #[inline(never)]
     fn run_start_hooks(&mut self) {
         if let Some(run) = &mut self.operation {
             if run.operation.run_start_hooks(run.watched) {
@@ -204,7 +204,8 @@ impl RunState {
 
     /// Makes the operation the current one on this thread, until [`leave_poll`](Self::leave_poll). If `starting` is
     /// given, also starts the operation. `cleans_up` is as for [`start`](Self::start).
-    #[inline]
+    // Inlined, like `leave_poll`: otherwise the guard goes through memory twice in each poll.
+    #[inline(always)]
     pub(crate) fn enter_poll<T, E: Ending<T>>(
         &mut self,
         starting: Option<Pin<&mut E>>,
@@ -219,9 +220,12 @@ impl RunState {
         let run = self.operation.as_mut()?;
         if run.parent_wait.is_some() {
             // Checked before this operation becomes the current one.
-            run.is_inside_parent = run.operation.is_inside_parent();
+            run.note_whether_inside_parent();
         }
-        let current = run.current.take().unwrap_or_else(|| run.operation.clone());
+        let current = match run.current.take() {
+            Some(current) => current,
+            None => run.operation.clone(),
+        };
         let inside = InPoll::enter(current, run.watched(), waker);
         if starts {
             self.run_start_hooks();
@@ -229,7 +233,7 @@ impl RunState {
         Some(inside)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn leave_poll(&mut self, inside: InPoll) {
         let current = inside.leave();
         if let Some(run) = &mut self.operation {

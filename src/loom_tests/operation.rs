@@ -398,7 +398,7 @@ fn child_starts_in_cancelled_parent() {
     model(|| {
         let (parent, mut child) = (started(), Operation::new());
         let canceller = cancel(&parent, "stop");
-        let inside = parent.enter(crate::operation::PolledBy::Anything);
+        let inside = parent.enter(crate::operation::PolledBy::ANYTHING);
         child.start(None);
         drop(inside);
         assert!(canceller.join().unwrap());

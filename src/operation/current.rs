@@ -20,21 +20,27 @@ type Current = (ManuallyDrop<Arc<Inner>>, PolledBy);
 
 /// The waker with which an operation is polled. It distinguishes the operation's own task from tasks that an
 /// executor polls inside it.
+///
+/// These are the addresses of the waker's data and vtable. The caller of the poll holds the waker, so the addresses
+/// are not reused meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum PolledBy {
-    /// The operation is not being polled: one of its hooks is running.
-    None,
-    /// Everything inside belongs to the operation: a closure on the thread pool, or a future of `in_scope`.
-    Anything,
-    /// The addresses of a waker's data and vtable. The caller of the poll holds the waker, so the addresses are
-    /// not reused meanwhile.
-    Waker(usize, usize),
+pub(crate) struct PolledBy {
+    data: usize,
+    vtable: usize,
 }
 
+// An enum would take another word, which every poll of an operation would store and load several times.
 impl PolledBy {
+    /// The operation is not being polled: one of its hooks is running. The address of a vtable is never null.
+    pub(crate) const NOTHING: PolledBy = PolledBy { data: 0, vtable: 0 };
+
+    /// Everything inside belongs to the operation: a closure on the thread pool, or a future of `in_scope`.
+    pub(crate) const ANYTHING: PolledBy = PolledBy { data: 1, vtable: 0 };
+
     #[inline]
     pub(crate) fn waker(waker: &Waker) -> Self {
-        PolledBy::Waker(waker.data().addr(), std::ptr::from_ref(waker.vtable()).addr())
+        let vtable = std::ptr::from_ref(waker.vtable()).addr();
+        PolledBy { data: waker.data().addr(), vtable }
     }
 }
 
@@ -105,17 +111,14 @@ pub(crate) struct InPoll {
 
 impl InPoll {
     /// Begins the poll. `watched` is the operation, if a registry watches it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(operation: Operation, watched: Option<&Operation>, waker: &Waker) -> Self {
-        let timed = TimedPoll(watched.map(|operation| {
-            operation.activity().into_iter().for_each(Activity::poll_begins);
-            operation.clone()
-        }));
+        let timed = TimedPoll(watched.map(poll_begins));
         InPoll { inside: InOperation::enter(operation, PolledBy::waker(waker)), timed }
     }
 
     /// Ends the poll and returns the handle it was entered with.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn leave(self) -> Option<Operation> {
         drop(self.timed);
         self.inside.leave()
@@ -132,6 +135,12 @@ impl Drop for TimedPoll {
             poll_returned(operation);
         }
     }
+}
+
+#[cold]
+fn poll_begins(operation: &Operation) -> Operation {
+    operation.activity().into_iter().for_each(Activity::poll_begins);
+    operation.clone()
 }
 
 #[cold]

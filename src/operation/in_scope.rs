@@ -30,7 +30,7 @@ impl<F: Future> Future for InScope<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let _inside = this.operation.enter(PolledBy::Anything);
+        let _inside = this.operation.enter(PolledBy::ANYTHING);
         // Children in here are cancelled with this operation, even if this future is itself inside
         // a shield.
         let _frame = InRace::enter(0, true);

@@ -130,8 +130,8 @@ enum Link {
 /// Returns whether a poll with this waker is part of the poll of an operation.
 fn is_same_task(polled_by: PolledBy, waker: &Waker) -> bool {
     match polled_by {
-        PolledBy::None => false,
-        PolledBy::Anything => true,
+        PolledBy::NOTHING => false,
+        PolledBy::ANYTHING => true,
         // A race that waits for shields polls its work with a waker of its own.
         _ => polled_by == PolledBy::waker(waker) || is_traced_by(waker),
     }

@@ -154,7 +154,7 @@ impl Operation {
     /// Ends because its future was dropped before the end.
     pub(crate) fn end_dropped(&self) {
         if !self.inner.has_ended() {
-            let _inside = self.enter(PolledBy::None);
+            let _inside = self.enter(PolledBy::NOTHING);
             self.end_cancelled(self.inner.reason_if_dropped());
         }
     }

@@ -92,6 +92,7 @@ thread_local! {
 
 /// Returns how many time limits have fired on this thread. A race compares it before and after a poll of its
 /// source, to find out whether the source continues after its limit.
+#[inline]
 pub(crate) fn timeouts_fired() -> usize {
     FIRED.get()
 }
