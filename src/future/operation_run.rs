@@ -217,8 +217,9 @@ impl Drop for OperationRun {
                 self.tell_clean_up_lost();
             }
         }
-        // One by one, because two panics in one drop abort the process.
-        std::mem::take(self.on_clean_up_lost.get_mut()).into_iter().for_each(discard);
+        if !self.on_clean_up_lost.get_mut().is_empty() {
+            self.discard_clean_up_lost();
+        }
         if let Some(panic) = self.panic.get_mut().take() {
             discard(panic);
         }
@@ -226,6 +227,12 @@ impl Drop for OperationRun {
 }
 
 impl OperationRun {
+    /// Drops hooks one by one: two that panic in one drop would abort the process.
+    #[cold]
+    fn discard_clean_up_lost(&mut self) {
+        std::mem::take(self.on_clean_up_lost.get_mut()).into_iter().for_each(discard);
+    }
+
     #[cold]
     fn tell_clean_up_lost(&mut self) {
         warn_clean_up_lost(&self.operation.snapshot());

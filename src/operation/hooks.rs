@@ -132,6 +132,19 @@ impl Hooks {
     /// Runs the hooks of this end with `call`, drops all others, and closes the list. The thread that
     /// has recorded the end calls this.
     pub(super) fn run_end(&self, status: Status, call: impl Fn(EndHook)) {
+        {
+            let mut state = self.state.lock();
+            // Most operations have none.
+            if state.lists.is_none() {
+                state.closed = Closed::Ended(status);
+                return;
+            }
+        }
+        self.run_end_hooks(status, call);
+    }
+
+    #[cold]
+    fn run_end_hooks(&self, status: Status, call: impl Fn(EndHook)) {
         loop {
             let mut state = self.state.lock();
             let next = state.lists.as_mut().and_then(|lists| lists.on_end.pop_front());

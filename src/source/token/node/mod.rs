@@ -286,7 +286,16 @@ fn is_or_descends_from(node: &Arc<Node>, ancestor: &Arc<Node>) -> bool {
 /// Guarantee 11: a dropped node leaves nothing in its parents, and dropping a long chain does not
 /// recurse.
 impl Drop for Node {
+    #[inline]
     fn drop(&mut self) {
+        if self.parent.is_some() || self.more_parents.get().is_some() {
+            self.leave_parents();
+        }
+    }
+}
+
+impl Node {
+    fn leave_parents(&mut self) {
         let mut next = self.parent.take();
         let mut more = self.more_parents.take().map_or_else(Vec::new, |more| more.links);
         while let Some(mut link) = next.take().or_else(|| more.pop()) {
