@@ -20,7 +20,7 @@ use crate::operation::Operation;
 use crate::reason::Reason;
 use crate::text::Text;
 
-/// Creates an operation, and returns a handle for the run and one for the body.
+/// Creates an operation. Returns a handle for the race and one for the body.
 pub fn operation() -> (Operation, Operation) {
     let operation = Operation::new();
     (operation.clone(), operation)
@@ -47,7 +47,7 @@ where
     run.named(name)
 }
 
-/// Flattens what that race returns, for the caller of the function.
+/// Turns the result of that race into one `Result`, for the caller of the function.
 pub fn result<T, X: From<Cancelled>>(result: Result<Result<T, X>, Cancelled>) -> Result<T, X> {
     result?
 }

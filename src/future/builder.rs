@@ -21,9 +21,9 @@ use crate::timer::Countdown;
 
 /// Writes the builder methods.
 ///
-/// * `finally` and `finally_or_spawn`: the types of the run once it has that clean-up. They may use the
-///   type parameters of these methods.
-/// * Then, for each method, what its documentation says about this type only, and an example.
+/// * `finally` and `finally_or_spawn`: the types that these methods return. They may use the type parameters of the
+///   methods.
+/// * For each method: documentation that is specific to the type, and an example.
 macro_rules! builder_methods {
     (
         output: $Output:ty,
@@ -46,17 +46,17 @@ macro_rules! builder_methods {
     ) => {
         /// Returns a handle of the operation, before the first poll or after it.
         ///
-        /// Call this before the first poll. Without a handle, a name, a hook or the like by then, there
-        /// is no operation yet: a cancellation through a handle obtained later takes effect at the next
-        /// poll, and a handle obtained after the end does not know the outcome.
+        /// Call this before the first poll. If no builder method was called by then, the race is not an
+        /// operation yet. A cancellation through a handle that you take later takes effect at the next
+        /// poll, and a handle that you take after the end does not know the outcome.
         ///
         $(#[$operation])*
         pub fn operation(&self) -> Operation {
             self.handle()
         }
 
-        /// Names the operation, for logs, snapshots and the reasons of operations below it. An empty
-        /// name means no name.
+        /// Names the operation, for logs, snapshots and the reasons of its children. An empty name means
+        /// no name.
         ///
         $(#[$named])*
         pub fn named(mut self, name: impl Into<Text>) -> Self {
@@ -156,10 +156,10 @@ macro_rules! builder_methods {
 
         /// Runs `clean_up` after the work has been dropped and before the outcome is returned.
         ///
-        /// It runs however the work ended. After a panic it runs first, and then the panic continues. It
-        /// is polled as part of the operation, may await, and is shielded from every race around it.
-        /// Several clean-ups run one after another, in the order in which they were added. If the
-        /// operation is never polled, no clean-up runs.
+        /// It runs however the work ended. If the work panicked, the panic continues after the clean-up.
+        /// The clean-up is polled as part of the operation and may await. Every race around the operation
+        /// waits for it. Several clean-ups run one after another, in the order in which they were added.
+        /// If the operation is never polled, no clean-up runs.
         ///
         /// If the operation is dropped before the clean-up has finished, the clean-up is lost.
         /// [`on_clean_up_lost`](Self::on_clean_up_lost) reports that;
@@ -192,8 +192,8 @@ macro_rules! builder_methods {
         /// Like [`finally`](Self::finally), but hands unfinished clean-up to `spawn` if the operation
         /// is dropped.
         ///
-        /// Clean-up that had not begun gets [`Reason::Dropped`] as its outcome. If the operation is
-        /// dropped before its first poll, there is nothing to clean up and `spawn` is not called.
+        /// If the clean-up had not begun by then, its outcome is [`Reason::Dropped`]. If the operation is
+        /// dropped before its first poll, there is nothing to clean up, and `spawn` is not called.
         ///
         $(#[$finally_or_spawn])*
         pub fn finally_or_spawn<P, C, Fut>(mut self, spawn: P, clean_up: C) -> $FinallyOrSpawn
@@ -209,7 +209,7 @@ macro_rules! builder_methods {
             })
         }
 
-        /// Calls `hook` if the operation is dropped before clean-up of [`finally`](Self::finally) has
+        /// Calls `hook` if the operation is dropped before the clean-up of [`finally`](Self::finally) has
         /// finished.
         ///
         $(#[$on_clean_up_lost])*
@@ -221,7 +221,7 @@ macro_rules! builder_methods {
         /// Passes the operation to `show`, which may [watch](Operation::watch) it, unless it has ended.
         pub(crate) fn show(mut self, show: impl FnOnce(&Operation)) -> Self {
             if !self.is_over() {
-                // Like every handle, this one starts an operation whose work has been polled.
+                // If the work has been polled already, taking a handle starts the operation.
                 self.handle();
                 self.run_state().show(show);
             }

@@ -1,10 +1,11 @@
 //! `wrap` and `run_blocking`: calls that stop with an operation.
 //!
-//! A call does not start once the operation is cancelled. Nor does it start once the deadline of the
-//! operation has passed, even if no poll has noticed that. In that case it waits until the race of the
-//! operation has had time to notice, and if the race does not, it cancels the operation itself. It waits
-//! because a user's own source may contain a timeout and continue after it. Such a timeout looks like a
-//! deadline but is not one.
+//! A call does not start once the operation is cancelled, or once the deadline of the operation has passed.
+//!
+//! If no poll has noticed the deadline yet, the call waits until the race of the operation has had time to
+//! notice it. If the race does not, the call cancels the operation itself. It waits first because a user's
+//! own source may contain a timeout and continue after it. Such a timeout looks like a deadline, but is not
+//! one.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -35,11 +36,10 @@ use crate::{poll_context::ignore_limits, timer::Countdown};
 const NOTICE: Duration = Duration::from_millis(100);
 
 impl Operation {
-    /// Wraps an async function so that its calls stop with this operation: once it is cancelled, a new call
-    /// fails without starting and a call in progress is dropped.
+    /// Wraps an async function so that its calls stop with this operation. Once the operation is cancelled, a new
+    /// call fails without starting, and a call in progress is dropped.
     ///
-    /// Once the [deadline](Self::deadline) has passed, no call starts, even if no poll has noticed the
-    /// deadline yet.
+    /// No call starts after the [deadline](Self::deadline), even if no poll has noticed the deadline yet.
     ///
     /// In a retry loop, an error that is [`Cancelled`] must end the loop. Return it from the work with `?`,
     /// under [`try_scope`](crate::try_scope) or [`try_cancelable`](crate::CancelableExt::try_cancelable).
@@ -80,14 +80,12 @@ impl Operation {
         move |argument| Call::new(&operation, WrappedCall { function: function.clone(), argument })
     }
 
-    /// Runs a blocking closure on the thread pool of the crate `blocking`, within this operation: in the
-    /// closure it is the [current](Operation::current) one, so `operation.check()?` can be called between
-    /// steps.
+    /// Runs a blocking closure on the thread pool of the crate `blocking`. In the closure, this operation is the
+    /// [current](Operation::current) one. Call `operation.check()?` between steps.
     ///
-    /// The closure is queued at once, unless the operation is cancelled or its
-    /// [deadline](Self::deadline) has passed. When the operation is cancelled, this future resolves at once.
-    /// A closure that has begun runs to its end, and its result is dropped; a closure that has not begun is
-    /// not run.
+    /// The closure is queued at once, unless the operation is cancelled or its [deadline](Self::deadline) has
+    /// passed. When the operation is cancelled, this future resolves at once. If the closure has begun, it runs to
+    /// its end, and its result is dropped. If it has not begun, it does not run.
     ///
     /// # Cancel safety
     ///
@@ -137,8 +135,7 @@ impl Operation {
         Call::new(self, QueuedCall { queue: Mutex::new(Some(Box::new(queue))) })
     }
 
-    /// Shields a section, as [`shield`] does: from the cancellation of this operation and of all others
-    /// around it.
+    /// Shields a section, as [`shield`] does: every race around the section waits for it, not only this operation.
     ///
     /// # Cancel safety
     ///
@@ -158,7 +155,7 @@ impl Operation {
     }
 }
 
-/// Starts a call. Sealed by being unreachable.
+/// Starts a call. Sealed: other crates cannot reach this trait.
 pub trait Start<Fut> {
     fn start(self) -> Fut;
 }
@@ -204,7 +201,7 @@ pub struct Call<Fut: Future, S = Infallible> {
     operation: Operation,
     #[pin]
     state: State<Fut, S>,
-    /// While the call waits for the race to notice that the deadline has passed.
+    /// The call waits for the race to notice that the deadline has passed.
     #[cfg(feature = "time")]
     notice: Option<Box<Notice>>,
 }

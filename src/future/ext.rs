@@ -100,8 +100,8 @@ pub trait CancelableExt: Future {
         TryCancelable::new(self, source)
     }
 
-    /// Turns this future into a source that fires for `reason` when the future is ready. The value of the
-    /// future is dropped.
+    /// Turns this future into a source. When the future is ready, the source fires for `reason`, and the value of
+    /// the future is dropped.
     ///
     /// To make the reason from that value, use `map` of `futures` or an async block: any future of a
     /// [`Reason`] is a source.

@@ -1,9 +1,9 @@
 //! `Cancelable`: a future raced against a source.
 //!
 //! * [`race`]: the order of polls, and the tie rule.
-//! * [`run`]: shields, cause and operation of a run. [`operation_run`]: what only operations have.
+//! * [`run`]: shields, cause and operation of a race. [`operation_run`]: what only operations have.
 //! * [`ending`]: what runs after the work.
-//! * [`builder`], [`ext`], [`scope`], [`try_cancelable`]: how runs are made. [`call`]: `wrap` and `run_blocking`.
+//! * [`builder`], [`ext`], [`scope`], [`try_cancelable`]: how races are made. [`call`]: `wrap` and `run_blocking`.
 //! * [`attribute`]: what the attribute expands to.
 
 #[cfg(feature = "macros")]
@@ -49,18 +49,18 @@ pub(crate) use run::{LazyRunState, RunState, error_of_unstarted};
 /// A future raced against a source. Made by [`cancelable`](CancelableExt::cancelable), which states the tie rule.
 ///
 /// Give it a name, hooks, progress or clean-up with the methods below, and it becomes an
-/// [`Operation`](crate::Operation). Without any of them it allocates nothing but its error, and even that only if
+/// [`Operation`](crate::Operation). A race that is not an operation allocates nothing except its error, and that only if
 /// the reason carries data.
 ///
 /// # Implementation
 ///
-/// The first poll asks the source without registering with it, then polls the future. The source registers only
-/// if the future is pending. Later polls ask the source, then the future. A source of this crate that is pending
-/// and is polled with the same waker again takes no lock.
+/// The first poll asks the source whether it has fired, and then polls the future. The source registers the waker only
+/// if the future is pending. Each later poll polls the source, then the future. If a source of this crate is pending
+/// and is polled with the same waker again, it takes no lock.
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops the future, then the source. If it has been polled and is an operation, dropping it is a
+/// Dropping it drops the future, then the source. If it is an operation and has been polled, the drop is a
 /// cancellation for the reason [`Reason::Dropped`].
 ///
 /// # Panics

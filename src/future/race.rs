@@ -1,11 +1,11 @@
 //! The race: the order in which the source and the work are polled, and which of them wins a tie.
 //!
-//! 1. The first poll asks the source with the probe, so that nothing is registered. If the source has fired, it
-//!    wins, and the work is never polled. Otherwise the work is polled. Only if it is pending does the source
-//!    register; if it has fired meanwhile, 3 applies.
-//! 2. Every later poll asks the source, and then polls the work.
+//! 1. The first poll begins with the first look: it polls the source with the probe, so that nothing is registered. If
+//!    the source has fired, it wins, and the work is never polled. Otherwise the work is polled. If the work is pending,
+//!    the source is polled again, to register the task's waker. If it has fired meanwhile, 3 applies.
+//! 2. Every later poll polls the source, and then the work.
 //! 3. When the source fires after the first look, the work gets one last poll in the same call. If it is ready,
-//!    its value wins: a finished value is never thrown away. If it is pending it is dropped, unless a shield or
+//!    its value wins: a finished value is never thrown away. If it is pending, it is dropped, unless a shield or
 //!    a grace period keeps it.
 //!
 //! The trait [`Race`] implements 1 and 2 for all races, and [`SlowRace::cancel`] implements 3. A plain race,
@@ -67,8 +67,8 @@ pub(super) trait Race {
     }
 }
 
-/// A race that is not an operation and whose source has not fired. It costs two reads of a counter on top of the
-/// two polls.
+/// A race that is not an operation and whose source has not fired. A poll of it costs two reads of a counter, besides the
+/// polls of the source and the work.
 pub(super) struct PlainRace<'a, F, S> {
     pub(super) work: Pin<&'a mut F>,
     pub(super) source: Pin<&'a mut S>,
@@ -95,8 +95,8 @@ impl<F: Future, S: Future<Output = Reason>> Race for PlainRace<'_, F, S> {
 }
 
 /// Handles any race, including operations, races with shields, and races whose source has fired.
-// The outcome is written through a reference here: it is large and mostly absent, and returning it through
-// several functions would copy it each time.
+// The outcome is written through a reference. It is large and mostly absent, and each function that returned it
+// would copy it.
 pub(super) struct SlowRace<'a, F: Future, S> {
     pub(super) work: Pin<&'a mut F>,
     pub(super) source: Pin<&'a mut Option<S>>,
@@ -134,7 +134,7 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
         let polled = match fired.take() {
             Some(reason) => Polled::Fired(reason),
             None if first => self.poll_first(cx),
-            // The reason is known: only a shield or a grace period still keeps the work.
+            // The source has fired: only a shield or a grace period still keeps the work.
             None if self.state.as_deref().is_some_and(RunState::is_cancelling) => {
                 return self.poll_kept_work(cx);
             }
@@ -156,8 +156,8 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
         Poll::Ready(())
     }
 
-    /// Polls the work and takes in the shields that register in it. `dropping` is the number of this race if
-    /// nothing but shields keeps the work, else 0.
+    /// Polls the work and collects the shields that register in it. `dropping` is the number of this race if only shields
+    /// keep the work, else 0.
     #[inline(always)]
     fn poll_work_in(&mut self, dropping: u64, cx: &mut Context<'_>) -> Poll<()> {
         let before = poll_context::registrations();
@@ -194,7 +194,7 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
             return Poll::Ready(());
         }
         match self.state {
-            // A shield has begun in this very poll.
+            // A shield has begun in this poll.
             Some(state) => {
                 state.set_cause(reason);
                 self.wait_for_shields()
@@ -207,8 +207,7 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
     fn poll_kept_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(state) = self.state.as_deref_mut() else { return Poll::Pending };
         if state.poll_grace(cx) {
-            // The tracer lets operations in the work find out that they are part of it, and are cancelled with
-            // this one.
+            // With the tracer, operations in the work find out that they are part of it. They are cancelled with this one.
             let tracer = state.tracer();
             return self.poll_traced(&tracer, 0, cx);
         }
@@ -246,9 +245,8 @@ pub(super) fn is_operation(state: &Option<Box<RunState>>) -> bool {
     state.as_deref().is_some_and(RunState::is_operation)
 }
 
-/// Returns whether the code after the race must not run. This is guarantee 10 at every level. It applies if a race
-/// around this one waits for the shield that kept this one. It also applies if that race was cancelled, and this
-/// one with it.
+/// Returns whether the code after the race must not run (guarantee 10). That is so if a race around this one waits for the
+/// shield that kept this one, or if that race was cancelled and this one with it.
 pub(crate) fn is_stopped<T>(
     outcome: &Result<T, Cancelled>,
     shielded: bool,
@@ -258,8 +256,8 @@ pub(crate) fn is_stopped<T>(
     (shielded || is_operation && cancelled.is_parent()) && is_dropping()
 }
 
-/// Calls `drop`, which drops user values. If the run is an operation, a panic of a destructor is kept until the
-/// operation has ended (guarantee 13). Returns false if there was one.
+/// Calls `drop`, which drops user values. If the race is an operation, a panic of a destructor is kept until the
+/// operation has ended (guarantee 13). Returns false if there was a panic.
 pub(crate) fn contain_drop(state: &mut Option<Box<RunState>>, drop: impl FnOnce()) -> bool {
     match state {
         Some(state) if state.is_operation() => state.contain_drop(drop),
@@ -270,7 +268,7 @@ pub(crate) fn contain_drop(state: &mut Option<Box<RunState>>, drop: impl FnOnce(
     }
 }
 
-/// Takes in the shields that have registered in a poll of the work. `dropping` is as for [`InRace`].
+/// Collects the shields that have registered in a poll of the work. `dropping` is as for [`InRace`].
 #[cold]
 pub(crate) fn collect_shields(state: &mut Option<Box<RunState>>, before: usize, dropping: u64) {
     let shields = poll_context::registered_since(before, dropping);

@@ -11,7 +11,7 @@ use crate::reason::Reason;
 /// `source`.
 ///
 /// `body` is called at once, outside of the operation. The future that it returns is polled within the
-/// operation, and never polled if the source has fired by the first poll.
+/// operation. If the source has fired by the first poll, the future is never polled.
 ///
 /// # Cancel safety
 ///

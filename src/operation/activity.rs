@@ -1,7 +1,8 @@
 //! `Activity`: the stage, shields and polls of an operation, for the registry that watches it.
 //!
-//! Only operations that a registry watches have one; the others pay nothing for it. The numbers help people
-//! to find operations that do not stop. They are read without a lock: each number is correct by itself.
+//! Only operations that a registry watches have one. The others pay nothing for it. The numbers help people to
+//! find operations that do not stop. They are read one by one without a lock, so they may not belong to the
+//! same moment.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ pub(crate) trait Watcher: Send + Sync {
     fn left(&self);
 }
 
-/// What the run of an operation is doing.
+/// What an operation is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunStage {
     Work,

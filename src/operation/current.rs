@@ -74,7 +74,7 @@ pub(crate) struct InOperation {
 }
 
 impl InOperation {
-    /// Takes a handle; [`leave`](Self::leave) returns it. So no poll of a run clones a handle.
+    /// Takes a handle. [`leave`](Self::leave) returns it, so a poll does not clone a handle.
     #[inline]
     pub(crate) fn enter(operation: Operation, polled_by: PolledBy) -> Self {
         let inner = ManuallyDrop::new(operation.inner);
@@ -102,15 +102,14 @@ impl Drop for InOperation {
     }
 }
 
-/// Makes the operation of a run the current one while the run is polled, and times the poll if a registry
-/// watches the operation.
+/// Makes an operation the current one while its race is polled. Times the poll if a registry watches the operation.
 pub(crate) struct InPoll {
     inside: InOperation,
     timed: TimedPoll,
 }
 
 impl InPoll {
-    /// Begins the poll. `watched` is the operation, if a registry watches it.
+    /// Begins the poll. `watched` is the operation if a registry watches it, else `None`.
     #[inline(always)]
     pub(crate) fn enter(operation: Operation, watched: Option<&Operation>, waker: &Waker) -> Self {
         let timed = TimedPoll(watched.map(poll_begins));

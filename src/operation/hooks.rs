@@ -162,8 +162,8 @@ impl Hooks {
         }
     }
 
-    /// Runs hooks that were added after the list was closed. If a thread is already running such hooks, perhaps
-    /// further up on this very stack, that thread runs these too.
+    /// Runs hooks that were added after the list was closed. If a thread is already running such hooks, it runs these
+    /// too. That thread may be this one, further up the stack.
     pub(super) fn run_late(&self, call: impl Fn(EndHook)) {
         if std::mem::replace(&mut self.state.lock().running, true) {
             return;

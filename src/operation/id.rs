@@ -8,8 +8,8 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// The identifier of an operation, unique within this process. Later operations have larger identifiers.
 ///
-/// It displays as a number and can be parsed from one, so it can travel through a log, a URL or a form and
-/// back. A registry finds no operation if the number belongs to one that has ended, or to none.
+/// `Display` prints it as a number, and `parse` reads it back, for example from a log or a URL. If the operation has ended,
+/// a registry does not find it any more.
 ///
 /// # Examples
 ///

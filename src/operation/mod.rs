@@ -1,7 +1,7 @@
 //! Operations: races that have a name, a status, progress and hooks.
 //!
-//! An [`Operation`] is the handle of one. The other types here are what its methods return, and the
-//! futures that the builder methods of [`Cancelable`](crate::Cancelable) make.
+//! An [`Operation`] is a handle. The other types here are returned by its methods, or by the builder methods
+//! of [`Cancelable`](crate::Cancelable).
 
 // inner.rs: the state that all handles share. hooks.rs: the hooks for the start, for progress and for the
 // end. run.rs: what the rest of the crate does with an operation. current.rs: the operation that is being
@@ -134,8 +134,8 @@ impl Operation {
         self.inner.status()
     }
 
-    /// Returns the reason, from the moment the operation is cancelled. It stays even if the work then
-    /// completes, within a shield or a grace period.
+    /// Returns the reason once the operation is cancelled. The reason stays even if the work then completes,
+    /// in a shield or a grace period.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -149,8 +149,8 @@ impl Operation {
 
     /// Returns the text of the error that the work returned, or of its panic.
     ///
-    /// The text is also there if the operation is [`Cancelled`](Status::Cancelled) because it was cancelled
-    /// before the work returned its error.
+    /// If the operation was cancelled before the work returned its error, its status is
+    /// [`Cancelled`](Status::Cancelled), and the text is there too.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -167,8 +167,8 @@ impl Operation {
         self.inner.details.lock().ended.as_ref()?.error.clone()
     }
 
-    /// Returns whether the operation is cancelled: true from the request on, within shields and clean-up
-    /// too. Takes no lock.
+    /// Returns whether the operation is cancelled. It is true from the cancellation on, even within shields and
+    /// clean-up. Takes no lock.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -199,9 +199,11 @@ impl Operation {
 
     /// Returns the earliest of its own time limits and those of its ancestors, from its first poll on.
     ///
-    /// Limits within [`any_of`](crate::any_of()) count. Limits within an [`all_of`](crate::all_of()) of a
-    /// tuple count if every source in it is a limit; then the latest of them counts. A timeout that a
-    /// source of your own polls in its first poll counts too, whatever that source does with it.
+    /// * Limits within [`any_of`](crate::any_of()) count.
+    /// * If every source of an [`all_of`](crate::all_of()) tuple is a limit, the latest of them counts.
+    ///   Otherwise none of them counts.
+    /// * If a source of your own polls a timeout in its first poll, that timeout counts, whatever the source
+    ///   does with it.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -327,7 +329,7 @@ impl Operation {
     }
 
     /// Waits until the operation is cancelled and returns the reason. Use it in work with a
-    /// [grace period](crate::Cancelable::grace) to notice the request and wind down.
+    /// [grace period](crate::Cancelable::grace) to notice the cancellation and to finish.
     ///
     /// # Cancel safety
     ///
@@ -363,8 +365,7 @@ impl Operation {
     }
 
     /// Reports progress: calls the progress hooks, and keeps the report for later snapshots. You can
-    /// call this from any thread, before the start and after the end too. After the end there are no
-    /// hooks to call.
+    /// call this from any thread, even before the start and after the end. After the end it calls no hooks.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -419,7 +420,7 @@ impl Operation {
     /// Calls `hook` when the operation has been cancelled and its work is gone, or at once if that has
     /// already happened.
     ///
-    /// To react to the request itself, use [`on_cancel`](CancellationToken::on_cancel) of its
+    /// To react as soon as it is cancelled, use [`on_cancel`](CancellationToken::on_cancel) of its
     /// [token](Self::token).
     ///
     /// ```

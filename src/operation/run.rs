@@ -1,4 +1,4 @@
-//! What the rest of the crate does with an operation: its run starts and ends it, a registry watches it.
+//! What the rest of the crate does with an operation: its race starts and ends it, a registry watches it.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::reason::Reason;
 use crate::source::{CancellationToken, WaitForCancellationOwned};
 use crate::text::Text;
 
-/// For the run of the operation.
+/// For the race of the operation.
 impl Operation {
     pub(crate) fn new() -> Self {
         Operation { inner: Arc::default() }
@@ -30,7 +30,7 @@ impl Operation {
         Inner::set_name(&mut self.inner, Some(name).filter(|name| !name.is_empty()));
     }
 
-    /// Makes it a child of `parent`, unless it has a parent or that would close a cycle.
+    /// Makes it a child of `parent`, unless it has a parent or is an ancestor of `parent`.
     pub(crate) fn enter_below(&self, parent: &Operation) {
         self.inner.enter_below(&parent.inner);
     }
@@ -39,7 +39,7 @@ impl Operation {
         self.inner.hooks.on_start(hook);
     }
 
-    /// Starts it, as a child of the current operation, and returns when that was. Called once, before
+    /// Starts it, as a child of the current operation, and returns the time of the start. Called once, before
     /// [`run_start_hooks`](Self::run_start_hooks).
     ///
     /// `waker` is the waker of the poll, if it starts in one.
@@ -86,7 +86,8 @@ impl Operation {
         self.inner.token.clone().cancelled_owned()
     }
 
-    /// Returns the token of the parent if this operation may be a task of its own: see [`Link::Undecided`].
+    /// Returns the token of the parent if this operation may not be part of the parent's work: see
+    /// [`Link::Undecided`].
     pub(crate) fn undecided_parent_token(&self) -> Option<CancellationToken> {
         self.inner.undecided_parent_token()
     }
@@ -122,7 +123,7 @@ impl Operation {
         self.inner.drop_limit(if_passed_by);
     }
 
-    /// Returns its deadline if that has passed unnoticed.
+    /// Returns its deadline if the deadline has passed and no poll has noticed that.
     #[cfg(feature = "time")]
     pub(crate) fn overdue(&self) -> Option<Overdue> {
         self.inner.overdue()

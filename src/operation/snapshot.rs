@@ -35,8 +35,8 @@ pub struct Snapshot {
     pub status: Status,
     /// Reason for the cancellation, if the operation is cancelled.
     pub reason: Option<Reason>,
-    /// Text of the error that the work returned, or of its panic. Also there if `status` is
-    /// [`Cancelled`](Status::Cancelled) and the work returned an error after the request.
+    /// Text of the error that the work returned, or of its panic. It is there even if `status` is
+    /// [`Cancelled`](Status::Cancelled), if the work returned an error after the cancellation.
     pub error: Option<Text>,
     /// Identifier of the parent, if there is one.
     pub parent_id: Option<OperationId>,

@@ -4,8 +4,8 @@ use std::fmt;
 
 /// The status of an operation.
 ///
-/// It goes from `Pending` to `Running`, to `Cancelling` if the operation is cancelled, and then to one of
-/// the three final ones.
+/// It goes from `Pending` to `Running`, and then to one of the three final statuses. If the operation is cancelled, it
+/// is `Cancelling` in between.
 ///
 /// # Examples
 ///
@@ -21,8 +21,8 @@ pub enum Status {
     Pending,
     /// It has been polled, and has neither ended nor been cancelled.
     Running,
-    /// It is cancelled and has not ended: the work is in a shield or a grace period, or has not been
-    /// polled since, or clean-up is running.
+    /// It is cancelled and has not ended. Its work is in a shield or a grace period, or its clean-up is running, or it
+    /// has not been polled since the cancellation.
     Cancelling,
     /// The work returned a value.
     Completed,

@@ -22,10 +22,11 @@ use crate::wait::{Slab, WakerSlot};
 
 /// Something that happened in a registry. Yielded by [`Events`].
 ///
-/// The events of one operation come in this order: `Registered`, `Started`, `Ended`. Any number of
-/// `Progress` and at most one `Cancelling` come in between, possibly before `Started`, because a handle
-/// can report and cancel before the first poll. There is no `Started` if the operation was registered
-/// during a poll, or was dropped before its first poll.
+/// The events of one operation come in this order: `Registered`, `Started`, `Ended`.
+///
+/// * Any number of `Progress` and at most one `Cancelling` come in between. They may come before `Started`, because
+///   a handle can report and cancel before the first poll.
+/// * There is no `Started` if the operation was registered during a poll, or was dropped before its first poll.
 ///
 /// # Examples
 ///
@@ -46,7 +47,7 @@ use crate::wait::{Slab, WakerSlot};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// An operation was registered. The snapshot lacks what the builder adds after `registered`.
+    /// An operation was registered. If a name or metadata is set after `registered`, the snapshot does not have it.
     Registered(Snapshot),
     /// An operation was polled for the first time.
     #[non_exhaustive]

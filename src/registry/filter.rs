@@ -11,9 +11,8 @@ type Predicate = Arc<dyn Fn(&Snapshot) -> bool + Send + Sync>;
 
 /// Selects operations by status, name, parent, age, metadata, or your own predicate.
 ///
-/// An operation must match everything that the filter asks for. If it asks for two parts of a name,
-/// the name must contain both. Only statuses are alternatives: if there are several, one of them must
-/// match.
+/// An operation must match all parts of the filter. If the filter has two parts of a name, the name must contain both.
+/// Statuses are the exception: if the filter has several, one of them must match.
 ///
 /// # Examples
 ///

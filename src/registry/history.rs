@@ -41,7 +41,7 @@ pub struct Record {
 
 /// Selects records of the [history](super::Registry::history). The default selects all of them.
 ///
-/// A record must match everything that the query asks for.
+/// A record must match all parts of the query.
 ///
 /// # Examples
 ///
@@ -89,9 +89,9 @@ impl HistoryQuery {
 
     /// Selects operations that ended at `since` or later.
     ///
-    /// To poll the history without gaps, pass the instant taken just before the previous call. As long
-    /// as the history did not overflow in between, you see every record. The record of an operation
-    /// that ended during the previous call may appear twice.
+    /// To poll the history without gaps, pass the instant taken just before the previous call. You see every
+    /// record, unless the history overflows between two calls. If an operation ends during a call, its record
+    /// may appear twice.
     ///
     /// ```
     /// use cancelable::Registry;

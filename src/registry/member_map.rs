@@ -1,7 +1,6 @@
 //! `MemberMap`: the operations in a registry, split over several locks, and whether it accepts new ones.
 //!
-//! 1. A member is counted before it can be found in the map, and is taken off the count after it has been
-//!    removed from the map.
+//! 1. The count is raised before a member is inserted into the map, and lowered after it has been removed.
 //! 2. Nothing is inserted once the map is closed.
 //! 3. The latch of a count is set once the map is closed and the count is zero, and not before.
 //!
@@ -23,8 +22,8 @@ use crate::wait::Latch;
 /// The number of shards, each with its own lock. Two are enough for the model checker.
 const SHARDS: usize = if cfg!(cancelable_loom) { 2 } else { 16 };
 
-/// A shard keeps room for this many members. Above that it shrinks while it empties, so that a burst does
-/// not cost memory forever.
+/// A shard keeps room for this many members. A larger shard shrinks when its members leave, so that a burst
+/// does not cost memory forever.
 const KEPT_CAPACITY: usize = 64;
 
 type Shard<M> = HashMap<OperationId, Arc<M>, BuildHasherDefault<MultiplyHasher>>;

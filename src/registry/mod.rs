@@ -12,7 +12,7 @@
 // * `inspect`: what an operation is doing.
 // * `drained`: waits until a closed registry is empty.
 // * `shutdown`: stops all operations, waits for them and reports, for a registry or for a whole process.
-// * `registered`: the builder methods that register a run.
+// * `registered`: the builder methods that register an operation.
 
 mod drained;
 mod events;
@@ -122,8 +122,8 @@ impl Registry {
         GLOBAL.get_or_init(Registry::new)
     }
 
-    /// Returns all operations, ordered by id. One that has ended is not included, even if its hooks are
-    /// still running.
+    /// Returns all operations, ordered by id. An operation that has ended is not included, even if its hooks
+    /// are still running.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -188,8 +188,8 @@ impl Registry {
     /// Cancels the operations that match the filter. Returns how many of them this call cancelled. An
     /// operation that was cancelled before does not count.
     ///
-    /// If one of them is below another, only the upper one gets `reason`. The lower one is cancelled
-    /// with it, for the reason [`Parent`](Reason::Parent), and counts as well.
+    /// If one of them is a child of another, only the parent gets `reason`. The child is cancelled with it,
+    /// for the reason [`Parent`](Reason::Parent), and counts as well.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -216,8 +216,8 @@ impl Registry {
         self.len() == 0
     }
 
-    /// Returns what the operations that match the filter are doing, ordered by id. Use it to find out
-    /// why something takes so long.
+    /// Returns what each matching operation is doing, ordered by id. Use it to find out why something takes so
+    /// long.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -328,8 +328,8 @@ impl Registry {
 
     /// Closes the registry to new operations, for good. Returns whether this call did it.
     ///
-    /// Operations that come later are not listed. They are cancelled for the reason `"shutting down"`,
-    /// and their first poll returns that. Operations already in the registry continue.
+    /// Operations that are registered later are not listed. They are cancelled for the reason `"shutting
+    /// down"`, and their first poll returns that. Operations already in the registry continue.
     ///
     /// ```
     /// use cancelable::prelude::*;

@@ -28,7 +28,7 @@ impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
     /// Registers the operation at once. Until its first poll it is listed as
     /// [`Pending`](crate::Status::Pending).
     ///
-    /// It leaves the registry when it has ended and its clean-up and hooks have run, or when it is
+    /// It leaves the registry when it has ended and its clean-up and hooks have run. It also leaves when it is
     /// dropped, even before its first poll. An operation may be in several registries. Registering it
     /// twice in one registry has no further effect.
     ///
@@ -153,8 +153,8 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
 
     /// Registers the whole stream as one operation, at once. See [`Cancelable::registered_in`].
     ///
-    /// It leaves the registry when it has ended or is dropped. The stream is polled only while an item is
-    /// requested, so it stops for a shutdown when the next item is requested.
+    /// It leaves the registry when it has ended or is dropped. The stream is polled only when the consumer requests
+    /// an item. So it stops for a shutdown when the next item is requested.
     ///
     /// ```
     /// use cancelable::prelude::*;

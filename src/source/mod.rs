@@ -10,8 +10,8 @@
 //! # Cancel safety
 //!
 //! Dropping a source removes everything it had registered. A dropped timeout or condition forgets how
-//! much time has passed. A token, a deadline or a signal source can be replaced by a new one: the new
-//! one sees everything that happened while either was alive.
+//! much time has passed. A token or a deadline forgets nothing: a new source gives the same answer. For a
+//! signal, create the new source before you drop the old one.
 
 mod because;
 mod compose;
@@ -51,8 +51,8 @@ pub use token::{
     CancellationToken, DropGuard, Registration, WaitForCancellation, WaitForCancellationOwned,
 };
 
-/// A boxed source: the type to name in a struct, for sources of different types in one list, or for a
-/// source chosen at run time.
+/// A boxed source. Use it in a struct, for a list of sources of different types, or for a source chosen at
+/// run time.
 ///
 /// Box a token with [`cancelled`](CancellationToken::cancelled) or
 /// [`cancelled_owned`](CancellationToken::cancelled_owned).

@@ -33,8 +33,8 @@ use crate::timer::Countdown;
 ///
 /// # Panics
 ///
-/// The first limit of a process creates the reactor. If that fails, for lack of file descriptors, the poll
-/// panics. That timeout does not panic again and never fires.
+/// The first limit of a process creates the reactor. If that fails because no file descriptor is left, the poll
+/// panics. That timeout then never fires, and does not panic again.
 ///
 /// # Examples
 ///
@@ -62,7 +62,7 @@ pub fn timeout(after: Duration) -> Timeout {
 ///
 /// # Cancel safety
 ///
-/// Nothing is lost: a new source for the same instant continues where the dropped one was.
+/// Dropping it loses nothing: a new source for the same instant fires at the same time.
 ///
 /// # Examples
 ///

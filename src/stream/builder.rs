@@ -58,11 +58,13 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     ///
     /// This is independent of the source, which may limit the whole stream.
     ///
-    /// The clock starts when a poll finds no item, and stops when the next item comes. Time that the
-    /// consumer spends on an item does not count, and an item that is ready is never too late. A limit
-    /// of zero cancels at the first wait. Dropping the future of [`next`](futures_util::StreamExt::next)
-    /// does not stop the clock. The limit is as precise as a [`timeout`](crate::timeout()), and items
-    /// cost no registration. If this is called more than once, the last limit counts.
+    /// The clock starts when a poll finds no item, and stops when the next item comes. So the time that the
+    /// consumer spends on an item does not count. Dropping the future of
+    /// [`next`](futures_util::StreamExt::next) does not stop the clock. A limit of zero cancels the stream
+    /// when it waits for the first time.
+    ///
+    /// The limit is as precise as a [`timeout`](crate::timeout()), and an item costs no registration. If
+    /// this is called more than once, the last limit counts.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -84,9 +86,9 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
 
     /// Reports progress after every `items` items of the stream; zero turns reports off.
     ///
-    /// The detail `items` of the [`Progress`] is the number of items so far. If the stream knows how
-    /// many are left, the report also counts [steps](Progress::steps). It is made before the item is
-    /// yielded. The end of the stream is not reported.
+    /// A report is made before its last item is yielded. Its detail `items` is the number of items so far. If
+    /// the stream knows how many are left, the report also counts [steps](Progress::steps). The end of the
+    /// stream is not reported.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -163,10 +165,11 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
 impl<St: Stream, S, E> CancelableStream<St, S, E> {
     /// Yields the items in vectors of `size` items. The last one may be shorter; none is empty.
     ///
-    /// The source is still polled before each item. On a cancellation the items of an incomplete chunk
-    /// are not yielded: they go into the [partial result](Self::partial), next to the items that
-    /// [`keep_last`](Self::keep_last) keeps, and no item is there twice. Reports and the idle timeout
-    /// count items, not chunks.
+    /// The source is still polled before each item. Reports and the idle timeout count items, not chunks.
+    ///
+    /// If the stream is cancelled, the items of an incomplete chunk are not yielded. They go into the
+    /// [partial result](Self::partial), together with the items that [`keep_last`](Self::keep_last) keeps.
+    /// No item is there twice.
     ///
     /// # Panics
     ///
@@ -387,9 +390,9 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// It runs before the stream yields its end or the error. Its argument is `Ok` if the stream has
         /// ended by itself.
         ///
-        /// A race around the consumer that is cancelled while the consumer waits for an item waits for
-        /// the clean-up. If it is cancelled while the consumer is busy with an item, it drops the
-        /// consumer and the stream at once, and the clean-up is lost.
+        /// If a race around the consumer is cancelled while the consumer waits for an item, that race
+        /// waits for the clean-up. If it is cancelled while the consumer is busy with an item, it drops
+        /// the consumer and the stream at once, and the clean-up is lost.
         ///
         /// ```
         /// use cancelable::prelude::*;

@@ -18,8 +18,8 @@ where
     E: Ending<M::End>,
     M: Batching<St::Item>,
 {
-    /// Drops the inner stream, then the source, and hands out the last chunk or the outcome, because
-    /// the race is over. `shielded` says that a shield has kept the stream.
+    /// Drops the inner stream, then the source, and hands out the last chunk or the outcome. Called when the
+    /// race is over. `shielded` is true if a shield has kept the stream.
     #[inline(never)]
     pub(super) fn finish(
         mut self: Pin<&mut Self>,

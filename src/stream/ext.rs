@@ -25,8 +25,8 @@ use crate::reason::Reason;
 /// # Ok::<(), Cancelled>(()) }).unwrap();
 /// ```
 pub trait CancelableStreamExt: Stream {
-    /// Races this stream against a source: its items come as `Ok`, and one `Err` with the reason if
-    /// the source fires before the stream ends.
+    /// Races this stream against a source. Items come as `Ok`. If the source fires before the stream ends,
+    /// one `Err` with the reason comes last.
     ///
     /// A source is anything that [turns into](IntoFuture) a future of a [`Reason`]: a future of
     /// [`cancelable::source`](crate::source), a [token](crate::CancellationToken) or a reference to
@@ -40,7 +40,7 @@ pub trait CancelableStreamExt: Stream {
     ///   polled.
     /// * The source is polled before each item, even if the stream never waits. Once it has fired, no
     ///   further item is pulled. Unlike a future, a stream gets no last poll.
-    /// * An item that has been pulled is yielded, never replaced by the error.
+    /// * An item that has been pulled is always yielded.
     /// * The stream and the source are dropped before `Err` is yielded. After the error comes `None`.
     ///
     /// # Cancel safety

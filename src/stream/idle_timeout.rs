@@ -9,15 +9,15 @@ use crate::{clock, poll_context};
 
 /// A limit on each wait for an item.
 ///
-/// An item ends the wait and leaves the timer alone. If the timer fires for a wait that is over, it
-/// is set again for the current wait. So there is at most one registration per elapsed limit, however
-/// many items come meanwhile; each wait reads the clock once, when it begins.
+/// An item ends the wait, but does not touch the timer. If the timer fires and its wait is over, it is set again
+/// for the current wait. So it registers at most once per `limit`, however many items come. Each wait reads the
+/// clock once, when it begins.
 #[derive(Debug)]
 pub(super) struct IdleTimeout {
     limit: Duration,
     /// When the current wait began.
     since: Option<Instant>,
-    /// The timer, and when it fires: never later than the current wait ends.
+    /// The timer, and the time at which it fires. That is never later than the end of the current wait.
     timer: Option<(Instant, Countdown)>,
 }
 
@@ -41,7 +41,7 @@ impl IdleTimeout {
             match &mut self.timer {
                 None => self.timer = Some((end, Countdown::until(end))),
                 Some((at, countdown)) => {
-                    // This limit moves, so no operation around it may take it for its deadline.
+                    // This limit moves, so it is not the deadline of an operation around it.
                     let poll = || countdown.poll("CancelableStream", cx);
                     if poll_context::ignore_limits(poll).is_pending() {
                         return Poll::Pending;

@@ -8,8 +8,8 @@ use super::idle_timeout::IdleTimeout;
 use super::partial::PartialWriter;
 use crate::error::Cancelled;
 
-/// How the items `I` of a stream are handed out, and whether an `Err` among them ends it. This trait is
-/// sealed; [`Items`], [`Chunks`] and [`Results`] implement it.
+/// Decides how the items `I` of a stream are handed out, and whether an `Err` item ends the stream. This trait is
+/// sealed. [`Items`], [`Chunks`] and [`Results`] implement it.
 pub trait Batching<I>: sealed::Sealed {
     /// The `Ok` type of the items that are handed out: an item, or a chunk of items.
     type Item;
@@ -17,7 +17,7 @@ pub trait Batching<I>: sealed::Sealed {
     type Kept;
     /// The `Err` type of the items that are handed out.
     type Error: From<Cancelled>;
-    /// The outcome of a stream that was not cancelled: `()`, or a `Result` if its items are results.
+    /// The outcome of a stream that was not cancelled: `()`, or a `Result` if an `Err` item can end the stream.
     type End;
 
     /// Returns the item, or the end of the stream if it is an `Err`.

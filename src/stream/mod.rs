@@ -50,24 +50,23 @@ use poll::{UNREGISTERED_POLLS, poll_source};
 /// `Err` the end of the stream.
 ///
 /// Its methods collect items into chunks, limit each wait for an item, and keep the partial result of
-/// a stream that was cancelled. It also has the methods of a [`Cancelable`](crate::Cancelable): a
-/// name, hooks, progress reports, clean-up. Each of these, and [`partial`](CancelableStream::partial),
-/// makes the whole stream one [`Operation`](crate::Operation). The operation starts at the first poll,
-/// completes when the stream ends, and is cancelled with it. A stream without any of them allocates
-/// nothing but chunks.
+/// a stream that was cancelled. It also has the methods of a [`Cancelable`](crate::Cancelable), for
+/// names, hooks, progress reports and clean-up. Each of these methods, and
+/// [`partial`](CancelableStream::partial), makes the whole stream one
+/// [`Operation`](crate::Operation). The operation starts at the first poll and completes when the stream
+/// ends. A stream that is not an operation allocates nothing but chunks.
 ///
 /// # Implementation
 ///
-/// The source is polled before each item. While items are ready at once, the source is not given the
-/// task's waker. That happens when the stream is pending for the first time, or after 64 items in a
-/// row. From then on, polling a time limit reads a flag instead of the clock. The source is
-/// registered once, not once per item.
+/// The source is polled before each item. It gets the task's waker when the stream is pending for the
+/// first time, or after 64 items in a row. So it is registered once, not once per item. Before that,
+/// polling a time limit reads the clock. Afterwards it reads a flag.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future of [`next`](futures_util::StreamExt::next) loses no item. Dropping the
 /// `CancelableStream` drops the stream, then the source. If it is an operation and has been polled,
-/// that is a cancellation with [`Reason::Dropped`].
+/// the drop is a cancellation with [`Reason::Dropped`].
 ///
 /// # Panics
 ///
@@ -128,8 +127,8 @@ enum Stage<End> {
     Streaming,
     /// The stream has been dropped. Clean-up is about to run, or is running and holds the outcome.
     Ending(Option<Result<End, Cancelled>>),
-    /// A race around this one is about to drop it, so the consumer must not continue. If it is polled again all
-    /// the same, because that race had only borrowed it, it hands out the error.
+    /// A race around this one is about to drop it, so the consumer must not continue. If that race only borrowed
+    /// the stream, the stream may be polled again. Then it hands out the error.
     Stopped(Option<Result<End, Cancelled>>),
     Done,
 }
@@ -198,7 +197,7 @@ where
             else {
                 break Handover::Untouched;
             };
-            // Polled before each item, never between pulling an item and handing it out.
+            // The source is polled before an item is pulled, never between pulling an item and handing it out.
             if let Poll::Ready(reason) = poll_source(source, this.unregistered_polls, cx) {
                 break Handover::Fired(reason);
             }

@@ -11,8 +11,8 @@ use crate::sync::Mutex;
 /// A handle that reads how far a stream got: the number of its items, the last of them, and how it
 /// ended. [`partial`](crate::CancelableStream::partial) creates it.
 ///
-/// It can be read while the stream runs and after it has ended, failed, been cancelled or been
-/// dropped. It is cheap to clone and can be sent to other threads.
+/// You can read it while the stream is running and after its end, however it ended. It is cheap to clone and can
+/// be sent to other threads.
 ///
 /// # Examples
 ///
@@ -87,11 +87,11 @@ impl<T> Partial<T> {
     /// Returns clones of the kept items, oldest first.
     ///
     /// These are the last items, up to the number given to
-    /// [`keep_last`](crate::CancelableStream::keep_last). If the stream has failed, or was cancelled
-    /// or dropped, they include all items of an incomplete chunk.
+    /// [`keep_last`](crate::CancelableStream::keep_last). If the stream did not complete, they include all
+    /// items of the incomplete chunk.
     ///
     /// The items are cloned under a lock that the stream and all handles of this partial result
-    /// share. An item's `clone` must not use such a handle, not even print it: that would deadlock.
+    /// share. If an item's `clone` uses such a handle, or only prints it, this call deadlocks.
     ///
     /// ```
     /// use cancelable::prelude::*;

@@ -17,8 +17,8 @@ use crate::poll_context::{self, Traced};
 use crate::reason::Reason;
 use crate::wait::probe;
 
-/// How often the source may be polled without registering, plus the poll that registers it. Until then
-/// each item costs a clock read if the source is a time limit; afterwards, a flag.
+/// How often the source is polled until it has registered, including the poll that registers it. If the source is a
+/// time limit, each poll before that reads the clock, and each later poll reads a flag.
 pub(super) const UNREGISTERED_POLLS: u8 = 64 + 1;
 
 /// What `poll_next` returns.
@@ -34,8 +34,8 @@ where
     E: Ending<M::End>,
     M: Batching<St::Item>,
 {
-    /// Handles what the fast path does not: the first poll, polls after the inner stream has gone, and
-    /// every poll of an operation or a shielded stream. When it returns `Ready`, `item` is what to hand
+    /// Handles what the fast path does not: the first poll, polls after the inner stream was dropped, and
+    /// every poll of an operation or a shielded stream. When it returns `Ready`, `item` has the item to hand
     /// out.
     #[inline(never)]
     pub(super) fn poll_slow(
@@ -47,8 +47,8 @@ where
         let mut this = self.as_mut().project();
         let mut inside = None;
         if let Some(state) = this.state.get_mut() {
-            // Operations usually start at the first poll, but later if the stream became an operation
-            // after that.
+            // Operations usually start at the first poll. If the stream became an operation later, it starts
+            // now.
             let starts = state.is_unstarted() && this.stream.is_some();
             // Races around it do not wait for its clean-up yet: see `wait_slow`.
             let starting = starts.then_some(this.ending.as_mut());
@@ -135,7 +135,7 @@ where
             let this = self.as_mut().project();
             let kept = this.state.get_mut().as_deref().is_some_and(RunState::is_cancelling);
             let pulled = if kept {
-                // The reason is known: only a shield or a grace period still keeps the stream.
+                // The stream is cancelled: only a shield or a grace period still keeps it.
                 ready!(self.as_mut().poll_kept(cx))?
             } else {
                 let cancelled = match fired.take() {
@@ -172,8 +172,8 @@ where
     fn note_cause(self: Pin<&mut Self>, reason: Reason) -> Result<(), Cancelled> {
         let Some(state) = self.project().state.get_mut() else { return Err(reason.into()) };
         let reason = match state.operation() {
-            // The first cancellation of the operation decides. The source has already been noted
-            // there, the idle timeout has not.
+            // The first cancellation of the operation decides. If the source fired, the operation knows that
+            // already. If the idle timeout fired, it does not.
             Some(operation) => {
                 operation.cancel_with(reason.clone());
                 operation.reason().unwrap_or(reason)
@@ -216,8 +216,8 @@ where
     /// Like [`wait_slow`](Self::wait_slow), within the grace period. Returns whether that continues.
     fn wait_in_grace(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         let Some(state) = self.project().state.get_mut() else { return true };
-        // A race around it that begins to wait for the clean-up has to wake the task: look again, so
-        // that the task is registered for that.
+        // Poll once more to register the task: a race around it may begin to wait for the clean-up later, and must
+        // wake the task then.
         !(E::CLEANS_UP && state.hold_clean_up()) || state.poll_grace(cx)
     }
 

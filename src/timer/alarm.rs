@@ -22,8 +22,8 @@ mod real {
 
     pub(in crate::timer) use crate::clock::real as now;
 
-    /// Whether the reactor could not be created. `async-io` starts its thread before that, and the thread ends with
-    /// the same panic: it does not come back when descriptors are available again.
+    /// Whether the reactor could not be created. `async-io` starts its thread first, and that thread ends with the same
+    /// panic. `async-io` does not start another one when descriptors are available again.
     static FAILED: AtomicBool = AtomicBool::new(false);
 
     struct FailedOnPanic;

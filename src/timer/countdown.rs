@@ -113,14 +113,14 @@ impl Countdown {
             State::Registered(slot) => {
                 ready!(slot.poll(what, cx, |()| ()));
                 FIRED.set(Some((slot.latched().end(), self.length)));
-                // This is a thread of an executor, the best place to fire other limits that are due.
+                // This is a thread of an executor, so it also fires other limits that are due.
                 Wheel::shared().drive_after_firing(clock::real());
                 return self.finish();
             }
             State::Running { since } => {
                 let since = *since;
-                // A second probe: the limit was lent to an earlier race whose work was ready at once. Only the
-                // clock can tell whether it has passed since.
+                // A second probe: the limit was lent to an earlier race whose work was ready at once. The limit has no
+                // slot, so read the clock to see whether it has passed since.
                 if is_probe && clock::now().saturating_duration_since(since) >= self.length {
                     return self.finish();
                 }
@@ -146,8 +146,8 @@ impl Countdown {
     }
 
     fn register(&mut self, what: &str, since: Instant, cx: &mut Context<'_>) -> Poll<Duration> {
-        // If the reactor cannot be created, `slot_of` panics. A caller that catches this and polls again must not
-        // hit the same panic again and again.
+        // If the reactor cannot be created, `slot_of` panics. If the caller catches the panic and polls again, the next
+        // poll must not panic.
         self.state = State::Never;
         REGISTERED.set(REGISTERED.get() + 1);
         let Some(slot) = slot_of(since, self.length) else { return Poll::Pending };

@@ -14,7 +14,7 @@ const LENGTHS: usize = 4;
 
 struct CachedLength {
     length: Duration,
-    /// `None` until the length is seen for the second time: if no two limits are alike, no slot is kept.
+    /// `None` until the length is seen for the second time. So a thread whose limits all differ keeps no slot.
     found: Option<Found>,
 }
 
@@ -29,8 +29,8 @@ thread_local! {
     static CACHE: RefCell<[Option<CachedLength>; LENGTHS]> =
         const { RefCell::new([const { None }; LENGTHS]) };
 
-    /// What [`Wheel::due`] returned last on this thread, and the moment that it stands for. Comparing two moments
-    /// is cheap; the difference from the epoch of the wheel costs 55 instructions.
+    /// The last result of [`Wheel::due`] on this thread, and the instant that it stands for. Comparing two instants is
+    /// cheap. The difference from the epoch of the wheel costs 55 instructions.
     static DUE: Cell<(u64, Option<Instant>)> = const { Cell::new((NEVER, None)) };
 }
 

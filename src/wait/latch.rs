@@ -57,8 +57,8 @@ impl<T, X> Latch<T, X> {
 
     /// Like [`is_set`](Self::is_set), but relaxed: call `is_set` before reading the value.
     ///
-    /// Relaxed lets the compiler keep the task's waker in registers from one source to the next. A task that
-    /// was woken sees the flag all the same, since it was set before the wake-up.
+    /// With a relaxed load, the compiler can keep the task's waker in registers from one source to the next. A task
+    /// that was woken still sees the flag, because the flag was set before the wake-up.
     #[inline]
     pub(crate) fn is_set_relaxed(&self) -> bool {
         self.set.load(Ordering::Relaxed)
@@ -107,7 +107,7 @@ impl<T, X> Latch<T, X> {
         Some(take(waiters, extra))
     }
 
-    /// Fills in a value that was left out, unless another thread did: all fill in the same value.
+    /// Fills in a value that was left out, unless another thread has done so. All threads fill in the same value.
     pub(crate) fn fill(&self, value: T) {
         let superfluous = self.value.set(value);
         drop(superfluous);

@@ -175,9 +175,9 @@ impl<L: HasLatch> fmt::Debug for Waiter<L> {
 
 /// The identity of the waker in the list, without a second clone of it.
 ///
-/// It is taken from the clone that goes into the list. That clone keeps its data alive, so the address cannot be
-/// reused for another waker in the meantime: comparing gives the answer of `Waker::will_wake`. If clones of a waker
-/// have a different address from their original, this never matches, and the waker is replaced at every poll.
+/// It is taken from the clone that goes into the list. That clone keeps its data alive, so no other waker can have the
+/// same address in the meantime. So a comparison gives the same answer as `Waker::will_wake`. If a clone has a
+/// different address from its original, the two never match, and the waker is replaced at every poll.
 #[derive(Debug, PartialEq)]
 struct WakerId {
     data: usize,

@@ -12,8 +12,9 @@ use crate::sync::Mutex;
 /// is woken or dropped is contained. (`futures::task::AtomicWaker` clones and drops wakers while the slot is
 /// taken: after a panic there, it never wakes a task again. `event_listener::Event` wakes with its lock held.)
 ///
-/// No wake-up is lost if the waiting task registers before it checks its condition, and the other side changes
-/// the condition before it wakes: both go through the lock, in one order or the other.
+/// The waiting task must register before it checks its condition, and the other side must change the condition
+/// before it wakes. Both take the lock. If the task is first, the other side finds its waker. If the other side is
+/// first, the task sees the changed condition. So no wake-up is lost.
 #[derive(Debug, Default)]
 pub(crate) struct WakerSlot(Mutex<Option<Waker>>);
 
@@ -86,7 +87,7 @@ mod tests {
         assert_eq!(counts.map(|count| count.get()), [0, 1]);
     }
 
-    /// A waker that panics when it is dropped does not disable the slot.
+    /// If a waker panics when it is dropped, the slot still works.
     #[test]
     fn destructors_may_panic() {
         struct Hostile;

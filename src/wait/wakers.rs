@@ -55,8 +55,8 @@ pub(crate) struct WakeBatch {
 }
 
 impl WakeBatch {
-    /// Takes all wakers out of a list, whose lock may be held. The only waker of a list is returned, so that
-    /// the caller can collect those of many lists and [add](Self::add) them at once.
+    /// Takes all wakers out of a list, whose lock may be held. If the list has one waker, that is returned instead,
+    /// so that the caller can [add](Self::add) those of many lists at once.
     #[inline]
     pub(crate) fn take(&mut self, list: &mut WaitList) -> Option<Waker> {
         let only = list.take_only();

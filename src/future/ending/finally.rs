@@ -1,4 +1,4 @@
-//! `Finally`: clean-up that awaits, as part of the run.
+//! `Finally`: clean-up that awaits, as part of the operation.
 
 use std::fmt;
 use std::pin::Pin;

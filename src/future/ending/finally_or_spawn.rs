@@ -1,4 +1,4 @@
-//! `FinallyOrSpawn`: clean-up that a spawner takes over if its run is dropped.
+//! `FinallyOrSpawn`: clean-up that a spawner takes over if its operation is dropped.
 
 use std::fmt;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use crate::text::Text;
 /// Clean-up in a form that a spawner can run.
 pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A function that runs the clean-up of a dropped run, for instance by spawning it. Implemented for every
+/// A function that runs the clean-up of a dropped operation, for instance by spawning it. Implemented for every
 /// `FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>)`.
 pub trait Spawner: FnOnce(Task) {}
 
@@ -62,7 +62,7 @@ where
         }
     }
 
-    /// Sets whether the run has started already.
+    /// Sets whether the operation has started already.
     pub(crate) fn started(mut self, started: bool) -> Self {
         self.started = started;
         self

@@ -1,4 +1,4 @@
-//! `Ending`: what a run does once its work is gone. It looks for an error in the value that the work
+//! `Ending`: what a race does once its work is gone. It looks for an error in the value that the work
 //! returned, and runs asynchronous clean-up.
 
 mod finally;
@@ -17,7 +17,7 @@ pub(crate) use sealed::ErrorOf;
 use crate::error::Cancelled;
 use crate::text::Text;
 
-/// What a run does once its work is gone. This trait is sealed. Its implementations are put together by
+/// What a race does once its work is gone. This trait is sealed. Its implementations are put together by
 /// [`finally`](crate::Cancelable::finally) and the other clean-up methods.
 pub trait Ending<T>: sealed::Ending<T> {}
 
@@ -56,16 +56,16 @@ pub(crate) mod sealed {
             None
         }
 
-        /// Notes that the run has started: from here on there is something to clean up.
+        /// Notes that the operation has started. From now on there is something to clean up.
         fn note_started(self: Pin<&mut Self>) {}
 
-        /// Stores the outcome of a run whose caller must not continue, if there is a place for it.
+        /// Stores the outcome of a race whose caller must not continue, if there is a place for it.
         fn store_outcome(self: Pin<&mut Self>, _outcome: &mut Option<Result<T, Cancelled>>) {}
 
         /// Moves the stored outcome back, if there is one.
         fn restore_outcome(self: Pin<&mut Self>, _outcome: &mut Option<Result<T, Cancelled>>) {}
 
-        /// Returns whether there is unfinished clean-up that no spawner would take over.
+        /// Returns whether there is unfinished clean-up that has no spawner.
         fn owes_clean_up(&self) -> bool {
             false
         }

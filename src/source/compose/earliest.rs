@@ -18,8 +18,8 @@ fn registered_limits() -> usize {
 
 /// The sources of a list that hold a time limit, as bits. Determined in the poll that registers them.
 ///
-/// Only these are polled after another source has fired: polling any other future might take something out of it
-/// that would then be lost.
+/// After another source has fired, only these are polled. A poll of any other future might take a value out of it,
+/// which would be lost.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Limits(u16);
 
@@ -53,8 +53,8 @@ impl Limits {
 /// The reason of the limit that ended first, among the limits polled so far.
 pub(super) struct Earliest {
     pub(super) reason: Reason,
-    /// When the limit ended, and its length: of two limits that share a slot, the shorter one ended first.
-    /// `None` if the reason does not come from a time limit. Such a reason stays.
+    /// The end of the limit and its length. If two limits share a slot, the shorter one counts as earlier. `None` if
+    /// the reason does not come from a time limit. Such a reason stays.
     #[cfg(feature = "time")]
     ended: Option<(Instant, Duration)>,
 }

@@ -23,9 +23,9 @@ use crate::wait::polled_after_completion;
 
 /// Creates a source that fires as soon as one of `sources` fires, with that source's reason.
 ///
-/// If several are ready in the same poll, the first in the list wins. Of several time limits that have
-/// passed, the earliest wins. Once a source has fired, the others are dropped and nothing is polled
-/// again. `any_of([])` never fires.
+/// If several are ready in the same poll, the first in the list wins. Time limits are the exception: if several
+/// have passed, the one with the earliest end wins. Once a source has fired, the others are dropped.
+/// `any_of([])` never fires.
 ///
 /// For sources of this crate, `a | b` does the same.
 ///

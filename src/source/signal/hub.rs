@@ -1,10 +1,9 @@
 //! The signal hub: the one place in the process that listens for operating system signals.
 //!
-//! Each kind of signal that was ever requested has a queue, which the operating system's handler
-//! writes to. Each set of signals that a source listens to has one latch. A delivered signal sets the
-//! latches of all sets that contain it and removes them from the map; a source made later gets a new
-//! latch. So a source observes every signal delivered after it was made, once, and leaves nothing
-//! behind.
+//! Each kind of signal that a source has ever listened to has a queue. The handler of the operating system
+//! writes to that queue. Each set of signals that a source listens to has one latch. A delivered signal sets
+//! the latches of all sets that contain it, and removes them from the list. A source that is created later
+//! gets a new latch. So each source sees the first signal that is delivered after its creation.
 //!
 //! The hub needs no task: the reactor wakes it, and it reads its queues on the reactor's thread.
 
@@ -109,7 +108,7 @@ struct State {
     exit_on_second: ExitOnSecond,
 }
 
-/// The first Ctrl-C cancels, the second exits: what users of command-line tools expect.
+/// For `second_signal_exits`: the first signal cancels, the second one ends the process.
 #[derive(Clone, Copy, Default)]
 struct ExitOnSecond {
     set: SignalSet,
@@ -217,8 +216,8 @@ fn has_arrived(queue: &mut Signals, cx: &mut Context<'_>) -> bool {
 /// The waker that the reactor wakes when a signal has arrived.
 impl Wake for Hub {
     fn wake(self: Arc<Self>) {
-        // The first caller reads until no wake is left; concurrent callers only add to the count. So a
-        // wake from inside the read, or from another thread, neither blocks nor is lost.
+        // The first caller reads until the count is used up. A caller in the meantime only adds to the count, whether
+        // it is inside the read or on another thread. So no wake-up blocks or is lost.
         if self.wakes.fetch_add(1, Ordering::AcqRel) > 0 {
             return;
         }

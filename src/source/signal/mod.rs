@@ -21,9 +21,9 @@ use hub::SignalSet;
 /// call has returned. A signal that arrives during the very first call for its kind may be lost:
 /// create the source early.
 ///
-/// Registering removes the default action of the signal for the rest of the process's life: a process
-/// that has registered `SIGTERM` once no longer ends when it receives it. Command-line tools usually
-/// want [`second_signal_exits`](SignalSource::second_signal_exits).
+/// Registering removes the default action of the signal for the rest of the process's life. For example, a
+/// process that has registered `SIGTERM` once does not end when it receives `SIGTERM`. Command-line tools
+/// usually want [`second_signal_exits`](SignalSource::second_signal_exits).
 ///
 /// A delivered signal reaches every source that is alive at that moment, on any runtime and thread.
 /// However many sources there are, they use three file descriptors for each kind of signal, and no

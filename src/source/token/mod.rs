@@ -32,18 +32,17 @@ use node::Node;
 /// Clones are handles to the same token, and compare equal. The first cancellation wins: its reason
 /// stays, and later ones change nothing.
 ///
-/// A token is a source: pass `token` or `&token` wherever a source is expected. Besides races, it can
-/// be listened to by futures ([`cancelled`](Self::cancelled)), callbacks
-/// ([`on_cancel`](Self::on_cancel)), threads ([`blocking_wait`](Self::blocking_wait)) and other tokens
-/// ([`child_token`](Self::child_token), [`linked`](Self::linked)). A dropped listener leaves nothing
-/// behind in the token.
+/// A token is a source: pass `token` or `&token` wherever a source is expected. You can also await it
+/// ([`cancelled`](Self::cancelled)), register callbacks ([`on_cancel`](Self::on_cancel)), block a thread
+/// ([`blocking_wait`](Self::blocking_wait)), and make other tokens depend on it
+/// ([`child_token`](Self::child_token), [`linked`](Self::linked)). When one of these is dropped, it leaves
+/// nothing behind in the token.
 ///
 /// # Order of a cancellation
 ///
 /// A call to [`cancel`](Self::cancel) marks the token and its descendants as cancelled, then wakes the
-/// waiters, then runs the callbacks. All of this is done when the call returns. Wakers and callbacks
-/// run with no lock held. Another thread may observe that a token is cancelled a moment before its
-/// descendants are.
+/// waiters, then runs the callbacks, and then returns. Wakers and callbacks run with no lock held. Another
+/// thread may see that a token is cancelled a moment before its descendants are.
 ///
 /// Dropping all handles of a token does not cancel it: waiters then wait forever, and callbacks are
 /// dropped without having run. Use a [`drop_guard`](Self::drop_guard) to cancel on drop.
@@ -222,7 +221,7 @@ impl CancellationToken {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost by dropping it: a new one observes the same cancellation.
+    /// Dropping it loses nothing: a new future returns the same reason.
     ///
     /// # Examples
     ///
@@ -293,8 +292,8 @@ impl CancellationToken {
         self.node.cancel_counts()
     }
 
-    /// Makes the token a child of `parent` and returns whether it did. It does not if the token already
-    /// is a child, or if that would close a cycle.
+    /// Makes the token a child of `parent`, and returns whether it did. It does not if the token is a child
+    /// already, or an ancestor of `parent`.
     pub(crate) fn descend_from(&self, parent: &CancellationToken) -> bool {
         self.node.descend_from(&parent.node)
     }

@@ -14,7 +14,7 @@ use crate::reason::Reason;
 use crate::sync::{AtomicBool, Ordering};
 use crate::wait::{WaitList, WakeBatch, Wakers};
 
-/// Whether any token counts its calls: keeps the lock out of every other `cancel`.
+/// Whether any token counts its calls. If none does, `cancel` takes no lock for it.
 #[cfg(feature = "testing")]
 static ANY_COUNTED: AtomicBool = AtomicBool::new(false);
 
@@ -82,8 +82,8 @@ impl Node {
         }
     }
 
-    /// Marks a child of this node as cancelled, and returns its waiter if it has exactly one. A child
-    /// that is cancelled already notifies its own children.
+    /// Marks a child of this node as cancelled, and returns its waiter if it has exactly one. If the child was
+    /// cancelled before, its own children have been notified already.
     #[inline]
     fn cancel_child(&self, (child, from): Child<Node>, walk: &mut CancelWalk) -> Option<Waker> {
         let child = child.upgrade()?;

@@ -133,8 +133,7 @@ impl<N> Listeners<N> {
         self.optional.as_ref().map_or(0, |optional| optional.callbacks.len)
     }
 
-    /// Sets the label. The first label stays, because reasons may already show it; a later one is
-    /// handed back.
+    /// Sets the label. If there is a label already, it stays, because reasons may show it, and the new one is returned.
     pub(super) fn set_label(&mut self, name: Text) -> Option<Text> {
         let label = &mut self.optional().label;
         if label.is_some() {

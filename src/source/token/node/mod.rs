@@ -138,7 +138,7 @@ impl Node {
         node
     }
 
-    /// Creates a node that is cancelled with the first of `parents` that is, with that one's reason.
+    /// Creates a node that is cancelled as soon as one of `parents` is, with the same reason.
     pub(super) fn linked(parents: impl IntoIterator<Item = Arc<Node>>) -> Arc<Self> {
         let from = ReasonFrom::ParentAsIs;
         let links = parents.into_iter().map(|parent| match parent.prepare_child(from) {
@@ -150,8 +150,8 @@ impl Node {
             Ok(links) => {
                 let node = Node::new();
                 let _ = node.more_parents.set(Box::new(MoreParents { links, from }));
-                // The first parent to be cancelled counts. By asking later a node could not find out
-                // which one that was, so its parents notify it from the start.
+                // The first parent that is cancelled gives the reason. If the node asked its parents later, it could
+                // not find out which one that was. So they notify it from the start.
                 node.register_with_parents();
                 node
             }
@@ -210,8 +210,8 @@ impl Node {
             self.cancel(reason);
             return true;
         }
-        // Something may listen to the node already, so the parent must notify it. Register the link
-        // before another thread can find it in the node and take it for unregistered.
+        // Something may listen to the node already, so the parent must notify it. Register the link first. Otherwise
+        // another thread could find it in the node while it is still unregistered.
         let link = ParentLink::new(parent.clone());
         link.register(self, from);
         // Only the operation that owns the node calls this, so no other thread has set parents.
@@ -228,9 +228,9 @@ impl Node {
 
 /// Returns whether `node` is `ancestor` or descends from it.
 ///
-/// Walks up from `node` and down from `ancestor` at the same time, and stops when one of the walks is
-/// complete. So the cost is proportional to the smaller of the two trees, and building a tree of n nodes by
-/// `descend_from`, in any order, costs O(n log n).
+/// Walks up from `node` and down from `ancestor` at the same time, and stops when one of the walks is complete.
+/// So the cost is proportional to the smaller of the two trees. Building a tree of n nodes with `descend_from`
+/// costs O(n log n) in any order.
 fn is_or_descends_from(node: &Arc<Node>, ancestor: &Arc<Node>) -> bool {
     if Arc::ptr_eq(node, ancestor) {
         return true;
@@ -305,8 +305,8 @@ impl Node {
                 // Dropping the `Weak` under the lock runs no user code.
                 link.node.latch.with_extra(|listeners, _| listeners.children.remove(key));
             }
-            // If this was the parent's last handle, drop the parent in this loop rather than in a
-            // nested `drop`: take its parents out of it first.
+            // If this was the last handle of the parent, take its parents out first. They are then dropped in this
+            // loop, not in a nested `drop`.
             let mut take_parents = |node: &mut Node| {
                 next = node.parent.take();
                 if let Some(parents) = node.more_parents.take() {

@@ -21,8 +21,8 @@ impl Node {
         if parent.is_registered() || !parent.node.latch.is_set() {
             return false;
         }
-        // A thread that registered the child did so before the parent's latch was set. Having seen the
-        // latch, this thread also sees that registration, and the parent notifies the child.
+        // If another thread registered the child, it did so before the parent's latch was set. This thread has seen
+        // that the latch is set, so it also sees the registration. The parent notifies the child then.
         if parent.is_registered() {
             return self.latch.is_set();
         }
