@@ -4,7 +4,7 @@ use std::hash::Hasher;
 
 /// Hashes one number by one multiplication.
 ///
-/// It does not resist keys that were chosen to collide, and need not: no key comes from outside.
+/// An attacker who can choose keys could make them collide. All keys here are made by this crate.
 #[derive(Debug, Default)]
 pub(crate) struct MultiplyHasher(u64);
 

@@ -42,7 +42,7 @@ impl<T> Future for PoolTask<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let PoolTask { task, relay, waker } = &mut *self;
-        // Registered before the task is polled: if the closure ends in between, the poll finds that.
+        // The waker is registered before the task is polled. If the closure ends in between, the poll sees that.
         relay.0.register(cx.waker());
         let result = ready!(Pin::new(task).poll(&mut Context::from_waker(waker)));
         relay.0.clear();

@@ -215,7 +215,7 @@ impl<F: Future> Future for Shield<F> {
         this.section.set(None);
         let state = std::mem::replace(this.state, State::Done);
         if let State::Protecting(protection) = state {
-            // End the protection first, and check for waiting races afterwards: a race that begins to wait in between
+            // End the protection first, and check for waiting races afterwards. If a race begins to wait in between, it
             // sees that the section has ended.
             protection.end();
             if protection.is_awaited() && this.drop_check.expects_drop(cx) {

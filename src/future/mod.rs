@@ -234,10 +234,10 @@ where
         let first = *this.phase == Phase::Fresh;
         let mut inside = None;
         if let Some(state) = this.state.get_mut() {
-            // Operations usually start at the first poll, but later if the race became an operation after that.
+            // An operation usually starts at the first poll. If the race became an operation later, it starts now.
             let starts = state.is_unstarted() && this.work.is_some();
             if starts && E::CLEANS_UP && state.expects_drop(cx) {
-                // Like a shield, clean-up does not begin if a cancellation is waiting.
+                // If a cancellation is waiting, clean-up does not begin, like a shield.
                 return Poll::Pending;
             }
             let starting = starts.then_some(this.ending.as_mut());

@@ -209,7 +209,7 @@ impl Activity {
     /// Cuts the grace period short. Returns whether the operation is in one and this call cut it short.
     pub(super) fn force(&self) -> bool {
         let first = !self.forced.swap(true, Ordering::AcqRel);
-        // Read before the waker is woken, which may end the grace period at once.
+        // Read this before the wake-up, because the wake-up may end the grace period at once.
         let in_grace = self.in_grace.load(Ordering::Acquire);
         self.forced_waker.wake();
         first && in_grace

@@ -98,7 +98,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// Returns the id of the operation that the event is about, if it is about one.
+    /// Returns the id of the operation. `None` for an event of the registry itself.
     ///
     /// ```
     /// assert_eq!(cancelable::registry::Event::Closed.id(), None);
@@ -151,7 +151,7 @@ impl Stream for Events {
         if let Poll::Ready(event) = self.listener.take() {
             return Poll::Ready(event);
         }
-        // An event that came before the waker was registered woke nothing: look again.
+        // An event may have come before the waker was registered, and woke nothing then. So look again.
         self.listener.waker.register(cx.waker());
         self.listener.take()
     }
@@ -216,7 +216,8 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // Events hold user errors. Dropped one by one: two destructors that panic at once would abort.
+        // Events hold user errors, whose destructors may panic. Two panics in one drop abort the process, so the
+        // events are dropped one by one.
         self.events.drain(..).for_each(discard);
     }
 }
@@ -258,8 +259,8 @@ pub(super) struct Listeners {
 #[derive(Default)]
 struct ListenerMap {
     listeners: Slab<Arc<Listener>>,
-    /// The listeners as a list, built by the first event after one was added or removed. Adding and
-    /// removing n listeners in a row thus takes n steps, not n².
+    /// The listeners as a list. If a listener was added or removed, the next event builds the list again. So adding n
+    /// listeners in a row takes n steps, not n².
     receivers: Option<Receivers>,
 }
 
@@ -276,7 +277,7 @@ impl Listeners {
         let removed = map.listeners.remove(key);
         let receivers = self.changed(&mut map);
         drop(map);
-        // Events left in the queue hold user code: not dropped under the lock.
+        // Events that are left in the queue hold user code, so they are dropped after the lock is released.
         drop((removed, receivers));
     }
 
@@ -342,14 +343,14 @@ impl EventBatch {
 
 impl Drop for EventBatch {
     fn drop(&mut self) {
-        // One by one: a panic of one must not keep the next from being dropped or woken.
+        // One by one. If one panics, the next is still dropped or woken.
         let has_events = !self.dropped.is_empty();
         self.dropped.drain(..).for_each(discard);
         let Some(receivers) = self.receivers.take() else { return };
         if has_events {
             receivers.iter().for_each(|listener| listener.waker.wake());
         }
-        // Their streams may be gone by now, so this may drop queues.
+        // The streams may have been dropped by now. Then this drops their queues.
         drop(receivers);
     }
 }

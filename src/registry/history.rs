@@ -199,7 +199,7 @@ impl History {
 
 impl Drop for History {
     fn drop(&mut self) {
-        // Dropped one by one: two destructors that panic at once would abort.
+        // One by one, because two panics in one drop abort the process.
         self.records.drain(..).for_each(discard);
     }
 }

@@ -13,7 +13,7 @@ use crate::text::Text;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// It has not been polled yet: its owner does not poll it.
+    /// It has not been polled yet.
     Pending,
     /// Its work is being polled, or waits for something.
     Running,
@@ -194,7 +194,7 @@ fn phase(snapshot: &Snapshot, activity: Option<&ActivitySnapshot>, children: &Ch
     }
     let shield = activity.and_then(|activity| activity.shield.clone());
     match (shield, children.0.get(&snapshot.id)) {
-        // A shield that is not the operation's own belongs to a child, which reports it itself.
+        // If a shield belongs to a child, the child reports it.
         (Some(ActiveShield { own: false, .. }) | None, Some((id, name))) => {
             Phase::Child { id: *id, name: name.clone() }
         }

@@ -83,8 +83,8 @@ impl DerefMut for Members {
 
 impl Drop for Members {
     fn drop(&mut self) {
-        // The operations may have ended and been dropped since, so this may run the destructors of their errors
-        // and callbacks. A panic there does not concern the caller that lists them.
+        // Other owners may have dropped these operations meanwhile. Then this runs the destructors of their errors and
+        // callbacks. A panic there must not reach the caller.
         self.0.drain(..).for_each(discard);
     }
 }
@@ -123,8 +123,9 @@ impl Member {
             shared: shared.clone(),
             state: Mutex::default(),
         });
-        // Registered before the member can be found: `cancel_one` counts a cancellation if it was noted here.
-        // The callback is never removed, so it runs on the thread that cancels, before `cancel_with` returns.
+        // The callback is registered before the member can be found, because `cancel_one` counts only cancellations
+        // that were noted here. It is never removed, so it runs on the thread that cancels, before `cancel_with`
+        // returns.
         let weak = Arc::downgrade(&member);
         operation.on_request(move |reason| {
             if let Some(member) = weak.upgrade() {
@@ -248,8 +249,8 @@ impl Watcher for Member {
             return;
         }
         let mut history = self.shared.history.lock();
-        // Read under the lock, so that the records are in the order of these times: a reader that asks for
-        // records since an earlier time misses none.
+        // The clock is read under the lock, so that the records are in the order of their times. So a query with
+        // `since` misses no record.
         let now = clock::now();
         let is_final = snapshot.status.is_final();
         let mut unannounced = None;
@@ -279,7 +280,7 @@ impl Watcher for Member {
         }
         drop(state);
         drop(batch);
-        // Records hold user errors. A panic of their destructors must not keep this member in the registry.
+        // Records hold user errors. If their destructors panic, this member must still leave the registry.
         discard(record);
         discard(evicted);
         // Removed last, so that a caller that sees the registry drained finds the record and the events.

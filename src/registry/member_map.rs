@@ -118,8 +118,8 @@ impl<M> MemberMap<M> {
         let removed = shard.remove(&id);
         let (len, capacity) = (shard.len(), shard.capacity());
         if capacity > KEPT_CAPACITY && len < capacity / 8 {
-            // Moves the other members and drops none. Seven eighths of them were removed since the shard
-            // last grew or shrank, so this costs a constant for each removal.
+            // This moves the remaining members and drops none. Seven eighths of the members have left since the shard
+            // last grew or shrank. So the cost of each removal is constant on average.
             shard.shrink_to((2 * len).max(KEPT_CAPACITY / 2));
         }
         drop(shard);
@@ -139,7 +139,7 @@ impl<M> MemberMap<M> {
 
     /// Closes the map. Returns whether this call did it.
     pub(crate) fn close(&self) -> bool {
-        // The lock of the first shard decides between two calls.
+        // If two threads close the map, the first to get the lock of the first shard returns `true`.
         let first = self.shards[0].lock();
         if self.is_closed() {
             return false;

@@ -40,7 +40,7 @@ impl<F: Future> Future for Because<F> {
         }
         match this.future.poll(cx) {
             Poll::Pending => Poll::Pending,
-            // Always `Some`: checked above.
+            // It is `Some`, because that was checked above.
             Poll::Ready(_) => this.reason.take().map_or(Poll::Pending, Poll::Ready),
         }
     }

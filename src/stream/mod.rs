@@ -91,8 +91,8 @@ use poll::{UNREGISTERED_POLLS, poll_source};
 #[pin_project]
 #[must_use = "streams do nothing unless polled"]
 pub struct CancelableStream<St: Stream, S, E = (), M: Batching<St::Item> = Items> {
-    // Dropped in this order: a drop is recorded after the stream is gone and the items in the buffer
-    // have been moved to the partial result.
+    // The order of the fields is the order of the drop. The stream is dropped first, and the buffered items move to the
+    // partial result. Then the drop is recorded.
     /// `None` once the race is over.
     #[pin]
     stream: Option<St>,
@@ -231,7 +231,7 @@ where
             (_, None) => return (0, Some(1)),
             (_, Some(stream)) => stream.size_hint(),
         };
-        // The error may come next, or only after everything that the stream has left.
+        // The error may come next, or after all items that the stream has left.
         let upper = upper.and_then(|upper| self.buffer.upper_bound(upper));
         (0, upper.and_then(|upper| upper.checked_add(1)))
     }

@@ -284,7 +284,7 @@ impl<T> PartialWriter<T> {
         self.count_one();
         if let Some(kept) = self.kept.get() {
             let room = self.keep_last.map_or(0, |(room, _)| room);
-            // The clone and the drop of the oldest item are user code: neither runs under the lock.
+            // Cloning the item and dropping the oldest one run user code, so both happen without the lock.
             let clone = self.keep_last.filter(|_| room > 0).map(|(_, clone)| clone(item));
             let mut kept = kept.lock();
             kept.count = self.count;

@@ -276,8 +276,8 @@ where
         let this = self.as_mut().project();
         let mut register = std::mem::take(this.unregistered_polls) > 0;
         if let Some(state) = this.state.get_mut() {
-            // A race around it waits for clean-up only while the consumer waits for an item. Between
-            // two items nothing polls this stream, so that race could wait forever.
+            // A race around it waits for the clean-up only while the consumer waits for an item. Between two items
+            // nothing polls this stream, and the race could wait forever.
             register |= E::CLEANS_UP && state.hold_clean_up();
         }
         if register {

@@ -228,7 +228,7 @@ impl Recorder {
 
     fn timed_lines(&self) -> Vec<(Duration, String)> {
         let (numbered, several) = self.recorded.lock().numbered();
-        // Printed after the lock is released: the error in a reason prints itself with user code.
+        // Printed after the lock is released, because printing the error in a reason runs user code.
         let line = |(event, number): (Event, usize)| {
             let line = match &event.name {
                 _ if !several => event.to_string(),

@@ -35,7 +35,7 @@ thread_local! {
 }
 
 fn cache_index(length: Duration) -> usize {
-    // Most lengths are round numbers, which the golden ratio spreads.
+    // Most lengths are round numbers. A multiplication by the golden ratio spreads them over the cache.
     let bits = length.as_secs() as u32 ^ length.subsec_nanos();
     (bits.wrapping_mul(0x9e37_79b9) >> (u32::BITS - LENGTHS.ilog2())) as usize
 }
@@ -82,7 +82,7 @@ fn find(since: Instant, length: Duration) -> Option<Arc<Slot>> {
             let found = again.then(|| Found { from: since, until, slot: slot.clone() });
             cached.replace(CachedLength { length, found })
         });
-        // Dropped outside of the cell: the destructors of user wakers may run with it.
+        // Dropped outside of the cell, because the destructors of user wakers may run then.
         drop(replaced);
     }
     Some(slot)

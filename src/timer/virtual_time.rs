@@ -41,7 +41,7 @@ impl Limits {
 
     fn add(&mut self, end: Instant, slot: &Arc<Slot>) {
         if self.slots.len() >= self.purge_at {
-            // Nothing is upgraded here: dropping a slot may run user code.
+            // No `Weak` is upgraded here, because dropping a slot may run user code.
             self.slots.retain(|_, slot| slot.strong_count() > 0);
             self.purge_at = FEW.max(self.slots.len() * 2);
         }

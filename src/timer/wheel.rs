@@ -308,8 +308,8 @@ impl Wheel {
             return false;
         }
         let mut state = self.state.lock();
-        // If `next` has changed, the wheel has rung since, or another thread is setting an earlier alarm, whose ring
-        // sets the next one.
+        // If `next` has changed, the wheel has rung since, or another thread is setting an earlier alarm. When that
+        // alarm rings, it sets the next one.
         let is_needed = state.next == Some(tick)
             && state.alarm.as_ref().is_none_or(|&(earlier, _)| tick < earlier);
         let spare = if is_needed {
@@ -339,13 +339,13 @@ impl Wheel {
                 spent => spent,
             };
             state.next = state.first();
-            // A later alarm is not enough: the slot whose alarm a thread is setting may just have been removed.
+            // A later alarm is not enough: another thread may be setting it for a slot that has just been removed.
             let next = state
                 .next
                 .filter(|&next| state.alarm.as_ref().is_none_or(|&(tick, _)| next < tick));
             drop(state);
             drop((spent, fired));
-            // Set before tasks are woken, because waking takes long if a waker polls its task at once.
+            // The alarm is set before tasks are woken, because waking takes long if a waker polls its task at once.
             let is_set = next.is_none_or(|tick| self.set_alarm(tick));
             wake_each(some);
             if is_set {

@@ -101,8 +101,7 @@ impl<T> Slab<T> {
         }
     }
 
-    // Neither this nor `remove_other` is inlined, so that the path for a single value has no registers to
-    // save.
+    // Not inlined, like `remove_other`, so that the path for a single value saves no registers.
     #[inline(never)]
     fn insert_other(&mut self, value: T) -> usize {
         self.others.get_or_insert_default().insert(value) + 1

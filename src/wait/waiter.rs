@@ -63,8 +63,8 @@ impl<L: HasLatch> HasLatch for Arc<L> {
 /// A future that waits. `L` is a latch, or owns or borrows one.
 pub(crate) struct Waiter<L: HasLatch> {
     latch: L,
-    /// The waker that is in the wait list, or `WakerId::NONE`. A separate field, so that one comparison shows both
-    /// that a waker is listed and which one.
+    /// The waker that is in the wait list, or `WakerId::NONE`. It is not part of `state`, so that one comparison is
+    /// enough to find that the same waker is in the list.
     waker: WakerId,
     state: State,
 }

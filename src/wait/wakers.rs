@@ -6,7 +6,7 @@ use super::Slab;
 use super::slab::IntoIter;
 use crate::panic::contain;
 
-/// The wakers of waiting tasks. The lock is around the list, not inside it.
+/// The wakers of waiting tasks. The list has no lock of its own: its owner keeps it under a lock.
 ///
 /// With the lock held, wakers are only moved. They are cloned, woken and dropped with it released, since all
 /// three are user code.
@@ -41,7 +41,7 @@ impl IntoIterator for Wakers {
 /// Wakes all tasks, even after one of the wakers has panicked.
 pub(crate) fn wake_each(wakers: impl IntoIterator<Item = Waker>) {
     let mut wakers = wakers.into_iter();
-    // One `catch_unwind` for all of them: the loop runs again only after a panic.
+    // One `catch_unwind` covers the whole batch. After a panic, the loop continues with the wakers that are left.
     while contain(|| wakers.by_ref().for_each(Waker::wake)).is_err() {}
 }
 

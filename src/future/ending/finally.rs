@@ -23,7 +23,7 @@ pub struct Finally<T, E, C, Fut> {
     clean_up: Option<C>,
     #[pin]
     running: Option<Fut>,
-    /// Set during a poll of `running`. Still set at the next poll if that one panicked.
+    /// Set during a poll of `running`. If that poll panics, it is still set at the next poll.
     polling: bool,
     #[cfg(feature = "time")]
     limit: Option<Countdown>,

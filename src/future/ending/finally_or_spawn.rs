@@ -116,7 +116,7 @@ where
         if let (Some(clean_up), Some(outcome)) = (this.clean_up.take(), &*outcome) {
             running = Some(Box::pin(clean_up(outcome)));
         }
-        // Taken out first: if it panics, it is gone and nothing is left to hand over.
+        // The function is taken out before the call. So if the call panics, nothing is left to hand over.
         if let Some(mut running) = running {
             if running.as_mut().poll(cx).is_pending() {
                 *this.running.lock() = Some(running);

@@ -217,7 +217,7 @@ impl Shutdown {
     }
 
     fn begin(&self) -> Wait {
-        // Created first, so that a call of `force` during the cancellation is noticed.
+        // Created before the cancellation, so that it notices a call of `force` during the cancellation.
         let forced = Waiter::new(self.shared.force.latch());
         let since = clock::now();
         self.shared.close();
@@ -293,7 +293,7 @@ impl Future for Shutdown {
                 wait.forced = None;
                 let has_cancelled = wait.cancel_daemons(&this.reason);
                 let cut_short = force(&this.shared);
-                // If nothing was cut short, neither now nor by the user, there is nothing to wait for.
+                // If neither this shutdown nor the user has cut a grace period short, there is nothing to wait for.
                 is_over = !by_user && !has_cancelled && cut_short == 0;
             }
         }

@@ -95,8 +95,8 @@ impl Node {
         };
         let Some((waker, has_listeners)) = child.mark(reason, |waiters| walk.waiters.take(waiters))
         else {
-            // This may be the last handle, if the others were dropped meanwhile. A value in its reason
-            // may panic in its destructor; the other children must still be cancelled.
+            // If the other handles were dropped meanwhile, this is the last one. Then the destructor of a value in
+            // its reason may panic. The other children must still be cancelled.
             let _ = contain(|| drop(child));
             return None;
         };

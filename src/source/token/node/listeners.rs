@@ -15,7 +15,7 @@ use crate::wait::Slab;
 pub(in crate::source::token) type Callback = Box<dyn FnOnce(&Reason) + Send>;
 
 /// Where a child node gets its reason when a parent is cancelled.
-// One word, like the `Weak` beside it: `(Weak, u8)` is slow to copy after it was written in parts.
+// One word, like the `Weak` beside it. A `(Weak, u8)` is slow to copy right after its parts were written.
 #[derive(Clone, Copy, Debug)]
 #[repr(usize)]
 pub(super) enum ReasonFrom {

@@ -51,7 +51,7 @@ pub(super) use listeners::Callback;
 pub(crate) use listeners::CancelCounts;
 use listeners::{Child, Listeners, ReasonFrom};
 
-// Fields in this order: cancelling many nodes touches only the front of each.
+// The fields that a cancellation uses come first, so that cancelling many nodes touches few cache lines.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(super) struct Node {
@@ -245,7 +245,8 @@ fn is_or_descends_from(node: &Arc<Node>, ancestor: &Arc<Node>) -> bool {
     let mut visited = HashSet::new();
     let (mut cost_up, mut cost_down) = (0, 0);
     loop {
-        // A cancelled node has given up its list, so the walk down cannot pass it: it is not complete then.
+        // A cancelled node has given up its list of children, so the walk down cannot continue below it. Then that walk
+        // is never complete.
         let expand = down.last().map(|last| {
             last.latch.with_extra(|listeners, is_set| (!is_set).then(|| listeners.children.len()))
         });
@@ -313,8 +314,7 @@ impl Node {
                     more.extend(parents.links);
                 }
             };
-            // A value owned by a callback may panic in its destructor; the remaining parents must still be
-            // released.
+            // The destructor of a callback's value may panic. The remaining parents must still be released.
             if Arc::strong_count(&link.node) == 1 {
                 // Drop it in place: cheaper than moving it out of the `Arc`.
                 if let Some(node) = Arc::get_mut(&mut link.node) {
