@@ -16,8 +16,8 @@ impl Hasher for MultiplyHasher {
     }
 
     fn write_u64(&mut self, number: u64) {
-        // 2^64 divided by the golden ratio. The multiplication spreads upwards, and the hash table also
-        // looks at the low bits, so the upper half is folded down.
+        // 2^64 divided by the golden ratio. The multiplication mixes the high bits best, but the hash table also uses
+        // the low bits. So the upper half is folded into the lower half.
         let spread = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 = spread ^ (spread >> 32);
     }

@@ -34,7 +34,7 @@ macro_rules! warning {
 #[inline]
 pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     let call = || {
-        // User code is not part of the work that a race may be about to drop around this call.
+        // A race around this call may be about to drop its work. User code is not part of that work.
         let _outside = OutsideWork::enter();
         f()
     };

@@ -75,7 +75,7 @@ impl Args {
             Arg::Crate(key, path) => (self.krate.replace(path).is_some(), key),
         };
         if twice {
-            return Err(Error::new(key.span(), format_args!("`{key}` is given twice")));
+            return Err(Error::new(key.span(), format_args!("`{key}` is given twice: remove one")));
         }
         Ok(())
     }

@@ -165,7 +165,10 @@ impl Function {
             problems.add(Error::new_spanned(abi, message));
         }
         if let Some(constness) = &signature.constness {
-            problems.add(Error::new(constness.span, "a `const fn` cannot be cancelable"));
+            problems.add(Error::new(
+                constness.span,
+                "a `const fn` cannot be cancelable: remove `const`",
+            ));
         }
         parameter::check(signature, problems);
         self.check_output(problems);

@@ -120,7 +120,7 @@ use proc_macro::TokenStream;
 ///
 /// # smol::block_on(async {
 /// assert_eq!(ask("how long?").await, Ok(9));
-/// assert_eq!(ask("").await.unwrap_err().to_string(), "timed out after 20ms");
+/// assert_eq!(ask("").await.unwrap_err().to_string(), "`ask` cancelled: timed out after 20ms");
 /// # });
 /// ```
 ///
@@ -154,7 +154,7 @@ use proc_macro::TokenStream;
 ///
 /// store.shutdown.cancel_with("closing");
 /// let error = store.save("two", Duration::from_secs(60)).await.unwrap_err();
-/// assert_eq!(error.to_string(), "cancelled: closing");
+/// assert_eq!(error.to_string(), "`save` cancelled: closing");
 /// # io::Result::Ok(()) }).unwrap();
 /// ```
 ///
@@ -177,7 +177,7 @@ use proc_macro::TokenStream;
 /// assert_eq!(copy(&used, &stop).await, Ok(0));
 /// assert_eq!(copy(&used, &stop).await, Ok(60));
 /// let cancelled = copy(&used, &stop).await.unwrap_err();
-/// assert_eq!(cancelled.to_string(), "condition `disk` met after 1 check");
+/// assert_eq!(cancelled.to_string(), "`copy` cancelled: condition `disk` met after 1 check");
 /// # });
 /// ```
 ///

@@ -108,7 +108,7 @@ fn signals(expr: Expr) -> Result<Value> {
         return Ok(Value::Signals(vec![one_signal(expr)?]));
     };
     if list.elems.is_empty() {
-        return Err(Error::new_spanned(list, "the list of signals is empty"));
+        return Err(Error::new_spanned(list, "the list of signals is empty: name at least one"));
     }
     let mut problems = Problems::default();
     let mut signals: Vec<Signal> = Vec::new();
@@ -116,7 +116,8 @@ fn signals(expr: Expr) -> Result<Value> {
         let place = element.clone();
         match one_signal(element) {
             Ok(Signal::Named(new)) if signals.iter().any(|old| old.is(&new)) => {
-                problems.add(Error::new_spanned(place, "this signal is in the list twice"));
+                problems
+                    .add(Error::new_spanned(place, "this signal is in the list twice: remove one"));
             }
             Ok(signal) => signals.push(signal),
             Err(error) => problems.add(error),

@@ -39,7 +39,7 @@ use shared::Shared;
 /// The results of a group, in the order in which the members were spawned.
 type Results<T, E> = Vec<Result<T, TaskError<E>>>;
 
-/// The run of a group: `B` is the body, `V` the outcome, and `P` finds the error in it.
+/// The race of a group. `B` is the body, `V` the outcome, and `P` finds the error in the outcome.
 type Run<B, V, S, P, T, E> = Cancelable<GroupWork<B, V, T, E>, S, JoinMembers<V, P, T, E>>;
 
 /// Like [`Run`], if the outcome is a `Result`.
@@ -550,7 +550,7 @@ impl<T: Send + 'static, E: Send + 'static> Deref for TaskGroup<T, E> {
 impl<T: Send + 'static, E: Send + 'static> Drop for TaskGroup<T, E> {
     fn drop(&mut self) {
         if self.owner.is_some() {
-            // A run that is dropped before its first poll ends the operation.
+            // If the race is dropped before its first poll, that ends the operation.
             let owner = self.take_owner();
             let mode =
                 Mode::<(), (), T, E> { has_failed: |()| false, finish: |_, ()| (), fail: |_| None };

@@ -51,7 +51,7 @@ pub(crate) struct ActivitySnapshot {
 #[derive(Clone, Debug)]
 pub(crate) struct ActiveShield {
     pub(crate) name: Option<Text>,
-    /// Whether the shield is in the operation itself rather than in a watched operation within it.
+    /// Whether the shield belongs to the operation itself. If not, it belongs to a watched operation inside it.
     pub(crate) own: bool,
 }
 
@@ -74,7 +74,7 @@ impl KnownShield {
 
 pub(crate) struct Activity {
     watchers: Mutex<Vec<Arc<dyn Watcher>>>,
-    /// The times below are in nanoseconds from this moment, plus one.
+    /// The times below are in nanoseconds from this instant. One is added to each, because 0 means none.
     origin: Instant,
     /// When the current poll began; 0 if the operation is not being polled.
     poll_began: AtomicU64,

@@ -46,7 +46,7 @@ pub enum Reason {
     Timeout {
         /// The length of the limit, measured from when its clock started.
         after: Duration,
-        /// The name of the limit and why it was set, if it was given either.
+        /// The name of the limit, and why it was set. `None` if the limit has neither.
         label: Option<Arc<TimeoutLabel>>,
     },
     /// `cancel` or `cancel_with` was called.
@@ -120,8 +120,8 @@ impl Reason {
         Reason::Timeout { after, label: None }
     }
 
-    /// Creates a [`Timeout`](Reason::Timeout) reason for a limit of this length with a name, as a
-    /// [named](crate::source::Timeout::named) limit gives it.
+    /// Creates a [`Timeout`](Reason::Timeout) reason for a limit with a name. It equals the reason of a
+    /// [named](crate::source::Timeout::named) limit.
     ///
     /// ```
     /// use cancelable::Reason;
@@ -313,9 +313,9 @@ impl Reason {
 
     /// Returns the error of type `E` that caused the cancellation.
     ///
-    /// It looks at this reason and at its [root](Reason::root), and for a time limit at its
-    /// [cause](TimeoutLabel::cause). Among the elements of an [`All`](Reason::All) it returns the first
-    /// error of that type.
+    /// It looks at this reason and at its [root](Reason::root). For a time limit it looks at the
+    /// [cause](TimeoutLabel::cause). For an [`All`](Reason::All) it returns the first error of that type among
+    /// the elements.
     ///
     /// ```
     /// use cancelable::Reason;

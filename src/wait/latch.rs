@@ -9,8 +9,8 @@
 //! waiter in the list.
 //!
 //! Reading takes no lock. The value is written before the flag is stored with release ordering, so a thread that loads
-//! the flag with acquire ordering sees the value. If the value is available elsewhere, the latch may be set without
-//! one, and filled in later.
+//! the flag with acquire ordering sees the value. A latch may also be set without a value, if the value is stored
+//! elsewhere. Then the value is filled in later.
 
 use std::sync::OnceLock;
 use std::task::Waker;
@@ -127,8 +127,8 @@ impl<T, X> Latch<T, X> {
         self.state.get_mut().waiters.is_empty()
     }
 
-    /// Puts a waker into the wait list, at `index` if it has one already, and returns its index; `None` if
-    /// the latch is set.
+    /// Puts a waker into the wait list, and returns its index. If `index` is given, it replaces the waker there.
+    /// Returns `None` if the latch is set.
     ///
     /// The waker is passed by value, so that it is cloned before the lock is taken.
     #[inline(always)]
