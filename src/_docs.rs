@@ -54,6 +54,7 @@ pub mod readme {}
 /// 13. [Streams](guide::streams): limits, chunks, and partial results.
 /// 14. [Registry and shutdown](guide::registry): list operations, and stop a service.
 /// 15. [Testing](guide::testing): virtual time, and cancellation at every await.
+/// 16. [Limits that move](guide::limits): work that may take long as long as it gets on.
 pub mod guide {
     /// [Sources]: crate::_docs::guide::sources
     /// [Tokens]: crate::_docs::guide::tokens
@@ -166,6 +167,10 @@ pub mod guide {
     #[cfg(feature = "testing")]
     #[doc = include_str!("../docs/guide/15-testing.md")]
     pub mod testing {}
+
+    /// [Errors]: crate::_docs::guide::errors
+    #[doc = include_str!("../docs/guide/16-limits.md")]
+    pub mod limits {}
 }
 
 /// Coming from another library: terms, snippets and differences.

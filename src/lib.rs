@@ -87,7 +87,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `time` (default) | [`timeout`], [`deadline`], [`condition`], [`condition_async`], [`shield_for`], [`finally_for`](Cancelable::finally_for), [`grace`](Cancelable::grace), [`shutdown`](Registry::shutdown) |
+//! | `time` (default) | [`timeout`], [`deadline`], [`Limit`], [`condition`], [`condition_async`], [`shield_for`], [`finally_for`](Cancelable::finally_for), [`grace`](Cancelable::grace), [`shutdown`](Registry::shutdown) |
 //! | `signal` (default) | [`signal`](signal()), [`signals`], [`ctrl_c`], [`termination`] |
 //! | `macros` (default) | the attribute [`macro@cancelable`] |
 //! | `blocking` | [`condition_blocking`], [`run_blocking`](Operation::run_blocking) |
@@ -111,7 +111,8 @@
 //! [retries](_docs::guide::retries) ·
 //! [streams](_docs::guide::streams) ·
 //! [registry and shutdown](_docs::guide::registry) ·
-//! [testing](_docs::guide::testing)
+//! [testing](_docs::guide::testing) ·
+//! [limits that move](_docs::guide::limits)
 //!
 //! Coming from [tokio-util](_docs::migration::from_tokio_util),
 //! [Go's context](_docs::migration::from_go), [.NET](_docs::migration::from_dotnet) or
@@ -222,7 +223,7 @@ pub use source::condition_blocking;
 pub use source::{CancellationToken, all_of, any_of, never};
 #[cfg(feature = "time")]
 #[doc(inline)]
-pub use source::{condition, condition_async, deadline, timeout};
+pub use source::{Limit, condition, condition_async, deadline, timeout};
 #[cfg(feature = "signal")]
 #[doc(inline)]
 pub use source::{ctrl_c, signal, signals, termination};

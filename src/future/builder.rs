@@ -39,6 +39,7 @@ macro_rules! builder_methods {
         $(#[$on_cancel:meta])* on_cancel,
         $(#[$on_error:meta])* on_error,
         $(#[$grace:meta])* grace,
+        $(#[$stalled_after:meta])* stalled_after,
         $(#[$finally:meta])* finally,
         $(#[$finally_for:meta])* finally_for,
         $(#[$finally_or_spawn:meta])* finally_or_spawn,
@@ -151,6 +152,24 @@ macro_rules! builder_methods {
         #[cfg(feature = "time")]
         pub fn grace(mut self, limit: Duration) -> Self {
             self.run_state().set_grace(Countdown::lasting(limit));
+            self
+        }
+
+        /// Cancels the operation if it reports no progress for `limit`, beside the limits of its source.
+        ///
+        /// Use it for work that may take long as long as it gets on. The clock starts at the first poll,
+        /// and starts anew at each [report](Operation::report_progress) of this operation. Reports of
+        /// operations below it do not count. The reason is a [`Reason::Timeout`] with the name
+        /// `no progress`. A limit that overflows the clock never passes. If this is called more than once,
+        /// the last limit counts.
+        ///
+        /// It is built on [`Limit`](crate::Limit), and does not count as a
+        /// [deadline](Operation::deadline).
+        ///
+        $(#[$stalled_after])*
+        #[cfg(feature = "time")]
+        pub fn stalled_after(mut self, limit: Duration) -> Self {
+            self.run_state().set_stall(limit);
             self
         }
 
@@ -411,6 +430,21 @@ macro_rules! methods_of_futures {
             /// # });
             /// ```
             grace,
+
+            /// ```
+            /// use cancelable::prelude::*;
+            /// use std::time::Duration;
+            ///
+            /// # smol::block_on(async {
+            /// let run = scope(never(), async |operation: Operation| {
+            ///     operation.report_progress(Progress::steps(1, 2));
+            ///     std::future::pending::<()>().await
+            /// });
+            /// let stalled = run.stalled_after(Duration::from_millis(5)).await.unwrap_err();
+            /// assert_eq!(stalled.to_string(), "timed out after 5ms (no progress)");
+            /// # });
+            /// ```
+            stalled_after,
 
             /// ```
             /// use cancelable::prelude::*;

@@ -4,6 +4,8 @@ use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
+#[cfg(feature = "time")]
+use std::task::Poll;
 use std::time::Instant;
 
 use futures_util::future::FusedFuture;
@@ -17,6 +19,8 @@ use crate::panic::{contain, discard, message, warn_clean_up_lost};
 use crate::poll_context::{DropCheck, Enclosure, Protection};
 use crate::reason::Reason;
 use crate::source::WaitForCancellationOwned;
+#[cfg(feature = "time")]
+use crate::source::WaitForLimit;
 use crate::sync::Mutex;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
@@ -45,6 +49,9 @@ pub(super) struct OperationRun {
     pub(super) is_inside_parent: bool,
     #[cfg(feature = "time")]
     pub(super) grace: Option<Countdown>,
+    /// Fires when the operation has reported no progress for too long.
+    #[cfg(feature = "time")]
+    pub(super) stall: Option<Box<WaitForLimit>>,
     /// Makes the races around the operation wait for its clean-up.
     pub(super) cleaning: Option<Arc<Protection>>,
     /// A panic of the work. It is resumed once the operation has ended.
@@ -68,6 +75,8 @@ impl OperationRun {
             is_inside_parent: false,
             #[cfg(feature = "time")]
             grace: None,
+            #[cfg(feature = "time")]
+            stall: None,
             cleaning: None,
             panic: Mutex::default(),
             owes_clean_up: false,
@@ -85,6 +94,16 @@ impl OperationRun {
     pub(super) fn cancel(&self, reason: Reason) -> Reason {
         self.operation.cancel_with(reason);
         self.operation.cause()
+    }
+
+    /// Resolves once the operation has reported no progress for too long.
+    #[cfg(feature = "time")]
+    #[inline]
+    pub(super) fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
+        match &mut self.stall {
+            Some(stall) => Pin::new(&mut **stall).poll(cx),
+            None => Poll::Pending,
+        }
     }
 
     /// Returns whether the operation is cancelled. If not, wakes the task when it is.

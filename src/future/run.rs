@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+#[cfg(feature = "time")]
+use std::time::Duration;
 
 use super::ending::Ending;
 use super::operation_run::OperationRun;
@@ -17,7 +19,7 @@ use crate::poll_context::{self, DropCheck, InShield, Protection, Tracer, registe
 use crate::reason::Reason;
 use crate::source::CancellationToken;
 #[cfg(feature = "time")]
-use crate::source::timeouts_fired;
+use crate::source::{Limit, timeouts_fired};
 use crate::sync::Mutex;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
@@ -116,6 +118,16 @@ impl RunState {
     #[cfg(feature = "time")]
     pub(crate) fn set_grace(&mut self, grace: Countdown) {
         self.operation_run().grace = Some(grace);
+    }
+
+    /// Cancels the operation once it has reported no progress for this long.
+    #[cfg(feature = "time")]
+    pub(crate) fn set_stall(&mut self, length: Duration) {
+        let limit = Limit::after(length).named("no progress");
+        let run = self.operation_run();
+        let moved = limit.clone();
+        run.operation.on_progress(move |_, _| _ = moved.reset());
+        run.stall = Some(Box::new(limit.reached()));
     }
 
     pub(crate) fn owe_clean_up(&mut self) {
@@ -272,6 +284,10 @@ impl RunState {
             }
         };
         if let Poll::Ready(reason) = polled {
+            return Poll::Ready(run.cancel(reason));
+        }
+        #[cfg(feature = "time")]
+        if let Poll::Ready(reason) = run.poll_stall(cx) {
             return Poll::Ready(run.cancel(reason));
         }
         if run.poll_token(cx) {

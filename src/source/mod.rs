@@ -19,6 +19,8 @@ mod compose;
 mod condition;
 #[cfg(feature = "time")]
 mod labelled;
+#[cfg(feature = "time")]
+mod limit;
 mod never;
 #[cfg(feature = "signal")]
 mod signal;
@@ -38,6 +40,8 @@ pub use condition::{Async, Check, Condition, Inline, condition, condition_async}
 pub use condition::{Blocking, condition_blocking};
 #[cfg(feature = "time")]
 pub use labelled::Labelled;
+#[cfg(feature = "time")]
+pub use limit::{Limit, WaitForLimit};
 pub use never::{Never, never};
 #[cfg(feature = "signal")]
 pub use signal::{SignalSource, ctrl_c, signal, signals, termination};

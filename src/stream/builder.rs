@@ -387,6 +387,23 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// ```
         grace,
 
+        /// Items do not count, unless [`report_every`](Self::report_every) reports them. For a limit on each
+        /// wait for an item, use [`idle_timeout`](Self::idle_timeout).
+        ///
+        /// ```
+        /// use cancelable::prelude::*;
+        /// use futures::{StreamExt, stream};
+        /// use std::time::Duration;
+        ///
+        /// # smol::block_on(async {
+        /// let limit = Duration::from_millis(5);
+        /// let silent = stream::pending::<()>().cancelable_stream(never()).stalled_after(limit);
+        /// let stalled = Box::pin(silent).next().await.unwrap().unwrap_err();
+        /// assert_eq!(stalled.reason().name(), Some("no progress"));
+        /// # });
+        /// ```
+        stalled_after,
+
         /// It runs before the stream yields its end or the error. Its argument is `Ok` if the stream has
         /// ended by itself.
         ///

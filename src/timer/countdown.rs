@@ -30,6 +30,11 @@ pub(crate) fn take_fired() -> Option<(Instant, Duration)> {
     FIRED.take()
 }
 
+/// Notes the end and the length of a limit that has fired on this thread and is no [`Countdown`].
+pub(crate) fn note_fired(end: Instant, length: Duration) {
+    FIRED.set(Some((end, length)));
+}
+
 /// A time limit that starts at its first poll, and lasts for a given length or until a given instant.
 ///
 /// It reads the clock at its first poll and when it fires. It skips the first read if the operation around it has
@@ -177,6 +182,12 @@ impl Countdown {
     fn finish(&mut self) -> Poll<Duration> {
         self.state = State::Done;
         Poll::Ready(self.length)
+    }
+
+    /// Returns true if its slot has this waker and has not fired.
+    #[inline(always)]
+    pub(crate) fn is_unchanged(&self, cx: &Context<'_>) -> bool {
+        matches!(&self.state, State::Registered(slot) if slot.is_unchanged(cx))
     }
 
     /// Returns true if it has fired.

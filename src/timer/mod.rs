@@ -24,7 +24,7 @@ mod tick;
 pub(crate) mod virtual_time;
 mod wheel;
 
-pub(crate) use countdown::{Countdown, registered_limits, take_fired};
+pub(crate) use countdown::{Countdown, note_fired, registered_limits, take_fired};
 #[cfg(not(feature = "testing"))]
 use slot_cache::slot as slot_of;
 #[cfg(feature = "testing")]

@@ -24,6 +24,8 @@ mod progress;
 mod run_blocking;
 #[cfg(feature = "serde")]
 mod serde;
+#[cfg(feature = "time")]
+mod stalled;
 mod status;
 mod texts;
 mod thread_ends;

@@ -182,9 +182,19 @@ fn g15_public_types() {
     assert_all!(IsUnpin: BoxSource<'static>);
     #[cfg(feature = "time")]
     {
-        use cancelable::source::{Async, Condition, Deadline, Inline, Timeout};
+        use cancelable::Limit;
+        use cancelable::source::{
+            Async, Condition, Deadline, Inline, Labelled, Timeout, WaitForLimit,
+        };
         use std::future::Ready;
-        everything!(Timeout, Deadline, Condition<Inline<fn() -> bool>>);
+        everything!(
+            Limit,
+            WaitForLimit,
+            Labelled<Timeout>,
+            Timeout,
+            Deadline,
+            Condition<Inline<fn() -> bool>>
+        );
         everything!(Condition<Async<fn() -> Ready<bool>, Ready<bool>>>);
         assert_none!(IsSend: Condition<Inline<Rc<()>>>);
         use cancelable::registry::{

@@ -14,6 +14,8 @@ mod condition;
 mod deadline;
 #[cfg(feature = "time")]
 mod labels;
+#[cfg(feature = "time")]
+mod limit;
 mod never;
 mod reason;
 #[cfg(feature = "time")]

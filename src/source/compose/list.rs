@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::future::{JoinAll, join_all};
+use pin_project::pin_project;
 
 use super::earliest::{Earliest, Limits};
 use super::{Sources, sealed};
@@ -115,6 +116,52 @@ macro_rules! lists {
 lists! {
     (S) Vec<S>;
     (S) Box<[S]>;
-    (S) Option<S>;
     (S, const N: usize) [S; N];
+}
+
+/// An optional source, polled in place. Never ready if there is none.
+#[pin_project]
+#[derive(Debug)]
+pub struct FirstOfOption<S> {
+    #[pin]
+    source: Option<S>,
+}
+
+impl<S: Future<Output = Reason>> Future for FirstOfOption<S> {
+    type Output = Reason;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
+        self.project().source.as_pin_mut().map_or(Poll::Pending, |source| source.poll(cx))
+    }
+}
+
+/// The same for `all_of`: the reason of the only source, as a list.
+#[pin_project]
+#[derive(Debug)]
+pub struct EveryOfOption<S> {
+    #[pin]
+    source: FirstOfOption<S>,
+}
+
+impl<S: Future<Output = Reason>> Future for EveryOfOption<S> {
+    type Output = Vec<Reason>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Vec<Reason>> {
+        self.project().source.poll(cx).map(|reason| vec![reason])
+    }
+}
+
+impl<S> sealed::Sealed for Option<S> {}
+
+impl<S: IntoFuture<Output = Reason>> Sources for Option<S> {
+    type First = FirstOfOption<S::IntoFuture>;
+    type Every = EveryOfOption<S::IntoFuture>;
+
+    fn first(self) -> Self::First {
+        FirstOfOption { source: self.map(IntoFuture::into_future) }
+    }
+
+    fn every(self) -> Self::Every {
+        EveryOfOption { source: self.first() }
+    }
 }

@@ -95,8 +95,12 @@ pub fn all_of<L: Sources>(sources: L) -> AllOf<L> {
 /// an array, a `Vec`, a boxed slice or an `Option` of sources of one type.
 ///
 /// Each element may be anything that [converts](IntoFuture) into a future of a [`Reason`], such as
-/// `&token`. Tuples are polled in place; the others allocate once. Collect an iterator into a `Vec`
-/// first. An `Option` is a list of at most one source: `any_of(None)` never fires.
+/// `&token`. Tuples and options are polled in place; the others allocate once. Collect an iterator into a
+/// `Vec` first.
+///
+/// An `Option` is a list of at most one source, and `any_of(None)` never fires. So `any_of(option)` is how
+/// an optional source is raced, or takes part in a tuple: `any_of((timeout(limit), any_of(option)))`. An
+/// `Option` alone is no source, because only the standard library could make it a future.
 ///
 /// ```
 /// use cancelable::prelude::*;

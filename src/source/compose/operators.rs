@@ -9,6 +9,8 @@ use crate::source::because::Because;
 use crate::source::condition::{Check, Condition};
 #[cfg(feature = "time")]
 use crate::source::labelled::Labelled;
+#[cfg(feature = "time")]
+use crate::source::limit::{Limit, WaitForLimit};
 use crate::source::never::Never;
 #[cfg(feature = "signal")]
 use crate::source::signal::SignalSource;
@@ -55,6 +57,9 @@ operators! {
     [L: Sources] AllOf<L>;
     #[cfg(feature = "time")] [] Timeout;
     #[cfg(feature = "time")] [] Deadline;
+    #[cfg(feature = "time")] [] Limit;
+    #[cfg(feature = "time")] [] &Limit;
+    #[cfg(feature = "time")] [] WaitForLimit;
     #[cfg(feature = "time")] [S: Future<Output = Reason>] Labelled<S>;
     #[cfg(feature = "time")] [C: Check] Condition<C>;
     #[cfg(feature = "signal")] [] SignalSource;

@@ -1,0 +1,548 @@
+//! `Limit`: a time limit that its handles move.
+//!
+//! 1. One lock guards the state. No user code runs and no task is woken while it is held.
+//! 2. A source that waits is registered with a deadline slot, for the end that the limit had when the source looked
+//!    last, and with the current round. If that slot fires, the source looks again: the limit may have moved later.
+//! 3. While a round goes on, `awaited` is not earlier than the end for which any of its sources waits. A move to an
+//!    earlier end than that ends the round: its sources are woken, look again, and join the next one.
+//!
+//! No wake-up is lost. A source looks and joins the round under one lock. Either a move came before, and the source
+//! sees it, or the move comes later and finds the round.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_util::future::FusedFuture;
+
+use crate::reason::{Reason, TimeoutLabel};
+use crate::sync::Mutex;
+use crate::text::Text;
+use crate::timer::{Countdown, note_fired};
+use crate::wait::{Latch, Waiter, is_probe, polled_after_completion};
+use crate::{clock, poll_context};
+
+/// A time limit that can be moved while something waits for it: for work that may take long as long as it gets
+/// on.
+///
+/// Pass `limit` or `&limit` wherever a source is expected. Clones are handles to the same limit, and any task or
+/// thread may move it. Several races may wait for one limit.
+///
+/// It fires once, with the reason [`Reason::Timeout`], in the first poll that finds its end passed. From then on
+/// it stays fired: every source of it is ready, and a handle that moves it gets `false`. If its end has passed
+/// and no source was polled since, it has not fired, and can still be moved.
+///
+/// The clock starts at the first poll of a source. As for a [`timeout`](crate::timeout()), it never fires early,
+/// and fires late by at most the larger of 1 ms and 1/512 of the time since it was moved last, plus scheduling
+/// delays. An end that overflows the clock means never.
+///
+/// An operation does not take the end of a limit for its [deadline](crate::Operation::deadline), because that
+/// end may move.
+///
+/// # Implementation
+///
+/// Moving a limit takes one lock and, if it starts anew, reads the clock. A limit that moves later wakes no task:
+/// a source that waits is woken at the earlier end, once, and waits on. A limit that moves earlier wakes the
+/// tasks that wait for it.
+///
+/// # Examples
+///
+/// A download that may take any time, but must not stop for 30 seconds:
+///
+/// ```
+/// use cancelable::Limit;
+/// use cancelable::prelude::*;
+/// use std::time::Duration;
+///
+/// # smol::block_on(async {
+/// # let mut chunks = vec!["a", "b"].into_iter();
+/// # let mut next_chunk = async || chunks.next();
+/// let silence = Limit::after(Duration::from_secs(30)).named("no data");
+/// let download = async {
+///     let mut text = String::new();
+///     while let Some(chunk) = next_chunk().await {
+///         silence.reset();
+///         text.push_str(chunk);
+///     }
+///     text
+/// };
+/// assert_eq!(download.cancelable(&silence).await?, "ab");
+/// # Ok::<(), Cancelled>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Limit {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The full length, with which [`Limit::reset`] starts.
+    length: Duration,
+    clock: Clock,
+    label: Option<Arc<TimeoutLabel>>,
+    /// The end and the reason, once it has fired.
+    fired: Option<(Instant, Reason)>,
+    /// Set when the sources that wait must look again. `None` if no source has waited since the last time.
+    round: Option<Arc<Latch<()>>>,
+    /// The latest end for which a source of this round waits.
+    awaited: Option<End>,
+}
+
+#[derive(Debug)]
+enum Clock {
+    /// It starts at the first poll and lasts this long.
+    Unstarted(Duration),
+    Running {
+        since: Instant,
+        end: End,
+    },
+    Disarmed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    At(Instant),
+    /// Later than any instant.
+    Never,
+}
+
+impl End {
+    fn after(since: Instant, length: Duration) -> Self {
+        since.checked_add(length).map_or(End::Never, End::At)
+    }
+}
+
+/// What a source finds when it looks.
+enum Look {
+    Fired(Reason),
+    /// The end to wait for, and the round to join; no round if the poll only asks.
+    Pending(End, Option<Arc<Latch<()>>>),
+}
+
+impl Limit {
+    /// Creates a limit that fires `length` after the first poll of one of its sources, unless it is moved.
+    ///
+    /// For a limit that waits to be [set](Self::set), pass [`Duration::MAX`].
+    ///
+    /// ```
+    /// use cancelable::{Limit, Reason};
+    /// use std::time::Duration;
+    /// # smol::block_on(async {
+    /// let limit = Limit::after(Duration::from_millis(2));
+    /// assert_eq!(limit.await, Reason::timeout(Duration::from_millis(2)));
+    /// # });
+    /// ```
+    pub fn after(length: Duration) -> Self {
+        let state = State {
+            length,
+            clock: Clock::Unstarted(length),
+            label: None,
+            fired: None,
+            round: None,
+            awaited: None,
+        };
+        Limit { shared: Arc::new(Shared { state: Mutex::new(state) }) }
+    }
+
+    /// Names the limit. Its reason shows the name, as for [`Timeout::named`](super::Timeout::named).
+    ///
+    /// ```
+    /// use cancelable::Limit;
+    /// use std::time::Duration;
+    /// # smol::block_on(async {
+    /// let reason = Limit::after(Duration::ZERO).named("no data").await;
+    /// assert_eq!(reason.to_string(), "timed out after 0ns (no data)");
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn named(self, name: impl Into<Text>) -> Self {
+        let name = name.into();
+        self.relabel(|label| label.set_name(name))
+    }
+
+    /// Attaches the cause for which the limit is set, as [`Timeout::because`](super::Timeout::because) does.
+    ///
+    /// ```
+    /// use cancelable::Limit;
+    /// use std::time::Duration;
+    /// # smol::block_on(async {
+    /// let reason = Limit::after(Duration::ZERO).because("the peer is slow").await;
+    /// assert_eq!(reason.to_string(), "timed out after 0ns: the peer is slow");
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn because(self, cause: impl Into<Reason>) -> Self {
+        let cause = cause.into();
+        self.relabel(|label| label.set_cause(cause))
+    }
+
+    fn relabel(self, change: impl FnOnce(&mut TimeoutLabel)) -> Self {
+        let mut label = self.shared.state.lock().label.clone().unwrap_or_default();
+        change(Arc::make_mut(&mut label));
+        let replaced = self.shared.state.lock().label.replace(label);
+        // A cause may hold user code with a destructor, so it is dropped after the lock.
+        drop(replaced);
+        self
+    }
+
+    /// Starts the limit anew with its full length, and arms it if it was disarmed. Returns whether it had not
+    /// fired; if it has fired, this changes nothing.
+    ///
+    /// If no source has been polled yet, the clock still starts at the first poll.
+    ///
+    /// ```
+    /// use cancelable::Limit;
+    /// use std::time::Duration;
+    /// # smol::block_on(async {
+    /// let limit = Limit::after(Duration::from_millis(2));
+    /// assert!(limit.reset());
+    /// (&limit).await;
+    /// assert!(!limit.reset(), "it fires only once");
+    /// # });
+    /// ```
+    pub fn reset(&self) -> bool {
+        self.change(|state| {
+            state.clock = match state.clock {
+                Clock::Unstarted(_) => Clock::Unstarted(state.length),
+                Clock::Running { .. } | Clock::Disarmed => {
+                    // Read with the lock held, so that of two resets the later one counts.
+                    let since = clock::now();
+                    Clock::Running { since, end: End::after(since, state.length) }
+                }
+            };
+        })
+    }
+
+    /// Moves the end later by `length`. Returns whether the limit had not fired; if it has fired, this changes
+    /// nothing. A disarmed limit stays disarmed.
+    ///
+    /// ```
+    /// use cancelable::Limit;
+    /// use std::time::Duration;
+    /// let limit = Limit::after(Duration::from_secs(30));
+    /// limit.extend(Duration::from_secs(10));
+    /// assert_eq!(limit.remaining(), Some(Duration::from_secs(40)));
+    /// ```
+    pub fn extend(&self, length: Duration) -> bool {
+        self.change(|state| match &mut state.clock {
+            Clock::Unstarted(first) => *first = first.saturating_add(length),
+            Clock::Running { end, .. } => {
+                if let End::At(at) = *end {
+                    *end = End::after(at, length);
+                }
+            }
+            Clock::Disarmed => {}
+        })
+    }
+
+    /// Moves the end to `at`, and arms the limit if it was disarmed. Returns whether it had not fired; if it has
+    /// fired, this changes nothing.
+    ///
+    /// ```
+    /// use cancelable::Limit;
+    /// use std::time::{Duration, Instant};
+    /// # smol::block_on(async {
+    /// let limit = Limit::after(Duration::from_secs(3600));
+    /// limit.set(Instant::now());
+    /// assert!(limit.await.to_string().starts_with("timed out after"));
+    /// # });
+    /// ```
+    pub fn set(&self, at: Instant) -> bool {
+        self.change(|state| {
+            let since = match state.clock {
+                Clock::Running { since, .. } => since,
+                Clock::Unstarted(_) | Clock::Disarmed => clock::now(),
+            };
+            state.clock = Clock::Running { since, end: End::At(at) };
+        })
+    }
+
+    /// Stops the clock: the limit does not fire until it is [reset](Self::reset) or [set](Self::set). Returns
+    /// whether it had not fired; if it has fired, this changes nothing.
+    ///
+    /// ```
+    /// use cancelable::Limit;
+    /// use std::time::Duration;
+    /// let limit = Limit::after(Duration::from_secs(30));
+    /// assert!(limit.disarm());
+    /// assert_eq!(limit.remaining(), None);
+    /// ```
+    pub fn disarm(&self) -> bool {
+        self.change(|state| state.clock = Clock::Disarmed)
+    }
+
+    /// Returns the time until the end: zero if that has passed, the full length if the clock has not started, and
+    /// `None` if the limit is disarmed or ends never.
+    ///
+    /// ```
+    /// use cancelable::Limit;
+    /// use std::time::Duration;
+    /// assert_eq!(Limit::after(Duration::from_secs(30)).remaining(), Some(Duration::from_secs(30)));
+    /// ```
+    pub fn remaining(&self) -> Option<Duration> {
+        let state = self.shared.state.lock();
+        match state.clock {
+            _ if state.fired.is_some() => Some(Duration::ZERO),
+            Clock::Unstarted(first) => Some(first),
+            Clock::Running { end: End::At(at), .. } => {
+                Some(at.saturating_duration_since(clock::now()))
+            }
+            Clock::Running { end: End::Never, .. } | Clock::Disarmed => None,
+        }
+    }
+
+    /// Returns whether the limit has fired: whether a source of it was ready.
+    ///
+    /// ```
+    /// use cancelable::Limit;
+    /// assert!(!Limit::after(std::time::Duration::ZERO).has_fired());
+    /// ```
+    pub fn has_fired(&self) -> bool {
+        self.shared.state.lock().fired.is_some()
+    }
+
+    /// Waits until the limit fires and returns the reason.
+    ///
+    /// `limit` and `&limit` convert into this future when they are used as a source.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost by dropping it: the clock goes on, and a new one waits for the same end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::{Limit, Reason};
+    /// use std::time::Duration;
+    /// # smol::block_on(async {
+    /// let limit = Limit::after(Duration::from_millis(2));
+    /// assert_eq!(limit.reached().await, Reason::timeout(Duration::from_millis(2)));
+    /// # });
+    /// ```
+    pub fn reached(&self) -> WaitForLimit {
+        WaitForLimit { shared: self.shared.clone(), round: None, timer: None, done: false }
+    }
+
+    /// Changes the clock, unless the limit has fired, and wakes the sources that must look again. Returns whether
+    /// it had not fired.
+    fn change(&self, change: impl FnOnce(&mut State)) -> bool {
+        let mut state = self.shared.state.lock();
+        if state.fired.is_some() {
+            return false;
+        }
+        change(&mut state);
+        let moved_earlier = state.awaited.is_some_and(|awaited| state.end() < awaited);
+        let round = if moved_earlier { state.end_round() } else { None };
+        drop(state);
+        wake(round);
+        true
+    }
+}
+
+/// Wakes the sources of a round that has ended. No lock is held.
+fn wake(round: Option<Arc<Latch<()>>>) {
+    if let Some(waiters) = round.and_then(|round| round.set(())) {
+        waiters.wake_all();
+    }
+}
+
+impl State {
+    fn end(&self) -> End {
+        match self.clock {
+            Clock::Running { end, .. } => end,
+            Clock::Unstarted(_) | Clock::Disarmed => End::Never,
+        }
+    }
+
+    /// Ends the round. The caller sets its latch once it holds no lock.
+    fn end_round(&mut self) -> Option<Arc<Latch<()>>> {
+        self.awaited = None;
+        self.round.take()
+    }
+}
+
+impl Shared {
+    /// Looks whether the limit has fired, and fires it if its end has passed. If `joins`, a source that is to wait
+    /// joins the round.
+    fn look(&self, joins: bool) -> Look {
+        let now = clock::now();
+        let mut state = self.state.lock();
+        if let Some((end, reason)) = &state.fired {
+            return fired(*end, reason.clone());
+        }
+        if let Clock::Unstarted(length) = state.clock {
+            // A clock in the source of an operation starts when the operation does.
+            let since = poll_context::asked_since().unwrap_or(now);
+            state.clock = Clock::Running { since, end: End::after(since, length) };
+        }
+        if let Clock::Running { since, end: End::At(end) } = state.clock {
+            if end <= now {
+                let label = state.label.clone();
+                let reason = Reason::Timeout { after: end.saturating_duration_since(since), label };
+                state.fired = Some((end, reason.clone()));
+                let round = state.end_round();
+                drop(state);
+                wake(round);
+                return fired(end, reason);
+            }
+        }
+        let end = state.end();
+        if !joins {
+            return Look::Pending(end, None);
+        }
+        state.awaited = state.awaited.max(Some(end));
+        Look::Pending(end, Some(state.round.get_or_insert_default().clone()))
+    }
+}
+
+/// Notes for an `any_of` when the limit ended.
+fn fired(end: Instant, reason: Reason) -> Look {
+    if let Reason::Timeout { after, .. } = &reason {
+        note_fired(end, *after);
+    }
+    Look::Fired(reason)
+}
+
+/// Future of [`Limit::reached`], and of a [`Limit`] as a source.
+///
+/// # Cancel safety
+///
+/// Dropping it removes its wakers. The clock of the limit goes on.
+///
+/// # Panics
+///
+/// Panics if polled after completion. As for a [`timeout`](crate::timeout()), it panics once if the reactor
+/// cannot be created.
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct WaitForLimit {
+    shared: Arc<Shared>,
+    /// The round that it has joined.
+    round: Option<Waiter<Arc<Latch<()>>>>,
+    /// Fires at this instant, which is not later than the end of the limit.
+    timer: Option<(Instant, Countdown)>,
+    done: bool,
+}
+
+impl Future for WaitForLimit {
+    type Output = Reason;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
+        let is_unchanged = self.round.as_ref().is_some_and(|round| round.is_unchanged(cx))
+            && self.timer.as_ref().is_none_or(|(_, timer)| timer.is_unchanged(cx));
+        if is_unchanged { Poll::Pending } else { self.poll_slow(cx) }
+    }
+}
+
+impl WaitForLimit {
+    #[inline(never)]
+    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
+        if self.done {
+            polled_after_completion("WaitForLimit");
+        }
+        let joins = !is_probe(cx.waker());
+        loop {
+            match self.shared.look(joins) {
+                Look::Fired(reason) => {
+                    (self.round, self.timer, self.done) = (None, None, true);
+                    return Poll::Ready(reason);
+                }
+                Look::Pending(_, None) => return Poll::Pending,
+                Look::Pending(end, Some(round)) => {
+                    if self.poll_round(round, cx).is_pending()
+                        && self.poll_timer(end, cx).is_pending()
+                    {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Registers with the round. Ready if it has ended.
+    fn poll_round(&mut self, round: Arc<Latch<()>>, cx: &mut Context<'_>) -> Poll<()> {
+        self.round.take_if(|joined| !Arc::ptr_eq(joined.latched(), &round));
+        let joined = self.round.get_or_insert_with(|| Waiter::new(round));
+        let polled = joined.poll("WaitForLimit", cx, |()| ());
+        if polled.is_ready() {
+            self.round = None;
+        }
+        polled
+    }
+
+    /// Registers with the slot of the end. Ready if a slot has fired.
+    fn poll_timer(&mut self, end: End, cx: &mut Context<'_>) -> Poll<()> {
+        let End::At(end) = end else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        // A timer that fires earlier stays, so a limit that moves often registers once for each time that it
+        // would have passed.
+        self.timer.take_if(|(at, _)| *at > end);
+        let (_, timer) = self.timer.get_or_insert_with(|| (end, Countdown::until(end)));
+        // The end may move, so it is not offered to the operation around it as a deadline.
+        let polled = poll_context::ignore_limits(|| timer.poll("WaitForLimit", cx));
+        if polled.is_ready() {
+            self.timer = None;
+        }
+        polled.map(drop)
+    }
+}
+
+impl FusedFuture for WaitForLimit {
+    fn is_terminated(&self) -> bool {
+        self.done
+    }
+}
+
+impl IntoFuture for Limit {
+    type Output = Reason;
+    type IntoFuture = WaitForLimit;
+
+    fn into_future(self) -> WaitForLimit {
+        self.reached()
+    }
+}
+
+impl IntoFuture for &Limit {
+    type Output = Reason;
+    type IntoFuture = WaitForLimit;
+
+    fn into_future(self) -> WaitForLimit {
+        self.reached()
+    }
+}
+
+/// No user code runs while the lock is held, so a panic cannot leave the state inconsistent.
+impl UnwindSafe for Limit {}
+
+/// For the same reason.
+impl RefUnwindSafe for Limit {}
+
+impl fmt::Debug for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limit")
+            .field("remaining", &self.remaining())
+            .field("fired", &self.has_fired())
+            .finish()
+    }
+}
+
+impl fmt::Debug for WaitForLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match (self.done, &self.round) {
+            (true, _) => "Done",
+            (false, None) => "Idle",
+            (false, Some(_)) => "Waiting",
+        };
+        f.debug_tuple("WaitForLimit").field(&format_args!("{state}")).finish()
+    }
+}
