@@ -393,7 +393,10 @@ impl RunState {
         if self.shields.len() + shields.len() > self.shields.capacity() {
             // All shields are notified again, which has no effect on shields that were notified before.
             self.notified = 0;
-            self.shields.retain(|shield| shield.is_active());
+            self.shields.retain(|shield| {
+                poll_context::visit();
+                shield.is_active()
+            });
             let room = self.shields.len() + shields.len();
             self.shields.reserve(room);
         }

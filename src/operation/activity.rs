@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::Progress;
 use crate::clock;
-use crate::poll_context::{Protection, Section};
+use crate::poll_context::{self, Protection, Section};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 use crate::text::Text;
 #[cfg(feature = "time")]
@@ -164,7 +164,10 @@ impl Activity {
         // Removes ended shields only when the list is full. Otherwise each of many registrations would walk
         // the whole list.
         if known.len() + shields.len() > known.capacity() {
-            known.retain(|shield| shield.protection.is_active());
+            known.retain(|shield| {
+                poll_context::visit();
+                shield.protection.is_active()
+            });
             let room = known.len() + shields.len();
             known.reserve(room);
         }

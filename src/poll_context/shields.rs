@@ -175,7 +175,10 @@ fn register(section: Section, outside_of: u64) -> Arc<Protection> {
         // Removes sections that have ended. That runs no user code. Only when the list is full, because otherwise each
         // registration would walk the whole list.
         if all.len() == all.capacity() {
-            all.retain(|(_, protection)| protection.is_active());
+            all.retain(|(_, protection)| {
+                visit();
+                protection.is_active()
+            });
             let room = all.len().max(8);
             all.reserve(room);
         }
@@ -198,8 +201,10 @@ pub(crate) fn registered_since(before: usize, race: u64) -> Vec<Arc<Protection>>
         let all = all.borrow();
         let since = &all[all.partition_point(|(number, _)| *number <= before)..];
         let is_inside = |protection: &Protection| race == 0 || protection.outside_of != race;
-        let active =
-            since.iter().filter(|(_, protection)| protection.is_active() && is_inside(protection));
+        let active = since.iter().filter(|(_, protection)| {
+            visit();
+            protection.is_active() && is_inside(protection)
+        });
         active.map(|(_, protection)| protection.clone()).collect()
     });
     since.unwrap_or_default()
@@ -229,6 +234,51 @@ impl Drop for InShield {
                 let known = all.partition_point(|(number, _)| *number <= self.before);
                 all.truncate(known);
             });
+        }
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many entries the lists of shields have looked at on this thread.
+    static VISITS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts an entry that a list of shields looks at, in tests.
+#[inline(always)]
+pub(crate) fn visit() {
+    #[cfg(test)]
+    VISITS.set(VISITS.get() + 1);
+}
+
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests {
+    use std::future::pending;
+    use std::pin::pin;
+    use std::task::Waker;
+
+    use futures::stream::{FuturesUnordered, StreamExt};
+
+    use super::*;
+    use crate::future::CancelableExt;
+    use crate::source::never;
+
+    /// Polls this many operations with clean-up, all in one race and one operation, and returns the number of visits.
+    fn visits(number: usize) -> usize {
+        let before = VISITS.get();
+        let one = || async { pending::<()>().cancelable(never()).finally(|_| async {}).await };
+        let mut all: FuturesUnordered<_> = (0..number).map(|_| one()).collect();
+        let all = async { while all.next().await.is_some() {} }.cancelable(never());
+        let mut all = pin!(all.cancelable(never()).named("all"));
+        assert!(all.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        VISITS.get() - before
+    }
+
+    #[test]
+    fn cost_is_linear() {
+        for number in [100, 1_000, 10_000] {
+            let visits = visits(number);
+            assert!(visits > 0 && visits <= 8 * number, "{visits} visits for {number} sections");
         }
     }
 }
