@@ -60,6 +60,17 @@ fn futures() -> Vec<(&'static str, BoxFuture)> {
                 drop(work.cancelable(never()).grace(long).await);
             }),
         ),
+        (
+            "shutdown",
+            Box::pin(async move {
+                let registry = Registry::new();
+                // The member has time to end, and does not.
+                let member = pending::<()>().cancelable(never()).grace(long);
+                let mut member = Box::pin(member.registered_in(&registry));
+                assert!(Wakes::new().poll(member.as_mut()).is_pending());
+                drop(registry.shutdown(long).await);
+            }),
+        ),
     ]
 }
 
