@@ -15,6 +15,7 @@ mod log;
 mod random;
 mod seen;
 mod switch;
+mod thread_time;
 #[cfg(not(feature = "testing"))]
 mod wakes;
 
@@ -33,6 +34,7 @@ pub use log::{Log, NoteOnDrop};
 pub use random::check_random;
 pub use seen::{kept, lost, panic_of, payload_of, won};
 pub use switch::{Strict, Switch};
+pub use thread_time::computing;
 
 /// A waker that counts its wakes: that of the test kit, or a copy of it if the feature `testing` is
 /// off.
