@@ -27,7 +27,7 @@ pub(super) struct Mode<R, V, T, E> {
     pub(super) has_failed: fn(&R) -> bool,
     /// Makes the outcome once every member has ended, or once the body has failed.
     pub(super) finish: fn(&Shared<T, E>, R) -> V,
-    /// Makes the outcome of a group that a member has failed. `None` if that is the cancellation.
+    /// Makes the outcome of a group in which a member has failed. `None` if the outcome is a cancellation.
     pub(super) fail: fn(&Shared<T, E>) -> Option<V>,
 }
 
@@ -87,8 +87,8 @@ where
             };
         }
         if this.shared.was_cut() {
-            // A member was cancelled with the group, so that is the outcome, even if the members end sooner than the
-            // group learns of its cancellation. If all had ended before, their results win the tie (guarantee 2).
+            // A member was cancelled with the group, so the outcome is the cancellation. The group may not know of it
+            // yet. If all members had ended by themselves, their results would win (guarantee 2).
             return Poll::Pending;
         }
         match this.returned.take() {
@@ -137,7 +137,7 @@ enum Stage<V, T, E> {
 }
 
 impl<V, P, T: Send + 'static, E: Send + 'static> JoinMembers<V, P, T, E> {
-    /// `has_failed` returns whether the outcome is an error, and `fail` is that of [`Mode`].
+    /// `has_failed` returns whether the outcome is an error. For `fail`, see [`Mode`].
     pub(super) fn new(
         earlier: P,
         owner: Owner<T, E>,

@@ -1,10 +1,10 @@
 //! `Shared`: the state that a group, its handles and its members share: the number of members, the queue, and the
 //! results that were not taken yet.
 //!
-//! 1. A member is counted from its admission until its result has been delivered. A group is *held* by its owner or
-//!    by the body of its scope. When neither holds, the last member to end closes the group in the same step, so
-//!    none is admitted afterwards.
-//! 2. Daemons are stopped by that step. The latch is set once they have ended too, and only then.
+//! 1. A member is counted from its admission until its result has been delivered. The owner of the group, or the body
+//!    of its scope, *holds* the group. When neither holds it any more, the end of the last member closes the group in
+//!    the same step. So no member is admitted afterwards.
+//! 2. The same step stops the daemons. The latch is set once the daemons have ended too, and not before.
 //! 3. With a bound, members are queued at their admission. At most one thread at a time hands members to the
 //!    spawner, so they start in the order of admission. It looks at the queue again before it gives up that role,
 //!    under the lock, so no member stays in the queue while there is room.
@@ -265,7 +265,7 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
 
 /// The end of members.
 impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
-    /// Returns why a member ended whose task was dropped.
+    /// Returns the reason for a member whose task was dropped.
     pub(super) fn reason_if_dropped(&self) -> Reason {
         self.token.reason().unwrap_or(Reason::Dropped)
     }
@@ -321,7 +321,7 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
         if let Some(result) = result {
             unneeded = state.keep_result(number, result);
         }
-        // A task that waits for a result is woken for a result, or once no member is left.
+        // Tasks that wait for a result are woken if there is one, and if no member is left.
         let wakes = kept && unneeded.is_none() || state.members == 0;
         let waiters = wakes.then(|| state.results.take_waiters());
         let is_waiting = !state.queue.tasks.is_empty();
