@@ -54,7 +54,7 @@ pub mod readme {}
 /// 13. [Streams](guide::streams): limits, chunks, and partial results.
 /// 14. [Registry and shutdown](guide::registry): list operations, and stop a service.
 /// 15. [Testing](guide::testing): virtual time, and cancellation at every await.
-/// 16. [Limits that move](guide::limits): work that may take long as long as it gets on.
+/// 16. [Limits that move](guide::limits): work that may take long while it makes progress.
 pub mod guide {
     /// [Sources]: crate::_docs::guide::sources
     /// [Tokens]: crate::_docs::guide::tokens

@@ -155,11 +155,11 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Cancels the operation if it reports no progress for `limit`, beside the limits of its source.
+        /// Cancels the operation if it reports no progress for `limit`. The source may have other limits.
         ///
-        /// Use it for work that may take long as long as it gets on. The clock starts at the first poll,
-        /// and starts anew at each [report](Operation::report_progress) of this operation. Reports of
-        /// operations below it do not count. The reason is a [`Reason::Timeout`] with the name
+        /// Use it for work that may take long while it makes progress. The clock starts at the first poll,
+        /// and starts anew at each [report](Operation::report_progress) of this operation. Reports of its
+        /// children do not count. The reason is a [`Reason::Timeout`] with the name
         /// `no progress`. A limit that overflows the clock never passes. If this is called more than once,
         /// the last limit counts.
         ///

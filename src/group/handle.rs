@@ -98,7 +98,7 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
     /// let group = TaskGroup::new(|task| smol::spawn(task).detach());
     /// let slow = std::future::pending::<()>().cancelable(timeout(Duration::from_millis(1)));
     /// let error = group.spawn_cancelable(slow.named("slow")).await.unwrap_err();
-    /// assert_eq!(error.to_string(), "timed out after 1ms");
+    /// assert_eq!(error.to_string(), "`slow` cancelled: timed out after 1ms");
     /// # });
     /// ```
     pub fn spawn_cancelable<F, S, X>(&self, work: Cancelable<F, S, X>) -> JoinHandle<T, E>

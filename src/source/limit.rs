@@ -25,8 +25,9 @@ use crate::timer::{Countdown, note_fired};
 use crate::wait::{Latch, Waiter, is_probe, polled_after_completion};
 use crate::{clock, poll_context};
 
-/// A time limit that can be moved while something waits for it: for work that may take long as long as it gets
-/// on.
+/// A time limit that can be moved while something waits for it.
+///
+/// Use it for work that may take long while it makes progress.
 ///
 /// Pass `limit` or `&limit` wherever a source is expected. Clones are handles to the same limit, and any task or
 /// thread may move it. Several races may wait for one limit.
@@ -45,7 +46,7 @@ use crate::{clock, poll_context};
 /// # Implementation
 ///
 /// Moving a limit takes one lock and, if it starts anew, reads the clock. A limit that moves later wakes no task:
-/// a source that waits is woken at the earlier end, once, and waits on. A limit that moves earlier wakes the
+/// a waiting source is woken once, at the earlier end, and continues to wait. A limit that moves earlier wakes the
 /// tasks that wait for it.
 ///
 /// # Examples
