@@ -5,11 +5,15 @@
 //! asks its [`DropCheck`](crate::poll_context::DropCheck) first.
 
 use std::cell::Cell;
+use std::time::Instant;
 
 use crate::sync::{AtomicU64, Ordering};
 
 thread_local! {
     static FRAME: Cell<Frame> = const { Cell::new(Frame::OUTSIDE) };
+
+    /// When the protection of the section around this poll ends, if it has a limit.
+    static SECTION_END: Cell<Option<Instant>> = const { Cell::new(None) };
 
     /// The last number given to a race.
     static LAST_RACE: Cell<u64> = const { Cell::new(0) };
@@ -23,10 +27,12 @@ struct Frame {
     dropping: u64,
     /// Whether a shield is between this poll and the innermost operation around it.
     shielded: bool,
+    /// The number of shields and clean-ups around this poll.
+    sections: u32,
 }
 
 impl Frame {
-    const OUTSIDE: Frame = Frame { dropping: 0, shielded: false };
+    const OUTSIDE: Frame = Frame { dropping: 0, shielded: false, sections: 0 };
 }
 
 /// Returns a number for a race that is about to drop its work. Numbers are unique across all threads.
@@ -60,6 +66,41 @@ pub(crate) fn is_shielded() -> bool {
     FRAME.get().shielded
 }
 
+/// Returns the number of shields and clean-ups around this poll.
+#[inline]
+pub(crate) fn sections() -> u32 {
+    FRAME.get().sections
+}
+
+/// Returns when the protection of the section around this poll ends, if it has a limit.
+pub(crate) fn section_end() -> Option<Instant> {
+    SECTION_END.get()
+}
+
+/// Guard for a poll of a section whose protection has a limit.
+#[cfg(any(feature = "time", feature = "blocking"))]
+#[derive(Debug)]
+pub(crate) struct InLimitedSection {
+    outer: Option<Instant>,
+}
+
+#[cfg(any(feature = "time", feature = "blocking"))]
+impl InLimitedSection {
+    /// Enters the section. Its protection ends at `end`, or earlier, with that of a section around it.
+    pub(crate) fn enter(end: Option<Instant>) -> Self {
+        let outer = SECTION_END.get();
+        SECTION_END.set([outer, end].into_iter().flatten().min());
+        InLimitedSection { outer }
+    }
+}
+
+#[cfg(any(feature = "time", feature = "blocking"))]
+impl Drop for InLimitedSection {
+    fn drop(&mut self) {
+        SECTION_END.set(self.outer);
+    }
+}
+
 /// Guard for a poll of the work of a race.
 #[derive(Debug)]
 pub(crate) struct InRace {
@@ -73,7 +114,7 @@ impl InRace {
     pub(crate) fn enter(dropping: u64, operation: bool) -> Self {
         let outer = FRAME.get();
         let dropping = if dropping == 0 { outer.dropping } else { dropping };
-        FRAME.set(Frame { dropping, shielded: outer.shielded && !operation });
+        FRAME.set(Frame { dropping, shielded: outer.shielded && !operation, ..outer });
         InRace { outer }
     }
 }
@@ -96,7 +137,9 @@ impl OutsideWork {
     /// Enters a shielded section or clean-up.
     #[inline]
     pub(crate) fn in_shield() -> Self {
-        OutsideWork { outer: FRAME.replace(Frame { dropping: 0, shielded: true }) }
+        let outer = FRAME.get();
+        FRAME.set(Frame { dropping: 0, shielded: true, sections: outer.sections + 1 });
+        OutsideWork { outer }
     }
 
     /// Enters user code.
@@ -140,7 +183,7 @@ mod tests {
             let _inner = InRace::enter(0, true);
             assert_eq!(dropping(), 7);
             let _shield = OutsideWork::in_shield();
-            assert!(is_shielded() && !is_dropping());
+            assert!(is_shielded() && !is_dropping() && sections() == 1);
             let _race = InRace::enter(8, false);
             assert!(is_shielded() && dropping() == 8);
             let _hook = OutsideWork::enter();

@@ -164,6 +164,8 @@ mod timer;
 
 pub mod source;
 
+mod spawner;
+
 mod shield;
 
 pub mod operation;

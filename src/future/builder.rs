@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use super::ending::error_of_result;
 use super::run::RunState;
-use super::{Cancelable, Ending, Finally, FinallyOrSpawn, Phase, Spawner, TryCancelable};
+use super::{Cancelable, Ending, Finally, FinallyOrSpawn, Phase, TryCancelable};
 use crate::error::Cancelled;
 use crate::operation::{Operation, Progress};
 use crate::reason::Reason;
+use crate::spawner::Spawner;
 use crate::text::Text;
 #[cfg(feature = "time")]
-use crate::timer::Countdown;
+use crate::timer::{Countdown, SectionLimit};
 
 /// Writes the builder methods.
 ///
@@ -203,7 +204,7 @@ macro_rules! builder_methods {
             C: FnOnce(&Result<$Output, Cancelled>) -> Fut,
             Fut: Future<Output = ()>,
         {
-            let limit = Countdown::lasting(limit);
+            let limit = SectionLimit::lasting(limit);
             self.run_state().owe_clean_up();
             self.map_ending(|earlier| Finally::new(earlier, clean_up).within(limit))
         }

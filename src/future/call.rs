@@ -20,10 +20,15 @@ use pin_project::pin_project;
 
 use super::Cancelable;
 use crate::error::Cancelled;
-use crate::operation::Operation;
+#[cfg(feature = "blocking")]
+use crate::frame::{InLimitedSection, section_end};
+use crate::operation::{Operation, WaitUntilCancelledOwned};
+#[cfg(feature = "blocking")]
+use crate::poll_context::InShield;
 #[cfg(feature = "blocking")]
 use crate::pool::{self, PoolTask};
 use crate::shield::{Shield, shield};
+#[cfg(feature = "time")]
 use crate::source::WaitForCancellationOwned;
 #[cfg(feature = "blocking")]
 use crate::sync::Mutex;
@@ -123,14 +128,17 @@ impl Operation {
         closure: impl FnOnce() -> T + Send + 'static,
     ) -> Call<BlockingCall<T>, QueuedCall<T>> {
         let operation = self.clone();
+        // Called in a shield, the closure is part of the section.
+        let section = self.is_protected_here().then(section_end);
         let queue = move || {
             let task = pool::spawn(move || {
+                let _inside = operation.enter(crate::operation::PolledBy::ANYTHING);
+                let _section = section.map(|end| (InShield::enter(), InLimitedSection::enter(end)));
                 // The operation may have been cancelled while the closure was queued.
                 operation.check().ok()?;
-                let _inside = operation.enter(crate::operation::PolledBy::ANYTHING);
                 Some(closure())
             });
-            BlockingCall { task }
+            BlockingCall { task, refused: false }
         };
         Call::new(self, QueuedCall { queue: Mutex::new(Some(Box::new(queue))) })
     }
@@ -158,6 +166,11 @@ impl Operation {
 /// Starts a call. Sealed: other crates cannot reach this trait.
 pub trait Start<Fut> {
     fn start(self) -> Fut;
+
+    /// Returns whether the call was cancelled before it began, although it had been started.
+    fn is_refused(_call: &Fut) -> bool {
+        false
+    }
 }
 
 /// A call of a [wrapped](Operation::wrap) function that has not started.
@@ -213,7 +226,7 @@ enum State<Fut: Future, S> {
     Late(Option<S>),
     /// The function has been called, and the future that it returned has not been polled.
     Called(Option<Fut>),
-    Running(#[pin] Cancelable<Fut, WaitForCancellationOwned>),
+    Running(#[pin] Cancelable<Fut, WaitUntilCancelledOwned>),
 }
 
 #[cfg(feature = "time")]
@@ -239,16 +252,23 @@ impl<Fut: Future, S: Start<Fut>> Call<Fut, S> {
 
     /// Polls the race between the call and the operation, whose error has the name of the operation.
     fn poll_running(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Fut::Output, Cancelled>> {
-        let this = self.project();
-        let StateProj::Running(running) = this.state.project() else {
+        let this = self.as_mut().project();
+        let StateProj::Running(mut running) = this.state.project() else {
             unreachable!("the call has started")
         };
         let named =
             |cancelled: Cancelled| this.operation.cancelled_for(cancelled.into_reason(), false);
-        running.poll(cx).map_err(named)
+        let polled = running.as_mut().poll(cx).map_err(named);
+        if polled.is_pending() && running.work.as_ref().is_some_and(S::is_refused) {
+            // It was queued outside of the section that polls it here.
+            let cancelled = this.operation.cancelled_for(this.operation.cause(), false);
+            self.project().state.set(State::Refused(None));
+            return Poll::Ready(Err(cancelled));
+        }
+        polled
     }
 
     /// Waits until it is certain whether the call may start.
@@ -258,6 +278,10 @@ impl<Fut: Future, S: Start<Fut>> Call<Fut, S> {
         // Without a clock there are no deadlines.
         #[cfg(not(feature = "time"))]
         let _ = cx;
+        #[cfg(feature = "time")]
+        if this.operation.is_protected_here() {
+            return Poll::Ready(Ok(()));
+        }
         #[cfg(feature = "time")]
         if let Some(overdue) = this.operation.overdue() {
             let notice = this.notice.get_or_insert_with(|| {
@@ -280,7 +304,7 @@ impl<Fut: Future, S: Start<Fut>> Call<Fut, S> {
 /// Returns whether the deadline has passed without having been noticed.
 fn is_late(operation: &Operation) -> bool {
     #[cfg(feature = "time")]
-    return operation.overdue().is_some();
+    return !operation.is_protected_here() && operation.overdue().is_some();
     #[cfg(not(feature = "time"))]
     {
         let _ = operation;
@@ -313,7 +337,8 @@ impl<Fut: Future, S: Start<Fut>> Future for Call<Fut, S> {
             StateProj::Refused(_) | StateProj::Running(_) => None,
         };
         let Some(future) = future else { unreachable!("it has not started") };
-        this.state.set(State::Running(Cancelable::new(future, this.operation.cancelled_owned())));
+        let stop = WaitUntilCancelledOwned::new(this.operation);
+        this.state.set(State::Running(Cancelable::new(future, stop)));
         self.poll_running(cx)
     }
 }
@@ -343,6 +368,10 @@ impl<T> Start<BlockingCall<T>> for QueuedCall<T> {
             None => unreachable!("it is queued once"),
         }
     }
+
+    fn is_refused(call: &BlockingCall<T>) -> bool {
+        call.refused
+    }
 }
 
 /// A blocking closure on the thread pool: the future within a
@@ -350,6 +379,8 @@ impl<T> Start<BlockingCall<T>> for QueuedCall<T> {
 #[cfg(feature = "blocking")]
 pub struct BlockingCall<T> {
     task: PoolTask<Option<T>>,
+    /// Whether the operation was cancelled before the closure began.
+    refused: bool,
 }
 
 #[cfg(feature = "blocking")]
@@ -359,8 +390,10 @@ impl<T> Future for BlockingCall<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match ready!(Pin::new(&mut self.task).poll(cx)) {
             Some(value) => Poll::Ready(value),
-            // The operation was cancelled first, so the race around this future is about to drop it.
-            None => Poll::Pending,
+            None => {
+                self.refused = true;
+                Poll::Pending
+            }
         }
     }
 }

@@ -30,7 +30,7 @@ use pin_project::pin_project;
 #[cfg(feature = "blocking")]
 pub use call::{BlockingCall, QueuedCall};
 pub use call::{Call, WrappedCall};
-pub use ending::{Ending, Fallible, Finally, FinallyOrSpawn, Spawner};
+pub use ending::{Ending, Fallible, Finally, FinallyOrSpawn};
 pub use ext::CancelableExt;
 pub use scope::{scope, try_scope};
 pub use try_cancelable::TryCancelable;
@@ -41,7 +41,7 @@ use crate::poll_context::{asked_since, ignore_limits};
 use crate::reason::Reason;
 use crate::wait::polled_after_completion;
 pub(crate) use builder::builder_methods;
-pub(crate) use ending::{ErrorOf, Task, clean_up_after_earlier, error_of_result, sealed};
+pub(crate) use ending::{ErrorOf, clean_up_after_earlier, error_of_result, sealed};
 use race::{PlainRace, Polled, Race, SlowRace, is_operation};
 pub(crate) use race::{collect_shields, contain_drop, is_stopped};
 pub(crate) use run::{LazyRunState, RunState, error_of_unstarted};

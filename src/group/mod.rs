@@ -30,9 +30,10 @@ pub use next::Next;
 pub use run::{GroupWork, JoinMembers};
 
 use crate::error::Cancelled;
-use crate::future::{Cancelable, Fallible, Spawner, Task, TryCancelable};
+use crate::future::{Cancelable, Fallible, TryCancelable};
 use crate::reason::Reason;
 use crate::source::{Never, never};
+use crate::spawner::{Spawner, Task};
 use run::Mode;
 use shared::Shared;
 

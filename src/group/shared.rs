@@ -18,11 +18,11 @@ use std::time::Duration;
 
 use super::error::{TaskError, TaskFailed};
 use crate::error::Cancelled;
-use crate::future::Task;
 use crate::operation::Operation;
 use crate::panic::{contain, discard};
 use crate::reason::Reason;
 use crate::source::CancellationToken;
+use crate::spawner::Task;
 use crate::sync::Mutex;
 use crate::wait::{HasLatch, Latch, WaitList, Wakers};
 

@@ -10,6 +10,8 @@ use std::task::Waker;
 use super::Operation;
 use super::activity::Activity;
 use super::inner::Inner;
+use crate::frame::{is_shielded, sections};
+use crate::sync::{AtomicU64, Ordering, this_thread};
 
 thread_local! {
     /// `ManuallyDrop`, so that the cell needs no destructor and stays usable while its thread ends.
@@ -37,11 +39,55 @@ impl PolledBy {
     /// Everything inside belongs to the operation: a closure on the thread pool, or a future of `in_scope`.
     pub(crate) const ANYTHING: PolledBy = PolledBy { data: 1, vtable: 0 };
 
+    /// Returns whether the operation itself is being polled.
+    #[inline]
+    fn is_task(self) -> bool {
+        self.vtable != 0
+    }
+
     #[inline]
     pub(crate) fn waker(waker: &Waker) -> Self {
         let vtable = std::ptr::from_ref(waker.vtable()).addr();
         PolledBy { data: waker.data().addr(), vtable }
     }
+}
+
+/// Where an operation is being polled. Only the thread that polls it writes this.
+#[derive(Debug, Default)]
+pub(super) struct PollPlace {
+    /// The number of the thread, or 0 if no thread polls the operation.
+    thread: AtomicU64,
+    /// The number of sections around the poll.
+    sections: AtomicU64,
+}
+
+impl PollPlace {
+    #[inline]
+    fn enter(&self) {
+        self.sections.store(u64::from(sections()), Ordering::Relaxed);
+        self.thread.store(this_thread() as u64, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn leave(&self) {
+        self.thread.store(0, Ordering::Relaxed);
+    }
+
+    /// Returns whether this thread is polling the operation, and a section is between that poll and the caller.
+    fn is_outside_section(&self) -> bool {
+        // If another thread polls the operation, its number is not the one of this thread.
+        self.thread.load(Ordering::Relaxed) == this_thread() as u64
+            && self.sections.load(Ordering::Relaxed) < u64::from(sections())
+    }
+}
+
+/// Returns whether the calling code is in a section that protects it from the cancellation of this operation: in a
+/// shield or in clean-up that the operation polls, also if other operations are in between.
+pub(super) fn is_protected_from(inner: &Arc<Inner>) -> bool {
+    if sections() == 0 {
+        return false;
+    }
+    if is_current(inner) { is_shielded() } else { inner.poll_place.is_outside_section() }
 }
 
 /// Returns the innermost operation that is being polled on this thread.
@@ -60,7 +106,7 @@ pub(super) fn current_and_waker() -> Option<(Operation, PolledBy)> {
 }
 
 /// Returns whether this is the innermost operation that is being polled on this thread.
-pub(super) fn is_current(inner: &Arc<Inner>) -> bool {
+fn is_current(inner: &Arc<Inner>) -> bool {
     let current = CURRENT.take();
     let is_current = current.as_ref().is_some_and(|(current, _)| Arc::ptr_eq(current, inner));
     CURRENT.set(current);
@@ -77,6 +123,9 @@ impl InOperation {
     /// Takes a handle. [`leave`](Self::leave) returns it, so a poll does not clone a handle.
     #[inline]
     pub(crate) fn enter(operation: Operation, polled_by: PolledBy) -> Self {
+        if polled_by.is_task() {
+            operation.inner.poll_place.enter();
+        }
         let inner = ManuallyDrop::new(operation.inner);
         InOperation { outer: CURRENT.replace(Some((inner, polled_by))) }
     }
@@ -89,7 +138,10 @@ impl InOperation {
 
     #[inline]
     fn restore(&mut self) -> Option<Operation> {
-        let (inner, _) = CURRENT.replace(self.outer.take())?;
+        let (inner, polled_by) = CURRENT.replace(self.outer.take())?;
+        if polled_by.is_task() {
+            inner.poll_place.leave();
+        }
         let inner = ManuallyDrop::into_inner(inner);
         Some(Operation { inner })
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use super::activity::Activity;
-use super::current::{PolledBy, current_and_waker, is_current};
+use super::current::{PollPlace, PolledBy, current_and_waker, is_protected_from};
 use super::hooks::Hooks;
 use super::{OperationId, Status};
 use crate::clock;
@@ -35,6 +35,7 @@ pub(crate) struct Inner {
     /// One of the four states below. It only changes to a later one.
     end: AtomicUsize,
     pub(super) hooks: Hooks,
+    pub(super) poll_place: PollPlace,
     lent_name: OnceLock<Box<LentName>>,
     /// Set only if a registry watches the operation.
     pub(super) activity: OnceLock<Box<Activity>>,
@@ -197,6 +198,7 @@ impl Default for Inner {
             details: Mutex::default(),
             end: AtomicUsize::new(NOT_ENDED),
             hooks: Hooks::default(),
+            poll_place: PollPlace::default(),
             lent_name: OnceLock::new(),
             activity: OnceLock::new(),
         }
@@ -282,7 +284,7 @@ impl Inner {
     ///
     /// Within a shield or clean-up of `parent`, the child is not cancelled with it.
     pub(super) fn enter_below(&self, parent: &Arc<Inner>) {
-        if is_shielded() && is_current(parent) {
+        if is_protected_from(parent) {
             return self.set_parent(parent, Link::Shielded);
         }
         parent.label_token();

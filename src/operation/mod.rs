@@ -17,6 +17,7 @@ mod progress;
 mod run;
 mod snapshot;
 mod status;
+mod wait;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -26,7 +27,7 @@ use std::time::{Duration, Instant};
 
 #[cfg(feature = "blocking")]
 pub use crate::future::{BlockingCall, QueuedCall};
-pub use crate::future::{Call, Ending, Fallible, Finally, FinallyOrSpawn, Spawner, WrappedCall};
+pub use crate::future::{Call, Ending, Fallible, Finally, FinallyOrSpawn, WrappedCall};
 pub(crate) use activity::{ActiveShield, ActivitySnapshot, RunStage, Watcher};
 pub(crate) use current::InPoll;
 #[cfg(any(feature = "blocking", cancelable_loom))]
@@ -37,11 +38,16 @@ pub use in_scope::InScope;
 pub use progress::Progress;
 pub use snapshot::Snapshot;
 pub use status::Status;
+pub use wait::WaitUntilCancelled;
+pub(crate) use wait::WaitUntilCancelledOwned;
 
 use crate::clock;
 use crate::error::Cancelled;
+use crate::frame::section_end;
 use crate::reason::Reason;
-use crate::source::{CancellationToken, WaitForCancellation};
+pub use crate::shield::ShieldOrSpawn;
+use crate::source::CancellationToken;
+pub use crate::spawner::Spawner;
 use crate::text::Text;
 use hooks::EndHook;
 use inner::Inner;
@@ -199,6 +205,10 @@ impl Operation {
 
     /// Returns the earliest of its own time limits and those of its ancestors, from its first poll on.
     ///
+    /// In a shield and in clean-up of the operation, returns the end of that section's own limit instead, which
+    /// [`shield_for`](crate::shield_for) or [`finally_for`](crate::Cancelable::finally_for) has set. Without such
+    /// a limit there is no deadline.
+    ///
     /// * Limits within [`any_of`](crate::any_of()) count.
     /// * If every source of an [`all_of`](crate::all_of()) tuple is a limit, the latest of them counts.
     ///   Otherwise none of them counts.
@@ -218,7 +228,7 @@ impl Operation {
     /// # Ok::<(), Cancelled>(()) }).unwrap();
     /// ```
     pub fn deadline(&self) -> Option<Instant> {
-        self.inner.deadline()
+        if self.is_protected_here() { section_end() } else { self.inner.deadline() }
     }
 
     /// Returns the time left until the [deadline](Self::deadline). Zero once it has passed.
@@ -310,6 +320,10 @@ impl Operation {
 
     /// Returns `Err` once the operation is cancelled. Use it with `?` between steps that do not await.
     ///
+    /// In a shield and in clean-up of the operation it returns `Ok`, because the section is to go on. Use
+    /// [`is_cancelled`](Self::is_cancelled) or [`reason`](Self::reason) to learn there whether the operation is
+    /// cancelled.
+    ///
     /// # Errors
     ///
     /// [`Cancelled`] with the reason of the operation.
@@ -323,13 +337,15 @@ impl Operation {
     /// ```
     pub fn check(&self) -> Result<(), Cancelled> {
         match self.reason() {
-            None => Ok(()),
-            Some(reason) => Err(self.cancelled_for(reason, false)),
+            Some(reason) if !self.is_protected_here() => Err(self.cancelled_for(reason, false)),
+            _ => Ok(()),
         }
     }
 
     /// Waits until the operation is cancelled and returns the reason. Use it in work with a
     /// [grace period](crate::Cancelable::grace) to notice the cancellation and to finish.
+    ///
+    /// It does not resolve while it is polled in a shield or in clean-up of the operation: the section is to go on.
     ///
     /// # Cancel safety
     ///
@@ -345,8 +361,8 @@ impl Operation {
     /// assert_eq!(operation.cancelled().await, Reason::Manual { message: None });
     /// # });
     /// ```
-    pub fn cancelled(&self) -> WaitForCancellation<'_> {
-        self.inner.token.cancelled()
+    pub fn cancelled(&self) -> WaitUntilCancelled<'_> {
+        WaitUntilCancelled::new(self)
     }
 
     /// Returns the token of the operation, for code that takes tokens. It is cancelled with the operation,

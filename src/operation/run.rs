@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::Operation;
 use super::activity::{Activity, ActivitySnapshot, Watcher};
-use super::current::{InOperation, PolledBy};
+use super::current::{InOperation, PolledBy, is_protected_from};
 use super::hooks::{EndHook, Hook};
 #[cfg(feature = "time")]
 use super::inner::Overdue;
@@ -80,6 +80,11 @@ impl Operation {
     pub(crate) fn cancelled_for(&self, reason: Reason, forced: bool) -> Cancelled {
         let name = self.inner.details.lock().name.clone();
         Cancelled::of_operation(name, reason, forced)
+    }
+
+    /// Returns whether the calling code is in a section that protects it from the cancellation of this operation.
+    pub(crate) fn is_protected_here(&self) -> bool {
+        is_protected_from(&self.inner)
     }
 
     pub(crate) fn cancelled_owned(&self) -> WaitForCancellationOwned {

@@ -11,12 +11,13 @@ use futures_util::Stream;
 use super::idle_timeout::IdleTimeout;
 use super::{Batching, CancelableStream, Chunks, Items, Partial, Results, Stage};
 use crate::error::Cancelled;
-use crate::future::{Ending, Finally, FinallyOrSpawn, RunState, Spawner, builder_methods};
+use crate::future::{Ending, Finally, FinallyOrSpawn, RunState, builder_methods};
 use crate::operation::{Operation, Progress};
 use crate::reason::Reason;
+use crate::spawner::Spawner;
 use crate::text::Text;
 #[cfg(feature = "time")]
-use crate::timer::Countdown;
+use crate::timer::{Countdown, SectionLimit};
 
 impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     pub(super) fn run_state(&mut self) -> &mut RunState {

@@ -11,12 +11,14 @@
 //! * [`wheel`]: the slots that have not fired, and the threads that fire them.
 //! * [`alarm`]: one timer of the reactor.
 //! * [`countdown`]: the time limit that sources hold.
+//! * [`section_limit`]: the time limit of a shield or of clean-up.
 //! * [`virtual_time`]: with the feature `testing`, the limits of a thread on which time is paused.
 
 mod alarm;
 mod countdown;
 #[cfg(all(test, cancelable_loom))]
 mod loom_tests;
+mod section_limit;
 mod slot;
 mod slot_cache;
 mod tick;
@@ -25,6 +27,7 @@ pub(crate) mod virtual_time;
 mod wheel;
 
 pub(crate) use countdown::{Countdown, note_fired, registered_limits, take_fired};
+pub(crate) use section_limit::SectionLimit;
 #[cfg(not(feature = "testing"))]
 use slot_cache::slot as slot_of;
 #[cfg(feature = "testing")]

@@ -17,6 +17,7 @@ mod lists;
 mod operations;
 mod panics;
 mod race;
+mod sections;
 mod shields;
 #[cfg(feature = "time")]
 mod time;

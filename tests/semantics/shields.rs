@@ -142,33 +142,6 @@ fn g10_nested_races_wait_at_every_level() {
 }
 
 #[test]
-fn g10_views_inside_a_section() {
-    let _watchdog = support::watchdog();
-    let (token, gate, log) = (CancellationToken::new(), Switch::new(), Log::new());
-    let run = scope(&token, async |operation: Operation| {
-        shield(async {
-            gate.source("gate").await;
-            assert_eq!(Operation::current().as_ref(), Some(&operation));
-            assert_eq!(operation.check(), Err(Cancelled::new("stop")));
-            log.note("seen");
-        })
-        .await;
-    });
-    let operation = run.operation();
-    let mut run = pin!(run);
-    assert!(poll_once(run.as_mut()).is_pending());
-    assert!(!operation.is_cancelled());
-    token.cancel_with("stop");
-    assert!(poll_once(run.as_mut()).is_pending());
-    assert!(operation.is_cancelled());
-    assert_eq!(operation.status(), Status::Cancelling);
-    gate.turn_on();
-    assert!(poll_once(run).is_ready());
-    assert_eq!(log.take(), ["seen"]);
-    assert_eq!(operation.status(), Status::Cancelled);
-}
-
-#[test]
 fn g10_operations_inside_are_not_cancelled() {
     let _watchdog = support::watchdog();
     let (token, gate, log) = (CancellationToken::new(), Switch::new(), Log::new());

@@ -10,6 +10,7 @@ mod gone;
 mod lent;
 #[cfg(feature = "time")]
 mod limited;
+mod or_spawn;
 mod random;
 
 use std::future::{Future, pending};
@@ -314,13 +315,14 @@ fn method_of_operation() {
 }
 
 #[test]
-fn leaving_by_check() {
+fn leaving_on_a_cancellation() {
     let _watchdog = support::watchdog();
     let gate = Gate::new();
     let run = try_scope(never(), async |operation: Operation| {
         shield(async {
             gate.pass().await;
-            operation.check()
+            // `check` would go on.
+            operation.reason().map_or(Ok(()), |reason| Err(Cancelled::from(reason)))
         })
         .await?;
         unreachable!("what follows the shield does not run");

@@ -8,9 +8,11 @@ use pin_project::pin_project;
 
 use super::{Ending, ErrorOf, clean_up_after_earlier, sealed};
 use crate::error::Cancelled;
+#[cfg(feature = "time")]
+use crate::frame::InLimitedSection;
 use crate::text::Text;
 #[cfg(feature = "time")]
-use crate::timer::Countdown;
+use crate::timer::SectionLimit;
 
 /// Clean-up added by [`finally`](crate::Cancelable::finally). Runs after the clean-up that was
 /// added earlier.
@@ -26,7 +28,7 @@ pub struct Finally<T, E, C, Fut> {
     /// Set during a poll of `running`. If that poll panics, it is still set at the next poll.
     polling: bool,
     #[cfg(feature = "time")]
-    limit: Option<Countdown>,
+    limit: Option<SectionLimit>,
 }
 
 impl<T, E, C, Fut> Finally<T, E, C, Fut> {
@@ -43,7 +45,7 @@ impl<T, E, C, Fut> Finally<T, E, C, Fut> {
     }
 
     #[cfg(feature = "time")]
-    pub(crate) fn within(mut self, limit: Countdown) -> Self {
+    pub(crate) fn within(mut self, limit: SectionLimit) -> Self {
         self.limit = Some(limit);
         self
     }
@@ -90,11 +92,15 @@ where
         }
         if let Some(running) = this.running.as_mut().as_pin_mut() {
             *this.polling = true;
+            #[cfg(feature = "time")]
+            let limited = this.limit.as_mut().map(|limit| InLimitedSection::enter(limit.start()));
             let pending = running.poll(cx).is_pending();
+            #[cfg(feature = "time")]
+            drop(limited);
             *this.polling = false;
             if pending {
                 #[cfg(feature = "time")]
-                if this.limit.as_mut().is_some_and(|limit| limit.poll("finally", cx).is_ready()) {
+                if this.limit.as_mut().is_some_and(|limit| limit.poll("finally", cx)) {
                     this.running.set(None);
                     return Poll::Ready(());
                 }

@@ -8,19 +8,10 @@ use pin_project::{pin_project, pinned_drop};
 
 use super::{Ending, ErrorOf, clean_up_after_earlier, sealed};
 use crate::error::Cancelled;
-use crate::panic::contain;
 use crate::reason::Reason;
+use crate::spawner::{Spawner, hand_over};
 use crate::sync::Mutex;
 use crate::text::Text;
-
-/// Clean-up in a form that a spawner can run.
-pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// A function that runs the clean-up of a dropped operation, for instance by spawning it. Implemented for every
-/// `FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>)`.
-pub trait Spawner: FnOnce(Task) {}
-
-impl<P: FnOnce(Task)> Spawner for P {}
 
 /// Clean-up added by [`finally_or_spawn`](crate::Cancelable::finally_or_spawn). Runs after the clean-up
 /// that was added earlier.
@@ -38,7 +29,7 @@ where
     outcome: Option<Result<T, Cancelled>>,
     clean_up: Option<C>,
     /// Never contended: the lock makes this type `Sync`.
-    running: Mutex<Option<Task>>,
+    running: Mutex<Option<Pin<Box<Fut>>>>,
     /// `None` once there is nothing left to hand over.
     spawner: Option<P>,
     started: bool,
@@ -96,12 +87,14 @@ where
         let this = self.project();
         this.earlier.hand_over();
         let Some(spawner) = this.spawner.take().filter(|_| *this.started) else { return };
-        let left = (this.running.lock().take(), this.clean_up.take());
-        let _ = contain(|| match left {
-            (Some(running), _) => spawner(running),
-            (None, Some(clean_up)) => spawner(Box::pin(clean_up(&Err(Reason::Dropped.into())))),
+        let (running, clean_up) = (this.running.lock().take(), this.clean_up.take());
+        match (running, clean_up) {
+            (Some(running), _) => hand_over(spawner, || running),
+            (None, Some(clean_up)) => {
+                hand_over(spawner, || Box::pin(clean_up(&Err(Reason::Dropped.into()))));
+            }
             (None, None) => {}
-        });
+        }
     }
 
     fn poll_clean_up(

@@ -10,8 +10,7 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll};
 
 pub use finally::Finally;
-pub(crate) use finally_or_spawn::Task;
-pub use finally_or_spawn::{FinallyOrSpawn, Spawner};
+pub use finally_or_spawn::FinallyOrSpawn;
 pub(crate) use sealed::ErrorOf;
 
 use crate::error::Cancelled;

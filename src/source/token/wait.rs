@@ -8,7 +8,7 @@ use futures_util::future::FusedFuture;
 
 use super::node::Node;
 use crate::reason::Reason;
-use crate::wait::Waiter;
+use crate::wait::{Waiter, is_probe};
 
 macro_rules! futures {
     ($($(#[$doc:meta])* $future:ident $([$lifetime:lifetime])?, $node:ty;)*) => {$(
@@ -31,6 +31,13 @@ macro_rules! futures {
             #[inline]
             pub(super) fn new(node: $node) -> Self {
                 $future { waiting: Waiter::new(node) }
+            }
+
+            /// Makes a cancellation wake the task, without resolving.
+            pub(crate) fn register(&mut self, cx: &Context<'_>) {
+                if !is_probe(cx.waker()) && !self.waiting.is_unchanged(cx) {
+                    self.waiting.register(cx);
+                }
             }
         }
 

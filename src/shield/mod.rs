@@ -1,5 +1,7 @@
 //! `shield`: a section that finishes before a cancellation takes effect.
 
+mod or_spawn;
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,14 +12,15 @@ use std::time::Duration;
 use futures_util::future::FusedFuture;
 use pin_project::{pin_project, pinned_drop};
 
-use crate::frame::dropping;
 #[cfg(feature = "time")]
-use crate::poll_context::ignore_limits;
+use crate::frame::InLimitedSection;
+use crate::frame::dropping;
 use crate::poll_context::{DropCheck, InShield, Protection, register_shield};
 use crate::text::Text;
 #[cfg(feature = "time")]
-use crate::timer::Countdown;
+use crate::timer::SectionLimit;
 use crate::wait::polled_after_completion;
+pub use or_spawn::ShieldOrSpawn;
 
 /// Finishes a section before a cancellation takes effect.
 ///
@@ -27,7 +30,8 @@ use crate::wait::polled_after_completion;
 /// comes does not start.
 ///
 /// Shields nest. Several at once, as in a `join!`, are all awaited. A shield protects against cancellation by this
-/// crate. It does not protect against a plain drop, `abort()`, or a runtime that shuts down.
+/// crate. It does not protect against a plain drop, `abort()`, or a runtime that shuts down: see
+/// [`or_spawn`](Shield::or_spawn).
 ///
 /// # Cancel safety
 ///
@@ -100,7 +104,7 @@ pub fn shield<F: IntoFuture>(section: F) -> Shield<F::IntoFuture> {
 #[cfg(feature = "time")]
 pub fn shield_for<F: IntoFuture>(limit: Duration, section: F) -> Shield<F::IntoFuture> {
     let mut shield = shield(section);
-    shield.limit = Some(Countdown::lasting(limit));
+    shield.limit = Some(SectionLimit::lasting(limit));
     shield
 }
 
@@ -117,7 +121,7 @@ pub struct Shield<F: Future> {
     drop_check: DropCheck,
     name: Option<Text>,
     #[cfg(feature = "time")]
-    limit: Option<Countdown>,
+    limit: Option<SectionLimit>,
 }
 
 impl<F: Future> Shield<F> {
@@ -171,7 +175,7 @@ impl<F: Future> Future for Shield<F> {
             }
             *this.state = State::NotPolled;
             #[cfg(feature = "time")]
-            if this.limit.as_ref().is_some_and(Countdown::is_done) {
+            if this.limit.as_ref().is_some_and(SectionLimit::is_done) {
                 *this.state = State::PastLimit;
             }
         }
@@ -185,10 +189,7 @@ impl<F: Future> Future for Shield<F> {
         }
         #[cfg(feature = "time")]
         if let State::Protecting(protection) = &*this.state {
-            let passed = this.limit.as_mut().is_some_and(|limit| {
-                // A shield may be inside the source of an operation. Its limit is not that operation's deadline.
-                ignore_limits(|| limit.poll("Shield", cx)).is_ready()
-            });
+            let passed = this.limit.as_mut().is_some_and(|limit| limit.poll("Shield", cx));
             if passed {
                 protection.end();
                 let stops = protection.is_awaited() && this.drop_check.expects_drop(cx);
@@ -204,6 +205,9 @@ impl<F: Future> Future for Shield<F> {
         let value = match &*this.state {
             State::Protecting(protection) => {
                 let _inside = InShield::enter();
+                #[cfg(feature = "time")]
+                let _limited =
+                    this.limit.as_mut().map(|limit| InLimitedSection::enter(limit.start()));
                 let panicking = EndOnPanic(protection);
                 let value = section.poll(cx);
                 std::mem::forget(panicking);

@@ -1,0 +1,79 @@
+//! The futures that wait until an operation is cancelled.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::future::FusedFuture;
+
+use super::Operation;
+use crate::reason::Reason;
+use crate::source::{WaitForCancellation, WaitForCancellationOwned};
+
+/// Future of [`Operation::cancelled`].
+///
+/// # Cancel safety
+///
+/// Dropping it removes its waker from the operation.
+///
+/// # Panics
+///
+/// Panics if polled after completion.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct WaitUntilCancelled<'a> {
+    operation: &'a Operation,
+    waiting: WaitForCancellation<'a>,
+}
+
+impl<'a> WaitUntilCancelled<'a> {
+    pub(super) fn new(operation: &'a Operation) -> Self {
+        WaitUntilCancelled { operation, waiting: operation.inner.token.cancelled() }
+    }
+}
+
+impl Future for WaitUntilCancelled<'_> {
+    type Output = Reason;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
+        if self.operation.is_protected_here() {
+            // It may be polled outside of the section later, and then the task must have been woken.
+            self.waiting.register(cx);
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.waiting).poll(cx)
+    }
+}
+
+impl FusedFuture for WaitUntilCancelled<'_> {
+    fn is_terminated(&self) -> bool {
+        self.waiting.is_terminated()
+    }
+}
+
+/// Like [`WaitUntilCancelled`], but owns its handle. The source of calls that stop with an operation.
+#[derive(Debug)]
+pub(crate) struct WaitUntilCancelledOwned {
+    operation: Operation,
+    waiting: WaitForCancellationOwned,
+}
+
+impl WaitUntilCancelledOwned {
+    pub(crate) fn new(operation: &Operation) -> Self {
+        WaitUntilCancelledOwned {
+            operation: operation.clone(),
+            waiting: operation.cancelled_owned(),
+        }
+    }
+}
+
+impl Future for WaitUntilCancelledOwned {
+    type Output = Reason;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
+        if self.operation.is_protected_here() {
+            self.waiting.register(cx);
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.waiting).poll(cx)
+    }
+}

@@ -1,0 +1,130 @@
+//! `ShieldOrSpawn`: a shielded section that a spawner takes over if its future is dropped.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::future::FusedFuture;
+use pin_project::{pin_project, pinned_drop};
+
+use super::{Shield, State};
+use crate::poll_context::DropCheck;
+use crate::spawner::{Spawner, hand_over};
+
+impl<F: Future + Send + 'static> Shield<F> {
+    /// Hands the rest of the section to `spawn` if the shield is dropped in the middle of it.
+    ///
+    /// Use it against what a shield alone does not protect from: a plain drop, such as that of a `select!` or of a
+    /// client that hangs up, and `abort()`. The limit of a [`shield_for`](crate::shield_for) still bounds how long
+    /// a cancellation waits, and when it has passed, the section goes on in the background.
+    ///
+    /// Call this before the first poll. A section that has not started is not handed over, nor is one that has
+    /// panicked. The value of a section that is handed over is dropped. A panic of `spawn` is contained.
+    ///
+    /// The section is boxed, so it cannot borrow. [`Operation::current`](crate::Operation::current) is `None` in the
+    /// rest of it, unless `spawn` uses [`in_scope`](crate::Operation::in_scope).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it loses nothing: the section runs to its end, as long as the executor behind `spawn` runs.
+    ///
+    /// # Panics
+    ///
+    /// Panics if polled after completion. A panic of the section propagates.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use std::sync::mpsc::channel;
+    ///
+    /// # smol::block_on(async {
+    /// let (sender, receiver) = channel();
+    /// let section = async move {
+    ///     smol::future::yield_now().await;
+    ///     sender.send("committed").unwrap();
+    /// };
+    /// let mut saving = Box::pin(shield(section).or_spawn(|rest| smol::spawn(rest).detach()));
+    /// assert!(futures::poll!(saving.as_mut()).is_pending());
+    /// drop(saving);
+    /// assert_eq!(receiver.recv(), Ok("committed"));
+    /// # });
+    /// ```
+    pub fn or_spawn<P: Spawner>(mut self, spawn: P) -> ShieldOrSpawn<F, P> {
+        let movable = |section| Movable { section: Some(Box::pin(section)), started: false };
+        let shield = Shield {
+            section: self.section.take().map(movable),
+            value: None,
+            state: State::NotPolled,
+            drop_check: DropCheck::default(),
+            name: self.name.take(),
+            #[cfg(feature = "time")]
+            limit: self.limit.take(),
+        };
+        ShieldOrSpawn { shield, spawner: Some(spawn) }
+    }
+}
+
+/// The future of [`Shield::or_spawn`].
+#[pin_project(PinnedDrop)]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct ShieldOrSpawn<F: Future + Send + 'static, P: Spawner> {
+    #[pin]
+    shield: Shield<Movable<F>>,
+    spawner: Option<P>,
+}
+
+/// A section that can be moved to another task.
+struct Movable<F> {
+    /// `None` during a poll, and so after a panic.
+    section: Option<Pin<Box<F>>>,
+    started: bool,
+}
+
+impl<F: Future> Future for Movable<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.started = true;
+        let Some(mut section) = self.section.take() else {
+            unreachable!("a section that has panicked is not polled again")
+        };
+        let polled = section.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.section = Some(section);
+        }
+        polled
+    }
+}
+
+impl<F: Future + Send + 'static, P: Spawner> Future for ShieldOrSpawn<F, P> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().shield.poll(cx)
+    }
+}
+
+impl<F: Future + Send + 'static, P: Spawner> FusedFuture for ShieldOrSpawn<F, P> {
+    fn is_terminated(&self) -> bool {
+        self.shield.is_terminated()
+    }
+}
+
+#[pinned_drop]
+impl<F: Future + Send + 'static, P: Spawner> PinnedDrop for ShieldOrSpawn<F, P> {
+    fn drop(self: Pin<&mut Self>) {
+        let this = self.project();
+        let section = this.shield.project().section.get_mut().as_mut();
+        let left = section.filter(|section| section.started).and_then(|rest| rest.section.take());
+        if let (Some(left), Some(spawner)) = (left, this.spawner.take()) {
+            hand_over(spawner, || left);
+        }
+    }
+}
+
+impl<F: Future + Send + 'static, P: Spawner> fmt::Debug for ShieldOrSpawn<F, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShieldOrSpawn").field("shield", &self.shield).finish_non_exhaustive()
+    }
+}
