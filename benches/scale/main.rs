@@ -7,6 +7,7 @@
 //! `lateness`. See `docs/performance.md` for details.
 
 mod children;
+mod group;
 mod lateness;
 mod limits;
 mod measure;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         ("threads", threads::rows),
         ("streams", streams::rows),
         ("registry", registry::rows),
+        ("group", group::rows),
     ];
     let all = !groups.iter().any(|(name, _)| given(name));
     for (name, rows) in groups {
