@@ -55,6 +55,7 @@ pub mod readme {}
 /// 14. [Registry and shutdown](guide::registry): list operations, and stop a service.
 /// 15. [Testing](guide::testing): virtual time, and cancellation at every await.
 /// 16. [Limits that move](guide::limits): work that may take long while it makes progress.
+/// 17. [Tasks](guide::tasks): groups that own their tasks.
 pub mod guide {
     /// [Sources]: crate::_docs::guide::sources
     /// [Tokens]: crate::_docs::guide::tokens
@@ -171,6 +172,10 @@ pub mod guide {
     /// [Errors]: crate::_docs::guide::errors
     #[doc = include_str!("../docs/guide/16-limits.md")]
     pub mod limits {}
+
+    /// [shields]: crate::_docs::guide::shields
+    #[doc = include_str!("../docs/guide/17-tasks.md")]
+    pub mod tasks {}
 }
 
 /// Coming from another library: terms, snippets and differences.
@@ -182,6 +187,7 @@ pub mod guide {
 pub mod migration {
     /// [Operations]: crate::_docs::guide::operations
     /// [Clean-up]: crate::_docs::guide::clean_up
+    /// [Tasks]: crate::_docs::guide::tasks
     #[doc = include_str!("../docs/migration/from-tokio-util.md")]
     pub mod from_tokio_util {}
 

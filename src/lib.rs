@@ -112,7 +112,8 @@
 //! [streams](_docs::guide::streams) ·
 //! [registry and shutdown](_docs::guide::registry) ·
 //! [testing](_docs::guide::testing) ·
-//! [limits that move](_docs::guide::limits)
+//! [limits that move](_docs::guide::limits) ·
+//! [tasks](_docs::guide::tasks)
 //!
 //! Coming from [tokio-util](_docs::migration::from_tokio_util),
 //! [Go's context](_docs::migration::from_go), [.NET](_docs::migration::from_dotnet) or
