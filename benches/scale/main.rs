@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     }
     let given = |word| arguments.iter().any(|argument| argument == word);
     let mut table = Table::new(given("--quick"));
-    let groups: [(&str, Rows); 9] = [
+    let groups: [(&str, Rows); 10] = [
         ("waiting", waiting::rows),
         ("children", children::rows),
         ("limits", limits::outstanding),

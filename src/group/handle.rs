@@ -7,10 +7,11 @@ use super::error::{TaskError, TaskFailed};
 use super::join_handle::{JoinHandle, ResultCell};
 use super::member::{Convert, Daemon, GroupSource, Member};
 use super::next::Next;
-use super::shared::{Shared, TaskResult};
+use super::shared::{Admitted, Shared, TaskResult};
 use crate::error::Cancelled;
 use crate::future::{Cancelable, Ending, TryCancelable};
 use crate::operation::Operation;
+use crate::panic::discard;
 use crate::reason::Reason;
 #[cfg(feature = "time")]
 use crate::source::never;
@@ -108,7 +109,7 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
         X: Ending<T> + Send + 'static,
     {
         let work = work.child_of(&self.shared.operation);
-        self.launch_race(work, Ok, |_| unreachable!("the member cannot fail"))
+        self.launch_operation(work, Ok, |_| unreachable!("the member cannot fail"))
     }
 
     /// Adds a member that is a fallible operation of its own: [`spawn_cancelable`](Self::spawn_cancelable) for the
@@ -136,7 +137,7 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
         E: From<Cancelled> + Display,
     {
         let work = work.child_of(&self.shared.operation);
-        self.launch_race(work.into_race(), failed, text_of)
+        self.launch_operation(work.into_race(), failed, text_of)
     }
 
     /// Adds a daemon: a member that does not keep the group open. It is cancelled when the last other member has
@@ -167,9 +168,8 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
         if !shared.admit_daemon() {
             return;
         }
-        let source = GroupSource::new(&shared.daemon_token, &shared.operation);
-        let future = shared.operation.in_scope(future);
-        let daemon = Daemon::new(Cancelable::new(future, source), shared.clone());
+        let source = GroupSource::new(&shared.daemon_token);
+        let daemon = Daemon::new(Cancelable::new(future.into_future(), source), shared.clone());
         shared.hand_over(Box::pin(daemon));
     }
 
@@ -184,17 +184,17 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
         V: Send + 'static,
     {
         let shared = &self.shared;
+        let Some(admitted) = shared.admit() else { return self.refuse(future) };
         #[cfg(feature = "time")]
-        if let Some(grace) = shared.policy().grace {
+        if let Some(grace) = admitted.grace {
             let race = Cancelable::new(future, never()).child_of(&shared.operation).grace(grace);
-            return self.launch_race(race, convert, text_of);
+            return self.start(admitted, race, false, convert, text_of);
         }
-        let source = GroupSource::new(&shared.token, &shared.operation);
-        let future = shared.operation.in_scope(future);
-        self.launch_race(Cancelable::new(future, source), convert, text_of)
+        let race = Cancelable::new(future, GroupSource::new(&shared.token));
+        self.start(admitted, race, true, convert, text_of)
     }
 
-    fn launch_race<R, V>(
+    fn launch_operation<R, V>(
         &self,
         race: R,
         convert: Convert<V, T, E>,
@@ -204,16 +204,36 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
         R: Future<Output = Result<V, Cancelled>> + Send + 'static,
         V: 'static,
     {
-        let shared = &self.shared;
-        let Some(admitted) = shared.admit() else {
-            drop(race);
-            let closed = Cancelled::new("the group is closed");
-            return JoinHandle::new(ResultCell::of_refused(shared.clone(), Err(closed.into())));
-        };
-        let cell = ResultCell::new(shared.clone(), admitted.number);
-        let member = Member::new(race, convert, cell.clone(), text_of);
-        shared.start(admitted, Box::pin(member));
+        match self.shared.admit() {
+            Some(admitted) => self.start(admitted, race, false, convert, text_of),
+            None => self.refuse(race),
+        }
+    }
+
+    /// Starts a member that was admitted. `in_group` says whether it runs in the operation of the group.
+    fn start<R, V>(
+        &self,
+        admitted: Admitted,
+        race: R,
+        in_group: bool,
+        convert: Convert<V, T, E>,
+        text_of: fn(&E) -> TaskFailed,
+    ) -> JoinHandle<T, E>
+    where
+        R: Future<Output = Result<V, Cancelled>> + Send + 'static,
+        V: 'static,
+    {
+        let cell = ResultCell::new(self.shared.clone(), admitted.number);
+        let member = Member::new(race, in_group, convert, cell.clone(), text_of);
+        self.shared.start(admitted, Box::pin(member));
         JoinHandle::new(cell)
+    }
+
+    /// Drops the work, because the group is closed.
+    fn refuse<W>(&self, work: W) -> JoinHandle<T, E> {
+        discard(work);
+        let closed = Cancelled::new("the group is closed");
+        JoinHandle::new(ResultCell::of_refused(self.shared.clone(), Err(closed.into())))
     }
 
     /// Waits for the next result, in the order in which members end. Returns `None` if no member is left.

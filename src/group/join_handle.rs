@@ -51,6 +51,8 @@ where
 {
     /// `None` once the result has been returned.
     cell: Option<Arc<ResultCell<T, E>>>,
+    /// Whether its waker may be in the cell.
+    is_polled: bool,
 }
 
 /// The place where a member leaves its result for its handle.
@@ -114,14 +116,14 @@ impl<T: Send + 'static, E: Send + 'static> ResultCell<T, E> {
         match before {
             State::Ended(result) if self.number > 0 => self.shared.keep_result(self.number, result),
             State::Ended(refused) => discard(refused),
-            State::Running | State::Detached => self.waker.clear(),
+            State::Running | State::Detached => {}
         }
     }
 }
 
 impl<T: Send + 'static, E: Send + 'static> JoinHandle<T, E> {
     pub(super) fn new(cell: Arc<ResultCell<T, E>>) -> Self {
-        JoinHandle { cell: Some(cell) }
+        JoinHandle { cell: Some(cell), is_polled: false }
     }
 
     /// Returns whether the member has ended.
@@ -145,6 +147,7 @@ impl<T: Send + 'static, E: Send + 'static> Future for JoinHandle<T, E> {
     type Output = TaskResult<T, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.is_polled = true;
         let Some(cell) = &self.cell else { polled_after_completion("JoinHandle") };
         cell.waker.register(cx.waker());
         let Some(result) = cell.take() else { return Poll::Pending };
@@ -164,6 +167,9 @@ impl<T: Send + 'static, E: Send + 'static> Drop for JoinHandle<T, E> {
     fn drop(&mut self) {
         if let Some(cell) = self.cell.take() {
             cell.detach();
+            if self.is_polled {
+                cell.waker.clear();
+            }
         }
     }
 }

@@ -12,7 +12,8 @@ use super::error::{TaskError, TaskFailed};
 use super::join_handle::ResultCell;
 use super::shared::{Shared, TaskResult};
 use crate::error::Cancelled;
-use crate::operation::Operation;
+use crate::frame::InRace;
+use crate::operation::{Operation, PolledBy};
 use crate::panic::{contain, discard, message};
 #[cfg(feature = "time")]
 use crate::poll_context::ignore_limits;
@@ -36,6 +37,8 @@ where
     /// `None` once the member has ended.
     #[pin]
     race: Option<R>,
+    /// Whether the operation of the group is the current one in there. Otherwise the member is an operation itself.
+    in_group: bool,
     convert: Convert<V, T, E>,
     cell: Arc<ResultCell<T, E>>,
     /// Returns the cause for which the group is cancelled, if this error fails it.
@@ -50,11 +53,12 @@ where
 {
     pub(super) fn new(
         race: R,
+        in_group: bool,
         convert: Convert<V, T, E>,
         cell: Arc<ResultCell<T, E>>,
         text_of: fn(&E) -> TaskFailed,
     ) -> Self {
-        Member { race: Some(race), convert, cell, text_of }
+        Member { race: Some(race), in_group, convert, cell, text_of }
     }
 }
 
@@ -71,7 +75,9 @@ where
         let Some(race) = this.race.as_mut().as_pin_mut() else {
             polled_after_completion("the task of a group")
         };
-        let result = match catch_unwind(AssertUnwindSafe(|| race.poll(cx))) {
+        let operation = &this.cell.shared.operation;
+        let poll = || if *this.in_group { poll_in(operation, race, cx) } else { race.poll(cx) };
+        let result = match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(polled) => match ready!(polled) {
                 Ok(value) => (this.convert)(value),
                 Err(cancelled) => Err(TaskError::Cancelled(cancelled)),
@@ -103,6 +109,18 @@ where
             end(this.cell, Err(Cancelled::new(reason).into()), *this.text_of);
         }
     }
+}
+
+/// Polls a race in the operation of the group.
+fn poll_in<R: Future>(
+    operation: &Operation,
+    race: Pin<&mut R>,
+    cx: &mut Context<'_>,
+) -> Poll<R::Output> {
+    let _inside = operation.enter(PolledBy::ANYTHING);
+    // Children in there are cancelled with the group, even if a shield is around its executor.
+    let _frame = InRace::enter(0, true);
+    race.poll(cx)
 }
 
 /// Ends the member, once its future is gone.
@@ -168,7 +186,8 @@ where
         let Some(race) = this.race.as_mut().as_pin_mut() else {
             polled_after_completion("the task of a group")
         };
-        let panic = match catch_unwind(AssertUnwindSafe(|| race.poll(cx))) {
+        let operation = &this.shared.operation;
+        let panic = match catch_unwind(AssertUnwindSafe(|| poll_in(operation, race, cx))) {
             Ok(polled) => {
                 let _ = ready!(polled);
                 None
@@ -203,13 +222,11 @@ where
 }
 
 /// The source that a member which is no operation races against: the token of the group, and the deadline of the
-/// group's operation. So the member stops in time even if nothing polls the group.
+/// group's operation, which is the current one in there. So the member stops in time even if nothing polls the group.
 pub(super) struct GroupSource {
     cancelled: WaitForCancellationOwned,
     #[cfg(feature = "time")]
     limit: Limit,
-    #[cfg(feature = "time")]
-    operation: Operation,
 }
 
 #[cfg(feature = "time")]
@@ -217,29 +234,25 @@ enum Limit {
     /// Not polled yet.
     Unknown,
     None,
-    Until(Countdown),
+    Until(Box<Countdown>),
 }
 
 impl GroupSource {
-    pub(super) fn new(token: &CancellationToken, operation: &Operation) -> Self {
-        #[cfg(not(feature = "time"))]
-        let _ = operation;
+    pub(super) fn new(token: &CancellationToken) -> Self {
         GroupSource {
             cancelled: token.clone().cancelled_owned(),
             #[cfg(feature = "time")]
             limit: Limit::Unknown,
-            #[cfg(feature = "time")]
-            operation: operation.clone(),
         }
     }
 
-    /// Cancels the operation if its deadline has passed. Returns whether this call did it.
+    /// Cancels the operation of the group if its deadline has passed. Returns whether this call did it.
     #[cfg(feature = "time")]
-    #[inline]
     fn poll_limit(&mut self, cx: &mut Context<'_>) -> bool {
         if let Limit::Unknown = self.limit {
-            self.limit = match self.operation.deadline() {
-                Some(at) => Limit::Until(Countdown::until(at)),
+            let deadline = Operation::current().and_then(|operation| operation.deadline());
+            self.limit = match deadline {
+                Some(at) => Limit::Until(Box::new(Countdown::until(at))),
                 None => Limit::None,
             };
         }
@@ -249,8 +262,9 @@ impl GroupSource {
         }
         self.limit = Limit::None;
         // The operation has none if its race is over, or if the limit was one of several that must all pass.
-        match self.operation.overdue() {
-            Some(overdue) => self.operation.cancel_with(overdue.reason),
+        let Some(operation) = Operation::current() else { return false };
+        match operation.overdue() {
+            Some(overdue) => operation.cancel_with(overdue.reason),
             None => false,
         }
     }
@@ -263,7 +277,7 @@ impl Future for GroupSource {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
         let polled = Pin::new(&mut self.cancelled).poll(cx);
         #[cfg(feature = "time")]
-        if polled.is_pending() && self.poll_limit(cx) {
+        if polled.is_pending() && !matches!(self.limit, Limit::None) && self.poll_limit(cx) {
             return Pin::new(&mut self.cancelled).poll(cx);
         }
         polled

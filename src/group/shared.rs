@@ -92,6 +92,8 @@ pub(super) struct Place {
 pub(super) struct Admitted {
     pub(super) number: u64,
     is_bounded: bool,
+    #[cfg(feature = "time")]
+    pub(super) grace: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -198,7 +200,12 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
         state.admitted += 1;
         let is_bounded = state.policy.bound.is_some();
         state.queue.running += usize::from(!is_bounded);
-        Some(Admitted { number: state.admitted, is_bounded })
+        Some(Admitted {
+            number: state.admitted,
+            is_bounded,
+            #[cfg(feature = "time")]
+            grace: state.policy.grace,
+        })
     }
 
     /// Counts a new daemon. Returns whether the group is open.

@@ -29,9 +29,7 @@ use std::time::{Duration, Instant};
 pub use crate::future::{BlockingCall, QueuedCall};
 pub use crate::future::{Call, Ending, Fallible, Finally, FinallyOrSpawn, WrappedCall};
 pub(crate) use activity::{ActiveShield, ActivitySnapshot, RunStage, Watcher};
-pub(crate) use current::InPoll;
-#[cfg(any(feature = "blocking", cancelable_loom))]
-pub(crate) use current::PolledBy;
+pub(crate) use current::{InPoll, PolledBy};
 pub(crate) use hooks::Hook;
 pub use id::{OperationId, ParseOperationIdError};
 pub use in_scope::InScope;

@@ -75,9 +75,13 @@ impl ByHand {
         while (0..self.spawned()).filter(|number| self.step(*number)).count() > 0 {}
     }
 
+    pub(crate) fn wake_all(&self) {
+        self.entries().iter().for_each(|entry| entry.woken.store(true, Ordering::SeqCst));
+    }
+
     /// Wakes every task, and runs.
     pub(crate) fn run_all(&self) {
-        self.entries().iter().for_each(|entry| entry.woken.store(true, Ordering::SeqCst));
+        self.wake_all();
         self.run();
     }
 

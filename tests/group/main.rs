@@ -10,5 +10,6 @@ mod executors;
 mod failures;
 mod hostile;
 mod members;
+mod model;
 mod results;
 mod scope;

@@ -45,8 +45,8 @@ fn g18_operation_as_a_member_is_a_child() {
     executor.run();
     assert_eq!(operation.status(), Status::Cancelled);
     let Poll::Ready(Err(error)) = poll_once(pin!(member)) else { panic!("it has ended") };
-    assert_eq!(error.to_string(), "parent cancelled: stop");
-    assert_eq!(log.take(), ["parent cancelled: stop"]);
+    let text = "`member` cancelled: parent cancelled: stop";
+    assert_eq!((error.to_string().as_str(), log.take()), (text, vec![text.to_owned()]));
 }
 
 #[test]

@@ -1,0 +1,264 @@
+//! Random groups on an executor that is driven by hand: whatever happens, every task ends, with one outcome, and nothing
+//! is kept.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use cancelable::group::{GroupHandle, JoinHandle, TaskError};
+use cancelable::prelude::*;
+use proptest::prelude::{Just, Strategy, any};
+use proptest::{collection, option, prop_oneof};
+
+use crate::by_hand::ByHand;
+use crate::support::{self, check_random, poll_once};
+
+/// What a member does once its order has come.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    Return,
+    Fail,
+    Panic,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Adds a member and keeps or drops its handle.
+    Spawn {
+        kept: bool,
+        operation: bool,
+    },
+    SpawnDaemon,
+    /// A member that adds a member when it is first polled.
+    SpawnNested,
+    Order {
+        member: usize,
+        order: Order,
+    },
+    Poll {
+        task: usize,
+    },
+    DropTask {
+        task: usize,
+    },
+    DropHandle {
+        handle: usize,
+    },
+    PollHandle {
+        handle: usize,
+    },
+    TakeResults,
+    PollGroup,
+    Close,
+    Cancel,
+    DropGroup,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let order =
+        prop_oneof![3 => Just(Order::Return), 1 => Just(Order::Fail), 1 => Just(Order::Panic)];
+    let at = 0..8_usize;
+    let step = prop_oneof![
+        6 => (any::<bool>(), any::<bool>()).prop_map(|(kept, operation)| Step::Spawn { kept, operation }),
+        1 => Just(Step::SpawnDaemon),
+        1 => Just(Step::SpawnNested),
+        5 => (at.clone(), order).prop_map(|(member, order)| Step::Order { member, order }),
+        6 => at.clone().prop_map(|task| Step::Poll { task }),
+        1 => at.clone().prop_map(|task| Step::DropTask { task }),
+        1 => at.clone().prop_map(|handle| Step::DropHandle { handle }),
+        2 => at.prop_map(|handle| Step::PollHandle { handle }),
+        1 => Just(Step::TakeResults),
+        3 => Just(Step::PollGroup),
+        1 => Just(Step::Close),
+        1 => Just(Step::Cancel),
+        1 => Just(Step::DropGroup),
+    ];
+    collection::vec(step, 0..40)
+}
+
+/// What the members share with the test.
+#[derive(Clone, Default)]
+struct World {
+    /// The orders for the members, by the number of the member.
+    orders: Arc<Mutex<Vec<Option<Order>>>>,
+    /// The outcomes that were delivered.
+    outcomes: Arc<AtomicUsize>,
+    /// Held by every future and value of a member.
+    alive: Arc<()>,
+}
+
+/// The error of members that fail.
+#[derive(Debug)]
+struct Failed;
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no disk")
+    }
+}
+
+impl From<Cancelled> for Failed {
+    fn from(_: Cancelled) -> Self {
+        Failed
+    }
+}
+
+type Value = (usize, Arc<()>);
+type Outcome = Result<Value, TaskError<Failed>>;
+
+impl World {
+    /// Returns the future of a new member.
+    fn member(&self) -> impl Future<Output = Result<Value, Failed>> + Send + 'static {
+        let mut orders = self.orders.lock().unwrap();
+        let number = orders.len();
+        orders.push(None);
+        drop(orders);
+        let (orders, alive) = (self.orders.clone(), self.alive.clone());
+        async move {
+            let order = poll_fn(|_| match orders.lock().unwrap()[number] {
+                None => Poll::Pending,
+                Some(order) => Poll::Ready(order),
+            });
+            match order.await {
+                Order::Return => Ok((number, alive)),
+                Order::Fail => Err(Failed),
+                Order::Panic => panic!("out of cheese"),
+            }
+        }
+    }
+
+    fn note(&self, outcome: Outcome) {
+        if let Ok((number, _)) = outcome {
+            let orders = self.orders.lock().unwrap();
+            assert!(matches!(orders[number], Some(Order::Return)), "a value without an order");
+        }
+        self.outcomes.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn run(bound: Option<usize>, keeps_going: bool, steps: Vec<Step>) {
+    let (executor, world) = (ByHand::new(), World::default());
+    let mut group = executor.group::<Value, Failed>();
+    if let Some(bound) = bound {
+        group = group.at_most(bound);
+    }
+    if keeps_going {
+        group = group.keep_going();
+    }
+    let handle: GroupHandle<_, _> = group.handle();
+    let operation = group.operation();
+    let mut join = Some(Box::pin(group.join()));
+    let (mut handles, mut joined, mut daemons) = (Vec::new(), false, 0);
+    let spawned = Arc::new(AtomicUsize::new(0));
+    for step in steps {
+        match step {
+            Step::Spawn { kept, operation } => {
+                let refused = handle.is_closed();
+                let member = if operation {
+                    handle.try_spawn_cancelable(
+                        world.member().try_cancelable(never()).named("member"),
+                    )
+                } else {
+                    handle.try_spawn(world.member())
+                };
+                spawned.fetch_add(1, Ordering::SeqCst);
+                // The result of one that was refused ends with its handle.
+                if kept || refused {
+                    handles.push(Box::pin(member));
+                }
+            }
+            Step::SpawnDaemon => {
+                let alive = world.alive.clone();
+                daemons += 1;
+                handle.spawn_daemon(async move {
+                    let _alive = alive;
+                    std::future::pending().await
+                });
+            }
+            Step::SpawnNested => {
+                if !handle.is_closed() {
+                    let (outer, inner) = (world.member(), world.member());
+                    let (group, count) = (handle.clone(), spawned.clone());
+                    count.fetch_add(1, Ordering::SeqCst);
+                    let world = world.clone();
+                    handle.try_spawn(async move {
+                        count.fetch_add(1, Ordering::SeqCst);
+                        let member = group.try_spawn(inner);
+                        if member.is_finished() {
+                            // Refused, or cancelled with the group.
+                            world.note(member.await);
+                        }
+                        outer.await
+                    });
+                }
+            }
+            Step::Order { member, order } => {
+                if let Some(entry) = world.orders.lock().unwrap().get_mut(member) {
+                    entry.get_or_insert(order);
+                }
+                executor.wake_all();
+            }
+            Step::Poll { task } if task < executor.spawned() => drop(executor.step(task)),
+            Step::DropTask { task } if task < executor.spawned() => executor.drop_task(task),
+            Step::DropHandle { handle } if handle < handles.len() => {
+                let handle: Pin<Box<JoinHandle<_, _>>> = handles.remove(handle);
+                if handle.is_finished() {
+                    handles.push(handle);
+                }
+            }
+            Step::PollHandle { handle } if handle < handles.len() => {
+                if let Poll::Ready(outcome) = poll_once(handles[handle].as_mut()) {
+                    drop(handles.remove(handle));
+                    world.note(outcome);
+                }
+            }
+            Step::TakeResults => handle.take_results().into_iter().for_each(|it| world.note(it)),
+            Step::PollGroup => {
+                if let Some(run) = &mut join {
+                    if let Poll::Ready(results) = poll_once(run.as_mut()) {
+                        (join, joined) = (None, true);
+                        assert!(handle.is_empty() && handle.is_closed());
+                        assert_eq!(results.is_err(), operation.status() == Status::Cancelled);
+                        results.into_iter().flatten().for_each(|it| world.note(it));
+                    }
+                }
+            }
+            Step::Close => handle.close(),
+            Step::Cancel => drop(operation.cancel_with("stop")),
+            Step::DropGroup => join = None,
+            _ => {}
+        }
+        assert!(bound.is_none_or(|bound| executor.pending() <= bound + daemons), "the bound");
+    }
+    // From here on everything ends.
+    operation.cancel_with("the end");
+    executor.run_all();
+    assert_eq!(executor.pending(), 0, "a task is left");
+    assert!(handle.is_empty());
+    if let Some(mut run) = join.take() {
+        let Poll::Ready(results) = poll_once(run.as_mut()) else { panic!("it has ended") };
+        results.into_iter().flatten().for_each(|it| world.note(it));
+        joined = true;
+    }
+    for mut handle in handles {
+        let Poll::Ready(outcome) = poll_once(handle.as_mut()) else { panic!("it has ended") };
+        world.note(outcome);
+    }
+    handle.take_results().into_iter().for_each(|it| world.note(it));
+    let outcomes = world.outcomes.load(Ordering::SeqCst);
+    assert_eq!(outcomes, spawned.load(Ordering::SeqCst), "one outcome each");
+    if joined {
+        assert!(handle.is_closed());
+    }
+    assert_eq!(Arc::strong_count(&world.alive), 1, "something of a member is kept");
+}
+
+#[test]
+fn g18_every_member_ends_once_and_leaves_nothing() {
+    let _watchdog = support::watchdog();
+    let inputs = (option::of(1..3_usize), any::<bool>(), steps());
+    check_random(2_000, inputs, |(bound, keeps_going, steps)| run(bound, keeps_going, steps));
+}
