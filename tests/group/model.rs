@@ -178,22 +178,20 @@ fn run(bound: Option<usize>, keeps_going: bool, steps: Vec<Step>) {
                     std::future::pending().await
                 });
             }
-            Step::SpawnNested => {
-                if !handle.is_closed() {
-                    let (outer, inner) = (world.member(), world.member());
-                    let (group, count) = (handle.clone(), spawned.clone());
+            Step::SpawnNested if !handle.is_closed() => {
+                let (outer, inner) = (world.member(), world.member());
+                let (group, count) = (handle.clone(), spawned.clone());
+                count.fetch_add(1, Ordering::SeqCst);
+                let world = world.clone();
+                handle.try_spawn(async move {
                     count.fetch_add(1, Ordering::SeqCst);
-                    let world = world.clone();
-                    handle.try_spawn(async move {
-                        count.fetch_add(1, Ordering::SeqCst);
-                        let member = group.try_spawn(inner);
-                        if member.is_finished() {
-                            // Refused, or cancelled with the group.
-                            world.note(member.await);
-                        }
-                        outer.await
-                    });
-                }
+                    let member = group.try_spawn(inner);
+                    if member.is_finished() {
+                        // Refused, or cancelled with the group.
+                        world.note(member.await);
+                    }
+                    outer.await
+                });
             }
             Step::Order { member, order } => {
                 if let Some(entry) = world.orders.lock().unwrap().get_mut(member) {
