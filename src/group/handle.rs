@@ -285,7 +285,7 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
     /// let results = group.handle();
     /// group.spawn(async { "quick" });
     /// group.spawn(std::future::pending());
-    /// assert!(group.join_within(timeout(Duration::from_millis(20))).await.is_err());
+    /// assert!(group.join_within(timeout(Duration::from_millis(500))).await.is_err());
     /// let results = results.take_results();
     /// assert_eq!(results[0], Ok("quick"));
     /// assert!(results[1].is_err());
