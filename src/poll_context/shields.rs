@@ -42,7 +42,7 @@ pub(crate) struct Protection {
     races: Mutex<Vec<Arc<Tracer>>>,
     /// Woken when a race begins to wait.
     waker: WakerSlot,
-    /// Whether an operation reports the section.
+    /// Whether [`claim`](Self::claim) was called.
     claimed: AtomicBool,
 }
 

@@ -5,9 +5,9 @@
 //! * A thread of an executor drives the wheel whenever it registers a limit or polls a limit that has fired. It has
 //!   just read the clock, and the tasks that it wakes land in its own run queue.
 //! * The reactor's thread does so when the alarm rings, for executors that sleep. Its wake-ups go through a queue
-//!   that a busy executor looks at only once in many polls (tokio: one task every 60 to 120 polls). So it wakes
-//!   one task, and leaves the others to that task's poll. If no executor has driven the wheel one tick later, it
-//!   wakes two tasks, then four, and so on.
+//!   that a busy executor looks at only once in many polls (tokio: one task every 60 to 120 polls). So it wakes only
+//!   one task. When that task is polled, its executor drives the wheel and wakes the others. If no executor has
+//!   driven the wheel one tick later, the reactor's thread wakes two tasks, then four, and so on.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -29,17 +29,17 @@ use crate::wait::{HasLatch, wake_each};
 /// The number of tasks that the reactor's thread wakes first.
 const WAKE_ON_ALARM: usize = 1;
 
-/// The number of tasks that a thread of an executor wakes at once. Each of them wakes as many when it is polled. More at
-/// once overflow the run queue of tokio, which holds 256: with 256 here, limits beside busy sockets were late by 213 ms
-/// (p50) instead of 3.4 ms.
+/// The number of tasks that a thread of an executor wakes at once. When one of these tasks is polled, it wakes as many
+/// again. A larger number overflows the run queue of tokio, which holds 256. With 256 here, limits beside busy sockets
+/// were late by 213 ms (median) instead of 3.4 ms.
 const WAKE_PER_DRIVE: usize = if cfg!(cancelable_loom) { 1 } else { 32 };
 
 /// The maximum number of tasks that threads of executors have woken and that have not been polled. With more, the run
 /// queue of a busy tokio thread overflows into the queue from which it takes one task every 60 to 120 polls.
 const MAX_WOKEN: usize = 128;
 
-/// The maximum number of threads of executors that wake tasks at the same time. A waker may poll its task at once and
-/// so reenter this code, so this also bounds the recursion.
+/// The maximum number of threads of executors that wake tasks at the same time. It also bounds the recursion: a waker may
+/// poll its task at once, and that poll runs this code again.
 const MAX_DRIVERS: usize = 8;
 
 /// Nothing is ever due.
@@ -52,21 +52,22 @@ static WHEEL: LazyLock<Arc<Wheel>> = LazyLock::new(|| Arc::new(Wheel::new(clock:
 pub(super) struct Wheel {
     /// Ticks are counted from here.
     epoch: Instant,
-    /// When there is something to do, in nanoseconds after the epoch: a hint that is read without the lock.
+    /// The time at which there is something to do, in nanoseconds after the epoch. It is read without the lock, as a
+    /// hint.
     due: AtomicU64,
-    /// The number of tasks that were woken minus the number of fired limits that were polled, wrapping. A task may be
-    /// dropped instead, so if a tick passes in which no executor wakes a task, the count starts again.
+    /// The number of woken tasks minus the number of fired limits that were polled. It wraps. A woken task may be dropped
+    /// and never polled. So the count starts again when a tick passes in which no executor wakes a task.
     woken: AtomicU64,
     state: Mutex<State>,
 }
 
-/// 1. Each slot is listed by the tick at which it ends, so that limits of different widths share a slot if
-///    their ends coincide. The tick is in `order` as well.
+/// 1. Each slot is listed by the tick at which it ends. So limits whose slots have different widths share a slot if
+///    their slots end at the same tick. `order` has the same ticks.
 /// 2. While there are slots or a backlog, `next` is the tick of the first of them or an earlier one. Its alarm
 ///    is set, or a thread that holds no lock is about to set it. If that fails, `next` is `None`, and the
 ///    next limit tries again.
-/// 3. An alarm that is stored here has not rung, or the ring that it causes has yet to take the lock. Once its tick is
-///    past, `next` is changed only by a ring, so invariant 2 also holds after an executor has fired the slot.
+/// 3. If an alarm is stored here, it has not rung, or its ring has not taken the lock yet. Once the tick of that alarm is
+///    past, only a ring changes `next`. So invariant 2 also holds after an executor has fired the slot.
 #[derive(Debug)]
 struct State {
     slots: HashMap<u64, Arc<Slot>, BuildHasherDefault<MultiplyHasher>>,
@@ -123,8 +124,8 @@ impl Backlog {
         some
     }
 
-    /// Takes out the tasks that a ring wakes: twice as many as the last ring, if no executor has driven the wheel
-    /// since. So an executor that is stuck delays the tasks of other executors by only a few ticks.
+    /// Takes out the tasks that a ring wakes. If no executor has driven the wheel since the last ring, these are twice
+    /// as many as then. So if an executor is stuck, the tasks of other executors are late by only a few ticks.
     fn take_on_alarm(&mut self, now: u64, woken: &AtomicU64) -> Vec<Waker> {
         if self.wake_on_alarm > WAKE_ON_ALARM {
             woken.store(0, Ordering::Relaxed);
@@ -184,8 +185,8 @@ impl State {
         fired
     }
 
-    /// Removes the first slots as long as no limit has them. Most limits are dropped before their end, and an
-    /// alarm that nothing waits for is not worth its wake-up.
+    /// Removes slots from the front until the first slot has a limit. Most limits are dropped before their end, so this
+    /// saves many alarms.
     fn forget_deserted(&mut self) {
         while let Some(first) = self.order.peek_mut() {
             let Entry::Occupied(mut slot) = self.slots.entry(first.0) else { return };
@@ -215,8 +216,8 @@ impl Wheel {
         }
     }
 
-    /// Returns the slot for a limit of this length that began at `since`; `None` if its end overflows the clock, which
-    /// means never.
+    /// Returns the slot for a limit of this length that began at `since`. `None` if its end overflows the clock: such a
+    /// limit never fires.
     pub(super) fn slot(self: &Arc<Self>, since: Instant, length: Duration) -> Option<Arc<Slot>> {
         // A limit that began before the epoch may end after it.
         let at = since.checked_add(length)?.saturating_duration_since(self.epoch);
@@ -247,7 +248,7 @@ impl Wheel {
         self.due.load(Ordering::Relaxed)
     }
 
-    /// Returns the moment that a `due` stands for, or `None` if that is never.
+    /// Returns the instant for a result of `due`. `None` means never.
     pub(super) fn moment(&self, due: u64) -> Option<Instant> {
         if due == NEVER { None } else { self.epoch.checked_add(Duration::from_nanos(due)) }
     }

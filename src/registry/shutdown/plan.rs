@@ -55,8 +55,8 @@ impl ShutdownPlan {
         }
     }
 
-    /// Sets the drain delay: how long the service continues as usual after the request, with the registry
-    /// open. In that time load balancers learn to send no more requests here.
+    /// Sets the drain delay. For that long, the service continues as usual, with the registry open. In the meantime,
+    /// load balancers notice that the service is about to end.
     ///
     /// There is no delay after Ctrl-C (`SIGINT`), because a person is waiting. A second request ends the
     /// delay.

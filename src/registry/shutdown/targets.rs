@@ -9,7 +9,7 @@ use crate::registry::member::Member;
 /// How an operation relates to the members above it.
 #[derive(Clone, Copy, Default)]
 struct Position {
-    /// Whether an ancestor runs it in a shield or in clean-up, and that ancestor is `at_or_below_member`.
+    /// Whether it is in a shield or in clean-up of an ancestor that is `at_or_below_member`.
     shielded: bool,
     /// Whether it is a member or has an ancestor that is one.
     at_or_below_member: bool,
@@ -18,8 +18,7 @@ struct Position {
 /// Returns the members that a shutdown cancels. It leaves out each member that another member runs in a shield or in
 /// clean-up.
 ///
-/// An operation between the two need not be registered. If an unregistered operation below a member has a shield, the
-/// operations in that shield are left out too.
+/// This also holds for a shield of an operation that is not registered, if that operation is below a member.
 pub(super) fn shutdown_targets(members: &[Arc<Member>]) -> Vec<Arc<Member>> {
     let ids: HashSet<OperationId> = members.iter().map(|member| member.operation.id()).collect();
     // Each operation is visited once, so a long chain of members costs no more than a short one.
