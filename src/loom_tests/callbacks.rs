@@ -98,3 +98,34 @@ fn registration_outlives_token() {
         assert_eq!(Arc::strong_count(&count), 1);
     });
 }
+
+/// A callback that was unregistered too late is over once the wait is: it does not run afterwards.
+#[test]
+fn unregistered_and_waited() {
+    bounded_model(|| {
+        let token = CancellationToken::new();
+        let count = Count::new();
+        let registration = token.on_cancel(counting(&count));
+        let remote = token.clone();
+        let canceller = thread::spawn(move || remote.cancel());
+        let in_time = super::block_on(registration.unregister_and_wait());
+        let runs = count.get();
+        assert_eq!(runs, usize::from(!in_time));
+        assert!(canceller.join().unwrap());
+        assert_eq!(count.get(), runs);
+    });
+}
+
+/// A callback that is tried during the cancellation either runs once, or is returned.
+#[test]
+fn tried_meanwhile() {
+    model(|| {
+        let token = CancellationToken::new();
+        let count = Count::new();
+        let remote = token.clone();
+        let canceller = thread::spawn(move || remote.cancel());
+        let tried = token.try_on_cancel(counting(&count));
+        assert!(canceller.join().unwrap());
+        assert_eq!(count.get(), usize::from(tried.is_ok()));
+    });
+}

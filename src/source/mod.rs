@@ -52,7 +52,8 @@ pub use timeout::{Deadline, Timeout, deadline, timeout};
 #[cfg(feature = "testing")]
 pub(crate) use token::CancelCounts;
 pub use token::{
-    CancellationToken, DropGuard, Registration, WaitForCancellation, WaitForCancellationOwned,
+    CancellationToken, DropGuard, Registration, Unregister, WaitForCancellation,
+    WaitForCancellationOwned,
 };
 
 /// A boxed source. Use it in a struct, for a list of sources of different types, or for a source chosen at

@@ -27,7 +27,7 @@ use cancelable::registry::{
 use cancelable::source::{
     AllOf, AnyOf, Because, BoxSource, Never, WaitForCancellation, WaitForCancellationOwned,
 };
-use cancelable::source::{DropGuard, Registration};
+use cancelable::source::{DropGuard, Registration, Unregister};
 use cancelable::{
     Cancelable, CancelableExt, CancellationToken, Cancelled, Operation, Progress, Reason,
     ReasonKind, Registry, Shield, Signal, Status, Text, TryCancelable, all_of, any_of, never,
@@ -143,6 +143,7 @@ fn g15_public_types() {
         CancellationToken,
         DropGuard,
         Registration,
+        Unregister,
         WaitForCancellation<'static>,
         WaitForCancellationOwned,
         Never,

@@ -10,6 +10,7 @@ mod children;
 mod guard;
 mod handles;
 mod linked;
+mod unregister;
 
 use std::cell::RefCell;
 use std::collections::HashSet;

@@ -1,5 +1,6 @@
 //! Blocking a thread until a token is cancelled. The waker of such a waiter unparks its thread.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -40,6 +41,18 @@ pub(super) fn wait_timeout(node: &Arc<Node>, limit: Duration) -> Option<Reason> 
         }
         !left.is_zero()
     })
+}
+
+/// Blocks until the future is ready.
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+    let waker = Waker::from(Arc::new(Unpark(current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => park(),
+        }
+    }
 }
 
 /// Polls and sleeps in turn, until `sleep` returns false.

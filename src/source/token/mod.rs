@@ -16,7 +16,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use callback::Registration;
+pub use callback::{Registration, Unregister};
 pub use guard::DropGuard;
 #[cfg(feature = "testing")]
 pub(crate) use node::CancelCounts;
@@ -283,7 +283,33 @@ impl CancellationToken {
     /// # Ok::<(), std::sync::mpsc::RecvError>(())
     /// ```
     pub fn on_cancel(&self, callback: impl FnOnce(&Reason) + Send + 'static) -> Registration {
-        Registration::new(&self.node, Box::new(callback))
+        Registration::new(&self.node, callback)
+    }
+
+    /// Registers a callback like [`on_cancel`](Self::on_cancel), but returns the callback if the token is
+    /// already cancelled.
+    ///
+    /// Use it while you hold a lock that the callback takes: it never runs in this call.
+    ///
+    /// # Errors
+    ///
+    /// The callback, if the token is already cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let token = cancelable::CancellationToken::new();
+    /// token.cancel();
+    /// let callback = token.try_on_cancel(|reason| println!("{reason}")).unwrap_err();
+    /// // Here no lock is held any more.
+    /// callback(&token.reason().unwrap());
+    /// # assert!(token.is_cancelled());
+    /// ```
+    pub fn try_on_cancel<F>(&self, callback: F) -> Result<Registration, F>
+    where
+        F: FnOnce(&Reason) + Send + 'static,
+    {
+        Registration::try_new(&self.node, callback)
     }
 
     /// Returns the counts of calls that cancel this token, for the test kit.

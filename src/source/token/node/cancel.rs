@@ -154,11 +154,26 @@ impl Node {
         }
     }
 
-    /// Removes a callback, unless it has begun to run.
-    pub(in crate::source::token) fn remove_callback(&self, number: u64) {
+    /// Adds a callback and returns its number, or returns the callback if the node is cancelled.
+    /// `wrap` runs under the lock, and runs no user code.
+    pub(in crate::source::token) fn try_add_callback<F>(
+        self: &Arc<Self>,
+        callback: F,
+        wrap: impl FnOnce(F) -> Callback,
+    ) -> Result<u64, F> {
+        self.register_with_parents();
+        self.latch.with_extra(|listeners, is_set| {
+            if is_set { Err(callback) } else { Ok(listeners.add_callback(wrap(callback))) }
+        })
+    }
+
+    /// Removes a callback, unless it has begun to run. Returns whether it did.
+    pub(in crate::source::token) fn remove_callback(&self, number: u64) -> bool {
         let callback = self.latch.with_extra(|listeners, _| listeners.remove_callback(number));
+        let removed = callback.is_some();
         // It may own a handle of this token, so it is dropped after the lock is released.
         drop(callback);
+        removed
     }
 
     /// Returns the counts of calls that cancel this node, which counts from now on.

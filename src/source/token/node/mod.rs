@@ -46,7 +46,6 @@ use crate::reason::Reason;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 use crate::text::Text;
 use crate::wait::{HasLatch, Latch};
-pub(super) use listeners::Callback;
 #[cfg(feature = "testing")]
 pub(crate) use listeners::CancelCounts;
 use listeners::{Child, Listeners, ReasonFrom};

@@ -1,0 +1,183 @@
+//! Unregistering a callback: whether it came in time, and waiting for a callback that is running.
+
+use std::panic::panic_any;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use cancelable::CancellationToken;
+use cancelable::source::Registration;
+
+use crate::support::{self, Wakes, block_on};
+
+#[test]
+fn in_time() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let register = || {
+        let runs = runs.clone();
+        token.on_cancel(move |_| _ = runs.fetch_add(1, Ordering::SeqCst))
+    };
+    assert!(register().unregister());
+    assert!(block_on(register().unregister_and_wait()));
+    assert!(register().blocking_unregister());
+    let stays = register();
+    token.cancel();
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+    assert!(!stays.unregister());
+}
+
+#[test]
+fn too_late() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let registrations = [(); 3].map(|()| token.on_cancel(|_| {}));
+    token.cancel();
+    let [first, second, third] = registrations;
+    assert!(!first.unregister());
+    assert!(!block_on(second.unregister_and_wait()));
+    assert!(!third.blocking_unregister());
+    assert!(!token.on_cancel(|_| {}).unregister(), "it ran at once");
+}
+
+/// What a registration says does not change when the token is gone.
+#[test]
+fn token_is_gone() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let registration = token.on_cancel(|_| {});
+    drop(token);
+    assert!(registration.unregister(), "it never ran");
+
+    let token = CancellationToken::new();
+    let registration = token.on_cancel(|_| {});
+    token.cancel();
+    drop(token);
+    assert!(!registration.unregister());
+}
+
+/// Registered under a lock that the callback takes, although the token is cancelled already.
+#[test]
+fn no_call_under_the_lock_of_the_caller() {
+    let _watchdog = support::watchdog();
+    let (token, queue) = (CancellationToken::new(), Arc::new(Mutex::new(Vec::new())));
+    token.cancel_with("stop");
+    let mut held = queue.lock().unwrap();
+    let (other, called) = (queue.clone(), Arc::new(AtomicBool::new(false)));
+    let note = called.clone();
+    let registered = token.try_on_cancel(move |reason| {
+        note.store(true, Ordering::SeqCst);
+        other.lock().unwrap().push(reason.to_string());
+    });
+    held.push("registered".to_owned());
+    drop(held);
+    assert!(!called.load(Ordering::SeqCst));
+    let callback = registered.unwrap_err();
+    callback(&token.reason().unwrap());
+    assert_eq!(*queue.lock().unwrap(), ["registered", "cancelled: stop"]);
+}
+
+#[test]
+fn tried_in_time() {
+    let _watchdog = support::watchdog();
+    let parent = CancellationToken::new();
+    let token = parent.child_token();
+    let (sender, receiver) = channel();
+    let registration = token.try_on_cancel(move |_| sender.send(7).unwrap()).ok().unwrap();
+    parent.cancel();
+    assert_eq!(receiver.recv(), Ok(7));
+    assert!(!registration.unregister());
+    assert!(token.child_token().try_on_cancel(|_| {}).is_err(), "cancelled with its parent");
+}
+
+/// A callback that has begun and waits for the test, and its registration.
+fn running()
+-> (Registration, std::sync::mpsc::Sender<()>, thread::JoinHandle<bool>, Arc<AtomicBool>) {
+    let token = CancellationToken::new();
+    let (begun, has_begun) = channel();
+    let (go_on, may_go_on) = channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    let over = Arc::new(AtomicBool::new(false));
+    let note = over.clone();
+    let registration = token.on_cancel(move |_| {
+        begun.send(()).unwrap();
+        may_go_on.lock().unwrap().recv().unwrap();
+        note.store(true, Ordering::SeqCst);
+    });
+    let canceller = thread::spawn(move || token.cancel());
+    has_begun.recv().unwrap();
+    (registration, go_on, canceller, over)
+}
+
+#[test]
+fn waits_for_a_running_callback() {
+    let _watchdog = support::watchdog();
+    let (registration, go_on, canceller, over) = running();
+    let wakes = Wakes::new();
+    let mut waiting = pin!(registration.unregister_and_wait());
+    assert!(wakes.poll(waiting.as_mut()).is_pending());
+    assert!(!over.load(Ordering::SeqCst));
+    go_on.send(()).unwrap();
+    wakes.wait(1);
+    assert!(over.load(Ordering::SeqCst));
+    assert_eq!(wakes.poll(waiting), std::task::Poll::Ready(false));
+    assert!(canceller.join().unwrap());
+}
+
+#[test]
+fn thread_waits_for_a_running_callback() {
+    let _watchdog = support::watchdog();
+    let (registration, go_on, canceller, over) = running();
+    let waiter =
+        thread::spawn(move || (registration.blocking_unregister(), over.load(Ordering::SeqCst)));
+    go_on.send(()).unwrap();
+    assert_eq!(waiter.join().unwrap(), (false, true));
+    assert!(canceller.join().unwrap());
+}
+
+/// `unregister` does not wait.
+#[test]
+fn running_callback_is_too_late() {
+    let _watchdog = support::watchdog();
+    let (registration, go_on, canceller, over) = running();
+    assert!(!registration.unregister() && !over.load(Ordering::SeqCst));
+    go_on.send(()).unwrap();
+    assert!(canceller.join().unwrap());
+}
+
+/// A callback that unregisters itself does not wait for its own end.
+#[test]
+fn from_within_the_callback() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let own = Arc::new(Mutex::new(None::<Registration>));
+    let (slot, (sender, receiver)) = (own.clone(), channel());
+    let registration = token.on_cancel(move |_| {
+        let registration = slot.lock().unwrap().take().unwrap();
+        sender.send(registration.blocking_unregister()).unwrap();
+    });
+    *own.lock().unwrap() = Some(registration);
+    token.cancel();
+    assert_eq!(receiver.recv(), Ok(false));
+}
+
+#[test]
+fn panicked_callback_is_over() {
+    let _watchdog = support::watchdog();
+    let token = CancellationToken::new();
+    let registration = token.on_cancel(|_| panic_any("as it must"));
+    token.cancel();
+    assert!(!registration.blocking_unregister());
+}
+
+#[test]
+#[should_panic(expected = "`Unregister` polled after completion")]
+fn polled_after_completion() {
+    let _watchdog = support::watchdog();
+    let mut waiting = pin!(CancellationToken::new().on_cancel(|_| {}).unregister_and_wait());
+    assert!(support::poll_once(waiting.as_mut()).is_ready());
+    let _ = support::poll_once(waiting);
+}
