@@ -10,6 +10,8 @@
 mod error;
 mod handle;
 mod join_handle;
+#[cfg(all(test, cancelable_loom))]
+mod loom_tests;
 mod member;
 mod next;
 mod run;

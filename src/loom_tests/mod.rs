@@ -15,7 +15,7 @@
 //! * [`registry`]: members of a registry, and its shutdown.
 //! * [`shield`]: a shield and the races around it.
 //!
-//! The models of deadline slots are in `timer`.
+//! The models of deadline slots are in `timer`, those of groups in `group`.
 
 mod callbacks;
 mod operation;
