@@ -174,6 +174,7 @@ pub mod guide {
     pub mod limits {}
 
     /// [shields]: crate::_docs::guide::shields
+    /// [crawler]: https://docs.rs/crate/cancelable/latest/source/examples/crawler/main.rs
     #[doc = include_str!("../docs/guide/17-tasks.md")]
     pub mod tasks {}
 }

@@ -8,9 +8,10 @@
 //! index.html: 2 links
 //! about.html: 1 link
 //! list.html: 3 links
+//! one.html: 1 link
 //! missing.html: 404 Not Found
-//! stopped: a task of the group failed: missing.html: 404 Not Found
-//! 3 pages were read
+//! stopped: cancelled by an error: a task of the group failed: missing.html: 404 Not Found
+//! 4 pages were read
 //! ```
 //!
 //! The first page that cannot be read cancels the others. With `--keep-going` it is only reported. Ctrl-C lets pages that

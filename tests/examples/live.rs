@@ -3,6 +3,7 @@
 
 mod program;
 
+mod crawler;
 mod pipeline;
 
 #[cfg(feature = "serde")]
