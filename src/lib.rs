@@ -88,7 +88,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `time` (default) | [`timeout`], [`deadline`], [`Limit`], [`condition`], [`condition_async`], [`shield_for`], [`finally_for`](Cancelable::finally_for), [`grace`](Cancelable::grace), [`shutdown`](Registry::shutdown) |
-//! | `signal` (default) | [`signal`](signal()), [`signals`], [`ctrl_c`], [`termination`] |
+//! | `signal` (default) | [`signal`](signal()), [`signals`], [`ctrl_c`], [`termination`], [`exit_like`](reason::exit_like) |
 //! | `macros` (default) | the attribute [`macro@cancelable`] |
 //! | `blocking` | [`condition_blocking`], [`run_blocking`](Operation::run_blocking) |
 //! | `tracing` | reports panics of callbacks, and clean-up that could not run, as `tracing` warnings |

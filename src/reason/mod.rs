@@ -1,5 +1,7 @@
 //! Why something was cancelled: [`Reason`], its [`ReasonKind`], its [`ParentCause`] and its [`TimeoutLabel`].
 
+#[cfg(feature = "signal")]
+mod exit;
 mod kind;
 mod label;
 mod parent;
@@ -10,6 +12,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "signal")]
+pub use exit::exit_like;
 pub use kind::ReasonKind;
 pub use label::TimeoutLabel;
 pub use parent::ParentCause;

@@ -8,6 +8,7 @@ mod support;
 mod alone;
 mod default_action;
 mod executors;
+mod exit_like;
 mod ladder;
 mod many;
 mod races;

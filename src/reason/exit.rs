@@ -1,0 +1,67 @@
+//! `exit_like`: ends the process as a reason asks for.
+
+use std::io::{self, Write};
+use std::process;
+
+use super::{Reason, ReasonKind};
+use crate::signal_kind::Signal;
+
+/// Ends the process as the reason asks for: by the signal, if a signal was the reason, so that a shell sees that
+/// the process died of it; otherwise with an exit code.
+///
+/// Use it at the end of a command-line tool that has cleaned up after Ctrl-C. A shell that runs a script stops the
+/// script if a command has died of SIGINT, and goes on if the command has exited with the code 130.
+///
+/// | reason | end |
+/// |---|---|
+/// | [`Reason::Signal`], on Unix | the default action of the signal; the code 128 + n if that does not end a process |
+/// | [`Reason::Signal`], elsewhere | the code 128 + n |
+/// | [`Reason::Timeout`] | the code 124, as `timeout` of the GNU tools |
+/// | any other | the code 1 |
+///
+/// It looks at the [root](Reason::root) of the reason. For a [`Reason::All`], the first signal in it counts; without
+/// a signal, the code is 124 if all of it is time limits. It flushes the standard output. As for
+/// [`std::process::exit`], no destructors run.
+///
+/// # Examples
+///
+/// ```no_run
+/// use cancelable::prelude::*;
+/// use cancelable::reason::exit_like;
+///
+/// # async fn copy() {}
+/// # async fn remove_partial_file() {}
+/// # fn main() -> std::io::Result<()> {
+/// let stop = termination()?.second_signal_exits();
+/// if let Err(cancelled) = smol::block_on(copy().cancelable(stop)) {
+///     smol::block_on(remove_partial_file());
+///     eprintln!("{cancelled}");
+///     exit_like(cancelled.reason());
+/// }
+/// # Ok(()) }
+/// ```
+pub fn exit_like(reason: &Reason) -> ! {
+    // A process that dies of a signal flushes nothing.
+    let _ = io::stdout().flush();
+    let leaves = || reason.root().leaves().iter().map(Reason::root);
+    let signal = leaves().find_map(|leaf| match leaf {
+        Reason::Signal { signal } => Some(*signal),
+        _ => None,
+    });
+    if let Some(signal) = signal {
+        die_of(signal);
+        process::exit(128 + signal.number());
+    }
+    let timed_out = leaves().len() > 0 && leaves().all(|leaf| leaf.kind() == ReasonKind::Timeout);
+    process::exit(if timed_out { 124 } else { 1 })
+}
+
+/// Takes the default action of the signal. Returns if that does not end the process.
+#[cfg(unix)]
+fn die_of(signal: Signal) {
+    // It fails for a signal that does not exist. The exit code says the rest.
+    let _ = signal_hook::low_level::emulate_default_handler(signal.number());
+}
+
+#[cfg(not(unix))]
+fn die_of(_signal: Signal) {}
