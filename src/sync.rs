@@ -11,6 +11,7 @@ mod real {
     pub(crate) use std::thread::{Thread, current, park, park_timeout};
 
     /// Returns a number that no other running thread has.
+    #[inline]
     pub(crate) fn this_thread() -> usize {
         thread_local!(static MARK: u8 = const { 0 });
         MARK.with(|mark| std::ptr::from_ref(mark).addr())
