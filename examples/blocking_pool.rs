@@ -1,5 +1,5 @@
 //! Runs blocking code on a thread pool as part of an operation. When the operation is cancelled, the
-//! awaiting side returns at once, and the blocking code notices at its next check.
+//! blocking code notices at its next check, and the operation ends after it.
 //!
 //! Needs the feature `blocking`. Prints:
 //!
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 let _ = begun.send_blocking(());
                 // Uncancelled, this would take ages.
                 let outcome = count_primes(u64::MAX);
-                // The result is dropped, since the awaiting side is gone. Side effects remain.
+                // The result is dropped, since the operation is cancelled. Side effects remain.
                 let _ = sender.send(outcome.clone());
                 outcome
             });

@@ -4,14 +4,14 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use cancelable::prelude::*;
 
-use crate::support::{self, Wakes, lost, panic_of, payload_of, poll_once};
+use crate::support::{self, Log, Wakes, lost, panic_of, payload_of, poll_once};
 
 fn operation() -> Operation {
     async {}.cancelable(never()).named("run").operation()
@@ -74,13 +74,16 @@ fn check_sees_the_cancellation() {
     assert!(wakes.poll(run.as_mut()).is_pending());
     has_begun.recv().unwrap();
     operation.cancel_with("stop");
-    assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
+    assert!(wakes.poll(run.as_mut()).is_pending());
     assert_eq!(tells.recv(), Ok((Reason::manual("stop"), Err(Reason::manual("stop")))));
+    let woken = wakes.count();
     release.send(()).unwrap();
+    wakes.wait(woken + 1);
+    assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
 }
 
 #[test]
-fn cancellation_does_not_wait() {
+fn abandoned_on_cancel() {
     let _watchdog = support::watchdog();
     let operation = operation();
     let (begun, has_begun) = channel();
@@ -92,7 +95,7 @@ fn cancellation_does_not_wait() {
         released.recv().unwrap();
         late
     });
-    let mut run = Box::pin(run);
+    let mut run = Box::pin(run.abandon_on_cancel());
     let wakes = Wakes::new();
     assert!(wakes.poll(run.as_mut()).is_pending());
     has_begun.recv().unwrap();
@@ -185,26 +188,71 @@ fn drop_does_not_wait() {
     assert!(!operation.is_cancelled(), "it is the operation's work, not the operation");
 }
 
-#[test]
-fn shield_waits_for_the_closure() {
-    let _watchdog = support::watchdog();
-    let (release, released) = channel::<()>();
-    let wakes = Wakes::new();
-    let run = scope(never(), async |operation: Operation| {
-        // Another operation awaits it: the operation of the closure itself would not wait.
-        let _ = operation;
-        shield(smol::unblock(move || released.recv().unwrap())).await;
-        unreachable!("what follows the shield does not run");
-    });
-    let operation = run.operation();
+/// Polls `run` until a closure in it has begun, cancels, and polls again. Then releases the closure, waits for the
+/// wake-up, and returns the last poll.
+fn cancel_amid<T>(
+    run: impl Future<Output = T>,
+    cancel: impl FnOnce(),
+    has_begun: &Receiver<()>,
+    release: &Sender<()>,
+) -> Poll<T> {
     let mut run = pin!(run);
+    let wakes = Wakes::new();
     assert!(wakes.poll(run.as_mut()).is_pending());
-    operation.cancel_with("stop");
+    has_begun.recv().unwrap();
+    cancel();
+    assert!(wakes.poll(run.as_mut()).is_pending(), "the closure runs");
     let woken = wakes.count();
-    assert!(wakes.poll(run.as_mut()).is_pending());
     release.send(()).unwrap();
     wakes.wait(woken + 1);
-    let polled: std::task::Poll<Result<(), Cancelled>> = wakes.poll(run.as_mut());
+    wakes.poll(run.as_mut())
+}
+
+#[test]
+fn g10_clean_up_waits_for_closures() {
+    let _watchdog = support::watchdog();
+    for shielded in [false, true] {
+        let (begun, has_begun) = channel();
+        let (release, released) = channel::<()>();
+        let log = Log::new();
+        let (on_the_pool, in_the_work) = (log.clone(), log.clone());
+        let run = scope(never(), async move |operation: Operation| {
+            let call = operation.run_blocking(move || {
+                begun.send(()).unwrap();
+                released.recv().unwrap();
+                on_the_pool.note("closure");
+            });
+            if shielded {
+                let _ = shield(call).await;
+            } else {
+                let _ = call.await;
+            }
+            in_the_work.note("after");
+            futures::pending!();
+        });
+        let run = run.finally(|_| async { log.note("clean-up") });
+        let operation = run.operation();
+        let cancel = || assert!(operation.cancel_with("stop"));
+        let polled = cancel_amid(run, cancel, &has_begun, &release);
+        assert_eq!(lost(polled), Reason::manual("stop"), "shielded: {shielded}");
+        assert_eq!(log.take(), ["closure", "clean-up"], "shielded: {shielded}");
+    }
+}
+
+#[test]
+fn g10_race_around_a_closure_waits() {
+    let _watchdog = support::watchdog();
+    let operation = operation();
+    let (begun, has_begun) = channel();
+    let (release, released) = channel::<()>();
+    let call = operation.run_blocking(move || {
+        begun.send(()).unwrap();
+        released.recv().unwrap();
+    });
+    // The operation of the closure is not cancelled.
+    let other = CancellationToken::new();
+    let cancel = || assert!(other.cancel_with("stop"));
+    let polled = cancel_amid(call.cancelable(&other), cancel, &has_begun, &release);
     assert_eq!(lost(polled), Reason::manual("stop"));
 }
 
@@ -223,21 +271,24 @@ fn not_queued_after_an_unseen_deadline() {
     assert!(has_begun.recv().is_err());
 }
 
-/// As many closures are at work as the pool has threads, so the next one is queued.
+/// Starts as many closures as the pool has threads, so that the next one is queued until the sender is dropped.
+fn busy_pool() -> (Sender<()>, Vec<blocking::Task<()>>) {
+    let (release, released) = channel::<()>();
+    let released = Arc::new(std::sync::Mutex::new(released));
+    let busy = (0..500).map(|_| {
+        let released = released.clone();
+        blocking::unblock(move || {
+            let _ = released.lock().unwrap().recv();
+        })
+    });
+    (release, busy.collect())
+}
+
 #[test]
 fn queued_closure_of_a_cancelled_operation() {
     let _watchdog = support::watchdog();
     let operation = operation();
-    let (release, released) = channel::<()>();
-    let released = Arc::new(std::sync::Mutex::new(released));
-    let busy: Vec<_> = (0..500)
-        .map(|_| {
-            let released = released.clone();
-            blocking::unblock(move || {
-                let _ = released.lock().unwrap().recv();
-            })
-        })
-        .collect();
+    let (release, busy) = busy_pool();
     let (begun, has_begun) = channel();
     let call = operation.run_blocking(move || begun.send(()).unwrap());
     assert!(operation.cancel_with("stop"));
@@ -245,6 +296,24 @@ fn queued_closure_of_a_cancelled_operation() {
     // The call is kept and not polled, as by a task that is busy.
     assert!(has_begun.recv().is_err(), "it is dropped, and does not begin");
     assert_eq!(support::block_on(call).unwrap_err().reason(), &Reason::manual("stop"));
+    busy.into_iter().for_each(support::block_on);
+}
+
+/// A cancellation does not wait for a thread of the pool.
+#[test]
+fn queued_closure_is_not_waited_for() {
+    let _watchdog = support::watchdog();
+    let operation = operation();
+    let (release, busy) = busy_pool();
+    let (begun, has_begun) = channel();
+    let mut call = pin!(operation.run_blocking(move || begun.send(()).unwrap()));
+    let wakes = Wakes::new();
+    assert!(wakes.poll(call.as_mut()).is_pending());
+    assert!(operation.cancel_with("stop"));
+    assert_eq!(wakes.count(), 1);
+    assert_eq!(lost(wakes.poll(call.as_mut())), Reason::manual("stop"));
+    drop(release);
+    assert!(has_begun.recv().is_err());
     busy.into_iter().for_each(support::block_on);
 }
 
