@@ -10,6 +10,7 @@
 //! * [`wait`]: latches and their waiters.
 //! * [`token`]: one token, its waiters and races.
 //! * [`callbacks`]: callbacks of a token.
+//! * [`limit`]: limits that are moved.
 //! * [`tree`]: children and linked tokens.
 //! * [`operation`]: the cause and the ending of an operation, its hooks and its parents.
 //! * [`registry`]: members of a registry, and its shutdown.
@@ -18,6 +19,8 @@
 //! The models of deadline slots are in `timer`, those of groups in `group`.
 
 mod callbacks;
+#[cfg(feature = "time")]
+mod limit;
 mod operation;
 mod registry;
 mod shield;

@@ -205,7 +205,7 @@ fn apply(
 }
 
 #[test]
-fn moved_in_any_order() {
+fn g05_limit_moved_in_any_order() {
     let _watchdog = support::watchdog();
     check_random(2000, (0..40u64, steps()), |(length, steps)| check(length, steps));
 }

@@ -74,7 +74,7 @@ fn overflow_never_fires() {
 
 /// The task is woken at the earlier end, looks, and waits on.
 #[test]
-fn reset_moves_the_end() {
+fn g05_moved_limit_keeps_to_its_last_end() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let limit = Limit::after(MS * 100);
@@ -121,7 +121,7 @@ fn extend_adds() {
 }
 
 #[test]
-fn earlier_end_wakes() {
+fn g05_earlier_end_wakes() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let limit = Limit::after(LONG);
@@ -181,7 +181,7 @@ fn disarmed_before_the_first_poll() {
 }
 
 #[test]
-fn fires_once_for_all() {
+fn g05_limit_fires_once_for_all() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let limit = Limit::after(MS * 10).named("shared");
@@ -340,7 +340,7 @@ fn earliest_limit_wins() {
 
 /// Its end may move, so it is no deadline of the operation.
 #[test]
-fn offers_no_deadline() {
+fn limit_offers_no_deadline() {
     let _watchdog = support::watchdog();
     let limit = Limit::after(LONG);
     let run = scope(&limit, async |operation: Operation| operation.deadline());
