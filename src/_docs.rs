@@ -25,6 +25,8 @@ pub mod platforms {}
 pub mod design {}
 
 /// Costs next to other crates, and the commands that print them.
+///
+/// [group]: crate::_docs::guide::tasks
 #[doc = include_str!("../docs/performance.md")]
 pub mod performance {}
 
