@@ -130,6 +130,7 @@ impl Serialize for Snapshot {
             "parent_name": &self.parent_name,
             "metadata": &self.metadata,
             "progress": &self.progress,
+            "started": &self.started,
             "elapsed": &self.elapsed.as_secs_f64(),
             "remaining": &seconds(self.remaining),
         )

@@ -65,7 +65,8 @@ impl Operation {
     /// use cancelable::prelude::*;
     ///
     /// # smol::block_on(async {
-    /// let operation = async {}.cancelable(never()).operation();
+    /// let run = async {}.cancelable(never());
+    /// let operation = run.operation();
     /// let double = operation.wrap(async |number: i32| number * 2);
     /// assert_eq!(double(4).await?, 8);
     /// operation.cancel();

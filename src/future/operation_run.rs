@@ -227,9 +227,7 @@ impl Drop for OperationRun {
             cleaning.end();
         }
         if self.since.is_none() {
-            // No hook will run. Drop the hooks here, because they may own a handle of this operation.
-            self.operation.drop_hooks();
-            self.operation.leave();
+            self.operation.end_unpolled();
         } else if !self.has_ended {
             self.operation.end_dropped();
             if self.owes_clean_up {

@@ -333,7 +333,7 @@ fn hooks_given_while_dropped_unpolled() {
     bounded_model(|| {
         let operation = Operation::new();
         let run = operation.clone();
-        let run = thread::spawn(move || run.drop_hooks());
+        let run = thread::spawn(move || run.end_unpolled());
         let called = Called::by(&operation);
         run.join().unwrap();
         assert_eq!(called.counts(), [0, 0, 0]);

@@ -21,7 +21,7 @@ pub(crate) trait Watcher: Send + Sync {
     fn started(&self);
     /// The operation has reported progress.
     fn reported(&self, progress: &Progress);
-    /// The operation has ended, or its future was dropped before its first poll. This is the last call.
+    /// The operation has ended. This is the last call.
     fn left(&self);
 }
 

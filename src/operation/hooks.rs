@@ -68,8 +68,7 @@ enum Closed {
     Open,
     /// The hooks of the end have run. Later hooks for the same end run at once.
     Ended(Status),
-    /// The future was dropped before its first poll. No hook of the start or an end will run. Progress may
-    /// still be reported through a handle.
+    /// The future was dropped before its first poll. No hook will run.
     Unpolled,
 }
 
@@ -180,8 +179,8 @@ impl Hooks {
         }
     }
 
-    /// Drops all hooks, because the future was dropped before its first poll. Hooks for the start or the end
-    /// that are added later are dropped at once.
+    /// Drops all hooks, because the future was dropped before its first poll. Hooks that are added later are
+    /// dropped at once.
     pub(super) fn drop_all(&self) {
         let dropped = self.state.lock().close(Closed::Unpolled);
         discard_all(dropped);
@@ -190,11 +189,11 @@ impl Hooks {
     /// Adds a hook for progress.
     pub(super) fn on_progress(&self, hook: ProgressHook) {
         let mut state = self.state.lock();
-        if let Closed::Ended(_) = state.closed {
+        if state.closed == Closed::Open {
+            state.lists().on_progress.push(hook);
+        } else {
             drop(state);
             discard(hook);
-        } else {
-            state.lists().on_progress.push(hook);
         }
     }
 

@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use super::activity::Activity;
 use super::current::{PollPlace, PolledBy, current_and_waker, is_protected_from};
+use super::family::Family;
 use super::hooks::Hooks;
 use super::{OperationId, Status};
 use crate::clock;
@@ -25,7 +26,7 @@ use crate::frame::is_shielded;
 use crate::poll_context::is_traced_by;
 use crate::reason::Reason;
 use crate::source::CancellationToken;
-use crate::sync::{AtomicUsize, Mutex, OnceLock, Ordering, fence};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, OnceLock, Ordering, fence};
 use crate::text::Text;
 
 pub(crate) struct Inner {
@@ -34,7 +35,11 @@ pub(crate) struct Inner {
     pub(super) details: Mutex<Details>,
     /// One of the four states below. It only changes to a later one.
     end: AtomicUsize,
+    /// Whether the operation has ended, and its hooks have run.
+    pub(super) over: AtomicBool,
     pub(super) hooks: Hooks,
+    /// Made for the first child or waiter.
+    pub(super) family: OnceLock<Box<Family>>,
     pub(super) poll_place: PollPlace,
     lent_name: OnceLock<Box<LentName>>,
     /// Set only if a registry watches the operation.
@@ -113,6 +118,8 @@ pub(super) struct Parent {
     pub(super) name: Option<Text>,
     link: Link,
     inner: Weak<Inner>,
+    /// The place in the parent's list of children. `None` once it has left that.
+    key: Option<usize>,
 }
 
 /// How an operation is linked to its parent.
@@ -197,7 +204,9 @@ impl Default for Inner {
             token: CancellationToken::new(),
             details: Mutex::default(),
             end: AtomicUsize::new(NOT_ENDED),
+            over: AtomicBool::new(false),
             hooks: Hooks::default(),
+            family: OnceLock::new(),
             poll_place: PollPlace::default(),
             lent_name: OnceLock::new(),
             activity: OnceLock::new(),
@@ -208,6 +217,10 @@ impl Default for Inner {
 impl Inner {
     pub(super) fn has_ended(&self) -> bool {
         self.end.load(Ordering::Acquire) != NOT_ENDED
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
     }
 
     pub(super) fn status(&self) -> Status {
@@ -283,27 +296,35 @@ impl Inner {
     /// Makes it a child of `parent`, unless it has a parent or is an ancestor of `parent`.
     ///
     /// Within a shield or clean-up of `parent`, the child is not cancelled with it.
-    pub(super) fn enter_below(&self, parent: &Arc<Inner>) {
+    pub(super) fn enter_below(this: &Arc<Self>, parent: &Arc<Inner>) {
         if is_protected_from(parent) {
-            return self.set_parent(parent, Link::Shielded);
+            return Inner::set_parent(this, parent, Link::Shielded);
         }
         parent.label_token();
-        if !self.token.descend_from(&parent.token) {
+        if !this.token.descend_from(&parent.token) {
             return;
         }
-        self.set_parent(parent, Link::Bound);
+        Inner::set_parent(this, parent, Link::Bound);
         let deadline = parent.deadline();
-        self.details.lock().lower_deadline(deadline);
+        this.details.lock().lower_deadline(deadline);
     }
 
     /// Notes the parent, unless there is one.
-    fn set_parent(&self, parent: &Arc<Inner>, link: Link) {
-        let name = parent.details.lock().name.clone();
-        let mut details = self.details.lock();
-        if details.parent.is_none() {
-            let inner = Arc::downgrade(parent);
-            details.parent = Some(Parent { id: parent.id, name, link, inner });
+    fn set_parent(this: &Arc<Self>, parent: &Arc<Inner>, link: Link) {
+        // Only the run of the operation sets the parent, so no other thread does meanwhile.
+        if this.details.lock().parent.is_some() {
+            return;
         }
+        let name = parent.details.lock().name.clone();
+        let (inner, key) = (Arc::downgrade(parent), Some(parent.add_child(this)));
+        this.details.lock().parent = Some(Parent { id: parent.id, name, link, inner, key });
+    }
+
+    /// Takes the parent, and the place in its list, unless the operation has left that.
+    pub(super) fn take_key(&self) -> Option<(Weak<Inner>, usize)> {
+        let mut details = self.details.lock();
+        let parent = details.parent.as_mut()?;
+        Some((parent.inner.clone(), parent.key.take()?))
     }
 
     pub(super) fn name(&self) -> Option<&str> {
@@ -431,7 +452,9 @@ impl Inner {
     pub(super) fn leave_parent(&self) {
         let undecided = |parent: &mut Parent| matches!(parent.link, Link::Undecided(_));
         let left = self.details.lock().parent.take_if(undecided);
-        drop(left);
+        if let Some(parent) = left {
+            Inner::leave_former_parent(parent.inner.upgrade(), parent.key);
+        }
     }
 
     /// Returns the reason for an operation whose future is dropped. If its parent is being cancelled at
@@ -457,14 +480,14 @@ impl Inner {
 
     /// Makes it a child of the current operation, unless it has a parent.
     #[inline]
-    pub(super) fn enter_current(&self, waker: Option<&Waker>) {
+    pub(super) fn enter_current(this: &Arc<Self>, waker: Option<&Waker>) {
         let Some((parent, polled_by)) = current_and_waker() else { return };
         let is_same_task = |waker| is_same_task(polled_by, waker);
         if is_shielded() || waker.is_none_or(is_same_task) {
-            self.enter_below(&parent.inner);
+            Inner::enter_below(this, &parent.inner);
         } else {
             parent.inner.label_token();
-            self.set_parent(&parent.inner, Link::Undecided(parent.deadline()));
+            Inner::set_parent(this, &parent.inner, Link::Undecided(parent.deadline()));
         }
     }
 
@@ -490,8 +513,9 @@ impl Inner {
         }
     }
 
-    /// Records the end, unless there is one, and returns the final status if this call did it.
-    pub(super) fn end(&self, outcome: Outcome, error: Option<Text>) -> Option<Status> {
+    /// Records the end, unless there is one. If this call did it, returns the final status, and whether there is a
+    /// parent.
+    pub(super) fn end(&self, outcome: Outcome, error: Option<Text>) -> Option<(Status, bool)> {
         let ended = EndRecord { at: clock::now(), outcome, error };
         let mut details = self.details.lock();
         if details.ended.is_some() {
@@ -500,8 +524,9 @@ impl Inner {
         details.ended = Some(ended);
         // Under the lock, so that a thread that finds the record finds `end` changed too.
         self.end.store(ENDED_UNSETTLED, Ordering::Release);
+        let has_parent = details.parent.is_some();
         drop(details);
-        Some(outcome.status(self.was_cancelled_at_end()))
+        Some((outcome.status(self.was_cancelled_at_end()), has_parent))
     }
 }
 

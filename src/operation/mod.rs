@@ -4,11 +4,14 @@
 //! of [`Cancelable`](crate::Cancelable).
 
 // inner.rs: the state that all handles share. hooks.rs: the hooks for the start, for progress and for the
-// end. run.rs: what the rest of the crate does with an operation. current.rs: the operation that is being
-// polled. activity.rs: stage, shields and polls, for a registry that watches.
+// end. family.rs: the children, and the latch of the end; ended.rs waits for them. run.rs: what the rest of the
+// crate does with an operation. current.rs: the operation that is being polled. activity.rs: stage, shields and
+// polls, for a registry that watches.
 
 mod activity;
 mod current;
+mod ended;
+mod family;
 mod hooks;
 mod id;
 mod in_scope;
@@ -30,6 +33,7 @@ pub use crate::future::{BlockingCall, QueuedCall};
 pub use crate::future::{Call, Ending, Fallible, Finally, FinallyOrSpawn, WrappedCall};
 pub(crate) use activity::{ActiveShield, ActivitySnapshot, RunStage, Watcher};
 pub(crate) use current::{InPoll, PolledBy};
+pub use ended::{ChildrenEnded, Ended};
 pub(crate) use hooks::Hook;
 pub use id::{OperationId, ParseOperationIdError};
 pub use in_scope::InScope;
@@ -116,7 +120,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let operation = async {}.cancelable(never()).named("a").operation();
+    /// let run = async {}.cancelable(never()).named("a");
+    /// let operation = run.operation();
     /// assert_eq!(operation.name(), Some("a"));
     /// ```
     pub fn name(&self) -> Option<&str> {
@@ -131,7 +136,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let operation = async {}.cancelable(never()).operation();
+    /// let run = async {}.cancelable(never());
+    /// let operation = run.operation();
     /// assert_eq!(operation.status(), Status::Pending);
     /// ```
     pub fn status(&self) -> Status {
@@ -143,7 +149,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let operation = async {}.cancelable(never()).operation();
+    /// let run = async {}.cancelable(never());
+    /// let operation = run.operation();
     /// operation.cancel_with("stop");
     /// assert_eq!(operation.reason(), Some(Reason::manual("stop")));
     /// ```
@@ -176,7 +183,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let operation = async {}.cancelable(never()).operation();
+    /// let run = async {}.cancelable(never());
+    /// let operation = run.operation();
     /// assert!(operation.cancel());
     /// assert!(operation.is_cancelled());
     /// ```
@@ -243,8 +251,10 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let parent = async {}.cancelable(never()).operation();
-    /// let child = async {}.cancelable(never()).child_of(&parent).operation();
+    /// let parent_run = async {}.cancelable(never());
+    /// let parent = parent_run.operation();
+    /// let child_run = async {}.cancelable(never()).child_of(&parent);
+    /// let child = child_run.operation();
     /// assert_eq!(child.parent_id(), Some(parent.id()));
     /// ```
     pub fn parent_id(&self) -> Option<OperationId> {
@@ -255,7 +265,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let operation = async {}.cancelable(never()).metadata("url", "/a").operation();
+    /// let run = async {}.cancelable(never()).metadata("url", "/a");
+    /// let operation = run.operation();
     /// assert_eq!(operation.metadata()["url"], "/a");
     /// ```
     pub fn metadata(&self) -> BTreeMap<Text, Text> {
@@ -266,7 +277,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let operation = async {}.cancelable(never()).operation();
+    /// let run = async {}.cancelable(never());
+    /// let operation = run.operation();
     /// operation.set_metadata("rows", "12");
     /// assert_eq!(operation.metadata()["rows"], "12");
     /// ```
@@ -291,7 +303,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let operation = async {}.cancelable(never()).operation();
+    /// let run = async {}.cancelable(never());
+    /// let operation = run.operation();
     /// assert!(operation.cancel());
     /// assert!(!operation.cancel());
     /// ```
@@ -330,7 +343,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let operation = async {}.cancelable(never()).operation();
+    /// let run = async {}.cancelable(never());
+    /// let operation = run.operation();
     /// assert!(operation.check().is_ok());
     /// ```
     pub fn check(&self) -> Result<(), Cancelled> {
@@ -354,7 +368,8 @@ impl Operation {
     /// ```
     /// use cancelable::prelude::*;
     /// # smol::block_on(async {
-    /// let operation = async {}.cancelable(never()).operation();
+    /// let run = async {}.cancelable(never());
+    /// let operation = run.operation();
     /// operation.cancel();
     /// assert_eq!(operation.cancelled().await, Reason::Manual { message: None });
     /// # });
@@ -368,7 +383,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let operation = async {}.cancelable(never()).operation();
+    /// let run = async {}.cancelable(never());
+    /// let operation = run.operation();
     /// let token = operation.token();
     /// operation.cancel();
     /// assert!(token.is_cancelled());
@@ -383,7 +399,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let operation = async {}.cancelable(never()).operation();
+    /// let run = async {}.cancelable(never());
+    /// let operation = run.operation();
     /// operation.report_progress(Progress::steps(1, 2).with_message("hashing"));
     /// assert_eq!(operation.snapshot().progress.unwrap().fraction(), Some(0.5));
     /// ```
@@ -405,7 +422,8 @@ impl Operation {
     /// use std::sync::mpsc::channel;
     /// let (sender, receiver) = channel();
     /// let sender = std::sync::Mutex::new(sender);
-    /// let operation = async {}.cancelable(never()).operation();
+    /// let run = async {}.cancelable(never());
+    /// let operation = run.operation();
     /// operation.on_progress(move |_, progress| {
     ///     sender.lock().unwrap().send(progress.to_string()).unwrap();
     /// });
@@ -424,7 +442,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let operation = async {}.cancelable(never()).operation();
+    /// let run = async {}.cancelable(never());
+    /// let operation = run.operation();
     /// operation.on_complete(|operation| println!("{} is done", operation.id()));
     /// ```
     pub fn on_complete(&self, hook: impl FnOnce(&Operation) + Send + 'static) {
@@ -439,7 +458,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let operation = async {}.cancelable(never()).operation();
+    /// let run = async {}.cancelable(never());
+    /// let operation = run.operation();
     /// operation.on_cancel(|_, reason| println!("{reason}"));
     /// ```
     pub fn on_cancel(&self, hook: impl FnOnce(&Operation, &Reason) + Send + 'static) {
@@ -451,7 +471,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let operation = async {}.cancelable(never()).operation();
+    /// let run = async {}.cancelable(never());
+    /// let operation = run.operation();
     /// operation.on_error(|_, error| println!("{error}"));
     /// ```
     pub fn on_error(&self, hook: impl FnOnce(&Operation, &dyn Display) + Send + 'static) {

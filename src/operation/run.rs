@@ -32,7 +32,7 @@ impl Operation {
 
     /// Makes it a child of `parent`, unless it has a parent or is an ancestor of `parent`.
     pub(crate) fn enter_below(&self, parent: &Operation) {
-        self.inner.enter_below(&parent.inner);
+        Inner::enter_below(&self.inner, &parent.inner);
     }
 
     pub(crate) fn on_start(&self, hook: Hook) {
@@ -45,7 +45,7 @@ impl Operation {
     /// `waker` is the waker of the poll, if it starts in one.
     #[inline]
     pub(crate) fn start(&mut self, waker: Option<&Waker>) -> Instant {
-        self.inner.enter_current(waker);
+        Inner::enter_current(&self.inner, waker);
         let now = clock::now();
         Inner::start(&mut self.inner, now);
         now
@@ -165,11 +165,23 @@ impl Operation {
         }
     }
 
+    /// Ends because its future was dropped before its first poll. No hook runs: none had started.
+    pub(crate) fn end_unpolled(&self) {
+        let _inside = self.enter(PolledBy::NOTHING);
+        self.inner.token.cancel_with(self.inner.reason_if_dropped());
+        if let Some((status, has_parent)) = self.inner.end(Outcome::Cancelled, None) {
+            self.inner.hooks.drop_all();
+            self.leave();
+            Inner::set_over(&self.inner, status, has_parent);
+        }
+    }
+
     /// Records the end, unless there is one, and runs its hooks.
     fn end(&self, outcome: Outcome, text: Option<Text>, error: &dyn Display) {
-        if let Some(status) = self.inner.end(outcome, text) {
+        if let Some((status, has_parent)) = self.inner.end(outcome, text) {
             self.inner.hooks.run_end(status, |hook| self.call_hook(hook, error));
             self.leave();
+            Inner::set_over(&self.inner, status, has_parent);
         }
     }
 
@@ -179,11 +191,6 @@ impl Operation {
             EndHook::Cancel(hook) => hook(self, &self.cause()),
             EndHook::Fail(hook) => hook(self, error),
         }
-    }
-
-    /// Drops all hooks, because the future was dropped before its first poll.
-    pub(crate) fn drop_hooks(&self) {
-        self.inner.hooks.drop_all();
     }
 }
 
@@ -203,7 +210,7 @@ impl Operation {
         self.activity().is_some()
     }
 
-    /// Notifies the watchers that it has ended, or that its future was dropped before its first poll.
+    /// Notifies the watchers that it has ended.
     pub(crate) fn leave(&self) {
         self.activity().into_iter().for_each(Activity::tell_left);
     }

@@ -18,7 +18,8 @@ use crate::text::Text;
 /// ```
 /// use cancelable::prelude::*;
 ///
-/// let operation = async {}.cancelable(never()).named("fetch").operation();
+/// let run = async {}.cancelable(never()).named("fetch");
+/// let operation = run.operation();
 /// operation.report_progress("waiting");
 /// let snapshot = operation.snapshot();
 /// assert_eq!(snapshot.status, Status::Pending);
@@ -46,6 +47,9 @@ pub struct Snapshot {
     pub metadata: BTreeMap<Text, Text>,
     /// Last progress report, if there was one.
     pub progress: Option<Progress>,
+    /// Whether it has been polled. An operation whose future was dropped before its first poll is
+    /// [`Cancelled`](Status::Cancelled) and never started.
+    pub started: bool,
     /// Time since the first poll, up to the end. Zero before the first poll.
     pub elapsed: Duration,
     /// Time left until the [deadline](Operation::deadline), if there is one.
@@ -76,6 +80,7 @@ impl Snapshot {
             parent_name,
             metadata: details.metadata.unwrap_or_default(),
             progress: inner.hooks.last_report(),
+            started: details.started.is_some(),
             elapsed: ran.unwrap_or_default(),
             remaining: deadline.map(|at| at.saturating_duration_since(now)),
         }

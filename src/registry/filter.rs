@@ -81,8 +81,10 @@ impl Filter {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let parent = async {}.cancelable(never()).operation();
-    /// let child = async {}.cancelable(never()).child_of(&parent).operation();
+    /// let parent_run = async {}.cancelable(never());
+    /// let parent = parent_run.operation();
+    /// let child_run = async {}.cancelable(never()).child_of(&parent);
+    /// let child = child_run.operation();
     /// assert!(Filter::all().parent(parent.id()).fits(&child.snapshot()));
     /// ```
     pub fn parent(mut self, id: OperationId) -> Self {
@@ -143,7 +145,8 @@ impl Filter {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let operation = async {}.cancelable(never()).named("fetch").operation();
+    /// let run = async {}.cancelable(never()).named("fetch");
+    /// let operation = run.operation();
     /// assert!(Filter::all().name("FETCH").fits(&operation.snapshot()));
     /// ```
     pub fn fits(&self, snapshot: &Snapshot) -> bool {

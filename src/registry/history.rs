@@ -30,8 +30,7 @@ use crate::panic::discard;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Record {
-    /// The operation as it was at its end. If it was dropped before its first poll, its status is
-    /// [`Pending`](crate::Status::Pending).
+    /// The operation as it was at its end. If it was dropped before its first poll, `started` is false.
     pub snapshot: Snapshot,
     /// When it left the registry.
     pub ended_at: Instant,

@@ -123,9 +123,8 @@ impl Member {
             shared: shared.clone(),
             state: Mutex::default(),
         });
-        // The callback is registered before the member can be found, because `cancel_one` counts only cancellations
-        // that were noted here. It is never removed, so it runs on the thread that cancels, before `cancel_with`
-        // returns.
+        // The callback is registered before the member can be found, so that every cancellation through the registry is
+        // noted. It is never removed, so it runs on the thread that cancels, before `cancel_with` returns.
         let weak = Arc::downgrade(&member);
         operation.on_request(move |reason| {
             if let Some(member) = weak.upgrade() {
@@ -193,13 +192,6 @@ impl Member {
         self.state.lock().left.is_none()
     }
 
-    /// Returns whether a cancellation of the operation counts. It does not if the operation was dropped before its first
-    /// poll and had left before the cancellation: its record has no reason then.
-    fn counts_as_cancelled(&self) -> bool {
-        let state = self.state.lock();
-        state.left.is_none() || state.requested.is_some()
-    }
-
     /// Returns a snapshot, unless the operation has ended.
     pub(super) fn snapshot(&self) -> Option<Snapshot> {
         let snapshot = self.operation.snapshot();
@@ -240,7 +232,7 @@ impl Watcher for Member {
     }
 
     fn left(&self) {
-        let mut snapshot = self.operation.snapshot();
+        let snapshot = self.operation.snapshot();
         let mut batch = self.shared.listeners.batch();
         let cancelling = snapshot.reason.clone().filter(|_| batch.has_receivers());
         let cancelling = cancelling.map(|reason| self.cancelling(reason));
@@ -252,13 +244,8 @@ impl Watcher for Member {
         // The clock is read under the lock, so that the records are in the order of their times. So a query with
         // `since` misses no record.
         let now = clock::now();
-        let is_final = snapshot.status.is_final();
         let mut unannounced = None;
-        if !is_final {
-            // Dropped before its first poll. A cancellation counts if it has been noted by now, even if the snapshot
-            // is older.
-            snapshot.reason = state.requested.and_then(|_| self.operation.reason());
-        } else if state.requested.is_none() && snapshot.reason.is_some() {
+        if state.requested.is_none() && snapshot.reason.is_some() {
             // The thread that cancelled it has set the reason, but has not noted the cancellation yet.
             state.requested = Some(now);
             unannounced = cancelling;
@@ -266,7 +253,7 @@ impl Watcher for Member {
         let stopping = state
             .requested
             // A dropped operation had no time to stop.
-            .filter(|_| is_final && snapshot.reason != Some(Reason::Dropped))
+            .filter(|_| snapshot.started && snapshot.reason != Some(Reason::Dropped))
             .map(|requested| now.saturating_duration_since(requested));
         state.left = Some((now, stopping));
         let record = Arc::new(Record { snapshot, ended_at: now, stopping });
@@ -286,11 +273,6 @@ impl Watcher for Member {
         // Removed last, so that a caller that sees the registry drained finds the record and the events.
         self.shared.members.remove(self.operation.id(), self.is_daemon);
     }
-}
-
-/// Cancels one member. Returns whether this call did it.
-pub(super) fn cancel_one(member: &Member, reason: Reason) -> bool {
-    member.operation.cancel_with(reason) && member.counts_as_cancelled()
 }
 
 /// Cancels the given members. Returns how many of them this call cancelled.
@@ -322,8 +304,7 @@ pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
         causes.extend(children.map(|child| parent_address(&child.reason())));
     }
     others.retain(|(_, reason)| causes.contains(&parent_address(reason)));
-    let others = others.into_iter().map(|(member, _)| member);
-    cancelled.into_iter().chain(others).filter(|member| member.counts_as_cancelled()).count()
+    cancelled.len() + others.len()
 }
 
 /// Returns the address of a reason of the kind `Parent`.

@@ -47,7 +47,7 @@ use crate::operation::{Operation, OperationId, Snapshot, Status};
 use crate::panic::discard;
 use crate::reason::Reason;
 use inspect::{Children, inspect};
-use member::{Shared, cancel_each, cancel_one};
+use member::{Shared, cancel_each};
 
 /// The number of records that a history keeps by default.
 const HISTORY_LIMIT: usize = 1000;
@@ -180,7 +180,7 @@ impl Registry {
     /// ```
     pub fn cancel(&self, id: OperationId, reason: impl Into<Reason>) -> bool {
         let Some(member) = self.shared.members.get(id) else { return false };
-        let cancelled = cancel_one(&member, reason.into());
+        let cancelled = member.operation.cancel_with(reason.into());
         discard(member);
         cancelled
     }

@@ -113,6 +113,10 @@ impl Stats {
     /// Counts an operation that has ended. [`summary`](Self::summary) computes the averages.
     pub(super) fn add(&mut self, record: &Record) {
         let durations = match record.snapshot.status {
+            _ if !record.snapshot.started => {
+                self.never_started += 1;
+                None
+            }
             Status::Completed => {
                 self.completed += 1;
                 Some(&mut self.completed_durations)
@@ -128,10 +132,7 @@ impl Stats {
                 }
                 Some(&mut self.cancelled_durations)
             }
-            Status::Pending | Status::Running | Status::Cancelling => {
-                self.never_started += 1;
-                None
-            }
+            Status::Pending | Status::Running | Status::Cancelling => None,
         };
         if let Some(durations) = durations {
             durations.add(record.snapshot.elapsed);

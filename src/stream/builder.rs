@@ -282,7 +282,8 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// use cancelable::prelude::*;
         /// use futures::{StreamExt, stream};
         /// # smol::block_on(async {
-        /// let parent = async {}.cancelable(never()).named("ingest").operation();
+        /// let parent_run = async {}.cancelable(never()).named("ingest");
+        /// let parent = parent_run.operation();
         /// let mut below = stream::pending::<()>().cancelable_stream(never()).child_of(&parent);
         /// parent.cancel_with("stop");
         /// let cancelled = below.next().await.unwrap().unwrap_err();

@@ -198,7 +198,8 @@ impl Recorder {
     /// use cancelable::prelude::*;
     /// use cancelable::testing::Recorder;
     /// let events = Recorder::new();
-    /// let operation = async {}.cancelable(never()).operation();
+    /// let run = async {}.cancelable(never());
+    /// let operation = run.operation();
     /// events.attach(&operation);
     /// operation.report_progress("half");
     /// assert_eq!(events.take().len(), 1);
@@ -216,7 +217,8 @@ impl Recorder {
     /// use cancelable::testing::Recorder;
     /// let events = Recorder::new();
     /// for name in ["a", "b"] {
-    ///     let operation = async {}.cancelable(never()).named(name).operation();
+    ///     let run = async {}.cancelable(never()).named(name);
+    ///     let operation = run.operation();
     ///     events.attach(&operation);
     ///     operation.report_progress("half");
     /// }

@@ -4,10 +4,12 @@
 //!   deadline slots and the signal hub.
 //! * [`waiter`]: one waiting future, which leaves the wait list when it is dropped.
 //! * [`wakers`]: wakers in a wait list, and wakers taken out of one or many.
+//! * [`blocking`]: a thread that waits.
 //! * [`slab`]: values with stable indices.
 //! * [`waker_slot`]: a place for one waker.
 //! * [`probe`]: the waker of polls that only ask.
 
+mod blocking;
 mod latch;
 mod probe;
 mod slab;
@@ -15,6 +17,7 @@ mod waiter;
 mod waker_slot;
 mod wakers;
 
+pub(crate) use blocking::{block_on, blocking_wait, blocking_wait_timeout};
 pub(crate) use latch::Latch;
 pub(crate) use probe::{is_probe, probe};
 pub(crate) use slab::Slab;

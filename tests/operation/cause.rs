@@ -31,7 +31,7 @@ struct Stage {
 impl Stage {
     fn new() -> (Self, impl Future<Output = Result<(), Cancelled>>) {
         let source = CancellationToken::new();
-        let parent = async {}.cancelable(never()).operation();
+        let parent = support::unpolled("");
         let hooks = Arc::<Mutex<Vec<Reason>>>::default();
         let noted = hooks.clone();
         let run = pending::<()>()

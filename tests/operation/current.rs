@@ -201,7 +201,8 @@ fn in_scope_restored_after_a_panic() {
     };
     smol::block_on(work.cancelable(never()).named("run")).unwrap();
 
-    let operation = async {}.cancelable(never()).named("run").operation();
+    let unpolled = async {}.cancelable(never()).named("run");
+    let operation = unpolled.operation();
     let panics = operation.in_scope(async { panic_any("on fire") });
     let said = panic_of(|| -> () { support::block_on(panics) });
     assert_eq!(said, "on fire");
@@ -212,7 +213,8 @@ fn in_scope_restored_after_a_panic() {
 fn in_scope_does_not_cancel() {
     let _watchdog = support::watchdog();
     let gate = Gate::new();
-    let operation = async {}.cancelable(never()).operation();
+    let unpolled = async {}.cancelable(never());
+    let operation = unpolled.operation();
     let mut task = pin!(operation.in_scope(gate.pass()));
     assert!(poll_once(task.as_mut()).is_pending());
     operation.cancel();

@@ -106,7 +106,8 @@ on_every_executor! {
     }
 
     async fn interrupts_wrapped_calls() {
-        let operation = async {}.cancelable(never()).operation();
+        let unpolled = async {}.cancelable(never());
+        let operation = unpolled.operation();
         let wait = operation.wrap(async |()| pending::<()>().await);
         let add = operation.wrap(async |(a, b): (u32, u32)| {
             yield_now().await;
@@ -164,7 +165,8 @@ on_every_executor! {
 #[cfg(feature = "blocking")]
 on_every_executor! {
     async fn runs_blocking_code() {
-        let operation = async {}.cancelable(never()).operation();
+        let unpolled = async {}.cancelable(never());
+        let operation = unpolled.operation();
         let seen = operation.run_blocking(|| Operation::current().unwrap().id());
         assert_eq!(seen.await, Ok(operation.id()));
         cancel_later(&operation);

@@ -57,8 +57,10 @@ fn plain_race_between_changes_nothing() {
 #[test]
 fn child_of_wins_over_current() {
     let _watchdog = support::watchdog();
-    let named = async {}.cancelable(never()).operation();
-    let other = async {}.cancelable(never()).operation();
+    let named_run = async {}.cancelable(never());
+    let named = named_run.operation();
+    let other_run = async {}.cancelable(never());
+    let other = other_run.operation();
     let outer = scope(never(), async |outer: Operation| {
         let child = pending::<()>().cancelable(never()).child_of(&named).child_of(&other);
         let operation = child.operation();
@@ -213,7 +215,8 @@ fn ended_parent_leaves_children_alone() {
 #[test]
 fn nothing_goes_up_or_sideways() {
     let _watchdog = support::watchdog();
-    let parent = async {}.cancelable(never()).operation();
+    let parent_run = async {}.cancelable(never());
+    let parent = parent_run.operation();
     let (child, mut run) = child_of(&parent);
     let (sibling, _sibling) = child_of(&parent);
     let (grandchild, _below) = child_of(&child);
@@ -354,7 +357,8 @@ fn parent_polled_in_its_child() {
 #[test]
 fn in_scope_within_a_shield() {
     let _watchdog = support::watchdog();
-    let other = async {}.cancelable(never()).operation();
+    let other_run = async {}.cancelable(never());
+    let other = other_run.operation();
     let below = pending::<()>().cancelable(never()).named("below");
     let run = async { shield(other.in_scope(below)).await.unwrap_err().into_reason() };
     let mut run = pin!(run.cancelable(never()).named("run"));
@@ -370,10 +374,12 @@ fn dropped_unpolled_parent_cancels_children() {
     let parent = async {}.cancelable(never());
     let operation = parent.operation();
     let (child, mut run) = child_of(&operation);
+    let wakes = Wakes::new();
+    assert!(wakes.poll(run.as_mut()).is_pending());
     drop(parent);
-    assert!(poll_once(run.as_mut()).is_pending() && !child.is_cancelled());
-    operation.cancel_with("stop");
-    assert_eq!(lost(poll_once(run.as_mut())).root(), &Reason::manual("stop"));
+    assert_eq!(wakes.count(), 1);
+    assert!(child.is_cancelled() && !operation.cancel());
+    assert_eq!(lost(wakes.poll(run.as_mut())), Reason::parent(Reason::Dropped));
 }
 
 #[test]

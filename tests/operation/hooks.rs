@@ -267,7 +267,8 @@ fn call_everything(operation: &Operation) {
     operation.on_cancel(|_, _| {});
     operation.on_error(|_, _| {});
     operation.cancel_with("from within");
-    let below = pending::<()>().cancelable(never()).child_of(operation).operation();
+    let below_run = pending::<()>().cancelable(never()).child_of(operation);
+    let below = below_run.operation();
     assert_eq!(below.parent_id(), Some(operation.id()));
     drop(support::block_on(operation.wrap(async |()| ())(())));
 }
@@ -369,7 +370,8 @@ fn added_during_the_end_run_once() {
 fn on_progress_may_report() {
     let _watchdog = support::watchdog();
     let log = Log::new();
-    let operation = async {}.cancelable(never()).operation();
+    let unpolled = async {}.cancelable(never());
+    let operation = unpolled.operation();
     let note = log.clone();
     operation.on_progress(move |operation, progress| {
         note.note(progress);

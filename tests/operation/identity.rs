@@ -13,7 +13,7 @@ use cancelable::prelude::*;
 use crate::support::{self, Gate, poll_once};
 
 fn operation() -> Operation {
-    async {}.cancelable(never()).operation()
+    support::unpolled("")
 }
 
 /// A name that was returned stays valid, and the operation has its latest name.
@@ -149,7 +149,8 @@ fn snapshot_has_every_field() {
 #[test]
 fn snapshots_compare_by_value() {
     let _watchdog = support::watchdog();
-    let operation = async {}.cancelable(never()).named("a").operation();
+    let unpolled = async {}.cancelable(never()).named("a");
+    let operation = unpolled.operation();
     let before = operation.snapshot();
     assert_eq!(before, operation.snapshot());
     assert_eq!(before, before.clone());
@@ -161,7 +162,8 @@ fn snapshots_compare_by_value() {
     differs(&|| operation.report_progress("half"));
     differs(&|| operation.set_metadata("k", "v"));
     differs(&|| assert!(operation.cancel()));
-    let twin = async {}.cancelable(never()).named("a").operation();
+    let twin_run = async {}.cancelable(never()).named("a");
+    let twin = twin_run.operation();
     assert_ne!(before, twin.snapshot(), "another operation");
 }
 

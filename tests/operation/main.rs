@@ -5,9 +5,11 @@ mod support;
 
 mod asked_late;
 mod cause;
+mod children;
 mod current;
 #[cfg(feature = "time")]
 mod deadline;
+mod ended;
 mod ending;
 #[cfg(feature = "time")]
 mod every_await;

@@ -141,7 +141,8 @@ fn task_of_an_executor_is_left_alone() {
 fn task_of_an_executor_in_a_scope_is_a_child() {
     let _watchdog = support::watchdog();
     let executor = LocalExecutor::new();
-    let parent = async {}.cancelable(never()).named("parent").operation();
+    let parent_run = async {}.cancelable(never()).named("parent");
+    let parent = parent_run.operation();
     let (run, child) = child();
     let task = executor.spawn(run);
     let mut worker = pin!(parent.in_scope(executor.run(pending::<()>())));

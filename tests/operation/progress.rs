@@ -13,7 +13,7 @@ use cancelable::prelude::*;
 use crate::support::{self, Log, poll_once};
 
 fn operation() -> Operation {
-    async {}.cancelable(never()).operation()
+    support::unpolled("")
 }
 
 /// Notes every report.

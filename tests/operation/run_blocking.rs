@@ -14,7 +14,7 @@ use cancelable::prelude::*;
 use crate::support::{self, Log, Wakes, lost, panic_of, payload_of, poll_once};
 
 fn operation() -> Operation {
-    async {}.cancelable(never()).named("run").operation()
+    support::unpolled("run")
 }
 
 #[test]

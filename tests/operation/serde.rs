@@ -9,7 +9,8 @@ use crate::support;
 #[test]
 fn snapshot_has_every_field() {
     let _watchdog = support::watchdog();
-    let parent = async {}.cancelable(never()).named("ingest").operation();
+    let parent_run = async {}.cancelable(never()).named("ingest");
+    let parent = parent_run.operation();
     let run = async {}.cancelable(never()).named("fetch").metadata("url", "/a").child_of(&parent);
     let operation = run.operation();
     operation.report_progress(Progress::steps(1, 4).with_message("waiting").with("host", "b"));
@@ -32,6 +33,7 @@ fn snapshot_has_every_field() {
                 "total": 4,
                 "details": { "host": "b" },
             },
+            "started": false,
             "elapsed": 0.0,
             "remaining": null,
         })

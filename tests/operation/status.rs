@@ -132,7 +132,7 @@ fn final_stays() {
 }
 
 #[test]
-fn g09_unpolled_stays_pending() {
+fn g09_unpolled_drop_is_an_end() {
     let _watchdog = support::watchdog();
     for cancel in [false, true] {
         let (log, tally) = (Log::new(), Tally::new());
@@ -148,9 +148,15 @@ fn g09_unpolled_stays_pending() {
         log.watch(&operation);
         assert_eq!(cancel, cancel && operation.cancel_with("stop"));
         drop(run);
-        assert_eq!(operation.status(), Status::Pending);
-        assert_eq!(operation.is_cancelled(), cancel);
-        assert_eq!(log.take(), [""; 0]);
+        assert_eq!(operation.status(), Status::Cancelled);
+        let reason = if cancel { Reason::manual("stop") } else { Reason::Dropped };
+        assert_eq!(operation.reason(), Some(reason.clone()));
+        assert!(!operation.cancel() && operation.is_cancelled());
+        assert_eq!(poll_once(pin!(operation.cancelled())), Poll::Ready(reason));
+        let held = log.on_drop("released");
+        operation.on_progress(move |_, _| unreachable!("{:p}", &held));
+        operation.report_progress("unheard");
+        assert_eq!(log.take(), ["released"]);
         assert_eq!((tally.polls(), tally.drops()), (0, 1));
     }
 }

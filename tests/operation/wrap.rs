@@ -16,7 +16,7 @@ use crate::support::Clock;
 use crate::support::{self, Gate, Tally, Wakes, kept, lost, panic_of, poll_once};
 
 fn operation() -> Operation {
-    async {}.cancelable(never()).operation()
+    support::unpolled("")
 }
 
 #[test]
@@ -72,7 +72,8 @@ fn refuses_for_every_cause() {
     assert_eq!(refuses(&by_token), Reason::manual("stop"));
 
     let parent = async {}.cancelable(never()).named("above");
-    let child = async {}.cancelable(never()).child_of(&parent.operation()).operation();
+    let child_run = async {}.cancelable(never()).child_of(&parent.operation());
+    let child = child_run.operation();
     parent.operation().cancel_with("stop");
     assert_eq!(refuses(&child).root(), &Reason::manual("stop"));
 

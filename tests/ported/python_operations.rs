@@ -141,7 +141,8 @@ fn parent_id_outlives_the_parent() {
     let _watchdog = support::watchdog();
     let parent = async {}.cancelable(never()).named("parent");
     let id = parent.operation().id();
-    let child = async {}.cancelable(never()).child_of(&parent.operation()).operation();
+    let child_run = async {}.cancelable(never()).child_of(&parent.operation());
+    let child = child_run.operation();
     drop(parent);
     assert_eq!(child.parent_id(), Some(id));
     assert_eq!(child.snapshot().parent_name.as_deref(), Some("parent"));
@@ -231,7 +232,8 @@ async fn retry(operation: &Operation, calls: &Cell<u32>, most: u32) -> RetryErro
 #[test]
 fn retry_loop() {
     let _watchdog = support::watchdog();
-    let operation = async {}.cancelable(never()).operation();
+    let unpolled = async {}.cancelable(never());
+    let operation = unpolled.operation();
     let calls = Cell::new(0);
     {
         let mut retries = pin!(retry(&operation, &calls, 2));

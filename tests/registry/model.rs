@@ -105,8 +105,7 @@ impl Model {
             }
             Step::Drop(number) => {
                 let Some(id) = self.pick(number) else { return };
-                let started = self.live[&id].status != Status::Pending;
-                self.end(id, if started { Status::Cancelled } else { Status::Pending });
+                self.end(id, Status::Cancelled);
             }
             Step::Cancel(number) => {
                 let Some(id) = self.pick(number) else { return };

@@ -54,7 +54,8 @@ fn g15_operation_polled_again_panics() {
     panics_when_polled_again("Cancelable", fine.try_cancelable(never()).named("run"));
 
     panics_when_polled_again("Shield", shield(ready(7)));
-    let operation = async {}.cancelable(never()).operation();
+    let unpolled = async {}.cancelable(never());
+    let operation = unpolled.operation();
     let call = operation.wrap(|()| ready(7));
     panics_when_polled_again("Cancelable", call(()));
     operation.cancel();

@@ -187,7 +187,8 @@ fn g11_in_grace_code_after_a_child_runs() {
 #[test]
 fn g11_child_of_a_cancelled_operation_never_starts() {
     let _watchdog = support::watchdog();
-    let above = async {}.cancelable(never()).named("above").operation();
+    let above_run = async {}.cancelable(never()).named("above");
+    let above = above_run.operation();
     above.cancel_with("stop");
     let (tally, told) =
         (support::Tally::new(), Reason::parent_named(Some("above".into()), Reason::manual("stop")));
@@ -203,7 +204,8 @@ fn g11_spawned_task_is_no_child_unless_asked() {
     let _watchdog = support::watchdog();
     // Two tasks on another thread wait for it, so it must keep both wakers.
     let (gate, log) = (CancellationToken::new(), Log::new());
-    let above = async {}.cancelable(never()).operation();
+    let above_run = async {}.cancelable(never());
+    let above = above_run.operation();
     let part = |what: &'static str| {
         let (gate, log) = (gate.clone().cancelled_owned(), log.clone());
         async move {

@@ -23,7 +23,8 @@ pub(crate) fn watch(operation: &Operation, log: &Log) {
 #[test]
 fn g01_cancelled_operation_never_starts() {
     let _watchdog = support::watchdog();
-    let parent = async {}.cancelable(never()).operation();
+    let parent_run = async {}.cancelable(never());
+    let parent = parent_run.operation();
     let cancels: [fn(&Operation, &Operation); 4] = [
         |operation, _| {
             operation.cancel_with("early");
@@ -138,7 +139,7 @@ fn g04_every_view_shows_the_first_reason() {
         }),
     ];
     for (first, (name, cancel)) in cancels.iter().enumerate() {
-        let (token, above) = (CancellationToken::new(), async {}.cancelable(never()).operation());
+        let (token, above) = (CancellationToken::new(), support::unpolled(""));
         let (hook, hooked) = channel();
         let (gate, tally) = (Switch::new(), Tally::new());
         let run = async {
@@ -249,8 +250,10 @@ fn g09_unpolled_operation_runs_nothing() {
             operation.cancel_with("early");
         }
         drop(run);
-        assert_eq!(operation.status(), Status::Pending);
-        assert_eq!(operation.reason(), cancelled.then(|| Reason::manual("early")));
+        assert_eq!(operation.status(), Status::Cancelled);
+        let reason = if cancelled { Reason::manual("early") } else { Reason::Dropped };
+        assert_eq!(operation.reason(), Some(reason));
+        assert!(!operation.cancel());
         assert!(log.take().is_empty());
         assert_eq!((tally.polls(), tally.drops()), (0, 1));
     }
@@ -276,7 +279,8 @@ fn g09_drop_keeps_an_earlier_reason() {
 #[test]
 fn g14_operation_reads_take_no_lock() {
     let _watchdog = support::watchdog();
-    let operation = pending::<()>().cancelable(never()).operation();
+    let unpolled = pending::<()>().cancelable(never());
+    let operation = unpolled.operation();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         // Keeps the locks of the operation busy.

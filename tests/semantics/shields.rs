@@ -98,7 +98,7 @@ fn levels<'a>(
             2 => Box::pin(body.map(Ok::<_, Cancelled>).try_cancelable(token)),
             3 => Box::pin(body.cancelable(token).finally(|_| async {})),
             _ => {
-                let operation = async {}.cancelable(never()).operation();
+                let operation = support::unpolled("");
                 token
                     .on_cancel({
                         let operation = operation.clone();

@@ -172,7 +172,8 @@ fn program(mut numbers: Numbers, depth: u32) -> Boxed {
                     drop(run.on_complete(blocks).await);
                 }
                 _ => {
-                    let operation = yield_now().cancelable(never()).named("scope").operation();
+                    let unpolled = yield_now().cancelable(never()).named("scope");
+                    let operation = unpolled.operation();
                     operation.in_scope(part(&mut numbers)).await;
                 }
             }

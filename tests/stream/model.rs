@@ -278,8 +278,7 @@ fn run(plan: Plan, steps: &[Step]) {
             Some(Over::Cancelled(reason)) => assert_eq!(operation.reason(), Some(reason)),
             Some(Over::Failed) => assert_eq!(operation.status(), Status::Failed),
             Some(Over::Complete) => assert_eq!(operation.status(), Status::Completed),
-            None if model.polled => assert_eq!(operation.status(), Status::Cancelled),
-            None => assert_eq!(operation.status(), Status::Pending),
+            None => assert_eq!(operation.status(), Status::Cancelled),
         }
     }
 }

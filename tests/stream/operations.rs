@@ -83,7 +83,7 @@ fn dropped() {
     let operation = stream.operation();
     log.watch(&operation);
     drop(stream);
-    assert_eq!((operation.status(), log.take()), (Status::Pending, vec![]), "it never ran");
+    assert_eq!((operation.status(), log.take()), (Status::Cancelled, vec![]), "it never ran");
     assert_eq!(tap.drops(), 1);
 
     let (feed, tap) = crate::feed::feed();

@@ -28,6 +28,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
+use cancelable::operation::Ending;
+use cancelable::prelude::*;
+
 pub use clock::Clock;
 pub use gate::Gate;
 pub use log::{Log, NoteOnDrop};
@@ -67,6 +70,18 @@ pub fn watchdog() -> Watchdog {
 #[derive(Debug)]
 pub struct Watchdog {
     _done: Sender<()>,
+}
+
+/// Returns an operation that is never polled and never dropped. An empty name means no name.
+pub fn unpolled(name: &'static str) -> Operation {
+    forget(std::future::pending::<()>().cancelable(never()).named(name))
+}
+
+/// Forgets a run, which is then never dropped, and returns its operation.
+pub fn forget<F: Future, S, E: Ending<F::Output>>(run: Cancelable<F, S, E>) -> Operation {
+    let operation = run.operation();
+    std::mem::forget(run);
+    operation
 }
 
 /// Polls once with a new waker.

@@ -137,7 +137,8 @@ fn attached_late() {
 fn clone_and_take() {
     let _watchdog = support::watchdog();
     let events = Recorder::new();
-    let operation = async {}.cancelable(never()).operation();
+    let unpolled = async {}.cancelable(never());
+    let operation = unpolled.operation();
     events.clone().attach(&operation);
     operation.report_progress("a");
     assert_eq!(events.clone().take().len(), 1);
@@ -151,7 +152,8 @@ fn other_threads() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
     let events = Recorder::default();
-    let operation = async {}.cancelable(never()).operation();
+    let unpolled = async {}.cancelable(never());
+    let operation = unpolled.operation();
     events.attach(&operation);
     thread::spawn(move || operation.report_progress("there")).join().unwrap();
     events.assert(["progress there"]);

@@ -108,7 +108,8 @@ fn steps_in_order() {
 #[test]
 fn parent_reason() {
     let _watchdog = support::watchdog();
-    let parent = async {}.cancelable(never()).named("above").operation();
+    let parent_run = async {}.cancelable(never()).named("above");
+    let parent = parent_run.operation();
     Scenario::new()
         .after(ms(5))
         .call(|| assert!(parent.cancel_with("stop")))

@@ -114,7 +114,8 @@ impl ShutdownReport {
     }
 
     fn count(&self, status: Status) -> usize {
-        self.stopped.iter().filter(|record| record.snapshot.status == status).count()
+        let ended = |record: &&Record| record.snapshot.started && record.snapshot.status == status;
+        self.stopped.iter().filter(ended).count()
     }
 }
 
@@ -123,14 +124,16 @@ impl fmt::Display for ShutdownReport {
         f.write_str("shutdown: ")?;
         write_summary(f, self.stopped.len(), self.remaining.len(), self.took)?;
         let ends = [
-            (Status::Cancelled, "cancelled"),
-            (Status::Completed, "completed"),
-            (Status::Failed, "failed"),
-            (Status::Pending, "never started"),
+            (self.count(Status::Cancelled), "cancelled"),
+            (self.count(Status::Completed), "completed"),
+            (self.count(Status::Failed), "failed"),
+            (
+                self.stopped.iter().filter(|record| !record.snapshot.started).count(),
+                "never started",
+            ),
         ];
         let mut separator = " (";
-        for (status, word) in ends {
-            let count = self.count(status);
+        for (count, word) in ends {
             if count > 0 {
                 write!(f, "{separator}{count} {word}")?;
                 separator = ", ";

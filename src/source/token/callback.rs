@@ -7,11 +7,10 @@ use std::task::{Context, Poll};
 
 use futures_util::future::FusedFuture;
 
-use super::blocking;
 use super::node::Node;
 use crate::reason::Reason;
 use crate::sync::{AtomicUsize, Ordering, this_thread};
-use crate::wait::{HasLatch, Latch, Waiter, polled_after_completion};
+use crate::wait::{HasLatch, Latch, Waiter, block_on, polled_after_completion};
 
 /// A registered callback of a token, returned by
 /// [`on_cancel`](super::CancellationToken::on_cancel) and
@@ -185,7 +184,7 @@ impl Registration {
     /// assert!(!registration.blocking_unregister());
     /// ```
     pub fn blocking_unregister(self) -> bool {
-        blocking::block_on(self.unregister_and_wait())
+        block_on(self.unregister_and_wait())
     }
 }
 

@@ -1,10 +1,9 @@
 //! `CancellationToken`: a handle with which any task or thread can cancel others.
 //!
 //! * [`node`]: the state of a token, shared by its handles, and its parents and children.
-//! * [`wait`], [`blocking`], [`callback`]: tasks, threads and callbacks that listen to it.
+//! * [`wait`], [`callback`]: tasks and callbacks that listen to it.
 //! * [`guard`]: cancels a token when dropped.
 
-mod blocking;
 mod callback;
 mod guard;
 mod node;
@@ -25,6 +24,7 @@ pub use wait::{WaitForCancellation, WaitForCancellationOwned};
 use crate::error::Cancelled;
 use crate::reason::Reason;
 use crate::text::Text;
+use crate::wait::{blocking_wait, blocking_wait_timeout};
 use node::Node;
 
 /// Cancels everything that listens to it, from any task or thread.
@@ -354,7 +354,8 @@ impl CancellationToken {
     /// assert_eq!(token.blocking_wait().to_string(), "cancelled: now");
     /// ```
     pub fn blocking_wait(&self) -> Reason {
-        blocking::wait(&self.node)
+        self.node.register_with_parents();
+        blocking_wait(&*self.node)
     }
 
     /// Blocks the thread until the token is cancelled, for at most `limit`. Returns `None` if `limit`
@@ -371,7 +372,8 @@ impl CancellationToken {
     /// assert_eq!(token.blocking_wait_timeout(Duration::from_millis(1)), None);
     /// ```
     pub fn blocking_wait_timeout(&self, limit: Duration) -> Option<Reason> {
-        blocking::wait_timeout(&self.node, limit)
+        self.node.register_with_parents();
+        blocking_wait_timeout(&*self.node, limit)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Ten thousand operations, as siblings and as a chain, and what they leave behind.
 
 use std::env;
-use std::future::pending;
+use std::future::{Pending, pending};
 use std::process::Command;
 use std::sync::Arc;
 
 use cancelable::prelude::*;
+use cancelable::source::Never;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, get_current_pid};
 
 use crate::support::{self, Wakes, kept, on_a_stack_of, poll_once};
@@ -18,7 +19,8 @@ const STACK: usize = 128 << 10;
 #[test]
 fn g11_ten_thousand_children_at_once() {
     let _watchdog = support::watchdog();
-    let parent = async {}.cancelable(never()).named("parent").operation();
+    let parent_run = async {}.cancelable(never()).named("parent");
+    let parent = parent_run.operation();
     let wakes = Wakes::new();
     let mut children: Vec<_> = (0..MANY)
         .map(|_| {
@@ -39,14 +41,25 @@ fn g11_ten_thousand_children_at_once() {
     }
 }
 
-/// A chain of operations, the root first.
-fn chain(held: &Arc<()>) -> Vec<Operation> {
-    let mut chain = vec![pending::<()>().cancelable(never()).named("top").operation()];
-    for _ in 1..MANY {
-        let run = pending::<()>().cancelable(never()).child_of(&chain[chain.len() - 1]);
-        chain.push(run.operation());
+struct Link {
+    operation: Operation,
+    _run: Cancelable<Pending<()>, Never>,
+}
+
+impl Link {
+    fn new(run: Cancelable<Pending<()>, Never>) -> Self {
+        Link { operation: run.operation(), _run: run }
     }
-    for operation in &chain {
+}
+
+/// A chain of operations, the root first.
+fn chain(held: &Arc<()>) -> Vec<Link> {
+    let mut chain = vec![Link::new(pending().cancelable(never()).named("top"))];
+    for _ in 1..MANY {
+        let above = &chain[chain.len() - 1].operation;
+        chain.push(Link::new(pending().cancelable(never()).child_of(above)));
+    }
+    for Link { operation, .. } in &chain {
         let held = held.clone();
         operation.on_complete(move |_| drop(held));
     }
@@ -60,17 +73,17 @@ fn g11_chain_of_ten_thousand_needs_no_stack() {
         let held = Arc::new(());
         let chain = chain(&held);
         let middle = MANY / 2;
-        chain[middle].cancel_with("stop");
-        assert!(!chain[middle - 1].is_cancelled());
-        for operation in &chain[middle + 1..] {
+        chain[middle].operation.cancel_with("stop");
+        assert!(!chain[middle - 1].operation.is_cancelled());
+        for Link { operation, .. } in &chain[middle + 1..] {
             let reason = operation.reason().unwrap();
             assert_eq!(reason.kind(), ReasonKind::Parent);
             assert_eq!(reason.root(), &Reason::manual("stop"));
         }
-        let last = chain[MANY - 1].reason().unwrap();
+        let last = chain[MANY - 1].operation.reason().unwrap();
         assert!(last.to_string().len() < 100, "it does not tell of all in between");
-        chain[0].cancel();
-        assert!(chain.iter().all(Operation::is_cancelled));
+        chain[0].operation.cancel();
+        assert!(chain.iter().all(|link| link.operation.is_cancelled()));
         drop((chain, last));
         assert_eq!(Arc::strong_count(&held), 1);
     });
@@ -88,9 +101,8 @@ fn chain_of_ten_thousand_drops_without_recursion() {
         while from_below.pop().is_some() {}
         assert_eq!(Arc::strong_count(&held), 1, "from below");
 
-        // The last one keeps its place below all others, but nothing of them. The futures are gone and were
-        // never polled, so that hooks given now are dropped at once.
-        let last = chain(&held).pop().unwrap();
+        // The last one keeps its place below all others, but nothing of them.
+        let last = chain(&held).pop().unwrap().operation;
         assert_eq!(Arc::strong_count(&held), 1);
         assert!(last.parent_id().is_some());
         drop(last);
@@ -99,22 +111,27 @@ fn chain_of_ten_thousand_drops_without_recursion() {
 }
 
 #[test]
-fn chain_of_dropped_parents_cancels() {
+fn chain_of_ended_parents_cancels() {
     let _watchdog = support::watchdog();
-    let top = async {}.cancelable(never()).named("top").operation();
+    let top_run = async {}.cancelable(never()).named("top");
+    let top = top_run.operation();
     let mut lower = top.clone();
     for _ in 0..100 {
-        lower = async {}.cancelable(never()).child_of(&lower).operation();
+        let run = async {}.cancelable(never()).child_of(&lower);
+        lower = run.operation();
+        support::block_on(run).unwrap();
     }
+    let last = pending::<()>().cancelable(never()).child_of(&lower);
     top.cancel_with("stop");
-    assert_eq!(lower.reason().unwrap().root(), &Reason::manual("stop"));
+    assert_eq!(last.operation().reason().unwrap().root(), &Reason::manual("stop"));
 }
 
 #[test]
 fn g11_parent_keeps_nothing_of_children() {
     let _watchdog = support::watchdog();
     let held = Arc::new(());
-    let parent = async {}.cancelable(never()).operation();
+    let parent_run = async {}.cancelable(never());
+    let parent = parent_run.operation();
     for end in 0..4 {
         let kept = held.clone();
         let work = async move {
@@ -167,7 +184,8 @@ fn long_lived_parent_does_not_grow() {
         assert!(output.status.success() && said.contains("1 passed"), "{said}");
         return;
     }
-    let parent = async {}.cancelable(never()).named("parent").operation();
+    let parent_run = async {}.cancelable(never()).named("parent");
+    let parent = parent_run.operation();
     let run = || {
         let run = async { 7 }.cancelable(never()).child_of(&parent).on_cancel(|_, _| {});
         support::block_on(run).unwrap();

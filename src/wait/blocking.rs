@@ -1,15 +1,13 @@
-//! Blocking a thread until a token is cancelled. The waker of such a waiter unparks its thread.
+//! Blocking a thread until a latch is set. The waker of such a waiter unparks its thread.
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use super::node::Node;
+use super::{HasLatch, Waiter};
 use crate::clock;
-use crate::reason::Reason;
 use crate::sync::{Thread, current, park, park_timeout};
-use crate::wait::Waiter;
 
 struct Unpark(Thread);
 
@@ -19,22 +17,25 @@ impl Wake for Unpark {
     }
 }
 
-/// Blocks until the node is cancelled. A stray unpark only causes one more poll.
-pub(super) fn wait(node: &Arc<Node>) -> Reason {
-    let reason = poll_and_sleep(node, || {
+/// Blocks until the latch is set. A stray unpark only causes one more poll.
+pub(crate) fn blocking_wait<L: HasLatch<Value: Clone>>(latch: L) -> L::Value {
+    let value = poll_and_sleep(latch, || {
         park();
         true
     });
-    match reason {
-        Some(reason) => reason,
+    match value {
+        Some(value) => value,
         None => unreachable!("this wait has no limit"),
     }
 }
 
-/// Blocks until the node is cancelled or `limit` has passed.
-pub(super) fn wait_timeout(node: &Arc<Node>, limit: Duration) -> Option<Reason> {
-    let Some(end) = clock::real().checked_add(limit) else { return Some(wait(node)) };
-    poll_and_sleep(node, || {
+/// Blocks until the latch is set or `limit` has passed.
+pub(crate) fn blocking_wait_timeout<L: HasLatch<Value: Clone>>(
+    latch: L,
+    limit: Duration,
+) -> Option<L::Value> {
+    let Some(end) = clock::real().checked_add(limit) else { return Some(blocking_wait(latch)) };
+    poll_and_sleep(latch, || {
         let left = end.saturating_duration_since(clock::real());
         if !left.is_zero() {
             park_timeout(left);
@@ -44,7 +45,7 @@ pub(super) fn wait_timeout(node: &Arc<Node>, limit: Duration) -> Option<Reason> 
 }
 
 /// Blocks until the future is ready.
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(current())));
     let mut future = pin!(future);
     loop {
@@ -56,13 +57,15 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 /// Polls and sleeps in turn, until `sleep` returns false.
-fn poll_and_sleep(node: &Arc<Node>, mut sleep: impl FnMut() -> bool) -> Option<Reason> {
-    node.register_with_parents();
+fn poll_and_sleep<L>(latch: L, mut sleep: impl FnMut() -> bool) -> Option<L::Value>
+where
+    L: HasLatch<Value: Clone>,
+{
     let waker = Waker::from(Arc::new(Unpark(current())));
-    let mut waiting = Waiter::new(&**node);
+    let mut waiting = Waiter::new(latch);
     loop {
-        match waiting.poll("blocking_wait", &mut Context::from_waker(&waker), Reason::clone) {
-            Poll::Ready(reason) => return Some(reason),
+        match waiting.poll("blocking_wait", &mut Context::from_waker(&waker), L::Value::clone) {
+            Poll::Ready(value) => return Some(value),
             Poll::Pending if sleep() => {}
             Poll::Pending => return None,
         }

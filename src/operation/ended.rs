@@ -1,0 +1,252 @@
+//! Waiting for the end of an operation, and of everything below it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::FusedFuture;
+
+use super::inner::Inner;
+use super::{Operation, Status};
+use crate::reason::Reason;
+use crate::wait::{Latch, Waiter, blocking_wait, blocking_wait_timeout, polled_after_completion};
+
+/// Waiting for the end.
+impl Operation {
+    /// Waits until the operation has ended, and its clean-up and hooks have run. Returns the final status.
+    ///
+    /// Any number of tasks may wait, also after the end. A future that is dropped ends its operation too, even
+    /// before its first poll.
+    ///
+    /// An operation cannot wait for its own end: work, clean-up and hooks that await it would wait forever.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it loses nothing: a new one returns the same status.
+    ///
+    /// # Panics
+    ///
+    /// Panics if polled after completion.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    ///
+    /// # smol::block_on(async {
+    /// let run = async { 7 }.cancelable(never());
+    /// let operation = run.operation();
+    /// let task = smol::spawn(run);
+    /// assert_eq!(operation.ended().await, Status::Completed);
+    /// # drop(task);
+    /// # });
+    /// ```
+    pub fn ended(&self) -> Ended {
+        Ended { waiter: Waiter::new(self.inner.clone()) }
+    }
+
+    /// Cancels the operation for `reason`, then waits until it has ended. Returns the final status.
+    ///
+    /// The call cancels, the future waits. If the operation was cancelled before, its reason stays.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future only ends the wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    ///
+    /// # smol::block_on(async {
+    /// let run = std::future::pending::<()>().cancelable(never());
+    /// let operation = run.operation();
+    /// let task = smol::spawn(run);
+    /// assert_eq!(operation.cancel_and_wait("not needed").await, Status::Cancelled);
+    /// # drop(task);
+    /// # });
+    /// ```
+    pub fn cancel_and_wait(&self, reason: impl Into<Reason>) -> Ended {
+        self.cancel_with(reason);
+        self.ended()
+    }
+
+    /// Blocks the thread until the operation has ended, and returns the final status.
+    ///
+    /// Do not call this in a task: it blocks the executor's thread. Await [`ended`](Self::ended) there.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    ///
+    /// let run = async { 7 }.cancelable(never());
+    /// let operation = run.operation();
+    /// std::thread::spawn(move || smol::block_on(run));
+    /// assert_eq!(operation.blocking_ended(), Status::Completed);
+    /// ```
+    pub fn blocking_ended(&self) -> Status {
+        blocking_wait(&*self.inner)
+    }
+
+    /// Blocks the thread until the operation has ended, for at most `limit`. Returns `None` if `limit` has passed.
+    ///
+    /// A limit of zero checks without blocking. A limit that overflows the clock, such as [`Duration::MAX`], never
+    /// passes.
+    ///
+    /// Do not call this in a task: it blocks the executor's thread.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// let run = async { 7 }.cancelable(never());
+    /// let operation = run.operation();
+    /// assert_eq!(operation.blocking_ended_timeout(Duration::from_millis(1)), None);
+    /// # drop(run);
+    /// ```
+    pub fn blocking_ended_timeout(&self, limit: Duration) -> Option<Status> {
+        blocking_wait_timeout(&*self.inner, limit)
+    }
+}
+
+/// Children.
+impl Operation {
+    /// Returns handles of the children, in the order of their ids.
+    ///
+    /// A child is in this list from the moment it gets its parent, before its first poll, until it has ended and
+    /// everything below it has ended. An operation gets its parent from [`child_of`](crate::Cancelable::child_of), or
+    /// at its first poll.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    ///
+    /// let parent = async {}.cancelable(never()).named("crawl");
+    /// let operation = parent.operation();
+    /// let page = async {}.cancelable(never()).named("page").child_of(&operation);
+    /// assert_eq!(operation.children()[0].name(), Some("page"));
+    /// drop(page);
+    /// assert!(operation.children().is_empty());
+    /// ```
+    pub fn children(&self) -> Vec<Operation> {
+        self.inner.children().into_iter().map(|inner| Operation { inner }).collect()
+    }
+
+    /// Returns the number of [children](Self::children), without collecting them.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// let run = async {}.cancelable(never());
+    /// let operation = run.operation();
+    /// assert_eq!(operation.child_count(), 0);
+    /// ```
+    pub fn child_count(&self) -> usize {
+        self.inner.child_count()
+    }
+
+    /// Waits until the operation has no [children](Self::children): everything below it has ended.
+    ///
+    /// Children that come while it waits are waited for too. It does not wait for the operation itself, and does
+    /// not stop new children from coming.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it only ends the wait.
+    ///
+    /// # Panics
+    ///
+    /// Panics if polled after completion.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    ///
+    /// # smol::block_on(async {
+    /// let crawl = async {
+    ///     let operation = Operation::current().unwrap();
+    ///     let page = smol::spawn(async {}.cancelable(never()).child_of(&operation));
+    ///     operation.children_ended().await;
+    ///     page.is_finished()
+    /// };
+    /// assert!(crawl.cancelable(never()).named("crawl").await?);
+    /// # Ok::<(), Cancelled>(()) }).unwrap();
+    /// ```
+    pub fn children_ended(&self) -> ChildrenEnded {
+        ChildrenEnded { operation: self.clone(), waiter: None, done: false }
+    }
+}
+
+/// Future of [`Operation::ended`] and [`Operation::cancel_and_wait`].
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct Ended {
+    waiter: Waiter<Arc<Inner>>,
+}
+
+impl Future for Ended {
+    type Output = Status;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Status> {
+        self.waiter.poll("Ended", cx, |status| *status)
+    }
+}
+
+impl FusedFuture for Ended {
+    fn is_terminated(&self) -> bool {
+        self.waiter.is_done()
+    }
+}
+
+impl fmt::Debug for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ended").field("waiter", &self.waiter).finish()
+    }
+}
+
+/// Future of [`Operation::children_ended`].
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct ChildrenEnded {
+    operation: Operation,
+    /// Waits until the list is empty. `None` before the first poll.
+    waiter: Option<Waiter<Arc<Latch<()>>>>,
+    done: bool,
+}
+
+impl Future for ChildrenEnded {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        if this.done {
+            polled_after_completion("ChildrenEnded");
+        }
+        loop {
+            if let Some(waiter) = &mut this.waiter {
+                if waiter.poll("ChildrenEnded", cx, |()| ()).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+            // The list was empty. Others may have come since.
+            this.waiter = this.operation.inner.children_latch().map(Waiter::new);
+            if this.waiter.is_none() {
+                this.done = true;
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+impl FusedFuture for ChildrenEnded {
+    fn is_terminated(&self) -> bool {
+        self.done
+    }
+}
+
+impl fmt::Debug for ChildrenEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildrenEnded")
+            .field("operation", &self.operation)
+            .field("done", &self.done)
+            .finish_non_exhaustive()
+    }
+}

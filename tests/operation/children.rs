@@ -1,0 +1,141 @@
+//! `Operation::children` and `children_ended`.
+
+use std::future::pending;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use cancelable::prelude::*;
+use futures::future::FusedFuture;
+
+use crate::support::{self, Wakes, kept, on_a_stack_of, panic_of, poll_once};
+
+#[test]
+fn g16_children_are_listed_until_they_end() {
+    let _watchdog = support::watchdog();
+    let parent = support::unpolled("parent");
+    let child = |name| pending::<()>().cancelable(never()).named(name).child_of(&parent);
+    let names = || {
+        let children = parent.children();
+        assert_eq!(children.len(), parent.child_count());
+        children.iter().map(|child| child.name().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (a, b, c) = (child("a"), child("b"), child("c"));
+    assert_eq!(names(), ["a", "b", "c"], "from before their first poll");
+    drop(b);
+    assert_eq!(names(), ["a", "c"]);
+    let mut c = Box::pin(c);
+    assert!(poll_once(c.as_mut()).is_pending());
+    drop(c);
+    assert_eq!(names(), ["a"]);
+    a.operation().cancel();
+    assert_eq!(names(), ["a"], "cancelled, and not ended");
+    let d = child("d");
+    assert!(support::block_on(a).is_err());
+    assert_eq!(names(), ["d"]);
+    drop(d);
+    assert_eq!(names(), [""; 0]);
+}
+
+#[test]
+fn g16_nested_operations_are_children() {
+    let _watchdog = support::watchdog();
+    let run = scope(never(), async |operation: Operation| {
+        let inner = async { operation.children() }.cancelable(never()).named("inner");
+        let handle = inner.operation();
+        assert_eq!(inner.await.unwrap(), [handle]);
+        operation.child_count()
+    });
+    assert_eq!(support::block_on(run), Ok(0));
+}
+
+/// A child that has ended stays in the list while something below it has not ended.
+#[test]
+fn g16_waits_for_everything_below() {
+    let _watchdog = support::watchdog();
+    let parent = support::unpolled("parent");
+    let middle = async {}.cancelable(never()).child_of(&parent);
+    let leaf = pending::<()>().cancelable(never()).child_of(&middle.operation());
+    let wakes = Wakes::new();
+    let mut ended = pin!(parent.children_ended());
+    assert!(wakes.poll(ended.as_mut()).is_pending());
+    let handle = middle.operation();
+    assert_eq!(support::block_on(middle), Ok(()));
+    assert_eq!((wakes.count(), parent.child_count(), handle.child_count()), (0, 1, 1));
+    drop(handle);
+    let late = async {}.cancelable(never()).child_of(&parent.children()[0]);
+    drop(leaf);
+    assert_eq!((wakes.count(), parent.child_count()), (0, 1));
+    drop(late);
+    assert_eq!((wakes.count(), parent.child_count()), (1, 0));
+    assert!(wakes.poll(ended.as_mut()).is_ready() && ended.is_terminated());
+    assert!(panic_of(|| poll_once(ended).is_ready()).contains("polled after completion"));
+    assert_eq!(kept(&wakes), 0);
+}
+
+#[test]
+fn g16_children_that_come_meanwhile_are_waited_for() {
+    let _watchdog = support::watchdog();
+    let parent = support::unpolled("parent");
+    let child = || pending::<()>().cancelable(never()).child_of(&parent);
+    let (first, wakes) = (child(), Wakes::new());
+    let mut ended = pin!(parent.children_ended());
+    assert!(wakes.poll(ended.as_mut()).is_pending());
+    drop(first);
+    let second = child();
+    assert!(wakes.poll(ended.as_mut()).is_pending());
+    drop(second);
+    assert_eq!(wakes.poll(ended), Poll::Ready(()));
+    assert!(poll_once(pin!(parent.children_ended())).is_ready(), "there are none");
+}
+
+/// From the top, from below, and when only the list of the topmost one holds the others.
+#[test]
+fn g16_long_chains_need_no_stack() {
+    let _watchdog = support::watchdog();
+    on_a_stack_of(64 * 1024, || {
+        for way in 0..3 {
+            let held = Arc::new(());
+            let mut chain = vec![pending::<()>().cancelable(never())];
+            for _ in 1..10_000 {
+                let above = chain[chain.len() - 1].operation();
+                chain.push(pending::<()>().cancelable(never()).child_of(&above));
+            }
+            for run in &chain {
+                let held = held.clone();
+                run.operation().on_complete(move |_| drop(held));
+            }
+            let top = chain[0].operation();
+            match way {
+                0 => drop(chain),
+                1 => while chain.pop().is_some() {},
+                // The others have ended, and the last has not.
+                _ => {
+                    let last = chain.pop();
+                    drop(chain);
+                    assert_eq!(top.child_count(), 1);
+                    drop(last);
+                }
+            }
+            assert_eq!((top.child_count(), Arc::strong_count(&held)), (0, 1));
+        }
+    });
+}
+
+/// The topmost list owns a long chain of operations that have ended, and is dropped first.
+#[test]
+fn g16_owned_chains_need_no_stack() {
+    let _watchdog = support::watchdog();
+    on_a_stack_of(64 * 1024, || {
+        let mut chain = vec![pending::<()>().cancelable(never())];
+        for _ in 1..10_000 {
+            let above = chain[chain.len() - 1].operation();
+            chain.push(pending::<()>().cancelable(never()).child_of(&above));
+        }
+        let (top, last) = (chain[0].operation(), chain.pop().unwrap());
+        drop(chain);
+        drop(top);
+        assert!(last.operation().is_cancelled());
+        drop(last);
+    });
+}
