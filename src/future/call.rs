@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 #[cfg(feature = "time")]
 use std::time::Duration;
 
-use futures_util::future::FusedFuture;
+use futures::future::FusedFuture;
 use pin_project::pin_project;
 
 use super::Cancelable;

@@ -8,7 +8,7 @@ use std::task::Context;
 use std::task::Poll;
 use std::time::Instant;
 
-use futures_util::future::FusedFuture;
+use futures::future::FusedFuture;
 
 #[cfg(feature = "time")]
 use crate::clock;

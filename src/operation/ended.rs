@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::FusedFuture;
+use futures::future::FusedFuture;
 
 use super::inner::Inner;
 use super::{Operation, Status};

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::future::FusedFuture;
+use futures::future::FusedFuture;
 
 use crate::wait::{Latch, Waiter};
 

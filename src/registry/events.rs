@@ -9,8 +9,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use futures_util::Stream;
-use futures_util::stream::FusedStream;
+use futures::Stream;
+use futures::stream::FusedStream;
 
 use super::history::Record;
 use crate::operation::{OperationId, Progress, Snapshot};

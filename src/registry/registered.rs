@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use futures_util::Stream;
+use futures::Stream;
 
 use super::Registry;
 use super::member::Member;

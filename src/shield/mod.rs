@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 #[cfg(feature = "time")]
 use std::time::Duration;
 
-use futures_util::future::FusedFuture;
+use futures::future::FusedFuture;
 use pin_project::{pin_project, pinned_drop};
 
 #[cfg(feature = "time")]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_util::future::FusedFuture;
+use futures::future::FusedFuture;
 use pin_project::pin_project;
 
 use crate::reason::Reason;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures_util::future::FusedFuture;
+use futures::future::FusedFuture;
 
 use crate::reason::{Reason, TimeoutLabel};
 use crate::sync::Mutex;

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_util::future::FusedFuture;
+use futures::future::FusedFuture;
 
 use crate::reason::Reason;
 

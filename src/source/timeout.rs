@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures_util::future::FusedFuture;
+use futures::future::FusedFuture;
 
 use crate::reason::Reason;
 use crate::timer::Countdown;

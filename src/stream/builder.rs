@@ -5,7 +5,7 @@ use std::fmt::Display;
 #[cfg(feature = "time")]
 use std::time::Duration;
 
-use futures_util::Stream;
+use futures::Stream;
 
 #[cfg(feature = "time")]
 use super::idle_timeout::IdleTimeout;
@@ -61,7 +61,7 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     ///
     /// The clock starts when a poll finds no item, and stops when the next item comes. So the time that the
     /// consumer spends on an item does not count. Dropping the future of
-    /// [`next`](futures_util::StreamExt::next) does not stop the clock. A limit of zero cancels the stream
+    /// [`next`](futures::StreamExt::next) does not stop the clock. A limit of zero cancels the stream
     /// when it waits for the first time.
     ///
     /// The limit is as precise as a [`timeout`](crate::timeout()), and an item costs no registration. If

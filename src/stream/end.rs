@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_util::Stream;
+use futures::Stream;
 
 use super::poll::Polled;
 use super::{Batching, CancelableStream, Stage};

@@ -1,6 +1,6 @@
 //! The extension trait of streams.
 
-use futures_util::Stream;
+use futures::Stream;
 
 use std::fmt::Display;
 
@@ -45,7 +45,7 @@ pub trait CancelableStreamExt: Stream {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future of [`next`](futures_util::StreamExt::next) loses no item. Items that the stream
+    /// Dropping the future of [`next`](futures::StreamExt::next) loses no item. Items that the stream
     /// has read ahead and not yielded are lost when the stream is dropped.
     ///
     /// # Errors

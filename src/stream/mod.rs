@@ -27,7 +27,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use futures_util::stream::{FusedStream, Stream};
+use futures::stream::{FusedStream, Stream};
 use pin_project::pin_project;
 
 pub use ext::CancelableStreamExt;
@@ -64,7 +64,7 @@ use poll::{UNREGISTERED_POLLS, poll_source};
 ///
 /// # Cancel safety
 ///
-/// Dropping the future of [`next`](futures_util::StreamExt::next) loses no item. Dropping the
+/// Dropping the future of [`next`](futures::StreamExt::next) loses no item. Dropping the
 /// `CancelableStream` drops the stream, then the source. If it is an operation and has been polled,
 /// the drop is a cancellation with [`Reason::Dropped`].
 ///

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use futures_util::Stream;
+use futures::Stream;
 
 use super::{Batching, CancelableStream, Handover, Stage};
 use crate::error::Cancelled;

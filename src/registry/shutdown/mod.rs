@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures_util::future::FusedFuture;
+use futures::future::FusedFuture;
 
 pub(super) use force::Force;
 pub use phases::ShutdownPhases;

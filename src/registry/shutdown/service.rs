@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::future::FusedFuture;
+use futures::future::FusedFuture;
 use pin_project::pin_project;
 
 use super::phases::PhasePlan;

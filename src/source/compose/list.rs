@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_util::future::{JoinAll, join_all};
+use futures::future::{JoinAll, join_all};
 use pin_project::pin_project;
 
 use super::earliest::{Earliest, Limits};

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use futures_util::future::{MaybeDone, maybe_done};
+use futures::future::{MaybeDone, maybe_done};
 use pin_project::pin_project;
 
 use super::earliest::{Earliest, Limits};

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::future::FusedFuture;
+use futures::future::FusedFuture;
 use pin_project::pin_project;
 
 #[cfg(feature = "blocking")]

@@ -15,7 +15,7 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Wake, Waker};
 
 use async_signal::Signals;
-use futures_util::Stream;
+use futures::Stream;
 
 use crate::signal_kind::Signal;
 use crate::sync::{AtomicUsize, Mutex, Ordering};

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::future::FusedFuture;
+use futures::future::FusedFuture;
 
 use crate::reason::Reason;
 use crate::signal_kind::Signal;

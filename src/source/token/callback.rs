@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use futures_util::future::FusedFuture;
+use futures::future::FusedFuture;
 
 use super::node::Node;
 use crate::reason::Reason;
