@@ -11,7 +11,7 @@ use std::sync::Mutex;
 
 use loom::thread;
 
-use super::{Count, bounded_model, model, model_within};
+use super::{Count, block_on, bounded_model, model, model_within};
 use crate::operation::{Operation, Status};
 use crate::{Progress, Reason};
 
@@ -463,5 +463,47 @@ fn cancelled_with_parent_at_drop() {
         assert_views(&child, Status::Cancelled, Some(&reason));
         assert_eq!(child.token().reason().as_ref(), Some(&reason));
         assert_eq!(*called.heard.lock().unwrap(), [reason]);
+    });
+}
+
+/// A task begins to wait for the end while the operation completes. It is woken, and learns the final status.
+#[test]
+fn ended_is_awaited_during_the_end() {
+    model(|| {
+        let operation = started();
+        let run = complete(&operation);
+        assert_eq!(block_on(operation.ended()), Status::Completed);
+        run.join().unwrap();
+    });
+}
+
+/// A task begins to wait for the end while the future is dropped unpolled.
+#[test]
+fn ended_is_awaited_during_a_drop() {
+    bounded_model(|| {
+        let operation = Operation::new();
+        let run = operation.clone();
+        let run = thread::spawn(move || run.end_unpolled());
+        assert_eq!(block_on(operation.ended()), Status::Cancelled);
+        run.join().unwrap();
+    });
+}
+
+/// An operation and its child end at the same time, while a task waits for everything below the grandparent. Each
+/// leaves its list once, and the task is woken.
+#[test]
+fn children_leave_during_the_wait() {
+    model_within(2, || {
+        let top = started();
+        let middle = Operation::new();
+        middle.enter_below(&top);
+        let bottom = Operation::new();
+        bottom.enter_below(&middle);
+        let run = middle.clone();
+        let leaves = thread::spawn(move || run.end_unpolled());
+        bottom.complete();
+        block_on(top.children_ended());
+        leaves.join().unwrap();
+        assert_eq!([top.child_count(), middle.child_count()], [0, 0]);
     });
 }
