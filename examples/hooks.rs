@@ -14,7 +14,7 @@
 //! second: cancelled: not today
 //! third: failed: the disk is full
 //! fourth: dropped before it was done
-//! fifth: pending
+//! fifth: cancelled
 //! ```
 
 use std::fmt::Display;
