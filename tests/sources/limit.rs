@@ -80,13 +80,13 @@ fn g05_moved_limit_keeps_to_its_last_end() {
     let limit = Limit::after(MS * 100);
     let (mut source, wakes) = waiting(&limit);
     clock.pass(MS * 60);
+    let start = clock.now();
     assert!(limit.reset());
     assert_eq!(wakes.count(), 0, "a later end wakes no task");
     clock.pass(MS * 60);
     assert!(wakes.poll(source.as_mut()).is_pending(), "60 ms since the reset");
-    let start = clock.now();
     assert_eq!(clock.block_on(source), Reason::timeout(MS * 100));
-    clock.assert_passed(start, MS * 40);
+    clock.assert_passed(start, MS * 100);
 }
 
 /// However often the limit moves later, the task is woken once for each end that it waits for.
@@ -236,13 +236,14 @@ fn reason_tells_the_whole_time() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let limit = Limit::after(MS * 10);
+    let before = clock.now();
     let (_source, _) = waiting(&limit);
-    let start = clock.now();
-    limit.set(start + MS * 30);
+    let end = clock.now() + MS * 30;
+    limit.set(end);
     let Reason::Timeout { after, .. } = clock.block_on(limit.reached()) else {
         panic!("no timeout")
     };
-    assert!(after <= MS * 30 && after >= MS * 10, "{after:?}");
+    assert!(after >= MS * 30 && after <= end - before, "{after:?}");
 }
 
 #[test]
