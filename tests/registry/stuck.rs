@@ -14,9 +14,10 @@ use cancelable::source::Never;
 use crate::helpers::{pending_polls, running, started};
 use crate::support::{self, poll_once};
 
-/// Shuts the registry down without a grace period, after `poll_all` has polled the operations again.
+/// Shuts the registry down, and polls the operations again with `poll_all` while the shutdown waits.
 fn report(registry: &Registry, mut poll_all: impl FnMut()) -> ShutdownReport {
-    let mut shutdown = pin!(registry.shutdown(Duration::from_millis(1)));
+    // Real time. It must be longer than a poll on a busy machine.
+    let mut shutdown = pin!(registry.shutdown(Duration::from_millis(50)));
     assert!(poll_once(shutdown.as_mut()).is_pending());
     poll_all();
     support::block_on(shutdown)
