@@ -1,5 +1,5 @@
-//! Prints a tree of operations. The parent of an operation is the operation that polls it, or one
-//! chosen with `child_of`, or the one that a spawned task enters with `in_scope`.
+//! Prints a tree of operations. The parent of an operation is the operation that polls it, unless
+//! `child_of` names another. A spawned task enters an operation with `in_scope`.
 //!
 //! Prints:
 //!
@@ -101,7 +101,7 @@ fn main() {
         // A spawned task is not part of any operation unless it enters one.
         let index = tree.run("index", wait(all_there.clone()));
         let index = smol::spawn(operation.in_scope(index));
-        // The same for a single operation.
+        // A single operation can name its parent instead.
         let report = tree.run("report", wait(all_there.clone())).child_of(&operation);
         let report = smol::spawn(report);
 

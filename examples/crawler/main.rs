@@ -1,7 +1,7 @@
 //! Follows the links from one page to all others, on a `TaskGroup`, and prints a line for each page.
 //!
 //! `crawler [--keep-going] [--delay 20ms] [DIR]`: the pages are the files of `DIR`, and a small server in this program
-//! serves them. Without `DIR` it writes five pages itself, one of which has a broken link. At most three pages are read
+//! serves them. Without `DIR` it writes five pages itself, and one page has a broken link. At most three pages are read
 //! at a time. It prints, for instance:
 //!
 //! ```text

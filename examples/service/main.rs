@@ -18,7 +18,7 @@
 //! no new requests, cancels the running ones, answers them, and prints a report. The exit code is 0 if
 //! all of them stopped.
 //!
-//! Anyone who can reach this service can cancel its operations. Put a real one behind a login.
+//! Anyone who can reach this service can cancel its operations. Put a real service behind a login.
 
 mod live;
 mod requests;
