@@ -234,9 +234,7 @@ impl Drop for OperationRun {
                 self.tell_clean_up_lost();
             }
         }
-        if !self.on_clean_up_lost.get_mut().is_empty() {
-            self.discard_clean_up_lost();
-        }
+        self.discard_clean_up_lost();
         if let Some(panic) = self.panic.get_mut().take() {
             discard(panic);
         }
@@ -244,10 +242,12 @@ impl Drop for OperationRun {
 }
 
 impl OperationRun {
-    /// Drops hooks one by one: two that panic in one drop would abort the process.
-    #[cold]
-    fn discard_clean_up_lost(&mut self) {
-        std::mem::take(self.on_clean_up_lost.get_mut()).into_iter().for_each(discard);
+    /// Drops the hooks that will not run, one by one: two that panic in one drop would abort the process.
+    #[inline]
+    pub(super) fn discard_clean_up_lost(&mut self) {
+        if !self.on_clean_up_lost.get_mut().is_empty() {
+            discard_all(std::mem::take(self.on_clean_up_lost.get_mut()));
+        }
     }
 
     #[cold]
@@ -258,6 +258,11 @@ impl OperationRun {
             let _ = contain(|| hook(&self.operation));
         }
     }
+}
+
+#[cold]
+fn discard_all(hooks: Vec<Hook>) {
+    hooks.into_iter().for_each(discard);
 }
 
 #[inline(never)]

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::error::Cancelled;
 use crate::frame::dropping;
 use crate::operation::{Hook, InPoll, Operation};
-use crate::panic::{contain, message};
+use crate::panic::{contain, discard, message};
 use crate::poll_context::{self, DropCheck, InShield, Protection, Tracer, register_clean_up};
 use crate::reason::Reason;
 use crate::source::CancellationToken;
@@ -135,7 +135,8 @@ impl RunState {
     }
 
     pub(crate) fn on_clean_up_lost(&mut self, hook: Hook) {
-        self.operation_run().on_clean_up_lost.get_mut().push(hook);
+        let run = self.operation_run();
+        if run.has_ended { discard(hook) } else { run.on_clean_up_lost.get_mut().push(hook) }
     }
 
     pub(crate) fn operation(&self) -> Option<&Operation> {
@@ -561,6 +562,7 @@ impl RunState {
         let Some(run) = &mut self.operation else { return false };
         run.owes_clean_up = false;
         run.has_ended = true;
+        run.discard_clean_up_lost();
         let operation = &run.operation;
         if let Some(panic) = run.panic.get_mut().take() {
             operation.end_failed(&format_args!("panicked: {}", message(&*panic)));

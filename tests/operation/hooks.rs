@@ -1,5 +1,6 @@
 //! Hooks: which run, in which order, how often, and when their captures are dropped.
 
+mod dropped_once;
 mod hold;
 
 use std::future::{Future, pending};
