@@ -2,7 +2,8 @@
 //!
 //! A frame belongs to a thread. It is only a hint, because a thread may poll other tasks inside the poll of a race: an
 //! executor may run there, or a destructor may call `block_on`. A future that would stay pending because of the frame
-//! asks its [`DropCheck`](crate::poll_context::DropCheck) first.
+//! asks its [`DropCheck`](crate::poll_context::DropCheck) first. For that reason a race does not change the frame while it
+//! drops its work: a destructor may run in any poll of the work, too.
 
 use std::cell::Cell;
 use std::time::Instant;

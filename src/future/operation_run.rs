@@ -166,14 +166,18 @@ impl OperationRun {
             return None;
         }
         let reason = self.operation.reason_of_parent()?;
-        match drop_check.traced_enclosure(cx) {
-            Some(Enclosure::Inside) => return Some(reason),
-            Some(Enclosure::Outside) => self.leave_parent(),
-            Some(Enclosure::Unknown) => {}
-            // The parent has not seen its cancellation yet. Once it has, it polls with a tracer.
-            None if dropping() == 0 => drop(contain(|| cx.waker().wake_by_ref())),
+        let enclosure = match drop_check.traced_enclosure(cx) {
+            Some(enclosure) => enclosure,
+            // The parent has not seen its cancellation yet. Once it has, it polls with a tracer. If it does not get
+            // there, the operation is not part of its work: in a `block_on`, or in work that outlives the parent's.
+            None if dropping() == 0 => drop_check.untraced_enclosure(cx),
             // The parent drops its work after this poll.
-            None => {}
+            None => Enclosure::Unknown,
+        };
+        match enclosure {
+            Enclosure::Inside => return Some(reason),
+            Enclosure::Outside => self.leave_parent(),
+            Enclosure::Unknown => {}
         }
         None
     }

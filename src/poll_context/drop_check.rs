@@ -17,6 +17,8 @@
 //! 4. If the future is polled more than [`POLLS`] times in one poll of the race, the answer is no: the poll of the race
 //!    does not return before the future continues. A combinator does not poll a part as often. `FuturesUnordered` polls a
 //!    part that wakes itself at most twice in each of its own polls. If n of them are nested, that is at most 2^n polls.
+//! 5. An operation also asks if its parent is cancelled and has not noticed that. The parent notices it in its next poll.
+//!    Until then the operation wakes itself, and 4 applies: in a `block_on` it must not wake itself for ever.
 //!
 //! A future that stays pending is always woken later: by itself, or by the race once its work is gone.
 
@@ -35,6 +37,9 @@ const UNCLEAR_TESTS: u32 = 1_000;
 
 /// How many tests must fail to reach the race before a future counts as not part of the work.
 const TESTS: u32 = 2;
+
+/// The number of no race.
+const NO_RACE: u64 = 0;
 
 /// Whether a future is part of the work that a race is about to drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +113,12 @@ impl DropCheck {
     pub(crate) fn traced_enclosure(&mut self, cx: &Context<'_>) -> Option<Enclosure> {
         let tracer = innermost()?;
         Some(self.ask(tracer.race(), cx))
+    }
+
+    /// Returns whether the future is part of the work of a race that is cancelled and has not noticed it (5). The answer
+    /// is never yes: once the race has noticed it, [`traced_enclosure`](Self::traced_enclosure) gives the answer.
+    pub(crate) fn untraced_enclosure(&mut self, cx: &Context<'_>) -> Enclosure {
+        self.ask(NO_RACE, cx)
     }
 
     #[cold]

@@ -2,7 +2,8 @@
 //!
 //! They are in a combinator in its work, and end with it, or in a task that an executor polls in there, and do not.
 
-use std::future::pending;
+use std::cell::{Cell, RefCell};
+use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -27,13 +28,14 @@ fn poll_while_woken<F: Future + ?Sized>(
     wakes: &Arc<Wakes>,
     mut run: Pin<&mut F>,
 ) -> Poll<F::Output> {
-    loop {
+    for _ in 0..1_000 {
         let woken = wakes.count();
         let polled = wakes.poll(run.as_mut());
         if polled.is_ready() || wakes.count() == woken {
             return polled;
         }
     }
+    panic!("it wakes itself all the time");
 }
 
 #[test]
@@ -152,4 +154,63 @@ fn task_of_an_executor_in_a_scope_is_a_child() {
     assert!(poll_while_woken(&wakes, worker.as_mut()).is_pending());
     assert_eq!((child.status(), child.parent_id()), (Status::Cancelled, Some(parent.id())));
     assert!(poll_once(pin!(task)).is_ready());
+}
+
+/// Drives an operation like a `block_on`: polls it until it is not woken any more, then lets it end. It is inside the
+/// current operation, which is cancelled.
+fn block_on_child() {
+    let (gate, wakes) = (CancellationToken::new(), Wakes::new());
+    let mut run = pin!(gate.cancelled().map(drop).cancelable(never()).named("child"));
+    assert!(poll_while_woken(&wakes, run.as_mut()).is_pending());
+    gate.cancel();
+    assert_eq!(wakes.poll(run), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn blocking_in_a_cancelled_operation_does_not_spin() {
+    let _watchdog = support::watchdog();
+    // In the poll in which it is cancelled.
+    let work = async {
+        Operation::current().unwrap().cancel();
+        block_on_child();
+    };
+    assert_eq!(poll_once(pin!(work.cancelable(never()).named("parent"))), Poll::Ready(Ok(())));
+
+    // In a destructor of the work.
+    let done = Cell::new(false);
+    let work = async {
+        let _last = support::OnDrop(|| {
+            block_on_child();
+            done.set(true);
+        });
+        pending::<()>().await;
+    };
+    let mut run = pin!(work.cancelable(never()).named("parent"));
+    assert!(poll_once(run.as_mut()).is_pending());
+    run.operation().cancel();
+    assert!(poll_once(run).is_ready());
+    assert!(done.get());
+}
+
+/// Clean-up goes on with a combinator of the work, and the operation is cancelled then.
+#[test]
+fn part_that_outlives_the_work_is_not_cancelled() {
+    let _watchdog = support::watchdog();
+    let gate = CancellationToken::new();
+    let child = gate.clone().cancelled_owned().map(drop).cancelable(never()).named("child");
+    let operation = child.operation();
+    let all = RefCell::new(FuturesUnordered::from_iter([child]));
+    let next = || poll_fn(|cx| all.borrow_mut().poll_next_unpin(cx));
+    let work = async { assert!(futures::poll!(next()).is_pending()) };
+    let run = work.cancelable(never()).finally(|_| next().map(drop));
+    let parent = run.operation();
+    let (mut run, wakes) = (pin!(run), Wakes::new());
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    assert_eq!(operation.parent_id(), Some(parent.id()));
+    parent.cancel();
+    assert!(poll_while_woken(&wakes, run.as_mut()).is_pending());
+    assert_eq!((operation.is_cancelled(), operation.parent_id()), (false, None));
+    gate.cancel();
+    assert!(poll_while_woken(&wakes, run).is_ready());
+    assert_eq!(operation.status(), Status::Completed);
 }
