@@ -507,3 +507,37 @@ fn children_leave_during_the_wait() {
         assert_eq!([top.child_count(), middle.child_count()], [0, 0]);
     });
 }
+
+/// An operation ends while it gets a child. It is in its parent's list until the child has ended, too.
+#[test]
+fn child_comes_at_the_end() {
+    model_within(2, || {
+        let (top, middle, leaf) = (started(), started(), started());
+        middle.enter_below(&top);
+        let run = complete(&middle);
+        leaf.enter_below(&middle);
+        run.join().unwrap();
+        assert_eq!([top.child_count(), middle.child_count()], [1, 1]);
+        leaf.complete();
+        assert_eq!([top.child_count(), middle.child_count()], [0, 0]);
+    });
+}
+
+/// A child of an operation that has ended ends while another one comes.
+#[test]
+fn children_come_and_go_after_the_end() {
+    model_within(2, || {
+        let (top, middle, first, second) = (started(), started(), started(), started());
+        middle.enter_below(&top);
+        middle.complete();
+        first.enter_below(&middle);
+        let run = complete(&first);
+        second.enter_below(&middle);
+        run.join().unwrap();
+        assert_eq!([top.child_count(), middle.child_count()], [1, 1]);
+        let run = complete(&second);
+        block_on(top.children_ended());
+        run.join().unwrap();
+        assert_eq!([top.child_count(), middle.child_count()], [0, 0]);
+    });
+}

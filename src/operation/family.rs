@@ -3,9 +3,11 @@
 //! 1. The latch is set once the operation is over: it has ended, and its clean-up and hooks have run.
 //! 2. An operation is in the list of its parent until it is over and its own list is empty. So the list of an
 //!    operation is empty if and only if everything below it is over.
-//! 3. The thread that finds that an operation may leave takes it out of the parent's list, then looks at the
-//!    parent: a loop, because chains may be long. Two threads may find it at once, so the key of the operation is
-//!    taken under its own lock, by one of them.
+//! 3. An operation that is over leaves the list when its own list is empty, and comes back if it gets a child later. A
+//!    thread that changes the list of an operation that is over then settles the place of the operation in its parent's
+//!    list, and looks again after each change that it has made there: another thread may have changed the list of the
+//!    operation meanwhile. The key of the operation changes under its own lock, so two threads do not do the same. Then
+//!    the thread looks at the parent: a loop, because chains may be long.
 //! 4. Only operations with children or waiters have a `Family`. The thread that makes it sets the latch if the
 //!    operation is over already. It makes it, then reads `over`; the run sets `over`, then looks for a `Family`. With
 //!    a fence in between on both sides, at least one of the two sets the latch.
@@ -40,6 +42,14 @@ impl Family {
         }
     }
 
+    /// Adds a child to the list. Returns its key, and whether it is the only one.
+    fn insert(&self, child: &Arc<Inner>) -> (usize, bool) {
+        self.latch.with_extra(|children, _| {
+            let key = children.list.insert(child.clone());
+            (key, children.list.len() == 1)
+        })
+    }
+
     /// Takes a child out of the list. Returns whether it was the last one.
     fn remove(&self, key: usize) -> bool {
         let (removed, none) = self.latch.with_extra(|children, _| {
@@ -72,8 +82,12 @@ impl Inner {
     }
 
     /// Adds a child to the list. Returns its key.
-    pub(super) fn add_child(&self, child: &Arc<Inner>) -> usize {
-        self.family().latch.with_extra(|children, _| children.list.insert(child.clone()))
+    pub(super) fn add_child(this: &Arc<Self>, child: &Arc<Inner>) -> usize {
+        let (key, _) = this.family().insert(child);
+        if this.is_over() {
+            Inner::settle(this.clone());
+        }
+        key
     }
 
     /// Returns the children, in the order of their ids.
@@ -107,40 +121,64 @@ impl Inner {
             family.set_over(status);
         }
         if has_parent {
-            Inner::leave_list(this.clone());
+            Inner::settle(this.clone());
         }
     }
 
-    /// Takes the operation out of the list of its parent if it may leave, then its parent, and so on.
+    /// Settles the place of the operation in its parent's list, then that of its parent, and so on (3).
     #[cold]
-    fn leave_list(this: Arc<Self>) {
+    pub(super) fn settle(this: Arc<Self>) {
         let mut next = Some(this);
         while let Some(inner) = next {
-            next = inner.leave_parents_list();
+            next = Inner::settle_in_parents_list(&inner);
             discard(inner);
         }
     }
 
-    /// Takes the operation out of the list of its parent if it may leave. Returns the parent if its list is empty now.
-    fn leave_parents_list(&self) -> Option<Arc<Inner>> {
-        if !self.is_over() || self.child_count() > 0 {
-            return None;
+    /// If the operation is over, takes it out of its parent's list or puts it back, as its own list requires. Returns the
+    /// parent if its list has become empty, or was empty before.
+    fn settle_in_parents_list(this: &Arc<Self>) -> Option<Arc<Inner>> {
+        let mut to_settle = None;
+        while this.is_over() {
+            let has_children = this.child_count() > 0;
+            let moved = if has_children { Inner::put_back(this) } else { this.leave_list() };
+            let Some((parent, changed)) = moved else { break };
+            let unchanged = if changed { to_settle.replace(parent) } else { Some(parent) };
+            discard(unchanged);
+            if has_children == (this.child_count() > 0) {
+                break;
+            }
         }
-        let (parent, key) = self.take_key()?;
+        to_settle
+    }
+
+    /// Puts the operation back into its parent's list, unless it is there. Returns the parent, and whether the list was
+    /// empty.
+    fn put_back(this: &Arc<Self>) -> Option<(Arc<Inner>, bool)> {
+        this.update_key(|parent, key| {
+            if key.is_some() {
+                return None;
+            }
+            let parent = parent.upgrade()?;
+            let (new_key, is_only) = parent.family().insert(this);
+            *key = Some(new_key);
+            Some((parent, is_only))
+        })
+    }
+
+    /// Takes the operation out of its parent's list, if it is there. Returns the parent, and whether the list is empty now.
+    fn leave_list(&self) -> Option<(Arc<Inner>, bool)> {
+        let (parent, key) = self.update_key(|parent, key| Some((parent.clone(), key.take()?)))?;
         let parent = parent.upgrade()?;
         let is_empty = parent.family().remove(key);
-        if is_empty {
-            return Some(parent);
-        }
-        discard(parent);
-        None
+        Some((parent, is_empty))
     }
 
     /// Takes the operation out of the list of a former parent.
     pub(super) fn leave_former_parent(parent: Option<Arc<Inner>>, key: Option<usize>) {
         if let (Some(parent), Some(key)) = (parent, key) {
             if parent.family().remove(key) {
-                Inner::leave_list(parent);
+                Inner::settle(parent);
             }
         }
     }

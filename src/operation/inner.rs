@@ -118,7 +118,7 @@ pub(super) struct Parent {
     pub(super) name: Option<Text>,
     link: Link,
     inner: Weak<Inner>,
-    /// The place in the parent's list of children. `None` once it has left that.
+    /// The place in the parent's list of children. `None` while it is not there.
     key: Option<usize>,
 }
 
@@ -316,15 +316,22 @@ impl Inner {
             return;
         }
         let name = parent.details.lock().name.clone();
-        let (inner, key) = (Arc::downgrade(parent), Some(parent.add_child(this)));
+        let (inner, key) = (Arc::downgrade(parent), Some(Inner::add_child(parent, this)));
         this.details.lock().parent = Some(Parent { id: parent.id, name, link, inner, key });
+        if this.is_over() {
+            Inner::settle(this.clone());
+        }
     }
 
-    /// Takes the parent, and the place in its list, unless the operation has left that.
-    pub(super) fn take_key(&self) -> Option<(Weak<Inner>, usize)> {
+    /// Calls `update` with the parent and the place in its list, under the lock of the operation. `None` if there is no
+    /// parent.
+    pub(super) fn update_key<R>(
+        &self,
+        update: impl FnOnce(&Weak<Inner>, &mut Option<usize>) -> Option<R>,
+    ) -> Option<R> {
         let mut details = self.details.lock();
         let parent = details.parent.as_mut()?;
-        Some((parent.inner.clone(), parent.key.take()?))
+        update(&parent.inner, &mut parent.key)
     }
 
     pub(super) fn name(&self) -> Option<&str> {

@@ -1,7 +1,7 @@
 //! `Operation::children` and `children_ended`.
 
 use std::future::pending;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -87,6 +87,42 @@ fn g16_children_that_come_meanwhile_are_waited_for() {
     drop(second);
     assert_eq!(wakes.poll(ended), Poll::Ready(()));
     assert!(poll_once(pin!(parent.children_ended())).is_ready(), "there are none");
+}
+
+/// A child that comes after the end of its parent is below everything above that.
+#[test]
+fn g16_children_of_ended_operations_are_waited_for() {
+    let _watchdog = support::watchdog();
+    let top = support::unpolled("top");
+    let run = async {}.cancelable(never()).child_of(&top);
+    let upper = run.operation();
+    let lower = async {}.cancelable(never()).child_of(&upper);
+    let last = lower.operation();
+    support::block_on(async { futures::join!(run, lower) }).0.unwrap();
+    assert_eq!((top.child_count(), upper.child_count()), (0, 0));
+    for _ in 0..2 {
+        let leaf = pending::<()>().cancelable(never()).child_of(&last);
+        assert_eq!((top.children(), upper.children()), (vec![upper.clone()], vec![last.clone()]));
+        let other = pending::<()>().cancelable(never()).child_of(&upper);
+        let mut ended = pin!(top.children_ended());
+        assert!(poll_once(ended.as_mut()).is_pending());
+        drop(leaf);
+        assert_eq!((top.child_count(), upper.child_count(), last.child_count()), (1, 1, 0));
+        drop(other);
+        assert!(poll_once(ended).is_ready());
+        assert_eq!((top.child_count(), upper.child_count()), (0, 0));
+    }
+}
+
+/// An operation that gets its parent after its end is not listed: nothing would remove it.
+#[test]
+fn g16_ended_operations_do_not_come_into_the_list() {
+    let _watchdog = support::watchdog();
+    let parent = support::unpolled("parent");
+    let mut run = std::future::ready(7).cancelable(never()).named("child");
+    assert!(poll_once(Pin::new(&mut run)).is_ready());
+    let run = run.child_of(&parent);
+    assert_eq!((run.operation().parent_id(), parent.child_count()), (Some(parent.id()), 0));
 }
 
 /// From the top, from below, and when only the list of the topmost one holds the others.
