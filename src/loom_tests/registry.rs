@@ -8,7 +8,7 @@ use loom::thread;
 
 use super::{Count, block_on, bounded_model};
 use crate::operation::OperationId;
-use crate::registry::{Insertion, MemberMap};
+use crate::registry::{Admission, Insertion, MemberMap};
 use crate::wait::Waiter;
 
 fn wait_until_drained(members: &MemberMap<()>) {
@@ -24,9 +24,9 @@ fn loom_insert_during_close() {
         let inserter = {
             let members = members.clone();
             thread::spawn(move || {
-                let entry = members.insert(id, false, &Arc::new(()));
+                let entry = members.insert(id, false, Admission::Registered, &Arc::new(()));
                 if entry == Insertion::Done {
-                    members.remove(id, false);
+                    members.remove(id);
                 }
                 entry
             })
@@ -45,14 +45,17 @@ fn loom_last_removal_wakes_waiter() {
         let members = Arc::new(MemberMap::<()>::new());
         let ids = [OperationId::from_u64(1), OperationId::from_u64(2)];
         for id in ids {
-            assert_eq!(members.insert(id, false, &Arc::new(())), Insertion::Done);
+            assert_eq!(
+                members.insert(id, false, Admission::Registered, &Arc::new(())),
+                Insertion::Done
+            );
         }
         let remover = {
             let members = members.clone();
-            thread::spawn(move || members.remove(ids[0], false))
+            thread::spawn(move || members.remove(ids[0]))
         };
         assert!(members.close());
-        members.remove(ids[1], false);
+        members.remove(ids[1]);
         wait_until_drained(&members);
         assert_eq!(members.len(), 0);
         remover.join().unwrap();
@@ -65,23 +68,32 @@ fn loom_not_drained_before_last_removal() {
         let members = Arc::new(MemberMap::<()>::new());
         let (id, stays) = (OperationId::from_u64(1), OperationId::from_u64(2));
         for id in [id, stays] {
-            assert_eq!(members.insert(id, false, &Arc::new(())), Insertion::Done);
+            assert_eq!(
+                members.insert(id, false, Admission::Registered, &Arc::new(())),
+                Insertion::Done
+            );
         }
         let remover = {
             let members = members.clone();
-            thread::spawn(move || members.remove(id, false))
+            thread::spawn(move || members.remove(id))
         };
         assert!(members.close() && !members.close());
         // Neither a member of the map nor a removed one is inserted again.
-        assert_ne!(members.insert(id, false, &Arc::new(())), Insertion::Done);
+        assert_ne!(
+            members.insert(id, false, Admission::Registered, &Arc::new(())),
+            Insertion::Done
+        );
         let late = OperationId::from_u64(3);
-        assert_eq!(members.insert(late, false, &Arc::new(())), Insertion::Refused);
+        assert_eq!(
+            members.insert(late, false, Admission::Registered, &Arc::new(())),
+            Insertion::Refused
+        );
         remover.join().unwrap();
         let wakes = Count::new();
         let mut waiting = Waiter::new(members.drained().clone());
         let mut drained = pin!(poll_fn(|cx| waiting.poll("a model", cx, |()| ())));
         assert!(wakes.poll(drained.as_mut()).is_pending());
-        members.remove(stays, false);
+        members.remove(stays);
         assert_eq!(wakes.get(), 1);
         assert!(wakes.poll(drained).is_ready());
     });
@@ -92,18 +104,54 @@ fn loom_last_regular_member_removed_during_close() {
     bounded_model(|| {
         let members = Arc::new(MemberMap::<()>::new());
         let (regular, daemon) = (OperationId::from_u64(1), OperationId::from_u64(2));
-        assert_eq!(members.insert(regular, false, &Arc::new(())), Insertion::Done);
-        assert_eq!(members.insert(daemon, true, &Arc::new(())), Insertion::Done);
+        assert_eq!(
+            members.insert(regular, false, Admission::Registered, &Arc::new(())),
+            Insertion::Done
+        );
+        assert_eq!(
+            members.insert(daemon, true, Admission::Registered, &Arc::new(())),
+            Insertion::Done
+        );
         let remover = {
             let members = members.clone();
-            thread::spawn(move || members.remove(regular, false))
+            thread::spawn(move || members.remove(regular))
         };
         assert!(members.close());
         let mut waiting = Waiter::new(members.regular_gone().clone());
         block_on(poll_fn(|cx| waiting.poll("a model", cx, |()| ())));
         assert_eq!(members.len(), 1, "the daemon is still there");
-        members.remove(daemon, true);
+        members.remove(daemon);
         wait_until_drained(&members);
         remover.join().unwrap();
+    });
+}
+
+/// A task comes while the map is closed and its last member leaves. It is refused, or the map is drained only after it.
+#[test]
+fn loom_task_during_close() {
+    bounded_model(|| {
+        let members = Arc::new(MemberMap::<()>::new());
+        let (id, task) = (OperationId::from_u64(1), OperationId::from_u64(2));
+        let insert = |admission| members.insert(id, false, admission, &Arc::new(()));
+        assert_eq!(insert(Admission::Registered), Insertion::Done);
+        let inserter = {
+            let members = members.clone();
+            thread::spawn(move || {
+                let entry = members.insert(task, false, Admission::Task, &Arc::new(()));
+                if entry == Insertion::Done {
+                    assert!(members.drained().get().is_none(), "drained with a task left");
+                    members.remove(task);
+                }
+                entry
+            })
+        };
+        assert!(members.close());
+        members.remove(id);
+        wait_until_drained(&members);
+        assert_eq!(members.len(), 0);
+        let entry = inserter.join().unwrap();
+        assert!(matches!(entry, Insertion::Done | Insertion::Refused));
+        assert_eq!(members.insert(task, true, Admission::Task, &Arc::new(())), Insertion::Refused);
+        assert!(members.regular_gone().get().is_some());
     });
 }

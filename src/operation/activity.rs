@@ -4,10 +4,10 @@
 //! find operations that do not stop. They are read one by one without a lock, so they may not belong to the
 //! same moment.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::Progress;
+use super::{Operation, Progress};
 use crate::clock;
 use crate::poll_context::{self, Protection, Section};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
@@ -23,6 +23,21 @@ pub(crate) trait Watcher: Send + Sync {
     fn reported(&self, progress: &Progress);
     /// The operation has ended. This is the last call.
     fn left(&self);
+    /// Returns the roster that lists the operation.
+    fn roster(&self) -> WatchedIn;
+}
+
+/// A list of operations that also lists the tasks that run [`in_scope`](Operation::in_scope) of them.
+pub(crate) trait Roster: Send + Sync {
+    fn add_task(self: Arc<Self>, task: &Operation, is_daemon: bool);
+}
+
+/// The roster that lists an operation. The link is weak, because a handle of an ended operation may stay for long.
+#[derive(Clone)]
+pub(crate) struct WatchedIn {
+    pub(crate) roster: Weak<dyn Roster>,
+    /// Whether the operation is a daemon there.
+    pub(crate) is_daemon: bool,
 }
 
 /// What an operation is doing.
@@ -74,6 +89,8 @@ impl KnownShield {
 
 pub(crate) struct Activity {
     watchers: Mutex<Vec<Arc<dyn Watcher>>>,
+    /// The rosters of all watchers. They stay after the end, because tasks may come even then.
+    rosters: Mutex<Vec<WatchedIn>>,
     /// The times below are in nanoseconds from this instant. One is added to each, because 0 means none.
     origin: Instant,
     /// When the current poll began; 0 if the operation is not being polled.
@@ -96,6 +113,7 @@ impl Activity {
     pub(super) fn new() -> Self {
         Activity {
             watchers: Mutex::default(),
+            rosters: Mutex::default(),
             origin: clock::now(),
             poll_began: AtomicU64::new(0),
             poll_returned: AtomicU64::new(0),
@@ -182,7 +200,18 @@ impl Activity {
     }
 
     pub(super) fn add_watcher(&self, watcher: Arc<dyn Watcher>) {
+        self.rosters.lock().push(watcher.roster());
         self.watchers.lock().push(watcher);
+    }
+
+    /// Adds a task of the operation to the rosters that list the operation.
+    pub(super) fn add_task(&self, task: &Operation) {
+        let rosters = self.rosters.lock().clone();
+        for WatchedIn { roster, is_daemon } in rosters {
+            if let Some(roster) = roster.upgrade() {
+                roster.add_task(task, is_daemon);
+            }
+        }
     }
 
     pub(super) fn tell_started(&self) {

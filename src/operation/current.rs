@@ -164,7 +164,7 @@ impl InPoll {
     /// Begins the poll. `watched` is the operation if a registry watches it, else `None`.
     #[inline(always)]
     pub(crate) fn enter(operation: Operation, watched: Option<&Operation>, waker: &Waker) -> Self {
-        let timed = TimedPoll(watched.map(poll_begins));
+        let timed = TimedPoll::begin(watched);
         InPoll { inside: InOperation::enter(operation, PolledBy::waker(waker)), timed }
     }
 
@@ -177,7 +177,14 @@ impl InPoll {
 }
 
 /// Times a poll, even if it panics. `None` if the operation is not watched.
-struct TimedPoll(Option<Operation>);
+pub(super) struct TimedPoll(Option<Operation>);
+
+impl TimedPoll {
+    #[inline(always)]
+    pub(super) fn begin(watched: Option<&Operation>) -> Self {
+        TimedPoll(watched.map(poll_begins))
+    }
+}
 
 impl Drop for TimedPoll {
     #[inline]

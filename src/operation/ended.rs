@@ -116,7 +116,8 @@ impl Operation {
     ///
     /// A child is in this list from the moment it gets its parent, before its first poll, until it has ended and
     /// everything below it has ended. An operation gets its parent from [`child_of`](crate::Cancelable::child_of), or
-    /// at its first poll.
+    /// at its first poll. A future that runs [`in_scope`](Self::in_scope) has a child for it in this list, which has no
+    /// name.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -147,7 +148,7 @@ impl Operation {
     /// Waits until the operation has no [children](Self::children): everything below it has ended.
     ///
     /// Children that come while it waits are waited for too. It does not wait for the operation itself, and does
-    /// not stop new children from coming.
+    /// not stop new children from coming. If a child awaits it, both wait forever.
     ///
     /// # Cancel safety
     ///

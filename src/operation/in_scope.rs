@@ -1,27 +1,74 @@
 //! `InScope`: a future that runs within an operation, wherever it is polled.
+//!
+//! The operation has a child for it, which ends with the future. So a task that waits for the children of the operation
+//! waits for the future, and the registries of the operation list it.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project::pin_project;
 
 use super::Operation;
-use super::current::PolledBy;
+use super::activity::Activity;
+use super::current::{PolledBy, TimedPoll};
+use super::inner::Inner;
+use crate::clock;
 use crate::frame::InRace;
+use crate::panic::message;
+use crate::wait::polled_after_completion;
 
 /// Future of [`Operation::in_scope`].
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct InScope<F> {
+    // Dropped first, so that the future is gone before its child ends.
+    /// `None` once it has returned.
     #[pin]
-    future: F,
+    future: Option<F>,
+    child: ScopedChild,
     operation: Operation,
+}
+
+/// The child that stands for the future. It ends when this is dropped, at the latest.
+struct ScopedChild {
+    operation: Operation,
+    started: bool,
+    /// Whether a registry watches it.
+    watched: bool,
+}
+
+impl ScopedChild {
+    fn of(parent: &Operation) -> Self {
+        let operation = Operation::new();
+        operation.enter_below(parent);
+        parent.activity().into_iter().for_each(|activity| activity.add_task(&operation));
+        let watched = operation.is_watched();
+        ScopedChild { operation, started: false, watched }
+    }
+
+    #[cold]
+    fn start(&mut self) {
+        self.started = true;
+        Inner::start(&mut self.operation.inner, clock::now());
+        self.operation.activity().into_iter().for_each(Activity::tell_started);
+    }
+}
+
+impl Drop for ScopedChild {
+    fn drop(&mut self) {
+        if self.started {
+            self.operation.end_dropped();
+        } else {
+            self.operation.end_unpolled();
+        }
+    }
 }
 
 impl<F> InScope<F> {
     pub(super) fn new(operation: Operation, future: F) -> Self {
-        InScope { future, operation }
+        InScope { future: Some(future), child: ScopedChild::of(&operation), operation }
     }
 }
 
@@ -29,12 +76,34 @@ impl<F: Future> Future for InScope<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let _inside = this.operation.enter(PolledBy::ANYTHING);
-        // Children in here are cancelled with this operation, even if this future is itself inside
-        // a shield.
-        let _frame = InRace::enter(0, true);
-        this.future.poll(cx)
+        let mut this = self.project();
+        let Some(future) = this.future.as_mut().as_pin_mut() else {
+            polled_after_completion("InScope")
+        };
+        let child = this.child;
+        if !child.started {
+            child.start();
+        }
+        let polled = {
+            let _timed = TimedPoll::begin(child.watched.then_some(&child.operation));
+            let _inside = this.operation.enter(PolledBy::ANYTHING);
+            // Children in here are cancelled with this operation, even if this future is itself inside
+            // a shield.
+            let _frame = InRace::enter(0, true);
+            catch_unwind(AssertUnwindSafe(|| future.poll(cx)))
+        };
+        match polled {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(value)) => {
+                this.future.set(None);
+                child.operation.complete();
+                Poll::Ready(value)
+            }
+            Err(panic) => {
+                child.operation.end_failed(&format_args!("panicked: {}", message(&*panic)));
+                resume_unwind(panic)
+            }
+        }
     }
 }
 

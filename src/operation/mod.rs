@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "blocking")]
 pub use crate::future::{BlockingCall, QueuedCall};
 pub use crate::future::{Call, Ending, Fallible, Finally, FinallyOrSpawn, WrappedCall};
-pub(crate) use activity::{ActiveShield, ActivitySnapshot, RunStage, Watcher};
+pub(crate) use activity::{ActiveShield, ActivitySnapshot, Roster, RunStage, WatchedIn, Watcher};
 pub(crate) use current::{InPoll, PolledBy};
 pub use ended::{ChildrenEnded, Ended};
 pub(crate) use hooks::Hook;
@@ -493,9 +493,16 @@ impl Operation {
     /// It does not cancel the future. Race the future against the [token](Self::token) for that, or make
     /// it an operation of its own.
     ///
+    /// The future counts as one of the [children](Self::children) from this call until it has returned or is
+    /// dropped. Each [registry](crate::Registry) of the operation lists it too, so that a shutdown waits for it.
+    ///
     /// # Cancel safety
     ///
     /// The same as for the future.
+    ///
+    /// # Panics
+    ///
+    /// The future panics if polled after completion.
     ///
     /// # Examples
     ///

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use super::events::{Event, Listeners};
 use super::history::{History, Record};
-use super::member_map::{Insertion, MemberMap};
+use super::member_map::{Admission, Insertion, MemberMap};
 #[cfg(feature = "time")]
 use super::shutdown::Force;
 use crate::clock;
-use crate::operation::{Operation, OperationId, Progress, Snapshot, Watcher};
+use crate::operation::{Operation, OperationId, Progress, Roster, Snapshot, WatchedIn, Watcher};
 use crate::panic::discard;
 use crate::reason::Reason;
 use crate::sync::Mutex;
@@ -114,6 +114,10 @@ struct MemberState {
 impl Member {
     /// Registers an operation, or cancels it if the registry is closed.
     pub(super) fn register(shared: &Arc<Shared>, operation: &Operation, is_daemon: bool) {
+        Member::admit(shared, operation, is_daemon, Admission::Registered);
+    }
+
+    fn admit(shared: &Arc<Shared>, operation: &Operation, is_daemon: bool, admission: Admission) {
         if operation.status().is_final() {
             return;
         }
@@ -131,7 +135,7 @@ impl Member {
                 member.requested(reason);
             }
         });
-        match shared.members.insert(operation.id(), is_daemon, &member) {
+        match shared.members.insert(operation.id(), is_daemon, admission, &member) {
             Insertion::Done => {
                 member.announce();
                 operation.watch(member);
@@ -271,7 +275,18 @@ impl Watcher for Member {
         discard(record);
         discard(evicted);
         // Removed last, so that a caller that sees the registry drained finds the record and the events.
-        self.shared.members.remove(self.operation.id(), self.is_daemon);
+        self.shared.members.remove(self.operation.id());
+    }
+
+    fn roster(&self) -> WatchedIn {
+        let shared = Arc::downgrade(&self.shared);
+        WatchedIn { roster: shared, is_daemon: self.is_daemon }
+    }
+}
+
+impl Roster for Shared {
+    fn add_task(self: Arc<Self>, task: &Operation, is_daemon: bool) {
+        Member::admit(&self, task, is_daemon, Admission::Task);
     }
 }
 

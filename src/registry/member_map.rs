@@ -1,7 +1,7 @@
 //! `MemberMap`: the operations in a registry, split over several locks, and whether it accepts new ones.
 //!
 //! 1. The count is raised before a member is inserted into the map, and lowered after it has been removed.
-//! 2. Nothing is inserted once the map is closed.
+//! 2. Once the map is closed, only tasks of members are inserted, and a count that is zero is not raised any more.
 //! 3. The latch of a count is set once the map is closed and the count is zero, and not before.
 //!
 //! For 2: `insert` reads the flag with the lock of its shard held. `close` sets the flag, then takes each
@@ -26,7 +26,23 @@ const SHARDS: usize = if cfg!(cancelable_loom) { 2 } else { 16 };
 /// does not cost memory forever.
 const KEPT_CAPACITY: usize = 64;
 
-type Shard<M> = HashMap<OperationId, Arc<M>, BuildHasherDefault<MultiplyHasher>>;
+type Shard<M> = HashMap<OperationId, Entry<M>, BuildHasherDefault<MultiplyHasher>>;
+
+#[derive(Debug)]
+struct Entry<M> {
+    member: Arc<M>,
+    /// Whether it counts as regular: whether daemons wait for it.
+    is_regular: bool,
+}
+
+/// How an operation comes into the map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It is registered.
+    Registered,
+    /// It is a task of an operation that is or was a member.
+    Task,
+}
 
 #[derive(Debug)]
 pub(crate) struct MemberMap<M> {
@@ -51,6 +67,12 @@ impl Count {
 
     fn add(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds one unless the count is zero. Returns whether it did.
+    fn add_unless_zero(&self) -> bool {
+        let add = |count: usize| (count > 0).then_some(count + 1);
+        self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).is_ok()
     }
 
     fn remove(&self) {
@@ -96,24 +118,35 @@ impl<M> MemberMap<M> {
         &self.shards[(id.as_u64() % SHARDS as u64) as usize]
     }
 
-    pub(crate) fn insert(&self, id: OperationId, is_daemon: bool, member: &Arc<M>) -> Insertion {
+    pub(crate) fn insert(
+        &self,
+        id: OperationId,
+        is_daemon: bool,
+        admission: Admission,
+        member: &Arc<M>,
+    ) -> Insertion {
         let mut shard = self.shard(id).lock();
         if shard.contains_key(&id) {
             return Insertion::Known;
         }
-        if self.is_closed() {
+        let mut is_regular = !is_daemon;
+        if !self.is_closed() {
+            self.all.add();
+            if is_regular {
+                self.regular.add();
+            }
+        } else if admission == Admission::Task && self.all.add_unless_zero() {
+            // If all regular members have left, the daemons have been cancelled already.
+            is_regular = is_regular && self.regular.add_unless_zero();
+        } else {
             return Insertion::Refused;
         }
-        self.all.add();
-        if !is_daemon {
-            self.regular.add();
-        }
-        shard.insert(id, member.clone());
+        shard.insert(id, Entry { member: member.clone(), is_regular });
         Insertion::Done
     }
 
-    /// Removes a member. `is_daemon` is as at its insertion.
-    pub(crate) fn remove(&self, id: OperationId, is_daemon: bool) {
+    /// Removes a member.
+    pub(crate) fn remove(&self, id: OperationId) {
         let mut shard = self.shard(id).lock();
         let removed = shard.remove(&id);
         let (len, capacity) = (shard.len(), shard.capacity());
@@ -123,9 +156,9 @@ impl<M> MemberMap<M> {
             shard.shrink_to((2 * len).max(KEPT_CAPACITY / 2));
         }
         drop(shard);
-        if removed.is_some() {
+        if let Some(removed) = &removed {
             self.all.remove();
-            if !is_daemon {
+            if removed.is_regular {
                 self.regular.remove();
             }
             fence(Ordering::SeqCst);
@@ -179,14 +212,14 @@ impl<M> MemberMap<M> {
     }
 
     pub(crate) fn get(&self, id: OperationId) -> Option<Arc<M>> {
-        self.shard(id).lock().get(&id).cloned()
+        self.shard(id).lock().get(&id).map(|entry| entry.member.clone())
     }
 
     /// Returns all members, ordered by id. Locks one shard at a time, only while it clones the pointers.
     pub(crate) fn list(&self) -> Vec<Arc<M>> {
         let mut all = Vec::with_capacity(self.len());
         for shard in &self.shards {
-            all.extend(shard.lock().iter().map(|(id, member)| (*id, member.clone())));
+            all.extend(shard.lock().iter().map(|(id, entry)| (*id, entry.member.clone())));
         }
         all.sort_unstable_by_key(|(id, _)| *id);
         all.into_iter().map(|(_, member)| member).collect()

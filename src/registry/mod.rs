@@ -36,7 +36,7 @@ pub use filter::Filter;
 pub use history::{HistoryQuery, Record};
 pub use inspect::{Inspection, Phase};
 #[cfg(all(test, cancelable_loom))]
-pub(crate) use member_map::{Insertion, MemberMap};
+pub(crate) use member_map::{Admission, Insertion, MemberMap};
 #[cfg(feature = "time")]
 pub use shutdown::{
     PhaseReport, ServiceEnd, Shutdown, ShutdownPhases, ShutdownPlan, ShutdownReport, ShutdownWhen,

@@ -20,6 +20,7 @@ mod grace;
 mod hierarchy;
 mod hooks;
 mod identity;
+mod in_scope;
 mod other_wakers;
 mod progress;
 #[cfg(feature = "blocking")]

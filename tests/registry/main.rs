@@ -29,4 +29,6 @@ mod shutdown;
 mod streams;
 #[cfg(feature = "time")]
 mod stuck;
+#[cfg(feature = "time")]
+mod tasks;
 mod traits;

@@ -251,7 +251,13 @@ impl Wait {
     }
 
     fn report(&mut self, shared: &Shared) -> ShutdownReport {
-        let asked = std::mem::take(&mut self.asked);
+        let mut asked = std::mem::take(&mut self.asked);
+        // Tasks of members may have come since.
+        let id = |member: &Arc<Member>| member.operation.id();
+        let mut tasks = shared.members();
+        tasks.retain(|task| asked.binary_search_by_key(&id(task), id).is_err());
+        asked.append(&mut tasks);
+        asked.sort_unstable_by_key(id);
         let live = asked.iter().filter(|member| member.is_live());
         let children = Children::of(live.map(|member| &**member));
         let (mut stopped, mut remaining) = (Vec::new(), Vec::new());
