@@ -1,0 +1,414 @@
+//! `OperationLayer` and `OperationService`: each request becomes an operation.
+
+use std::fmt::{self, Display};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use cancelable::source::BoxSource;
+use cancelable::{
+    CancelableStreamExt, Cancelled, Operation, Reason, Registry, Text, any_of, never, timeout,
+};
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::answer::{Answers, Protocol};
+use crate::exchange::Exchange;
+use crate::running::Running;
+use crate::{BoxError, Inbound, ResponseFuture};
+
+type Name = dyn Fn(&Parts) -> Text + Send + Sync;
+type Source = dyn Fn(&Parts) -> BoxSource<'static> + Send + Sync;
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What a layer does with each request.
+#[derive(Clone)]
+pub(crate) struct Config {
+    name: Option<Arc<Name>>,
+    limit: Option<Duration>,
+    inbound: Vec<Inbound>,
+    sources: Vec<Arc<Source>>,
+    parent: Option<Operation>,
+    pub(crate) registry: Option<Registry>,
+    grace: Option<Duration>,
+    pub(crate) outermost: bool,
+    pub(crate) spawner: Option<Arc<dyn Fn(Task) + Send + Sync>>,
+    pub(crate) answers: Answers,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("limit", &self.limit)
+            .field("inbound", &self.inbound)
+            .field("sources", &self.sources.len())
+            .field("parent", &self.parent.as_ref().map(Operation::id))
+            .field("registered", &self.registry.is_some())
+            .field("grace", &self.grace)
+            .field("outermost", &self.outermost)
+            .field("spawner", &self.spawner.is_some())
+            .field("answers", &self.answers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes an operation of each request: with a name, a limit, an entry in a registry, and an answer if it is
+/// cancelled.
+///
+/// An operation begins when the service is called, and ends when the body of its response has ended. So a
+/// download or a stream of events is covered to its last byte. The service runs inside the operation:
+/// [`Operation::current`] returns it, and shields, children and progress reports work as in any other operation.
+///
+/// # Which side wins
+///
+/// The limit and the other sources are looked at before the service is polled, and before each frame of the body. A
+/// request whose source has fired by the first poll is answered without the service having been polled. A frame
+/// that has been pulled is always sent.
+///
+/// # Cancelled requests
+///
+/// If no part of the response has been sent, the client gets an [answer](Self::answer). Otherwise, a gRPC response
+/// ends with trailers that say so, a stream of server-sent events with an event `cancelled`, and any other body
+/// with an error, upon which the server closes the connection or resets the stream.
+///
+/// # Dropped requests
+///
+/// A server drops the future of a request when its client has gone. Its operation is then cancelled with
+/// [`Reason::Dropped`], or with [`Reason::Disconnected`] if the layer is the [outermost](Self::outermost) one.
+///
+/// # Examples
+///
+/// ```
+/// use bytes::Bytes;
+/// use cancelable::{Operation, Registry};
+/// use cancelable_tower::OperationLayer;
+/// use http::{Request, Response};
+/// use http_body_util::{BodyExt, Full};
+/// use std::convert::Infallible;
+/// use std::time::Duration;
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// # smol::block_on(async {
+/// let registry = Registry::new();
+/// let service = ServiceBuilder::new()
+///     .layer(OperationLayer::new().limit(Duration::from_secs(30)).registered_in(&registry))
+///     .service(service_fn(async |_request: Request<Full<Bytes>>| {
+///         let operation = Operation::current().unwrap();
+///         let name = operation.name().unwrap().to_owned();
+///         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(name))))
+///     }));
+///
+/// let request = Request::get("/users").body(Full::default()).unwrap();
+/// let response = service.oneshot(request).await.unwrap();
+/// assert_eq!(response.status(), 200);
+/// let body = response.into_body().collect().await.unwrap().to_bytes();
+/// assert_eq!(body, "GET /users");
+/// assert!(registry.is_empty());
+/// # });
+/// ```
+#[derive(Clone, Debug)]
+pub struct OperationLayer {
+    config: Arc<Config>,
+}
+
+impl Default for OperationLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl OperationLayer {
+    /// Creates a layer that makes an operation of each request, without a limit.
+    ///
+    /// The operation is named by the method and the path of the request, and has the metadata `status` once the
+    /// response has begun.
+    ///
+    /// ```
+    /// let layer = cancelable_tower::OperationLayer::new();
+    /// # let _ = layer;
+    /// ```
+    pub fn new() -> Self {
+        let config = Config {
+            name: None,
+            limit: None,
+            inbound: Vec::new(),
+            sources: Vec::new(),
+            parent: None,
+            registry: None,
+            grace: None,
+            outermost: false,
+            spawner: None,
+            answers: Answers::default(),
+        };
+        OperationLayer { config: Arc::new(config) }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(Arc::make_mut(&mut self.config));
+        self
+    }
+
+    /// Names each operation by a function of the head of its request, such as by the route that matched. The
+    /// default is the method and the path.
+    ///
+    /// In axum, add the layer with `route_layer` and read `MatchedPath` from the extensions of the head.
+    ///
+    /// ```
+    /// let layer = cancelable_tower::OperationLayer::new().named_by(|head| head.method.as_str().to_owned());
+    /// # let _ = layer;
+    /// ```
+    pub fn named_by<T: Into<Text>>(
+        self,
+        name: impl Fn(&Parts) -> T + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|config| config.name = Some(Arc::new(move |head| name(head).into())))
+    }
+
+    /// Sets how long a request may take, to the end of the body of its response. Calling this again replaces the
+    /// limit.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let layer = cancelable_tower::OperationLayer::new().limit(Duration::from_secs(30));
+    /// # let _ = layer;
+    /// ```
+    pub fn limit(self, limit: Duration) -> Self {
+        self.with(|config| config.limit = Some(limit))
+    }
+
+    /// Lets requests bring a time limit with them. The shortest limit counts, so a request never gets more than
+    /// [`limit`](Self::limit). May be called more than once, for several headers.
+    ///
+    /// A request without any time left is answered as timed out, and the service is not called.
+    ///
+    /// ```
+    /// use cancelable_tower::{Inbound, OperationLayer};
+    /// let layer = OperationLayer::new().inbound(Inbound::grpc()).inbound(Inbound::connect());
+    /// # let _ = layer;
+    /// ```
+    pub fn inbound(self, inbound: Inbound) -> Self {
+        self.with(|config| config.inbound.push(inbound))
+    }
+
+    /// Adds a source to each request. The first source to fire cancels it.
+    ///
+    /// ```
+    /// use cancelable::CancellationToken;
+    /// use cancelable_tower::OperationLayer;
+    ///
+    /// let stop = CancellationToken::new();
+    /// let layer = OperationLayer::new().source(move |_head| stop.clone());
+    /// # let _ = layer;
+    /// ```
+    pub fn source<S>(self, source: impl Fn(&Parts) -> S + Send + Sync + 'static) -> Self
+    where
+        S: IntoFuture<Output = Reason, IntoFuture: Send + 'static>,
+    {
+        self.with(|config| {
+            config.sources.push(Arc::new(move |head| Box::pin(source(head).into_future())));
+        })
+    }
+
+    /// Makes each request a child of `parent`: it is cancelled with it. By default, a request is a child of the
+    /// operation that the service is called in, if there is one.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable_tower::OperationLayer;
+    ///
+    /// let server = async {}.cancelable(never()).named("server");
+    /// let layer = OperationLayer::new().child_of(&server.operation());
+    /// # let _ = layer;
+    /// ```
+    pub fn child_of(self, parent: &Operation) -> Self {
+        self.with(|config| config.parent = Some(parent.clone()))
+    }
+
+    /// Registers each request in the [global](Registry::global) registry.
+    ///
+    /// ```
+    /// let layer = cancelable_tower::OperationLayer::new().registered();
+    /// # let _ = layer;
+    /// ```
+    pub fn registered(self) -> Self {
+        self.registered_in(Registry::global())
+    }
+
+    /// Registers each request in `registry`. Once that is closed, new requests are answered as cancelled, and the
+    /// service is not polled.
+    ///
+    /// ```
+    /// let registry = cancelable::Registry::new();
+    /// let layer = cancelable_tower::OperationLayer::new().registered_in(&registry);
+    /// # let _ = layer;
+    /// ```
+    pub fn registered_in(self, registry: &Registry) -> Self {
+        self.with(|config| config.registry = Some(registry.clone()))
+    }
+
+    /// Gives each request a grace period: after a cancellation it may continue for up to `limit`, and stop by
+    /// itself.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let layer = cancelable_tower::OperationLayer::new().grace(Duration::from_secs(1));
+    /// # let _ = layer;
+    /// ```
+    pub fn grace(self, limit: Duration) -> Self {
+        self.with(|config| config.grace = Some(limit))
+    }
+
+    /// Says that nothing but the server drops the futures and bodies of this layer, as is true of the outermost
+    /// layer. A request that is dropped is then recorded as [`Disconnected`](Reason::Disconnected), with the
+    /// metadata `status` 499. Without this it is [`Dropped`](Reason::Dropped), because another layer could have
+    /// dropped it for reasons of its own.
+    ///
+    /// ```
+    /// let layer = cancelable_tower::OperationLayer::new().outermost();
+    /// # let _ = layer;
+    /// ```
+    pub fn outermost(self) -> Self {
+        self.with(|config| config.outermost = true)
+    }
+
+    /// Lets shielded sections continue if the request is dropped. The spawner gets the rest of the
+    /// request: it is cancelled, and ends as soon as no shield holds it.
+    ///
+    /// Without a spawner, a shielded section is dropped with the request.
+    ///
+    /// ```
+    /// let layer = cancelable_tower::OperationLayer::new().spawner(|rest| {
+    ///     tokio::spawn(rest);
+    /// });
+    /// # let _ = layer;
+    /// ```
+    pub fn spawner(self, spawner: impl Fn(Task) + Send + Sync + 'static) -> Self {
+        self.with(|config| config.spawner = Some(Arc::new(spawner)))
+    }
+
+    /// Answers requests that are cancelled before their response has begun.
+    ///
+    /// The default answer to a request of gRPC has status 200 and, as `grpc-status`, 4 (deadline exceeded) after a
+    /// timeout, 14 (unavailable) during a shutdown, and 1 (cancelled) otherwise. Any other request is answered by
+    /// 504 after a timeout and by 503 with `retry-after` otherwise.
+    ///
+    /// ```
+    /// use cancelable_tower::OperationLayer;
+    /// use http::Response;
+    ///
+    /// let layer = OperationLayer::new().answer(|cancelled, head| {
+    ///     Response::builder().status(503).body(format!("{}: {cancelled}", head.uri)).unwrap()
+    /// });
+    /// # let _ = layer;
+    /// ```
+    pub fn answer(
+        self,
+        answer: impl Fn(&Cancelled, &Parts) -> Response<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|config| config.answers.custom = Some(Arc::new(answer)))
+    }
+
+    /// Tells clients the text of the reason: in the body of the default answer, in `grpc-message`, and in the
+    /// event `cancelled`. By default they are told only what kind of reason it is, since its text may say more
+    /// than strangers should know.
+    ///
+    /// ```
+    /// let layer = cancelable_tower::OperationLayer::new().explain();
+    /// # let _ = layer;
+    /// ```
+    pub fn explain(self) -> Self {
+        self.with(|config| config.answers.explain = true)
+    }
+}
+
+impl<S> Layer<S> for OperationLayer {
+    type Service = OperationService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        OperationService { inner, config: self.config.clone() }
+    }
+}
+
+/// A service whose requests are operations. [`OperationLayer`] creates it.
+#[derive(Clone, Debug)]
+pub struct OperationService<S> {
+    inner: S,
+    config: Arc<Config>,
+}
+
+impl<S, B, R> Service<Request<B>> for OperationService<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Future: Send + 'static,
+    S::Error: Display + Send + 'static,
+    R: Body + Send + 'static,
+    R::Data: From<String> + Send + 'static,
+    R::Error: Into<BoxError>,
+{
+    type Response = Response<crate::ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<R, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let config = &self.config;
+        let (head, body) = request.into_parts();
+        let name = match &config.name {
+            Some(name) => name(&head),
+            None => format!("{} {}", head.method, head.uri.path()).into(),
+        };
+        let limit = config.limit_of(&head);
+        let source = config.source_of(&head, limit);
+        let protocol = Protocol::of(&head.headers);
+        let method = head.method.clone();
+        let kept = config.answers.custom.is_some().then(|| Box::new(head.clone()));
+        let exchange = if limit.is_some_and(|limit| limit.is_zero()) {
+            Exchange::Refused
+        } else {
+            Exchange::Calling { future: self.inner.call(Request::from_parts(head, body)), method }
+        };
+        let mut pieces = exchange.try_cancelable_stream(source).named(name);
+        if let Some(parent) = &config.parent {
+            pieces = pieces.child_of(parent);
+        }
+        if let Some(grace) = config.grace {
+            pieces = pieces.grace(grace);
+        }
+        if let Some(registry) = &config.registry {
+            pieces = pieces.registered_in(registry);
+        }
+        let operation = pieces.operation();
+        let running = Running::new(Box::pin(pieces), operation, config.clone(), protocol, kept);
+        ResponseFuture::new(running)
+    }
+}
+
+impl Config {
+    /// Returns the shortest limit of a request.
+    fn limit_of(&self, head: &Parts) -> Option<Duration> {
+        let inbound = self.inbound.iter().filter_map(|inbound| inbound.limit(&head.headers));
+        inbound.chain(self.limit).min()
+    }
+
+    /// Returns what can cancel a request.
+    fn source_of(&self, head: &Parts, limit: Option<Duration>) -> BoxSource<'static> {
+        if self.sources.is_empty() {
+            return match limit {
+                Some(limit) => Box::pin(timeout(limit)),
+                None => Box::pin(never()),
+            };
+        }
+        let mut sources: Vec<_> = self.sources.iter().map(|source| source(head)).collect();
+        if let Some(limit) = limit {
+            sources.push(Box::pin(timeout(limit)));
+        }
+        Box::pin(any_of(sources))
+    }
+}

@@ -1,0 +1,94 @@
+//! `Running`: a request that has not ended, and what happens when it is dropped.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use cancelable::{Operation, Reason};
+use futures_core::Stream;
+use http::request::Parts;
+
+use crate::answer::Protocol;
+use crate::exchange::{Fault, Piece};
+use crate::layer::Config;
+
+/// The operation of a request, whatever the types of its service.
+type Pieces<D> = Pin<Box<dyn Stream<Item = Result<Piece<D>, Fault>> + Send>>;
+
+/// A request that has not ended. If it is dropped before, its operation is cancelled.
+pub(crate) struct Running<D: 'static> {
+    /// `None` once the operation has ended.
+    pieces: Option<Pieces<D>>,
+    operation: Operation,
+    pub(crate) config: Arc<Config>,
+    pub(crate) protocol: Protocol,
+    /// The head of the request, if the answer to a cancelled one needs it.
+    pub(crate) request: Option<Box<Parts>>,
+}
+
+impl<D> Running<D> {
+    pub(crate) fn new(
+        pieces: Pieces<D>,
+        operation: Operation,
+        config: Arc<Config>,
+        protocol: Protocol,
+        request: Option<Box<Parts>>,
+    ) -> Self {
+        Running { pieces: Some(pieces), operation, config, protocol, request }
+    }
+
+    /// Polls for the next part of the answer. After the last one it returns `None`.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece<D>, Fault>>> {
+        let Some(pieces) = &mut self.pieces else { return Poll::Ready(None) };
+        let polled = ready!(pieces.as_mut().poll_next(cx));
+        if let Some(Ok(Piece::Head(head, _))) = &polled {
+            self.operation.set_metadata("status", head.status.as_u16().to_string());
+        }
+        let over = match &polled {
+            Some(Ok(Piece::Head(_, state) | Piece::Frame(_, state))) => {
+                // The server will not ask for more, so the operation learns of its end here.
+                state.last && pieces.as_mut().poll_next(cx).is_ready()
+            }
+            Some(Err(_)) | None => true,
+        };
+        if over {
+            self.pieces = None;
+        }
+        Poll::Ready(polled)
+    }
+}
+
+impl<D> Drop for Running<D> {
+    fn drop(&mut self) {
+        let Some(pieces) = self.pieces.take() else { return };
+        if self.config.outermost {
+            self.operation.set_metadata("status", "499");
+            self.operation.cancel_with(Reason::Disconnected);
+        } else {
+            self.operation.cancel_with(Reason::Dropped);
+        }
+        if let Some(spawner) = &self.config.spawner {
+            spawner(Box::pin(Rest(pieces)));
+        }
+    }
+}
+
+impl<D> fmt::Debug for Running<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("operation", &self.operation.id()).finish_non_exhaustive()
+    }
+}
+
+/// The rest of a request that nobody waits for: its shielded sections.
+struct Rest<D: 'static>(Pieces<D>);
+
+impl<D> Future for Rest<D> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // The operation is cancelled, so this ends as soon as no shield holds it.
+        while let Some(Ok(_)) = ready!(self.0.as_mut().poll_next(cx)) {}
+        Poll::Ready(())
+    }
+}

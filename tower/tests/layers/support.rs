@@ -1,0 +1,96 @@
+//! Services and bodies for the tests, and a watchdog.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::process::abort;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request};
+use http_body::{Body, Frame, SizeHint};
+
+/// Runs a test on the virtual clock. A test that hangs ends the process.
+pub(crate) fn run<F: Future>(test: F) -> F::Output {
+    let (done, waits) = channel::<()>();
+    let name = thread::current().name().unwrap_or_default().to_owned();
+    thread::spawn(move || {
+        if waits.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("{name} hangs");
+            abort();
+        }
+    });
+    let output = cancelable::testing::run(test);
+    drop(done);
+    output
+}
+
+/// A request to `/work` without a body.
+pub(crate) fn request() -> Request<Frames> {
+    request_with(&[])
+}
+
+pub(crate) fn request_with(headers: &[(&'static str, &str)]) -> Request<Frames> {
+    let mut request = Request::get("http://host.test/work").body(Frames::default()).expect("valid");
+    for (name, value) in headers {
+        request.headers_mut().append(*name, value.parse().expect("valid"));
+    }
+    request
+}
+
+/// What a body does when it is polled.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Data(&'static str),
+    Trailers(HeaderMap),
+    Fail(&'static str),
+    /// Never yields a frame again.
+    Hang,
+}
+
+/// A body that takes its steps.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    steps: VecDeque<Step>,
+    length: Option<u64>,
+}
+
+impl Frames {
+    pub(crate) fn new(steps: impl IntoIterator<Item = Step>) -> Self {
+        Frames { steps: steps.into_iter().collect(), length: None }
+    }
+
+    pub(crate) fn of_length(self, length: u64) -> Self {
+        Frames { length: Some(length), ..self }
+    }
+}
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.steps.pop_front() {
+            None => Poll::Ready(None),
+            Some(Step::Data(text)) => {
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(text.as_bytes())))))
+            }
+            Some(Step::Trailers(trailers)) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+            Some(Step::Fail(text)) => Poll::Ready(Some(Err(std::io::Error::other(text)))),
+            Some(Step::Hang) => {
+                self.steps.push_front(Step::Hang);
+                // A limit or a cancellation wakes the task.
+                Poll::Pending
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
