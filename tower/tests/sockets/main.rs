@@ -1,0 +1,6 @@
+//! The layers over real sockets: HTTP/1.1, HTTP/2 and gRPC.
+
+mod disconnect;
+mod grpc;
+mod load;
+mod support;
