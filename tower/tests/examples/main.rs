@@ -1,0 +1,27 @@
+//! Runs the examples.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Cargo builds examples before it runs tests, into a directory beside that of the tests.
+fn example(name: &str) -> PathBuf {
+    let mut path = env::current_exe().expect("the test has a path");
+    path.pop();
+    path.pop();
+    path.join("examples").join(name).with_extension(env::consts::EXE_EXTENSION)
+}
+
+#[test]
+fn chain() {
+    // The example has its own limit of time.
+    let output = Command::new(example("chain")).output().expect("the example was built");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}{errors}");
+    for hop in ["gateway", "users", "store"] {
+        assert!(printed.contains(&format!("{hop}: ")), "{printed}");
+    }
+    assert!(printed.contains("record of store: cancelled: timed out after"), "{printed}");
+    assert!(printed.contains("record of gateway: completed, answered 504"), "{printed}");
+}
