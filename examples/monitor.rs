@@ -186,7 +186,8 @@ async fn watch(last: OperationId, mut events: Events, screen: &mut Screen) -> io
 fn main() -> io::Result<ExitCode> {
     let each = env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(60);
 
-    let plan = ShutdownPlan::new().grace(Duration::from_secs(10));
+    // A backup may take long, so it is cancelled at once.
+    let plan = ShutdownPlan::new().finish(Duration::ZERO).grace(Duration::from_secs(10));
     let stop = Registry::global().shutdown_on_termination(plan)?;
     // Listen before anything runs, so that no event is missed.
     let events = Registry::global().events(256);

@@ -74,7 +74,8 @@ async fn accept(open: Duration) {
 fn main() -> io::Result<ExitCode> {
     let open = env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(100);
 
-    let plan = ShutdownPlan::new().grace(Duration::from_secs(2));
+    // Requests get a moment to finish. Those that are left are cancelled, and get two seconds to stop.
+    let plan = ShutdownPlan::new().finish(Duration::from_millis(100)).grace(Duration::from_secs(2));
     // Registers the signals now: none is lost from here on.
     let stop = Registry::global().shutdown_on_termination(plan)?;
     let (_, end) = smol::block_on(stop.serve(accept(Duration::from_millis(open))));

@@ -53,10 +53,11 @@ pub mod readme {}
 /// 11. [Shields](guide::shields): the rules, and when not to use one.
 /// 12. [Retries](guide::retries): loops that stop when they are cancelled.
 /// 13. [Streams](guide::streams): limits, chunks, and partial results.
-/// 14. [Registry and shutdown](guide::registry): list operations, and stop a service.
+/// 14. [Registry](guide::registry): list operations, cancel them, and wait for their end.
 /// 15. [Testing](guide::testing): virtual time, and cancellation at every await.
 /// 16. [Limits that move](guide::limits): work that may take long while it makes progress.
 /// 17. [Tasks](guide::tasks): groups that own their tasks.
+/// 18. [Shutdown](guide::shutdown): let a service finish, then stop it; axum, hyper and tower.
 pub mod guide {
     #[doc = include_str!("../docs/pictures/polls.uri")]
     #[doc = include_str!("../docs/links.txt")]
@@ -129,6 +130,12 @@ pub mod guide {
     #[doc = include_str!("../docs/links.txt")]
     #[doc = include_str!("../docs/guide/17-tasks.md")]
     pub mod tasks {}
+
+    #[cfg(feature = "signal")]
+    #[doc = include_str!("../docs/pictures/shutdown.uri")]
+    #[doc = include_str!("../docs/links.txt")]
+    #[doc = include_str!("../docs/guide/18-shutdown.md")]
+    pub mod shutdown {}
 }
 
 /// Coming from another library: terms, snippets and differences.

@@ -110,7 +110,8 @@
 //! [shields](_docs::guide::shields) ·
 //! [retries](_docs::guide::retries) ·
 //! [streams](_docs::guide::streams) ·
-//! [registry and shutdown](_docs::guide::registry) ·
+//! [registry](_docs::guide::registry) ·
+//! [shutdown](_docs::guide::shutdown) ·
 //! [testing](_docs::guide::testing) ·
 //! [limits that move](_docs::guide::limits) ·
 //! [tasks](_docs::guide::tasks)

@@ -268,7 +268,7 @@ impl Serialize for PhaseReport {
             serializer,
             "PhaseReport",
             "name": &self.name,
-            "budget": &self.budget.as_secs_f64(),
+            "finish": &self.finish.as_secs_f64(),
             "took": &self.took.as_secs_f64(),
             "forced": &self.forced,
             "stopped": &self.stopped,

@@ -21,7 +21,8 @@ const CAPACITY: usize = 1024;
 /// Sends three kinds of JSON messages: `operations` lists the running operations, first and again
 /// after the client missed events; `change` is one event; `stats` are the statistics.
 ///
-/// The stream is an operation itself, so it is listed, can be cancelled, and ends with the service.
+/// The stream is an operation itself, so it is listed and can be cancelled. It is a daemon: it shows the shutdown, and ends
+/// after the requests.
 pub(crate) async fn events(
     ConnectInfo(client): ConnectInfo<SocketAddr>,
 ) -> Sse<impl Stream<Item = Result<Message, Infallible>>> {
@@ -45,7 +46,7 @@ pub(crate) async fn events(
         .cancelable_stream(never())
         .named("GET /events")
         .metadata("client", client.to_string())
-        .registered();
+        .daemon_in(registry);
     // The error is the last item. It is not a message: the client just sees the end.
     Sse::new(messages.filter_map(async |message| message.ok().map(Ok)))
 }

@@ -15,8 +15,8 @@
 //! | `GET /events` | changes, as server-sent events |
 //!
 //! A client that goes away cancels its request. `SIGTERM` and Ctrl-C shut the service down: it accepts
-//! no new requests, cancels the running ones, answers them, and prints a report. The exit code is 0 if
-//! all of them stopped.
+//! no new requests, lets the running ones finish for two seconds, cancels the others, answers them, and
+//! prints a report. A second signal cancels them at once. The exit code is 0 if all of them stopped.
 //!
 //! Anyone who can reach this service can cancel its operations. Put a real service behind a login.
 
@@ -37,8 +37,8 @@ use cancelable::prelude::*;
 use cancelable::registry::ShutdownPlan;
 use tokio::net::TcpListener;
 
-/// How long requests may take to stop.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long requests may take to finish after the first signal. A real service gives them more.
+const FINISH: Duration = Duration::from_secs(2);
 
 /// How long the last answers may take to reach their clients.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
@@ -61,24 +61,22 @@ async fn main() -> io::Result<ExitCode> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let listener = TcpListener::bind(address).await?;
 
+    let registry = Registry::global();
     let plan =
-        ShutdownPlan::new().grace(GRACE).on_request(|reason| eprintln!("stopping: {reason}"));
+        ShutdownPlan::new().finish(FINISH).on_request(|reason| eprintln!("stopping: {reason}"));
     // Registers the signals before the address is printed, so that none is lost.
-    let stop = Registry::global().shutdown_on_termination(plan)?;
+    let stop = registry.shutdown_on_termination(plan)?;
     println!("listening on http://{}", listener.local_addr()?);
 
-    let closing = CancellationToken::new();
-    let closed = closing.clone().cancelled_owned();
     let app = routes().into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, app).with_graceful_shutdown(async {
-        closed.await;
+        registry.closing().await;
     });
     let server = tokio::spawn(server.into_future());
 
-    // The server keeps running meanwhile, and the registry refuses new requests.
+    // The server runs in its task meanwhile: it accepts no connections once the registry is closed.
     let end = stop.await;
-    closing.cancel();
-    // Idle connections do not delay the exit.
+    // The last answers may still be on their way.
     let _ = server.cancelable(timeout(LAST_ANSWERS)).await;
 
     eprintln!("{end}");

@@ -137,7 +137,7 @@ fn loom_task_during_close() {
         let inserter = {
             let members = members.clone();
             thread::spawn(move || {
-                let entry = members.insert(task, false, Admission::Task, &Arc::new(()));
+                let entry = members.insert(task, false, Admission::Below, &Arc::new(()));
                 if entry == Insertion::Done {
                     assert!(members.drained().get().is_none(), "drained with a task left");
                     members.remove(task);
@@ -151,7 +151,7 @@ fn loom_task_during_close() {
         assert_eq!(members.len(), 0);
         let entry = inserter.join().unwrap();
         assert!(matches!(entry, Insertion::Done | Insertion::Refused));
-        assert_eq!(members.insert(task, true, Admission::Task, &Arc::new(())), Insertion::Refused);
+        assert_eq!(members.insert(task, true, Admission::Below, &Arc::new(())), Insertion::Refused);
         assert!(members.regular_gone().get().is_some());
     });
 }

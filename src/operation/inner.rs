@@ -477,7 +477,6 @@ impl Inner {
     }
 
     /// Returns the parent, if it still exists, and whether a shield is in between.
-    #[cfg(feature = "time")]
     pub(super) fn parent(&self) -> (Option<Arc<Inner>>, bool) {
         match &self.details.lock().parent {
             Some(parent) => (parent.inner.upgrade(), parent.link == Link::Shielded),

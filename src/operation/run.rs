@@ -230,6 +230,12 @@ impl Operation {
         Some(self.activity()?.snapshot())
     }
 
+    /// Returns its parent, if that still exists, and whether a shield is in between.
+    pub(crate) fn parent(&self) -> (Option<Operation>, bool) {
+        let (inner, shielded) = self.inner.parent();
+        (inner.map(|inner| Operation { inner }), shielded)
+    }
+
     /// Runs `callback` when it is cancelled, or at once if it has been.
     pub(crate) fn on_request(&self, callback: impl FnOnce(&Reason) + Send + 'static) {
         self.inner.token.on_cancel(callback).detach();
@@ -238,12 +244,6 @@ impl Operation {
 
 #[cfg(feature = "time")]
 impl Operation {
-    /// Returns its parent, if that still exists, and whether a shield is in between.
-    pub(crate) fn parent(&self) -> (Option<Operation>, bool) {
-        let (inner, shielded) = self.inner.parent();
-        (inner.map(|inner| Operation { inner }), shielded)
-    }
-
     /// Cuts its grace period short. Returns whether it is in one and this call cut it short.
     pub(crate) fn force(&self) -> bool {
         self.activity().is_some_and(Activity::force)

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::operation::{Operation, OperationId, Progress, Roster, Snapshot, WatchedIn, Watcher};
 use crate::panic::discard;
 use crate::reason::Reason;
+use crate::source::CancellationToken;
 use crate::sync::Mutex;
 
 /// The reason for the cancellation of operations that are refused, or that are running when their
@@ -25,6 +26,8 @@ pub(super) struct Shared {
     pub(super) members: MemberMap<Member>,
     pub(super) history: Mutex<History>,
     pub(super) listeners: Arc<Listeners>,
+    /// Cancelled when the registry is closed.
+    pub(super) closing: CancellationToken,
     #[cfg(feature = "time")]
     pub(super) force: Force,
 }
@@ -35,6 +38,7 @@ impl Shared {
             members: MemberMap::new(),
             history: Mutex::new(History::new(history_limit)),
             listeners: Arc::default(),
+            closing: CancellationToken::new(),
             #[cfg(feature = "time")]
             force: Force::default(),
         }
@@ -45,12 +49,27 @@ impl Shared {
     }
 
     /// Closes the registry. Returns whether this call did it.
-    pub(super) fn close(&self) -> bool {
+    pub(super) fn close(&self, reason: &Reason) -> bool {
         let closed = self.members.close();
         if closed {
             self.listeners.send(Event::Closed);
+            self.closing.cancel_with(reason.clone());
         }
         closed
+    }
+
+    /// Returns the nearest member above an operation: its parent, the operation around this call, or one above those.
+    fn member_above(&self, operation: &Operation) -> Option<Arc<Member>> {
+        let mut next = operation.parent().0.or_else(Operation::current);
+        // Not recursive: chains may be long.
+        while let Some(above) = next {
+            let member = self.members.get(above.id());
+            if member.is_some() {
+                return member;
+            }
+            next = above.parent().0;
+        }
+        None
     }
 
     /// Cancels an operation that comes after the registry was closed.
@@ -112,14 +131,29 @@ struct MemberState {
 }
 
 impl Member {
-    /// Registers an operation, or cancels it if the registry is closed.
+    /// Registers an operation. If the registry is closed and the operation is not below a member, cancels it instead.
     pub(super) fn register(shared: &Arc<Shared>, operation: &Operation, is_daemon: bool) {
-        Member::admit(shared, operation, is_daemon, Admission::Registered);
+        if Member::admit(shared, operation, is_daemon, Admission::Registered) {
+            return;
+        }
+        // A member of a closed registry may need further operations in order to finish. Those of a daemon are daemons.
+        let is_admitted = shared.member_above(operation).is_some_and(|above| {
+            Member::admit(shared, operation, is_daemon || above.is_daemon, Admission::Below)
+        });
+        if !is_admitted {
+            shared.refuse(operation);
+        }
     }
 
-    fn admit(shared: &Arc<Shared>, operation: &Operation, is_daemon: bool, admission: Admission) {
+    /// Adds an operation to the members, unless it has ended or is one already. Returns `false` if it is refused.
+    fn admit(
+        shared: &Arc<Shared>,
+        operation: &Operation,
+        is_daemon: bool,
+        admission: Admission,
+    ) -> bool {
         if operation.status().is_final() {
-            return;
+            return true;
         }
         let member = Arc::new(Member {
             operation: operation.clone(),
@@ -141,8 +175,9 @@ impl Member {
                 operation.watch(member);
             }
             Insertion::Known => {}
-            Insertion::Refused => shared.refuse(operation),
+            Insertion::Refused => return false,
         }
+        true
     }
 
     /// Sends `Registered`.
@@ -286,7 +321,9 @@ impl Watcher for Member {
 
 impl Roster for Shared {
     fn add_task(self: Arc<Self>, task: &Operation, is_daemon: bool) {
-        Member::admit(&self, task, is_daemon, Admission::Task);
+        if !Member::admit(&self, task, is_daemon, Admission::Below) {
+            self.refuse(task);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `MemberMap`: the operations in a registry, split over several locks, and whether it accepts new ones.
 //!
 //! 1. The count is raised before a member is inserted into the map, and lowered after it has been removed.
-//! 2. Once the map is closed, only tasks of members are inserted, and a count that is zero is not raised any more.
+//! 2. Once the map is closed, only operations below members are inserted, and a count that is zero is not raised any more.
 //! 3. The latch of a count is set once the map is closed and the count is zero, and not before.
 //!
 //! For 2: `insert` reads the flag with the lock of its shard held. `close` sets the flag, then takes each
@@ -40,8 +40,8 @@ struct Entry<M> {
 pub(crate) enum Admission {
     /// It is registered.
     Registered,
-    /// It is a task of an operation that is or was a member.
-    Task,
+    /// It is below an operation that is or was a member, or a task of one.
+    Below,
 }
 
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl<M> MemberMap<M> {
             if is_regular {
                 self.regular.add();
             }
-        } else if admission == Admission::Task && self.all.add_unless_zero() {
+        } else if admission == Admission::Below && self.all.add_unless_zero() {
             // If all regular members have left, the daemons have been cancelled already.
             is_regular = is_regular && self.regular.add_unless_zero();
         } else {

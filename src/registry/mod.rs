@@ -46,8 +46,9 @@ pub use stats::{Durations, Stats};
 use crate::operation::{Operation, OperationId, Snapshot, Status};
 use crate::panic::discard;
 use crate::reason::Reason;
+use crate::source::WaitForCancellationOwned;
 use inspect::{Children, inspect};
-use member::{Shared, cancel_each};
+use member::{SHUTTING_DOWN, Shared, cancel_each};
 
 /// The number of records that a history keeps by default.
 const HISTORY_LIMIT: usize = 1000;
@@ -329,7 +330,8 @@ impl Registry {
     /// Closes the registry to new operations, for good. Returns whether this call did it.
     ///
     /// Operations that are registered later are not listed. They are cancelled for the reason `"shutting
-    /// down"`, and their first poll returns that. Operations already in the registry continue.
+    /// down"`, and their first poll returns that. Operations already in the registry continue. What they
+    /// need in order to finish is still accepted: an operation inside or below one that is registered.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -341,7 +343,36 @@ impl Registry {
     /// # });
     /// ```
     pub fn close(&self) -> bool {
-        self.shared.close()
+        self.shared.close(&SHUTTING_DOWN.into())
+    }
+
+    /// Waits until the registry is closed. Use it to stop the intake: cancel the loop that accepts requests or takes
+    /// jobs when this fires, and let the operations finish.
+    ///
+    /// The reason is `"shutting down"`, or that of the shutdown.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future only ends the wait.
+    ///
+    /// # Panics
+    ///
+    /// Panics if polled after completion.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    ///
+    /// # smol::block_on(async {
+    /// let registry = Registry::new();
+    /// let accept = std::future::pending::<()>().cancelable(registry.closing());
+    /// registry.close();
+    /// assert_eq!(accept.await, Err(Cancelled::new("shutting down")));
+    /// # });
+    /// ```
+    pub fn closing(&self) -> WaitForCancellationOwned {
+        self.shared.closing.clone().cancelled_owned()
     }
 
     /// Returns whether the registry is closed, by [`close`](Self::close) or by a shutdown.

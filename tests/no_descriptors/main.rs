@@ -68,7 +68,7 @@ fn futures() -> Vec<(&'static str, BoxFuture)> {
                 let member = pending::<()>().cancelable(never()).grace(long);
                 let mut member = Box::pin(member.registered_in(&registry));
                 assert!(Wakes::new().poll(member.as_mut()).is_pending());
-                drop(registry.shutdown(long).await);
+                drop(registry.shutdown(Duration::ZERO).grace(long).await);
             }),
         ),
     ]

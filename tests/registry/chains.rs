@@ -37,7 +37,7 @@ fn chain_in_a_shield() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (chain, _runs) = chain(&registry, 50);
-    assert!(poll_once(pin!(registry.shutdown(LONG))).is_pending());
+    assert!(poll_once(pin!(registry.shutdown(Duration::ZERO).grace(LONG))).is_pending());
     let (outer, protected) = chain.split_last().unwrap();
     assert!(outer.is_cancelled());
     assert!(!protected.iter().any(Operation::is_cancelled));
@@ -51,7 +51,7 @@ fn linear_time() {
         let mut made = None;
         let making = support::computing(|| made = Some(chain(&registry, 3_000)));
         let shutdown = support::computing(|| {
-            assert!(poll_once(pin!(registry.shutdown(LONG))).is_pending());
+            assert!(poll_once(pin!(registry.shutdown(Duration::ZERO).grace(LONG))).is_pending());
         });
         shutdown.as_secs_f64() / making.as_secs_f64()
     };
@@ -72,7 +72,7 @@ where
     let operation = inner.operation();
     let work = around(Box::pin(inner.map(|_| ())));
     let (outer, _run) = started(work.cancelable(never()).registered_in(&registry));
-    assert!(poll_once(pin!(registry.shutdown(LONG))).is_pending());
+    assert!(poll_once(pin!(registry.shutdown(Duration::ZERO).grace(LONG))).is_pending());
     (outer.is_cancelled(), operation.is_cancelled())
 }
 

@@ -23,7 +23,7 @@ fn cancelled_once_the_others_have_left() {
     let registry = Registry::new();
     let (writer, first) = daemon(&registry, "writer");
     let (request, second) = running(&registry, "request");
-    let mut shutdown = pin!(registry.shutdown(LONG));
+    let mut shutdown = pin!(registry.shutdown(Duration::ZERO).grace(LONG));
     let wakes = Wakes::new();
     assert!(wakes.poll(shutdown.as_mut()).is_pending());
     assert!(request.is_cancelled() && !writer.is_cancelled());
@@ -42,7 +42,7 @@ fn only_daemons() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (writer, run) = daemon(&registry, "writer");
-    let mut shutdown = pin!(registry.shutdown(LONG));
+    let mut shutdown = pin!(registry.shutdown(Duration::ZERO).grace(LONG));
     assert!(poll_once(shutdown.as_mut()).is_pending());
     assert!(writer.is_cancelled());
     drop(run);
@@ -56,7 +56,7 @@ fn cancelled_when_the_grace_is_over() {
     let registry = Registry::new();
     let (writer, run) = daemon(&registry, "writer");
     let (_, _stuck) = running(&registry, "stuck");
-    let mut shutdown = pin!(registry.shutdown(Duration::from_secs(5)));
+    let mut shutdown = pin!(registry.shutdown(Duration::ZERO).grace(Duration::from_secs(5)));
     let wakes = Wakes::new();
     assert!(wakes.poll(shutdown.as_mut()).is_pending());
     time.advance(Duration::from_secs(5));
@@ -78,7 +78,7 @@ fn cancelled_with_its_parent() {
     let (request, _run) = running(&registry, "request");
     let below = pending::<()>().cancelable(never()).child_of(&request).daemon_in(&registry);
     let (daemon, _below) = started(below);
-    assert!(poll_once(pin!(registry.shutdown(LONG))).is_pending());
+    assert!(poll_once(pin!(registry.shutdown(Duration::ZERO).grace(LONG))).is_pending());
     assert!(daemon.reason().is_some_and(|reason| reason.kind() == ReasonKind::Parent));
 }
 
@@ -89,7 +89,7 @@ fn first_registration_decides() {
     let run = pending::<()>().cancelable(never()).daemon_in(&registry).registered_in(&registry);
     let (daemon, run) = started(run);
     let (_, regular) = running(&registry, "regular");
-    let mut shutdown = pin!(registry.shutdown(LONG));
+    let mut shutdown = pin!(registry.shutdown(Duration::ZERO).grace(LONG));
     assert!(poll_once(shutdown.as_mut()).is_pending());
     assert!(!daemon.is_cancelled());
     drop((regular, run));
@@ -102,10 +102,10 @@ fn a_second_shutdown_cancels_them() {
     let registry = Registry::new();
     let (writer, run) = daemon(&registry, "writer");
     let (_, regular) = running(&registry, "regular");
-    assert!(poll_once(pin!(registry.shutdown(LONG))).is_pending());
+    assert!(poll_once(pin!(registry.shutdown(Duration::ZERO).grace(LONG))).is_pending());
     drop(regular);
     assert!(!writer.is_cancelled());
-    let mut again = pin!(registry.shutdown(LONG));
+    let mut again = pin!(registry.shutdown(Duration::ZERO).grace(LONG));
     assert!(poll_once(again.as_mut()).is_pending());
     assert!(writer.is_cancelled());
     drop(run);

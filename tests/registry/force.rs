@@ -19,7 +19,7 @@ fn later_shutdown_is_not_affected() {
     let registry = Registry::new();
     assert_eq!(registry.force(), 0);
     let (_, run) = running(&registry, "a");
-    let mut shutdown = pin!(registry.shutdown(LONG).settle(Duration::ZERO));
+    let mut shutdown = pin!(registry.shutdown(Duration::ZERO).grace(LONG).settle(Duration::ZERO));
     let wakes = Wakes::new();
     assert_eq!(registry.force(), 0, "it has not begun yet");
     assert!(wakes.poll(shutdown.as_mut()).is_pending());
@@ -35,7 +35,7 @@ fn every_waiting_shutdown() {
     let registry = Registry::new();
     let (_, _run) = running(&registry, "a");
     for _ in 0..3 {
-        let shutdown = || registry.shutdown(LONG).settle(Duration::ZERO);
+        let shutdown = || registry.shutdown(Duration::ZERO).grace(LONG).settle(Duration::ZERO);
         let (mut first, mut second) = (pin!(shutdown()), pin!(shutdown()));
         let wakes = Wakes::new();
         assert!(wakes.poll(first.as_mut()).is_pending());
@@ -47,13 +47,13 @@ fn every_waiting_shutdown() {
 }
 
 #[test]
-fn second_request_while_draining() {
+fn second_request_during_the_load_balancer_delay() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     registry.force();
     let deaf = pending::<()>().cancelable(never()).grace(LONG).registered_in(&registry);
     let (_, run) = started(deaf);
-    let plan = ShutdownPlan::new().drain(LONG).grace(LONG).settle(Duration::ZERO);
+    let plan = ShutdownPlan::new().load_balancer_delay(LONG).grace(LONG).settle(Duration::ZERO);
     let asked = async { Reason::signal(Signal::Term) };
     let again = CancellationToken::new();
     let second = again.clone();

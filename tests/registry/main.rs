@@ -9,6 +9,8 @@ mod chains;
 #[cfg(all(feature = "time", feature = "testing"))]
 mod daemons;
 mod events;
+#[cfg(all(feature = "time", feature = "testing"))]
+mod finish;
 #[cfg(feature = "time")]
 mod force;
 mod helpers;

@@ -1,4 +1,4 @@
-//! A shutdown in phases: their order, their budgets, the second request, the report.
+//! A shutdown in phases: their order, their times, the second request, the report.
 
 use std::future::pending;
 use std::pin::pin;
@@ -18,7 +18,11 @@ const LONG: Duration = Duration::from_secs(600);
 /// Returns two registries, and the phases that shut them down.
 fn two() -> (Registry, Registry, ShutdownPhases) {
     let (intake, workers) = (Registry::new(), Registry::new());
-    let phases = Shutdown::phases().then("intake", &intake, LONG).then("workers", &workers, LONG);
+    let phases = Shutdown::phases().then("intake", &intake, Duration::ZERO).then(
+        "workers",
+        &workers,
+        Duration::ZERO,
+    );
     (intake, workers, phases)
 }
 
@@ -68,14 +72,17 @@ fn a_stuck_phase_only_delays() {
             .then("empty", &Registry::new(), Duration::from_secs(9));
         let (_, _stuck_too) = running(&workers, "stuck too");
         let stop = async { Reason::signal(Signal::Term) };
-        let plan = ShutdownPlan::new().drain(Duration::from_secs(3)).grace(Duration::ZERO);
+        let plan = ShutdownPlan::new()
+            .load_balancer_delay(Duration::from_secs(3))
+            .grace(Duration::from_secs(2))
+            .settle(Duration::ZERO);
         let began = time.now();
         let end = phases.shutdown_when(stop, plan).await;
-        // The drain delay, and both budgets.
-        assert_eq!(time.now() - began, Duration::from_secs(15));
+        // The delay, and for both phases the time to finish and the grace.
+        assert_eq!(time.now() - began, Duration::from_secs(3 + 5 + 2 + 7 + 2));
         assert_eq!(names_and_counts(&end), [("intake", 0, 1), ("workers", 0, 1), ("empty", 0, 0)]);
         assert!(end.report.forced && !end.report.phases[0].is_clean());
-        assert_eq!(end.report.phases[1].budget, Duration::from_secs(7));
+        assert_eq!(end.report.phases[1].finish, Duration::from_secs(7));
         assert_eq!(end.exit_code(), ExitCode::FAILURE);
         assert!(end.to_string().contains("\nempty: nothing was running\n"), "{end}");
     });
@@ -118,7 +125,11 @@ fn same_registry_twice() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (_, run) = running(&registry, "a");
-    let phases = Shutdown::phases().then("once", &registry, LONG).then("again", &registry, LONG);
+    let phases = Shutdown::phases().then("once", &registry, Duration::ZERO).then(
+        "again",
+        &registry,
+        Duration::ZERO,
+    );
     let stop = async { Reason::manual("stop") };
     let mut ends = pin!(phases.shutdown_when(stop, ShutdownPlan::new()));
     assert!(poll_once(ends.as_mut()).is_pending());

@@ -150,7 +150,7 @@ fn report() {
     let registry = Registry::new();
     let (_, _run) = running(&registry, "stays");
     let unpolled = async {}.cancelable(never()).registered_in(&registry);
-    let shutdown = registry.shutdown(Duration::from_millis(1));
+    let shutdown = registry.shutdown(Duration::ZERO).grace(Duration::from_millis(1));
     let mut shutdown = Box::pin(shutdown);
     assert!(support::poll_once(shutdown.as_mut()).is_pending());
     drop(unpolled);
@@ -186,7 +186,7 @@ fn phases() {
         to_value(&phase).unwrap(),
         json!({
             "name": "intake",
-            "budget": 5.0,
+            "finish": 5.0,
             "took": 0.25,
             "forced": false,
             "stopped": 0,

@@ -1,4 +1,4 @@
-//! `shutdown_when`: drain delay, shutdown, second request, exit code.
+//! `shutdown_when`: delay for load balancers, shutdown, second request, exit code.
 
 use std::future::pending;
 use std::pin::pin;
@@ -21,7 +21,9 @@ fn shuts_down_for_the_reason_of_the_source() {
     let (registry, stop) = (Registry::new(), CancellationToken::new());
     let (_, run) = running(&registry, "a");
     let (sender, told) = channel();
-    let plan = ShutdownPlan::new().on_request(move |reason| sender.send(reason.clone()).unwrap());
+    let plan = ShutdownPlan::new()
+        .finish(Duration::ZERO)
+        .on_request(move |reason| sender.send(reason.clone()).unwrap());
     let mut ends = pin!(registry.shutdown_when(&stop, plan));
     let wakes = Wakes::new();
     assert!(wakes.poll(ends.as_mut()).is_pending());
@@ -38,10 +40,10 @@ fn shuts_down_for_the_reason_of_the_source() {
 }
 
 #[test]
-fn open_while_it_drains() {
+fn open_during_the_load_balancer_delay() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
-    let plan = ShutdownPlan::new().drain(Duration::from_millis(30)).grace(LONG);
+    let plan = ShutdownPlan::new().load_balancer_delay(Duration::from_millis(30)).grace(LONG);
     let asked = async { Reason::signal(Signal::Term) };
     let began = Instant::now();
     let mut ends = pin!(registry.shutdown_when(asked, plan));
@@ -55,21 +57,21 @@ fn open_while_it_drains() {
 }
 
 #[test]
-fn ctrl_c_does_not_drain() {
+fn no_load_balancer_delay_after_ctrl_c() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
-    let plan = ShutdownPlan::new().drain(LONG);
+    let plan = ShutdownPlan::new().load_balancer_delay(LONG);
     let asked = async { Reason::signal(Signal::Int) };
     assert!(poll_once(pin!(registry.shutdown_when(asked, plan))).is_ready());
 }
 
 #[test]
-fn a_second_request_ends_drain_and_grace() {
+fn a_second_request_ends_delay_finish_and_grace() {
     let _watchdog = support::watchdog();
     let (registry, again) = (Registry::new(), CancellationToken::new());
     let deaf = pending::<()>().cancelable(never()).grace(LONG).registered_in(&registry);
     let (_, run) = started(deaf);
-    let plan = ShutdownPlan::new().drain(LONG).grace(LONG).settle(LONG);
+    let plan = ShutdownPlan::new().load_balancer_delay(LONG).grace(LONG).settle(LONG);
     let asked = async { Reason::signal(Signal::Term) };
     let second = again.clone();
     let mut ends = pin!(registry.shutdown_when(asked, plan).insist_when(move || second));
@@ -89,7 +91,7 @@ fn exit_code_of_a_failure() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (_, _run) = running(&registry, "stuck");
-    let plan = ShutdownPlan::new().grace(Duration::from_millis(1));
+    let plan = ShutdownPlan::new().finish(Duration::ZERO).grace(Duration::from_millis(1));
     let end = support::block_on(registry.shutdown_when(async { Reason::manual("stop") }, plan));
     assert_eq!(end.exit_code(), ExitCode::FAILURE);
 }
@@ -108,7 +110,7 @@ fn service_returns() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (operation, run) = running(&registry, "a");
-    let plan = ShutdownPlan::new().drain(LONG);
+    let plan = ShutdownPlan::new().load_balancer_delay(LONG).finish(Duration::ZERO);
     let stop = registry.shutdown_when(never(), plan);
     let mut serving = pin!(stop.serve(async { 7 }));
     assert!(poll_once(serving.as_mut()).is_pending());
@@ -125,7 +127,7 @@ fn second_request_after_the_service_returned() {
     let deaf = pending::<()>().cancelable(never()).grace(LONG).registered_in(&registry);
     let (_, run) = started(deaf);
     let second = again.clone();
-    let plan = ShutdownPlan::new().grace(LONG).settle(LONG);
+    let plan = ShutdownPlan::new().finish(Duration::ZERO).grace(LONG).settle(LONG);
     let stop = registry.shutdown_when(never(), plan).insist_when(move || second);
     let mut serving = pin!(stop.serve(async { 7 }));
     let wakes = Wakes::new();
@@ -166,7 +168,7 @@ on_every_executor! {
             }
             pending::<()>().await;
         };
-        let plan = ShutdownPlan::new().drain(Duration::from_millis(5)).grace(LONG);
+        let plan = ShutdownPlan::new().load_balancer_delay(Duration::from_millis(5)).grace(LONG);
         let (served, end) = registry.shutdown_when(&stop, plan).serve(service).await;
         assert_eq!(served, None);
         assert!(end.report.is_clean());

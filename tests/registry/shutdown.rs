@@ -19,7 +19,7 @@ const LONG: Duration = Duration::from_secs(600);
 fn empty_registry() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
-    let report = support::block_on(registry.shutdown(LONG));
+    let report = support::block_on(registry.shutdown(Duration::ZERO).grace(LONG));
     assert!(report.is_clean() && !report.forced && registry.is_closed());
     assert_eq!(report.to_string(), "shutdown: nothing was running");
 }
@@ -29,7 +29,7 @@ fn begins_at_the_first_poll() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (operation, run) = running(&registry, "a");
-    let mut shutdown = pin!(registry.shutdown(LONG));
+    let mut shutdown = pin!(registry.shutdown(Duration::ZERO).grace(LONG));
     assert!(!registry.is_closed() && !operation.is_cancelled());
     let wakes = Wakes::new();
     assert!(wakes.poll(shutdown.as_mut()).is_pending());
@@ -47,7 +47,7 @@ fn begins_at_the_first_poll() {
 fn refuses_newcomers() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
-    support::block_on(registry.shutdown(LONG));
+    support::block_on(registry.shutdown(Duration::ZERO).grace(LONG));
     let late = async { panic!("polled") }.cancelable(never()).registered_in(&registry);
     let operation = late.operation();
     assert_eq!(registry.len(), 0);
@@ -62,7 +62,7 @@ fn waits_for_unpolled_operations() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let run = pending::<()>().cancelable(never()).named("unpolled").registered_in(&registry);
-    let mut shutdown = pin!(registry.shutdown(LONG));
+    let mut shutdown = pin!(registry.shutdown(Duration::ZERO).grace(LONG));
     let wakes = Wakes::new();
     assert!(wakes.poll(shutdown.as_mut()).is_pending());
     drop(run);
@@ -77,7 +77,7 @@ fn reports_the_remaining() {
     let registry = Registry::new();
     let (_, stays) = running(&registry, "stays");
     let (_, goes) = running(&registry, "goes");
-    let mut shutdown = pin!(registry.shutdown(Duration::from_millis(5)));
+    let mut shutdown = pin!(registry.shutdown(Duration::ZERO).grace(Duration::from_millis(5)));
     assert!(poll_once(shutdown.as_mut()).is_pending());
     drop(goes);
     let report = support::block_on(shutdown);
@@ -87,7 +87,7 @@ fn reports_the_remaining() {
     assert_eq!(report.remaining[0].snapshot.name.as_deref(), Some("stays"));
     // The remaining operation can still end.
     assert!(support::block_on(stays).is_err());
-    assert!(support::block_on(registry.shutdown(LONG)).is_clean());
+    assert!(support::block_on(registry.shutdown(Duration::ZERO).grace(LONG)).is_clean());
 }
 
 #[test]
@@ -95,8 +95,8 @@ fn two_shutdowns() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (_, run) = running(&registry, "a");
-    let mut first = Box::pin(registry.shutdown(LONG));
-    let mut second = Box::pin(registry.shutdown(LONG).because("later"));
+    let mut first = Box::pin(registry.shutdown(Duration::ZERO).grace(LONG));
+    let mut second = Box::pin(registry.shutdown(Duration::ZERO).grace(LONG).because("later"));
     let wakes = Wakes::new();
     assert!(wakes.poll(first.as_mut()).is_pending() && wakes.poll(second.as_mut()).is_pending());
     drop(first);
@@ -116,7 +116,8 @@ fn cuts_grace_periods_short() {
     let deaf = pending::<()>().cancelable(never()).grace(LONG).named("deaf");
     let (deaf, mut deaf_run) = started(deaf.registered_in(&registry));
 
-    let mut shutdown = pin!(registry.shutdown(Duration::from_millis(5)).settle(LONG));
+    let mut shutdown =
+        pin!(registry.shutdown(Duration::ZERO).grace(Duration::from_millis(5)).settle(LONG));
     let waiting = Wakes::new();
     assert!(waiting.poll(shutdown.as_mut()).is_pending());
     assert_eq!(poll_once(saves.as_mut()), Poll::Ready(Ok(())));
@@ -153,7 +154,7 @@ fn force_ends_the_wait() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (_, _run) = running(&registry, "a");
-    let mut shutdown = pin!(registry.shutdown(LONG).settle(Duration::ZERO));
+    let mut shutdown = pin!(registry.shutdown(Duration::ZERO).grace(LONG).settle(Duration::ZERO));
     let wakes = Wakes::new();
     assert!(wakes.poll(shutdown.as_mut()).is_pending());
     assert_eq!(registry.force(), 0);
@@ -178,7 +179,7 @@ fn leaves_shielded_operations_alone() {
         panic!("the work goes on after its shield");
     };
     let (outer, mut run) = started(work.cancelable(never()).named("save").registered_in(&registry));
-    let mut shutdown = pin!(registry.shutdown(LONG));
+    let mut shutdown = pin!(registry.shutdown(Duration::ZERO).grace(LONG));
     assert!(poll_once(shutdown.as_mut()).is_pending());
     let asked: Vec<_> = registry.list().iter().map(|found| found.reason.is_some()).collect();
     assert_eq!(asked, [true, false, false]);
@@ -202,7 +203,7 @@ fn shield_outside_the_registry() {
         assert!(serve.await.is_err());
     });
     let (_, run) = started(work.cancelable(never()).named("main"));
-    let mut shutdown = pin!(registry.shutdown(LONG));
+    let mut shutdown = pin!(registry.shutdown(Duration::ZERO).grace(LONG));
     assert!(poll_once(shutdown.as_mut()).is_pending());
     assert_eq!(support::block_on(run), Ok(()));
     assert!(support::block_on(shutdown).is_clean());
@@ -213,7 +214,7 @@ fn awaited_by_an_operation_of_its_registry() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let (_, other) = running(&registry, "other");
-    let stops = registry.shutdown(LONG).cancelable(never()).named("stops");
+    let stops = registry.shutdown(Duration::ZERO).grace(LONG).cancelable(never()).named("stops");
     let stopped = support::block_on(stops.registered_in(&registry));
     assert_eq!(stopped, Err(Cancelled::new("shutting down")));
     assert_eq!(support::block_on(other), Err(Cancelled::new("shutting down")));
@@ -232,7 +233,7 @@ fn hooks_run_before_the_report() {
     let (_, run) = started(run);
     let waits = registry.clone();
     let waiter = thread::spawn(move || {
-        let report = support::block_on(waits.shutdown(LONG));
+        let report = support::block_on(waits.shutdown(Duration::ZERO).grace(LONG));
         (report.is_clean(), told.try_recv().is_ok())
     });
     assert!(support::block_on(run).is_err());
@@ -257,7 +258,7 @@ fn registration_during_close() {
                 }
             }
         });
-        let report = support::block_on(registry.shutdown(LONG));
+        let report = support::block_on(registry.shutdown(Duration::ZERO).grace(LONG));
         assert!(report.is_clean());
         assert!(registry.is_empty(), "reported, but not empty");
         let outcomes = entering.join().unwrap();
@@ -277,7 +278,7 @@ on_every_executor! {
             while registry.stats().running < 10 {
                 smol::future::yield_now().await;
             }
-            registry.shutdown(LONG).await
+            registry.shutdown(Duration::ZERO).grace(LONG).await
         };
         let (outcomes, report) = futures::join!(futures::future::join_all(runs), stopping);
         assert!(outcomes.iter().all(Result::is_err));
@@ -292,7 +293,7 @@ on_every_executor! {
             while registry.stats().running < 1 {
                 smol::future::yield_now().await;
             }
-            registry.shutdown(Duration::from_millis(10)).settle(LONG).await
+            registry.shutdown(Duration::ZERO).grace(Duration::from_millis(10)).settle(LONG).await
         };
         let (outcome, report) = futures::join!(run, stopping);
         assert!(outcome.unwrap_err().was_forced());

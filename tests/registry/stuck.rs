@@ -17,7 +17,7 @@ use crate::support::{self, poll_once};
 /// Shuts the registry down, and polls the operations again with `poll_all` while the shutdown waits.
 fn report(registry: &Registry, mut poll_all: impl FnMut()) -> ShutdownReport {
     // Real time. It must be longer than a poll on a busy machine.
-    let mut shutdown = pin!(registry.shutdown(Duration::from_millis(50)));
+    let mut shutdown = pin!(registry.shutdown(Duration::ZERO).grace(Duration::from_millis(50)));
     assert!(poll_once(shutdown.as_mut()).is_pending());
     poll_all();
     support::block_on(shutdown)
@@ -222,7 +222,8 @@ fn does_not_yield() {
     while only(&registry).in_poll.is_none() {
         thread::yield_now();
     }
-    let report = support::block_on(registry.shutdown(Duration::from_millis(150)));
+    let report =
+        support::block_on(registry.shutdown(Duration::ZERO).grace(Duration::from_millis(150)));
     let stuck = &report.remaining[0];
     assert_eq!(stuck.phase, Phase::Running);
     assert!(stuck.in_poll.unwrap() >= Duration::from_millis(150));

@@ -54,7 +54,7 @@ fn serve(plan: ShutdownPlan, service: impl AsyncFnOnce(&Registry)) -> ServiceEnd
     let registry = Registry::new();
     let deaf = pending::<()>().cancelable(never()).named("deaf").grace(LONG);
     let task = smol::spawn(deaf.registered_in(&registry));
-    let stop = registry.shutdown_on_termination(plan.grace(LONG)).unwrap();
+    let stop = registry.shutdown_on_termination(plan.finish(Duration::ZERO).grace(LONG)).unwrap();
     let (_, end) = support::block_on(stop.serve(async {
         // An operation that is cancelled before its first poll has no grace period.
         until(|| registry.stats().running == 1).await;
@@ -97,14 +97,15 @@ fn second_signal_forces() {
 }
 
 #[test]
-fn second_signal_ends_the_drain_delay() {
+fn second_signal_ends_the_load_balancer_delay() {
     let _watchdog = support::watchdog();
-    if !is_played("second_signal_ends_the_drain_delay") {
-        assert_eq!(play("second_signal_ends_the_drain_delay"), Some(0));
+    if !is_played("second_signal_ends_the_load_balancer_delay") {
+        assert_eq!(play("second_signal_ends_the_load_balancer_delay"), Some(0));
         return;
     }
     let (sender, seen) = std::sync::mpsc::channel();
-    let plan = ShutdownPlan::new().drain(LONG).on_request(move |_| sender.send(()).unwrap());
+    let plan =
+        ShutdownPlan::new().load_balancer_delay(LONG).on_request(move |_| sender.send(()).unwrap());
     let end = serve(plan, async |registry| {
         raise(Number::TERM);
         until(|| seen.try_recv().is_ok()).await;
@@ -125,7 +126,8 @@ fn signal_after_the_service_returned() {
     let registry = Registry::new();
     let deaf = pending::<()>().cancelable(never()).named("deaf").grace(LONG);
     let task = smol::spawn(deaf.registered_in(&registry));
-    let stop = registry.shutdown_on_termination(ShutdownPlan::new().grace(LONG)).unwrap();
+    let plan = ShutdownPlan::new().finish(Duration::ZERO).grace(LONG);
+    let stop = registry.shutdown_on_termination(plan).unwrap();
     let raises = async {
         until(|| in_grace(&registry)).await;
         raise(Number::INT);
@@ -148,7 +150,7 @@ fn third_signal_exits() {
     let registry = Registry::new();
     let stuck = shield(pending::<()>()).cancelable(never()).registered_in(&registry);
     let task = smol::spawn(stuck);
-    let plan = ShutdownPlan::new().grace(LONG).settle(LONG);
+    let plan = ShutdownPlan::new().finish(Duration::ZERO).grace(LONG).settle(LONG);
     let stop = registry.shutdown_on_termination(plan).unwrap();
     support::block_on(stop.serve(async {
         until(|| registry.stats().running == 1).await;

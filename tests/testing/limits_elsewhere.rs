@@ -62,7 +62,7 @@ fn shutdown() {
     assert!(poll_once(saves.as_mut()).is_pending());
     time.advance(ms(3));
 
-    let shutdown = registry.shutdown(ms(20));
+    let shutdown = registry.shutdown(ms(0)).grace(ms(20));
     let all = async {
         futures::join!(
             shutdown,

@@ -1,4 +1,4 @@
-//! `Shutdown`: asks all operations to stop, waits for them, and reports.
+//! `Shutdown`: lets operations finish, cancels those that are left, waits for them, and reports.
 //!
 //! * `force`: cuts the grace periods short.
 //! * `targets`: the operations that a shutdown asks.
@@ -31,36 +31,46 @@ use super::Registry;
 use super::inspect::{Children, inspect};
 use super::member::{Member, Members, SHUTTING_DOWN, Shared, cancel_each};
 use crate::clock;
+use crate::panic::discard;
 use crate::reason::Reason;
 use crate::timer::Countdown;
 use crate::wait::{Latch, Waiter, polled_after_completion};
 use targets::shutdown_targets;
 
+/// How long a shutdown waits by default for the operations that it has cancelled.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// How long a shutdown waits by default for operations whose grace period it has cut short.
 const SETTLE: Duration = Duration::from_secs(1);
 
 impl Registry {
-    /// Stops all operations, and reports which of them did not stop.
+    /// Lets the operations finish for at most `finish`, cancels those that are left, and reports which of them
+    /// did not stop.
     ///
-    /// 1. The registry is [closed](Self::close): new operations are refused.
-    /// 2. All operations are cancelled for the reason `"shutting down"`. Those with a grace period of
-    ///    their own use it, shields are finished, clean-up runs. An operation inside the shield
-    ///    or clean-up of another is protected with it, and is not cancelled.
-    /// 3. It waits until all operations have left, but at most for `grace`. [Daemons] are cancelled once the
-    ///    other operations have left, or when `grace` is over.
-    /// 4. Then it cuts the remaining grace periods short, as [`force`](Self::force) does. If there were
-    ///    any, it waits a little longer: see [`settle`](Shutdown::settle). Shields and clean-up are not
-    ///    interrupted.
-    /// 5. It reports. Operations still running are left alone; dropping them is their owner's job.
+    /// 1. **Close.** The registry is [closed](Self::close): new operations are refused, and
+    ///    [`closing`](Self::closing) fires. Operations below a registered one are still accepted.
+    /// 2. **Finish.** The operations continue, for at most `finish`. The shutdown ends as soon as the last one
+    ///    has left, so that of an idle registry takes no time. [Daemons] are cancelled once the
+    ///    other operations have left.
+    /// 3. **Grace.** The operations that are left are cancelled for the reason `"shutting down"`, and get at most
+    ///    [`grace`](Shutdown::grace) to stop. Those with a grace period of their own use it, shields are finished, clean-up
+    ///    runs. An operation inside the shield or clean-up of another is protected with it, and is not cancelled. At the end
+    ///    of the grace, daemons are cancelled too.
+    /// 4. **Force.** The remaining grace periods are cut short, as [`force`](Self::force) does. If anything was
+    ///    cancelled or cut short now, it waits a little longer: see [`settle`](Shutdown::settle). Shields and
+    ///    clean-up are not interrupted.
+    /// 5. **Report.** Operations still running are left alone; dropping them is their owner's job.
+    ///
+    /// To cancel at once, use `shutdown(Duration::ZERO)`.
     ///
     /// All of this begins at the first poll. This future does not poll the operations: their own tasks
-    /// must do that. An operation that awaits the shutdown of its own registry is cancelled by it, and
-    /// the report is lost. On an executor with one thread, work that does not yield also keeps this
+    /// must do that. An operation that awaits the shutdown of its own registry makes it wait for the whole of `finish`, is then
+    /// cancelled, and the report is lost. On an executor with one thread, work that does not yield also keeps this
     /// future from being polled. In that case, run the shutdown on another thread.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future undoes nothing: the registry stays closed, and the operations stay cancelled.
+    /// Dropping the future undoes nothing: the registry stays closed, and operations that were cancelled stay cancelled.
     /// A second call continues to wait for them, and cancels the daemons that are left.
     ///
     /// [Daemons]: crate::Cancelable::daemon_in
@@ -77,20 +87,20 @@ impl Registry {
     ///
     /// # smol::block_on(async {
     /// let registry = Registry::new();
-    /// let work = std::future::pending::<()>().cancelable(never()).named("work");
-    /// let task = smol::spawn(work.registered_in(&registry));
+    /// let request = smol::future::yield_now().cancelable(never()).named("request");
+    /// let request = smol::spawn(request.registered_in(&registry));
     ///
     /// let report = registry.shutdown(Duration::from_secs(30)).await;
     /// assert!(report.is_clean());
-    /// assert_eq!(report.stopped.len(), 1);
-    /// assert_eq!(task.await, Err(Cancelled::new("shutting down")));
+    /// assert_eq!(request.await, Ok(()));
     /// # });
     /// ```
-    pub fn shutdown(&self, grace: Duration) -> Shutdown {
+    pub fn shutdown(&self, finish: Duration) -> Shutdown {
         Shutdown {
             shared: self.shared.clone(),
             reason: SHUTTING_DOWN.into(),
-            grace: Countdown::lasting(grace),
+            finish: Countdown::lasting(finish),
+            grace: Countdown::lasting(GRACE),
             settle: Countdown::lasting(SETTLE),
             state: State::Idle,
         }
@@ -102,7 +112,7 @@ impl Registry {
     /// will have no grace period when it is cancelled. Operations that are registered later keep
     /// theirs. Shields and clean-up are not interrupted.
     ///
-    /// A [shutdown](Self::shutdown) that is waiting proceeds to its last step. A shutdown that begins later
+    /// A [shutdown](Self::shutdown) that is waiting cancels what is left and proceeds to its last step. A shutdown that begins later
     /// is not affected.
     ///
     /// ```
@@ -140,6 +150,7 @@ fn force(shared: &Shared) -> usize {
 pub struct Shutdown {
     shared: Arc<Shared>,
     reason: Reason,
+    finish: Countdown,
     grace: Countdown,
     settle: Countdown,
     state: State,
@@ -153,23 +164,28 @@ enum State {
 
 struct Wait {
     since: Instant,
-    /// `None` once the daemons have been cancelled, or if there are none. Dropped before `asked`, which
-    /// contains their destructors.
-    daemons: Option<Daemons>,
+    step: Step,
     /// The operations that were registered when it began.
     asked: Members,
     drained: Waiter<Arc<Latch<()>>>,
-    /// `None` once the grace periods have been cut short.
-    forced: Option<Waiter<Arc<Latch<()>>>>,
+    /// `None` once only daemons are left.
+    regular_gone: Option<Waiter<Arc<Latch<()>>>>,
+    forced: Waiter<Arc<Latch<()>>>,
     /// The number of grace periods that had been cut short before.
     cut_short_before: u64,
 }
 
-/// Daemons that have not been cancelled.
-struct Daemons {
-    targets: Vec<Arc<Member>>,
-    /// Waits until the other operations have left.
-    regular_gone: Waiter<Arc<Latch<()>>>,
+/// What a shutdown has done so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    /// Closed the registry.
+    Finishing,
+    /// Cancelled the operations that are not daemons.
+    CancelledRegular,
+    /// Cancelled the daemons too.
+    CancelledAll,
+    /// Cut the grace periods short.
+    Forced,
 }
 
 impl Shutdown {
@@ -183,13 +199,34 @@ impl Shutdown {
     /// let registry = Registry::new();
     /// let work = std::future::pending::<()>().cancelable(never()).registered_in(&registry);
     /// let reason = Reason::signal(Signal::Term);
-    /// let shutdown = registry.shutdown(Duration::ZERO).because(reason.clone());
-    /// assert_eq!(shutdown.await.remaining.len(), 1);
+    /// let shutdown = registry.shutdown(Duration::ZERO).grace(Duration::ZERO).because(reason.clone());
+    /// assert_eq!(shutdown.settle(Duration::ZERO).await.remaining.len(), 1);
     /// assert_eq!(work.await.unwrap_err().reason(), &reason);
     /// # });
     /// ```
     pub fn because(mut self, reason: impl Into<Reason>) -> Self {
         self.reason = reason.into();
+        self
+    }
+
+    /// Sets how long to wait for the operations that this shutdown has cancelled, before it cuts their grace periods
+    /// short. The default is five seconds.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # smol::block_on(async {
+    /// let registry = Registry::new();
+    /// let work = std::future::pending::<()>().cancelable(never()).registered_in(&registry);
+    /// let task = smol::spawn(work);
+    /// let shutdown = registry.shutdown(Duration::from_millis(5)).grace(Duration::from_secs(60));
+    /// assert!(shutdown.await.is_clean());
+    /// assert_eq!(task.await, Err(Cancelled::new("shutting down")));
+    /// # });
+    /// ```
+    pub fn grace(mut self, limit: Duration) -> Self {
+        self.grace = Countdown::lasting(limit);
         self
     }
 
@@ -217,37 +254,42 @@ impl Shutdown {
     }
 
     fn begin(&self) -> Wait {
-        // Created before the cancellation, so that it notices a call of `force` during the cancellation.
+        // Created before anything else, so that it notices a call of `force` by user code that runs meanwhile.
         let forced = Waiter::new(self.shared.force.latch());
         let since = clock::now();
-        self.shared.close();
+        // Listed before operations learn that the registry is closed, so that those which finish at once are reported.
         let asked = self.shared.members();
-        let targets = shutdown_targets(&asked);
-        let (daemons, regular): (Vec<_>, Vec<_>) =
-            targets.into_iter().partition(|member| member.is_daemon);
-        cancel_each(&regular, &self.reason);
+        self.shared.close(&self.reason);
         let members = &self.shared.members;
-        let daemons = (!daemons.is_empty()).then(|| Daemons {
-            targets: daemons,
-            regular_gone: Waiter::new(members.regular_gone().clone()),
-        });
         Wait {
             since,
-            daemons,
+            step: Step::Finishing,
             asked,
             drained: Waiter::new(members.drained().clone()),
-            forced: Some(forced),
+            regular_gone: Some(Waiter::new(members.regular_gone().clone())),
+            forced,
             cut_short_before: self.shared.force.cut_short(),
         }
     }
 }
 
 impl Wait {
-    /// Cancels the daemons, unless they have been cancelled. Returns whether it did.
-    fn cancel_daemons(&mut self, reason: &Reason) -> bool {
-        let Some(daemons) = self.daemons.take() else { return false };
-        cancel_each(&daemons.targets, reason);
-        true
+    /// Advances to a step that cancels operations. Returns whether there were any to cancel.
+    fn cancel(&mut self, step: Step, shared: &Shared, reason: &Reason) -> bool {
+        if self.step >= step {
+            return false;
+        }
+        let has_asked_regular = self.step >= Step::CancelledRegular;
+        self.step = step;
+        let mut targets = shutdown_targets(&shared.members());
+        targets.retain(|member| match step {
+            Step::CancelledRegular => !member.is_daemon,
+            _ => member.is_daemon || !has_asked_regular,
+        });
+        cancel_each(&targets, reason);
+        let has_cancelled = !targets.is_empty();
+        targets.into_iter().for_each(discard);
+        has_cancelled
     }
 
     fn report(&mut self, shared: &Shared) -> ShutdownReport {
@@ -271,7 +313,7 @@ impl Wait {
         let cut_short = shared.force.cut_short() - self.cut_short_before;
         ShutdownReport {
             took: clock::now().saturating_duration_since(self.since),
-            forced: self.forced.is_none(),
+            forced: self.step == Step::Forced,
             cut_short: usize::try_from(cut_short).unwrap_or(usize::MAX),
             stopped,
             remaining,
@@ -287,23 +329,33 @@ impl Future for Shutdown {
         let this = &mut *self;
         this.start();
         let State::Waiting(wait) = &mut this.state else { polled_after_completion("Shutdown") };
-        if let Some(daemons) = &mut wait.daemons {
-            if daemons.regular_gone.poll("Shutdown", cx, |()| ()).is_ready() {
-                wait.cancel_daemons(&this.reason);
+        let shared = &this.shared;
+        if let Some(gone) = &mut wait.regular_gone {
+            if gone.poll("Shutdown", cx, |()| ()).is_ready() {
+                wait.regular_gone = None;
+                wait.cancel(Step::CancelledAll, shared, &this.reason);
             }
         }
-        let mut is_over = wait.drained.poll("Shutdown", cx, |()| ()).is_ready();
-        if let (false, Some(forced)) = (is_over, &mut wait.forced) {
-            let by_user = forced.poll("Shutdown", cx, |()| ()).is_ready();
-            if by_user || this.grace.poll("Shutdown", cx).is_ready() {
-                wait.forced = None;
-                let has_cancelled = wait.cancel_daemons(&this.reason);
-                let cut_short = force(&this.shared);
-                // If neither this shutdown nor the user has cut a grace period short, there is nothing to wait for.
+        // Waiting for both at once would wake this task twice when the last operation leaves.
+        let mut is_over =
+            wait.regular_gone.is_none() && wait.drained.poll("Shutdown", cx, |()| ()).is_ready();
+        if !is_over && wait.step < Step::Forced {
+            let by_user = wait.forced.poll("Shutdown", cx, |()| ()).is_ready();
+            let mut has_cancelled = false;
+            let is_finishing = wait.step == Step::Finishing;
+            if is_finishing && (by_user || this.finish.poll("Shutdown", cx).is_ready()) {
+                has_cancelled = wait.cancel(Step::CancelledRegular, shared, &this.reason);
+            }
+            let is_finishing = wait.step == Step::Finishing;
+            if by_user || !is_finishing && this.grace.poll("Shutdown", cx).is_ready() {
+                has_cancelled |= wait.cancel(Step::CancelledAll, shared, &this.reason);
+                wait.step = Step::Forced;
+                let cut_short = force(shared);
+                // If neither this shutdown nor the user has just changed something, there is nothing to wait for.
                 is_over = !by_user && !has_cancelled && cut_short == 0;
             }
         }
-        if !is_over && wait.forced.is_none() {
+        if !is_over && wait.step == Step::Forced {
             is_over = this.settle.poll("Shutdown", cx).is_ready();
         }
         if !is_over {
@@ -325,8 +377,11 @@ impl fmt::Debug for Shutdown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Idle => "not polled",
-            State::Waiting(wait) if wait.forced.is_some() => "waiting",
-            State::Waiting(_) => "forcing",
+            State::Waiting(wait) => match wait.step {
+                Step::Finishing => "finishing",
+                Step::CancelledRegular | Step::CancelledAll => "in grace",
+                Step::Forced => "forced",
+            },
             State::Done => "done",
         };
         f.debug_struct("Shutdown").field("state", &format_args!("{state}")).finish_non_exhaustive()

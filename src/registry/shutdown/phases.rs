@@ -12,14 +12,14 @@ use crate::registry::Registry;
 use crate::source::SignalSource;
 use crate::text::Text;
 
-/// Registries that shut down one after the other. Each has a time budget of its own.
+/// Registries that shut down one after the other. Each has a time of its own to finish.
 ///
 /// Use it if one part of a program must stop before another: the servers that accept requests before
 /// the workers that answer them, the workers before the connection pool.
 ///
-/// The next phase begins when all operations of the phase before have stopped, or when its budget is
-/// used up. Until a phase begins, its registry stays open and its operations continue. A phase that
-/// does not stop in time delays the others, but does not prevent them.
+/// The next phase begins when the shutdown of the registry before has ended: at once if all operations have left, and
+/// otherwise after the time to finish, the grace and the last wait. Until a phase begins, its registry stays open and its
+/// operations continue. A phase that does not stop in time delays the others, but does not prevent them.
 ///
 /// # Examples
 ///
@@ -32,11 +32,12 @@ use crate::text::Text;
 /// let (intake, workers) = (Registry::new(), Registry::new());
 /// let accept = std::future::pending::<()>().cancelable(never()).named("accept");
 /// let accept = smol::spawn(accept.registered_in(&intake));
-/// let index = std::future::pending::<()>().cancelable(never()).named("index");
+/// let closing = workers.closing();
+/// let index = async { drop(closing.await) }.cancelable(never()).named("index");
 /// let index = smol::spawn(index.registered_in(&workers));
 ///
 /// let phases = Shutdown::phases()
-///     .then("intake", &intake, Duration::from_secs(5))
+///     .then("intake", &intake, Duration::ZERO)
 ///     .then("workers", &workers, Duration::from_secs(20));
 /// let stop = async { Reason::manual("deployment") };
 /// let end = phases.shutdown_when(stop, ShutdownPlan::new()).await;
@@ -44,7 +45,7 @@ use crate::text::Text;
 /// assert!(end.report.is_clean());
 /// assert_eq!(end.report.phases[0].name.as_ref(), "intake");
 /// assert_eq!(end.report.phases[1].stopped, 1);
-/// # assert!(accept.await.is_err() && index.await.is_err());
+/// # assert!(accept.await.is_err() && index.await.is_ok());
 /// # });
 /// ```
 #[derive(Clone, Default)]
@@ -56,8 +57,9 @@ pub struct ShutdownPhases {
 /// One phase.
 #[derive(Clone, Debug)]
 pub(super) struct PhasePlan {
-    /// `None` for the only phase of [`Registry::shutdown_when`], whose budget is the plan's grace.
-    pub(super) budget: Option<(Text, Duration)>,
+    /// The name, and how long its operations may take to finish. `None` for the only phase of
+    /// [`Registry::shutdown_when`], for which the plan says it.
+    pub(super) finish: Option<(Text, Duration)>,
     pub(super) registry: Registry,
 }
 
@@ -69,19 +71,20 @@ impl Shutdown {
 }
 
 impl ShutdownPhases {
-    /// Adds a phase after the others: `registry` shuts down, within `budget`. It takes the place of
-    /// [`ShutdownPlan::grace`], which does not apply to phases.
-    pub fn then(mut self, name: impl Into<Text>, registry: &Registry, budget: Duration) -> Self {
-        let budget = Some((name.into(), budget));
-        self.phases.push(PhasePlan { budget, registry: registry.clone() });
+    /// Adds a phase after the others: the operations of `registry` may take `finish` to finish, in place of
+    /// [`ShutdownPlan::finish`]. With zero they are cancelled at once. The [grace](ShutdownPlan::grace) of the
+    /// plan applies to each phase.
+    pub fn then(mut self, name: impl Into<Text>, registry: &Registry, finish: Duration) -> Self {
+        let finish = Some((name.into(), finish));
+        self.phases.push(PhasePlan { finish, registry: registry.clone() });
         self
     }
 
-    /// Waits until the source fires, then shuts the phases down in their order. Hooks, drain delay and
-    /// second request are those of [`Registry::shutdown_when`]. The drain delay comes once, before the
+    /// Waits until the source fires, then shuts the phases down in their order. Hooks, delay for load
+    /// balancers and second request are those of [`Registry::shutdown_when`]. The delay comes once, before the
     /// first phase.
     ///
-    /// A second request cuts short the grace periods of the current phase and of all later ones.
+    /// A second request cancels the operations of the current phase and of all later ones without a grace period.
     pub fn shutdown_when<S>(self, source: S, plan: ShutdownPlan) -> ShutdownWhen<S::IntoFuture>
     where
         S: IntoFuture<Output = Reason>,
@@ -106,7 +109,7 @@ impl ShutdownPhases {
 
 impl fmt::Debug for ShutdownPhases {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let budgets = self.phases.iter().filter_map(|phase| phase.budget.as_ref());
-        f.debug_map().entries(budgets.map(|(name, budget)| (name, budget))).finish()
+        let phases = self.phases.iter().filter_map(|phase| phase.finish.as_ref());
+        f.debug_map().entries(phases.map(|(name, finish)| (name, finish))).finish()
     }
 }

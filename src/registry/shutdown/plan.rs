@@ -10,8 +10,9 @@ use crate::reason::Reason;
 use crate::signal_kind::Signal;
 use crate::sync::Mutex;
 
-/// The time that operations get to stop by default.
-const GRACE: Duration = Duration::from_secs(30);
+/// How long operations may take to finish by default. With the grace and the last second it stays below the 30
+/// seconds after which Kubernetes kills a process.
+const FINISH: Duration = Duration::from_secs(20);
 
 type Hook = Box<dyn FnOnce(&Reason) + Send>;
 
@@ -25,8 +26,8 @@ type Hook = Box<dyn FnOnce(&Reason) + Send>;
 /// use std::time::Duration;
 ///
 /// let plan = ShutdownPlan::new()
-///     .drain(Duration::from_millis(10))
-///     .grace(Duration::from_secs(20))
+///     .finish(Duration::from_secs(15))
+///     .grace(Duration::from_secs(5))
 ///     .on_request(|reason| eprintln!("{reason}: not ready any more"));
 ///
 /// # smol::block_on(async {
@@ -37,37 +38,54 @@ type Hook = Box<dyn FnOnce(&Reason) + Send>;
 /// ```
 #[must_use = "a plan does nothing by itself"]
 pub struct ShutdownPlan {
-    drain: Duration,
-    grace: Duration,
+    load_balancer_delay: Duration,
+    finish: Duration,
+    grace: Option<Duration>,
     settle: Option<Duration>,
     /// Never contended: the lock makes the plan `Sync`.
     on_request: Mutex<Vec<Hook>>,
 }
 
 impl ShutdownPlan {
-    /// Creates a plan with no drain delay, and 30 seconds for the operations to stop.
+    /// Creates a plan: no delay for load balancers, 20 seconds for the operations to finish, then five seconds of grace.
     pub fn new() -> Self {
         ShutdownPlan {
-            drain: Duration::ZERO,
-            grace: GRACE,
+            load_balancer_delay: Duration::ZERO,
+            finish: FINISH,
+            grace: None,
             settle: None,
             on_request: Mutex::default(),
         }
     }
 
-    /// Sets the drain delay. For that long, the service continues as usual, with the registry open. In the meantime,
-    /// load balancers notice that the service is about to end.
+    /// Sets a fixed delay before the shutdown. Use it if load balancers send requests for a while after the readiness
+    /// check has failed. For that long, the service continues as usual, with the registry open, even if it is idle.
     ///
     /// There is no delay after Ctrl-C (`SIGINT`), because a person is waiting. A second request ends the
-    /// delay.
-    pub fn drain(mut self, delay: Duration) -> Self {
-        self.drain = delay;
+    /// delay. The default is no delay.
+    ///
+    /// ```
+    /// use cancelable::registry::ShutdownPlan;
+    /// use std::time::Duration;
+    ///
+    /// let plan = ShutdownPlan::new().load_balancer_delay(Duration::from_secs(5));
+    /// assert!(format!("{plan:?}").contains("load_balancer_delay: 5s"));
+    /// ```
+    pub fn load_balancer_delay(mut self, delay: Duration) -> Self {
+        self.load_balancer_delay = delay;
         self
     }
 
-    /// Sets how much time operations get to stop. See [`shutdown`](crate::Registry::shutdown).
-    pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
+    /// Sets how long operations may take to finish before they are cancelled. The shutdown ends as soon as all
+    /// of them have. The default is 20 seconds. See [`shutdown`](crate::Registry::shutdown).
+    pub fn finish(mut self, limit: Duration) -> Self {
+        self.finish = limit;
+        self
+    }
+
+    /// Sets how long operations may take to stop once they are cancelled. See [`grace`](Shutdown::grace).
+    pub fn grace(mut self, limit: Duration) -> Self {
+        self.grace = Some(limit);
         self
     }
 
@@ -78,7 +96,7 @@ impl ShutdownPlan {
         self
     }
 
-    /// Adds a hook that is called at the request, before the drain delay. Use it to make the readiness
+    /// Adds a hook that is called at the request, before any delay. Use it to make the readiness
     /// check fail. A panic of the hook is contained.
     ///
     /// ```
@@ -105,15 +123,18 @@ impl ShutdownPlan {
         }
     }
 
-    /// Returns the drain delay after a request for this reason.
+    /// Returns the delay for load balancers after a request for this reason.
     pub(super) fn delay(&self, reason: &Reason) -> Duration {
         let is_ctrl_c = matches!(reason.root(), Reason::Signal { signal: Signal::Int });
-        if is_ctrl_c { Duration::ZERO } else { self.drain }
+        if is_ctrl_c { Duration::ZERO } else { self.load_balancer_delay }
     }
 
     pub(super) fn shutdown(&self, phase: &PhasePlan, reason: &Reason) -> Shutdown {
-        let grace = phase.budget.as_ref().map_or(self.grace, |(_, budget)| *budget);
-        let shutdown = phase.registry.shutdown(grace).because(reason.clone());
+        let finish = phase.finish.as_ref().map_or(self.finish, |(_, finish)| *finish);
+        let mut shutdown = phase.registry.shutdown(finish).because(reason.clone());
+        if let Some(grace) = self.grace {
+            shutdown = shutdown.grace(grace);
+        }
         match self.settle {
             Some(settle) => shutdown.settle(settle),
             None => shutdown,
@@ -130,7 +151,8 @@ impl Default for ShutdownPlan {
 impl fmt::Debug for ShutdownPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ShutdownPlan")
-            .field("drain", &self.drain)
+            .field("load_balancer_delay", &self.load_balancer_delay)
+            .field("finish", &self.finish)
             .field("grace", &self.grace)
             .field("settle", &self.settle)
             .finish_non_exhaustive()

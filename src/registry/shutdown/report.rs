@@ -27,7 +27,7 @@ use crate::text::Text;
 /// # let phase = || registry.inspect(Filter::all())[0].phase.to_string();
 /// # while !phase().contains("shield") { smol::future::yield_now().await }
 ///
-/// let report = registry.shutdown(Duration::from_millis(5)).await;
+/// let report = registry.shutdown(Duration::ZERO).grace(Duration::from_millis(5)).await;
 /// assert!(!report.is_clean());
 /// assert_eq!(report.remaining[0].snapshot.name.as_deref(), Some("save"));
 /// assert!(report.to_string().contains("`save`: in shield \"flush\""));
@@ -59,8 +59,8 @@ pub struct ShutdownReport {
 pub struct PhaseReport {
     /// The name of the phase.
     pub name: Text,
-    /// How much time it had.
-    pub budget: Duration,
+    /// How long its operations could take to finish.
+    pub finish: Duration,
     /// How long it took.
     pub took: Duration,
     /// Whether grace periods were cut short.
@@ -102,10 +102,10 @@ impl ShutdownReport {
     }
 
     /// Appends the report of a phase.
-    pub(super) fn add_phase(&mut self, name: Text, budget: Duration, mut report: ShutdownReport) {
+    pub(super) fn add_phase(&mut self, name: Text, finish: Duration, mut report: ShutdownReport) {
         let ShutdownReport { took, forced, cut_short, .. } = report;
         let (stopped, remaining) = (report.stopped.len(), report.remaining.len());
-        self.phases.push(PhaseReport { name, budget, took, forced, stopped, remaining });
+        self.phases.push(PhaseReport { name, finish, took, forced, stopped, remaining });
         self.took += took;
         self.forced |= forced;
         self.cut_short += cut_short;

@@ -69,8 +69,8 @@ impl fmt::Display for ServiceEnd {
 
 impl Registry {
     /// Waits until the source fires, then shuts the service down as the plan says: calls the hooks,
-    /// waits for the drain delay, [shuts down](Self::shutdown) for the reason of the source, and returns
-    /// how that went.
+    /// waits for the delay for load balancers if there is one, [shuts down](Self::shutdown) for the reason of the source,
+    /// and returns how that went.
     ///
     /// # Cancel safety
     ///
@@ -88,13 +88,14 @@ impl Registry {
     ///
     /// # smol::block_on(async {
     /// let (registry, stop) = (Registry::new(), CancellationToken::new());
-    /// let work = std::future::pending::<()>().cancelable(never()).named("work");
-    /// let task = smol::spawn(work.registered_in(&registry));
+    /// let request = smol::future::yield_now().cancelable(never()).named("request");
+    /// let request = smol::spawn(request.registered_in(&registry));
     ///
     /// stop.cancel_with("deployment");
     /// let end = registry.shutdown_when(&stop, ShutdownPlan::new()).await;
     /// assert!(end.report.is_clean());
-    /// assert_eq!(task.await, Err(Cancelled::new("deployment")));
+    /// assert_eq!(end.reason, Reason::manual("deployment"));
+    /// assert_eq!(request.await, Ok(()));
     /// # });
     /// ```
     pub fn shutdown_when<S>(&self, source: S, plan: ShutdownPlan) -> ShutdownWhen<S::IntoFuture>
@@ -105,14 +106,15 @@ impl Registry {
     }
 
     fn as_only_phase(&self) -> Vec<PhasePlan> {
-        vec![PhasePlan { budget: None, registry: self.clone() }]
+        vec![PhasePlan { finish: None, registry: self.clone() }]
     }
 
     /// Shuts the service down when the process receives `SIGTERM` or `SIGINT`, in the steps that
     /// operators expect. See [`shutdown_when`](Self::shutdown_when).
     ///
-    /// 1. The first signal begins the drain delay, and then the shutdown. Ctrl-C has no drain delay.
-    /// 2. A second signal, of either kind, ends the drain delay and all grace periods.
+    /// 1. The first signal begins the shutdown, after the delay for load balancers if the plan has one. Ctrl-C has no
+    ///    delay.
+    /// 2. A second signal, of either kind, cancels what is left, without a grace period.
     /// 3. A third one ends the process at once, with the exit code 128 plus its number.
     ///
     /// The first signal is registered by this call. See [`signal`](crate::signal()) for what that does
@@ -135,7 +137,7 @@ impl Registry {
     /// # async fn accept() -> io::Result<()> { std::future::pending().await }
     /// fn main() -> io::Result<ExitCode> {
     ///     smol::block_on(async {
-    ///         let plan = ShutdownPlan::new().drain(Duration::from_secs(5));
+    ///         let plan = ShutdownPlan::new().finish(Duration::from_secs(15));
     ///         let stop = Registry::global().shutdown_on_termination(plan)?;
     ///         let (served, end) = stop.serve(accept()).await;
     ///         served.unwrap_or(Ok(()))?;
@@ -182,7 +184,11 @@ type SecondSource = Pin<Box<dyn Future<Output = Reason> + Send>>;
 
 enum Stage {
     Serving,
-    Draining { reason: Reason, delay: Countdown },
+    /// The delay for load balancers.
+    Delaying {
+        reason: Reason,
+        delay: Countdown,
+    },
     Stopping(Box<Stopping>),
     Done,
 }
@@ -223,7 +229,7 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
         }
     }
 
-    /// Accepts a second request, which ends the drain delay and [cuts grace periods
+    /// Accepts a second request, which ends any delay, cancels what is left, and [cuts grace periods
     /// short](Registry::force). `second` is called after the first request, and makes the source of the
     /// second.
     ///
@@ -234,7 +240,7 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     ///
     /// # smol::block_on(async {
     /// let registry = Registry::new();
-    /// let plan = ShutdownPlan::new().drain(Duration::from_secs(600));
+    /// let plan = ShutdownPlan::new().load_balancer_delay(Duration::from_secs(600));
     /// let stop = registry.shutdown_when(async { Reason::manual("stop") }, plan);
     /// let end = stop.insist_when(|| async { Reason::manual("at once") }).await;
     /// assert!(end.insisted);
@@ -257,7 +263,7 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     /// spawn the service instead, await this future alone, and then await the service.
     ///
     /// If the service returns by itself, that counts as the first request, with the reason `"the service ended"` and
-    /// without a drain delay.
+    /// without a delay for load balancers.
     ///
     /// # Cancel safety
     ///
@@ -298,7 +304,7 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
         if let Stage::Serving = self.stage {
             self.as_mut().request(Reason::manual("the service ended"));
         }
-        if let Stage::Draining { delay, .. } = self.project().stage {
+        if let Stage::Delaying { delay, .. } = self.project().stage {
             *delay = Countdown::lasting(Duration::ZERO);
         }
     }
@@ -316,7 +322,7 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
         this.source.set(None);
         this.plan.call_hooks(&reason);
         let delay = Countdown::lasting(this.plan.delay(&reason));
-        *this.stage = Stage::Draining { reason, delay };
+        *this.stage = Stage::Delaying { reason, delay };
     }
 }
 
@@ -338,7 +344,7 @@ impl Stopping {
         });
     }
 
-    /// Cuts the grace periods of the current phase short.
+    /// Ends the current phase: cancels what is left, and cuts its grace periods short.
     fn force(&self, phases: &[PhasePlan]) {
         if let Some(phase) = phases.get(self.phase) {
             phase.registry.force();
@@ -355,8 +361,8 @@ impl Stopping {
     ) -> Poll<ShutdownReport> {
         while let Some(shutdown) = &mut self.shutdown {
             let report = ready!(Pin::new(shutdown).poll(cx));
-            match &phases[self.phase].budget {
-                Some((name, budget)) => self.report.add_phase(name.clone(), *budget, report),
+            match &phases[self.phase].finish {
+                Some((name, finish)) => self.report.add_phase(name.clone(), *finish, report),
                 None => self.report = report,
             }
             self.phase += 1;
@@ -387,7 +393,7 @@ impl<S: Future<Output = Reason>> Future for ShutdownWhen<S> {
                 *this.second.lock() = Second::Wait(source);
             }
         }
-        if let Stage::Draining { reason, delay } = this.stage {
+        if let Stage::Delaying { reason, delay } = this.stage {
             if !*this.insisted {
                 ready!(delay.poll("ShutdownWhen", cx));
             }
@@ -415,7 +421,7 @@ impl<S> fmt::Debug for ShutdownWhen<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match self.stage {
             Stage::Serving => "serving",
-            Stage::Draining { .. } => "draining",
+            Stage::Delaying { .. } => "delaying",
             Stage::Stopping(_) => "stopping",
             Stage::Done => "done",
         };

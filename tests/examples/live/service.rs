@@ -129,9 +129,11 @@ fn termination_answers_and_reports() {
     let (running, address) = service();
     let mut messages = Messages::of(&address);
     let work = send(&address, "GET", LONG_WORK);
-    wait_for_work(&address, 1);
+    let short = send(&address, "GET", "/work?ms=900");
+    wait_for_work(&address, 2);
     running.signal(Signal::TERM);
 
+    assert_eq!(answer(short), (200, r#"{"worked_ms":900}"#.to_owned()));
     let (code, body) = answer(work);
     assert_eq!(code, 503);
     assert!(body.contains("received SIGTERM (15)"), "{body}");
@@ -141,8 +143,8 @@ fn termination_answers_and_reports() {
     assert_eq!(end.code, Some(0), "{}", end.stderr);
     let says: Vec<&str> = end.stderr.lines().collect();
     assert_eq!(says[..2], ["stopping: received SIGTERM (15)", "received SIGTERM (15)"]);
-    assert!(says[2].starts_with("shutdown: all 2 operations stopped in "), "{}", end.stderr);
-    assert!(says[2].ends_with("(2 cancelled)"), "{}", end.stderr);
+    assert!(says[2].starts_with("shutdown: all 3 operations stopped in "), "{}", end.stderr);
+    assert!(says[2].ends_with("(2 cancelled, 1 completed)"), "{}", end.stderr);
 }
 
 #[test]
