@@ -10,6 +10,8 @@
 //!
 //! 1. `woken` is cleared before each poll of the work and set by each wake-up. A combinator may pass on only the first
 //!    wake-up of a poll. So a wake-up that does not reach the tracer proves nothing if `woken` was set before it.
+//!    If a race in the work is polled with this tracer and has a tracer of its own, a wake-up of that one also sets the
+//!    `woken` of this one: the waker of this one is passed on only once in each poll.
 //! 2. A future that stays pending until the race is over leaves its waker in `stopped`. The waker is removed when the
 //!    future is dropped. When the work is gone, the wakers that remain belong to futures that were not part of the
 //!    work. The race wakes them.
@@ -40,9 +42,19 @@ pub(crate) struct Tracer {
     polls: AtomicUsize,
     /// The thread that is polling the race, or 0.
     polled_by: AtomicUsize,
+    /// The next tracer on the stack of that thread.
+    outer: Mutex<Option<Outer>>,
     /// The waker of the race's task.
     waker: WakerSlot,
     stopped: Mutex<Stopped>,
+}
+
+/// The tracer of a race around this one.
+#[derive(Clone, Debug)]
+struct Outer {
+    tracer: Arc<Tracer>,
+    /// Whether this race is polled with the waker of that tracer: no combinator or executor is in between.
+    is_direct: bool,
 }
 
 /// The futures that stay pending until the race is over.
@@ -69,6 +81,7 @@ impl Tracer {
             woken: AtomicBool::new(false),
             polls: AtomicUsize::new(0),
             polled_by: AtomicUsize::new(0),
+            outer: Mutex::default(),
             waker: WakerSlot::default(),
             stopped: Mutex::default(),
         })
@@ -87,7 +100,17 @@ impl Tracer {
     /// Wakes the task of the race.
     pub(super) fn wake_race(&self) {
         self.woken.store(true, Ordering::SeqCst);
+        let mut next = self.direct_outer();
+        while let Some(outer) = next {
+            outer.woken.store(true, Ordering::SeqCst);
+            next = outer.direct_outer();
+        }
         self.waker.wake();
+    }
+
+    fn direct_outer(&self) -> Option<Arc<Tracer>> {
+        let outer = self.outer.lock();
+        Some(outer.as_ref().filter(|outer| outer.is_direct)?.tracer.clone())
     }
 
     /// Wakes `waker`, and returns whether the wake-up has reached the race.
@@ -147,9 +170,16 @@ impl Wake for Tracer {
     }
 }
 
-/// Returns the tracer of the race with this number, if the race has one.
+/// Returns the tracer of the race with this number, if this thread polls the race and the race has one.
 pub(super) fn tracer_of(race: u64) -> Option<Arc<Tracer>> {
-    innermost().filter(|tracer| tracer.race == race)
+    let mut next = innermost();
+    while let Some(tracer) = next {
+        if tracer.race == race {
+            return Some(tracer);
+        }
+        next = tracer.outer.lock().as_ref().map(|outer| outer.tracer.clone());
+    }
+    None
 }
 
 /// Returns whether this is the waker of the innermost tracer on this thread.
@@ -178,6 +208,10 @@ impl Traced {
         tracer.woken.store(false, Ordering::SeqCst);
         tracer.polls.store(tracer.polls() + 1, Ordering::Relaxed);
         tracer.polled_by.store(this_thread(), Ordering::Relaxed);
+        *tracer.outer.lock() = innermost().map(|outer| {
+            let is_direct = Waker::from(outer.clone()).will_wake(waker);
+            Outer { tracer: outer, is_direct }
+        });
         Traced { outer: TRACER.replace(Some(ManuallyDrop::new(tracer.clone()))) }
     }
 }
@@ -187,6 +221,8 @@ impl Drop for Traced {
         if let Some(tracer) = TRACER.replace(self.outer.take()) {
             let tracer = ManuallyDrop::into_inner(tracer);
             tracer.polled_by.store(0, Ordering::Relaxed);
+            let outer = tracer.outer.lock().take();
+            drop(outer);
         }
     }
 }

@@ -7,6 +7,8 @@ mod at_once;
 mod block_on;
 mod executors;
 mod gone;
+#[cfg(feature = "time")]
+mod in_grace;
 mod lent;
 #[cfg(feature = "time")]
 mod limited;
