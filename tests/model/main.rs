@@ -9,3 +9,5 @@ mod operation;
 mod race;
 mod sources;
 mod tokens;
+#[cfg(feature = "testing")]
+mod trees;
