@@ -22,6 +22,8 @@ mod hooks;
 mod identity;
 mod in_scope;
 mod other_wakers;
+#[cfg(feature = "time")]
+mod owned;
 mod progress;
 #[cfg(feature = "blocking")]
 mod run_blocking;
