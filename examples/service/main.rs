@@ -23,7 +23,6 @@
 mod live;
 mod requests;
 
-use std::env;
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -35,7 +34,29 @@ use axum::response::Html;
 use axum::routing::{get, post};
 use cancelable::prelude::*;
 use cancelable::registry::ShutdownPlan;
+use clap::Parser;
 use tokio::net::TcpListener;
+
+const DETAILS: &str = "\
+Requests:
+  GET /                        a page that shows the running operations
+  GET /work?ms=500             answers after that many milliseconds
+  GET /operations?name=work    the running operations, as JSON
+  POST /operations/7/cancel    cancels one of them
+  GET /stats                   statistics, as JSON
+  GET /events                  changes, as server-sent events
+
+SIGINT (Ctrl-C) and SIGTERM shut it down: requests have two seconds to finish. A
+second signal cancels them at once. It exits with 0 if all of them stopped.";
+
+/// Lists its requests, cancels them on demand, and lets them finish at shutdown
+#[derive(Debug, Parser)]
+#[command(after_help = DETAILS)]
+struct Args {
+    /// Where to listen; port 0 picks a free one
+    #[arg(default_value = "127.0.0.1:8080")]
+    address: String,
+}
 
 /// How long requests may take to finish after the first signal. A real service gives them more.
 const FINISH: Duration = Duration::from_secs(2);
@@ -58,8 +79,8 @@ fn routes() -> Router {
 
 #[tokio::main]
 async fn main() -> io::Result<ExitCode> {
-    let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let listener = TcpListener::bind(address).await?;
+    let args = Args::parse();
+    let listener = TcpListener::bind(args.address).await?;
 
     let registry = Registry::global();
     let plan =
