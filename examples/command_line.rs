@@ -18,17 +18,6 @@ use std::time::Duration;
 
 use cancelable::prelude::*;
 
-/// The exit codes that shells and `timeout` use.
-fn exit_code(cancelled: &Cancelled) -> ExitCode {
-    match cancelled.reason().root() {
-        Reason::Timeout { .. } => ExitCode::from(124),
-        Reason::Signal { signal } => {
-            u8::try_from(128 + signal.number()).map_or(ExitCode::FAILURE, ExitCode::from)
-        }
-        _ => ExitCode::FAILURE,
-    }
-}
-
 /// Stands in for removing a half-written file.
 async fn clean_up(lasts: Duration) {
     println!("cleaning up");
@@ -54,7 +43,8 @@ fn main() -> io::Result<ExitCode> {
             Ok(()) => ExitCode::SUCCESS,
             Err(cancelled) => {
                 eprintln!("{cancelled}");
-                exit_code(&cancelled)
+                // As `timeout` and shells do: 124 after a time limit, 128 + n after signal n.
+                cancelled.exit_code()
             }
         })
     })

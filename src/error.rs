@@ -3,9 +3,10 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::reason::{Reason, ReasonKind};
+use crate::reason::{Reason, ReasonKind, exit_number};
 use crate::text::Text;
 
 /// The error returned when work was cancelled. It carries the [`Reason`].
@@ -131,6 +132,29 @@ impl Cancelled {
             Why::Plain(reason) => reason,
             Why::Full(full) => &full.reason,
         }
+    }
+
+    /// Returns the exit code for a process that ends because of this error: 124 for time limits, as the command
+    /// `timeout`; 128 + n for signal n, as a shell; and 1 otherwise.
+    ///
+    /// It looks at the [root](Reason::root) of the reason. Of a [`Reason::All`], the first signal in it counts; without a
+    /// signal, the code is 124 if all of it is time limits. To end by the signal itself, use
+    /// [`exit_like`](crate::reason::exit_like). For the end of a service, see
+    /// [`ServiceEnd::exit_code`](crate::registry::ServiceEnd::exit_code).
+    ///
+    /// ```
+    /// use cancelable::{Cancelled, Reason, Signal};
+    /// use std::process::ExitCode;
+    /// use std::time::Duration;
+    ///
+    /// let cancelled = Cancelled::new(Reason::timeout(Duration::ZERO));
+    /// assert_eq!(cancelled.exit_code(), ExitCode::from(124));
+    /// let cancelled = Cancelled::new(Reason::signal(Signal::Int));
+    /// assert_eq!(cancelled.exit_code(), ExitCode::from(130));
+    /// assert_eq!(Cancelled::new("stop").exit_code(), ExitCode::FAILURE);
+    /// ```
+    pub fn exit_code(&self) -> ExitCode {
+        u8::try_from(exit_number(self.reason())).map_or(ExitCode::FAILURE, ExitCode::from)
     }
 
     /// Consumes the error and returns its reason.

@@ -1,4 +1,4 @@
-//! `Text`: a string that is cheap to clone.
+//! `Text`: a string that is cheap to clone; and `Brief`, which prints durations for people.
 
 use std::borrow::{Borrow, Cow};
 use std::cmp::Ordering;
@@ -6,6 +6,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A name or a message: a string literal, or a string that its clones share.
 ///
@@ -146,5 +147,19 @@ impl Ord for Text {
 impl Hash for Text {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);
+    }
+}
+
+/// Prints a duration for people: with two units, or with one digit after the point.
+pub(crate) struct Brief(pub(crate) Duration);
+
+impl fmt::Display for Brief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_secs() {
+            0 => write!(f, "{}ms", self.0.as_millis()),
+            seconds @ 1..60 => write!(f, "{seconds}.{}s", self.0.subsec_millis() / 100),
+            seconds @ 60..3600 => write!(f, "{}m {:02}s", seconds / 60, seconds % 60),
+            seconds => write!(f, "{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+        }
     }
 }

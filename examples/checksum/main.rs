@@ -65,7 +65,7 @@ async fn run(args: &Args) -> io::Result<ExitCode> {
             report.print_partial(cancelled.reason());
             // Blocks the thread on purpose: a second signal ends the process even here.
             thread::sleep(args.linger);
-            Ok(ExitCode::from(report::exit_code_of(cancelled.reason())))
+            Ok(report::exit_code_of(&cancelled))
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cancelable::Reason;
+use cancelable::{Cancelled, Reason};
 use indicatif::{ProgressBar, ProgressStyle};
 use smol::unblock;
 
@@ -16,21 +17,11 @@ use smol::unblock;
 pub(crate) const TROUBLE: u8 = 1;
 /// Exit code for wrong usage.
 pub(crate) const USAGE: u8 = 2;
-const TIMEOUT: u8 = 124;
 const CONDITION: u8 = 125;
-/// The signal number is added to this.
-const SIGNAL: u8 = 128;
 
 /// Returns the exit code for a cancelled run.
-pub(crate) fn exit_code_of(reason: &Reason) -> u8 {
-    match reason {
-        Reason::Timeout { .. } => TIMEOUT,
-        Reason::Condition { .. } => CONDITION,
-        Reason::Signal { signal } => {
-            u8::try_from(signal.number()).map_or(TROUBLE, |number| SIGNAL.saturating_add(number))
-        }
-        _ => TROUBLE,
-    }
+pub(crate) fn exit_code_of(cancelled: &Cancelled) -> ExitCode {
+    if cancelled.is_condition() { ExitCode::from(CONDITION) } else { cancelled.exit_code() }
 }
 
 /// Prints a line on stderr. Errors are ignored: there is no other place to report them.
@@ -221,9 +212,10 @@ mod tests {
 
     #[test]
     fn exit_codes() {
-        assert_eq!(exit_code_of(&Reason::timeout(Duration::ZERO)), 124);
-        assert_eq!(exit_code_of(&Reason::condition("max-mib", 1)), 125);
-        assert_eq!(exit_code_of(&Reason::signal(Signal::Int)), 130);
-        assert_eq!(exit_code_of(&Reason::signal(Signal::Term)), 143);
+        let code = |reason: Reason| exit_code_of(&Cancelled::new(reason));
+        assert_eq!(code(Reason::timeout(Duration::ZERO)), ExitCode::from(124));
+        assert_eq!(code(Reason::condition("max-mib", 1)), ExitCode::from(125));
+        assert_eq!(code(Reason::signal(Signal::Int)), ExitCode::from(130));
+        assert_eq!(code(Reason::signal(Signal::Term)), ExitCode::from(143));
     }
 }

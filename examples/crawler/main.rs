@@ -131,7 +131,7 @@ async fn crawl(arguments: &Arguments, server: SocketAddr) -> io::Result<ExitCode
     eprintln!("crawling {server}");
     let outcome = join.await;
 
-    let interrupted = outcome.is_err();
+    let interrupted = outcome.as_ref().err().map(Cancelled::exit_code);
     let ended = outcome.unwrap_or_else(|_| results.take_results());
     let read = ended.iter().filter(|result| result.is_ok()).count();
     let failed = ended.iter().any(|result| matches!(result, Err(TaskError::Failed(_))));
@@ -140,9 +140,9 @@ async fn crawl(arguments: &Arguments, server: SocketAddr) -> io::Result<ExitCode
     }
     println!("{read} pages were read");
     Ok(match (interrupted, failed) {
-        (true, _) => ExitCode::from(130),
-        (false, true) => ExitCode::FAILURE,
-        (false, false) => ExitCode::SUCCESS,
+        (Some(code), _) => code,
+        (None, true) => ExitCode::FAILURE,
+        (None, false) => ExitCode::SUCCESS,
     })
 }
 

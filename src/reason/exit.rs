@@ -1,6 +1,8 @@
-//! `exit_like`: ends the process as a reason asks for.
+//! The exit code for a reason; `exit_like`: ends the process as a reason asks for.
 
+#[cfg(feature = "signal")]
 use std::io::{self, Write};
+#[cfg(feature = "signal")]
 use std::process;
 
 use super::{Reason, ReasonKind};
@@ -40,28 +42,44 @@ use crate::signal_kind::Signal;
 /// }
 /// # Ok(()) }
 /// ```
+#[cfg(feature = "signal")]
 pub fn exit_like(reason: &Reason) -> ! {
     // A process that dies of a signal flushes nothing.
     let _ = io::stdout().flush();
-    let leaves = || reason.root().leaves().iter().map(Reason::root);
-    let signal = leaves().find_map(|leaf| match leaf {
+    if let Some(signal) = signal_in(reason) {
+        die_of(signal);
+    }
+    process::exit(exit_number(reason))
+}
+
+/// Returns the exit code that stands for a reason: 128 + n for signal n, 124 for time limits, 1 otherwise.
+pub(crate) fn exit_number(reason: &Reason) -> i32 {
+    if let Some(signal) = signal_in(reason) {
+        return 128 + signal.number();
+    }
+    let mut leaves = leaves(reason);
+    let timed_out = leaves.len() > 0 && leaves.all(|leaf| leaf.kind() == ReasonKind::Timeout);
+    if timed_out { 124 } else { 1 }
+}
+
+fn leaves(reason: &Reason) -> impl ExactSizeIterator<Item = &Reason> {
+    reason.root().leaves().iter().map(Reason::root)
+}
+
+/// Returns the first signal in a reason.
+fn signal_in(reason: &Reason) -> Option<Signal> {
+    leaves(reason).find_map(|leaf| match leaf {
         Reason::Signal { signal } => Some(*signal),
         _ => None,
-    });
-    if let Some(signal) = signal {
-        die_of(signal);
-        process::exit(128 + signal.number());
-    }
-    let timed_out = leaves().len() > 0 && leaves().all(|leaf| leaf.kind() == ReasonKind::Timeout);
-    process::exit(if timed_out { 124 } else { 1 })
+    })
 }
 
 /// Takes the default action of the signal. Returns if that does not end the process.
-#[cfg(unix)]
+#[cfg(all(unix, feature = "signal"))]
 fn die_of(signal: Signal) {
     // It fails for a signal that does not exist. The exit code says the rest.
     let _ = signal_hook::low_level::emulate_default_handler(signal.number());
 }
 
-#[cfg(not(unix))]
+#[cfg(all(not(unix), feature = "signal"))]
 fn die_of(_signal: Signal) {}

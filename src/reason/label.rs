@@ -2,7 +2,7 @@
 
 use std::fmt;
 #[cfg(feature = "time")]
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::Reason;
 use crate::text::Text;
@@ -25,10 +25,28 @@ use crate::text::Text;
 /// }
 /// # });
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// Two labels are equal if their names and causes are.
+#[derive(Clone, Debug, Default)]
 pub struct TimeoutLabel {
     pub(super) name: Option<Text>,
     pub(super) cause: Option<Reason>,
+    /// Whether the limit was an instant, not a length. It only changes the text.
+    pub(super) is_deadline: bool,
+}
+
+impl PartialEq for TimeoutLabel {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, &self.cause) == (&other.name, &other.cause)
+    }
+}
+
+impl Eq for TimeoutLabel {}
+
+/// Returns whether two labels are equal. A label with neither name nor cause equals none.
+pub(super) fn are_equal(a: Option<&TimeoutLabel>, b: Option<&TimeoutLabel>) -> bool {
+    let says_something = |label: &&TimeoutLabel| label.name.is_some() || label.cause.is_some();
+    a.filter(says_something) == b.filter(says_something)
 }
 
 impl TimeoutLabel {
@@ -67,6 +85,13 @@ impl TimeoutLabel {
 /// For the limits that have a label.
 #[cfg(feature = "time")]
 impl TimeoutLabel {
+    /// Returns the label of a deadline without a name. All of them share it.
+    pub(crate) fn of_deadline() -> &'static Arc<TimeoutLabel> {
+        static LABEL: OnceLock<Arc<TimeoutLabel>> = OnceLock::new();
+        LABEL
+            .get_or_init(|| Arc::new(TimeoutLabel { is_deadline: true, ..TimeoutLabel::default() }))
+    }
+
     /// Sets the name. An empty name means no name.
     pub(crate) fn set_name(&mut self, name: Text) {
         self.name = Some(name).filter(|name| !name.is_empty());

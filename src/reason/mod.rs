@@ -1,6 +1,5 @@
 //! Why something was cancelled: [`Reason`], its [`ReasonKind`], its [`ParentCause`] and its [`TimeoutLabel`].
 
-#[cfg(feature = "signal")]
 mod exit;
 mod kind;
 mod label;
@@ -14,12 +13,13 @@ use std::time::Duration;
 
 #[cfg(feature = "signal")]
 pub use exit::exit_like;
+pub(crate) use exit::exit_number;
 pub use kind::ReasonKind;
 pub use label::TimeoutLabel;
 pub use parent::ParentCause;
 
 use crate::signal_kind::Signal;
-use crate::text::Text;
+use crate::text::{Brief, Text};
 
 /// Why something was cancelled.
 ///
@@ -50,7 +50,7 @@ pub enum Reason {
     Timeout {
         /// The length of the limit, measured from when its clock started.
         after: Duration,
-        /// The name of the limit, and why it was set. `None` if the limit has neither.
+        /// The name of the limit, and why it was set. `None` if a [`timeout`](crate::timeout()) has neither.
         label: Option<Arc<TimeoutLabel>>,
     },
     /// `cancel` or `cancel_with` was called.
@@ -134,7 +134,7 @@ impl Reason {
     /// assert_eq!(reason.to_string(), "timed out after 30s (index)");
     /// ```
     pub fn timeout_named(name: impl Into<Text>, after: Duration) -> Self {
-        let label = TimeoutLabel { name: Some(name.into()), cause: None };
+        let label = TimeoutLabel { name: Some(name.into()), ..TimeoutLabel::default() };
         Reason::Timeout { after, label: Some(Arc::new(label)) }
     }
 
@@ -351,8 +351,16 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Timeout { after, label } => {
-                write!(f, "timed out after {after:?}")?;
-                label.as_deref().map_or(Ok(()), |label| fmt::Display::fmt(label, f))
+                let label = label.as_deref();
+                match after.as_millis() {
+                    _ if !label.is_some_and(|label| label.is_deadline) => {
+                        write!(f, "timed out after {after:?}")?;
+                    }
+                    // It had passed before the work started.
+                    0 => f.write_str("deadline passed")?,
+                    _ => write!(f, "deadline passed after {}", Brief(*after))?,
+                }
+                label.map_or(Ok(()), |label| fmt::Display::fmt(label, f))
             }
             Reason::Manual { message: None } => f.write_str("cancelled"),
             Reason::Manual { message: Some(message) } => write!(f, "cancelled: {message}"),
@@ -380,7 +388,7 @@ impl PartialEq for Reason {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Reason::Timeout { after: a, label: m }, Reason::Timeout { after: b, label: n }) => {
-                a == b && m == n
+                a == b && label::are_equal(m.as_deref(), n.as_deref())
             }
             (Reason::Manual { message: a }, Reason::Manual { message: b }) => a == b,
             (Reason::Signal { signal: a }, Reason::Signal { signal: b }) => a == b,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::member::Member;
 use crate::clock;
 use crate::operation::{ActiveShield, ActivitySnapshot, OperationId, RunStage, Snapshot, Status};
-use crate::text::Text;
+use crate::text::{Brief, Text};
 
 /// What an operation is doing at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,20 +134,6 @@ impl fmt::Display for Inspection {
             write!(f, ", longest poll {}", Brief(self.longest_poll))?;
         }
         Ok(())
-    }
-}
-
-/// Prints a duration for people: with two units, or with one digit after the point.
-pub(super) struct Brief(pub(super) Duration);
-
-impl fmt::Display for Brief {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_secs() {
-            0 => write!(f, "{}ms", self.0.as_millis()),
-            seconds @ 1..60 => write!(f, "{seconds}.{}s", self.0.subsec_millis() / 100),
-            seconds @ 60..3600 => write!(f, "{}m {:02}s", seconds / 60, seconds % 60),
-            seconds => write!(f, "{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
-        }
     }
 }
 

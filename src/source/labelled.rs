@@ -31,6 +31,10 @@ impl<S> Labelled<S> {
         Labelled { source, label: Arc::default() }
     }
 
+    fn of_deadline(source: S) -> Self {
+        Labelled { source, label: TimeoutLabel::of_deadline().clone() }
+    }
+
     fn label(&mut self) -> &mut TimeoutLabel {
         Arc::make_mut(&mut self.label)
     }
@@ -121,6 +125,6 @@ macro_rules! label_methods {
 
 label_methods! {
     [] Timeout, Labelled<Timeout>, Labelled::new;
-    [] Deadline, Labelled<Deadline>, Labelled::new;
+    [] Deadline, Labelled<Deadline>, Labelled::of_deadline;
     [S] Labelled<S>, Labelled<S>, std::convert::identity;
 }

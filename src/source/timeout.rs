@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::FusedFuture;
 
-use crate::reason::Reason;
+use crate::reason::{Reason, TimeoutLabel};
 use crate::timer::Countdown;
 
 /// Creates a source that fires once `after` has passed since its first poll, with the reason
@@ -55,7 +55,7 @@ pub fn timeout(after: Duration) -> Timeout {
 }
 
 /// Creates a source that fires at `at`, with the reason [`Reason::Timeout`]. The length in that reason
-/// is the time from the first poll to `at`.
+/// is the time from the first poll to `at`. Its text is rounded, as in "deadline passed after 1.5s".
 ///
 /// A deadline that has already passed fires in its first poll, before the work is polled. A deadline
 /// never fires early. It fires late as a [`timeout`] of that length does.
@@ -77,7 +77,7 @@ pub fn timeout(after: Duration) -> Timeout {
 /// let first = async { 1 }.cancelable(deadline(end)).await;
 /// let second = std::future::pending::<i32>().cancelable(deadline(end)).await;
 /// assert_eq!(first, Ok(1));
-/// assert!(second.unwrap_err().is_timeout());
+/// assert!(second.unwrap_err().to_string().starts_with("deadline passed"));
 /// # });
 /// ```
 #[inline]
@@ -103,8 +103,13 @@ fn fire(after: Duration) -> Reason {
     Reason::timeout(after)
 }
 
+#[cold]
+fn fire_deadline(after: Duration) -> Reason {
+    fire(after).labelled(TimeoutLabel::of_deadline())
+}
+
 macro_rules! limits {
-    ($($(#[$doc:meta])* $source:ident;)*) => {$(
+    ($($(#[$doc:meta])* $source:ident, $fire:ident;)*) => {$(
         $(#[$doc])*
         ///
         /// # Panics
@@ -121,7 +126,7 @@ macro_rules! limits {
 
             #[inline(always)]
             fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-                self.countdown.poll(stringify!($source), cx).map(fire)
+                self.countdown.poll(stringify!($source), cx).map($fire)
             }
         }
 
@@ -135,7 +140,7 @@ macro_rules! limits {
 
 limits! {
     /// Source of [`timeout`].
-    Timeout;
+    Timeout, fire;
     /// Source of [`deadline`].
-    Deadline;
+    Deadline, fire_deadline;
 }

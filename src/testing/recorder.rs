@@ -48,7 +48,6 @@ use crate::sync::Mutex;
 /// ```
 #[derive(Clone)]
 pub struct Recorder {
-    since: Instant,
     recorded: Arc<Mutex<Recorded>>,
 }
 
@@ -57,6 +56,8 @@ struct Recorded {
     /// Watched operations and their numbers, from 1.
     watched: HashMap<OperationId, usize>,
     events: Vec<Event>,
+    /// When the first event was recorded.
+    since: Option<Instant>,
 }
 
 /// A future that a [`Recorder`] can [watch](Recorder::watch): [`Cancelable`] or [`TryCancelable`]. This
@@ -111,13 +112,13 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// Creates an empty recorder. Its times count from this call, so [`pause`](super::pause) time first.
+    /// Creates an empty recorder. Its times count from the first event that it records.
     ///
     /// ```
     /// cancelable::testing::Recorder::new().assert([""; 0]);
     /// ```
     pub fn new() -> Self {
-        Recorder { since: clock::now(), recorded: Arc::default() }
+        Recorder { recorded: Arc::default() }
     }
 
     /// Watches a future from its start, and returns it.
@@ -173,13 +174,10 @@ impl Recorder {
     }
 
     fn record(&self, operation: &Operation, kind: EventKind) {
-        let event = Event {
-            at: clock::now().saturating_duration_since(self.since),
-            operation: operation.id(),
-            name: operation.name_text(),
-            kind,
-        };
-        self.recorded.lock().events.push(event);
+        let (now, name) = (clock::now(), operation.name_text());
+        let mut recorded = self.recorded.lock();
+        let at = now.saturating_duration_since(*recorded.since.get_or_insert(now));
+        recorded.events.push(Event { at, operation: operation.id(), name, kind });
     }
 
     /// Returns the events in order.

@@ -26,6 +26,22 @@ fn let_time_pass() {
     block_on(deadline(Instant::now() + SHORT * 2));
 }
 
+#[cfg(feature = "testing")]
+#[test]
+fn text_is_rounded() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    let text = |after: Duration| clock.block_on(deadline(clock.now() + after)).to_string();
+    assert_eq!(text(Duration::ZERO), "deadline passed");
+    assert_eq!(text(Duration::from_micros(64_908)), "deadline passed after 64ms");
+    assert_eq!(text(Duration::from_millis(1550)), "deadline passed after 1.5s");
+    assert_eq!(text(Duration::from_secs(185)), "deadline passed after 3m 05s");
+    let named = deadline(clock.now() + Duration::from_secs(2)).named("job").because("too slow");
+    let reason = clock.block_on(named);
+    assert_eq!(reason.to_string(), "deadline passed after 2.0s (job): too slow");
+    assert_ne!(reason, Reason::timeout(Duration::from_secs(2)));
+}
+
 #[test]
 fn fires() {
     let _watchdog = support::watchdog();

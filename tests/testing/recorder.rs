@@ -31,15 +31,15 @@ fn completes() {
     time.block_on(run).unwrap();
     events.assert(["started", "progress half: 1 of 2", "completed"]);
     events.assert_timed([
-        (ms(1), "started"),
-        (ms(6), "progress half: 1 of 2"),
-        (ms(11), "completed"),
+        (ms(0), "started"),
+        (ms(5), "progress half: 1 of 2"),
+        (ms(10), "completed"),
     ]);
     let list = events.events();
     assert!(list.iter().all(|event| event.operation == operation.id()));
     assert!(list.iter().all(|event| event.name.as_deref() == Some("copy")));
     assert_eq!(list[0].kind, EventKind::Started);
-    assert_eq!((list[2].at, &list[2].kind), (ms(11), &EventKind::Completed));
+    assert_eq!((list[2].at, &list[2].kind), (ms(10), &EventKind::Completed));
 }
 
 #[test]

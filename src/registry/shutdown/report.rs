@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::operation::Status;
 use crate::registry::history::Record;
-use crate::registry::inspect::{Brief, Inspection};
-use crate::text::Text;
+use crate::registry::inspect::Inspection;
+use crate::text::{Brief, Text};
 
 /// The result of a [shutdown](crate::Registry::shutdown): the operations that stopped, and the
 /// remaining ones.
