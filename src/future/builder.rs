@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::ending::error_of_result;
 use super::run::RunState;
-use super::{Cancelable, Ending, Finally, FinallyOrSpawn, Phase, TryCancelable};
+use super::{Cancelable, Ending, Finally, FinallyOrSpawn, JoinsChildren, Phase, TryCancelable};
 use crate::error::Cancelled;
 use crate::operation::{Operation, Progress};
 use crate::reason::Reason;
@@ -22,7 +22,8 @@ use crate::timer::{Countdown, SectionLimit};
 
 /// Writes the builder methods.
 ///
-/// * `finally` and `finally_or_spawn`: the types that these methods return. They may use the type parameters of the
+/// * `finally`, `finally_or_spawn` and `joins`: the types that these methods return; `joins` is for `joins_children` and
+///   `cancels_children`. They may use the type parameters of the
 ///   methods.
 /// * For each method: documentation that is specific to the type, and an example.
 macro_rules! builder_methods {
@@ -30,6 +31,7 @@ macro_rules! builder_methods {
         output: $Output:ty,
         finally: $Finally:ty,
         finally_or_spawn: $FinallyOrSpawn:ty,
+        joins: $Joins:ty,
         $(#[$operation:meta])* operation,
         $(#[$named:meta])* named,
         $(#[$metadata:meta])* metadata,
@@ -41,6 +43,8 @@ macro_rules! builder_methods {
         $(#[$on_error:meta])* on_error,
         $(#[$grace:meta])* grace,
         $(#[$stalled_after:meta])* stalled_after,
+        $(#[$joins_children:meta])* joins_children,
+        $(#[$cancels_children:meta])* cancels_children,
         $(#[$finally:meta])* finally,
         $(#[$finally_for:meta])* finally_for,
         $(#[$finally_or_spawn:meta])* finally_or_spawn,
@@ -172,6 +176,40 @@ macro_rules! builder_methods {
         pub fn stalled_after(mut self, limit: Duration) -> Self {
             self.run_state().set_stall(limit);
             self
+        }
+
+        /// Waits for the [children](Operation::children) once the work is gone: clean-up runs, and the outcome is
+        /// returned, after everything below the operation has ended, in whatever task.
+        ///
+        /// Use it for children in other tasks that use what the clean-up closes. It waits however the work ended. By
+        /// default, an operation that completes or fails leaves its children alone, and one that is cancelled cancels
+        /// them and does not wait.
+        ///
+        /// The source, the parent and handles can cancel the operation during the wait. That cancels the children, and
+        /// the outcome stays. After a cancellation, the wait ends with the [grace period](Self::grace), if there is
+        /// one, or when a registry [forces](crate::Registry::force) the operation. Races around the operation wait
+        /// with it. If the operation is dropped, nothing waits for the children.
+        ///
+        /// If the children need code to continue that awaits this operation, such as a part of a `join!` that is
+        /// polled afterwards, they wait for each other.
+        ///
+        $(#[$joins_children])*
+        pub fn joins_children(mut self) -> $Joins {
+            self.run_state().make_operation();
+            self.map_ending(JoinsChildren::new)
+        }
+
+        /// Like [`joins_children`](Self::joins_children), but cancels the children first, for the reason
+        /// [`Parent`](Reason::Parent).
+        ///
+        /// Use it if the children are of no use without the work. The operation itself is not cancelled by that, and
+        /// its outcome stays. Operations that become children later are cancelled too. Children in a shield of the
+        /// operation are not cancelled.
+        ///
+        $(#[$cancels_children])*
+        pub fn cancels_children(mut self) -> $Joins {
+            self.run_state().cancel_children();
+            self.map_ending(JoinsChildren::new)
         }
 
         /// Runs `clean_up` after the work has been dropped and before the outcome is returned.
@@ -449,6 +487,46 @@ macro_rules! methods_of_futures {
 
             /// ```
             /// use cancelable::prelude::*;
+            /// use std::sync::mpsc::channel;
+            ///
+            /// # smol::block_on(async {
+            /// let (sender, events) = channel();
+            /// let closed = sender.clone();
+            /// let crawl = async {
+            ///     let operation = Operation::current().unwrap();
+            ///     let page = async move {
+            ///         smol::future::yield_now().await;
+            ///         sender.send("page").unwrap();
+            ///     };
+            ///     smol::spawn(page.cancelable(never()).child_of(&operation)).detach();
+            /// };
+            /// let crawl = crawl.cancelable(never()).named("crawl").finally(|_| async move {
+            ///     closed.send("closed").unwrap();
+            /// });
+            /// crawl.joins_children().await?;
+            /// assert_eq!(events.iter().collect::<Vec<_>>(), ["page", "closed"]);
+            /// # Ok::<(), Cancelled>(()) }).unwrap();
+            /// ```
+            joins_children,
+
+            /// ```
+            /// use cancelable::prelude::*;
+            ///
+            /// # smol::block_on(async {
+            /// let crawl = async {
+            ///     let operation = Operation::current().unwrap();
+            ///     let page = std::future::pending::<()>().cancelable(never()).child_of(&operation);
+            ///     smol::spawn(page)
+            /// };
+            /// let page = crawl.cancelable(never()).named("crawl").cancels_children().await?;
+            /// assert!(page.is_finished());
+            /// assert!(page.await.unwrap_err().is_parent());
+            /// # Ok::<(), Cancelled>(()) }).unwrap();
+            /// ```
+            cancels_children,
+
+            /// ```
+            /// use cancelable::prelude::*;
             /// use std::cell::Cell;
             ///
             /// # smol::block_on(async {
@@ -525,6 +603,7 @@ impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
         output: F::Output,
         finally: Cancelable<F, S, Finally<F::Output, E, C, Fut>>,
         finally_or_spawn: Cancelable<F, S, FinallyOrSpawn<F::Output, E, C, Fut, P>>,
+        joins: Cancelable<F, S, JoinsChildren<F::Output, E>>,
     }
 }
 
@@ -539,5 +618,6 @@ where
         output: F::Output,
         finally: TryCancelable<F, S, Finally<F::Output, E, C, Fut>>,
         finally_or_spawn: TryCancelable<F, S, FinallyOrSpawn<F::Output, E, C, Fut, P>>,
+        joins: TryCancelable<F, S, JoinsChildren<F::Output, E>>,
     }
 }

@@ -30,7 +30,7 @@ use pin_project::pin_project;
 #[cfg(feature = "blocking")]
 pub use call::{BlockingCall, QueuedCall};
 pub use call::{Call, WrappedCall};
-pub use ending::{Ending, Fallible, Finally, FinallyOrSpawn};
+pub use ending::{Ending, Fallible, Finally, FinallyOrSpawn, JoinsChildren};
 pub use ext::CancelableExt;
 pub use scope::{scope, try_scope};
 pub use try_cancelable::TryCancelable;
@@ -73,7 +73,7 @@ pub struct Cancelable<F, S, E = ()> {
     /// `None` once the race is over: it is dropped in place before the outcome is returned.
     #[pin]
     work: Option<F>,
-    /// `None` once the race is over.
+    /// `None` once the race is over and the children have been joined.
     #[pin]
     source: Option<S>,
     /// What runs after the work.
@@ -91,7 +91,7 @@ enum Phase {
     Racing,
     /// The source has fired, and a shield or a grace period keeps the work.
     Kept,
-    /// The work is gone, and clean-up is running.
+    /// The work is gone. Children are running, or clean-up is.
     Ending,
     /// A race around this one is about to drop it, so the caller must not continue.
     Stopped,
@@ -288,13 +288,15 @@ where
                 }
                 *this.phase = Phase::Ending;
                 contain_drop(state, || work.set(None));
-                contain_drop(state, || source.set(None));
+                if !E::JOINS {
+                    contain_drop(state, || source.set(None));
+                }
             } else {
                 self.as_mut().end_race(if stopped { Phase::Stopped } else { Phase::Done });
             }
             this = self.as_mut().project();
             if let Some(state) = this.state.get_mut() {
-                state.end_race(stopped, E::CLEANS_UP);
+                state.end_race(stopped, E::CLEANS_UP, E::JOINS);
             }
             if *this.phase == Phase::Done {
                 return Poll::Ready(());
@@ -315,6 +317,13 @@ where
             }
             _ => polled_after_completion("Cancelable"),
         };
+        if E::JOINS {
+            this.ending.as_mut().restore_outcome(outcome);
+            if state.poll_join(this.source, cx).is_pending() {
+                this.ending.store_outcome(outcome);
+                return Poll::Pending;
+            }
+        }
         ready!(state.poll_clean_up(this.ending.as_mut(), outcome, cx));
         *this.phase = Phase::Done;
         let Some(ended) = &*outcome else { unreachable!("clean-up gives the outcome back") };
@@ -348,7 +357,7 @@ impl<F, S, E> fmt::Debug for Cancelable<F, S, E> {
         let state = match self.phase {
             Phase::Fresh => "not polled",
             Phase::Racing | Phase::Kept => "pending",
-            Phase::Ending => "cleaning up",
+            Phase::Ending => "ending",
             Phase::Stopped => "stopped",
             Phase::Done => "done",
         };

@@ -14,7 +14,7 @@ use futures::future::FusedFuture;
 use crate::clock;
 use crate::error::Cancelled;
 use crate::frame::dropping;
-use crate::operation::{Hook, Operation};
+use crate::operation::{ChildrenEnded, Hook, Operation};
 use crate::panic::{contain, discard, message, warn_clean_up_lost};
 use crate::poll_context::{DropCheck, Enclosure, Protection};
 use crate::reason::Reason;
@@ -52,6 +52,8 @@ pub(super) struct OperationRun {
     /// Fires when the operation has reported no progress for too long.
     #[cfg(feature = "time")]
     pub(super) stall: Option<Box<WaitForLimit>>,
+    pub(super) cancels_children: bool,
+    pub(super) join: Join,
     /// Makes the races around the operation wait for its clean-up.
     pub(super) cleaning: Option<Arc<Protection>>,
     /// A panic of the work. It is resumed once the operation has ended.
@@ -59,6 +61,13 @@ pub(super) struct OperationRun {
     /// Whether there is unfinished clean-up that has no spawner.
     pub(super) owes_clean_up: bool,
     pub(super) on_clean_up_lost: Mutex<Vec<Hook>>,
+}
+
+/// Whether the operation has waited for its children. Used only if it joins them.
+pub(super) enum Join {
+    Before,
+    Waiting(Box<ChildrenEnded>),
+    Over,
 }
 
 impl OperationRun {
@@ -77,6 +86,8 @@ impl OperationRun {
             grace: None,
             #[cfg(feature = "time")]
             stall: None,
+            cancels_children: false,
+            join: Join::Before,
             cleaning: None,
             panic: Mutex::default(),
             owes_clean_up: false,

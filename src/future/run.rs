@@ -1,6 +1,8 @@
 //! `RunState`: what a race needs besides its work and its source: shields to wait for, the cause, and the
 //! operation.
 
+mod join;
+
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -128,6 +130,11 @@ impl RunState {
         let moved = limit.clone();
         run.operation.on_progress(move |_, _| _ = moved.reset());
         run.stall = Some(Box::new(limit.reached()));
+    }
+
+    /// Cancels the children once the work is gone, unless the operation is cancelled.
+    pub(crate) fn cancel_children(&mut self) {
+        self.operation_run().cancels_children = true;
     }
 
     pub(crate) fn owe_clean_up(&mut self) {
@@ -336,12 +343,20 @@ impl RunState {
         self.drop_check.expects_drop(cx)
     }
 
-    /// Ends the race, once the work is gone. `stopped` is true if the caller must not continue, and `cleans_up` if
-    /// clean-up runs before the operation ends.
+    /// Ends the race, once the work is gone. `stopped` is true if the caller must not continue, `cleans_up` if
+    /// clean-up runs before the operation ends, and `joins` if the operation waits for its children first.
     #[inline]
-    pub(crate) fn end_race(&mut self, stopped: bool, cleans_up: bool) {
+    pub(crate) fn end_race(&mut self, stopped: bool, cleans_up: bool, joins: bool) {
         self.stopped = stopped;
         self.forget_shields();
+        if !joins {
+            self.end_limits(cleans_up);
+        }
+    }
+
+    /// Stops waiting for a cancellation, and for the end of the grace period.
+    #[inline]
+    fn end_limits(&mut self, cleans_up: bool) {
         if let Some(run) = &mut self.operation {
             run.token_wait = None;
             if cleans_up {

@@ -185,7 +185,7 @@ where
     T: Send + 'static,
     E: Send + 'static,
 {
-    clean_up_after_earlier!(V);
+    clean_up_after_earlier!(V, joins: P::JOINS);
 
     fn failure(&self) -> Option<Text> {
         Some(self.owner.shared.failure()?.message().clone())

@@ -541,3 +541,21 @@ fn children_come_and_go_after_the_end() {
         assert_eq!([top.child_count(), middle.child_count()], [0, 0]);
     });
 }
+
+/// A child comes while the operation cancels its children. It is cancelled too.
+#[test]
+fn child_comes_while_children_are_cancelled() {
+    bounded_model(|| {
+        let (parent, child) = (started(), started());
+        let late = child.clone();
+        let above = parent.clone();
+        let adds = thread::spawn(move || late.enter_below(&above));
+        let joined = parent.join_children(true);
+        adds.join().unwrap();
+        assert!(child.is_cancelled() && !parent.is_cancelled());
+        let ends = thread::spawn(move || child.complete());
+        block_on(joined);
+        assert_eq!(parent.child_count(), 0);
+        ends.join().unwrap();
+    });
+}

@@ -45,6 +45,8 @@ pub(crate) struct WatchedIn {
 pub(crate) enum RunStage {
     Work,
     Grace,
+    /// It waits for its children.
+    Joining,
     CleanUp,
 }
 
@@ -99,6 +101,7 @@ pub(crate) struct Activity {
     poll_returned: AtomicU64,
     longest_poll: AtomicU64,
     in_grace: AtomicBool,
+    joining: AtomicBool,
     cleaning_up: AtomicBool,
     /// Whether the grace period is cut short.
     #[cfg(feature = "time")]
@@ -119,6 +122,7 @@ impl Activity {
             poll_returned: AtomicU64::new(0),
             longest_poll: AtomicU64::new(0),
             in_grace: AtomicBool::new(false),
+            joining: AtomicBool::new(false),
             cleaning_up: AtomicBool::new(false),
             #[cfg(feature = "time")]
             forced: AtomicBool::new(false),
@@ -157,6 +161,8 @@ impl Activity {
         ActivitySnapshot {
             stage: if self.cleaning_up.load(Ordering::Acquire) {
                 RunStage::CleanUp
+            } else if self.joining.load(Ordering::Acquire) {
+                RunStage::Joining
             } else if self.in_grace.load(Ordering::Acquire) {
                 RunStage::Grace
             } else {
@@ -193,6 +199,10 @@ impl Activity {
             protection: protection.clone(),
             own: protection.claim(),
         }));
+    }
+
+    pub(super) fn set_joining(&self, joining: bool) {
+        self.joining.store(joining, Ordering::Release);
     }
 
     pub(super) fn cleaning_up_begins(&self) {

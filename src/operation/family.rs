@@ -19,6 +19,7 @@ use std::sync::Arc;
 use super::Status;
 use super::inner::Inner;
 use crate::panic::discard;
+use crate::reason::Reason;
 use crate::sync::{Ordering, fence};
 use crate::wait::{HasLatch, Latch, Slab, Wakers};
 
@@ -33,6 +34,16 @@ pub(crate) struct Children {
     list: Slab<Arc<Inner>>,
     /// Set when the list is empty next. Made for the first waiter.
     none: Option<Arc<Latch<()>>>,
+    /// Why children that come from now on are cancelled at once. Set when the operation cancels its children.
+    dismissed: Option<Reason>,
+}
+
+impl Children {
+    /// Adds a child to the list. Returns its key, and whether it is the only one.
+    fn insert(&mut self, child: &Arc<Inner>) -> (usize, bool) {
+        let key = self.list.insert(child.clone());
+        (key, self.list.len() == 1)
+    }
 }
 
 impl Family {
@@ -44,10 +55,7 @@ impl Family {
 
     /// Adds a child to the list. Returns its key, and whether it is the only one.
     fn insert(&self, child: &Arc<Inner>) -> (usize, bool) {
-        self.latch.with_extra(|children, _| {
-            let key = children.list.insert(child.clone());
-            (key, children.list.len() == 1)
-        })
+        self.latch.with_extra(|children, _| children.insert(child))
     }
 
     /// Takes a child out of the list. Returns whether it was the last one.
@@ -81,13 +89,37 @@ impl Inner {
         family
     }
 
-    /// Adds a child to the list. Returns its key.
-    pub(super) fn add_child(this: &Arc<Self>, child: &Arc<Inner>) -> usize {
-        let (key, _) = this.family().insert(child);
+    /// Adds a child to the list. Returns its key, and why the child must be cancelled if the operation has cancelled its
+    /// children.
+    pub(super) fn add_child(this: &Arc<Self>, child: &Arc<Inner>) -> (usize, Option<Reason>) {
+        let added = this.family().latch.with_extra(|children, _| {
+            let (key, _) = children.insert(child);
+            (key, children.dismissed.clone())
+        });
         if this.is_over() {
             Inner::settle(this.clone());
         }
-        key
+        added
+    }
+
+    /// Cancels the children for `reason`, and those that come later. Does not cancel children in a shield or in clean-up.
+    pub(super) fn dismiss_children(&self, reason: &Reason) {
+        let children: Vec<_> = self.family().latch.with_extra(|children, _| {
+            children.dismissed = Some(reason.clone());
+            children.list.iter().cloned().collect()
+        });
+        for child in children {
+            child.dismiss(reason);
+            discard(child);
+        }
+    }
+
+    /// Takes the children out of the list that may not be part of the work: see `Link::Undecided`.
+    pub(super) fn release_undecided_children(&self) {
+        for child in self.children() {
+            child.leave_parent();
+            discard(child);
+        }
     }
 
     /// Returns the children, in the order of their ids.

@@ -316,8 +316,12 @@ impl Inner {
             return;
         }
         let name = parent.details.lock().name.clone();
-        let (inner, key) = (Arc::downgrade(parent), Some(Inner::add_child(parent, this)));
+        let (key, dismissed) = Inner::add_child(parent, this);
+        let (inner, key) = (Arc::downgrade(parent), Some(key));
         this.details.lock().parent = Some(Parent { id: parent.id, name, link, inner, key });
+        if let Some(reason) = dismissed {
+            this.dismiss(&reason);
+        }
         if this.is_over() {
             Inner::settle(this.clone());
         }
@@ -461,6 +465,16 @@ impl Inner {
         let left = self.details.lock().parent.take_if(undecided);
         if let Some(parent) = left {
             Inner::leave_former_parent(parent.inner.upgrade(), parent.key);
+        }
+    }
+
+    /// Cancels the operation with the other children of its parent, unless it is in a shield of the parent.
+    pub(super) fn dismiss(&self, reason: &Reason) {
+        // A child that is just being added has no parent yet.
+        let is_shielded =
+            self.details.lock().parent.as_ref().is_some_and(|parent| parent.link == Link::Shielded);
+        if !is_shielded {
+            self.cancel(reason.clone());
         }
     }
 

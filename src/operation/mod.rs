@@ -30,7 +30,9 @@ use std::time::{Duration, Instant};
 
 #[cfg(feature = "blocking")]
 pub use crate::future::{BlockingCall, QueuedCall};
-pub use crate::future::{Call, Ending, Fallible, Finally, FinallyOrSpawn, WrappedCall};
+pub use crate::future::{
+    Call, Ending, Fallible, Finally, FinallyOrSpawn, JoinsChildren, WrappedCall,
+};
 pub(crate) use activity::{ActiveShield, ActivitySnapshot, Roster, RunStage, WatchedIn, Watcher};
 pub(crate) use current::{InPoll, PolledBy};
 pub use ended::{ChildrenEnded, Ended};
@@ -65,7 +67,8 @@ use inner::Inner;
 /// The first cancellation counts, whether it comes from the source, a handle, the parent or a drop. The
 /// operation keeps one reason, and the outcome, the handles, the hooks and snapshots all show it. Its
 /// children are cancelled with it, for the reason [`Reason::Parent`]; its parent and siblings are not. An
-/// operation that completes or fails does not cancel its children.
+/// operation that completes or fails does not cancel its children, unless it
+/// [`cancels_children`](crate::Cancelable::cancels_children).
 ///
 /// # Parents
 ///

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::Operation;
 use super::activity::{Activity, ActivitySnapshot, Watcher};
 use super::current::{InOperation, PolledBy, is_protected_from};
+use super::ended::ChildrenEnded;
 use super::hooks::{EndHook, Hook};
 #[cfg(feature = "time")]
 use super::inner::Overdue;
@@ -95,6 +96,18 @@ impl Operation {
     /// [`Link::Undecided`].
     pub(crate) fn undecided_parent_token(&self) -> Option<CancellationToken> {
         self.inner.undecided_parent_token()
+    }
+
+    /// Begins to wait for the children, once the work is gone. If `cancels`, cancels them first, unless the operation is
+    /// cancelled.
+    #[cold]
+    pub(crate) fn join_children(&self, cancels: bool) -> ChildrenEnded {
+        self.inner.release_undecided_children();
+        if cancels && !self.is_cancelled() {
+            let reason = Reason::manual("its work has ended");
+            self.inner.dismiss_children(&Reason::parent_named(self.name_text(), reason));
+        }
+        self.children_ended()
     }
 
     /// Returns whether it is being polled inside its parent.
@@ -213,6 +226,12 @@ impl Operation {
     /// Notifies the watchers that it has ended.
     pub(crate) fn leave(&self) {
         self.activity().into_iter().for_each(Activity::tell_left);
+    }
+
+    /// Notes whether it waits for its children.
+    #[cold]
+    pub(crate) fn note_joining(&self, joining: bool) {
+        self.activity().into_iter().for_each(|activity| activity.set_joining(joining));
     }
 
     #[cold]

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::member::Member;
 use crate::clock;
-use crate::operation::{ActiveShield, ActivitySnapshot, OperationId, RunStage, Snapshot, Status};
+use crate::operation::{
+    ActiveShield, ActivitySnapshot, Operation, OperationId, RunStage, Snapshot, Status,
+};
 use crate::text::{Brief, Text};
 
 /// What an operation is doing at one moment.
@@ -158,7 +160,7 @@ impl Children {
 pub(super) fn inspect(member: &Member, children: &Children) -> Inspection {
     let snapshot = member.operation.snapshot();
     let activity = member.operation.activity_snapshot();
-    let phase = phase(&snapshot, activity.as_ref(), children);
+    let phase = phase(&member.operation, &snapshot, activity.as_ref(), children);
     let asked = member.requested_at().map(|at| clock::now().saturating_duration_since(at));
     Inspection {
         phase,
@@ -170,7 +172,12 @@ pub(super) fn inspect(member: &Member, children: &Children) -> Inspection {
     }
 }
 
-fn phase(snapshot: &Snapshot, activity: Option<&ActivitySnapshot>, children: &Children) -> Phase {
+fn phase(
+    operation: &Operation,
+    snapshot: &Snapshot,
+    activity: Option<&ActivitySnapshot>,
+    children: &Children,
+) -> Phase {
     if snapshot.status.is_final() {
         return Phase::Hooks;
     }
@@ -179,10 +186,14 @@ fn phase(snapshot: &Snapshot, activity: Option<&ActivitySnapshot>, children: &Ch
         return Phase::Finally;
     }
     let shield = activity.and_then(|activity| activity.shield.clone());
-    match (shield, children.0.get(&snapshot.id)) {
+    let child = children.0.get(&snapshot.id).cloned().or_else(|| {
+        let children = (stage == RunStage::Joining).then(|| operation.children());
+        children?.first().map(|child| (child.id(), child.name_text()))
+    });
+    match (shield, child) {
         // If a shield belongs to a child, the child reports it.
         (Some(ActiveShield { own: false, .. }) | None, Some((id, name))) => {
-            Phase::Child { id: *id, name: name.clone() }
+            Phase::Child { id, name }
         }
         (Some(shield), _) => Phase::Shield { name: shield.name },
         (None, None) if stage == RunStage::Grace => Phase::Grace,

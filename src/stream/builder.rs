@@ -11,7 +11,7 @@ use futures::Stream;
 use super::idle_timeout::IdleTimeout;
 use super::{Batching, CancelableStream, Chunks, Items, Partial, Results, Stage};
 use crate::error::Cancelled;
-use crate::future::{Ending, Finally, FinallyOrSpawn, RunState, builder_methods};
+use crate::future::{Ending, Finally, FinallyOrSpawn, JoinsChildren, RunState, builder_methods};
 use crate::operation::{Operation, Progress};
 use crate::reason::Reason;
 use crate::spawner::Spawner;
@@ -247,6 +247,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         output: M::End,
         finally: CancelableStream<St, S, Finally<M::End, E, C, Fut>, M>,
         finally_or_spawn: CancelableStream<St, S, FinallyOrSpawn<M::End, E, C, Fut, P>, M>,
+        joins: CancelableStream<St, S, JoinsChildren<M::End, E>, M>,
 
         /// ```
         /// use cancelable::prelude::*;
@@ -405,6 +406,39 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// # });
         /// ```
         stalled_after,
+
+        /// The wait begins when the consumer requests the end of the stream.
+        ///
+        /// ```
+        /// use cancelable::prelude::*;
+        /// use futures::{StreamExt, stream};
+        ///
+        /// # smol::block_on(async {
+        /// let pages = stream::iter(0..3).cancelable_stream(never()).joins_children();
+        /// let operation = pages.operation();
+        /// let tasks: Vec<_> = pages
+        ///     .map(|page| smol::spawn(operation.in_scope(async move { page })))
+        ///     .collect()
+        ///     .await;
+        /// assert!(tasks.iter().all(|task| task.is_finished()));
+        /// # });
+        /// ```
+        joins_children,
+
+        /// ```
+        /// use cancelable::prelude::*;
+        /// use futures::{StreamExt, stream};
+        ///
+        /// # smol::block_on(async {
+        /// let pages = stream::iter(0..3).cancelable_stream(never()).cancels_children();
+        /// let operation = pages.operation();
+        /// let page = std::future::pending::<()>().cancelable(never()).child_of(&operation);
+        /// let task = smol::spawn(page);
+        /// assert_eq!(pages.count().await, 3);
+        /// assert!(task.await.unwrap_err().is_parent());
+        /// # });
+        /// ```
+        cancels_children,
 
         /// It runs before the stream yields its end or the error. Its argument is `Ok` if the stream has
         /// ended by itself.

@@ -43,12 +43,14 @@ where
         }
         let mut complete = outcome.is_ok() && !failed;
         complete &= contain_drop(state, || this.stream.set(None));
-        complete &= contain_drop(state, || this.source.set(None));
+        if !E::JOINS {
+            complete &= contain_drop(state, || this.source.set(None));
+        }
         if !complete {
             contain_drop(state, || this.buffer.partial.keep_chunk());
         }
         if let Some(state) = state {
-            state.end_race(stopped, E::CLEANS_UP);
+            state.end_race(stopped, E::CLEANS_UP, E::JOINS);
         }
         // Empty, unless the stream is complete.
         let chunk = this.buffer.finish();
@@ -69,12 +71,15 @@ where
         Poll::Ready(chunk.map(Ok).or(M::error(outcome).map(Err)))
     }
 
-    /// Runs the clean-up, then ends the operation.
+    /// Joins the children if the operation does that, runs the clean-up, then ends the operation.
     pub(super) fn end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<M::Item, M::Error> {
         let mut this = self.project();
         let Some(state) = this.state.get_mut() else { unreachable!("it is an operation") };
         if E::CLEANS_UP {
             state.hold_clean_up();
+        }
+        if E::JOINS {
+            ready!(state.poll_join(this.source, cx));
         }
         let Stage::Ending(outcome) = this.stage else { unreachable!("the caller has looked") };
         ready!(state.poll_clean_up(this.ending.as_mut(), outcome, cx));

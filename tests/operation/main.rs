@@ -21,6 +21,7 @@ mod hierarchy;
 mod hooks;
 mod identity;
 mod in_scope;
+mod joins;
 mod other_wakers;
 #[cfg(feature = "time")]
 mod owned;

@@ -57,7 +57,7 @@ where
     C: FnOnce(&Result<T, Cancelled>) -> Fut,
     Fut: Future,
 {
-    clean_up_after_earlier!(T);
+    clean_up_after_earlier!(T, joins: E::JOINS);
 
     fn failure(&self) -> Option<Text> {
         self.earlier.failure()

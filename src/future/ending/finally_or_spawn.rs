@@ -67,7 +67,7 @@ where
     Fut: Future<Output = ()> + Send + 'static,
     P: Spawner,
 {
-    clean_up_after_earlier!(T);
+    clean_up_after_earlier!(T, joins: E::JOINS);
 
     fn failure(&self) -> Option<Text> {
         self.earlier.failure()

@@ -1,8 +1,9 @@
 //! `Ending`: what a race does once its work is gone. It looks for an error in the value that the work
-//! returned, and runs asynchronous clean-up.
+//! returned, waits for the children of the operation, and runs asynchronous clean-up.
 
 mod finally;
 mod finally_or_spawn;
+mod joins_children;
 
 use std::fmt::{self, Display};
 use std::pin::Pin;
@@ -11,13 +12,14 @@ use std::task::{Context, Poll};
 
 pub use finally::Finally;
 pub use finally_or_spawn::FinallyOrSpawn;
+pub use joins_children::JoinsChildren;
 pub(crate) use sealed::ErrorOf;
 
 use crate::error::Cancelled;
 use crate::text::Text;
 
 /// What a race does once its work is gone. This trait is sealed. Its implementations are put together by
-/// [`finally`](crate::Cancelable::finally) and the other clean-up methods.
+/// [`finally`](crate::Cancelable::finally) and the other methods for what comes after the work.
 pub trait Ending<T>: sealed::Ending<T> {}
 
 impl<T, E: sealed::Ending<T>> Ending<T> for E {}
@@ -31,8 +33,11 @@ pub(crate) mod sealed {
     pub type ErrorOf<T> = fn(&T, &mut dyn FnMut(&dyn Display));
 
     pub trait Ending<T> {
-        /// Whether there is clean-up.
+        /// Whether there is clean-up, or children are joined.
         const CLEANS_UP: bool;
+
+        /// Whether the operation waits for its children before its clean-up.
+        const JOINS: bool = false;
 
         /// Sets the function that finds the error in the value of the work.
         fn set_error_of(&self, error_of: ErrorOf<T>);
@@ -85,10 +90,11 @@ pub(crate) mod sealed {
 }
 
 /// The methods of `Ending` that every kind of clean-up shares: the `earlier` ending finds the error, and
-/// this one stores the `outcome`.
+/// this one stores the `outcome`. `joins` is whether the operation joins its children.
 macro_rules! clean_up_after_earlier {
-    ($T:ident) => {
+    ($T:ident, joins: $joins:expr) => {
         const CLEANS_UP: bool = true;
+        const JOINS: bool = $joins;
 
         fn set_error_of(&self, error_of: ErrorOf<$T>) {
             self.earlier.set_error_of(error_of);

@@ -1,0 +1,73 @@
+//! Waiting for the children, between the work and the clean-up.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::RunState;
+use crate::future::operation_run::Join;
+use crate::reason::Reason;
+
+impl RunState {
+    /// Waits until everything below the operation has ended. The work is gone.
+    ///
+    /// The operation can still be cancelled meanwhile, by its source, its parent or a handle. That cancels the children,
+    /// and drops the source. After a cancellation, the wait ends with the grace period of the operation, if it has one, or
+    /// when the operation is forced.
+    #[inline(never)]
+    pub(crate) fn poll_join<S: Future<Output = Reason>>(
+        &mut self,
+        mut source: Pin<&mut Option<S>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let Some(run) = &mut self.operation else { return Poll::Ready(()) };
+        if let Join::Before = run.join {
+            if let Some(operation) = run.watched() {
+                operation.note_joining(true);
+            }
+            run.join = Join::Waiting(Box::new(run.operation.join_children(run.cancels_children)));
+        }
+        let Join::Waiting(children) = &mut run.join else { return Poll::Ready(()) };
+        if Pin::new(&mut **children).poll(cx).is_pending() {
+            let cancelled = run.operation.is_cancelled();
+            let cancelled = match source.as_mut().as_pin_mut() {
+                Some(source) if !cancelled => self.poll_source(false, source, cx).is_ready(),
+                _ => cancelled,
+            };
+            if cancelled {
+                // Guarantee 6: a source that has fired is not polled again.
+                self.contain_drop(|| source.set(None));
+            }
+            if !cancelled || self.poll_join_grace(cx) {
+                return Poll::Pending;
+            }
+        }
+        if let Some(run) = &mut self.operation {
+            run.join = Join::Over;
+            if let Some(operation) = run.watched() {
+                operation.note_joining(false);
+                #[cfg(feature = "time")]
+                operation.note_grace(false);
+            }
+        }
+        self.contain_drop(|| source.set(None));
+        self.end_limits(true);
+        Poll::Ready(())
+    }
+
+    /// Returns whether the wait goes on although the operation is cancelled.
+    #[cfg(feature = "time")]
+    fn poll_join_grace(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(run) = &mut self.operation else { return false };
+        let goes_on = match run.grace {
+            Some(_) => run.poll_grace(cx),
+            None => !run.operation.poll_forced(cx.waker()),
+        };
+        run.operation.note_grace(goes_on);
+        goes_on
+    }
+
+    #[cfg(not(feature = "time"))]
+    fn poll_join_grace(&mut self, _cx: &mut Context<'_>) -> bool {
+        true
+    }
+}
