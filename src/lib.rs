@@ -138,6 +138,8 @@
 // In layer order: a module uses only modules above it.
 mod sync;
 
+mod visits;
+
 mod clock;
 
 mod hash;

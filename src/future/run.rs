@@ -25,6 +25,7 @@ use crate::source::{Limit, timeouts_fired};
 use crate::sync::Mutex;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
+use crate::visits::visit;
 use crate::wait::probe;
 
 /// Room for a [`RunState`]. It is filled when the race becomes an operation, or when the first shield registers in its
@@ -410,7 +411,7 @@ impl RunState {
             // All shields are notified again, which has no effect on shields that were notified before.
             self.notified = 0;
             self.shields.retain(|shield| {
-                poll_context::visit();
+                visit();
                 shield.is_active()
             });
             let room = self.shields.len() + shields.len();
@@ -424,6 +425,7 @@ impl RunState {
     pub(crate) fn is_shielded(&mut self) -> bool {
         // Looks only at the last shield. So if many shields end one by one, each is checked only a few times.
         while let Some(last) = self.shields.last() {
+            visit();
             let keeps = match &self.tracer {
                 Some(tracer) if self.shields.len() <= self.notified => last.keeps(tracer),
                 _ => last.is_active(),
@@ -443,7 +445,10 @@ impl RunState {
             return None;
         }
         let tracer = self.tracer();
-        self.shields[self.notified..].iter().for_each(|shield| shield.wait_for(&tracer));
+        for shield in &self.shields[self.notified..] {
+            visit();
+            shield.wait_for(&tracer);
+        }
         self.notified = self.shields.len();
         Some(tracer)
     }

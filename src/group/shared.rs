@@ -24,6 +24,7 @@ use crate::reason::Reason;
 use crate::source::CancellationToken;
 use crate::spawner::Task;
 use crate::sync::Mutex;
+use crate::visits::visit;
 use crate::wait::{HasLatch, Latch, WaitList, Wakers};
 
 /// How a member ended.
@@ -444,7 +445,8 @@ impl<T: Send + 'static, E: Send + 'static> Shared<T, E> {
         let failed = state.failure.as_ref()?;
         let (number, cause) = (failed.number, failed.cause.clone());
         let untaken = &mut state.results.untaken;
-        let found = untaken.iter().position(|(other, _)| Some(*other) == number);
+        let mut results = untaken.iter().inspect(|_| visit());
+        let found = results.position(|(other, _)| Some(*other) == number);
         let removed = found.and_then(|found| untaken.remove(found));
         drop(state);
         match removed {

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::{Operation, Progress};
 use crate::clock;
-use crate::poll_context::{self, Protection, Section};
+use crate::poll_context::{Protection, Section};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 use crate::text::Text;
+use crate::visits::visit;
 #[cfg(feature = "time")]
 use crate::wait::WakerSlot;
 
@@ -189,7 +190,7 @@ impl Activity {
         // the whole list.
         if known.len() + shields.len() > known.capacity() {
             known.retain(|shield| {
-                poll_context::visit();
+                visit();
                 shield.protection.is_active()
             });
             let room = known.len() + shields.len();

@@ -21,6 +21,7 @@ use super::inner::Inner;
 use crate::panic::discard;
 use crate::reason::Reason;
 use crate::sync::{Ordering, fence};
+use crate::visits::visit;
 use crate::wait::{HasLatch, Latch, Slab, Wakers};
 
 #[derive(Default)]
@@ -172,6 +173,7 @@ impl Inner {
     fn settle_in_parents_list(this: &Arc<Self>) -> Option<Arc<Inner>> {
         let mut to_settle = None;
         while this.is_over() {
+            visit();
             let has_children = this.child_count() > 0;
             let moved = if has_children { Inner::put_back(this) } else { this.leave_list() };
             let Some((parent, changed)) = moved else { break };

@@ -18,6 +18,6 @@ pub(crate) use drop_check::{DropCheck, Enclosure};
 pub(crate) use limits::{ask_for_limit, asked_since, ignore_limits, offer_limit};
 pub(crate) use shields::{
     InShield, Protection, Section, register_clean_up, register_shield, registered_since,
-    registrations, visit,
+    registrations,
 };
 pub(crate) use tracer::{Traced, Tracer, is_traced_by};

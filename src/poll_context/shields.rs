@@ -16,6 +16,7 @@ use super::Tracer;
 use crate::frame::OutsideWork;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::text::Text;
+use crate::visits::visit;
 use crate::wait::WakerSlot;
 
 thread_local! {
@@ -234,51 +235,6 @@ impl Drop for InShield {
                 let known = all.partition_point(|(number, _)| *number <= self.before);
                 all.truncate(known);
             });
-        }
-    }
-}
-
-#[cfg(test)]
-thread_local! {
-    /// How many entries the lists of shields have looked at on this thread.
-    static VISITS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts an entry that a list of shields looks at, in tests.
-#[inline(always)]
-pub(crate) fn visit() {
-    #[cfg(test)]
-    VISITS.set(VISITS.get() + 1);
-}
-
-#[cfg(all(test, not(cancelable_loom)))]
-mod tests {
-    use std::future::pending;
-    use std::pin::pin;
-    use std::task::Waker;
-
-    use futures::stream::{FuturesUnordered, StreamExt};
-
-    use super::*;
-    use crate::future::CancelableExt;
-    use crate::source::never;
-
-    /// Polls this many operations with clean-up, all in one race and one operation, and returns the number of visits.
-    fn visits(number: usize) -> usize {
-        let before = VISITS.get();
-        let one = || async { pending::<()>().cancelable(never()).finally(|_| async {}).await };
-        let mut all: FuturesUnordered<_> = (0..number).map(|_| one()).collect();
-        let all = async { while all.next().await.is_some() {} }.cancelable(never());
-        let mut all = pin!(all.cancelable(never()).named("all"));
-        assert!(all.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        VISITS.get() - before
-    }
-
-    #[test]
-    fn cost_is_linear() {
-        for number in [100, 1_000, 10_000] {
-            let visits = visits(number);
-            assert!(visits > 0 && visits <= 8 * number, "{visits} visits for {number} sections");
         }
     }
 }

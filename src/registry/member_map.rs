@@ -17,6 +17,7 @@ use std::sync::Arc;
 use crate::hash::MultiplyHasher;
 use crate::operation::OperationId;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, fence};
+use crate::visits::visit;
 use crate::wait::Latch;
 
 /// The number of shards, each with its own lock. Two are enough for the model checker.
@@ -219,7 +220,9 @@ impl<M> MemberMap<M> {
     pub(crate) fn list(&self) -> Vec<Arc<M>> {
         let mut all = Vec::with_capacity(self.len());
         for shard in &self.shards {
-            all.extend(shard.lock().iter().map(|(id, entry)| (*id, entry.member.clone())));
+            let shard = shard.lock();
+            let members = shard.iter().inspect(|_| visit());
+            all.extend(members.map(|(id, entry)| (*id, entry.member.clone())));
         }
         all.sort_unstable_by_key(|(id, _)| *id);
         all.into_iter().map(|(_, member)| member).collect()

@@ -1,5 +1,7 @@
 //! `Slab`: values with stable indices.
 
+use crate::visits::visit;
+
 /// An empty slab keeps capacity for at most this many values, so that one burst does not hold memory forever.
 const CAPACITY_KEPT: usize = 64;
 
@@ -93,6 +95,7 @@ impl<T> Slab<T> {
     /// Adds a value and returns its index.
     #[inline]
     pub(crate) fn insert(&mut self, value: T) -> usize {
+        visit();
         if self.first.is_none() {
             self.first = Some(value);
             0
@@ -119,6 +122,7 @@ impl<T> Slab<T> {
     /// Removes the value at an index, unless everything was [taken](Self::take) in the meantime.
     #[inline]
     pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
+        visit();
         match index.checked_sub(1) {
             None => self.first.take(),
             Some(index) => self.remove_other(index),
@@ -147,7 +151,8 @@ impl<T> Slab<T> {
     pub(crate) fn filter_map<R>(self, mut f: impl FnMut(T) -> Option<R>) -> (Option<R>, Vec<R>) {
         let first = self.first.and_then(&mut f);
         let others = self.others.map_or_else(Vec::new, |others| {
-            others.entries.into_iter().filter_map(Entry::into_value).filter_map(f).collect()
+            let values = others.entries.into_iter().inspect(|_| visit());
+            values.filter_map(Entry::into_value).filter_map(f).collect()
         });
         (first, others)
     }
@@ -164,7 +169,7 @@ impl<T> Slab<T> {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        let others = self.others.iter().flat_map(|others| &others.entries);
+        let others = self.others.iter().flat_map(|others| &others.entries).inspect(|_| visit());
         self.first.iter().chain(others.filter_map(|entry| match entry {
             Entry::Occupied(value) => Some(value),
             Entry::Vacant(_) => None,
@@ -204,6 +209,7 @@ impl<T> Iterator for IntoIter<T> {
 
     #[inline]
     fn next(&mut self) -> Option<T> {
+        visit();
         self.first.take().or_else(|| self.others.as_mut()?.find_map(Entry::into_value))
     }
 }

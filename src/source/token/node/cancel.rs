@@ -12,6 +12,7 @@ use crate::panic::contain;
 use crate::reason::Reason;
 #[cfg(feature = "testing")]
 use crate::sync::{AtomicBool, Ordering};
+use crate::visits::visit;
 use crate::wait::{WaitList, WakeBatch, Wakers};
 
 /// Whether any token counts its calls. If none does, `cancel` takes no lock for it.
@@ -65,6 +66,7 @@ impl Node {
         let mut walk = CancelWalk::default();
         walk.unvisited.push_back(self.clone());
         while let Some(node) = walk.unvisited.pop_front() {
+            visit();
             // Callbacks stay in the node until they run, so that they can still be unregistered.
             let (children, has_callbacks) = node
                 .latch

@@ -10,6 +10,7 @@ use crate::reason::Reason;
 #[cfg(feature = "testing")]
 use crate::sync::{AtomicUsize, Ordering};
 use crate::text::Text;
+use crate::visits::visit;
 use crate::wait::Slab;
 
 pub(in crate::source::token) type Callback = Box<dyn FnOnce(&Reason) + Send>;
@@ -73,7 +74,10 @@ impl Callbacks {
         let removed = self.entries[index].1.take()?;
         self.len -= 1;
         if self.entries.len() > 2 * self.len {
-            self.entries.retain(|entry| entry.1.is_some());
+            self.entries.retain(|entry| {
+                visit();
+                entry.1.is_some()
+            });
             self.entries.shrink_to(2 * self.len);
         }
         Some(removed)

@@ -45,6 +45,7 @@ use crate::panic::contain;
 use crate::reason::Reason;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 use crate::text::Text;
+use crate::visits::visit;
 use crate::wait::{HasLatch, Latch};
 #[cfg(feature = "testing")]
 pub(crate) use listeners::CancelCounts;
@@ -244,6 +245,7 @@ fn is_or_descends_from(node: &Arc<Node>, ancestor: &Arc<Node>) -> bool {
     let mut visited = HashSet::new();
     let (mut cost_up, mut cost_down) = (0, 0);
     loop {
+        visit();
         // A cancelled node has given up its list of children, so the walk down cannot continue below it. Then that walk
         // is never complete.
         let expand = down.last().map(|last| {
@@ -260,6 +262,7 @@ fn is_or_descends_from(node: &Arc<Node>, ancestor: &Arc<Node>) -> bool {
                     })
                 });
                 for child in last.into_iter().flatten() {
+                    visit();
                     if Arc::ptr_eq(&child, node) {
                         return true;
                     }
