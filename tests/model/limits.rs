@@ -128,6 +128,8 @@ fn check(length: u64, steps: Vec<Step>) {
         if moved && is_later {
             assert_eq!(woken, before.1, "{step:?} wakes nothing");
         }
+        let waits = sources.iter().filter(|source| source.waits).count();
+        assert!(!moved || woken <= before.1 + waits, "{step:?} wakes each task once");
         for source in sources.iter().filter(|source| source.waits) {
             let is_woken = source.wakes.count() > source.woken;
             assert!(is_woken || !model.would_fire(time.now()), "{step:?}: not woken");
@@ -205,7 +207,7 @@ fn apply(
 }
 
 #[test]
-fn g05_limit_moved_in_any_order() {
+fn g17_limit_moved_in_any_order() {
     let _watchdog = support::watchdog();
     check_random(2000, (0..40u64, steps()), |(length, steps)| check(length, steps));
 }

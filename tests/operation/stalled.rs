@@ -31,7 +31,7 @@ fn no_report_cancels() {
 }
 
 #[test]
-fn reports_keep_it_going() {
+fn g17_reports_keep_it_going() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let run = pending::<()>().cancelable(never()).stalled_after(MS * 100);

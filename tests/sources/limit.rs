@@ -74,7 +74,7 @@ fn overflow_never_fires() {
 
 /// The task is woken at the earlier end, looks, and waits on.
 #[test]
-fn g05_moved_limit_keeps_to_its_last_end() {
+fn g17_moved_limit_keeps_to_its_last_end() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let limit = Limit::after(MS * 100);
@@ -92,7 +92,7 @@ fn g05_moved_limit_keeps_to_its_last_end() {
 /// However often the limit moves later, the task is woken once for each end that it waits for.
 #[cfg(feature = "testing")]
 #[test]
-fn many_resets_wake_rarely() {
+fn g17_many_resets_wake_rarely() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let limit = Limit::after(MS * 100);
@@ -121,7 +121,7 @@ fn extend_adds() {
 }
 
 #[test]
-fn g05_earlier_end_wakes() {
+fn g17_earlier_end_wakes() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let limit = Limit::after(LONG);
@@ -145,7 +145,7 @@ fn past_end_fires_at_once() {
 }
 
 #[test]
-fn disarmed_limit_does_not_fire() {
+fn g17_disarmed_limit_does_not_fire() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let limit = Limit::after(MS * 20);
@@ -181,7 +181,7 @@ fn disarmed_before_the_first_poll() {
 }
 
 #[test]
-fn g05_limit_fires_once_for_all() {
+fn g17_limit_fires_once_for_all() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let limit = Limit::after(MS * 10).named("shared");
@@ -218,7 +218,7 @@ fn firing_wakes_the_others() {
 
 /// Its end has passed, but no source has noticed: it can still be moved.
 #[test]
-fn unnoticed_end_can_be_moved() {
+fn g17_unnoticed_end_can_be_moved() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
     let limit = Limit::after(MS * 10);
@@ -247,7 +247,7 @@ fn reason_tells_the_whole_time() {
 }
 
 #[test]
-fn moved_from_another_thread() {
+fn g17_moved_from_another_thread() {
     let _watchdog = support::watchdog();
     let limit = Limit::after(LONG);
     let remote = limit.clone();
