@@ -22,8 +22,9 @@ mod real {
 
     pub(in crate::timer) use crate::clock::real as now;
 
-    /// Whether the reactor could not be created. `async-io` starts its thread first, and that thread ends with the same
-    /// panic. `async-io` does not start another one when descriptors are available again.
+    /// Set if creating the reactor has panicked. `async-io` starts the reactor's thread before that, and the thread ends
+    /// with the same panic. Later, when descriptors are available again, `async-io` creates the reactor but starts no
+    /// second thread.
     static FAILED: AtomicBool = AtomicBool::new(false);
 
     struct FailedOnPanic;
@@ -48,7 +49,7 @@ mod real {
             let polled = Pin::new(&mut self.0).poll(cx).map(drop);
             std::mem::forget(failed);
             if FAILED.load(Ordering::Relaxed) && FAILED.swap(false, Ordering::Relaxed) {
-                // Takes the place of the thread that has ended.
+                // This thread takes the place of the one that has ended.
                 thread::spawn(|| async_io::block_on(pending::<()>()));
             }
             polled

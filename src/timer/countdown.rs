@@ -30,15 +30,15 @@ pub(crate) fn take_fired() -> Option<(Instant, Duration)> {
     FIRED.take()
 }
 
-/// Notes the end and the length of a limit that has fired on this thread and is no [`Countdown`].
+/// Notes the end and the length of a limit that has fired on this thread and that is not a [`Countdown`].
 pub(crate) fn note_fired(end: Instant, length: Duration) {
     FIRED.set(Some((end, length)));
 }
 
 /// A time limit that starts at its first poll, and lasts for a given length or until a given instant.
 ///
-/// It reads the clock at its first poll and when it fires. It skips the first read if the operation around it has
-/// just read the clock.
+/// It reads the clock at its first poll and when it fires. If an operation polls it for the first time, the operation
+/// has just read the clock, and the limit starts at that time instead.
 #[derive(Debug)]
 pub(crate) struct Countdown {
     /// How long it lasts. If the end is given instead, the first poll fills this in.
@@ -106,8 +106,8 @@ impl Countdown {
         if self.length.is_zero() {
             return self.finish();
         }
-        let asked = poll_context::asked_since();
-        self.start(asked.unwrap_or_else(clock::now), asked);
+        let operation_start = poll_context::operation_start();
+        self.start(operation_start.unwrap_or_else(clock::now), operation_start);
         if is_probe(cx.waker()) { Poll::Pending } else { self.poll_started(what, cx) }
     }
 
@@ -118,30 +118,31 @@ impl Countdown {
             State::Registered(slot) => {
                 ready!(slot.poll(what, cx, |()| ()));
                 FIRED.set(Some((slot.latched().end(), self.length)));
-                // This is a thread of an executor, so it also fires other limits that are due.
+                // This thread belongs to an executor, and its clock read is recent. So it also fires other limits that
+                // are due, and wakes more tasks of the backlog.
                 Wheel::shared().drive_after_firing(clock::real());
                 return self.finish();
             }
             State::Running { since } => {
                 let since = *since;
-                // A second probe: the limit was lent to an earlier race whose work was ready at once. The limit has no
-                // slot, so read the clock to see whether it has passed since.
+                // A second poll with the probe: the limit was lent to an earlier race whose work was ready at once. It
+                // has no slot that would show that it has passed, so read the clock.
                 if is_probe && clock::now().saturating_duration_since(since) >= self.length {
                     return self.finish();
                 }
-                if poll_context::asked_since().is_some() {
+                if poll_context::operation_start().is_some() {
                     self.offer(since);
                 }
                 since
             }
             State::Until(at) => {
-                let asked = poll_context::asked_since();
-                let now = asked.unwrap_or_else(clock::now);
+                let operation_start = poll_context::operation_start();
+                let now = operation_start.unwrap_or_else(clock::now);
                 self.length = at.saturating_duration_since(now);
                 if self.length.is_zero() {
                     return self.finish();
                 }
-                self.start(now, asked)
+                self.start(now, operation_start)
             }
             State::Never => return Poll::Pending,
             State::Done => polled_after_completion(what),
@@ -157,14 +158,15 @@ impl Countdown {
         REGISTERED.set(REGISTERED.get() + 1);
         let Some(slot) = slot_of(since, self.length) else { return Poll::Pending };
         let mut slot = Waiter::new(slot);
+        // Another thread may fire the slot before this thread registers. Then the poll below finds it set.
         let registered = slot.register(cx);
         self.state = State::Registered(slot);
         if registered { Poll::Pending } else { self.poll_started(what, cx) }
     }
 
     #[inline(always)]
-    fn start(&mut self, since: Instant, asked: Option<Instant>) -> Instant {
-        if asked.is_some() {
+    fn start(&mut self, since: Instant, operation_start: Option<Instant>) -> Instant {
+        if operation_start.is_some() {
             self.offer(since);
         }
         self.state = State::Running { since };

@@ -2,19 +2,21 @@
 //!
 //! Time limits almost never fire, so they are made cheap to set and to drop. The end of a limit is rounded up to the
 //! end of a slot. A slot is a millisecond wide for limits of up to four seconds, and at most 1/512 of the limit's
-//! length for longer ones. All limits that end in the same slot share one wait list. All slots share one timer of the reactor, which is set for the first
-//! of them.
+//! length for longer ones. All limits that end in the same slot share one wait list. All slots share one timer of the
+//! reactor, which is set for the first of them.
 //!
 //! * [`tick`]: the times at which slots end.
 //! * [`slot`]: a point in time, and the wait list of the limits that end then.
 //! * [`slot_cache`]: the slots that a thread has found most recently.
 //! * [`wheel`]: the slots that have not fired, and the threads that fire them.
+//! * [`backlog`]: the tasks of fired slots that have not been woken yet.
 //! * [`alarm`]: one timer of the reactor.
 //! * [`countdown`]: the time limit that sources hold.
 //! * [`section_limit`]: the time limit of a shield or of clean-up.
 //! * [`virtual_time`]: with the feature `testing`, the limits of a thread on which time is paused.
 
 mod alarm;
+mod backlog;
 mod countdown;
 #[cfg(all(test, cancelable_loom))]
 mod loom_tests;

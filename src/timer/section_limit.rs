@@ -31,7 +31,8 @@ impl SectionLimit {
 
     /// Returns whether the limit has passed. If not, the task is woken when it has. Starts its clock.
     ///
-    /// It may be inside the source of an operation, and is not that operation's deadline.
+    /// The section may be inside the source of an operation. Its limit must not become that operation's deadline, so
+    /// this drops the end that the limit offers.
     pub(crate) fn poll(&mut self, what: &str, cx: &mut Context<'_>) -> bool {
         let since = self.since();
         ask_for_limit(since, || self.countdown.poll(what, cx)).0.is_ready()

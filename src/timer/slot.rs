@@ -1,4 +1,4 @@
-//! `Slot`: a point in time at which many limits end.
+//! `Slot`: a point in time at which many limits end, and the tasks that wait for it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,12 +8,12 @@ use crate::wait::{HasLatch, Latch};
 #[derive(Debug)]
 pub(super) struct Slot {
     end: Instant,
-    /// Set when the slot fires. The tasks that wait for it are in its wait list until then.
+    /// Set when the slot fires. Until then, its wait list has the tasks whose limits end here.
     latch: Latch<()>,
 }
 
 impl Slot {
-    /// Creates a slot that ends `at`. The caller must make sure that it fires then.
+    /// Creates a slot that ends `at`. The caller makes sure that it fires then.
     pub(super) fn new(at: Instant) -> Arc<Slot> {
         Arc::new(Slot { end: at, latch: Latch::new() })
     }

@@ -29,8 +29,8 @@ thread_local! {
     static CACHE: RefCell<[Option<CachedLength>; LENGTHS]> =
         const { RefCell::new([const { None }; LENGTHS]) };
 
-    /// The last result of [`Wheel::due`] on this thread, and the instant that it stands for. Comparing two instants is
-    /// cheap. The difference from the epoch of the wheel costs 55 instructions.
+    /// The last result of [`Wheel::due`] on this thread, and the same time as an instant. Comparing two instants is
+    /// cheap, but computing how long an instant is after the epoch takes 55 instructions.
     static DUE: Cell<(u64, Option<Instant>)> = const { Cell::new((NEVER, None)) };
 }
 
@@ -41,7 +41,7 @@ fn cache_index(length: Duration) -> usize {
 }
 
 /// Returns the slot for a limit of this length that began at `since`, as [`Wheel::slot`] does, without a lock if
-/// the cache has it. Then fires what else is due: `since` was read from the clock just now.
+/// the cache has it. Then fires other slots that are due: `since` has just been read from the clock.
 #[inline]
 pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
     let cached = CACHE.try_with(|cache| {
@@ -57,6 +57,7 @@ pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
         _ => find(since, length)?,
     };
     let wheel = Wheel::shared();
+    // The wheel's `due` is a relaxed load and may be stale. Then a later call or the alarm fires the slots.
     let (due, at) = DUE.get();
     if wheel.due() != due || at.is_some_and(|at| at <= since) {
         drive(wheel, since);

@@ -76,7 +76,7 @@ impl Drop for Limits {
     fn drop(&mut self) {
         if let Some(now) = clock::virtual_now() {
             clock::set(None);
-            go_on(now, std::mem::take(&mut self.slots));
+            continue_in_real_time(now, std::mem::take(&mut self.slots));
         }
     }
 }
@@ -92,7 +92,7 @@ pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
     if end <= now {
         slot.fire();
     } else if LIMITS.try_with(|limits| limits.borrow_mut().add(end, &slot)).is_err() {
-        // The thread ends, and its list is gone, so the limit passes in real time.
+        // The thread is ending and its list is gone, so the limit passes in real time.
         return slot_cache::slot(since, length);
     }
     Some(slot)
@@ -126,15 +126,15 @@ pub(crate) fn resume() {
     let Some(now) = clock::virtual_now() else { return };
     clock::set(None);
     let slots = LIMITS.try_with(|limits| std::mem::take(&mut limits.borrow_mut().slots));
-    go_on(now, slots.unwrap_or_default());
+    continue_in_real_time(now, slots.unwrap_or_default());
 }
 
-fn go_on(now: Instant, slots: BTreeMap<(Instant, u64), Weak<Slot>>) {
+fn continue_in_real_time(now: Instant, slots: BTreeMap<(Instant, u64), Weak<Slot>>) {
     let real = clock::real();
     for ((end, _), slot) in slots {
         let Some(slot) = slot.upgrade() else { continue };
         let left = end.saturating_duration_since(now);
-        // This runs in destructors, so a failure to create the reactor cannot be reported to a caller.
+        // This also runs in destructors. If the reactor cannot be created, there is no caller to report that to.
         let _ = contain(|| hand_over(slot, real, left));
     }
 }

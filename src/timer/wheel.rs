@@ -3,14 +3,12 @@
 //! Two kinds of threads fire slots.
 //!
 //! * A thread of an executor drives the wheel whenever it registers a limit or polls a limit that has fired. It has
-//!   just read the clock, and the tasks that it wakes land in its own run queue.
-//! * The reactor's thread does so when the alarm rings, for executors that sleep. Its wake-ups go through a queue
-//!   that a busy executor looks at only once in many polls (tokio: one task every 60 to 120 polls). So it wakes only
-//!   one task. When that task is polled, its executor drives the wheel and wakes the others. If no executor has
-//!   driven the wheel one tick later, the reactor's thread wakes two tasks, then four, and so on.
+//!   just read the clock anyway.
+//! * The reactor's thread fires slots when the alarm rings, for executors that sleep.
+//!
+//! The tasks of a fired slot are not woken all at once: see [`backlog`](super::backlog).
 
 use std::cmp::Reverse;
-use std::collections::VecDeque;
 use std::collections::binary_heap::{BinaryHeap, PeekMut};
 use std::collections::hash_map::{Entry, HashMap};
 use std::hash::BuildHasherDefault;
@@ -19,6 +17,7 @@ use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use super::alarm::{self, Alarm};
+use super::backlog::Backlog;
 use super::slot::Slot;
 use super::tick::{TICK, end_tick};
 use crate::clock;
@@ -26,23 +25,7 @@ use crate::hash::MultiplyHasher;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::wait::{HasLatch, wake_each};
 
-/// The number of tasks that the reactor's thread wakes first.
-const WAKE_ON_ALARM: usize = 1;
-
-/// The number of tasks that a thread of an executor wakes at once. When one of these tasks is polled, it wakes as many
-/// again. A larger number overflows the run queue of tokio, which holds 256. With 256 here, limits beside busy sockets
-/// were late by 213 ms (median) instead of 3.4 ms.
-const WAKE_PER_DRIVE: usize = if cfg!(cancelable_loom) { 1 } else { 32 };
-
-/// The maximum number of tasks that threads of executors have woken and that have not been polled. With more, the run
-/// queue of a busy tokio thread overflows into the queue from which it takes one task every 60 to 120 polls.
-const MAX_WOKEN: usize = 128;
-
-/// The maximum number of threads of executors that wake tasks at the same time. It also bounds the recursion: a waker may
-/// poll its task at once, and that poll runs this code again.
-const MAX_DRIVERS: usize = 8;
-
-/// Nothing is ever due.
+/// A time at which nothing is due.
 pub(super) const NEVER: u64 = u64::MAX;
 
 static WHEEL: LazyLock<Arc<Wheel>> = LazyLock::new(|| Arc::new(Wheel::new(clock::real())));
@@ -52,91 +35,28 @@ static WHEEL: LazyLock<Arc<Wheel>> = LazyLock::new(|| Arc::new(Wheel::new(clock:
 pub(super) struct Wheel {
     /// Ticks are counted from here.
     epoch: Instant,
-    /// The time at which there is something to do, in nanoseconds after the epoch. It is read without the lock, as a
-    /// hint.
+    /// The earliest time at which a thread of an executor has something to do, in nanoseconds after the epoch. It is
+    /// read without the lock, as a hint.
     due: AtomicU64,
-    /// The number of woken tasks minus the number of fired limits that were polled. It wraps. A woken task may be dropped
-    /// and never polled. So the count starts again when a tick passes in which no executor wakes a task.
+    /// The number of woken tasks that have not been polled: see [`Backlog`].
     woken: AtomicU64,
     state: Mutex<State>,
 }
 
 /// 1. Each slot is listed by the tick at which it ends. So limits whose slots have different widths share a slot if
 ///    their slots end at the same tick. `order` has the same ticks.
-/// 2. While there are slots or a backlog, `next` is the tick of the first of them or an earlier one. Its alarm
-///    is set, or a thread that holds no lock is about to set it. If that fails, `next` is `None`, and the
-///    next limit tries again.
-/// 3. If an alarm is stored here, it has not rung, or its ring has not taken the lock yet. Once the tick of that alarm is
-///    past, only a ring changes `next`. So invariant 2 also holds after an executor has fired the slot.
-#[derive(Debug)]
+/// 2. While there are slots or a backlog, `next` is the tick at which the reactor has something to do, or an earlier
+///    one. The alarm for `next` is set, or a thread is about to set it with the lock released. If setting it fails,
+///    `next` becomes `None`, and the next limit that registers tries again.
+/// 3. A stored alarm has not rung yet, or its ring is waiting for the lock. Once the tick of that alarm is past, only a
+///    ring changes `next`. So invariant 2 still holds after an executor has fired the slot.
+#[derive(Debug, Default)]
 struct State {
     slots: HashMap<u64, Arc<Slot>, BuildHasherDefault<MultiplyHasher>>,
     order: BinaryHeap<Reverse<u64>>,
     backlog: Backlog,
     next: Option<u64>,
     alarm: Option<(u64, Alarm)>,
-}
-
-/// Tasks that waited for slots that have fired, and have not been woken yet.
-#[derive(Debug)]
-struct Backlog {
-    wakers: VecDeque<Waker>,
-    /// The number of tasks that the next ring wakes.
-    wake_on_alarm: usize,
-    /// The tick of the next ring while tasks are left to be woken, unless a slot ends earlier.
-    retry: u64,
-    /// The number of threads of executors that are waking tasks.
-    drivers: usize,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        State {
-            slots: HashMap::default(),
-            order: BinaryHeap::new(),
-            backlog: Backlog {
-                wakers: VecDeque::new(),
-                wake_on_alarm: WAKE_ON_ALARM,
-                retry: 0,
-                drivers: 0,
-            },
-            next: None,
-            alarm: None,
-        }
-    }
-}
-
-impl Backlog {
-    fn take(&mut self, count: usize) -> Vec<Waker> {
-        let count = count.min(self.wakers.len());
-        self.wakers.drain(..count).collect()
-    }
-
-    /// Takes out the tasks that a thread of an executor wakes.
-    fn take_on_drive(&mut self, woken: &AtomicU64) -> Vec<Waker> {
-        let pending = (woken.load(Ordering::Relaxed) as i64).max(0);
-        if self.wakers.is_empty() || pending as usize + WAKE_PER_DRIVE > MAX_WOKEN {
-            return Vec::new();
-        }
-        let some = self.take(WAKE_PER_DRIVE);
-        woken.fetch_add(some.len() as u64, Ordering::Relaxed);
-        self.wake_on_alarm = WAKE_ON_ALARM;
-        some
-    }
-
-    /// Takes out the tasks that a ring wakes. If no executor has driven the wheel since the last ring, these are twice
-    /// as many as then. So if an executor is stuck, the tasks of other executors are late by only a few ticks.
-    fn take_on_alarm(&mut self, now: u64, woken: &AtomicU64) -> Vec<Waker> {
-        if self.wake_on_alarm > WAKE_ON_ALARM {
-            woken.store(0, Ordering::Relaxed);
-        }
-        let some = self.take(self.wake_on_alarm);
-        woken.fetch_add(some.len() as u64, Ordering::Relaxed);
-        self.wake_on_alarm =
-            if self.wakers.is_empty() { WAKE_ON_ALARM } else { self.wake_on_alarm * 2 };
-        self.retry = now + 1;
-        some
-    }
 }
 
 impl State {
@@ -148,20 +68,19 @@ impl State {
     /// Returns the first tick at which the reactor has something to do.
     fn first(&self) -> Option<u64> {
         let slot = self.order.peek().map(|&Reverse(tick)| tick);
-        let retry = (!self.backlog.wakers.is_empty()).then_some(self.backlog.retry);
-        slot.into_iter().chain(retry).min()
+        slot.into_iter().chain(self.backlog.retry()).min()
     }
 
     /// Returns when there is something to do for a thread of an executor.
     fn due(&self) -> u64 {
         match self.order.peek() {
-            _ if !self.backlog.wakers.is_empty() => 0,
+            _ if !self.backlog.is_empty() => 0,
             Some(Reverse(tick)) => tick.saturating_mul(TICK),
             None => NEVER,
         }
     }
 
-    /// Returns the tick for which an alarm must be set, if any. Setting it is then up to the caller.
+    /// Returns the tick for which the caller must set an alarm, if any.
     fn take_unset(&mut self) -> Option<u64> {
         let first = self.first()?;
         if self.next.is_some_and(|next| next <= first) {
@@ -177,20 +96,20 @@ impl State {
         while let Some(first) = self.order.peek_mut().filter(|first| has_come(first.0)) {
             let Reverse(tick) = PeekMut::pop(first);
             let Some(slot) = self.slots.remove(&tick) else { continue };
-            // A limit that has found the slot, but has not registered, will see that its latch is set.
-            self.backlog.wakers.extend(slot.latch().set(()).into_iter().flatten());
+            // A limit may have found the slot and not registered yet. It then sees that the latch is set.
+            self.backlog.add(slot.latch().set(()).into_iter().flatten());
             fired.push(slot);
         }
         self.forget_deserted();
         fired
     }
 
-    /// Removes slots from the front until the first slot has a limit. Most limits are dropped before their end, so this
-    /// saves many alarms.
+    /// Removes slots without limits from the front. Most limits are dropped before their end, so this saves many
+    /// alarms.
     fn forget_deserted(&mut self) {
         while let Some(first) = self.order.peek_mut() {
             let Entry::Occupied(mut slot) = self.slots.entry(first.0) else { return };
-            // A limit finds its slot under the lock that is held here.
+            // No limit can find the slot meanwhile: that takes the lock which is held here.
             if !Arc::get_mut(slot.get_mut()).is_some_and(|slot| slot.has_no_waiters()) {
                 return;
             }
@@ -234,8 +153,8 @@ impl Wheel {
         };
         let first = state.take_unset();
         drop(state);
-        // Set with the lock released, because the reactor may drop user wakers meanwhile. A limit that finds the slot
-        // before its alarm is set waits for the same alarm.
+        // The alarm is set with the lock released, because the reactor may drop user wakers meanwhile. Another limit
+        // may find the slot before that. It waits for the same alarm.
         if first.is_some_and(|tick| !self.set_alarm(tick)) {
             self.ring();
         }
@@ -273,18 +192,19 @@ impl Wheel {
     #[inline(never)]
     pub(super) fn drive_due(&self, now: Instant) {
         let mut state = self.state.lock();
-        if state.backlog.drivers == MAX_DRIVERS {
+        // The slots that are due stay on the wheel. A later drive or the alarm fires them.
+        if !state.backlog.may_drive() {
             return;
         }
         let fired = state.fire_due(|tick| self.has_come(tick, now));
         let some = state.backlog.take_on_drive(&self.woken);
         self.due.store(state.due(), Ordering::Relaxed);
-        state.backlog.drivers += 1;
+        state.backlog.begin_drive();
         drop(state);
         drop(fired);
-        // Panics of wakers are contained, so the count below is always taken back.
+        // Panics of wakers are contained, so the end of the drive is always noted.
         wake_each(some);
-        self.state.lock().backlog.drivers -= 1;
+        self.state.lock().backlog.end_drive();
     }
 
     /// Returns when a slot of that tick ends, unless that overflows the clock.
@@ -309,8 +229,8 @@ impl Wheel {
             return false;
         }
         let mut state = self.state.lock();
-        // If `next` has changed, the wheel has rung since, or another thread is setting an earlier alarm. When that
-        // alarm rings, it sets the next one.
+        // The lock was released, so `next` may have changed: the wheel has rung since, or another thread is setting an
+        // earlier alarm. A ring sets the alarm that comes next, so this one is not needed then.
         let is_needed = state.next == Some(tick)
             && state.alarm.as_ref().is_none_or(|&(earlier, _)| tick < earlier);
         let spare = if is_needed {
@@ -340,7 +260,8 @@ impl Wheel {
                 spent => spent,
             };
             state.next = state.first();
-            // A later alarm is not enough: another thread may be setting it for a slot that has just been removed.
+            // Set an alarm for `next` unless the stored one is for the same tick or an earlier one. Do not rely on a
+            // thread that is setting an alarm right now: it may be for a slot that has just been removed.
             let next = state
                 .next
                 .filter(|&next| state.alarm.as_ref().is_none_or(|&(tick, _)| next < tick));
@@ -368,13 +289,14 @@ impl Wheel {
     }
 }
 
-/// The reactor does this when an alarm rings.
+/// The waker that the reactor wakes when an alarm rings.
 impl Wake for Wheel {
     fn wake(self: Arc<Self>) {
         self.ring();
     }
 }
 
+/// Notes that no alarm is set, if setting it panics (invariant 2).
 struct UnsetOnPanic<'a>(&'a Wheel);
 
 impl Drop for UnsetOnPanic<'_> {
@@ -386,6 +308,7 @@ impl Drop for UnsetOnPanic<'_> {
 #[cfg(all(test, not(cancelable_loom)))]
 mod tests {
     use super::*;
+    use crate::timer::backlog::{MAX_DRIVERS, WAKE_PER_DRIVE};
     use crate::wait::CountWakes;
     use std::sync::atomic::AtomicUsize;
     use std::sync::{OnceLock, Weak};
@@ -525,7 +448,7 @@ mod tests {
         drop(state);
         wheel.drive(wheel.epoch);
         assert_eq!(wakes.get(), 10);
-        assert_eq!(wheel.state.lock().backlog.wake_on_alarm, WAKE_ON_ALARM);
+        assert!(wheel.state.lock().backlog.wakes_one_on_alarm());
         drop(slot);
     }
 

@@ -40,6 +40,7 @@ pub(crate) fn blocking_wait_timeout<L: HasLatch<Value: Clone>>(
         if !left.is_zero() {
             park_timeout(left);
         }
+        // True after a sleep, even if the time is over now: the latch is polled once more before this gives up.
         !left.is_zero()
     })
 }
@@ -51,12 +52,13 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     loop {
         match future.as_mut().poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(output) => return output,
+            // If the waker was woken since the poll, `park` returns at once.
             Poll::Pending => park(),
         }
     }
 }
 
-/// Polls and sleeps in turn, until `sleep` returns false.
+/// Polls the latch and calls `sleep` in turn, until the latch is set or `sleep` returns false.
 fn poll_and_sleep<L>(latch: L, mut sleep: impl FnMut() -> bool) -> Option<L::Value>
 where
     L: HasLatch<Value: Clone>,

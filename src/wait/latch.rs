@@ -9,8 +9,8 @@
 //! waiter in the list.
 //!
 //! Reading takes no lock. The value is written before the flag is stored with release ordering, so a thread that loads
-//! the flag with acquire ordering sees the value. A latch may also be set without a value, if the value is stored
-//! elsewhere. Then the value is filled in later.
+//! the flag with acquire ordering sees the value. A latch may also be set without a value. A child token that is
+//! cancelled with its parent does that: its reason is stored in an ancestor, and may be filled in later.
 
 use std::sync::OnceLock;
 use std::task::Waker;
@@ -20,7 +20,7 @@ use crate::panic::discard;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// A value that is set once. `X` is other state that the same lock guards.
-// In this order, so that the fields of the fast path share a cache line.
+// The fields that a poll and a registration use come first, so that they share a cache line.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Latch<T, X = ()> {
@@ -87,7 +87,7 @@ impl<T, X> Latch<T, X> {
         value: Option<T>,
         take: impl FnOnce(&mut WaitList, &mut X) -> R,
     ) -> Option<R> {
-        // If it was set before, there is no need to wait for the lock.
+        // A latch that is set stays set, so there is no need to wait for the lock.
         if self.is_set() {
             return None;
         }
@@ -103,11 +103,12 @@ impl<T, X> Latch<T, X> {
             self.fill(value);
         }
         self.set.store(true, Ordering::Release);
+        // The list is taken before the lock is released, so it holds every waker that found the flag unset (2).
         let State { waiters, extra } = &mut *state;
         Some(take(waiters, extra))
     }
 
-    /// Fills in a value that was left out, unless another thread has done so. All threads fill in the same value.
+    /// Fills in a value that was left out. If two threads do so at once, both have the same value, and one is dropped.
     pub(crate) fn fill(&self, value: T) {
         let superfluous = self.value.set(value);
         drop(superfluous);
@@ -121,7 +122,7 @@ impl<T, X> Latch<T, X> {
         f(&mut state.extra, is_set)
     }
 
-    /// Returns true if no task waits.
+    /// Returns true if no task waits. `&mut self` proves that no other thread uses the latch, so this takes no lock.
     #[cfg(feature = "time")]
     pub(crate) fn has_no_waiters(&mut self) -> bool {
         self.state.get_mut().waiters.is_empty()
@@ -134,7 +135,10 @@ impl<T, X> Latch<T, X> {
     #[inline(always)]
     pub(crate) fn register(&self, index: Option<usize>, waker: Waker) -> Option<usize> {
         let mut state = self.state.lock();
+        // Looking at the flag without the lock is not enough: it could be set, and the list taken, before this waker is
+        // in the list (3).
         if self.set.load(Ordering::Relaxed) {
+            // The waker is dropped when this returns, after the lock.
             drop(state);
             return None;
         }
@@ -148,6 +152,9 @@ impl<T, X> Latch<T, X> {
     /// Takes a waker out of the wait list. Once the latch is set, there is no list to leave.
     pub(super) fn unregister(&self, index: usize) {
         if !self.is_set() {
+            // If the latch is set after this look, the list is empty by the time the lock is held, and stays empty (3).
+            // Then there is nothing to remove. The lock is released at the end of this statement, before the waker is
+            // dropped.
             let removed = self.state.lock().waiters.remove(index);
             discard(removed);
         }

@@ -17,8 +17,8 @@ static PROBE: LazyLock<Waker> = LazyLock::new(|| Waker::from(Arc::new(Probe)));
 /// A source of this crate that is polled with it starts its clock and resolves if it has fired, but
 /// registers nothing. Most work is ready at its first poll, so a registration would be undone at once.
 ///
-/// Any other future takes the probe for an ordinary waker. It is polled again with the task's waker before
-/// the task goes to sleep, so it loses no wake-up.
+/// To any other future, the probe is an ordinary waker. The race polls that future again with the task's waker
+/// before the task goes to sleep, so no wake-up is lost.
 #[inline]
 pub(crate) fn probe() -> &'static Waker {
     &PROBE

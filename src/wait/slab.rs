@@ -146,8 +146,8 @@ impl<T> Slab<T> {
         std::mem::take(self)
     }
 
-    /// Maps the value at index 0 and the others. `collect` reuses the allocation of the others if `R` has the
-    /// size of an entry.
+    /// Maps the value at index 0, and separately the others. If `R` has the size of an entry, the vector of the
+    /// results reuses the allocation of the entries.
     pub(crate) fn filter_map<R>(self, mut f: impl FnMut(T) -> Option<R>) -> (Option<R>, Vec<R>) {
         let first = self.first.and_then(&mut f);
         let others = self.others.map_or_else(Vec::new, |others| {

@@ -13,7 +13,7 @@ pub(crate) trait HasLatch {
 
     fn latch(&self) -> &Latch<Self::Value, Self::Extra>;
 
-    /// Returns the value if the latch is set. If the latch was set without a value, looks for the value elsewhere.
+    /// Returns the value if the latch is set. Types whose latch may be set without a value override this.
     #[inline]
     fn value(&self) -> Option<&Self::Value> {
         self.latch().get()
@@ -63,8 +63,8 @@ impl<L: HasLatch> HasLatch for Arc<L> {
 /// A future that waits. `L` is a latch, or owns or borrows one.
 pub(crate) struct Waiter<L: HasLatch> {
     latch: L,
-    /// The waker that is in the wait list, or `WakerId::NONE`. It is not part of `state`, so that one comparison is
-    /// enough to find that the same waker is in the list.
+    /// The waker that is in the wait list, or `WakerId::NONE`. It is kept outside `state`, so that one comparison tells
+    /// whether the list has the task's waker.
     waker: WakerId,
     state: State,
 }
@@ -120,6 +120,7 @@ impl<L: HasLatch> Waiter<L> {
         if !is_set && (is_probe(cx.waker()) || self.register(cx)) {
             return Poll::Pending;
         }
+        // Setting the latch has emptied the wait list, so `drop` has nothing to remove.
         self.waker = WakerId::NONE;
         self.state = State::Done;
         match self.latch.value() {
@@ -135,6 +136,7 @@ impl<L: HasLatch> Waiter<L> {
             State::Registered(index) => Some(index),
             State::Unregistered | State::Done => None,
         };
+        // Cloning runs user code, so it comes before the lock. If it panics, this waiter is unchanged.
         let waker = cx.waker().clone();
         let id = WakerId::of(&waker);
         let Some(index) = self.latch.latch().register(index, waker) else { return false };
@@ -173,11 +175,11 @@ impl<L: HasLatch> fmt::Debug for Waiter<L> {
     }
 }
 
-/// The identity of the waker in the list, without a second clone of it.
+/// The identity of the waker in the list: two addresses, which are cheaper to keep than a second clone.
 ///
-/// It is taken from the clone that goes into the list. That clone keeps its data alive, so no other waker can have the
-/// same address in the meantime. So a comparison gives the same answer as `Waker::will_wake`. If a clone has a
-/// different address from its original, the two never match, and the waker is replaced at every poll.
+/// The addresses are those of the clone in the list. While that clone lives, no other waker has the same addresses, so
+/// comparing them gives the same answer as `Waker::will_wake`. For some wakers, each clone has an address of its own.
+/// These never compare equal, and the waker in the list is replaced at every poll.
 #[derive(Debug, PartialEq)]
 struct WakerId {
     data: usize,

@@ -6,13 +6,13 @@ use super::Slab;
 use super::slab::IntoIter;
 use crate::panic::contain;
 
-/// The wakers of waiting tasks. The list has no lock of its own: its owner keeps it under a lock.
+/// The wakers of waiting tasks. The list has no lock of its own: the owner of the list guards it with one.
 ///
-/// With the lock held, wakers are only moved. They are cloned, woken and dropped with it released, since all
-/// three are user code.
+/// While that lock is held, wakers are only moved. They are cloned, woken and dropped after it is released, since all
+/// three run user code.
 pub(crate) type WaitList = Slab<Waker>;
 
-/// All wakers of one wait list, taken out of the lock.
+/// All wakers of one wait list. They are taken out under its lock, and woken after the lock is released.
 #[must_use = "the tasks must be woken"]
 #[derive(Debug)]
 pub(crate) struct Wakers(WaitList);
@@ -55,8 +55,8 @@ pub(crate) struct WakeBatch {
 }
 
 impl WakeBatch {
-    /// Takes all wakers out of a list, whose lock may be held. If the list has one waker, that is returned instead,
-    /// so that the caller can [add](Self::add) those of many lists at once.
+    /// Takes all wakers out of a list. The caller may hold the list's lock. A list with a single waker is not kept: its
+    /// waker is returned, so that the caller can collect those of many lists and [add](Self::add) them in one step.
     #[inline]
     pub(crate) fn take(&mut self, list: &mut WaitList) -> Option<Waker> {
         let only = list.take_only();
