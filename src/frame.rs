@@ -2,8 +2,8 @@
 //!
 //! A frame belongs to a thread. It is only a hint, because a thread may poll other tasks inside the poll of a race: an
 //! executor may run there, or a destructor may call `block_on`. A future that would stay pending because of the frame
-//! asks its [`DropCheck`](crate::poll_context::DropCheck) first. For that reason a race does not change the frame while it
-//! drops its work: a destructor may run in any poll of the work, too.
+//! asks its [`DropCheck`](crate::poll_context::DropCheck) first. Destructors may also run in any poll of the work, so
+//! they need that check anyway. That is why a race does not change the frame while it drops its work.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -87,7 +87,8 @@ pub(crate) struct InLimitedSection {
 
 #[cfg(any(feature = "time", feature = "blocking"))]
 impl InLimitedSection {
-    /// Enters the section. Its protection ends at `end`, or earlier, with that of a section around it.
+    /// Enters the section. Its protection ends at `end`, or when the protection of a section around it ends, if that is
+    /// earlier.
     pub(crate) fn enter(end: Option<Instant>) -> Self {
         let outer = SECTION_END.get();
         SECTION_END.set([outer, end].into_iter().flatten().min());

@@ -29,7 +29,8 @@ pub(crate) fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -
     }
 }
 
-/// A closure on the pool. Resolves to its result, or panics with its panic.
+/// A closure on the pool. Resolves to the closure's result. If the closure panics, the poll panics with the same
+/// payload.
 pub(crate) struct PoolTask<T> {
     task: blocking::Task<Contained<thread::Result<T>>>,
     relay: Arc<Relay>,

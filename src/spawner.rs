@@ -15,7 +15,7 @@ pub trait Spawner: FnOnce(Task) {}
 
 impl<P: FnOnce(Task)> Spawner for P {}
 
-/// Hands a section to a spawner. A panic of either is contained.
+/// Hands a section to a spawner. A panic of either closure is contained.
 pub(crate) fn hand_over<F>(spawner: impl Spawner, section: impl FnOnce() -> Pin<Box<F>>)
 where
     F: Future + Send + ?Sized + 'static,
@@ -24,7 +24,8 @@ where
     let _ = contain(|| spawner(Box::pin(Rest(section()))));
 }
 
-/// The rest of a section. It is still a section, also within an operation that the spawner puts around it.
+/// The rest of a section. It is polled as a section, even if the spawner puts an operation around it. So code in it
+/// finds that it is shielded.
 struct Rest<F: ?Sized>(Pin<Box<F>>);
 
 impl<F: Future + ?Sized> Future for Rest<F> {

@@ -37,7 +37,7 @@ pub use try_cancelable::TryCancelable;
 
 use crate::error::Cancelled;
 use crate::operation::Operation;
-use crate::poll_context::{asked_since, ignore_limits};
+use crate::poll_context::{ignore_limits, operation_start};
 use crate::reason::Reason;
 use crate::wait::polled_after_completion;
 pub(crate) use builder::builder_methods;
@@ -184,7 +184,7 @@ where
         if self.phase != Phase::Fresh {
             return self.poll_slow(&mut None, cx);
         }
-        if asked_since().is_some() {
+        if operation_start().is_some() {
             // This race is polled inside the source of an operation. Its limits are not that operation's
             // deadline.
             return ignore_limits(|| self.poll_slow(&mut None, cx));

@@ -14,11 +14,13 @@
 //!      [`UNCLEAR_TESTS`] such tests the answer is no.
 //! 3. If the race does not wait for shields, it drops its work right after this poll. The future wakes itself and stays
 //!    pending.
-//! 4. If the future is polled more than [`POLLS`] times in one poll of the race, the answer is no: the poll of the race
-//!    does not return before the future continues. A combinator does not poll a part as often. `FuturesUnordered` polls a
-//!    part that wakes itself at most twice in each of its own polls. If n of them are nested, that is at most 2^n polls.
-//! 5. An operation also asks if its parent is cancelled and has not noticed that. The parent notices it in its next poll.
-//!    Until then the operation wakes itself, and 4 applies: in a `block_on` it must not wake itself for ever.
+//! 4. If the future is polled more than [`POLLS`] times in one poll of the race, the answer is no. Something in the
+//!    race polls the future in a loop, such as a `block_on`, and the race's poll does not return before the future
+//!    continues. A combinator does not poll a part as often. `FuturesUnordered` polls a part that wakes itself at most
+//!    twice in each of its own polls. If n of them are nested, that is at most 2^n polls.
+//! 5. An operation also asks if its parent was cancelled and has not been polled since. Until that poll, the operation
+//!    stays pending and wakes itself each time. Rule 4 ends this inside a `block_on`, which the parent's poll waits
+//!    for.
 //!
 //! A future that stays pending is always woken later: by itself, or by the race once its work is gone.
 
@@ -29,16 +31,16 @@ use super::tracer::{Reached, Tracer, innermost, tracer_of};
 use crate::frame::dropping;
 use crate::panic::contain;
 
-/// How often a future that is about to be dropped may be polled in one poll of the race.
+/// How often a future may be polled in one poll of the race before it counts as not part of the work (4).
 const POLLS: u32 = 64;
 
-/// How many tests may leave open whether a future is part of the work.
+/// How many tests may prove nothing before a future counts as not part of the work.
 const UNCLEAR_TESTS: u32 = 1_000;
 
 /// How many tests must fail to reach the race before a future counts as not part of the work.
 const TESTS: u32 = 2;
 
-/// The number of no race.
+/// A number that no race has.
 const NO_RACE: u64 = 0;
 
 /// Whether a future is part of the work that a race is about to drop.
@@ -65,7 +67,7 @@ struct Findings {
     poll: usize,
     /// How often the future was polled in that poll of the race.
     polls: u32,
-    /// The number of tests that left the answer open.
+    /// The number of tests that proved nothing.
     unclear_tests: u32,
     /// The number of tests that did not reach the race.
     tests: u32,
@@ -115,8 +117,8 @@ impl DropCheck {
         Some(self.ask(tracer.race(), cx))
     }
 
-    /// Returns whether the future is part of the work of a race that is cancelled and has not noticed it (5). The answer
-    /// is never yes: once the race has noticed it, [`traced_enclosure`](Self::traced_enclosure) gives the answer.
+    /// Returns whether the future is part of the work of a race that was cancelled and has not been polled since (5).
+    /// The answer is never yes: after that poll, [`traced_enclosure`](Self::traced_enclosure) gives the answer.
     pub(crate) fn untraced_enclosure(&mut self, cx: &Context<'_>) -> Enclosure {
         self.ask(NO_RACE, cx)
     }

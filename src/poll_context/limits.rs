@@ -1,15 +1,15 @@
 //! How an operation learns its deadline: its source is a plain future, so the operation cannot call a method of it.
 //!
-//! Before the operation polls its source for the first time, it stores its start in a thread-local. A time limit that is
-//! first polled in that poll starts at the stored time. It offers its end in a second thread-local, where the operation
-//! finds it.
+//! Before the operation polls its source for the first time, it stores its start in a thread-local. A time limit that
+//! is first polled in that poll starts at the stored time. It offers its end in a second thread-local, where the
+//! operation finds it.
 
 use std::cell::Cell;
 use std::time::Instant;
 
 thread_local! {
     /// The start of the operation that is polling its source for the first time, if there is one.
-    static ASKED_SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
+    static OPERATION_START: Cell<Option<Instant>> = const { Cell::new(None) };
 
     /// The earliest limit that was offered in that poll.
     static EARLIEST: Cell<Option<Instant>> = const { Cell::new(None) };
@@ -17,22 +17,22 @@ thread_local! {
 
 /// Guard that restores the previous values, even if a poll panics.
 struct LimitsOnExit {
-    asked_since: Option<Instant>,
+    operation_start: Option<Instant>,
     earliest: Option<Instant>,
 }
 
 impl LimitsOnExit {
     #[inline]
-    fn enter(asked_since: Option<Instant>) -> Self {
+    fn enter(operation_start: Option<Instant>) -> Self {
         let earliest = EARLIEST.replace(None);
-        LimitsOnExit { asked_since: ASKED_SINCE.replace(asked_since), earliest }
+        LimitsOnExit { operation_start: OPERATION_START.replace(operation_start), earliest }
     }
 }
 
 impl Drop for LimitsOnExit {
     #[inline]
     fn drop(&mut self) {
-        ASKED_SINCE.set(self.asked_since);
+        OPERATION_START.set(self.operation_start);
         EARLIEST.set(self.earliest);
     }
 }
@@ -40,11 +40,11 @@ impl Drop for LimitsOnExit {
 /// Returns the start of the operation that is polling its source for the first time, if there is one. Clocks in the
 /// source start at that time.
 #[inline]
-pub(crate) fn asked_since() -> Option<Instant> {
-    ASKED_SINCE.get()
+pub(crate) fn operation_start() -> Option<Instant> {
+    OPERATION_START.get()
 }
 
-/// Offers the end of a limit to that operation: see [`asked_since`].
+/// Offers the end of a limit to the operation whose start is [`operation_start`].
 #[inline]
 pub(crate) fn offer_limit(at: Instant) {
     EARLIEST.set(Some(EARLIEST.get().map_or(at, |earliest| earliest.min(at))));

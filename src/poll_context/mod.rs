@@ -15,7 +15,7 @@ mod shields;
 mod tracer;
 
 pub(crate) use drop_check::{DropCheck, Enclosure};
-pub(crate) use limits::{ask_for_limit, asked_since, ignore_limits, offer_limit};
+pub(crate) use limits::{ask_for_limit, ignore_limits, offer_limit, operation_start};
 pub(crate) use shields::{
     InShield, Protection, Section, register_clean_up, register_shield, registered_since,
     registrations,

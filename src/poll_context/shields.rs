@@ -1,12 +1,12 @@
 //! The list of shields that a race has to wait for.
 //!
 //! A shield and the races around it share a [`Protection`]. At its first poll, the shield adds its protection to a list
-//! of the thread and increments a counter. When that poll returns, each race around the shield sees that the counter has
-//! changed, and copies the protection from the list. A race without shields only compares two numbers.
+//! of the thread and increments a counter. When that poll returns, each race around the shield sees that the counter
+//! has changed, and copies the protection from the list. A race without shields only compares two numbers.
 //!
 //! 1. A shield stays registered until it ends, even if some polls of the races around it do not poll it.
-//! 2. When a shield ends, it wakes each race that waits for it. A race that is being polled at that moment is not woken:
-//!    it looks at its shields after each poll of its work.
+//! 2. When a shield ends, it wakes each race that waits for it. A race that is being polled at that moment is not
+//!    woken: it looks at its shields after each poll of its work.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -23,8 +23,8 @@ thread_local! {
     /// How many shields have ever registered on this thread.
     static REGISTRATIONS: Cell<usize> = const { Cell::new(0) };
 
-    /// The registered shields and their numbers, oldest first. Those that have ended are removed from time to time.
-    /// Unlike the other thread-locals of a poll, this list has a destructor.
+    /// The registered shields and their numbers, oldest first. Shields that have ended are removed from time to time.
+    /// Unlike the other thread-locals of a poll, this list has a destructor, so it may be gone when a thread ends.
     static REGISTERED: RefCell<Vec<(usize, Arc<Protection>)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -87,7 +87,7 @@ impl Protection {
 
     /// Ends the protection: the section has ended, or its time limit has passed.
     pub(crate) fn end(&self) {
-        // Before the list is taken, so that a race that comes later sees that the section has ended.
+        // This comes before the list is taken, so that a race that comes later sees that the section has ended.
         self.active.store(false, Ordering::Release);
         let races = std::mem::take(&mut *self.races.lock());
         wake(races.iter().filter(|race| !race.is_polled_here()));
@@ -100,7 +100,8 @@ impl Protection {
         {
             let mut races = self.races.lock();
             self.awaited.store(true, Ordering::Release);
-            // If the section has just ended, the race sees that when it looks at its shields.
+            // `end` clears `active` before it takes this list under the lock. So a race that is added here is in the
+            // list that `end` takes. If the section has ended, the race sees that when it looks at its shields.
             if self.is_active() && !races.iter().any(|known| Arc::ptr_eq(known, race)) {
                 races.push(race.clone());
             }
@@ -113,8 +114,8 @@ impl Protection {
         self.is_active() && self.races.lock().iter().any(|waiting| Arc::ptr_eq(waiting, race))
     }
 
-    /// Releases the race with the number `outside_of` and all races that this thread is not polling. They no longer wait
-    /// for the section, because it has turned out not to be part of their work.
+    /// Releases the race with the number `outside_of` and all races that this thread is not polling. They no longer
+    /// wait for the section, because it has turned out not to be part of their work.
     pub(crate) fn release(&self, outside_of: u64) {
         let mut released = Vec::new();
         {
@@ -161,7 +162,8 @@ pub(crate) fn register_shield(name: Option<&Text>, outside_of: u64) -> Arc<Prote
     register(Section::Shield(name.cloned()), outside_of)
 }
 
-/// Registers the clean-up of an operation with every race around this poll, except the one with the number `outside_of`.
+/// Registers the clean-up of an operation with every race around this poll, except the one with the number
+/// `outside_of`.
 pub(crate) fn register_clean_up(outside_of: u64) -> Arc<Protection> {
     register(Section::CleanUp, outside_of)
 }
@@ -173,8 +175,8 @@ fn register(section: Section, outside_of: u64) -> Arc<Protection> {
     // On a thread that is ending, the list may be gone. Then the section is not protected.
     let _ = REGISTERED.try_with(|all| {
         let mut all = all.borrow_mut();
-        // Removes sections that have ended. That runs no user code. Only when the list is full, because otherwise each
-        // registration would walk the whole list.
+        // Remove the sections that have ended, which runs no user code. Do so only when the list is full: a walk of the
+        // whole list at each registration would take quadratic time.
         if all.len() == all.capacity() {
             all.retain(|(_, protection)| {
                 visit();
@@ -211,8 +213,8 @@ pub(crate) fn registered_since(before: usize, race: u64) -> Vec<Arc<Protection>>
     since.unwrap_or_default()
 }
 
-/// Guard for a poll of the section in a shield. In that poll, no race around the shield is about to drop its work, and
-/// the races around it do not find the shields that register.
+/// Guard for a poll of the section in a shield. Inside it, the frame says that no race is about to drop its work.
+/// Shields that register inside it are removed from the list at its end, so the races around it do not find them.
 #[derive(Debug)]
 pub(crate) struct InShield {
     before: usize,

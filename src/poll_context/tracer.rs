@@ -3,15 +3,16 @@
 //! A tracer passes wake-ups on to the task of the race. It also shows whether a future is part of the work. For that,
 //! the future wakes itself while it is polled, and then looks whether the wake-up has reached the tracer:
 //!
-//! * A combinator such as `FuturesUnordered` polls its parts with wakers of its own. Such a waker wakes the waker of the
-//!   combinator at once. So the wake-up reaches the tracer, even through several combinators.
+//! * A combinator such as `FuturesUnordered` polls its parts with wakers of its own. Such a waker wakes the waker of
+//!   the combinator at once. So the wake-up reaches the tracer, even through several combinators.
 //! * An executor polls its tasks with wakers of its own, too. But if a task is woken while it is polled, the executor
 //!   only marks it, and looks at the mark after the poll. So the wake-up does not reach the tracer.
 //!
 //! 1. `woken` is cleared before each poll of the work and set by each wake-up. A combinator may pass on only the first
 //!    wake-up of a poll. So a wake-up that does not reach the tracer proves nothing if `woken` was set before it.
-//!    If a race in the work is polled with this tracer and has a tracer of its own, a wake-up of that one also sets the
-//!    `woken` of this one: the waker of this one is passed on only once in each poll.
+//!    A race in the work may have a tracer of its own, whose waker is this tracer. A wake-up of the inner tracer also
+//!    sets `woken` here. It cannot rely on its waker for that, because it gives up the waker at its first wake-up in a
+//!    poll.
 //! 2. A future that stays pending until the race is over leaves its waker in `stopped`. The waker is removed when the
 //!    future is dropped. When the work is gone, the wakers that remain belong to futures that were not part of the
 //!    work. The race wakes them.

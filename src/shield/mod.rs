@@ -26,12 +26,12 @@ pub use or_spawn::ShieldOrSpawn;
 ///
 /// Use it for a few steps that must not be separated, such as writing a file and renaming it. Every
 /// [`Cancelable`](crate::Cancelable) around the section waits for its end. If a cancellation is waiting then, the code
-/// after the section does not run: the work is dropped there. A section that has not started when the cancellation
-/// comes does not start.
+/// after the section does not run: the work is dropped at that point. If the cancellation comes before the section has
+/// started, the section does not start.
 ///
-/// Shields nest. Several at once, as in a `join!`, are all awaited. A shield protects against cancellation by this
-/// crate. It does not protect against a plain drop, `abort()`, or a runtime that shuts down: see
-/// [`or_spawn`](Shield::or_spawn).
+/// Shields nest. If several sections run at once, as in a `join!`, races wait for all of them. A shield protects
+/// against cancellation by this crate. It does not protect against a plain drop, `abort()`, or a runtime that shuts
+/// down: see [`or_spawn`](Shield::or_spawn).
 ///
 /// # Cancel safety
 ///
@@ -168,6 +168,8 @@ impl<F: Future> Future for Shield<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
+        // The race that was about to drop this shield has ended without dropping it: the work was only lent to that
+        // race.
         if matches!(this.state, State::Stopped) && !this.drop_check.expects_drop(cx) {
             if let Some(value) = this.value.take() {
                 *this.state = State::Done;
@@ -216,6 +218,7 @@ impl<F: Future> Future for Shield<F> {
             _ => section.poll(cx),
         };
         let Poll::Ready(value) = value else { return Poll::Pending };
+        // The section is dropped while the races still wait, so its destructor is protected too.
         this.section.set(None);
         let state = std::mem::replace(this.state, State::Done);
         if let State::Protecting(protection) = state {

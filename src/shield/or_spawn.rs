@@ -14,12 +14,12 @@ use crate::spawner::{Spawner, hand_over};
 impl<F: Future + Send + 'static> Shield<F> {
     /// Hands the rest of the section to `spawn` if the shield is dropped in the middle of it.
     ///
-    /// Use it against what a shield alone does not protect from: a plain drop, such as that of a `select!` or of a
-    /// client that hangs up, and `abort()`. The limit of a [`shield_for`](crate::shield_for) still bounds how long
-    /// a cancellation waits, and when it has passed, the section goes on in the background.
+    /// Use it if the section must also survive a plain drop, for instance by a `select!`, by `abort()`, or because a
+    /// client hangs up. A shield alone does not protect against these. With [`shield_for`](crate::shield_for), a
+    /// cancellation still waits no longer than the limit. After that, the section continues in the background.
     ///
-    /// Call this before the first poll. A section that has not started is not handed over, nor is one that has
-    /// panicked. The value of a section that is handed over is dropped. A panic of `spawn` is contained.
+    /// Call this before the first poll. A section that has not started or that has panicked is not handed over. The
+    /// value of a section that is handed over is dropped. A panic of `spawn` is contained.
     ///
     /// The section is boxed, so it cannot borrow. [`Operation::current`](crate::Operation::current) is `None` in the
     /// rest of it, unless `spawn` uses [`in_scope`](crate::Operation::in_scope).
@@ -76,7 +76,7 @@ pub struct ShieldOrSpawn<F: Future + Send + 'static, P: Spawner> {
 
 /// A section that can be moved to another task.
 struct Movable<F> {
-    /// `None` during a poll, and so after a panic.
+    /// Taken out for each poll. If the poll panics, it stays `None`, so a section that has panicked is never handed over.
     section: Option<Pin<Box<F>>>,
     started: bool,
 }
@@ -115,6 +115,7 @@ impl<F: Future + Send + 'static, P: Spawner> FusedFuture for ShieldOrSpawn<F, P>
 impl<F: Future + Send + 'static, P: Spawner> PinnedDrop for ShieldOrSpawn<F, P> {
     fn drop(self: Pin<&mut Self>) {
         let this = self.project();
+        // The shield is still whole here: its own `drop`, which ends the protection, runs after this one.
         let section = this.shield.project().section.get_mut().as_mut();
         let left = section.filter(|section| section.started).and_then(|rest| rest.section.take());
         if let (Some(left), Some(spawner)) = (left, this.spawner.take()) {

@@ -17,7 +17,7 @@ use crate::poll_context::{self, Traced};
 use crate::reason::Reason;
 use crate::wait::probe;
 
-/// How often the source is polled until it has registered, including the poll that registers it. If the source is a
+/// The number of polls of the source until it has registered, including the poll that registers it. If the source is a
 /// time limit, each poll before that reads the clock, and each later poll reads a flag.
 pub(super) const UNREGISTERED_POLLS: u8 = 64 + 1;
 
@@ -71,7 +71,7 @@ where
         let this = self.as_mut().project();
         let state = this.state.get_mut().as_deref_mut();
         match this.stage {
-            Stage::New if poll_context::asked_since().is_some() => {
+            Stage::New if poll_context::operation_start().is_some() => {
                 // The stream is polled by the source of an operation. Its limits are not that
                 // operation's deadline.
                 poll_context::ignore_limits(|| self.poll_first(cx))
@@ -172,8 +172,8 @@ where
     fn note_cause(self: Pin<&mut Self>, reason: Reason) -> Result<(), Cancelled> {
         let Some(state) = self.project().state.get_mut() else { return Err(reason.into()) };
         let reason = match state.operation() {
-            // The first cancellation of the operation decides. If the source fired, the operation knows that
-            // already. If the idle timeout fired, it does not.
+            // The first cancellation of the operation decides. The operation does not know that the idle timeout
+            // has fired. If the source has fired, this call changes nothing.
             Some(operation) => {
                 operation.cancel_with(reason.clone());
                 operation.reason().unwrap_or(reason)

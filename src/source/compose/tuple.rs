@@ -27,7 +27,7 @@ struct Latest {
 impl Latest {
     /// Polls one source and returns whether it is pending.
     fn poll(&mut self, poll: impl FnOnce() -> bool) -> bool {
-        let Some(since) = poll_context::asked_since() else { return poll() };
+        let Some(since) = poll_context::operation_start() else { return poll() };
         let (pending, limit) = poll_context::ask_for_limit(since, poll);
         self.latest = self.latest.max(limit);
         self.unlimited |= pending && limit.is_none();
