@@ -1,13 +1,15 @@
 //! `Limit`: a time limit that its handles move.
 //!
 //! 1. One lock guards the state. No user code runs and no task is woken while it is held.
-//! 2. A source that waits is registered with a deadline slot, for the end that the limit had when the source looked
-//!    last, and with the current round. If that slot fires, the source looks again: the limit may have moved later.
-//! 3. While a round goes on, `awaited` is not earlier than the end for which any of its sources waits. A move to an
-//!    earlier end than that ends the round: its sources are woken, look again, and join the next one.
+//! 2. A source that waits is registered twice: with the deadline slot of the end that the limit had when the source
+//!    last looked, and with the current round. If the slot fires, the source looks again, because the limit may have
+//!    moved.
+//! 3. A round is the group of sources that a move to an earlier end wakes. `awaited` is at least as late as the end for
+//!    which each of them waits. A move to an end before `awaited` ends the round: its sources are woken, look again,
+//!    and join the next round.
 //!
-//! No wake-up is lost. A source looks and joins the round under one lock. Either a move came before, and the source
-//! sees it, or the move comes later and finds the round.
+//! No wake-up is lost. A source looks at the end and joins the round under one lock. So it either sees a move, or is in
+//! the round when the move comes.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -91,9 +93,9 @@ struct State {
     label: Option<Arc<TimeoutLabel>>,
     /// The end and the reason, once it has fired.
     fired: Option<(Instant, Reason)>,
-    /// Set when the sources that wait must look again. `None` if no source has waited since the last time.
+    /// The current round: a latch that is set when its sources must look again. `None` if no source has joined it yet.
     round: Option<Arc<Latch<()>>>,
-    /// The latest end for which a source of this round waits.
+    /// The latest end for which a source of the current round waits.
     awaited: Option<End>,
 }
 
@@ -194,8 +196,8 @@ impl Limit {
         self
     }
 
-    /// Starts the limit anew with its full length, and arms it if it was disarmed. Returns whether it had not
-    /// fired; if it has fired, this changes nothing.
+    /// Starts the limit anew with its full length, and arms it if it was disarmed. Returns `false`, and changes
+    /// nothing, if the limit has fired.
     ///
     /// If no source has been polled yet, the clock still starts at the first poll.
     ///
@@ -222,8 +224,8 @@ impl Limit {
         })
     }
 
-    /// Moves the end later by `length`. Returns whether the limit had not fired; if it has fired, this changes
-    /// nothing. A disarmed limit stays disarmed.
+    /// Moves the end later by `length`. A disarmed limit stays disarmed. Returns `false`, and changes nothing, if the
+    /// limit has fired.
     ///
     /// ```
     /// use cancelable::Limit;
@@ -244,8 +246,8 @@ impl Limit {
         })
     }
 
-    /// Moves the end to `at`, and arms the limit if it was disarmed. Returns whether it had not fired; if it has
-    /// fired, this changes nothing.
+    /// Moves the end to `at`, and arms the limit if it was disarmed. Returns `false`, and changes nothing, if the limit
+    /// has fired.
     ///
     /// ```
     /// use cancelable::Limit;
@@ -266,8 +268,8 @@ impl Limit {
         })
     }
 
-    /// Stops the clock: the limit does not fire until it is [reset](Self::reset) or [set](Self::set). Returns
-    /// whether it had not fired; if it has fired, this changes nothing.
+    /// Stops the clock: the limit does not fire until it is [reset](Self::reset) or [set](Self::set). Returns `false`,
+    /// and changes nothing, if the limit has fired.
     ///
     /// ```
     /// use cancelable::Limit;
@@ -280,8 +282,8 @@ impl Limit {
         self.change(|state| state.clock = Clock::Disarmed)
     }
 
-    /// Returns the time until the end: zero if that has passed, the full length if the clock has not started, and
-    /// `None` if the limit is disarmed or ends never.
+    /// Returns the time until the end: zero if the end has passed, the full length if the clock has not started, and
+    /// `None` if the limit is disarmed or never ends.
     ///
     /// ```
     /// use cancelable::Limit;
@@ -300,7 +302,7 @@ impl Limit {
         }
     }
 
-    /// Returns whether the limit has fired: whether a source of it was ready.
+    /// Returns whether the limit has fired, which it does in a poll of one of its sources.
     ///
     /// ```
     /// use cancelable::Limit;
@@ -316,7 +318,7 @@ impl Limit {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost by dropping it: the clock goes on, and a new one waits for the same end.
+    /// Dropping it loses nothing: the clock goes on, and a new future waits for the same end.
     ///
     /// # Examples
     ///
@@ -332,8 +334,8 @@ impl Limit {
         WaitForLimit { shared: self.shared.clone(), round: None, timer: None, done: false }
     }
 
-    /// Changes the clock, unless the limit has fired, and wakes the sources that must look again. Returns whether
-    /// it had not fired.
+    /// Changes the clock, and wakes the sources that must look again. Returns false, and changes nothing, if the limit
+    /// has fired.
     fn change(&self, change: impl FnOnce(&mut State)) -> bool {
         let mut state = self.shared.state.lock();
         if state.fired.is_some() {
@@ -348,7 +350,7 @@ impl Limit {
     }
 }
 
-/// Wakes the sources of a round that has ended. No lock is held.
+/// Wakes the sources of a round that has ended. The caller holds no lock.
 fn wake(round: Option<Arc<Latch<()>>>) {
     if let Some(waiters) = round.and_then(|round| round.set(())) {
         waiters.wake_all();
@@ -371,8 +373,8 @@ impl State {
 }
 
 impl Shared {
-    /// Looks whether the limit has fired, and fires it if its end has passed. If `joins`, a source that is to wait
-    /// joins the round.
+    /// Looks whether the limit has fired, and fires it if its end has passed. If it is pending and `joins` is true, the
+    /// source joins the current round.
     fn look(&self, joins: bool) -> Look {
         let now = clock::now();
         let mut state = self.state.lock();
@@ -381,7 +383,7 @@ impl Shared {
         }
         if let Clock::Unstarted(length) = state.clock {
             // A clock in the source of an operation starts when the operation does.
-            let since = poll_context::asked_since().unwrap_or(now);
+            let since = poll_context::operation_start().unwrap_or(now);
             state.clock = Clock::Running { since, end: End::after(since, length) };
         }
         if let Clock::Running { since, end: End::At(end) } = state.clock {
@@ -389,6 +391,7 @@ impl Shared {
                 let label = state.label.clone();
                 let reason = Reason::Timeout { after: end.saturating_duration_since(since), label };
                 state.fired = Some((end, reason.clone()));
+                // All sources of the limit are ready now, even those whose slots have not fired.
                 let round = state.end_round();
                 drop(state);
                 wake(round);
@@ -404,7 +407,7 @@ impl Shared {
     }
 }
 
-/// Notes for an `any_of` when the limit ended.
+/// Notes when the limit ended. An `any_of` uses that to find the earliest of several limits that have passed.
 fn fired(end: Instant, reason: Reason) -> Look {
     if let Reason::Timeout { after, .. } = &reason {
         note_fired(end, *after);
@@ -485,8 +488,8 @@ impl WaitForLimit {
             self.timer = None;
             return Poll::Pending;
         };
-        // A timer that fires earlier stays, so a limit that moves often registers once for each time that it
-        // would have passed.
+        // Keep a timer that fires too early: the source then looks again. So a limit that is moved often takes a new
+        // slot only when an earlier end passes, and not for each move.
         self.timer.take_if(|(at, _)| *at > end);
         let (_, timer) = self.timer.get_or_insert_with(|| (end, Countdown::until(end)));
         // The end may move, so it is not offered to the operation around it as a deadline.
@@ -525,7 +528,7 @@ impl IntoFuture for &Limit {
 /// No user code runs while the lock is held, so a panic cannot leave the state inconsistent.
 impl UnwindSafe for Limit {}
 
-/// For the same reason.
+/// Holds for the same reason as `UnwindSafe`.
 impl RefUnwindSafe for Limit {}
 
 impl fmt::Debug for Limit {

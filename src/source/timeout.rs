@@ -13,9 +13,9 @@ use crate::timer::Countdown;
 /// Creates a source that fires once `after` has passed since its first poll, with the reason
 /// [`Reason::Timeout`].
 ///
-/// It never fires early. It fires late by at most 1 ms, or 1/512 of what `after` exceeds four seconds by
-/// if that is more, plus scheduling delays. A timeout of zero fires in its first poll, before the work is polled. A timeout
-/// that overflows the clock, such as [`Duration::MAX`], never fires.
+/// It never fires early, and at most 1 ms late, plus scheduling delays. A timeout of more than four seconds may be late
+/// by 1/512 of the time beyond four seconds, if that is more than 1 ms. A timeout of zero fires in its first poll,
+/// before the work is polled. A timeout that overflows the clock, such as [`Duration::MAX`], never fires.
 ///
 /// Of two timeouts, [`any_of`](crate::any_of()) fires with the shorter and
 /// [`all_of`](crate::all_of()) with the longer one.

@@ -16,10 +16,10 @@ fn registered_limits() -> usize {
     0
 }
 
-/// The sources of a list that hold a time limit, as bits. Determined in the poll that registers them.
+/// The sources of a list that hold a time limit, as bits. They are found out in the poll that registers the sources.
 ///
-/// After another source has fired, only these are polled. A poll of any other future might take a value out of it,
-/// which would be lost.
+/// After another source has fired, only these are polled again. A poll of any other future might return a value, and
+/// that value would be lost.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Limits(u16);
 

@@ -13,7 +13,7 @@ use crate::poll_context;
 use crate::reason::Reason;
 use crate::wait::is_probe;
 
-/// Ready when the first source of a list is ready. Never ready if the list is empty.
+/// Resolves when any source of a list fires. Never resolves if the list is empty.
 pub struct FirstOf<S> {
     sources: Box<[(Pin<Box<S>>, Limits)]>,
 }
@@ -54,7 +54,7 @@ impl<S: Future<Output = Reason>> Future for FirstOf<S> {
     }
 }
 
-/// Ready once every source of a list has been ready. Never ready if the list is empty.
+/// Resolves once every source of a list has fired. Never resolves if the list is empty.
 pub struct EveryOf<S: Future<Output = Reason>> {
     sources: Option<JoinAll<S>>,
 }
@@ -135,7 +135,7 @@ impl<S: Future<Output = Reason>> Future for FirstOfOption<S> {
     }
 }
 
-/// The same for `all_of`: the reason of the only source, as a list.
+/// An optional source for `all_of`. Resolves to a list with the reason of the source.
 #[pin_project]
 #[derive(Debug)]
 pub struct EveryOfOption<S> {

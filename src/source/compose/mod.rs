@@ -126,10 +126,10 @@ pub fn all_of<L: Sources>(sources: L) -> AllOf<L> {
     note = "each element is a future of a `Reason`, or a token, or a reference to one"
 )]
 pub trait Sources: sealed::Sealed {
-    /// Ready when the first source is.
+    /// Resolves when the first of the sources fires.
     #[doc(hidden)]
     type First: Future<Output = Reason>;
-    /// Ready once every source has been ready.
+    /// Resolves once every source has fired.
     #[doc(hidden)]
     type Every: Future<Output = Vec<Reason>>;
 

@@ -75,8 +75,8 @@ impl fmt::Debug for SignalSet {
 /// Rejects signals that no program can or should catch, and signals that the platform lacks.
 fn check_catchable(signal: Signal) -> io::Result<()> {
     match signal {
-        // `SIGKILL` and `SIGSTOP` cannot be caught. The others report a fault: after their handler
-        // returned, the faulting instruction would run again, forever.
+        // `SIGKILL` and `SIGSTOP` cannot be caught. The others report a fault. After their handler
+        // returns, the faulting instruction runs again and causes the same signal, for ever.
         Signal::Kill | Signal::Stop | Signal::Ill | Signal::Fpe | Signal::Segv | Signal::Bus => {
             let message = format!("{signal} cannot be caught");
             Err(io::Error::new(io::ErrorKind::InvalidInput, message))
@@ -98,12 +98,11 @@ struct Hub {
 
 #[derive(Default)]
 struct State {
-    /// The queue of each kind of signal that was ever requested.
+    /// The queue of each kind of signal that a source has ever listened to.
     ///
-    /// Each kind has a queue of its own. So a full queue drops only signals of a kind that is still in
-    /// it.
+    /// With a queue for each kind, a full queue only drops signals of a kind that is delivered anyway.
     queues: Vec<(Signal, Signals)>,
-    /// One latch for each set that has been requested. A program has only a few, so a list is enough.
+    /// One latch for each set that sources listen to. A program has only a few sets, so a list is enough.
     latches: Vec<(SignalSet, Arc<Latch<Signal>>)>,
     exit_on_second: ExitOnSecond,
 }

@@ -58,7 +58,7 @@ impl HasLatch for CallbackRun {
 }
 
 impl CallbackRun {
-    /// Wraps a callback, so that its run is noted here.
+    /// Wraps a callback, so that its start and its end are noted here.
     fn note<F>(self: Arc<Self>, callback: F) -> impl FnOnce(&Reason) + Send + 'static
     where
         F: FnOnce(&Reason) + Send + 'static,
@@ -76,7 +76,7 @@ impl CallbackRun {
     }
 }
 
-/// Ends the run, even if the callback panics.
+/// Notes the end of the callback, even if it panics.
 struct EndOnDrop<'a>(&'a CallbackRun);
 
 impl Drop for EndOnDrop<'_> {
@@ -92,7 +92,7 @@ impl Registered {
     fn unregister(&self) -> bool {
         match self.node.upgrade() {
             Some(node) => node.remove_callback(self.number),
-            // A thread that runs a callback owns the node meanwhile, so no callback runs now or later.
+            // A thread that runs a callback keeps the node alive meanwhile. The node is gone, so no callback is running.
             None => self.run.thread.load(Ordering::Acquire) == 0,
         }
     }
@@ -152,7 +152,7 @@ impl Registration {
     }
 
     /// Unregisters the callback like [`unregister`](Self::unregister), and waits if it is running on another
-    /// thread. After that it neither runs nor owns anything, so what it uses may be freed.
+    /// thread. After that, the callback neither runs nor owns anything, so the values that it uses may be freed.
     ///
     /// Called from within the callback itself, it returns `false` at once. If the callback waits for the task
     /// that awaits this, both wait forever.

@@ -380,7 +380,7 @@ impl CancellationToken {
 /// No user code runs while the lock is held, so a panic cannot leave the state inconsistent.
 impl UnwindSafe for CancellationToken {}
 
-/// For the same reason.
+/// Holds for the same reason as `UnwindSafe`.
 impl RefUnwindSafe for CancellationToken {}
 
 impl Default for CancellationToken {

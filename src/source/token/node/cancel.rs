@@ -125,6 +125,8 @@ impl Node {
     }
 
     /// Runs the callbacks of this cancelled node, oldest first, with no lock held.
+    ///
+    /// Takes the lock for each callback anew, so that a callback can still be unregistered until it begins.
     fn run_callbacks(&self) {
         while let Some(callback) = self.latch.with_extra(|listeners, _| listeners.pop_callback()) {
             self.run_callback(callback);
@@ -173,7 +175,7 @@ impl Node {
     pub(in crate::source::token) fn remove_callback(&self, number: u64) -> bool {
         let callback = self.latch.with_extra(|listeners, _| listeners.remove_callback(number));
         let removed = callback.is_some();
-        // It may own a handle of this token, so it is dropped after the lock is released.
+        // The callback may own the last handle of this token. Dropping it takes locks, so none is held here.
         drop(callback);
         removed
     }

@@ -20,7 +20,7 @@ pub(in crate::source::token) type Callback = Box<dyn FnOnce(&Reason) + Send>;
 #[derive(Clone, Copy, Debug)]
 #[repr(usize)]
 pub(super) enum ReasonFrom {
-    /// For a node made as a child: it stores none and reads `Reason::Parent` from its parent.
+    /// For a node made as a child: it stores no reason, and reads `Reason::Parent` from its parent.
     Parent,
     /// For a node that became a child later: it stores `Reason::Parent`.
     ParentWrapped,
@@ -137,7 +137,7 @@ impl<N> Listeners<N> {
         self.optional.as_ref().map_or(0, |optional| optional.callbacks.len)
     }
 
-    /// Sets the label. If there is a label already, it stays, because reasons may show it, and the new one is returned.
+    /// Sets the label. If there is a label already, reasons may show it, so it stays, and the new one is returned.
     pub(super) fn set_label(&mut self, name: Text) -> Option<Text> {
         let label = &mut self.optional().label;
         if label.is_some() {

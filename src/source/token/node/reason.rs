@@ -26,7 +26,7 @@ impl Node {
         if parent.is_registered() {
             return self.latch.is_set();
         }
-        // An unregistered child has no waiters, so this wakes nothing.
+        // An unregistered child has no waiters (invariant 3), so this wakes nothing.
         if let Some(waiters) = self.latch.set_with(None, |waiters, _| Wakers::of(waiters)) {
             waiters.wake_all();
         }
@@ -44,7 +44,7 @@ impl Node {
 
     /// Returns the reason of a child that was cancelled with its parent and stores none.
     ///
-    /// Walks up to the nearest ancestor that stores a reason, and stores its reason in every node in
+    /// Walks up to the nearest ancestor that stores a reason, and stores the child's reason in every node in
     /// between, so that the next walk is shorter.
     fn reason_from_ancestor(&self) -> Option<&Reason> {
         let mut ancestor = &self.parent.as_ref()?.node;
