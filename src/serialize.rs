@@ -235,7 +235,7 @@ impl Serialize for Inspection {
             "Inspection",
             "snapshot": &self.snapshot,
             "phase": &self.phase,
-            "asked": &seconds(self.asked),
+            "stopping": &seconds(self.stopping),
             "last_poll": &seconds(self.last_poll),
             "in_poll": &seconds(self.in_poll),
             "longest_poll": &self.longest_poll.as_secs_f64(),

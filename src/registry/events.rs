@@ -47,7 +47,7 @@ use crate::wait::{Slab, WakerSlot};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// An operation was registered. If a name or metadata is set after `registered`, the snapshot does not have it.
+    /// An operation was registered. A name or metadata that is set after `registered` is not in the snapshot.
     Registered(Snapshot),
     /// An operation was polled for the first time.
     #[non_exhaustive]
@@ -151,7 +151,7 @@ impl Stream for Events {
         if let Poll::Ready(event) = self.listener.take() {
             return Poll::Ready(event);
         }
-        // An event may have come before the waker was registered, and woke nothing then. So look again.
+        // An event that came before the waker was registered has woken nothing. So look again after registering.
         self.listener.waker.register(cx.waker());
         self.listener.take()
     }
@@ -259,8 +259,8 @@ pub(super) struct Listeners {
 #[derive(Default)]
 struct ListenerMap {
     listeners: Slab<Arc<Listener>>,
-    /// The listeners as a list. If a listener was added or removed, the next event builds the list again. So adding n
-    /// listeners in a row takes n steps, not n².
+    /// The listeners as a list. `None` after a listener was added or removed; the next event builds the list again.
+    /// Otherwise adding n listeners in a row would take n² steps.
     receivers: Option<Receivers>,
 }
 
@@ -343,7 +343,7 @@ impl EventBatch {
 
 impl Drop for EventBatch {
     fn drop(&mut self) {
-        // One by one. If one panics, the next is still dropped or woken.
+        // Each is dropped or woken by itself, so a panic of one does not affect the next.
         let has_events = !self.dropped.is_empty();
         self.dropped.drain(..).for_each(discard);
         let Some(receivers) = self.receivers.take() else { return };

@@ -11,8 +11,8 @@ type Predicate = Arc<dyn Fn(&Snapshot) -> bool + Send + Sync>;
 
 /// Selects operations by status, name, parent, age, metadata, or your own predicate.
 ///
-/// An operation must match all parts of the filter. If the filter has two parts of a name, the name must contain both.
-/// Statuses are the exception: if the filter has several, one of them must match.
+/// An operation must meet all conditions of the filter. If two parts of a name are given, the name must contain both.
+/// Statuses are the exception: if several are given, one of them must match.
 ///
 /// # Examples
 ///
@@ -92,7 +92,7 @@ impl Filter {
         self
     }
 
-    /// Matches operations that have been running for longer than `age`, or ran for longer than that.
+    /// Matches operations that have been running for longer than `age`, and ended ones that took longer than that.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -145,8 +145,8 @@ impl Filter {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let run = async {}.cancelable(never()).named("fetch");
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never()).named("fetch");
+    /// let operation = future.operation();
     /// assert!(Filter::all().name("FETCH").fits(&operation.snapshot()));
     /// ```
     pub fn fits(&self, snapshot: &Snapshot) -> bool {
@@ -163,7 +163,7 @@ impl Filter {
             && self.predicates.iter().all(|predicate| predicate(snapshot))
     }
 
-    /// Returns whether the operation matches. Takes a snapshot only if the filter asks for anything.
+    /// Returns whether the operation matches. Takes a snapshot only if the filter has a condition.
     pub(super) fn fits_operation(&self, operation: &Operation) -> bool {
         let is_all = self.statuses.is_empty()
             && self.names.is_empty()

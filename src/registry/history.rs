@@ -198,7 +198,7 @@ impl History {
 
 impl Drop for History {
     fn drop(&mut self) {
-        // One by one, because two panics in one drop abort the process.
+        // They are dropped one by one, because two panics in one drop abort the process.
         self.records.drain(..).for_each(discard);
     }
 }

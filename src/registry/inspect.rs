@@ -70,8 +70,8 @@ impl fmt::Display for Phase {
 /// # smol::block_on(async {
 /// let registry = Registry::new();
 /// let flush = shield(std::future::pending::<()>()).named("flush");
-/// let mut run = Box::pin(flush.cancelable(never()).named("save").registered_in(&registry));
-/// assert!(futures::poll!(run.as_mut()).is_pending());
+/// let mut operation = Box::pin(flush.cancelable(never()).named("save").registered_in(&registry));
+/// assert!(futures::poll!(operation.as_mut()).is_pending());
 ///
 /// let found = &registry.inspect(Filter::all())[0];
 /// assert_eq!(found.phase.to_string(), "in shield \"flush\"");
@@ -85,8 +85,8 @@ pub struct Inspection {
     pub snapshot: Snapshot,
     /// Its phase.
     pub phase: Phase,
-    /// How long ago it was cancelled. `None` if it was not.
-    pub asked: Option<Duration>,
+    /// The time since it was cancelled. `None` if it was not cancelled.
+    pub stopping: Option<Duration>,
     /// How long ago it was last polled; zero while it is being polled. `None` if it never was.
     pub last_poll: Option<Duration>,
     /// How long the current poll has been running. `None` if it is not being polled. If this grows, the
@@ -119,7 +119,7 @@ impl fmt::Display for Inspection {
         if let Some(stuck) = self.in_poll.filter(|stuck| *stuck >= LONG_POLL) {
             write!(f, "\n  does not yield: in one poll for {}", Brief(stuck))?;
         }
-        match (self.asked, reason) {
+        match (self.stopping, reason) {
             (Some(ago), Some(reason)) => write!(f, "\n  cancelled {} ago: {reason}", Brief(ago))?,
             (None, Some(reason)) => write!(f, "\n  cancelled: {reason}")?,
             _ => f.write_str("\n  not cancelled")?,
@@ -161,10 +161,10 @@ pub(super) fn inspect(member: &Member, children: &Children) -> Inspection {
     let snapshot = member.operation.snapshot();
     let activity = member.operation.activity_snapshot();
     let phase = phase(&member.operation, &snapshot, activity.as_ref(), children);
-    let asked = member.requested_at().map(|at| clock::now().saturating_duration_since(at));
+    let stopping = member.cancelled_at().map(|at| clock::now().saturating_duration_since(at));
     Inspection {
         phase,
-        asked,
+        stopping,
         last_poll: activity.as_ref().and_then(|activity| activity.last_poll),
         in_poll: activity.as_ref().and_then(|activity| activity.in_poll),
         longest_poll: activity.map(|activity| activity.longest_poll).unwrap_or_default(),

@@ -110,20 +110,20 @@ impl Drop for Members {
 
 pub(super) struct Member {
     pub(super) operation: Operation,
-    /// A shutdown waits for the others first. See [`daemon_in`](crate::Cancelable::daemon_in).
+    /// Whether a shutdown cancels it last. See [`daemon_in`](crate::Cancelable::daemon_in).
     pub(super) is_daemon: bool,
     shared: Arc<Shared>,
     state: Mutex<MemberState>,
 }
 
-/// Which events of a member have been sent.
+/// When a member was cancelled and left, and whether its first event has been sent.
 ///
 /// The lock is held while an event is put into the queues of the listeners, so that they receive the events of
 /// one operation in order, and none after its end. The listeners are woken after the lock is released.
 #[derive(Default)]
 struct MemberState {
     /// When it was cancelled.
-    requested: Option<Instant>,
+    cancelled_at: Option<Instant>,
     /// Whether `Registered` has been sent.
     announced: bool,
     /// When it left, and the time from the cancellation until then.
@@ -166,7 +166,7 @@ impl Member {
         let weak = Arc::downgrade(&member);
         operation.on_request(move |reason| {
             if let Some(member) = weak.upgrade() {
-                member.requested(reason);
+                member.note_cancelled(reason);
             }
         });
         match shared.members.insert(operation.id(), is_daemon, admission, &member) {
@@ -191,8 +191,9 @@ impl Member {
         let mut state = self.state.lock();
         batch.push(Event::Registered(snapshot));
         state.announced = true;
-        // A cancellation before this point sent no event, and the snapshot may be older than it.
-        let reason = state.requested.and_then(|_| self.operation.reason());
+        // A cancellation until now has sent no event, because `Registered` must come first. The snapshot may have been
+        // taken before that cancellation. So send the event of the cancellation here.
+        let reason = state.cancelled_at.and_then(|_| self.operation.reason());
         if let Some(reason) = reason {
             batch.push(self.cancelling(reason));
         }
@@ -203,7 +204,7 @@ impl Member {
     }
 
     /// Notes that the operation has just been cancelled.
-    fn requested(&self, reason: &Reason) {
+    fn note_cancelled(&self, reason: &Reason) {
         if !self.operation.is_cancelled() {
             // Its token was cancelled after its end, which does not cancel the operation.
             return;
@@ -212,18 +213,19 @@ impl Member {
         let event = (!self.shared.listeners.is_empty()).then(|| self.cancelling(reason.clone()));
         let mut batch = self.shared.listeners.batch();
         let mut state = self.state.lock();
-        if state.left.is_some() || state.requested.is_some() {
+        // If it has left, its record and its events are complete.
+        if state.left.is_some() || state.cancelled_at.is_some() {
             return;
         }
-        state.requested = Some(now);
+        state.cancelled_at = Some(now);
         if let Some(event) = event.filter(|_| state.announced) {
             batch.push(event);
         }
     }
 
     /// Returns when the operation was cancelled.
-    pub(super) fn requested_at(&self) -> Option<Instant> {
-        self.state.lock().requested
+    pub(super) fn cancelled_at(&self) -> Option<Instant> {
+        self.state.lock().cancelled_at
     }
 
     /// Returns whether the operation has not left the registry.
@@ -279,21 +281,23 @@ impl Watcher for Member {
         if state.left.is_some() {
             return;
         }
+        // Only this function holds both locks, so no other thread can take them in the other order.
         let mut history = self.shared.history.lock();
-        // The clock is read under the lock, so that the records are in the order of their times. So a query with
-        // `since` misses no record.
+        // The clock is read under the lock of the history, so that the records are in the order of their times.
+        // Otherwise a query with `since` could miss a record.
         let now = clock::now();
         let mut unannounced = None;
-        if state.requested.is_none() && snapshot.reason.is_some() {
-            // The thread that cancelled it has set the reason, but has not noted the cancellation yet.
-            state.requested = Some(now);
+        if state.cancelled_at.is_none() && snapshot.reason.is_some() {
+            // Another thread has cancelled it and set the reason, but has not called `note_cancelled` yet. That call
+            // will find that the operation has left, so note the cancellation here.
+            state.cancelled_at = Some(now);
             unannounced = cancelling;
         }
         let stopping = state
-            .requested
+            .cancelled_at
             // A dropped operation had no time to stop.
             .filter(|_| snapshot.started && snapshot.reason != Some(Reason::Dropped))
-            .map(|requested| now.saturating_duration_since(requested));
+            .map(|cancelled_at| now.saturating_duration_since(cancelled_at));
         state.left = Some((now, stopping));
         let record = Arc::new(Record { snapshot, ended_at: now, stopping });
         let evicted = history.add(&record);
@@ -329,8 +333,8 @@ impl Roster for Shared {
 
 /// Cancels the given members. Returns how many of them this call cancelled.
 ///
-/// If a member is a child of another one, only the parent is cancelled directly. The child gets [`Reason::Parent`] from it.
-/// So user code in the parent does not see that a child ends before the parent is cancelled.
+/// If a member is a child of another one, only the parent is cancelled directly. The child gets [`Reason::Parent`] from
+/// it. So user code in the parent does not see that a child ends before the parent is cancelled.
 pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
     let reason = unique(reason);
     let ids: HashSet<OperationId> = members.iter().map(|member| member.operation.id()).collect();
@@ -339,7 +343,8 @@ pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
     };
     let (lower, upper): (Vec<_>, Vec<_>) = members.iter().partition(is_below);
     let (mut cancelled, mut others) = (Vec::new(), Vec::new());
-    // Most of the lower ones are cancelled with the upper ones. The others are in a shield.
+    // Cancelling the upper members also cancels the members below them, except those in a shield. So most of the calls
+    // for the lower members find that they are cancelled already.
     for member in upper.into_iter().chain(lower) {
         if member.operation.cancel_with(reason.clone()) {
             cancelled.push(member);
@@ -347,8 +352,8 @@ pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
             others.push((member, member.operation.reason()));
         }
     }
-    // The others were cancelled with one of these members, or earlier. All operations below a cancelled operation share
-    // one allocated reason, so its address shows with which operation they were cancelled.
+    // Each of the others was cancelled either with one of these members, which counts, or earlier. All operations below
+    // a cancelled operation share one allocated reason, so the address of the reason shows which case it is.
     others.retain(|(_, reason)| parent_address(reason).is_some());
     let mut causes = HashSet::new();
     if !others.is_empty() {

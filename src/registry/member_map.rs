@@ -1,14 +1,15 @@
 //! `MemberMap`: the operations in a registry, split over several locks, and whether it accepts new ones.
 //!
 //! 1. The count is raised before a member is inserted into the map, and lowered after it has been removed.
-//! 2. Once the map is closed, only operations below members are inserted, and a count that is zero is not raised any more.
+//! 2. Once the map is closed, only operations below members are inserted, and a count that is zero is not raised any
+//!    more.
 //! 3. The latch of a count is set once the map is closed and the count is zero, and not before.
 //!
 //! For 2: `insert` reads the flag with the lock of its shard held. `close` sets the flag, then takes each
 //! lock once. So an insertion that did not see the flag has been counted when `close` continues.
 //!
-//! For 3: `remove` lowers the counts, then reads the flag. `close` sets the flag, then reads the counts. A
-//! fence between the two steps of each makes sure that at least one of them sees what the other wrote.
+//! For 3: `remove` lowers the counts, then reads the flag. `close` sets the flag, then reads the counts. Both have a
+//! fence between their two steps, so at least one of the two threads sees what the other wrote.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -32,7 +33,7 @@ type Shard<M> = HashMap<OperationId, Entry<M>, BuildHasherDefault<MultiplyHasher
 #[derive(Debug)]
 struct Entry<M> {
     member: Arc<M>,
-    /// Whether it counts as regular: whether daemons wait for it.
+    /// Whether it counts as a regular member, which a shutdown waits for before it cancels the daemons.
     is_regular: bool,
 }
 
@@ -41,7 +42,7 @@ struct Entry<M> {
 pub(crate) enum Admission {
     /// It is registered.
     Registered,
-    /// It is below an operation that is or was a member, or a task of one.
+    /// It is below an operation that is or was a member, or it is a task of such an operation.
     Below,
 }
 
@@ -137,7 +138,8 @@ impl<M> MemberMap<M> {
                 self.regular.add();
             }
         } else if admission == Admission::Below && self.all.add_unless_zero() {
-            // If all regular members have left, the daemons have been cancelled already.
+            // If all regular members have left, the shutdown no longer waits for regular members. So this one counts as
+            // a daemon.
             is_regular = is_regular && self.regular.add_unless_zero();
         } else {
             return Insertion::Refused;
@@ -152,8 +154,8 @@ impl<M> MemberMap<M> {
         let removed = shard.remove(&id);
         let (len, capacity) = (shard.len(), shard.capacity());
         if capacity > KEPT_CAPACITY && len < capacity / 8 {
-            // This moves the remaining members and drops none. Seven eighths of the members have left since the shard
-            // last grew or shrank. So the cost of each removal is constant on average.
+            // This moves the remaining members and drops none. For each member that is moved, several have left before,
+            // so the cost of a removal is constant on average.
             shard.shrink_to((2 * len).max(KEPT_CAPACITY / 2));
         }
         drop(shard);
@@ -162,6 +164,7 @@ impl<M> MemberMap<M> {
             if removed.is_regular {
                 self.regular.remove();
             }
+            // The counts are lowered before the flag is read, and `close` does it in the other order (3).
             fence(Ordering::SeqCst);
             if self.is_closed() {
                 self.set_gone_if_zero();
@@ -180,6 +183,7 @@ impl<M> MemberMap<M> {
         }
         self.closed.store(true, Ordering::Release);
         drop(first);
+        // An insertion that did not see the flag holds its shard's lock. Taking each lock waits for it (2).
         for shard in &self.shards {
             drop(shard.lock());
         }

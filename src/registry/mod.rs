@@ -1,4 +1,4 @@
-//! Lists operations, stops them, and reports which of them did not stop.
+//! Lists operations, cancels them, and reports which of them did not stop.
 //!
 //! A [`Registry`] is the entry point. The other types here are what its methods take and return.
 
@@ -129,9 +129,9 @@ impl Registry {
     /// ```
     /// use cancelable::prelude::*;
     /// let registry = Registry::new();
-    /// let run = async {}.cancelable(never()).named("a").registered_in(&registry);
+    /// let operation = async {}.cancelable(never()).named("a").registered_in(&registry);
     /// assert_eq!(registry.list()[0].status, Status::Pending);
-    /// drop(run);
+    /// drop(operation);
     /// assert!(registry.list().is_empty());
     /// ```
     pub fn list(&self) -> Vec<Snapshot> {
@@ -143,10 +143,10 @@ impl Registry {
     /// ```
     /// use cancelable::prelude::*;
     /// let registry = Registry::new();
-    /// let run = async {}.cancelable(never()).metadata("user", "ann").registered_in(&registry);
+    /// let operation = async {}.cancelable(never()).metadata("user", "ann").registered_in(&registry);
     /// assert_eq!(registry.find(Filter::all().metadata("user", "ann")).len(), 1);
     /// assert_eq!(registry.find(Filter::all().metadata("user", "bob")).len(), 0);
-    /// # drop(run);
+    /// # drop(operation);
     /// ```
     pub fn find(&self, filter: Filter) -> Vec<Snapshot> {
         let members = self.shared.members();
@@ -159,9 +159,9 @@ impl Registry {
     /// ```
     /// use cancelable::prelude::*;
     /// let registry = Registry::new();
-    /// let run = async {}.cancelable(never()).registered_in(&registry);
-    /// let operation = registry.get(run.operation().id()).unwrap();
-    /// assert_eq!(operation, run.operation());
+    /// let future = async {}.cancelable(never()).registered_in(&registry);
+    /// let operation = registry.get(future.operation().id()).unwrap();
+    /// assert_eq!(operation, future.operation());
     /// ```
     pub fn get(&self, id: OperationId) -> Option<Operation> {
         let member = self.shared.members.get(id)?;
@@ -174,8 +174,8 @@ impl Registry {
     /// ```
     /// use cancelable::prelude::*;
     /// let registry = Registry::new();
-    /// let run = async {}.cancelable(never()).registered_in(&registry);
-    /// let id = run.operation().id();
+    /// let future = async {}.cancelable(never()).registered_in(&registry);
+    /// let id = future.operation().id();
     /// assert!(registry.cancel(id, "not needed"));
     /// assert!(!registry.cancel(id, "not needed"));
     /// ```
@@ -224,9 +224,9 @@ impl Registry {
     /// use cancelable::prelude::*;
     /// use cancelable::registry::Phase;
     /// let registry = Registry::new();
-    /// let run = async {}.cancelable(never()).registered_in(&registry);
+    /// let operation = async {}.cancelable(never()).registered_in(&registry);
     /// assert_eq!(registry.inspect(Filter::all())[0].phase, Phase::Pending);
-    /// # drop(run);
+    /// # drop(operation);
     /// ```
     pub fn inspect(&self, filter: Filter) -> Vec<Inspection> {
         let members = self.shared.members();
@@ -276,7 +276,7 @@ impl Registry {
         evicted.into_iter().for_each(discard);
     }
 
-    /// Clears the history and all counts of [`stats`](Self::stats) but those of active operations.
+    /// Clears the history, and all counts of [`stats`](Self::stats) except the counts of active operations.
     pub fn clear_history(&self) {
         let removed = self.shared.history.lock().clear();
         removed.into_iter().for_each(discard);
@@ -287,9 +287,9 @@ impl Registry {
     /// ```
     /// use cancelable::prelude::*;
     /// let registry = Registry::new();
-    /// let run = async {}.cancelable(never()).registered_in(&registry);
+    /// let operation = async {}.cancelable(never()).registered_in(&registry);
     /// assert_eq!(registry.stats().pending, 1);
-    /// drop(run);
+    /// drop(operation);
     /// assert_eq!(registry.stats().never_started, 1);
     /// ```
     pub fn stats(&self) -> Stats {
@@ -349,7 +349,7 @@ impl Registry {
     /// Waits until the registry is closed. Use it to stop the intake: cancel the loop that accepts requests or takes
     /// jobs when this fires, and let the operations finish.
     ///
-    /// The reason is `"shutting down"`, or that of the shutdown.
+    /// The reason is `"shutting down"`, or the reason of the shutdown.
     ///
     /// # Cancel safety
     ///
@@ -415,7 +415,7 @@ impl Registry {
 /// No user code runs under a lock, so no panic can leave the state half changed.
 impl UnwindSafe for Registry {}
 
-/// As for `UnwindSafe`.
+/// Holds for the same reason as `UnwindSafe`.
 impl RefUnwindSafe for Registry {}
 
 impl Default for Registry {

@@ -17,8 +17,8 @@ impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
     /// ```
     /// use cancelable::prelude::*;
     ///
-    /// let run = async {}.cancelable(never()).named("fetch").registered();
-    /// assert!(Registry::global().get(run.operation().id()).is_some());
+    /// let future = async {}.cancelable(never()).named("fetch").registered();
+    /// assert!(Registry::global().get(future.operation().id()).is_some());
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub fn registered(self) -> Self {
@@ -40,9 +40,9 @@ impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
     ///
     /// # smol::block_on(async {
     /// let registry = Registry::new();
-    /// let run = async { 7 }.cancelable(never()).named("fetch").registered_in(&registry);
+    /// let operation = async { 7 }.cancelable(never()).named("fetch").registered_in(&registry);
     /// assert_eq!(registry.list()[0].name.as_deref(), Some("fetch"));
-    /// assert_eq!(run.await, Ok(7));
+    /// assert_eq!(operation.await, Ok(7));
     /// assert!(registry.is_empty());
     /// # });
     /// ```
@@ -55,8 +55,8 @@ impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
     /// as a log writer or a cache that is kept fresh.
     ///
     /// A [shutdown](Registry::shutdown) does not wait for daemons to finish. It cancels them last: once all
-    /// operations that are not daemons have left, or when its grace is over. Otherwise a daemon is as any registered operation. Whether an
-    /// operation is a daemon is decided by its first registration in a registry.
+    /// operations that are not daemons have left, or when its grace is over. In all other ways a daemon is a registered
+    /// operation like any other. Whether an operation is a daemon is decided by its first registration in a registry.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -95,8 +95,8 @@ where
     /// ```
     /// use cancelable::prelude::*;
     ///
-    /// let run = async { std::io::Result::Ok(7) }.try_cancelable(never()).registered();
-    /// assert!(Registry::global().get(run.operation().id()).is_some());
+    /// let future = async { std::io::Result::Ok(7) }.try_cancelable(never()).registered();
+    /// assert!(Registry::global().get(future.operation().id()).is_some());
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub fn registered(self) -> Self {
@@ -111,8 +111,8 @@ where
     ///
     /// # smol::block_on(async {
     /// let registry = Registry::new();
-    /// let run = async { Err::<(), _>(io::Error::other("no disk")) }.try_cancelable(never());
-    /// assert!(run.registered_in(&registry).await.is_err());
+    /// let operation = async { Err::<(), _>(io::Error::other("no disk")) }.try_cancelable(never());
+    /// assert!(operation.registered_in(&registry).await.is_err());
     /// assert_eq!(registry.stats().failed, 1);
     /// # });
     /// ```
@@ -127,8 +127,8 @@ where
     /// use cancelable::prelude::*;
     ///
     /// let registry = Registry::new();
-    /// let run = async { std::io::Result::Ok(7) }.try_cancelable(never()).daemon_in(&registry);
-    /// assert!(registry.get(run.operation().id()).is_some());
+    /// let future = async { std::io::Result::Ok(7) }.try_cancelable(never()).daemon_in(&registry);
+    /// assert!(registry.get(future.operation().id()).is_some());
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub fn daemon_in(self, registry: &Registry) -> Self {
@@ -153,8 +153,8 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
 
     /// Registers the whole stream as one operation, at once. See [`Cancelable::registered_in`].
     ///
-    /// It leaves the registry when it has ended or is dropped. The stream is polled only when the consumer requests
-    /// an item. So it stops for a shutdown when the next item is requested.
+    /// It leaves the registry when it has ended or is dropped. A stream is polled only when its consumer asks for an
+    /// item, so it notices a shutdown no earlier than that.
     ///
     /// ```
     /// use cancelable::prelude::*;

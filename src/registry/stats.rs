@@ -186,8 +186,8 @@ pub struct Durations {
     buckets: Vec<u64>,
 }
 
-/// Each power of two is split into this many buckets, so that the width of a bucket is at most 1/32
-/// of any duration in it.
+/// The durations between two powers of two are split into this many buckets. So the width of a bucket is
+/// at most 1/32 of any duration in it.
 const BUCKETS_PER_OCTAVE: u64 = 32;
 
 impl Durations {
@@ -237,8 +237,8 @@ impl Durations {
     /// Returns the duration that `percent` of all durations did not exceed, or `None` if there are
     /// none. `percentile(50.0)` is the median.
     ///
-    /// `percent` is clamped to `0.0..=100.0`; NaN counts as 0. The result is never too small, too
-    /// large by at most 1/32 (3.1 %), and never above [`max`](Durations::max).
+    /// `percent` is clamped to `0.0..=100.0`; NaN counts as 0. The result is never too small. It may be too
+    /// large by 1/32 (3.1 %), but never exceeds [`max`](Durations::max).
     ///
     /// ```
     /// use cancelable::{Registry, Status};

@@ -93,7 +93,7 @@ fn stuck_operation_takes_all_the_time() {
         let (_, _stuck) = started(deaf.registered_in(&registry));
         let shutdown = registry.shutdown(secs(20)).grace(secs(7)).settle(secs(3));
         let (took, report) = timed(&time, shutdown).await;
-        // Without a poll it is in no grace period that could be cut short.
+        // It has not been polled since, so no grace period has begun that could be cut short.
         assert_eq!((took, report.remaining.len()), (secs(27), 1));
     });
 }

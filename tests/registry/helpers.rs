@@ -17,7 +17,7 @@ pub(crate) fn running(registry: &Registry, name: &'static str) -> (Operation, Ru
     started(run)
 }
 
-/// Polls a run once, and asserts that it is pending.
+/// Polls an operation once, and asserts that it is pending.
 pub(crate) fn started<F, S, E>(run: Cancelable<F, S, E>) -> (Operation, Run)
 where
     Cancelable<F, S, E>: Future<Output = Result<(), Cancelled>> + Send + 'static,

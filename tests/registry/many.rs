@@ -24,7 +24,7 @@ fn check(snapshot: &Snapshot) {
         Status::Cancelling => {
             assert!(error.is_none() && reason.is_some(), "{snapshot:?}");
         }
-        // It has an error if the work returned one after the request.
+        // It has an error if the work returned one after the cancellation.
         Status::Cancelled => assert!(reason.is_some(), "{snapshot:?}"),
         Status::Failed => assert!(error.is_some(), "{snapshot:?}"),
         Status::Completed => assert!(error.is_none(), "{snapshot:?}"),

@@ -133,7 +133,7 @@ fn inspection() {
         json!({
             "snapshot": snapshot,
             "phase": "in shield \"flush\"",
-            "asked": null,
+            "stopping": null,
             "last_poll": 0.5,
             "in_poll": null,
             "longest_poll": 0.125,

@@ -45,7 +45,7 @@ fn named_shield() {
     assert_eq!(stuck.phase.to_string(), "in shield \"flush\"");
     assert_eq!(stuck.snapshot.id, operation.id());
     assert_eq!(stuck.snapshot.reason, Some(Reason::manual("shutting down")));
-    assert!(stuck.asked.is_some() && stuck.last_poll.is_some() && stuck.in_poll.is_none());
+    assert!(stuck.stopping.is_some() && stuck.last_poll.is_some() && stuck.in_poll.is_none());
     let text = report.to_string();
     assert!(text.starts_with("shutdown: the only operation did not stop in "), "{text}");
     let expected =
@@ -204,7 +204,7 @@ fn abandoned() {
     let found = only(&registry);
     assert!(found.last_poll.unwrap() >= Duration::from_millis(30));
     assert!(found.longest_poll < found.last_poll.unwrap());
-    assert_eq!((found.in_poll, found.asked), (None, None));
+    assert_eq!((found.in_poll, found.stopping), (None, None));
     assert!(found.to_string().contains("\n  not cancelled\n"));
 }
 
@@ -214,7 +214,7 @@ fn does_not_yield() {
     let registry = Registry::new();
     let (sender, receiver) = channel::<()>();
     let body = async move {
-        // Stands for a computation, or for a call that blocks.
+        // This stands in for a computation, or for a call that blocks.
         let _ = receiver.recv();
     };
     let run = body.cancelable(never()).named("blocks").registered_in(&registry);
