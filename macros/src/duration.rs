@@ -17,7 +17,7 @@ const UNITS: [(&str, u128); 8] = [
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
-/// A fraction of an hour with more digits than this is not a whole number of nanoseconds.
+/// A fraction with more digits than this is not a whole number of nanoseconds, even if the unit is an hour.
 const MOST_DIGITS: usize = 13;
 
 /// Error messages that depend on the use of the duration.
@@ -201,8 +201,8 @@ mod tests {
         nanos("1.000000001s", 1_000_000_001);
         nanos("1.5000000000000000000000000000000000000000000000000s", 1_500_000_000);
         nanos("2.0ns", 2);
-        // The finest fraction of an hour: 2 to the 13th of them are an hour and a whole number of
-        // nanoseconds.
+        // The smallest fraction of an hour that is allowed: 1/8192 of an hour is a whole number of nanoseconds,
+        // and 1/16384 is not.
         nanos("0.0001220703125h", 439_453_125);
     }
 

@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn rest_of_the_function_stays() {
         let start = "
-            /// What it does.
+            /// Documentation.
             #[inline]
             #[cfg(any())]
             pub(in crate::x) async fn f<'a, T: 'a, const N: usize>(

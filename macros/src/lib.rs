@@ -68,7 +68,7 @@ use proc_macro::TokenStream;
 /// evaluated once, in the order in which they are written, at the first poll and before the operation
 /// starts. This is also when the clock of a `timeout` starts and when a `signal` is registered.
 ///
-/// The body then takes the arguments it uses. So a value must not keep them:
+/// After that, the body takes ownership of the arguments that it uses. So a value should not hold on to them:
 ///
 /// * `token` borrows its value and clones the token. `token = token`, `token = &token` and
 ///   `token = self.token` all leave the argument to the body, even with `&mut self`.
@@ -88,7 +88,7 @@ use proc_macro::TokenStream;
 ///
 /// # Cancel safety
 ///
-/// A cancellation drops the body at its current await; with `grace`, only after the grace period.
+/// A cancellation drops the body at its current await. With `grace`, it does so after the grace period.
 /// Dropping the function's future drops the body at once.
 ///
 /// # Errors

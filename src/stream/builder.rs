@@ -61,8 +61,8 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     ///
     /// The clock starts when a poll finds no item, and stops when the next item comes. So the time that the
     /// consumer spends on an item does not count. Dropping the future of
-    /// [`next`](futures::StreamExt::next) does not stop the clock. A limit of zero cancels the stream
-    /// when it waits for the first time.
+    /// [`next`](futures::StreamExt::next) does not stop the clock. With a limit of zero, the stream is
+    /// cancelled by the first poll that finds no item.
     ///
     /// The limit is as precise as a [`timeout`](crate::timeout()), and an item costs no registration. If
     /// this is called more than once, the last limit counts.
@@ -87,7 +87,7 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
 
     /// Reports progress after every `items` items of the stream; zero turns reports off.
     ///
-    /// A report is made before its last item is yielded. Its detail `items` is the number of items so far. If
+    /// The report comes before the last of these items is yielded. Its detail `items` is the number of items so far. If
     /// the stream knows how many are left, the report also counts [steps](Progress::steps). The end of the
     /// stream is not reported.
     ///
@@ -241,7 +241,7 @@ where
 }
 
 #[allow(clippy::type_complexity, reason = "`finally_or_spawn` names the types of its parts")]
-/// The methods that make the stream an operation. "The work" is the stream here.
+/// The methods that make the stream an operation. Where they say "the work", they mean the stream.
 impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     builder_methods! {
         output: M::End,

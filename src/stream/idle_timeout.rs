@@ -9,9 +9,9 @@ use crate::{clock, poll_context};
 
 /// A limit on each wait for an item.
 ///
-/// An item ends the wait, but does not touch the timer. If the timer fires and its wait is over, it is set again
-/// for the current wait. So it registers at most once per `limit`, however many items come. Each wait reads the
-/// clock once, when it begins.
+/// An item ends the wait, but does not touch the timer. If the timer fires after its wait has ended, it is set
+/// again, for the current wait. So the timer registers at most once per `limit`, however many items come. Each wait
+/// reads the clock once, when it begins.
 #[derive(Debug)]
 pub(super) struct IdleTimeout {
     limit: Duration,

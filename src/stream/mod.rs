@@ -51,7 +51,7 @@ use poll::{UNREGISTERED_POLLS, poll_source};
 ///
 /// Its methods collect items into chunks, limit each wait for an item, and keep the partial result of
 /// a stream that was cancelled. It also has the methods of a [`Cancelable`](crate::Cancelable), for
-/// names, hooks, progress reports and clean-up. Each of these methods, and
+/// names, hooks, progress reports and clean-up. Calling one of these, or
 /// [`partial`](CancelableStream::partial), makes the whole stream one
 /// [`Operation`](crate::Operation). The operation starts at the first poll and completes when the stream
 /// ends. A stream that is not an operation allocates nothing but chunks.
@@ -91,8 +91,8 @@ use poll::{UNREGISTERED_POLLS, poll_source};
 #[pin_project]
 #[must_use = "streams do nothing unless polled"]
 pub struct CancelableStream<St: Stream, S, E = (), M: Batching<St::Item> = Items> {
-    // The order of the fields is the order of the drop. The stream is dropped first, and the buffered items move to the
-    // partial result. Then the drop is recorded.
+    // Fields are dropped in this order: first the stream and the source, then the buffer, whose items move to the partial
+    // result. The end of the operation is recorded last.
     /// `None` once the race is over.
     #[pin]
     stream: Option<St>,
@@ -104,8 +104,8 @@ pub struct CancelableStream<St: Stream, S, E = (), M: Batching<St::Item> = Items
     #[pin]
     ending: E,
     stage: Stage<M::End>,
-    /// How often the source is still polled before it gets the task's waker, including the poll that
-    /// hands it over. Zero if the source has it.
+    /// The number of polls of the source until it has the task's waker, including the poll that passes
+    /// the waker. Zero if the source has it.
     unregistered_polls: u8,
     /// Shields to wait for, and the operation. Most streams have neither.
     state: LazyRunState,
@@ -209,7 +209,7 @@ where
             match polled {
                 Poll::Ready(Some(item)) => match M::split(item) {
                     ControlFlow::Continue(item) => {
-                        // A partial result makes it an operation, so only the count is needed.
+                        // A stream with a partial result is an operation, and takes the slow path. So counting the item is enough.
                         this.buffer.partial.count_one();
                         if let Some(item) = this.buffer.push(item) {
                             return Poll::Ready(Some(Ok(item)));

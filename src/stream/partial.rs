@@ -264,7 +264,7 @@ impl<T> PartialWriter<T> {
         self.count
     }
 
-    /// Items that have been pulled and not yet handed out.
+    /// Returns the items that have been pulled and not yet handed out.
     pub(super) fn chunk(&mut self) -> &mut Vec<T> {
         &mut self.chunk
     }
@@ -300,7 +300,7 @@ impl<T> PartialWriter<T> {
         let mut chunk = VecDeque::from(std::mem::take(&mut self.chunk));
         if let Some(kept) = self.kept.get() {
             let mut kept = kept.lock();
-            // Both lists end with the last item, so the longer one contains the other.
+            // Both lists end with the stream's last item, so the longer one contains the shorter one.
             if chunk.len() > kept.items.len() {
                 std::mem::swap(&mut kept.items, &mut chunk);
             }

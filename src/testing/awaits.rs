@@ -37,8 +37,8 @@ impl At {
         At { poll, action: Action::Cancelled }
     }
 
-    /// Returns the number, from 1, of the poll before which the operation was cancelled or dropped. If the operation was
-    /// left alone, returns the number of its polls.
+    /// Returns the number, from 1, of the poll before which the operation was cancelled or dropped. If the operation
+    /// was left alone, returns the number of its polls.
     ///
     /// ```
     /// use cancelable::testing::drop_at_every_await;
@@ -67,8 +67,8 @@ impl At {
     /// ```
     /// use cancelable::prelude::*;
     /// use cancelable::testing::cancel_at_every_await;
-    /// let run = |token: CancellationToken| async {}.cancelable(token);
-    /// cancel_at_every_await(run, |at, outcome| match outcome {
+    /// let operation = |token: CancellationToken| async {}.cancelable(token);
+    /// cancel_at_every_await(operation, |at, outcome| match outcome {
     ///     Ok(()) => assert!(at.is_untouched()),
     ///     Err(cancelled) => assert_eq!(cancelled.reason(), &at.reason()),
     /// });
@@ -88,22 +88,22 @@ impl fmt::Display for At {
     }
 }
 
-/// Cancels an operation at each of its awaits: the first one before its first poll, the next one before its second poll,
-/// and so on. Returns the number of operations that were cancelled.
+/// Cancels an operation at each of its awaits: the first one before its first poll, the next one before its second
+/// poll, and so on. Returns the number of operations that were cancelled.
 ///
-/// Use it to test that clean-up leaves nothing behind, wherever the work is cancelled. The series stops when an operation
-/// ends before it is cancelled, or when nothing but the cancellation could end it.
+/// Use it to test that clean-up leaves nothing behind, wherever the work is cancelled. The series stops when an
+/// operation ends before it is cancelled, or when nothing but the cancellation could end it.
 ///
-/// `make` creates the operation from a token, for example with the token as the source of a race. Each operation is driven
-/// to its end in virtual time, as by [`run`](super::run). Then `check` receives the place of the cancellation and the
-/// output. It is also called for the last operation, if that has ended without a cancellation.
+/// `make` creates the operation from a token, for example with the token as the source of a race. Each operation is
+/// driven to its end in virtual time, as by [`run`](super::run). Then `check` receives the place of the cancellation
+/// and the output. It is also called for the last operation, if that has ended without a cancellation.
 ///
 /// If `check` panics, the place is printed to standard error.
 ///
 /// # Panics
 ///
-/// Panics if a cancelled operation does not end because nothing will ever wake it. Panics if an operation is polled more
-/// than 1000 times. Panics of an operation or a closure propagate.
+/// Panics if a cancelled operation does not end because nothing will ever wake it. Panics if an operation is polled
+/// more than 1000 times. Panics of an operation or a closure propagate.
 ///
 /// # Examples
 ///
@@ -171,8 +171,9 @@ pub fn cancel_at_every_await<F: IntoFuture>(
 ///
 /// # Panics
 ///
-/// Panics if `poll` is 0, or if the operation has no such poll because it ends or is never woken. Panics if the cancelled
-/// operation does not end because nothing will ever wake it. Panics of the operation or the closure propagate.
+/// Panics if `poll` is 0, or if the operation has no such poll because it ends or is never woken. Panics if the
+/// cancelled operation does not end because nothing will ever wake it. Panics of the operation or the closure
+/// propagate.
 ///
 /// # Examples
 ///
@@ -228,11 +229,11 @@ pub fn cancel_at_poll<F: IntoFuture>(
     }
 }
 
-/// Drops an operation at each of its awaits: the first one before its first poll, the next one before its second poll, and
-/// so on. Returns the number of operations that were dropped.
+/// Drops an operation at each of its awaits: the first one before its first poll, the next one before its second poll,
+/// and so on. Returns the number of operations that were dropped.
 ///
-/// Use it for code that may be dropped from outside: by `select!`, or by a runtime that shuts down. The series stops when an
-/// operation ends before it is dropped, or when nothing will ever wake it.
+/// Use it for code that may be dropped from outside: by `select!`, or by a runtime that shuts down. The series stops
+/// when an operation ends before it is dropped, or when nothing will ever wake it.
 ///
 /// `make` creates the operation, which is driven in virtual time, as by [`run`](super::run). After each drop, `check`
 /// receives the place of the drop and `None`. If the last operation has ended, `check` receives its output.

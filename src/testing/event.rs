@@ -21,8 +21,8 @@ use crate::text::Text;
 ///
 /// let time = testing::pause();
 /// let events = Recorder::new();
-/// let run = events.watch(timeout(Duration::from_secs(1)).cancelable(never()).named("nap"));
-/// time.block_on(run)?;
+/// let operation = events.watch(timeout(Duration::from_secs(1)).cancelable(never()).named("nap"));
+/// time.block_on(operation)?;
 ///
 /// let last = events.events().pop().unwrap();
 /// assert_eq!(last.kind, EventKind::Completed);

@@ -5,15 +5,15 @@
 //!
 //! * [`pause`] stops the clock of this thread. You advance it, or it advances by itself when no future can continue.
 //!   [`run`] is the short form.
-//! * [`cancel_at_every_await`] and [`drop_at_every_await`] create the same operation again and again, and cancel or drop
-//!   each one at a different await. [`cancel_at_poll`] cancels at one await only.
+//! * [`cancel_at_every_await`] and [`drop_at_every_await`] create the same operation again and again, and cancel or
+//!   drop each one at a different await. [`cancel_at_poll`] cancels at one await only.
 //! * [`Recorder`] records the events of operations as lines to compare with.
 //! * [`Scenario`] is a script for one operation, such as "cancel it after 20 ms, and expect that it is cancelled".
 //! * [`CancelCalls`] counts the calls that cancel a token.
 //! * [`Wakes`] is a waker that counts, for polling by hand.
 //! * [`slow_stream`] yields items with pauses in between.
 //!
-//! If an expectation is not met, they panic with a message that says what happened instead.
+//! If an expectation is not met, these tools panic with a message that says what happened instead.
 //!
 //! # Examples
 //!

@@ -127,14 +127,14 @@ impl Recorder {
     /// use cancelable::prelude::*;
     /// use cancelable::testing::{self, Recorder};
     /// let events = Recorder::new();
-    /// let run = events.watch(async { 7 }.cancelable(never()));
-    /// assert_eq!(testing::run(run), Ok(7));
+    /// let operation = events.watch(async { 7 }.cancelable(never()));
+    /// assert_eq!(testing::run(operation), Ok(7));
     /// events.assert(["started", "completed"]);
     /// ```
     #[must_use = "the watched future does nothing unless you run it"]
-    pub fn watch<R: Watched>(&self, run: R) -> R {
-        self.attach(&run.handle());
-        run
+    pub fn watch<R: Watched>(&self, future: R) -> R {
+        self.attach(&future.handle());
+        future
     }
 
     /// Watches an operation through its handle.
@@ -145,10 +145,10 @@ impl Recorder {
     /// ```
     /// use cancelable::prelude::*;
     /// use cancelable::testing::Recorder;
-    /// let run = std::future::pending::<()>().cancelable(never());
+    /// let future = std::future::pending::<()>().cancelable(never());
     /// let events = Recorder::new();
-    /// events.attach(&run.operation());
-    /// run.operation().report_progress(Progress::at(0.5));
+    /// events.attach(&future.operation());
+    /// future.operation().report_progress(Progress::at(0.5));
     /// events.assert(["progress 50%"]);
     /// ```
     pub fn attach(&self, operation: &Operation) {
@@ -196,8 +196,8 @@ impl Recorder {
     /// use cancelable::prelude::*;
     /// use cancelable::testing::Recorder;
     /// let events = Recorder::new();
-    /// let run = async {}.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never());
+    /// let operation = future.operation();
     /// events.attach(&operation);
     /// operation.report_progress("half");
     /// assert_eq!(events.take().len(), 1);
@@ -215,8 +215,8 @@ impl Recorder {
     /// use cancelable::testing::Recorder;
     /// let events = Recorder::new();
     /// for name in ["a", "b"] {
-    ///     let run = async {}.cancelable(never()).named(name);
-    ///     let operation = run.operation();
+    ///     let future = async {}.cancelable(never()).named(name);
+    ///     let operation = future.operation();
     ///     events.attach(&operation);
     ///     operation.report_progress("half");
     /// }

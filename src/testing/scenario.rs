@@ -113,14 +113,14 @@ impl<'a> Scenario<'a> {
     /// use cancelable::prelude::*;
     /// use cancelable::testing::Scenario;
     /// use std::time::Duration;
-    /// let run = timeout(Duration::from_secs(2)).cancelable(never()).named("nap");
-    /// let operation = run.operation();
+    /// let future = timeout(Duration::from_secs(2)).cancelable(never()).named("nap");
+    /// let operation = future.operation();
     /// Scenario::new()
     ///     .after(Duration::from_secs(1))
     ///     .expect_pending()
     ///     .call(|| assert_eq!(operation.elapsed(), Duration::from_secs(1)))
     ///     .call(|| assert_eq!(operation.status(), Status::Running))
-    ///     .run(|_| run);
+    ///     .run(|_| future);
     /// ```
     pub fn call(self, f: impl FnOnce() + 'a) -> Self {
         self.step(Action::Call(Box::new(f)))
@@ -233,8 +233,8 @@ impl<'a> Scenario<'a> {
     /// Panics if an expectation is not met, or if nothing will ever wake the operation. The message has the
     /// expectation, the output, and everything that happened until then.
     ///
-    /// A panic of the operation propagates. If it also happens at a time at which the operation must not end, the
-    /// message has both.
+    /// A panic of the operation propagates. If the operation must not have ended at that time, the message reports both
+    /// the panic and the expectation.
     ///
     /// # Examples
     ///
@@ -337,7 +337,7 @@ impl<'a> Scenario<'a> {
     }
 }
 
-/// Returns the first expectation, among the steps after the end of the operation, that it is still pending.
+/// Returns the first of these steps that expects the operation to be pending. `steps` are those after its end.
 fn still_pending<'a>(steps: impl IntoIterator<Item = Step<'a>>) -> Option<String> {
     let mut steps = steps.into_iter();
     let step = steps.find(|step| matches!(step.action, Action::ExpectPending))?;

@@ -17,7 +17,7 @@ use crate::timer::Countdown;
 ///
 /// # Cancel safety
 ///
-/// Dropping a call of `next` loses no item; the pause continues.
+/// Dropping the future of `next` loses no item, and the pause continues.
 ///
 /// # Examples
 ///

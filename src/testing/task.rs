@@ -26,7 +26,7 @@ pub(super) struct Task<F> {
     jumps: u64,
     /// When it started, in real time.
     since: Instant,
-    /// Number of polls in a row that were each followed by a wake, and when the first check was.
+    /// Number of polls in a row that were each followed by a wake, and the time of the first check.
     busy: (u64, Option<Instant>),
 }
 
@@ -35,9 +35,9 @@ pub(super) struct Task<F> {
 pub(super) enum Stuck {
     /// Nothing woke it for this long.
     Idle(Duration),
-    /// Nothing woke it for this long, and the clock has a limit but may not advance.
+    /// Nothing woke it for this long. There is a limit, but the clock may not advance to it.
     Still(Duration),
-    /// It is pending after this many jumps of the clock.
+    /// It is still pending after the clock has jumped this many times.
     Endless(u64),
     /// It was woken in each of this many polls, so the clock cannot advance to the next limit.
     Busy(u64),

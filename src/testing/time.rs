@@ -31,13 +31,13 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// # Threads
 ///
-/// Other threads use real time. A limit belongs to the thread on which it was first pending: if that is
-/// this thread, it fires by this thread's clock, whichever thread polls it, and then wakes its last
-/// waker.
+/// Other threads use real time. A limit belongs to the thread on which it was first pending. If that is
+/// this thread, the limit fires by this thread's clock, even if another thread polls it, and then wakes its
+/// last waker.
 ///
 /// When time resumes, the rest of a limit passes in real time. An instant read while time was paused is
 /// ahead of real time by as much as the clock was advanced. A limit that has started but was never
-/// pending fires late by that much. End what you have started before you drop the guard.
+/// pending fires late by that much. So finish your futures before you drop the guard.
 ///
 /// Limits that were pending before time was paused use real time.
 ///
@@ -107,9 +107,9 @@ pub(super) fn pause_unless_paused() -> Option<PausedTime> {
 /// use std::time::Duration;
 ///
 /// let minute = Duration::from_secs(60);
-/// let run = std::future::pending::<()>().cancelable(timeout(minute));
-/// let operation = run.operation();
-/// assert!(testing::run(run).unwrap_err().is_timeout());
+/// let future = std::future::pending::<()>().cancelable(timeout(minute));
+/// let operation = future.operation();
+/// assert!(testing::run(future).unwrap_err().is_timeout());
 /// assert_eq!(operation.elapsed(), minute);
 /// ```
 #[track_caller]
