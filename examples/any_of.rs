@@ -34,7 +34,7 @@ fn main() {
         // For sources of this crate, `|` means the same.
         report("the user", timeout(Duration::from_secs(60)) | &user).await;
 
-        // A timeout of zero fires at the first poll, and the token has fired too: the order decides.
+        // A timeout of zero fires at the first poll. The token has fired too, so their order decides.
         let limit = || timeout(Duration::ZERO);
         report("both at once, the limit listed first", any_of((limit(), &user))).await;
         report("both at once, the user listed first", any_of((&user, limit()))).await;

@@ -52,8 +52,8 @@ struct Counter {
 }
 
 impl Counter {
-    /// The caller passes the time limit; the token is a field of the counter, and the body can still
-    /// change the counter.
+    /// The caller passes the time limit. The token is a field of the counter, which the body can still
+    /// change.
     #[cancelable(token = self.stop, timeout = limit)]
     async fn count(&mut self, line: &str, limit: Duration) -> Result<usize, CountError> {
         self.lines += 1;

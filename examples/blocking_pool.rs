@@ -31,29 +31,30 @@ fn count_primes(limit: u64) -> Result<u64, Cancelled> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     smol::block_on(async {
-        let run = try_scope(never(), async |operation: Operation| {
+        let future = try_scope(never(), async |operation: Operation| {
             operation.run_blocking(|| count_primes(100)).await?
         });
-        println!("the primes below 100 are {}", run.await?);
+        println!("the primes below 100 are {}", future.await?);
 
         // The user leaves as soon as counting has started.
         let (begun, leave) = smol::channel::bounded(1);
         let (sender, stopped) = channel();
-        let run = try_scope(leave.recv().because("the user left"), async |operation: Operation| {
-            let count = operation.run_blocking(move || {
-                let current = Operation::current();
-                let name = current.as_ref().and_then(Operation::name);
-                println!("on the pool it is: {}", name.unwrap_or("no operation"));
-                let _ = begun.send_blocking(());
-                // Uncancelled, this would take ages.
-                let outcome = count_primes(u64::MAX);
-                // The result is dropped, since the operation is cancelled. Side effects remain.
-                let _ = sender.send(outcome.clone());
-                outcome
+        let future =
+            try_scope(leave.recv().because("the user left"), async |operation: Operation| {
+                let count = operation.run_blocking(move || {
+                    let current = Operation::current();
+                    let name = current.as_ref().and_then(Operation::name);
+                    println!("on the pool it is: {}", name.unwrap_or("no operation"));
+                    let _ = begun.send_blocking(());
+                    // Uncancelled, this would take ages.
+                    let outcome = count_primes(u64::MAX);
+                    // The result is dropped, since the operation is cancelled. Side effects remain.
+                    let _ = sender.send(outcome.clone());
+                    outcome
+                });
+                count.await?
             });
-            count.await?
-        });
-        if let Err(cancelled) = run.named("count").await {
+        if let Err(cancelled) = future.named("count").await {
             println!("left: {cancelled}");
         }
         if let Err(cancelled) = stopped.recv()? {

@@ -40,7 +40,7 @@ fn main() {
         move || token.blocking_wait()
     });
 
-    // Waits as well, but not longer than this.
+    // A blocking wait with a limit. The token is not cancelled yet, so the limit passes.
     let limit = Duration::from_millis(20);
     if token.blocking_wait_timeout(limit).is_none() {
         println!("not cancelled within {limit:?}");

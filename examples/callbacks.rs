@@ -34,7 +34,7 @@ fn main() {
 
     // Cancellation propagates down the tree, never up or sideways.
     let (first, second) = (server.child_token(), server.child_token());
-    // Cancelled when the first of these is, with the same reason.
+    // This token is cancelled as soon as one of these two is, with the same reason.
     let either = CancellationToken::linked([&server, &second]);
 
     second.cancel_with("client left");

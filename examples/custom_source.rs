@@ -51,7 +51,7 @@ impl Future for UsedUp {
     type Output = Reason;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-        // Register first, then check, so that spending in between is not missed.
+        // Register first, then check. Otherwise a call in between would be missed.
         self.budget.waker.register(cx.waker());
         if self.budget.used.load(Ordering::Acquire) < self.calls {
             return Poll::Pending;

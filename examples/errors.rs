@@ -51,7 +51,7 @@ impl fmt::Display for TooMany {
 
 impl Error for TooMany {}
 
-/// Runs work that fails with an error of another crate: one `?` for the race, one for the work.
+/// Races work that fails with an error of another crate. The first `?` is for the race, the second for the work.
 async fn load(
     read: impl Future<Output = io::Result<u32>>,
     token: &CancellationToken,

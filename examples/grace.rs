@@ -44,9 +44,9 @@ async fn run<Fut>(name: &'static str, grace: Duration, worker: impl FnOnce(Opera
 where
     Fut: Future<Output = String>,
 {
-    let run = scope(timeout(Duration::from_millis(20)), worker).named(name).grace(grace);
-    let operation = run.operation();
-    match run.await {
+    let future = scope(timeout(Duration::from_millis(20)), worker).named(name).grace(grace);
+    let operation = future.operation();
+    match future.await {
         Ok(product) => {
             print!("{name}: {product}, {}", operation.status());
             if let Some(reason) = operation.reason() {

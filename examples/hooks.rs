@@ -31,7 +31,7 @@ fn tell(operation: &Operation, what: impl Display) {
     println!("{}: {what}", name(operation));
 }
 
-/// Adds the same hooks to every operation: exactly one of the three endings is called.
+/// Adds the same hooks to every operation. Of the last three hooks, exactly one is called.
 fn with_hooks<F>(
     run: Cancelable<F, impl Future<Output = Reason>>,
 ) -> Cancelable<F, impl Future<Output = Reason>>

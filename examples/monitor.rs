@@ -191,9 +191,10 @@ fn main() -> io::Result<ExitCode> {
     let stop = Registry::global().shutdown_on_termination(plan)?;
     // Listen before anything runs, so that no event is missed.
     let events = Registry::global().events(256);
-    let run = backup(Duration::from_millis(each)).cancelable(never()).named("backup").registered();
-    let root = run.operation().id();
-    let work = smol::spawn(run);
+    let future =
+        backup(Duration::from_millis(each)).cancelable(never()).named("backup").registered();
+    let root = future.operation().id();
+    let work = smol::spawn(future);
 
     let mut screen = Screen::new();
     let (watched, end) = smol::block_on(stop.serve(watch(root, events, &mut screen)));

@@ -199,7 +199,7 @@ async fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     let Total { files, lines, bytes } = total;
     let found = partial.count();
     println!("{}{why}: {files} of {found} files, {lines} lines, {bytes} bytes", partial.status());
-    // At least the last three files; after a cancellation, every file that is in no chunk.
+    // These are the last three files. After a cancellation, they include every file that is in no chunk.
     let last = partial.items();
     let in_no_chunk = usize::try_from(found).map_or(0, |found| found - handled);
     if in_no_chunk > 0 {

@@ -34,7 +34,7 @@ async fn with_bar<Fut: Future>(
         bar.set_style(style);
     }
 
-    let run = scope(never(), work)
+    let future = scope(never(), work)
         .on_progress({
             let bar = bar.clone();
             move |_, progress| {
@@ -61,8 +61,8 @@ async fn with_bar<Fut: Future>(
             let bar = bar.clone();
             move |_, reason| bar.abandon_with_message(reason.to_string())
         });
-    let operation = run.operation();
-    let _ = run.await;
+    let operation = future.operation();
+    let _ = future.await;
     (bar, operation.status())
 }
 

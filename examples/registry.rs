@@ -36,10 +36,10 @@ fn serve<F>(name: &'static str, request: F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let run = request.cancelable(timeout(Duration::from_secs(60))).named(name).registered();
+    let operation = request.cancelable(timeout(Duration::from_secs(60))).named(name).registered();
     smol::spawn(async move {
         // The client is gone, so there is nothing to answer.
-        let _ = run.await;
+        let _ = operation.await;
     })
     .detach();
 }

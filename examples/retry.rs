@@ -119,19 +119,19 @@ fn main() {
 
     smol::block_on(async {
         for (what, server) in [("recovers", recovers), ("stays busy", stays_busy)] {
-            let run = try_scope(never(), async |operation: Operation| {
+            let future = try_scope(never(), async |operation: Operation| {
                 retry(what, &operation, server, short).await
             });
-            report(what, run.await);
+            report(what, future.await);
         }
 
         let what = "in the pause";
-        let run = try_scope(timeout(Duration::from_millis(20)), async |operation: Operation| {
+        let future = try_scope(timeout(Duration::from_millis(20)), async |operation: Operation| {
             retry(what, &operation, fails_once, long).await
         });
-        report(what, run.await);
+        report(what, future.await);
 
-        // Here the loop is not the work of the operation; it only has a handle. `wrap` is what ends
+        // Here the loop is not the work of the operation, and only has a handle of it. So only `wrap` ends
         // the loop.
         let user = CancellationToken::new();
         let session = std::future::pending::<()>().cancelable(&user).named("session");
@@ -140,9 +140,9 @@ fn main() {
             smol::future::yield_now().await;
             user.cancel_with("the user left");
         };
-        let run = retry("in the call", &operation, hangs, short);
-        let (_, run) = smol::future::zip(smol::future::zip(session, leave), run).await;
-        report("in the call", run);
+        let tries = retry("in the call", &operation, hangs, short);
+        let (_, result) = smol::future::zip(smol::future::zip(session, leave), tries).await;
+        report("in the call", result);
 
         let what = "before the call";
         report(what, retry(what, &operation, never_asked, short).await);

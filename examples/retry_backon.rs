@@ -76,7 +76,7 @@ async fn fetch(
     // Flattens the two nested results into one.
     let attempt = async || fetch(()).await?;
 
-    // A pause that is cut short is followed by one more attempt, which fails without starting.
+    // If a cancellation cuts a pause short, one more attempt follows. It fails before it starts.
     attempt
         .retry(ExponentialBuilder::default().with_min_delay(pause).with_max_times(4))
         .sleep(operation.wrap(smol::Timer::after))
@@ -100,10 +100,10 @@ fn main() {
 
     smol::block_on(async {
         for (what, server) in [("recovers", recovers), ("not worth a retry", no_such_page)] {
-            let run = try_scope(never(), async |operation: Operation| {
+            let future = try_scope(never(), async |operation: Operation| {
                 fetch(what, &operation, server, short).await
             });
-            report(what, run.await);
+            report(what, future.await);
         }
 
         // The loop is not the work of this operation: only `wrap` ends it.
@@ -114,9 +114,9 @@ fn main() {
             smol::Timer::after(Duration::from_millis(20)).await;
             user.cancel_with("the user left");
         };
-        let run = fetch("in the pause", &operation, left, Duration::from_secs(60));
-        let (_, run) = smol::future::zip(smol::future::zip(session, leave), run).await;
-        report("in the pause", run);
+        let tries = fetch("in the pause", &operation, left, Duration::from_secs(60));
+        let (_, result) = smol::future::zip(smol::future::zip(session, leave), tries).await;
+        report("in the pause", result);
     });
 
     let calls = servers.map(|server| server.calls.get().to_string());

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use cancelable::prelude::*;
 
-/// Names no runtime: everything it waits for comes from this crate.
+/// Waits only for sources of this crate, so it runs on any runtime.
 async fn work(token: CancellationToken) -> [String; 3] {
     let limit = Duration::from_millis(20);
     let quick = async { 42 }.cancelable(timeout(Duration::from_secs(60))).await;

@@ -1,4 +1,4 @@
-//! The contestants, and the two places where they run.
+//! The contestants, and the two places where their jobs run: a loop that polls by hand, and a task.
 
 use std::pin::Pin;
 use std::sync::Arc;

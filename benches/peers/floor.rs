@@ -15,8 +15,8 @@ pub(crate) const FLOOR: &str = "floor";
 /// The largest number of limits in a row.
 const MOST: usize = 3;
 
-/// One clock reading if a limit is a timeout; and for each limit, one clone of the waker, dropped at
-/// the end, and one lock acquisition each to register and to leave.
+/// The steps: one clock reading if a limit is a timeout. For each limit, one clone of the waker, which is
+/// dropped at the end, and two lock acquisitions, to register and to leave.
 struct Floor<W> {
     work: W,
     clock: bool,

@@ -123,8 +123,8 @@ fn measure_row(report: &mut Report, mut row: Row, place: Place, effort: Effort) 
         let within = if by_hand { "" } else { "in a task: " };
         let name = format!("{within}{work}, {}", row.limits);
         let share = if by_hand { share } else { share.filter(|share| *share < 1.0).and(Some(1.0)) };
-        // Work that is ready at once never registers a limit; many polls register one, as a single
-        // pending poll does.
+        // The floor has a registration, so it is compared only with work that is pending once. Work that is
+        // ready at once registers nothing, and more polls do not register again.
         let floor = by_hand && pends == 1;
         let contestants = row.contestants.iter_mut().filter(|each| floor || each.name != FLOOR);
         let mut contestants: Vec<_> = contestants.collect();
@@ -161,8 +161,8 @@ fn new_runtime() -> Runtime {
     builder.enable_all().build().expect("the runtime can be made")
 }
 
-/// Gives a runtime a timer that is due before the measured ones, as in a program with many timers. A
-/// timer that is due before all others costs tokio a system call.
+/// Gives a runtime a timer that is due before the measured ones. Without it, each measured timer would be
+/// the first that is due, which costs tokio a system call. In a program with many timers that is rare.
 fn have_timers(runtime: &Runtime) {
     runtime.spawn(async { tokio::time::sleep(Duration::from_secs(50)).await });
     runtime.block_on(async { tokio::time::sleep(Duration::from_millis(2)).await });

@@ -28,7 +28,7 @@ impl Report {
             println!("  {other:<32} {}  share {:.2}", show(*nanos), share_of(nanos));
         }
         let is_peer = |name: &str| {
-            // Contestants that share one listener have less to do.
+            // Contestants that share one listener have less to do, so they are not peers.
             name != FLOOR && !name.starts_with(OURS) && !name.ends_with("one listener")
         };
         let peers = others.iter().filter(|(name, _)| is_peer(name));

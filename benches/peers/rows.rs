@@ -162,16 +162,16 @@ impl Limits {
             contestant!(
                 "cancelable, with a hook",
                 |work| {
-                    let run = work.cancelable(timeout(LIMIT)).named("job");
-                    run.on_complete(|operation| _ = black_box(operation))
+                    let future = work.cancelable(timeout(LIMIT)).named("job");
+                    future.on_complete(|operation| _ = black_box(operation))
                 },
                 ok
             ),
             contestant!(
                 "cancelable, finally",
                 |work| {
-                    let run = work.cancelable(timeout(LIMIT)).named("job");
-                    run.finally(|outcome| {
+                    let future = work.cancelable(timeout(LIMIT)).named("job");
+                    future.finally(|outcome| {
                         black_box(outcome);
                         ready(())
                     })

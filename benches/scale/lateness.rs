@@ -23,12 +23,12 @@ const BURN: Duration = Duration::from_micros(500);
 const BURNERS: usize = 4;
 const SOCKETS: usize = 64;
 
-/// The share of the peer's lateness that ours may have, by p50, p99 and p999.
+/// How many times as late as the peer's limits ours may be, at p50, p99 and p999.
 const ALLOWED: f64 = 1.5;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What else the runtime has to do.
+/// The other tasks of the runtime while the limits are measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Load {
     None,

@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The minimum number of rounds, and for how long to add more, up to a hundred.
+/// The minimum number of rounds, and the time during which more rounds are added, up to a hundred.
 const ROUNDS: (usize, Duration) = (9, Duration::from_millis(200));
 
 /// One way to do a job of a given size, with `N` measured parts. The job itself returns the time of each

@@ -14,36 +14,36 @@ use crate::table::Table;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 
-type Run = Pin<Box<dyn Future<Output = Result<(), Cancelled>>>>;
+type BoxedOperation = Pin<Box<dyn Future<Output = Result<(), Cancelled>>>>;
 
-/// Running operations.
-fn running(registry: &Registry, size: usize) -> Vec<Run> {
+/// Returns `size` registered operations that have been polled once.
+fn running(registry: &Registry, size: usize) -> Vec<BoxedOperation> {
     let waker = futures::task::noop_waker();
     let mut cx = std::task::Context::from_waker(&waker);
-    let run = |_| {
-        let run = pending::<()>().cancelable(never()).named("job").registered_in(registry);
-        let mut run: Run = Box::pin(run);
-        assert!(run.as_mut().poll(&mut cx).is_pending());
-        run
+    let start = |_| {
+        let operation = pending::<()>().cancelable(never()).named("job").registered_in(registry);
+        let mut operation: BoxedOperation = Box::pin(operation);
+        assert!(operation.as_mut().poll(&mut cx).is_pending());
+        operation
     };
-    (0..size).map(run).collect()
+    (0..size).map(start).collect()
 }
 
 pub(crate) fn rows(table: &mut Table) {
     let enter = |size| {
         let registry = Registry::with_history_limit(0);
         let others = running(&registry, size);
-        let run = |_| drop(async {}.cancelable(never()).named("job").registered_in(&registry));
-        let (taken, ()) = timed(|| (0..size).for_each(run));
+        let one = |_| drop(async {}.cancelable(never()).named("job").registered_in(&registry));
+        let (taken, ()) = timed(|| (0..size).for_each(one));
         drop(others);
         taken
     };
     let bare = |size| {
-        let run = |_| drop(black_box(async {}.cancelable(never()).named("job")));
-        timed(|| (0..size).for_each(run)).0
+        let one = |_| drop(black_box(async {}.cancelable(never()).named("job")));
+        timed(|| (0..size).for_each(one)).0
     };
     table.row(
-        ("an operation enters a registry that has so many, and leaves", None),
+        ("an operation enters a registry of this size, and leaves", None),
         &SIZES,
         vec![Contestant::new("registered", enter), Contestant::new("not registered", bare)],
     );
@@ -57,7 +57,7 @@ pub(crate) fn rows(table: &mut Table) {
         taken
     };
     table.row(
-        ("a registry of so many, each operation", None),
+        ("each operation of a registry of this size", None),
         &SIZES,
         vec![
             Contestant::new("list", |size| listed(size, |registry| registry.list().len())),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::measure::{Contestant, measure};
 
-/// Flags growth beyond this exponent, unless all others in the row grow as fast: data that no longer fits
-/// into the caches costs all of them some.
+/// Growth beyond this exponent is flagged, unless all contestants in the row grow as fast. Data that no longer
+/// fits into the caches slows all of them down.
 const STEEPEST: f64 = 1.15;
 
 /// Two exponents this close count as equal.

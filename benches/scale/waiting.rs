@@ -63,7 +63,7 @@ fn cancel_of<F: Future>((waits, cancel): (Vec<F>, impl FnOnce())) -> Duration {
     taken
 }
 
-/// The wakers alone, woken and dropped: `cancel` cannot avoid that.
+/// Wakes and drops the wakers without a token. `cancel` cannot take less time than that.
 fn wake_of(size: usize) -> Duration {
     let wakers: Vec<_> = (0..size).map(|_| Arc::new(Count::default())).collect();
     let list: Vec<_> = wakers.iter().map(|count| Waker::from(count.clone())).collect();

@@ -19,7 +19,7 @@ pub(crate) const TROUBLE: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 const CONDITION: u8 = 125;
 
-/// Returns the exit code for a cancelled run.
+/// Returns the exit code of a program that was cancelled.
 pub(crate) fn exit_code_of(cancelled: &Cancelled) -> ExitCode {
     if cancelled.is_condition() { ExitCode::from(CONDITION) } else { cancelled.exit_code() }
 }
@@ -95,7 +95,7 @@ impl Report {
             };
             let open = this.open.lock().unwrap_or_else(PoisonError::into_inner);
             if !*open {
-                // The run was cancelled while this waited for a thread.
+                // The work was cancelled while this waited for a thread.
                 return Ok(());
             }
             // The bar only needs to move out of the way if both go to the terminal.
@@ -107,7 +107,7 @@ impl Report {
         .map_err(|error: io::Error| io::Error::new(error.kind(), format!("stdout: {error}")))
     }
 
-    /// Prints the last line of a run that finished.
+    /// Prints the last line, if the work has finished.
     pub(crate) fn print_total(&self) {
         self.bar.finish_and_clear();
         let files = self.files_printed.load(Ordering::Relaxed);
@@ -130,7 +130,7 @@ impl Report {
         }
     }
 
-    /// Prints the last lines of a run that was cancelled.
+    /// Prints the last lines, if the work was cancelled.
     pub(crate) fn print_partial(&self, reason: &Reason) {
         self.close();
         self.bar.finish_and_clear();
@@ -155,7 +155,7 @@ impl Report {
         }
     }
 
-    /// Returns the exit code of a run that finished.
+    /// Returns the exit code of a program whose work has finished.
     pub(crate) fn exit_code(&self) -> u8 {
         if self.unreadable.load(Ordering::Relaxed) == 0 { 0 } else { TROUBLE }
     }

@@ -14,9 +14,9 @@
 //! 4 pages were read
 //! ```
 //!
-//! The first page that cannot be read cancels the others. With `--keep-going` it is only reported. Ctrl-C lets pages that
-//! are being read come to their end for up to a second, starts no further ones, and reports what was read. The exit code
-//! is 0 if every page was read, 1 if one could not be, and 130 after Ctrl-C.
+//! The first page that cannot be read cancels the others. With `--keep-going` it is only reported. Ctrl-C lets pages
+//! that are being read come to their end for up to a second, starts no further ones, and reports what was read. The
+//! exit code is 0 if every page was read, 1 if one could not be, and 130 after Ctrl-C.
 
 mod server;
 

@@ -21,8 +21,8 @@ const CAPACITY: usize = 1024;
 /// Sends three kinds of JSON messages: `operations` lists the running operations, first and again
 /// after the client missed events; `change` is one event; `stats` are the statistics.
 ///
-/// The stream is an operation itself, so it is listed and can be cancelled. It is a daemon: it shows the shutdown, and ends
-/// after the requests.
+/// The stream is an operation itself, so it is listed and can be cancelled. It is a daemon: it shows the shutdown, and
+/// ends after the requests.
 pub(crate) async fn events(
     ConnectInfo(client): ConnectInfo<SocketAddr>,
 ) -> Sse<impl Stream<Item = Result<Message, Infallible>>> {
