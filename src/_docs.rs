@@ -1,8 +1,8 @@
 //! The pages of `docs/`. There is no code here.
 //!
-//! A page links to other files, which works in the repository but not in this documentation. So `docs/links.txt` defines
-//! the same links again, above the text of the page: if a link is defined twice, the first definition counts. The
-//! pictures are defined as data URIs, drawn by `tests/package/pictures.rs`.
+//! A page links to other files, which works in the repository but not in this documentation. So `docs/links.txt`
+//! defines the same links again, above the text of the page: if a link is defined twice, the first definition counts.
+//! The pictures are defined as data URIs, drawn by `tests/package/pictures.rs`.
 
 /// The contract of the crate, number by number.
 ///

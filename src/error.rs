@@ -11,8 +11,9 @@ use crate::text::Text;
 
 /// The error returned when work was cancelled. It carries the [`Reason`].
 ///
-/// `Display` prints the name of the operation that was cancelled, if it has one, and the reason. [`source`](Error::source) returns the error within a [`Reason::Error`]. The
-/// text of that error is part of what `Display` prints, so a log shows it even if the chain is not walked.
+/// `Display` prints the name of the operation that was cancelled, if it has one, and the reason.
+/// [`source`](Error::source) returns the error within a [`Reason::Error`]. The text of that error is part of what
+/// `Display` prints, so a log shows it even if the chain is not walked.
 ///
 /// It is two words in size, and clones share their content. Creating one allocates, unless the reason
 /// carries no data, as when a token is cancelled without a message, and the operation has no name.

@@ -152,7 +152,7 @@ fn two_files_and_a_slow_one() -> (TempDir, String) {
     (dir, partial)
 }
 
-/// Makes so many names that printing them fills a pipe that is not read.
+/// Makes enough names to fill a pipe that is not read.
 fn more_than_a_pipe_holds() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for file in 0..2000 {

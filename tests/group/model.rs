@@ -1,5 +1,5 @@
-//! Random groups on an executor that is driven by hand: whatever happens, every task ends, with one outcome, and nothing
-//! is kept.
+//! Random groups on an executor that is driven by hand: whatever happens, every task ends, with one outcome, and
+//! nothing is kept.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -16,7 +16,7 @@ use proptest::{collection, option, prop_oneof};
 use crate::by_hand::ByHand;
 use crate::support::{self, check_random, poll_once};
 
-/// What a member does once its order has come.
+/// How a member ends, once the test tells it to.
 #[derive(Clone, Copy, Debug)]
 enum Order {
     Return,

@@ -1,4 +1,4 @@
-//! Who gets the result of a member.
+//! Which task gets the result of a member: the one that awaits its handle, or the owner of the group.
 
 use std::pin::pin;
 use std::sync::Arc;

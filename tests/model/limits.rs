@@ -1,7 +1,8 @@
 //! Limits that are moved, polled and dropped in any order, in virtual time.
 //!
-//! The model knows the clock of the limit. A source is ready if and only if the limit has fired, or its end has passed by
-//! the poll. If a source that waits could be ready, its last waker has been woken. A move to a later end wakes no task.
+//! The model knows the clock of the limit. A source is ready if and only if the limit has fired, or its end has passed
+//! by the poll. If a source that waits could be ready, its last waker has been woken. A move to a later end wakes no
+//! task.
 
 use std::pin::Pin;
 use std::sync::Arc;

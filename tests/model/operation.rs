@@ -90,7 +90,7 @@ impl Model {
             if value.is_none() && (!cancelling || self.depth > 0) {
                 return Poll::Pending;
             }
-            // One poll more than it is pending: at that poll it is ready.
+            // The poll after the last pending one is ready.
             self.over = Some((value, setup.clean_up.unwrap_or(0) + 1));
         }
         let Some((value, left)) = &mut self.over else { unreachable!() };

@@ -1,9 +1,9 @@
-//! Random trees of operations, in one task or in many: whatever happens, every operation ends once, for a reason that is
-//! true, and nothing is kept.
+//! Random trees of operations, in one task or in many. Whatever happens, every operation ends exactly once, for a true
+//! reason, and leaves nothing behind.
 //!
-//! After each step, every reason must have a cause, a cancelled parent has no child that goes on, and the lists of
-//! children and the registry show what has not ended. In the end only tasks that have been woken are polled, so a lost
-//! wake-up leaves a task behind.
+//! After each step, every reason must have a cause, no child of a cancelled parent may continue, and the lists of
+//! children and the registry must show the operations that have not ended. At the end, only tasks that have been woken
+//! are polled, so a lost wake-up leaves a task behind.
 
 mod node;
 mod world;

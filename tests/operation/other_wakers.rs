@@ -192,7 +192,7 @@ fn blocking_in_a_cancelled_operation_does_not_spin() {
     assert!(done.get());
 }
 
-/// Clean-up goes on with a combinator of the work, and the operation is cancelled then.
+/// Clean-up polls a combinator that the work has polled before, and the operation is cancelled meanwhile.
 #[test]
 fn part_that_outlives_the_work_is_not_cancelled() {
     let _watchdog = support::watchdog();

@@ -102,7 +102,7 @@ fn g08_new_waker_replaces_the_old_one() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let sources = sources(&token);
-    // The sources that fire with the token: all except those that also wait for something else.
+    // All sources that fire with the token. The others also wait for something else.
     for (name, mut source) in sources {
         let (old, new) = (Wakes::new(), Wakes::new());
         assert!(old.poll(source.as_mut()).is_pending());

@@ -12,7 +12,7 @@ use futures::FutureExt;
 
 use crate::support::{self, Log, Switch, lost, poll_once};
 
-/// Asks all that asks whether to go on. `operation` is cancelled, and protected here.
+/// Calls everything that says whether to continue. `operation` is cancelled, and protected here.
 async fn goes_on(operation: &Operation) {
     assert_eq!(operation.check(), Ok(()));
     assert_eq!(operation.cancelled().now_or_never(), None);
@@ -26,7 +26,7 @@ async fn goes_on(operation: &Operation) {
     assert_eq!(operation.status(), Status::Cancelling);
 }
 
-/// Asks the same where nothing protects from the cancellation of `operation`.
+/// Makes the same calls where nothing protects from the cancellation of `operation`.
 fn is_told_to_stop(operation: &Operation) {
     assert_eq!(operation.check().unwrap_err().reason(), &Reason::manual("stop"));
     assert_eq!(operation.cancelled().now_or_never(), Some(Reason::manual("stop")));

@@ -248,8 +248,8 @@ fn g07_earlier_end_wins_a_tie() {
     }
 }
 
-/// After a limit has fired, a source that holds none is not polled: what it would have taken out of a channel, say,
-/// would be lost.
+/// After a limit has fired, a source without a limit is not polled. It might take a value out of a channel, and that
+/// value would be lost.
 #[test]
 fn g07_only_limits_are_compared() {
     let _watchdog = support::watchdog();

@@ -1,4 +1,4 @@
-//! Several shields at once, some of which are not polled on every poll of the race around them.
+//! Several shields at once. Some of them are not polled in every poll of the race around them.
 
 use std::pin::pin;
 

@@ -1,5 +1,5 @@
-//! `block_on` inside a poll that a race is about to end: what it runs is not part of the race's
-//! work.
+//! `block_on` inside a poll, when a race is about to drop its work. The future in `block_on` is not part
+//! of that work.
 
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;

@@ -10,7 +10,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 
 use crate::support::{self, Log, Wakes, kept, lost};
 
-/// What is between two futures.
+/// Whether a combinator with wakers of its own is between two futures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Between {
     Nothing,
@@ -44,8 +44,8 @@ fn poll_while_woken<F: Future>(wakes: &Arc<Wakes>, mut run: Pin<&mut F>) -> Poll
     panic!("it wakes itself all the time");
 }
 
-/// Many shields, and many operations, come after the cancellation. None of them begins or continues, and they do not wake
-/// the task all the time.
+/// Many shields, and many operations, come after the cancellation. None of them begins or continues, and they do not
+/// wake the task all the time.
 #[test]
 fn g10_new_section_in_an_inner_grace_does_not_begin() {
     let _watchdog = support::watchdog();

@@ -159,7 +159,7 @@ fn cancelled_inside_the_section() {
                 polled = poll_once(run.as_mut());
             }
             assert_eq!(lost(polled), Reason::manual("from within"));
-            // Without a pause, the token would not have been read by the end of the section.
+            // Without a pause, no poll would read the token before the section ends.
             let seen = if pauses == 0 { vec!["section", "after"] } else { vec!["section"] };
             assert_eq!(log.take(), seen);
         }
@@ -323,7 +323,7 @@ fn leaving_on_a_cancellation() {
     let run = try_scope(never(), async |operation: Operation| {
         shield(async {
             gate.pass().await;
-            // `check` would go on.
+            // `check` would return `Ok`.
             operation.reason().map_or(Ok(()), |reason| Err(Cancelled::from(reason)))
         })
         .await?;

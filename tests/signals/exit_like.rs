@@ -1,4 +1,4 @@
-//! `exit_like`: the end of a process tells its parent why it was cancelled.
+//! `exit_like`: the end of a process shows its parent process the reason for the cancellation.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The race: which side wins, what is polled, and the order of drops.
+//! The race: which side wins, which side is polled, and the order of drops.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};

@@ -39,7 +39,7 @@ pub use seen::{kept, lost, panic_of, payload_of, won};
 pub use switch::{Strict, Switch};
 pub use thread_time::computing;
 
-/// A waker that counts its wakes: that of the test kit, or a copy of it if the feature `testing` is
+/// A waker that counts its wakes. It comes from the test kit, or is a copy if the feature `testing` is
 /// off.
 #[cfg(feature = "testing")]
 pub use cancelable::testing::Wakes;
@@ -77,7 +77,7 @@ pub fn unpolled(name: &'static str) -> Operation {
     forget(std::future::pending::<()>().cancelable(never()).named(name))
 }
 
-/// Forgets a run, which is then never dropped, and returns its operation.
+/// Forgets a future, which is then never dropped, and returns its operation.
 pub fn forget<F: Future, S, E: Ending<F::Output>>(run: Cancelable<F, S, E>) -> Operation {
     let operation = run.operation();
     std::mem::forget(run);

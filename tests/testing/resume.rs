@@ -144,7 +144,7 @@ fn limit_in_thread_destructor() {
     let (pending, told) = channel();
     let thread = thread::spawn(move || {
         std::mem::forget(testing::pause());
-        // One destructor runs before that of the limits and one after, whatever the order is.
+        // One destructor runs before the destructor of the limits and one after it, in either order.
         AT_END.set(Some(AtEnd(pending.clone())));
         testing::run(timeout(ms(1)));
         AT_END_TOO.set(Some(AtEnd(pending)));

@@ -1,4 +1,4 @@
-//! The operations of a tree: how each is built, what it is told, and what becomes of it.
+//! The operations of a tree: how each is built, the steps of its work, and its end.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
@@ -144,7 +144,7 @@ impl Node {
         self.plan.limit.map(Duration::from_millis)
     }
 
-    /// Tells the work what to do, unless it has been told.
+    /// Gives the work its next step, unless it has one.
     pub(super) fn order(&self, order: Order) {
         if self.order.get().is_none() {
             self.order.set(Some(order));

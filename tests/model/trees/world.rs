@@ -196,8 +196,8 @@ impl World {
         .await
     }
 
-    /// Returns a shield around an operation. The section may be dropped in the middle only together with the task, or if
-    /// work around it has ended.
+    /// Returns a shield around an operation. The section may be dropped in the middle only together with the task, or
+    /// if work around it has ended.
     fn section(self: &Rc<Self>, child: usize) -> Boxed {
         struct Begun(Rc<World>, usize, bool);
 
@@ -240,7 +240,8 @@ impl World {
         })
     }
 
-    /// Returns whether an operation around this one is cancelled and about to drop its work. Inside a section nothing is.
+    /// Returns whether an operation around this one is cancelled and about to drop its work. Inside a section nothing
+    /// is.
     fn is_stopping_around(&self, child: usize) -> bool {
         for outer in self.around(&self.nodes[child]) {
             let is_cancelled = outer.operation.get().is_some_and(Operation::is_cancelled);
@@ -258,8 +259,8 @@ impl World {
         self.faults.borrow_mut().push(fault);
     }
 
-    /// Returns whether a section or clean-up of this operation may be dropped: with its task, or because work around it has
-    /// returned or panicked.
+    /// Returns whether a section or clean-up of this operation may be dropped: with its task, or because work around it
+    /// has returned or panicked.
     fn may_cut(&self, child: usize) -> bool {
         let is_around = |outer: &Node, node: &Node| {
             self.around(node).any(|around| around.number == outer.number)

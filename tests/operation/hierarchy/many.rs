@@ -200,7 +200,7 @@ fn long_lived_parent_does_not_grow() {
 }
 
 /// Each operation has a child of its own before it is put below another. In whichever order that is done, it
-/// costs about the same for each: with a walk to the top for each, this would take minutes.
+/// costs about the same for each. If each walked to the top, this would take minutes.
 #[test]
 fn adoption_costs_no_walk_to_the_top() {
     let _watchdog = support::watchdog();

@@ -46,7 +46,7 @@ enum When {
 
 const WHEN: [When; 4] = [When::Unpolled, When::Polled, When::Ended, When::Dropped];
 
-/// Counts the hooks that were made, and those that were dropped.
+/// Counts how many hooks were made, and how many were dropped.
 #[derive(Clone, Default)]
 struct Hooks {
     made: Arc<AtomicUsize>,
