@@ -20,7 +20,8 @@ pub(crate) fn hand_over<F>(spawner: impl Spawner, section: impl FnOnce() -> Pin<
 where
     F: Future + Send + ?Sized + 'static,
 {
-    // The panic has been printed, and no caller could do more about it.
+    // This runs in a destructor, perhaps during another panic, where a second panic would abort the process. The panic
+    // hook has printed the panic, and no caller could do more about it.
     let _ = contain(|| spawner(Box::pin(Rest(section()))));
 }
 

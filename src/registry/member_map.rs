@@ -158,6 +158,7 @@ impl<M> MemberMap<M> {
             // so the cost of a removal is constant on average.
             shard.shrink_to((2 * len).max(KEPT_CAPACITY / 2));
         }
+        // Setting the latch wakes tasks, so the lock is released before.
         drop(shard);
         if let Some(removed) = &removed {
             self.all.remove();

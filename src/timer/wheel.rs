@@ -86,6 +86,7 @@ impl State {
         if self.next.is_some_and(|next| next <= first) {
             return None;
         }
+        // Noted before the alarm is set. So if several limits come at once, only one of them sets it.
         self.next = Some(first);
         Some(first)
     }

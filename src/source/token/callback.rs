@@ -64,6 +64,7 @@ impl CallbackRun {
         F: FnOnce(&Reason) + Send + 'static,
     {
         move |reason| {
+            // Noted first, so that a call of `unregister_and_wait` in the callback finds that it must not wait.
             self.thread.store(this_thread(), Ordering::Release);
             let _ended = EndOnDrop(&self);
             callback(reason);
@@ -227,6 +228,8 @@ impl Future for Unregister {
             let callback = registration.callback.take();
             let in_time = callback.as_ref().is_some_and(Registered::unregister);
             match callback {
+                // The callback is no longer in the node: it has run, is running or is about to run. Each time, its end is
+                // noted in `ended`.
                 Some(callback) if !in_time && !callback.run.is_on_this_thread() => {
                     self.state = State::Running(Waiter::new(callback.run));
                 }

@@ -67,7 +67,8 @@ impl Node {
         walk.unvisited.push_back(self.clone());
         while let Some(node) = walk.unvisited.pop_front() {
             visit();
-            // Callbacks stay in the node until they run, so that they can still be unregistered.
+            // The node's latch is set, so it gets no more children (invariant 4). Callbacks stay in the node until they
+            // run, so that they can still be unregistered.
             let (children, has_callbacks) = node
                 .latch
                 .with_extra(|listeners, _| (listeners.children.take(), listeners.callbacks() > 0));
@@ -77,6 +78,7 @@ impl Node {
                 walk.with_callbacks.push(node);
             }
         }
+        // No lock is held from here on. Wakers and callbacks are user code, and may use any token of the tree.
         waiters.wake_all();
         walk.waiters.wake_all();
         for node in walk.with_callbacks {

@@ -90,6 +90,8 @@ impl ParentLink {
     }
 
     fn is_registered(&self) -> bool {
+        // Relaxed is enough. The key is written under the parent's lock, and readers without the lock use it only with a
+        // load of the parent's latch, as `ask_parent` does, or take the lock and look again, as `register` does.
         self.key.load(Ordering::Relaxed) != UNREGISTERED
     }
 

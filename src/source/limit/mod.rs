@@ -10,22 +10,23 @@
 //!
 //! No wake-up is lost. A source looks at the end and joins the round under one lock. So it either sees a move, or is in
 //! the round when the move comes.
+//!
+//! * [`wait`]: the source, which waits for the limit.
+
+mod wait;
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-
-use futures::future::FusedFuture;
 
 use crate::reason::{Reason, TimeoutLabel};
 use crate::sync::Mutex;
 use crate::text::Text;
-use crate::timer::{Countdown, note_fired};
-use crate::wait::{Latch, Waiter, is_probe, polled_after_completion};
+use crate::timer::note_fired;
+use crate::wait::Latch;
 use crate::{clock, poll_context};
+pub use wait::WaitForLimit;
 
 /// A time limit that can be moved while something waits for it.
 ///
@@ -331,7 +332,7 @@ impl Limit {
     /// # });
     /// ```
     pub fn reached(&self) -> WaitForLimit {
-        WaitForLimit { shared: self.shared.clone(), round: None, timer: None, done: false }
+        WaitForLimit::new(self.shared.clone())
     }
 
     /// Changes the clock, and wakes the sources that must look again. Returns false, and changes nothing, if the limit
@@ -415,116 +416,6 @@ fn fired(end: Instant, reason: Reason) -> Look {
     Look::Fired(reason)
 }
 
-/// Future of [`Limit::reached`], and of a [`Limit`] as a source.
-///
-/// # Cancel safety
-///
-/// Dropping it removes its wakers. The clock of the limit goes on.
-///
-/// # Panics
-///
-/// Panics if polled after completion. As for a [`timeout`](crate::timeout()), it panics once if the reactor
-/// cannot be created.
-#[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct WaitForLimit {
-    shared: Arc<Shared>,
-    /// The round that it has joined.
-    round: Option<Waiter<Arc<Latch<()>>>>,
-    /// Fires at this instant, which is not later than the end of the limit.
-    timer: Option<(Instant, Countdown)>,
-    done: bool,
-}
-
-impl Future for WaitForLimit {
-    type Output = Reason;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-        let is_unchanged = self.round.as_ref().is_some_and(|round| round.is_unchanged(cx))
-            && self.timer.as_ref().is_none_or(|(_, timer)| timer.is_unchanged(cx));
-        if is_unchanged { Poll::Pending } else { self.poll_slow(cx) }
-    }
-}
-
-impl WaitForLimit {
-    #[inline(never)]
-    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
-        if self.done {
-            polled_after_completion("WaitForLimit");
-        }
-        let joins = !is_probe(cx.waker());
-        loop {
-            match self.shared.look(joins) {
-                Look::Fired(reason) => {
-                    (self.round, self.timer, self.done) = (None, None, true);
-                    return Poll::Ready(reason);
-                }
-                Look::Pending(_, None) => return Poll::Pending,
-                Look::Pending(end, Some(round)) => {
-                    if self.poll_round(round, cx).is_pending()
-                        && self.poll_timer(end, cx).is_pending()
-                    {
-                        return Poll::Pending;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Registers with the round. Ready if it has ended.
-    fn poll_round(&mut self, round: Arc<Latch<()>>, cx: &mut Context<'_>) -> Poll<()> {
-        self.round.take_if(|joined| !Arc::ptr_eq(joined.latched(), &round));
-        let joined = self.round.get_or_insert_with(|| Waiter::new(round));
-        let polled = joined.poll("WaitForLimit", cx, |()| ());
-        if polled.is_ready() {
-            self.round = None;
-        }
-        polled
-    }
-
-    /// Registers with the slot of the end. Ready if a slot has fired.
-    fn poll_timer(&mut self, end: End, cx: &mut Context<'_>) -> Poll<()> {
-        let End::At(end) = end else {
-            self.timer = None;
-            return Poll::Pending;
-        };
-        // Keep a timer that fires too early: the source then looks again. So a limit that is moved often takes a new
-        // slot only when an earlier end passes, and not for each move.
-        self.timer.take_if(|(at, _)| *at > end);
-        let (_, timer) = self.timer.get_or_insert_with(|| (end, Countdown::until(end)));
-        // The end may move, so it is not offered to the operation around it as a deadline.
-        let polled = poll_context::ignore_limits(|| timer.poll("WaitForLimit", cx));
-        if polled.is_ready() {
-            self.timer = None;
-        }
-        polled.map(drop)
-    }
-}
-
-impl FusedFuture for WaitForLimit {
-    fn is_terminated(&self) -> bool {
-        self.done
-    }
-}
-
-impl IntoFuture for Limit {
-    type Output = Reason;
-    type IntoFuture = WaitForLimit;
-
-    fn into_future(self) -> WaitForLimit {
-        self.reached()
-    }
-}
-
-impl IntoFuture for &Limit {
-    type Output = Reason;
-    type IntoFuture = WaitForLimit;
-
-    fn into_future(self) -> WaitForLimit {
-        self.reached()
-    }
-}
-
 /// No user code runs while the lock is held, so a panic cannot leave the state inconsistent.
 impl UnwindSafe for Limit {}
 
@@ -537,16 +428,5 @@ impl fmt::Debug for Limit {
             .field("remaining", &self.remaining())
             .field("fired", &self.has_fired())
             .finish()
-    }
-}
-
-impl fmt::Debug for WaitForLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match (self.done, &self.round) {
-            (true, _) => "Done",
-            (false, None) => "Idle",
-            (false, Some(_)) => "Waiting",
-        };
-        f.debug_tuple("WaitForLimit").field(&format_args!("{state}")).finish()
     }
 }
