@@ -226,7 +226,7 @@ pub use signal_kind::Signal;
 #[doc(inline)]
 pub use source::condition_blocking;
 #[doc(inline)]
-pub use source::{CancellationToken, all_of, any_of, never};
+pub use source::{CancellationToken, Source, all_of, any_of, never};
 #[cfg(feature = "time")]
 #[doc(inline)]
 pub use source::{Limit, condition, condition_async, deadline, timeout};

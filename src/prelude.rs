@@ -11,7 +11,7 @@ pub use crate::shield::shield;
 pub use crate::shield::shield_for;
 #[cfg(feature = "blocking")]
 pub use crate::source::condition_blocking;
-pub use crate::source::{BoxSource, CancellationToken, all_of, any_of, never};
+pub use crate::source::{BoxSource, CancellationToken, Source, all_of, any_of, never};
 #[cfg(feature = "time")]
 pub use crate::source::{condition, condition_async, deadline, timeout};
 #[cfg(feature = "signal")]

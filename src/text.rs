@@ -10,6 +10,9 @@ use std::time::Duration;
 
 /// A name or a message: a string literal, or a string that its clones share.
 ///
+/// Methods that take a text accept `impl Into<Text>`: a literal, which is not copied, a `String`, or a
+/// `&String`, which is. Another `&str` may not live long enough: write `text.to_owned()`.
+///
 /// Cloning never allocates. A `Text` dereferences to `str`, and compares, orders and hashes like one.
 ///
 /// # Examples
@@ -82,6 +85,25 @@ impl From<&'static str> for Text {
 impl From<String> for Text {
     fn from(text: String) -> Self {
         Text(Repr::Shared(text.into()))
+    }
+}
+
+/// Copies the string.
+impl From<&String> for Text {
+    fn from(text: &String) -> Self {
+        Text(Repr::Shared(text.as_str().into()))
+    }
+}
+
+impl From<Box<str>> for Text {
+    fn from(text: Box<str>) -> Self {
+        Text(Repr::Shared(text.into()))
+    }
+}
+
+impl From<&Text> for Text {
+    fn from(text: &Text) -> Self {
+        text.clone()
     }
 }
 

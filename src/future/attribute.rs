@@ -17,7 +17,7 @@ use super::ending::{ErrorOf, error_of_result};
 use super::{Cancelable, Fallible};
 use crate::error::Cancelled;
 use crate::operation::Operation;
-use crate::reason::Reason;
+use crate::source::Source;
 use crate::text::Text;
 
 /// Creates an operation. Returns a handle for the race and one for the body.
@@ -40,7 +40,7 @@ pub fn run<F: Future, S>(
     name: Text,
 ) -> Cancelable<F, S::IntoFuture, Fallible<F::Output>>
 where
-    S: IntoFuture<Output = Reason>,
+    S: Source,
 {
     let mut run = Cancelable::with_ending(work, source, Fallible::with(error_of));
     run.run_state().set_operation(operation.unwrap_or_else(Operation::new));

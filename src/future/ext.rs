@@ -3,7 +3,7 @@
 use super::{Cancelable, TryCancelable};
 use crate::error::Cancelled;
 use crate::reason::Reason;
-use crate::source::{Because, CancellationToken, WaitForCancellation};
+use crate::source::{Because, CancellationToken, Source, WaitForCancellation};
 
 /// Extension methods that race a future against a source, or turn it into one.
 ///
@@ -21,9 +21,8 @@ pub trait CancelableExt: Future {
     /// Races this future against a source. Resolves to `Ok` with the future's value, or to `Err` with the
     /// reason if the source fires first.
     ///
-    /// A source is anything that [turns into](IntoFuture) a future of a [`Reason`]: one of
-    /// [`cancelable::source`](crate::source), a [token](CancellationToken), a reference to a token, or a
-    /// future of your own.
+    /// A [`Source`] is one of [`cancelable::source`](crate::source), a [token](CancellationToken), a reference
+    /// to a token, or any future of a [`Reason`].
     ///
     /// # Ties
     ///
@@ -58,7 +57,7 @@ pub trait CancelableExt: Future {
     fn cancelable<S>(self, source: S) -> Cancelable<Self, S::IntoFuture>
     where
         Self: Sized,
-        S: IntoFuture<Output = Reason>,
+        S: Source,
     {
         Cancelable::new(self, source)
     }
@@ -95,7 +94,7 @@ pub trait CancelableExt: Future {
     where
         Self: Future<Output = Result<T, E>> + Sized,
         E: From<Cancelled>,
-        S: IntoFuture<Output = Reason>,
+        S: Source,
     {
         TryCancelable::new(self, source)
     }

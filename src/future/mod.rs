@@ -39,6 +39,7 @@ use crate::error::Cancelled;
 use crate::operation::Operation;
 use crate::poll_context::{ignore_limits, operation_start};
 use crate::reason::Reason;
+use crate::source::Source;
 use crate::wait::polled_after_completion;
 pub(crate) use builder::builder_methods;
 pub(crate) use ending::{ErrorOf, clean_up_after_earlier, error_of_result, sealed};
@@ -107,17 +108,13 @@ impl<F: Future, S: Future<Output = Reason>> Cancelable<F, S> {
     /// assert_eq!(Cancelable::new(async { 7 }, never()).await, Ok(7));
     /// # });
     /// ```
-    pub fn new(work: F, source: impl IntoFuture<Output = Reason, IntoFuture = S>) -> Self {
+    pub fn new(work: F, source: impl Source<IntoFuture = S>) -> Self {
         Cancelable::with_ending(work, source, ())
     }
 }
 
 impl<F: Future, S: Future<Output = Reason>, E> Cancelable<F, S, E> {
-    fn with_ending(
-        work: F,
-        source: impl IntoFuture<Output = Reason, IntoFuture = S>,
-        ending: E,
-    ) -> Self {
+    fn with_ending(work: F, source: impl Source<IntoFuture = S>, ending: E) -> Self {
         Cancelable {
             work: Some(work),
             source: Some(source.into_future()),
@@ -132,7 +129,7 @@ impl<F: Future, S: Future<Output = Reason>, E> Cancelable<F, S, E> {
     /// Creates the run of an operation that exists already.
     pub(crate) fn of_operation(
         work: F,
-        source: impl IntoFuture<Output = Reason, IntoFuture = S>,
+        source: impl Source<IntoFuture = S>,
         ending: E,
         operation: Operation,
     ) -> Self {

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use super::{Cancelable, TryCancelable};
 use crate::error::Cancelled;
 use crate::operation::Operation;
-use crate::reason::Reason;
+use crate::source::Source;
 
 /// Creates an operation, passes its handle to `body`, and races the future that `body` returns against
 /// `source`.
@@ -41,7 +41,7 @@ use crate::reason::Reason;
 /// ```
 pub fn scope<S, C, Fut>(source: S, body: C) -> Cancelable<Fut, S::IntoFuture>
 where
-    S: IntoFuture<Output = Reason>,
+    S: Source,
     C: FnOnce(Operation) -> Fut,
     Fut: Future,
 {
@@ -82,7 +82,7 @@ where
 /// ```
 pub fn try_scope<S, C, Fut, T, X>(source: S, body: C) -> TryCancelable<Fut, S::IntoFuture>
 where
-    S: IntoFuture<Output = Reason>,
+    S: Source,
     C: FnOnce(Operation) -> Fut,
     Fut: Future<Output = Result<T, X>>,
     X: From<Cancelled> + Display,

@@ -10,6 +10,7 @@ use pin_project::pin_project;
 use super::{Cancelable, Ending, Fallible};
 use crate::error::Cancelled;
 use crate::reason::Reason;
+use crate::source::Source;
 
 /// A fallible future raced against a source. Made by
 /// [`try_cancelable`](super::CancelableExt::try_cancelable).
@@ -39,7 +40,7 @@ where
     S: Future<Output = Reason>,
     X: From<Cancelled>,
 {
-    pub(super) fn new(work: F, source: impl IntoFuture<Output = Reason, IntoFuture = S>) -> Self {
+    pub(super) fn new(work: F, source: impl Source<IntoFuture = S>) -> Self {
         TryCancelable { race: Cancelable::with_ending(work, source, Fallible::new()) }
     }
 }

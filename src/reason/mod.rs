@@ -422,6 +422,13 @@ impl From<String> for Reason {
     }
 }
 
+/// Creates a [`Manual`](Reason::Manual) reason with a copy of this message.
+impl From<&String> for Reason {
+    fn from(message: &String) -> Self {
+        Reason::manual(message)
+    }
+}
+
 /// Creates a [`Manual`](Reason::Manual) reason with this message.
 impl From<Cow<'static, str>> for Reason {
     fn from(message: Cow<'static, str>) -> Self {

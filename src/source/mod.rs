@@ -56,20 +56,71 @@ pub use token::{
     WaitForCancellationOwned,
 };
 
-/// A boxed source. Use it in a struct, for a list of sources of different types, or for a source chosen at
-/// run time.
+/// Anything that can cancel work: a future of a [`Reason`], or a value that [turns into](IntoFuture) one.
 ///
-/// Box a token with [`cancelled`](CancellationToken::cancelled) or
-/// [`cancelled_owned`](CancellationToken::cancelled_owned).
+/// There is nothing to implement. Every `Future<Output = Reason>` is a source, and so are a
+/// [`CancellationToken`], a reference to one, and a [`Limit`](crate::Limit). Use this trait as the bound of
+/// a function that takes a source. A source that is stored or sent needs a bound on its future:
+/// `Source<IntoFuture: Send + 'static>`.
+///
+/// # Examples
 ///
 /// ```
 /// use cancelable::prelude::*;
-/// use cancelable::source::BoxSource;
+/// use std::time::Duration;
+///
+/// async fn fetch(stop: impl Source) -> Result<u32, Cancelled> {
+///     async { 42 }.cancelable(stop).await
+/// }
+///
+/// # smol::block_on(async {
+/// let token = CancellationToken::new();
+/// assert_eq!(fetch(&token).await, Ok(42));
+/// assert_eq!(fetch(timeout(Duration::from_secs(1))).await, Ok(42));
+/// # });
+/// ```
+///
+/// A duration is not a source, but [`timeout`](crate::timeout()) makes one of it:
+///
+/// ```compile_fail
+/// use cancelable::prelude::*;
+/// use std::time::Duration;
+/// let run = async {}.cancelable(Duration::from_secs(1));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a source",
+    label = "not a future of a `Reason`",
+    note = "a source is a `Future<Output = Reason>`, a `CancellationToken` or a reference to one",
+    note = "for a `Duration` write `timeout(duration)`, and for an `Instant` write `deadline(instant)`",
+    note = "for an `Option` of a source write `any_of(option)`, and for a list of sources `any_of(list)`",
+    note = "`ctrl_c()`, `signal(..)` and `termination()` return a `Result`: add `?`",
+    note = "for another future, or a token of another crate, write `future.because(\"why\")`"
+)]
+pub trait Source: IntoFuture<Output = Reason> {}
+
+// Without this attribute, compile errors would not name this trait, and not show the help above.
+#[diagnostic::do_not_recommend]
+impl<S: IntoFuture<Output = Reason>> Source for S {}
+
+/// A boxed source. Use it in a struct, for a list of sources of different types, or for a source chosen at
+/// run time. [`boxed`] makes one.
+pub type BoxSource<'a> = Pin<Box<dyn Future<Output = Reason> + Send + 'a>>;
+
+/// Boxes a source.
+///
+/// ```
+/// use cancelable::prelude::*;
+/// use cancelable::source::boxed;
 ///
 /// let token = CancellationToken::new();
-/// let mut sources: Vec<BoxSource<'_>> = vec![Box::pin(token.cancelled())];
-/// sources.push(Box::pin(never()));
+/// let mut sources: Vec<BoxSource<'_>> = vec![boxed(never())];
+/// sources.push(boxed(&token));
 /// token.cancel_with("stop");
 /// assert_eq!(smol::block_on(any_of(sources)), Reason::manual("stop"));
 /// ```
-pub type BoxSource<'a> = Pin<Box<dyn Future<Output = Reason> + Send + 'a>>;
+pub fn boxed<'a, S>(source: S) -> BoxSource<'a>
+where
+    S: Source<IntoFuture: Send + 'a>,
+{
+    Box::pin(source.into_future())
+}

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use super::{CancelableStream, Results};
 use crate::error::Cancelled;
 use crate::future::Fallible;
-use crate::reason::Reason;
+use crate::source::Source;
 
 /// Races a stream against a source. Every stream has this trait; the prelude contains it.
 ///
@@ -28,9 +28,8 @@ pub trait CancelableStreamExt: Stream {
     /// Races this stream against a source. Items come as `Ok`. If the source fires before the stream ends,
     /// one `Err` with the reason comes last.
     ///
-    /// A source is anything that [turns into](IntoFuture) a future of a [`Reason`]: a future of
-    /// [`cancelable::source`](crate::source), a [token](crate::CancellationToken) or a reference to
-    /// one, or a future of your own. The clock of a [`timeout`](crate::timeout()) starts at the first
+    /// A [`Source`] is one of [`cancelable::source`](crate::source), a [token](crate::CancellationToken), a
+    /// reference to a token, or any future of a [`Reason`]. The clock of a [`timeout`](crate::timeout()) starts at the first
     /// poll and limits the whole stream. To limit each wait for an item, use
     /// [`idle_timeout`](CancelableStream::idle_timeout).
     ///
@@ -70,7 +69,7 @@ pub trait CancelableStreamExt: Stream {
     fn cancelable_stream<S>(self, source: S) -> CancelableStream<Self, S::IntoFuture>
     where
         Self: Sized,
-        S: IntoFuture<Output = Reason>,
+        S: Source,
     {
         CancelableStream::new(self, source)
     }
@@ -120,7 +119,7 @@ pub trait CancelableStreamExt: Stream {
     where
         Self: Stream<Item = Result<T, X>> + Sized,
         X: From<Cancelled> + Display,
-        S: IntoFuture<Output = Reason>,
+        S: Source,
     {
         CancelableStream::new_fallible(self, source.into_future())
     }

@@ -38,6 +38,7 @@ use crate::error::Cancelled;
 use crate::future::{Ending, Fallible, LazyRunState, collect_shields, error_of_result};
 use crate::poll_context;
 use crate::reason::Reason;
+use crate::source::Source;
 use items::ItemBuffer;
 use poll::{UNREGISTERED_POLLS, poll_source};
 
@@ -144,7 +145,7 @@ impl<St: Stream, S: Future<Output = Reason>> CancelableStream<St, S> {
     /// assert_eq!(numbers, [1, 2, 3]);
     /// # Ok::<(), cancelable::Cancelled>(()) }).unwrap();
     /// ```
-    pub fn new(stream: St, source: impl IntoFuture<Output = Reason, IntoFuture = S>) -> Self {
+    pub fn new(stream: St, source: impl Source<IntoFuture = S>) -> Self {
         CancelableStream::from_parts(stream, source.into_future(), (), Items)
     }
 }

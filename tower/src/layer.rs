@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use cancelable::source::BoxSource;
+use cancelable::source::{BoxSource, boxed};
 use cancelable::{
-    CancelableStreamExt, Cancelled, Operation, Reason, Registry, Text, any_of, never, timeout,
+    CancelableStreamExt, Cancelled, Operation, Registry, Source, Text, any_of, never, timeout,
 };
 use http::request::Parts;
 use http::{Request, Response};
@@ -22,7 +22,7 @@ use crate::running::Running;
 use crate::{BoxError, Inbound, ResponseFuture};
 
 type Name = dyn Fn(&Parts) -> Text + Send + Sync;
-type Source = dyn Fn(&Parts) -> BoxSource<'static> + Send + Sync;
+type MakeSource = dyn Fn(&Parts) -> BoxSource<'static> + Send + Sync;
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What a layer does with each request.
@@ -31,7 +31,7 @@ pub(crate) struct Config {
     name: Option<Arc<Name>>,
     limit: Option<Duration>,
     inbound: Vec<Inbound>,
-    sources: Vec<Arc<Source>>,
+    sources: Vec<Arc<MakeSource>>,
     parent: Option<Operation>,
     pub(crate) registry: Option<Registry>,
     grace: Option<Duration>,
@@ -77,8 +77,11 @@ impl fmt::Debug for Config {
 ///
 /// # Dropped requests
 ///
-/// A server drops the future of a request when its client has gone. Its operation is then cancelled with
-/// [`Reason::Dropped`], or with [`Reason::Disconnected`] if the layer is the [outermost](Self::outermost) one.
+/// A server drops the future of a request when its client has gone. Its operation is then cancelled with the
+/// reason [`Dropped`], or with [`Disconnected`] if the layer is the [outermost](Self::outermost) one.
+///
+/// [`Dropped`]: cancelable::Reason::Dropped
+/// [`Disconnected`]: cancelable::Reason::Disconnected
 ///
 /// # Examples
 ///
@@ -206,10 +209,10 @@ impl OperationLayer {
     /// ```
     pub fn source<S>(self, source: impl Fn(&Parts) -> S + Send + Sync + 'static) -> Self
     where
-        S: IntoFuture<Output = Reason, IntoFuture: Send + 'static>,
+        S: Source<IntoFuture: Send + 'static>,
     {
         self.with(|config| {
-            config.sources.push(Arc::new(move |head| Box::pin(source(head).into_future())));
+            config.sources.push(Arc::new(move |head| boxed(source(head))));
         })
     }
 
@@ -263,8 +266,8 @@ impl OperationLayer {
     }
 
     /// Says that nothing but the server drops the futures and bodies of this layer, as is true of the outermost
-    /// layer. A request that is dropped is then recorded as [`Disconnected`](Reason::Disconnected), with the
-    /// metadata `status` 499. Without this it is [`Dropped`](Reason::Dropped), because another layer could have
+    /// layer. A request that is dropped is then recorded as [`Disconnected`](cancelable::Reason::Disconnected), with the
+    /// metadata `status` 499. Without this it is [`Dropped`](cancelable::Reason::Dropped), because another layer could have
     /// dropped it for reasons of its own.
     ///
     /// ```

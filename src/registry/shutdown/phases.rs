@@ -6,10 +6,10 @@ use std::io;
 use std::time::Duration;
 
 use super::{Shutdown, ShutdownPlan, ShutdownWhen};
-use crate::reason::Reason;
 use crate::registry::Registry;
 #[cfg(feature = "signal")]
 use crate::source::SignalSource;
+use crate::source::Source;
 use crate::text::Text;
 
 /// Registries that shut down one after the other. Each has a time of its own to finish.
@@ -87,7 +87,7 @@ impl ShutdownPhases {
     /// A second request cancels the operations of the current phase and of all later ones without a grace period.
     pub fn shutdown_when<S>(self, source: S, plan: ShutdownPlan) -> ShutdownWhen<S::IntoFuture>
     where
-        S: IntoFuture<Output = Reason>,
+        S: Source,
     {
         ShutdownWhen::new(self.phases, source.into_future(), plan)
     }

@@ -16,6 +16,7 @@ use super::phases::PhasePlan;
 use super::{Shutdown, ShutdownPlan, ShutdownReport};
 use crate::reason::Reason;
 use crate::registry::Registry;
+use crate::source::Source;
 #[cfg(feature = "signal")]
 use crate::source::{SignalSource, termination};
 use crate::sync::Mutex;
@@ -100,7 +101,7 @@ impl Registry {
     /// ```
     pub fn shutdown_when<S>(&self, source: S, plan: ShutdownPlan) -> ShutdownWhen<S::IntoFuture>
     where
-        S: IntoFuture<Output = Reason>,
+        S: Source,
     {
         ShutdownWhen::new(self.as_only_phase(), source.into_future(), plan)
     }
@@ -248,8 +249,7 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     /// ```
     pub fn insist_when<I>(mut self, second: impl FnOnce() -> I + Send + 'static) -> Self
     where
-        I: IntoFuture<Output = Reason>,
-        I::IntoFuture: Send + 'static,
+        I: Source<IntoFuture: Send + 'static>,
     {
         let make = move || Some(Box::pin(second().into_future()) as SecondSource);
         self.second = Mutex::new(Second::Make(Box::new(make)));

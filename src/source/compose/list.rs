@@ -11,6 +11,7 @@ use super::earliest::{Earliest, Limits};
 use super::{Sources, sealed};
 use crate::poll_context;
 use crate::reason::Reason;
+use crate::source::Source;
 use crate::wait::is_probe;
 
 /// Resolves when any source of a list fires. Never resolves if the list is empty.
@@ -19,7 +20,7 @@ pub struct FirstOf<S> {
 }
 
 impl<S: Future<Output = Reason>> FirstOf<S> {
-    fn new<I: IntoFuture<IntoFuture = S>>(sources: impl IntoIterator<Item = I>) -> Self {
+    fn new<I: Source<IntoFuture = S>>(sources: impl IntoIterator<Item = I>) -> Self {
         let sources = sources.into_iter();
         let sources = sources.map(|source| (Box::pin(source.into_future()), Limits::default()));
         FirstOf { sources: sources.collect() }
@@ -60,7 +61,7 @@ pub struct EveryOf<S: Future<Output = Reason>> {
 }
 
 impl<S: Future<Output = Reason>> EveryOf<S> {
-    fn new<I: IntoFuture<IntoFuture = S>>(sources: impl IntoIterator<Item = I>) -> Self {
+    fn new<I: Source<IntoFuture = S>>(sources: impl IntoIterator<Item = I>) -> Self {
         let sources: Vec<_> = sources.into_iter().map(IntoFuture::into_future).collect();
         // `join_all` of an empty list is ready at once.
         EveryOf { sources: (!sources.is_empty()).then(|| join_all(sources)) }
@@ -97,7 +98,7 @@ macro_rules! lists {
 
         impl<$($generics)*> Sources for $list
         where
-            S: IntoFuture<Output = Reason>,
+            S: Source,
         {
             type First = FirstOf<S::IntoFuture>;
             type Every = EveryOf<S::IntoFuture>;
@@ -153,7 +154,7 @@ impl<S: Future<Output = Reason>> Future for EveryOfOption<S> {
 
 impl<S> sealed::Sealed for Option<S> {}
 
-impl<S: IntoFuture<Output = Reason>> Sources for Option<S> {
+impl<S: Source> Sources for Option<S> {
     type First = FirstOfOption<S::IntoFuture>;
     type Every = EveryOfOption<S::IntoFuture>;
 

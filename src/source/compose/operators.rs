@@ -3,7 +3,9 @@
 use std::ops::{BitAnd, BitOr};
 
 use super::{AllOf, AnyOf, Sources, all_of, any_of};
+#[cfg(feature = "time")]
 use crate::reason::Reason;
+use crate::source::Source;
 use crate::source::because::Because;
 #[cfg(feature = "time")]
 use crate::source::condition::{Check, Condition};
@@ -22,7 +24,7 @@ macro_rules! operators {
     ($($(#[$cfg:meta])? [$($generics:tt)*] $source:ty $(where $($bounds:tt)*)?;)*) => {$(
         /// Same as [`any_of`](crate::any_of()) of the two.
         $(#[$cfg])?
-        impl<Other: IntoFuture<Output = Reason>, $($generics)*> BitOr<Other> for $source
+        impl<Other: Source, $($generics)*> BitOr<Other> for $source
         $(where $($bounds)*)?
         {
             type Output = AnyOf<(Self, Other)>;
@@ -34,7 +36,7 @@ macro_rules! operators {
 
         /// Same as [`all_of`](crate::all_of()) of the two.
         $(#[$cfg])?
-        impl<Other: IntoFuture<Output = Reason>, $($generics)*> BitAnd<Other> for $source
+        impl<Other: Source, $($generics)*> BitAnd<Other> for $source
         $(where $($bounds)*)?
         {
             type Output = AllOf<(Self, Other)>;

@@ -11,6 +11,7 @@ use super::earliest::{Earliest, Limits};
 use super::{Sources, sealed};
 use crate::poll_context;
 use crate::reason::Reason;
+use crate::source::Source;
 use crate::wait::is_probe;
 
 /// The latest limit of the sources under an `all_of`.
@@ -149,7 +150,7 @@ macro_rules! tuples {
 
         impl<$($S),*> sealed::Sealed for ($($S,)*) {}
 
-        impl<$($S: IntoFuture<Output = Reason>),*> Sources for ($($S,)*) {
+        impl<$($S: Source),*> Sources for ($($S,)*) {
             type First = $first<$($S::IntoFuture),*>;
             type Every = $every<$($S::IntoFuture),*>;
 
