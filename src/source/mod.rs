@@ -59,7 +59,7 @@ pub use token::{
 /// Anything that can cancel work: a future of a [`Reason`], or a value that [turns into](IntoFuture) one.
 ///
 /// There is nothing to implement. Every `Future<Output = Reason>` is a source, and so are a
-/// [`CancellationToken`], a reference to one, and a [`Limit`](crate::Limit). Use this trait as the bound of
+/// [`CancellationToken`], a reference to one, and a [`Limit`]. Use this trait as the bound of
 /// a function that takes a source. A source that is stored or sent needs a bound on its future:
 /// `Source<IntoFuture: Send + 'static>`.
 ///

@@ -29,9 +29,9 @@ pub trait CancelableStreamExt: Stream {
     /// one `Err` with the reason comes last.
     ///
     /// A [`Source`] is one of [`cancelable::source`](crate::source), a [token](crate::CancellationToken), a
-    /// reference to a token, or any future of a [`Reason`]. The clock of a [`timeout`](crate::timeout()) starts at the first
-    /// poll and limits the whole stream. To limit each wait for an item, use
-    /// [`idle_timeout`](CancelableStream::idle_timeout).
+    /// reference to a token, or any future of a [`Reason`](crate::Reason). The clock of a
+    /// [`timeout`](crate::timeout()) starts at the first poll and limits the whole stream. To limit each wait for
+    /// an item, use [`idle_timeout`](CancelableStream::idle_timeout).
     ///
     /// # Which side wins
     ///
