@@ -1,7 +1,7 @@
 //! `visit`: counts the entries that lists and walks look at, for tests of how the work grows.
 //!
-//! Outside of this crate's own tests it does nothing. Time and instructions depend on the machine and the build; a count
-//! of visits does not.
+//! Outside of this crate's own tests it does nothing. Time and instructions depend on the machine and the build; a
+//! count of visits does not.
 
 #[cfg(test)]
 thread_local! {

@@ -22,9 +22,8 @@ use crate::timer::{Countdown, SectionLimit};
 
 /// Writes the builder methods.
 ///
-/// * `finally`, `finally_or_spawn` and `joins`: the types that these methods return; `joins` is for `joins_children` and
-///   `cancels_children`. They may use the type parameters of the
-///   methods.
+/// * `finally`, `finally_or_spawn` and `joins`: the types that these methods return; `joins` is for `joins_children`
+///   and `cancels_children`. They may use the type parameters of the methods.
 /// * For each method: documentation that is specific to the type, and an example.
 macro_rules! builder_methods {
     (
@@ -352,9 +351,9 @@ macro_rules! methods_of_futures {
             /// use cancelable::prelude::*;
             ///
             /// # smol::block_on(async {
-            /// let run = async { 7 }.cancelable(never());
-            /// let operation = run.operation();
-            /// assert_eq!(run.await, Ok(7));
+            /// let future = async { 7 }.cancelable(never());
+            /// let operation = future.operation();
+            /// assert_eq!(future.await, Ok(7));
             /// assert_eq!(operation.status(), Status::Completed);
             /// # });
             /// ```
@@ -363,16 +362,16 @@ macro_rules! methods_of_futures {
             /// ```
             /// use cancelable::prelude::*;
             ///
-            /// let run = async {}.cancelable(never()).named("fetch");
-            /// assert_eq!(run.operation().name(), Some("fetch"));
+            /// let future = async {}.cancelable(never()).named("fetch");
+            /// assert_eq!(future.operation().name(), Some("fetch"));
             /// ```
             named,
 
             /// ```
             /// use cancelable::prelude::*;
             ///
-            /// let run = async {}.cancelable(never()).metadata("url", "/a");
-            /// assert_eq!(run.operation().metadata()["url"], "/a");
+            /// let future = async {}.cancelable(never()).metadata("url", "/a");
+            /// assert_eq!(future.operation().metadata()["url"], "/a");
             /// ```
             metadata,
 
@@ -395,10 +394,10 @@ macro_rules! methods_of_futures {
             /// use cancelable::prelude::*;
             ///
             /// # smol::block_on(async {
-            /// let run = async { 7 }.cancelable(never()).on_start(|operation| {
+            /// let future = async { 7 }.cancelable(never()).on_start(|operation| {
             ///     operation.cancel();
             /// });
-            /// assert!(run.await.is_err());
+            /// assert!(future.await.is_err());
             /// # });
             /// ```
             on_start,
@@ -407,10 +406,10 @@ macro_rules! methods_of_futures {
             /// use cancelable::prelude::*;
             ///
             /// # smol::block_on(async {
-            /// let run = scope(never(), async |operation: Operation| {
+            /// let future = scope(never(), async |operation: Operation| {
             ///     operation.report_progress(Progress::steps(1, 2));
             /// });
-            /// run.on_progress(|_, progress| assert_eq!(progress.fraction(), Some(0.5))).await?;
+            /// future.on_progress(|_, progress| assert_eq!(progress.fraction(), Some(0.5))).await?;
             /// # Ok::<(), Cancelled>(()) }).unwrap();
             /// ```
             on_progress,
@@ -419,10 +418,10 @@ macro_rules! methods_of_futures {
             /// use cancelable::prelude::*;
             ///
             /// # smol::block_on(async {
-            /// let run = async { 7 }.cancelable(never()).on_complete(|operation| {
+            /// let future = async { 7 }.cancelable(never()).on_complete(|operation| {
             ///     assert_eq!(operation.status(), Status::Completed);
             /// });
-            /// assert_eq!(run.await, Ok(7));
+            /// assert_eq!(future.await, Ok(7));
             /// # });
             /// ```
             on_complete,
@@ -433,10 +432,10 @@ macro_rules! methods_of_futures {
             /// # smol::block_on(async {
             /// let token = CancellationToken::new();
             /// token.cancel_with("stop");
-            /// let run = async { 7 }.cancelable(&token).on_cancel(|_, reason| {
+            /// let operation = async { 7 }.cancelable(&token).on_cancel(|_, reason| {
             ///     assert_eq!(reason, &Reason::manual("stop"));
             /// });
-            /// assert!(run.await.is_err());
+            /// assert!(operation.await.is_err());
             /// # });
             /// ```
             on_cancel,
@@ -448,10 +447,10 @@ macro_rules! methods_of_futures {
             /// use std::io;
             ///
             /// # smol::block_on(async {
-            /// let run = async { Err::<(), _>(io::Error::other("no disk")) }
+            /// let operation = async { Err::<(), _>(io::Error::other("no disk")) }
             ///     .try_cancelable(never())
             ///     .on_error(|_, error| assert_eq!(error.to_string(), "no disk"));
-            /// assert!(run.await.is_err());
+            /// assert!(operation.await.is_err());
             /// # });
             /// ```
             on_error,
@@ -461,11 +460,11 @@ macro_rules! methods_of_futures {
             /// use std::time::Duration;
             ///
             /// # smol::block_on(async {
-            /// let run = scope(timeout(Duration::from_millis(1)), async |operation: Operation| {
+            /// let future = scope(timeout(Duration::from_millis(1)), async |operation: Operation| {
             ///     operation.cancelled().await;
             ///     "saved"
             /// });
-            /// assert_eq!(run.grace(Duration::from_secs(60)).await, Ok("saved"));
+            /// assert_eq!(future.grace(Duration::from_secs(60)).await, Ok("saved"));
             /// # });
             /// ```
             grace,
@@ -475,11 +474,11 @@ macro_rules! methods_of_futures {
             /// use std::time::Duration;
             ///
             /// # smol::block_on(async {
-            /// let run = scope(never(), async |operation: Operation| {
+            /// let future = scope(never(), async |operation: Operation| {
             ///     operation.report_progress(Progress::steps(1, 2));
             ///     std::future::pending::<()>().await
             /// });
-            /// let stalled = run.stalled_after(Duration::from_millis(5)).await.unwrap_err();
+            /// let stalled = future.stalled_after(Duration::from_millis(5)).await.unwrap_err();
             /// assert_eq!(stalled.to_string(), "timed out after 5ms (no progress)");
             /// # });
             /// ```
@@ -533,11 +532,11 @@ macro_rules! methods_of_futures {
             /// let closed = Cell::new(false);
             /// let token = CancellationToken::new();
             /// token.cancel();
-            /// let run = async { 7 }.cancelable(&token).finally(|outcome| {
+            /// let operation = async { 7 }.cancelable(&token).finally(|outcome| {
             ///     assert!(outcome.is_err());
             ///     async { closed.set(true) }
             /// });
-            /// assert!(run.await.is_err());
+            /// assert!(operation.await.is_err());
             /// assert!(closed.get());
             /// # });
             /// ```
@@ -550,8 +549,8 @@ macro_rules! methods_of_futures {
             ///
             /// # smol::block_on(async {
             /// let limit = Duration::from_millis(1);
-            /// let run = async { 7 }.cancelable(never()).finally_for(limit, |_| pending());
-            /// assert_eq!(run.await, Ok(7));
+            /// let operation = async { 7 }.cancelable(never()).finally_for(limit, |_| pending());
+            /// assert_eq!(operation.await, Ok(7));
             /// # });
             /// ```
             finally_for,
@@ -562,14 +561,14 @@ macro_rules! methods_of_futures {
             ///
             /// # smol::block_on(async {
             /// let (sender, receiver) = channel();
-            /// let mut run = Box::pin(
+            /// let mut operation = Box::pin(
             ///     std::future::pending::<()>().cancelable(never()).finally_or_spawn(
             ///         |task| smol::spawn(task).detach(),
             ///         move |_| async move { sender.send("closed").unwrap() },
             ///     ),
             /// );
-            /// assert!(futures::poll!(run.as_mut()).is_pending());
-            /// drop(run);
+            /// assert!(futures::poll!(operation.as_mut()).is_pending());
+            /// drop(operation);
             /// assert_eq!(receiver.recv(), Ok("closed"));
             /// # });
             /// ```
@@ -581,14 +580,14 @@ macro_rules! methods_of_futures {
             ///
             /// # smol::block_on(async {
             /// let (sender, receiver) = channel();
-            /// let mut run = Box::pin(
+            /// let mut future = Box::pin(
             ///     std::future::pending::<()>()
             ///         .cancelable(never())
             ///         .finally(|_| async {})
             ///         .on_clean_up_lost(move |operation| sender.send(operation.id()).unwrap()),
             /// );
-            /// assert!(futures::poll!(run.as_mut()).is_pending());
-            /// drop(run);
+            /// assert!(futures::poll!(future.as_mut()).is_pending());
+            /// drop(future);
             /// assert!(receiver.recv().is_ok());
             /// # });
             /// ```

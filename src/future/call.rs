@@ -36,7 +36,8 @@ use crate::wait::polled_after_completion;
 #[cfg(feature = "time")]
 use crate::{poll_context::ignore_limits, timer::Countdown};
 
-/// How long a call waits, past the deadline and the lateness of its clock, for the race to notice.
+/// How long a call waits for the race to notice the deadline. It counts from the latest time at which the race's timer
+/// fires.
 #[cfg(feature = "time")]
 const NOTICE: Duration = Duration::from_millis(100);
 
@@ -65,8 +66,8 @@ impl Operation {
     /// use cancelable::prelude::*;
     ///
     /// # smol::block_on(async {
-    /// let run = async {}.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never());
+    /// let operation = future.operation();
     /// let double = operation.wrap(async |number: i32| number * 2);
     /// assert_eq!(double(4).await?, 8);
     /// operation.cancel();
@@ -168,8 +169,8 @@ impl Operation {
     /// ```
     /// use cancelable::prelude::*;
     /// # smol::block_on(async {
-    /// let run = scope(never(), async |operation: Operation| operation.shield(async { 7 }).await);
-    /// assert_eq!(run.await, Ok(7));
+    /// let future = scope(never(), async |operation: Operation| operation.shield(async { 7 }).await);
+    /// assert_eq!(future.await, Ok(7));
     /// # });
     /// ```
     pub fn shield<F: IntoFuture>(&self, section: F) -> Shield<F::IntoFuture> {
@@ -307,7 +308,7 @@ impl<Fut: Future, S: Start<Fut>> Call<Fut, S> {
                 // If this runs inside the source of an operation, the limit is not that operation's
                 // deadline.
                 ready!(ignore_limits(|| notice.limit.poll("Call", cx)));
-                // Nothing polls the race: its task is busy.
+                // Nothing has polled the race in this time: its task is busy.
                 this.operation.cancel_with(overdue.reason);
             }
             return Poll::Ready(this.operation.check());
@@ -481,10 +482,10 @@ impl<T> Call<BlockingCall<T>, QueuedCall<T>> {
     /// # smol::block_on(async {
     /// let (line, lines) = channel::<String>();
     /// let stop = CancellationToken::new();
-    /// let run = try_scope(&stop, async |operation: Operation| {
+    /// let future = try_scope(&stop, async |operation: Operation| {
     ///     operation.run_blocking(move || lines.recv()).abandon_on_cancel().await
     /// });
-    /// let (answer, _) = futures::join!(run, async { stop.cancel() });
+    /// let (answer, _) = futures::join!(future, async { stop.cancel() });
     /// assert!(answer.is_err(), "although no line has come");
     /// # drop(line);
     /// # });

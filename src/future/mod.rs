@@ -50,8 +50,8 @@ pub(crate) use run::{LazyRunState, RunState, error_of_unstarted};
 /// A future raced against a source. Made by [`cancelable`](CancelableExt::cancelable), which states the tie rule.
 ///
 /// Give it a name, hooks, progress or clean-up with the methods below, and it becomes an
-/// [`Operation`](crate::Operation). A race that is not an operation allocates nothing except its error, and that only if
-/// the reason carries data.
+/// [`Operation`](crate::Operation). A race that is not an operation allocates nothing except its error, and that only
+/// if the reason carries data.
 ///
 /// # Implementation
 ///
@@ -126,7 +126,7 @@ impl<F: Future, S: Future<Output = Reason>, E> Cancelable<F, S, E> {
 }
 
 impl<F: Future, S: Future<Output = Reason>, E> Cancelable<F, S, E> {
-    /// Creates the run of an operation that exists already.
+    /// Creates the race of an operation that exists already.
     pub(crate) fn of_operation(
         work: F,
         source: impl Source<IntoFuture = S>,

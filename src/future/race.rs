@@ -1,8 +1,8 @@
 //! The race: the order in which the source and the work are polled, and which of them wins a tie.
 //!
 //! 1. The first poll begins with the first look: it polls the source with the probe, so that nothing is registered. If
-//!    the source has fired, it wins, and the work is never polled. Otherwise the work is polled. If the work is pending,
-//!    the source is polled again, to register the task's waker. If it has fired meanwhile, 3 applies.
+//!    the source has fired, it wins, and the work is never polled. Otherwise the work is polled. If the work is
+//!    pending, the source is polled again, to register the task's waker. If it has fired meanwhile, 3 applies.
 //! 2. Every later poll polls the source, and then the work.
 //! 3. When the source fires after the first look, the work gets one last poll in the same call. If it is ready,
 //!    its value wins: a finished value is never thrown away. If it is pending, it is dropped, unless a shield or
@@ -67,8 +67,8 @@ pub(super) trait Race {
     }
 }
 
-/// A race that is not an operation and whose source has not fired. A poll of it costs two reads of a counter, besides the
-/// polls of the source and the work.
+/// A race that is not an operation and whose source has not fired. A poll of it costs two reads of a counter, besides
+/// the polls of the source and the work.
 pub(super) struct PlainRace<'a, F, S> {
     pub(super) work: Pin<&'a mut F>,
     pub(super) source: Pin<&'a mut S>,
@@ -156,8 +156,8 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
         Poll::Ready(())
     }
 
-    /// Polls the work and collects the shields that register in it. `dropping` is the number of this race if only shields
-    /// keep the work, else 0.
+    /// Polls the work and collects the shields that register in it. `dropping` is the number of this race if only
+    /// shields keep the work, else 0.
     #[inline(always)]
     fn poll_work_in(&mut self, dropping: u64, cx: &mut Context<'_>) -> Poll<()> {
         let before = poll_context::registrations();
@@ -207,7 +207,8 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
     fn poll_kept_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(state) = self.state.as_deref_mut() else { return Poll::Pending };
         if state.poll_grace(cx) {
-            // With the tracer, operations in the work find out that they are part of it. They are cancelled with this one.
+            // With the tracer, operations in the work find out that they are part of it. They are cancelled with this
+            // one.
             let tracer = state.tracer();
             return self.poll_traced(&tracer, 0, cx);
         }
@@ -245,8 +246,8 @@ pub(super) fn is_operation(state: &Option<Box<RunState>>) -> bool {
     state.as_deref().is_some_and(RunState::is_operation)
 }
 
-/// Returns whether the code after the race must not run (guarantee 10). That is so if a race around this one waits for the
-/// shield that kept this one, or if that race was cancelled and this one with it.
+/// Returns whether the code after the race must not run (guarantee 10). That is so if a race around this one waits for
+/// the shield that kept this one, or if that race was cancelled and this one with it.
 pub(crate) fn is_stopped<T>(
     outcome: &Result<T, Cancelled>,
     shielded: bool,

@@ -28,8 +28,8 @@ use crate::timer::Countdown;
 use crate::visits::visit;
 use crate::wait::probe;
 
-/// Room for a [`RunState`]. It is filled when the race becomes an operation, or when the first shield registers in its
-/// work. Until then it is one word.
+/// A [`RunState`] that is allocated when the race becomes an operation, or when the first shield registers in its work.
+/// It takes two words in the race.
 #[derive(Default)]
 pub(crate) struct LazyRunState {
     /// The lock is for a call of `operation()` through a shared reference. Polling has exclusive access and takes no
@@ -48,8 +48,8 @@ impl LazyRunState {
         self.state.lock().as_deref()?.operation().cloned()
     }
 
-    /// Returns a handle of the operation. If the race is not an operation yet, makes it one. `polled` is true if the work
-    /// has been polled.
+    /// Returns a handle of the operation. If the race is not an operation yet, makes it one. `polled` is true if the
+    /// work has been polled.
     pub(crate) fn handle(&self, polled: bool) -> Operation {
         let mut state = self.state.lock();
         let state = state.get_or_insert_default();
@@ -423,7 +423,7 @@ impl RunState {
     /// Returns whether a shield keeps the work.
     #[inline]
     pub(crate) fn is_shielded(&mut self) -> bool {
-        // Looks only at the last shield. So if many shields end one by one, each is checked only a few times.
+        // Look only at the last shield. So if many shields end one by one, each is checked only a few times.
         while let Some(last) = self.shields.last() {
             visit();
             let keeps = match &self.tracer {
@@ -505,7 +505,7 @@ impl RunState {
     }
 }
 
-/// Returns the error of a run whose source had fired by the first poll. There is no grace period then.
+/// Returns the error of a race whose source had fired by the first poll. There is no grace period then.
 pub(crate) fn error_of_unstarted(state: &Option<Box<RunState>>, reason: Reason) -> Cancelled {
     match state {
         Some(state) => state.error_for(reason, false),

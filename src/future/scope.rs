@@ -70,13 +70,13 @@ where
 /// use cancelable::prelude::*;
 ///
 /// # smol::block_on(async {
-/// let run = try_scope(never(), async |operation: Operation| {
+/// let future = try_scope(never(), async |operation: Operation| {
 ///     operation.cancel_with("changed my mind");
 ///     operation.check()?;
 ///     Ok::<_, Cancelled>(7)
 /// });
-/// let operation = run.operation();
-/// assert!(run.await.is_err());
+/// let operation = future.operation();
+/// assert!(future.await.is_err());
 /// assert_eq!(operation.status(), Status::Cancelled);
 /// # });
 /// ```

@@ -186,8 +186,8 @@ impl Activity {
     /// Adds shields that have registered in the work.
     pub(super) fn add_shields(&self, shields: &[Arc<Protection>]) {
         let mut known = self.shields.lock();
-        // Removes ended shields only when the list is full. Otherwise each of many registrations would walk
-        // the whole list.
+        // Remove ended shields only when the list is full. A walk of the whole list at each registration would
+        // take quadratic time.
         if known.len() + shields.len() > known.capacity() {
             known.retain(|shield| {
                 visit();

@@ -36,9 +36,9 @@ impl Operation {
     /// use cancelable::prelude::*;
     ///
     /// # smol::block_on(async {
-    /// let run = async { 7 }.cancelable(never());
-    /// let operation = run.operation();
-    /// let task = smol::spawn(run);
+    /// let future = async { 7 }.cancelable(never());
+    /// let operation = future.operation();
+    /// let task = smol::spawn(future);
     /// assert_eq!(operation.ended().await, Status::Completed);
     /// # drop(task);
     /// # });
@@ -61,9 +61,9 @@ impl Operation {
     /// use cancelable::prelude::*;
     ///
     /// # smol::block_on(async {
-    /// let run = std::future::pending::<()>().cancelable(never());
-    /// let operation = run.operation();
-    /// let task = smol::spawn(run);
+    /// let future = std::future::pending::<()>().cancelable(never());
+    /// let operation = future.operation();
+    /// let task = smol::spawn(future);
     /// assert_eq!(operation.cancel_and_wait("not needed").await, Status::Cancelled);
     /// # drop(task);
     /// # });
@@ -80,9 +80,9 @@ impl Operation {
     /// ```
     /// use cancelable::prelude::*;
     ///
-    /// let run = async { 7 }.cancelable(never());
-    /// let operation = run.operation();
-    /// std::thread::spawn(move || smol::block_on(run));
+    /// let future = async { 7 }.cancelable(never());
+    /// let operation = future.operation();
+    /// std::thread::spawn(move || smol::block_on(future));
     /// assert_eq!(operation.blocking_ended(), Status::Completed);
     /// ```
     pub fn blocking_ended(&self) -> Status {
@@ -100,10 +100,10 @@ impl Operation {
     /// use cancelable::prelude::*;
     /// use std::time::Duration;
     ///
-    /// let run = async { 7 }.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async { 7 }.cancelable(never());
+    /// let operation = future.operation();
     /// assert_eq!(operation.blocking_ended_timeout(Duration::from_millis(1)), None);
-    /// # drop(run);
+    /// # drop(future);
     /// ```
     pub fn blocking_ended_timeout(&self, limit: Duration) -> Option<Status> {
         blocking_wait_timeout(&*self.inner, limit)
@@ -137,8 +137,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let run = async {}.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never());
+    /// let operation = future.operation();
     /// assert_eq!(operation.child_count(), 0);
     /// ```
     pub fn child_count(&self) -> usize {

@@ -3,16 +3,18 @@
 //! 1. The latch is set once the operation is over: it has ended, and its clean-up and hooks have run.
 //! 2. An operation is in the list of its parent until it is over and its own list is empty. So the list of an
 //!    operation is empty if and only if everything below it is over.
-//! 3. An operation that is over leaves the list when its own list is empty, and comes back if it gets a child later. A
-//!    thread that changes the list of an operation that is over then settles the place of the operation in its parent's
-//!    list, and looks again after each change that it has made there: another thread may have changed the list of the
-//!    operation meanwhile. The key of the operation changes under its own lock, so two threads do not do the same. Then
-//!    the thread looks at the parent: a loop, because chains may be long.
-//! 4. Only operations with children or waiters have a `Family`. The thread that makes it sets the latch if the
-//!    operation is over already. It makes it, then reads `over`; the run sets `over`, then looks for a `Family`. With
-//!    a fence in between on both sides, at least one of the two sets the latch.
-//! 5. The list owns the children, so that one that is over can still be found by what is below it. Only the list
-//!    changes under the lock of the latch. Wakers are woken and operations are dropped after its release.
+//! 3. An operation that is over leaves its parent's list when its own list is empty, and returns if it gets a child
+//!    later. A thread that changes the list of an operation that is over must therefore settle the operation: take it
+//!    out of the parent's list, or put it back. After that it looks at the operation's list again, because another
+//!    thread may have changed the list meanwhile. The key of the operation changes under the operation's lock, so two
+//!    threads do not take it out, or put it back, twice. If the parent's list has become empty or was empty before, the
+//!    thread then settles the parent, and so on. This is a loop, because chains may be long.
+//! 4. Only operations with children or waiters have a `Family`. If the operation is over already, the thread that
+//!    creates the family sets the latch. That thread creates the family, then reads `over`. The thread that ends the
+//!    operation sets `over`, then looks for a family. Both have a fence between their two steps, so at least one of
+//!    them sets the latch.
+//! 5. The list owns the children. So operations further down can find a child of the list even if the child is over.
+//!    Only the list changes under the lock of the latch. Wakers are woken, and operations dropped, after its release.
 
 use std::sync::Arc;
 
@@ -29,11 +31,11 @@ pub(super) struct Family {
     latch: Latch<Status, Children>,
 }
 
-/// The children of an operation that are not over, or have something below them that is not.
+/// The children of an operation, except those that are over and have no children left.
 #[derive(Default)]
 pub(crate) struct Children {
     list: Slab<Arc<Inner>>,
-    /// Set when the list is empty next. Made for the first waiter.
+    /// Set the next time that the list becomes empty. Created for the first waiter.
     none: Option<Arc<Latch<()>>>,
     /// Why children that come from now on are cancelled at once. Set when the operation cancels its children.
     dismissed: Option<Reason>,
@@ -66,7 +68,7 @@ impl Family {
             let is_empty = removed.is_some() && children.list.is_empty();
             (removed, is_empty.then(|| children.none.take()))
         });
-        // It may hold the last handle, and so user values.
+        // This may be the last handle of the child, which owns user values. So it is dropped after the lock.
         discard(removed);
         let is_empty = none.is_some();
         if let Some(waiters) = none.flatten().and_then(|none| none.set(())) {
@@ -90,8 +92,8 @@ impl Inner {
         family
     }
 
-    /// Adds a child to the list. Returns its key, and why the child must be cancelled if the operation has cancelled its
-    /// children.
+    /// Adds a child to the list. Returns its key, and why the child must be cancelled if the operation has cancelled
+    /// its children.
     pub(super) fn add_child(this: &Arc<Self>, child: &Arc<Inner>) -> (usize, Option<Reason>) {
         let added = this.family().latch.with_extra(|children, _| {
             let (key, _) = children.insert(child);
@@ -103,7 +105,8 @@ impl Inner {
         added
     }
 
-    /// Cancels the children for `reason`, and those that come later. Does not cancel children in a shield or in clean-up.
+    /// Cancels the children for `reason`, and those that come later. Does not cancel children in a shield or in
+    /// clean-up.
     pub(super) fn dismiss_children(&self, reason: &Reason) {
         let children: Vec<_> = self.family().latch.with_extra(|children, _| {
             children.dismissed = Some(reason.clone());
@@ -168,8 +171,8 @@ impl Inner {
         }
     }
 
-    /// If the operation is over, takes it out of its parent's list or puts it back, as its own list requires. Returns the
-    /// parent if its list has become empty, or was empty before.
+    /// If the operation is over, takes it out of its parent's list or puts it back, as its own list requires. Returns
+    /// the parent if its list has become empty, or was empty before.
     fn settle_in_parents_list(this: &Arc<Self>) -> Option<Arc<Inner>> {
         let mut to_settle = None;
         while this.is_over() {
@@ -200,7 +203,8 @@ impl Inner {
         })
     }
 
-    /// Takes the operation out of its parent's list, if it is there. Returns the parent, and whether the list is empty now.
+    /// Takes the operation out of its parent's list, if it is there. Returns the parent, and whether the list is empty
+    /// now.
     fn leave_list(&self) -> Option<(Arc<Inner>, bool)> {
         let (parent, key) = self.update_key(|parent, key| Some((parent.clone(), key.take()?)))?;
         let parent = parent.upgrade()?;

@@ -161,8 +161,8 @@ impl Hooks {
         }
     }
 
-    /// Runs hooks that were added after the list was closed. If a thread is already running such hooks, it runs these
-    /// too. That thread may be this one, further up the stack.
+    /// Runs hooks that were added after the list was closed. If a thread is already running such hooks, that thread
+    /// runs these too. It may be this thread, if one of the hooks has added another one.
     pub(super) fn run_late(&self, call: impl Fn(EndHook)) {
         if std::mem::replace(&mut self.state.lock().running, true) {
             return;

@@ -8,8 +8,8 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// The identifier of an operation, unique within this process. Later operations have larger identifiers.
 ///
-/// `Display` prints it as a number, and `parse` reads it back, for example from a log or a URL. If the operation has ended,
-/// a registry does not find it any more.
+/// `Display` prints it as a number, and `parse` reads it back, for example from a log or a URL. If the operation has
+/// ended, a registry does not find it any more.
 ///
 /// # Examples
 ///
@@ -46,8 +46,8 @@ impl OperationId {
     /// use cancelable::operation::OperationId;
     ///
     /// let registry = Registry::new();
-    /// let run = async {}.cancelable(never()).registered_in(&registry);
-    /// let number = run.operation().id().as_u64();
+    /// let future = async {}.cancelable(never()).registered_in(&registry);
+    /// let number = future.operation().id().as_u64();
     /// assert!(registry.cancel(OperationId::from_u64(number), "by its number"));
     /// assert!(registry.get(OperationId::from_u64(0)).is_none());
     /// ```

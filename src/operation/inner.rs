@@ -46,8 +46,8 @@ pub(crate) struct Inner {
     pub(super) activity: OnceLock<Box<Activity>>,
 }
 
-/// A name that was returned by reference, and so must stay in place. If the operation gets another name later, that name
-/// is stored beside it.
+/// A name that was returned by reference, and so must stay in place. If the operation gets another name later, that
+/// name is stored beside it.
 struct LentName {
     name: Text,
     later: OnceLock<Box<LentName>>,
@@ -129,8 +129,8 @@ enum Link {
     Bound,
     /// A shield is between the two: it is not cancelled with the parent, and does not inherit its deadline.
     Shielded,
-    /// It is polled with a different waker than the parent. So it is in a combinator such as `FuturesUnordered`, or in a
-    /// task of an executor. In a combinator it is part of the parent's work and is cancelled with it. In a task it is
+    /// It is polled with a different waker than the parent. So it is in a combinator such as `FuturesUnordered`, or in
+    /// a task of an executor. In a combinator it is part of the parent's work and is cancelled with it. In a task it is
     /// not. Its own race finds out which of the two holds. Until then it inherits this deadline.
     Undecided(Option<Instant>),
 }
@@ -175,8 +175,8 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// Returns the final status. If the work returned an error, the status depends on whether the operation has a cause.
-    /// So status and cause never contradict each other.
+    /// Returns the final status. If the work returned an error, the status depends on whether the operation has a
+    /// cause. So status and cause never contradict each other.
     fn status(self, has_cause: bool) -> Status {
         match self {
             Outcome::Completed => Status::Completed,
@@ -311,7 +311,7 @@ impl Inner {
 
     /// Notes the parent, unless there is one.
     fn set_parent(this: &Arc<Self>, parent: &Arc<Inner>, link: Link) {
-        // Only the run of the operation sets the parent, so no other thread does meanwhile.
+        // Only the future of the operation sets the parent, so no other thread does meanwhile.
         if this.details.lock().parent.is_some() {
             return;
         }

@@ -82,12 +82,12 @@ use inner::Inner;
 /// use cancelable::prelude::*;
 ///
 /// # smol::block_on(async {
-/// let run = async { Operation::current().map(|operation| operation.name().unwrap().to_string()) }
+/// let future = async { Operation::current().map(|operation| operation.name().unwrap().to_string()) }
 ///     .cancelable(never())
 ///     .named("fetch");
-/// let operation = run.operation();
+/// let operation = future.operation();
 /// assert_eq!(operation.status(), Status::Pending);
-/// assert_eq!(run.await?, Some("fetch".to_owned()));
+/// assert_eq!(future.await?, Some("fetch".to_owned()));
 /// assert_eq!(operation.status(), Status::Completed);
 /// # Ok::<(), Cancelled>(()) }).unwrap();
 /// ```
@@ -112,8 +112,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let run = async {}.cancelable(never()).named("a");
-    /// assert_eq!(run.operation().id(), run.operation().id());
+    /// let future = async {}.cancelable(never()).named("a");
+    /// assert_eq!(future.operation().id(), future.operation().id());
     /// ```
     pub fn id(&self) -> OperationId {
         self.inner.id
@@ -123,8 +123,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let run = async {}.cancelable(never()).named("a");
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never()).named("a");
+    /// let operation = future.operation();
     /// assert_eq!(operation.name(), Some("a"));
     /// ```
     pub fn name(&self) -> Option<&str> {
@@ -139,8 +139,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let run = async {}.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never());
+    /// let operation = future.operation();
     /// assert_eq!(operation.status(), Status::Pending);
     /// ```
     pub fn status(&self) -> Status {
@@ -152,8 +152,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let run = async {}.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never());
+    /// let operation = future.operation();
     /// operation.cancel_with("stop");
     /// assert_eq!(operation.reason(), Some(Reason::manual("stop")));
     /// ```
@@ -169,11 +169,11 @@ impl Operation {
     /// ```
     /// use cancelable::prelude::*;
     /// # smol::block_on(async {
-    /// let run = async { Err::<(), _>(std::io::Error::other("no disk")) }
+    /// let future = async { Err::<(), _>(std::io::Error::other("no disk")) }
     ///     .try_cancelable(never())
     ///     .named("save");
-    /// let operation = run.operation();
-    /// assert!(run.await.is_err());
+    /// let operation = future.operation();
+    /// assert!(future.await.is_err());
     /// assert_eq!(operation.error().as_deref(), Some("no disk"));
     /// # });
     /// ```
@@ -186,8 +186,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let run = async {}.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never());
+    /// let operation = future.operation();
     /// assert!(operation.cancel());
     /// assert!(operation.is_cancelled());
     /// ```
@@ -268,8 +268,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let run = async {}.cancelable(never()).metadata("url", "/a");
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never()).metadata("url", "/a");
+    /// let operation = future.operation();
     /// assert_eq!(operation.metadata()["url"], "/a");
     /// ```
     pub fn metadata(&self) -> BTreeMap<Text, Text> {
@@ -280,8 +280,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let run = async {}.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never());
+    /// let operation = future.operation();
     /// operation.set_metadata("rows", "12");
     /// assert_eq!(operation.metadata()["rows"], "12");
     /// ```
@@ -306,8 +306,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let run = async {}.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never());
+    /// let operation = future.operation();
     /// assert!(operation.cancel());
     /// assert!(!operation.cancel());
     /// ```
@@ -321,10 +321,10 @@ impl Operation {
     /// ```
     /// use cancelable::prelude::*;
     /// # smol::block_on(async {
-    /// let run = async { 7 }.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async { 7 }.cancelable(never());
+    /// let operation = future.operation();
     /// operation.cancel_with("not needed");
-    /// assert_eq!(run.await.unwrap_err().to_string(), "cancelled: not needed");
+    /// assert_eq!(future.await.unwrap_err().to_string(), "cancelled: not needed");
     /// # });
     /// ```
     #[inline]
@@ -346,8 +346,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let run = async {}.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never());
+    /// let operation = future.operation();
     /// assert!(operation.check().is_ok());
     /// ```
     pub fn check(&self) -> Result<(), Cancelled> {
@@ -371,8 +371,8 @@ impl Operation {
     /// ```
     /// use cancelable::prelude::*;
     /// # smol::block_on(async {
-    /// let run = async {}.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never());
+    /// let operation = future.operation();
     /// operation.cancel();
     /// assert_eq!(operation.cancelled().await, Reason::Manual { message: None });
     /// # });
@@ -386,8 +386,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let run = async {}.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never());
+    /// let operation = future.operation();
     /// let token = operation.token();
     /// operation.cancel();
     /// assert!(token.is_cancelled());
@@ -402,8 +402,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let run = async {}.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never());
+    /// let operation = future.operation();
     /// operation.report_progress(Progress::steps(1, 2).with_message("hashing"));
     /// assert_eq!(operation.snapshot().progress.unwrap().fraction(), Some(0.5));
     /// ```
@@ -425,8 +425,8 @@ impl Operation {
     /// use std::sync::mpsc::channel;
     /// let (sender, receiver) = channel();
     /// let sender = std::sync::Mutex::new(sender);
-    /// let run = async {}.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never());
+    /// let operation = future.operation();
     /// operation.on_progress(move |_, progress| {
     ///     sender.lock().unwrap().send(progress.to_string()).unwrap();
     /// });
@@ -445,8 +445,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let run = async {}.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never());
+    /// let operation = future.operation();
     /// operation.on_complete(|operation| println!("{} is done", operation.id()));
     /// ```
     pub fn on_complete(&self, hook: impl FnOnce(&Operation) + Send + 'static) {
@@ -461,8 +461,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let run = async {}.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never());
+    /// let operation = future.operation();
     /// operation.on_cancel(|_, reason| println!("{reason}"));
     /// ```
     pub fn on_cancel(&self, hook: impl FnOnce(&Operation, &Reason) + Send + 'static) {
@@ -474,8 +474,8 @@ impl Operation {
     ///
     /// ```
     /// use cancelable::prelude::*;
-    /// let run = async {}.cancelable(never());
-    /// let operation = run.operation();
+    /// let future = async {}.cancelable(never());
+    /// let operation = future.operation();
     /// operation.on_error(|_, error| println!("{error}"));
     /// ```
     pub fn on_error(&self, hook: impl FnOnce(&Operation, &dyn Display) + Send + 'static) {

@@ -88,7 +88,7 @@ impl Progress {
         self.message.as_deref()
     }
 
-    /// Returns the completed fraction (0.0 to 1.0), if known. `0 of 0` steps counts as complete.
+    /// Returns the completed fraction (0.0 to 1.0), if it is known. `0 of 0` steps count as complete.
     ///
     /// ```
     /// assert_eq!(cancelable::Progress::from("hashing").fraction(), None);

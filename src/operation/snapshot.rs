@@ -18,8 +18,8 @@ use crate::text::Text;
 /// ```
 /// use cancelable::prelude::*;
 ///
-/// let run = async {}.cancelable(never()).named("fetch");
-/// let operation = run.operation();
+/// let future = async {}.cancelable(never()).named("fetch");
+/// let operation = future.operation();
 /// operation.report_progress("waiting");
 /// let snapshot = operation.snapshot();
 /// assert_eq!(snapshot.status, Status::Pending);

@@ -73,7 +73,7 @@ pub fn timeout(after: Duration) -> Timeout {
 /// use std::time::{Duration, Instant};
 ///
 /// # smol::block_on(async {
-/// let end = Instant::now() + Duration::from_millis(5);
+/// let end = Instant::now() + Duration::from_millis(100);
 /// let first = async { 1 }.cancelable(deadline(end)).await;
 /// let second = std::future::pending::<i32>().cancelable(deadline(end)).await;
 /// assert_eq!(first, Ok(1));

@@ -138,7 +138,8 @@ fn g16_joins_nest() {
     assert_eq!(above.poll(top.as_mut()), Poll::Ready(Ok(1)));
 }
 
-/// Children that come during the wait are joined or cancelled too. Those in a shield of the operation are not cancelled.
+/// Children that come during the wait are joined or cancelled too. Those in a shield of the operation are not
+/// cancelled.
 #[test]
 fn g16_late_and_shielded_children() {
     let _watchdog = support::watchdog();
@@ -207,8 +208,8 @@ fn g16_dropped_during_the_wait() {
     assert_eq!(kept(&wakes), 0);
 }
 
-/// The operation can be cancelled during the wait: by a handle, its source, its parent, and a race around it. Its outcome
-/// stays. The source is polled until then, and not after it has fired.
+/// The operation can be cancelled during the wait: by a handle, its source, its parent, and a race around it. Its
+/// outcome stays. The source is polled until then, and not after it has fired.
 #[test]
 fn g16_cancelled_during_the_wait() {
     let _watchdog = support::watchdog();

@@ -1,7 +1,7 @@
 //! `Shutdown`: lets operations finish, cancels those that are left, waits for them, and reports.
 //!
 //! * `force`: cuts the grace periods short.
-//! * `targets`: the operations that a shutdown asks.
+//! * `targets`: the operations that a shutdown cancels.
 //! * `report`: which of them stopped.
 //! * `plan` and `service`: the shutdown of a whole process.
 //! * `phases`: the same for several registries, one after the other.
@@ -50,12 +50,12 @@ impl Registry {
     /// 1. **Close.** The registry is [closed](Self::close): new operations are refused, and
     ///    [`closing`](Self::closing) fires. Operations below a registered one are still accepted.
     /// 2. **Finish.** The operations continue, for at most `finish`. The shutdown ends as soon as the last one
-    ///    has left, so that of an idle registry takes no time. [Daemons] are cancelled once the
+    ///    has left, so the shutdown of an idle registry takes no time. [Daemons] are cancelled once the
     ///    other operations have left.
     /// 3. **Grace.** The operations that are left are cancelled for the reason `"shutting down"`, and get at most
-    ///    [`grace`](Shutdown::grace) to stop. Those with a grace period of their own use it, shields are finished, clean-up
-    ///    runs. An operation inside the shield or clean-up of another is protected with it, and is not cancelled. At the end
-    ///    of the grace, daemons are cancelled too.
+    ///    [`grace`](Shutdown::grace) to stop. Those with a grace period of their own use it, shields are finished,
+    ///    clean-up runs. An operation inside the shield or clean-up of another is protected with it, and is not
+    ///    cancelled. At the end of the grace, daemons are cancelled too.
     /// 4. **Force.** The remaining grace periods are cut short, as [`force`](Self::force) does. If anything was
     ///    cancelled or cut short now, it waits a little longer: see [`settle`](Shutdown::settle). Shields and
     ///    clean-up are not interrupted.
@@ -64,14 +64,14 @@ impl Registry {
     /// To cancel at once, use `shutdown(Duration::ZERO)`.
     ///
     /// All of this begins at the first poll. This future does not poll the operations: their own tasks
-    /// must do that. An operation that awaits the shutdown of its own registry makes it wait for the whole of `finish`, is then
-    /// cancelled, and the report is lost. On an executor with one thread, work that does not yield also keeps this
-    /// future from being polled. In that case, run the shutdown on another thread.
+    /// must do that. An operation that awaits the shutdown of its own registry makes it wait for the whole of `finish`,
+    /// is then cancelled, and the report is lost. On an executor with one thread, work that does not yield also keeps
+    /// this future from being polled. In that case, run the shutdown on another thread.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future undoes nothing: the registry stays closed, and operations that were cancelled stay cancelled.
-    /// A second call continues to wait for them, and cancels the daemons that are left.
+    /// Dropping the future undoes nothing: the registry stays closed, and operations that were cancelled stay
+    /// cancelled. A second call continues to wait for them, and cancels the daemons that are left.
     ///
     /// [Daemons]: crate::Cancelable::daemon_in
     ///
@@ -112,8 +112,8 @@ impl Registry {
     /// will have no grace period when it is cancelled. Operations that are registered later keep
     /// theirs. Shields and clean-up are not interrupted.
     ///
-    /// A [shutdown](Self::shutdown) that is waiting cancels what is left and proceeds to its last step. A shutdown that begins later
-    /// is not affected.
+    /// A [shutdown](Self::shutdown) that is waiting cancels what is left and proceeds to its last step. A shutdown that
+    /// begins later is not affected.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -257,7 +257,7 @@ impl Shutdown {
         // Created before anything else, so that it notices a call of `force` by user code that runs meanwhile.
         let forced = Waiter::new(self.shared.force.latch());
         let since = clock::now();
-        // Listed before operations learn that the registry is closed, so that those which finish at once are reported.
+        // The members are listed before `closing` fires, so that operations which then finish at once are reported too.
         let asked = self.shared.members();
         self.shared.close(&self.reason);
         let members = &self.shared.members;
@@ -294,7 +294,7 @@ impl Wait {
 
     fn report(&mut self, shared: &Shared) -> ShutdownReport {
         let mut asked = std::mem::take(&mut self.asked);
-        // Tasks of members may have come since.
+        // Tasks of members may have been added since the members were listed.
         let id = |member: &Arc<Member>| member.operation.id();
         let mut tasks = shared.members();
         tasks.retain(|task| asked.binary_search_by_key(&id(task), id).is_err());

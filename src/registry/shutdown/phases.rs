@@ -18,8 +18,8 @@ use crate::text::Text;
 /// the workers that answer them, the workers before the connection pool.
 ///
 /// The next phase begins when the shutdown of the registry before has ended: at once if all operations have left, and
-/// otherwise after the time to finish, the grace and the last wait. Until a phase begins, its registry stays open and its
-/// operations continue. A phase that does not stop in time delays the others, but does not prevent them.
+/// otherwise after the time to finish, the grace and the last wait. Until a phase begins, its registry stays open and
+/// its operations continue. A phase that does not stop in time delays the others, but does not prevent them.
 ///
 /// # Examples
 ///
@@ -57,8 +57,8 @@ pub struct ShutdownPhases {
 /// One phase.
 #[derive(Clone, Debug)]
 pub(super) struct PhasePlan {
-    /// The name, and how long its operations may take to finish. `None` for the only phase of
-    /// [`Registry::shutdown_when`], for which the plan says it.
+    /// The name, and how long the operations of the phase may take to finish. `None` for the only phase of
+    /// [`Registry::shutdown_when`], which has no name and takes that time from the plan.
     pub(super) finish: Option<(Text, Duration)>,
     pub(super) registry: Registry,
 }
@@ -80,9 +80,9 @@ impl ShutdownPhases {
         self
     }
 
-    /// Waits until the source fires, then shuts the phases down in their order. Hooks, delay for load
-    /// balancers and second request are those of [`Registry::shutdown_when`]. The delay comes once, before the
-    /// first phase.
+    /// Waits until the source fires, then shuts the phases down in their order. Hooks, the delay for load
+    /// balancers and a second request to shut down work as in [`Registry::shutdown_when`]. The delay comes once,
+    /// before the first phase.
     ///
     /// A second request cancels the operations of the current phase and of all later ones without a grace period.
     pub fn shutdown_when<S>(self, source: S, plan: ShutdownPlan) -> ShutdownWhen<S::IntoFuture>

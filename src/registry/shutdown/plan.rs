@@ -61,8 +61,8 @@ impl ShutdownPlan {
     /// Sets a fixed delay before the shutdown. Use it if load balancers send requests for a while after the readiness
     /// check has failed. For that long, the service continues as usual, with the registry open, even if it is idle.
     ///
-    /// There is no delay after Ctrl-C (`SIGINT`), because a person is waiting. A second request ends the
-    /// delay. The default is no delay.
+    /// There is no delay after Ctrl-C (`SIGINT`), because a person is waiting. A second request to shut down
+    /// ends the delay. The default is no delay.
     ///
     /// ```
     /// use cancelable::registry::ShutdownPlan;
@@ -96,7 +96,7 @@ impl ShutdownPlan {
         self
     }
 
-    /// Adds a hook that is called at the request, before any delay. Use it to make the readiness
+    /// Adds a hook that is called when the source fires, before any delay. Use it to make the readiness
     /// check fail. A panic of the hook is contained.
     ///
     /// ```
@@ -123,7 +123,7 @@ impl ShutdownPlan {
         }
     }
 
-    /// Returns the delay for load balancers after a request for this reason.
+    /// Returns the delay for load balancers before a shutdown for this reason.
     pub(super) fn delay(&self, reason: &Reason) -> Duration {
         let is_ctrl_c = matches!(reason.root(), Reason::Signal { signal: Signal::Int });
         if is_ctrl_c { Duration::ZERO } else { self.load_balancer_delay }

@@ -22,8 +22,8 @@ use crate::text::{Brief, Text};
 /// # smol::block_on(async {
 /// let registry = Registry::new();
 /// let flush = shield(std::future::pending::<()>()).named("flush");
-/// let run = flush.cancelable(never()).named("save").registered_in(&registry);
-/// let task = smol::spawn(run);
+/// let operation = flush.cancelable(never()).named("save").registered_in(&registry);
+/// let task = smol::spawn(operation);
 /// # let phase = || registry.inspect(Filter::all())[0].phase.to_string();
 /// # while !phase().contains("shield") { smol::future::yield_now().await }
 ///

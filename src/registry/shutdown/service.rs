@@ -27,9 +27,9 @@ use crate::wait::polled_after_completion;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ServiceEnd {
-    /// Why it was shut down.
+    /// The reason for the shutdown.
     pub reason: Reason,
-    /// Whether there was a second request.
+    /// Whether there was a second request to shut down.
     pub insisted: bool,
     /// The report of the shutdown.
     pub report: ShutdownReport,
