@@ -179,8 +179,9 @@ impl OperationRun {
         let reason = self.operation.reason_of_parent()?;
         let enclosure = match drop_check.traced_enclosure(cx) {
             Some(enclosure) => enclosure,
-            // The parent has not seen its cancellation yet. Once it has, it polls with a tracer. If it does not get
-            // there, the operation is not part of its work: in a `block_on`, or in work that outlives the parent's.
+            // The parent has not been polled since its cancellation. Once it is, it polls its work with a tracer. If
+            // that poll does not come, the operation is not part of the parent's work: it is in a `block_on`, or its
+            // own work outlives the parent's.
             None if dropping() == 0 => drop_check.untraced_enclosure(cx),
             // The parent drops its work after this poll.
             None => Enclosure::Unknown,

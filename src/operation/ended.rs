@@ -116,8 +116,7 @@ impl Operation {
     ///
     /// A child is in this list from the moment it gets its parent, before its first poll, until it has ended and
     /// everything below it has ended. An operation gets its parent from [`child_of`](crate::Cancelable::child_of), or
-    /// at its first poll. A future that runs [`in_scope`](Self::in_scope) has a child for it in this list, which has no
-    /// name.
+    /// at its first poll. For a future that runs [`in_scope`](Self::in_scope), the list has a child without a name.
     ///
     /// ```
     /// use cancelable::prelude::*;

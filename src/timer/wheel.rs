@@ -408,7 +408,7 @@ mod tests {
         assert_eq!(wheel.len(), 0);
     }
 
-    /// A slot for which many tasks wait, on a wheel of its own, with its end.
+    /// Returns a new wheel, a slot on it for which `count` tasks wait, and the count of their wake-ups.
     fn waited_for(count: usize) -> (Arc<Wheel>, Arc<Slot>, Arc<CountWakes>) {
         let wheel = Arc::new(Wheel::new(clock::real()));
         let slot = wheel.slot(wheel.epoch, Duration::from_secs(3600)).unwrap();

@@ -65,7 +65,7 @@ fn g18_member_cancelled_in_the_queue_never_starts() {
 #[test]
 fn long_queue_needs_no_stack() {
     let _watchdog = support::watchdog();
-    // Each task runs inside the call of the spawner.
+    // The spawner polls each task to its end before it returns.
     let group = TaskGroup::<_, String>::fallible(futures::executor::block_on).at_most(1);
     let handle = group.handle();
     let sum = group.spawn(async move {

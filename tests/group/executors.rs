@@ -8,7 +8,7 @@ use smol::future::yield_now;
 
 use crate::support;
 
-/// Uses a group for all that needs an executor.
+/// Uses a group in every way for which it needs an executor.
 async fn exercise(new: impl Fn() -> TaskGroup<u64, String>) {
     let group = new().at_most(4);
     for number in 0..100 {

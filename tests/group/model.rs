@@ -1,5 +1,5 @@
-//! Random groups on an executor that is driven by hand: whatever happens, every task ends, with one outcome, and
-//! nothing is kept.
+//! Random groups on an executor that is driven by hand. Whatever happens, every task ends with exactly one outcome, and
+//! nothing is left behind.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -79,14 +79,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     collection::vec(step, 0..40)
 }
 
-/// What the members share with the test.
+/// The state that the members share with the test.
 #[derive(Clone, Default)]
 struct World {
     /// The orders for the members, by the number of the member.
     orders: Arc<Mutex<Vec<Option<Order>>>>,
     /// The outcomes that were delivered.
     outcomes: Arc<AtomicUsize>,
-    /// Held by every future and value of a member.
+    /// Every future and every value of a member holds a clone of this.
     alive: Arc<()>,
 }
 
@@ -187,7 +187,7 @@ fn run(bound: Option<usize>, keeps_going: bool, steps: Vec<Step>) {
                     count.fetch_add(1, Ordering::SeqCst);
                     let member = group.try_spawn(inner);
                     if member.is_finished() {
-                        // Refused, or cancelled with the group.
+                        // The member was refused, or cancelled with the group.
                         world.note(member.await);
                     }
                     outer.await

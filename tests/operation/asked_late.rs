@@ -121,7 +121,7 @@ fn late_hooks_and_clean_up_run() {
     assert_eq!(log.take(), ["start", "handed on", "cancel"]);
 }
 
-/// Whether or not there was a handle before: the race has started, so its clean-up must run.
+/// The race has started, so its clean-up must run, whether or not a handle was taken before.
 #[test]
 fn late_clean_up_goes_to_the_spawner() {
     let _watchdog = support::watchdog();
@@ -134,7 +134,7 @@ fn late_clean_up_goes_to_the_spawner() {
         assert_eq!(handed_on.get(), 1, "asked for its handle before: {asked}");
         assert!(before.is_none_or(|before| before.status() == Status::Cancelled));
     }
-    // It has started, too, if it is already in its clean-up.
+    // A race that is already in its clean-up has started, too.
     let handed_on = Cell::new(0);
     let mut run = pending::<()>().cancelable(never()).finally(|_| pending::<()>());
     let operation = run.operation();

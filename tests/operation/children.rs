@@ -49,7 +49,7 @@ fn g16_nested_operations_are_children() {
     assert_eq!(support::block_on(run), Ok(0));
 }
 
-/// A child that has ended stays in the list while something below it has not ended.
+/// A child that has ended stays in the list until everything below it has ended too.
 #[test]
 fn g16_waits_for_everything_below() {
     let _watchdog = support::watchdog();
@@ -89,7 +89,7 @@ fn g16_children_that_come_meanwhile_are_waited_for() {
     assert!(poll_once(pin!(parent.children_ended())).is_ready(), "there are none");
 }
 
-/// A child that comes after the end of its parent is below everything above that.
+/// If a child is added after the end of its parent, it still counts as below the parent's own parents.
 #[test]
 fn g16_children_of_ended_operations_are_waited_for() {
     let _watchdog = support::watchdog();
@@ -125,7 +125,7 @@ fn g16_ended_operations_do_not_come_into_the_list() {
     assert_eq!((run.operation().parent_id(), parent.child_count()), (Some(parent.id()), 0));
 }
 
-/// From the top, from below, and when only the list of the topmost one holds the others.
+/// A long chain is dropped from the top, from below, and from the list of children of the topmost operation.
 #[test]
 fn g16_long_chains_need_no_stack() {
     let _watchdog = support::watchdog();
@@ -145,7 +145,7 @@ fn g16_long_chains_need_no_stack() {
             match way {
                 0 => drop(chain),
                 1 => while chain.pop().is_some() {},
-                // The others have ended, and the last has not.
+                // The last operation has not ended, so the lists of the others keep the chain.
                 _ => {
                     let last = chain.pop();
                     drop(chain);

@@ -35,7 +35,7 @@ fn everyone(around: Around) -> Vec<Who> {
     everyone
 }
 
-/// What the operation is inside of.
+/// The code around the operation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Around {
     Nothing,
@@ -317,7 +317,7 @@ fn g09_cancelled_before_every_poll() {
                     assert_eq!(cancelled.reason().root(), &Reason::manual("stop"), "{what}");
                     assert_eq!(Some(cancelled.reason().clone()), trial.operation.reason());
                 }
-                // If the race around it ends it, nothing waits for its grace period.
+                // A race around it that is cancelled does not wait for its grace period.
                 let cut = who == Who::Outer;
                 trial.check(&what, cut, grace.is_some_and(|grace| grace > Duration::ZERO));
             }

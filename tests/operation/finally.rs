@@ -48,7 +48,7 @@ fn cleaned<F: Future<Output = Result<u32, io::Error>>>(
     (operation, run)
 }
 
-/// Polls to the end. Returns how many polls that took.
+/// Polls a future to its end. Returns how many polls that took.
 fn polls<F: Future + ?Sized>(mut run: Pin<&mut F>) -> (usize, F::Output) {
     let mut polls = 0;
     loop {
@@ -340,7 +340,7 @@ fn may_borrow() {
     assert_eq!(rows, [1, 2]);
 }
 
-/// The destructor of the waker of its task panics while the run is dropped.
+/// The destructor of the task's waker panics while the operation is dropped.
 #[test]
 fn hostile_waker_does_not_cut_the_end_short() {
     struct Hostile;
@@ -367,7 +367,7 @@ fn hostile_waker_does_not_cut_the_end_short() {
     let mut run = Box::pin(run);
     let waker = std::task::Waker::from(std::sync::Arc::new(Hostile));
     assert!(run.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
-    // What the run holds is all that is left of it.
+    // The clone that the operation holds is the only one left, so dropping this one does not panic.
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(waker))).is_ok());
     drop(run);
     assert_eq!((operation.status(), registry.len()), (Status::Cancelled, 0));

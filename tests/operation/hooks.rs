@@ -188,7 +188,7 @@ fn may_add_hooks() {
             operation.on_complete(move |_| complete.note("from the start"));
             operation.on_progress(move |operation, _| {
                 progress.note("progress");
-                // It gets the next report, not this one.
+                // The new hook gets the next report, not this one.
                 let again = progress.clone();
                 operation.on_progress(move |_, _| again.note("again"));
             });

@@ -71,7 +71,7 @@ fn g16_every_end_of_a_task_in_scope() {
     assert_eq!((child.status(), child.reason()), (Status::Cancelled, Some(told)));
 }
 
-/// Also if a destructor panics.
+/// The future is dropped before its child ends, even if a destructor in it panics.
 #[test]
 fn g16_task_in_scope_is_gone_before_its_child_ends() {
     struct Counts<'a>(&'a Operation);

@@ -163,7 +163,8 @@ fn g16_late_and_shielded_children() {
     assert_eq!((operation.status(), operation.reason()), (Status::Completed, None));
 }
 
-/// A part of a combinator goes with the work. A task that an executor polls in the work is not part of the operation.
+/// A child in a combinator of the work is dropped with the work. A task that an executor polls inside the work is not a
+/// child of the operation.
 #[test]
 fn g16_parts_of_the_work_cannot_block_the_wait() {
     let _watchdog = support::watchdog();
@@ -208,8 +209,8 @@ fn g16_dropped_during_the_wait() {
     assert_eq!(kept(&wakes), 0);
 }
 
-/// The operation can be cancelled during the wait: by a handle, its source, its parent, and a race around it. Its
-/// outcome stays. The source is polled until then, and not after it has fired.
+/// The operation can be cancelled during the wait by a handle, its source, its parent, or a race around it. Its
+/// outcome stays. The source is polled during the wait, but not after it has fired.
 #[test]
 fn g16_cancelled_during_the_wait() {
     let _watchdog = support::watchdog();
@@ -336,7 +337,7 @@ fn g16_grace_period_bounds_the_wait() {
     assert_eq!((operation.child_count(), kept(&wakes)), (1, 0));
 }
 
-/// So does a registry that cuts grace periods short.
+/// The wait also ends if a registry cuts grace periods short.
 #[test]
 #[cfg(feature = "time")]
 fn g16_force_ends_the_wait() {

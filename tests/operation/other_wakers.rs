@@ -1,6 +1,7 @@
 //! Operations that are polled with another waker than the operation around them.
 //!
-//! They are in a combinator in its work, and end with it, or in a task that an executor polls in there, and do not.
+//! An operation in a combinator of the outer work ends with that work. An operation in a task that an executor polls
+//! inside the outer work does not.
 
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
@@ -156,8 +157,8 @@ fn task_of_an_executor_in_a_scope_is_a_child() {
     assert!(poll_once(pin!(task)).is_ready());
 }
 
-/// Drives an operation like a `block_on`: polls it until it is not woken any more, then lets it end. It is inside the
-/// current operation, which is cancelled.
+/// Drives an operation like a `block_on`: polls it until it is not woken any more, then lets it end. This happens inside
+/// the current operation, which is cancelled.
 fn block_on_child() {
     let (gate, wakes) = (CancellationToken::new(), Wakes::new());
     let mut run = pin!(gate.cancelled().map(drop).cancelable(never()).named("child"));
@@ -169,14 +170,14 @@ fn block_on_child() {
 #[test]
 fn blocking_in_a_cancelled_operation_does_not_spin() {
     let _watchdog = support::watchdog();
-    // In the poll in which it is cancelled.
+    // The `block_on` is called in the poll in which the outer operation is cancelled.
     let work = async {
         Operation::current().unwrap().cancel();
         block_on_child();
     };
     assert_eq!(poll_once(pin!(work.cancelable(never()).named("parent"))), Poll::Ready(Ok(())));
 
-    // In a destructor of the work.
+    // The `block_on` is called in a destructor of the work.
     let done = Cell::new(false);
     let work = async {
         let _last = support::OnDrop(|| {

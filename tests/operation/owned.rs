@@ -17,19 +17,19 @@ use smol::future::yield_now;
 
 use crate::support::on_every_executor;
 
-/// Longer than any test takes.
+/// A time that is longer than any test takes.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// More than any of the bodies has.
+/// More polls than any of the bodies takes.
 const AWAITS: usize = 100;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a body shares with its test.
+/// The state that a body shares with its test.
 #[derive(Clone)]
 struct World {
     spawner: Arc<dyn Fn(Task) + Send + Sync>,
-    /// Held by all that must be dropped.
+    /// Everything that must be dropped holds a clone of this.
     held: Arc<()>,
     operations: Arc<Mutex<Vec<Operation>>>,
     begun: Arc<AtomicUsize>,
@@ -312,7 +312,7 @@ on_every_executor! {
     }
 }
 
-/// With the test kit, on an executor that runs only as part of the operation.
+/// The same with the test kit. The executor of the spawned tasks runs inside the operation.
 #[cfg(feature = "testing")]
 mod in_virtual_time {
     use std::cell::RefCell;
@@ -323,8 +323,8 @@ mod in_virtual_time {
     use super::*;
     use crate::support;
 
-    /// Runs `test` with each body. It gets a function that makes the run of the body from a token, and one that checks
-    /// what is left of it.
+    /// Runs `test` with each body. `test` gets a function that makes an operation of the body from a token, and one that
+    /// checks that nothing is left of it.
     fn each_body(
         test: impl Fn(
             &dyn Fn(CancellationToken) -> Run,

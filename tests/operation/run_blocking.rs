@@ -293,7 +293,7 @@ fn queued_closure_of_a_cancelled_operation() {
     let call = operation.run_blocking(move || begun.send(()).unwrap());
     assert!(operation.cancel_with("stop"));
     drop(release);
-    // The call is kept and not polled, as by a task that is busy.
+    // The call is kept but not polled, as if its task were busy.
     assert!(has_begun.recv().is_err(), "it is dropped, and does not begin");
     assert_eq!(support::block_on(call).unwrap_err().reason(), &Reason::manual("stop"));
     busy.into_iter().for_each(support::block_on);
@@ -349,7 +349,7 @@ impl Drop for PanicsOnDrop {
     }
 }
 
-/// A panic in one of these would abort the process.
+/// Without containment, a panic in one of these wakers and destructors would abort the process.
 #[test]
 fn g12_hostile_waker_on_the_pool() {
     let _watchdog = support::watchdog();
@@ -367,7 +367,7 @@ fn g12_hostile_waker_on_the_pool() {
     is_done.recv().unwrap();
     assert_eq!(support::block_on(call), Ok(7));
 
-    // Replaced while the closure runs, by a waker that works.
+    // While the closure runs, the waker is replaced by one that does not panic.
     let (release, released) = channel::<()>();
     let mut call = pin!(operation.run_blocking(move || released.recv().unwrap()));
     let replaced = ManuallyDrop::new(Waker::from(Arc::new(HostileWaker)));
@@ -382,7 +382,7 @@ fn g12_hostile_waker_on_the_pool() {
 #[test]
 fn g12_destructors_on_the_pool() {
     let _watchdog = support::watchdog();
-    // The result of a call that was dropped.
+    // The destructor of a result panics after the call was dropped.
     let (release, released) = channel::<()>();
     let (begun, has_begun) = channel();
     let (tx, rx) = channel::<()>();
@@ -399,7 +399,7 @@ fn g12_destructors_on_the_pool() {
     release.send(()).unwrap();
     assert!(rx.recv().is_err());
 
-    // The captures of a closure, after it has returned and after it was refused.
+    // A capture of a closure panics when it is dropped.
     let held = PanicsOnDrop;
     let call = operation.run_blocking(move || drop(catch_unwind(AssertUnwindSafe(|| drop(held)))));
     assert!(support::block_on(call).is_ok());

@@ -57,7 +57,7 @@ fn clock_starts_at_the_first_poll() {
     assert!(poll_once(pin!(run)).is_pending());
 }
 
-/// The hard limit of the source stands beside it.
+/// The time limit of the source applies as well.
 #[test]
 fn first_limit_wins() {
     let _watchdog = support::watchdog();

@@ -74,7 +74,7 @@ fn every_way_to_be_cancelled() {
     assert_eq!(error.to_string(), "`fetch` cancelled: stop");
 }
 
-/// The name does not make two errors different, and does not enter the reason.
+/// The name does not count when errors are compared, and is not part of the reason.
 #[test]
 fn name_does_not_count() {
     let _watchdog = support::watchdog();

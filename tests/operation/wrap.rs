@@ -273,7 +273,7 @@ fn retry_loop() {
     let value = support::block_on(retry(async || try_it(()).await, async || short(()).await));
     assert_eq!(value, Ok(3));
 
-    // A cancellation in the pause interrupts it, and there is no further attempt.
+    // A cancellation interrupts the pause, and there is no further attempt.
     attempts.set(10);
     let long = operation.wrap(async |()| pending::<()>().await);
     let mut paused = pin!(retry(async || try_it(()).await, async || long(()).await));
@@ -328,7 +328,7 @@ fn refuses_at_a_first_poll_after_the_deadline() {
     assert_eq!(tally.polls(), 0);
 }
 
-/// In clean-up the race is over, and its limit with it.
+/// The race is over when clean-up runs, so its limit no longer counts.
 #[cfg(feature = "time")]
 #[test]
 fn starts_in_clean_up_after_the_deadline() {

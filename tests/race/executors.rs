@@ -176,7 +176,7 @@ crate::support::on_every_executor! {
             let work = async move { if number % 10 == 0 { number } else { pending().await } };
             work.cancelable(sources)
         });
-        // When all of them have been polled.
+        // `join` polls this second, so all races have been polled by then.
         let canceller = async { cancel_later(&token, SHORT) };
         let (outcomes, canceller) = join(join_all(runs), canceller).await;
         let parent = Reason::parent(Reason::manual("from a thread"));

@@ -99,7 +99,7 @@ fn same_rules() {
     assert_eq!(tally.drops(), 1);
     let mut run = Box::pin(tally.ready_at(1).map(Ok::<_, Failed>).try_cancelable(&token));
     assert!(matches!(poll_once(run.as_mut()), Poll::Ready(Err(Failed::Cancelled(_)))));
-    // Never polled.
+    // The work is never polled.
     assert_eq!((tally.polls(), tally.drops()), (2, 2));
 }
 

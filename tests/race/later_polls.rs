@@ -10,7 +10,7 @@ fn one_last_poll() {
     let mut run = pin!(tally.ready_at(3).cancelable(&token));
     assert!(poll_once(run.as_mut()).is_pending());
     token.cancel_with("stop");
-    // Ready one poll too late.
+    // This work would be ready one poll later.
     assert_eq!(poll_once(run.as_mut()), Poll::Ready(Err(Cancelled::new("stop"))));
     assert_eq!((tally.polls(), tally.drops()), (2, 1));
 }

@@ -17,7 +17,7 @@ fn from_the_work() {
     assert!(wakes.poll(run.as_mut()).is_pending());
     let unwound = catch_unwind(AssertUnwindSafe(|| wakes.poll(run.as_mut())));
     assert_eq!(unwound.unwrap_err().downcast_ref(), Some(&"on purpose"));
-    // The rest can be dropped, and leaves nothing behind.
+    // After the panic, the race can be dropped, and leaves nothing behind.
     drop(run);
     assert_eq!(Arc::strong_count(&wakes), 1);
     assert!(token.cancel());

@@ -18,7 +18,7 @@ fn source_before_work() {
     });
     let mut run = pin!(work.cancelable(source));
     assert!(poll_once(run.as_mut()).is_pending());
-    // Polled with a probe, then registered, because the work is pending.
+    // The source is polled with a probe. It registers afterwards, because the work is pending.
     assert_eq!(*order.lock().unwrap(), ["source", "work", "source"]);
     order.lock().unwrap().clear();
     assert!(poll_once(run.as_mut()).is_pending());

@@ -69,7 +69,7 @@ macro_rules! suite {
                 let ($first, $second) = tokens();
                 let mut source = pin!(all_of($list));
                 assert!(poll_once(source.as_mut()).is_pending());
-                // In the order of the list, not in the order in which they fired.
+                // The reasons are in the order of the list, not in the order in which the sources fired.
                 $second.cancel_with("second");
                 assert!(poll_once(source.as_mut()).is_pending());
                 $first.cancel_with("first");
@@ -106,7 +106,7 @@ macro_rules! suite {
                 for _ in 0..10 {
                     assert!(wakes.poll(source.as_mut()).is_pending());
                 }
-                // Registered with both tokens, then with the one left.
+                // The waker is registered with both tokens, then with the remaining one.
                 assert_eq!((Arc::strong_count(&wakes), wakes.count()), (3, 0));
                 $first.cancel();
                 assert!(wakes.poll(source.as_mut()).is_pending());
@@ -122,7 +122,7 @@ macro_rules! suite {
                 let mut source = pin!(all_of($list));
                 let wakes = Wakes::new();
                 assert!(wakes.poll(source.as_mut()).is_pending());
-                // Woken once for each token.
+                // The task is woken once for each token.
                 $second.cancel();
                 assert_eq!(wakes.count(), 1);
                 assert!(wakes.poll(source.as_mut()).is_pending());

@@ -84,7 +84,7 @@ macro_rules! suite {
                 for _ in 0..10 {
                     assert!(wakes.poll(source.as_mut()).is_pending());
                 }
-                // Registered once with each token.
+                // The waker is registered once with each token.
                 assert_eq!((Arc::strong_count(&wakes), wakes.count()), (3, 0));
                 $second.cancel();
                 assert_eq!(wakes.count(), 1);
@@ -99,7 +99,7 @@ macro_rules! suite {
                 assert!(wakes.poll(source.as_mut()).is_pending());
                 $first.cancel();
                 assert!(wakes.poll(source).is_ready());
-                // The other source has unregistered when one has fired.
+                // When one source has fired, the other one is no longer registered.
                 $second.cancel();
                 assert_eq!((wakes.count(), Arc::strong_count(&wakes)), (1, 1));
             }

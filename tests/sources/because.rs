@@ -32,7 +32,7 @@ fn fires() {
 #[should_panic(expected = "`Because` polled after completion")]
 fn fires_once() {
     let _watchdog = support::watchdog();
-    // This future would be ready again.
+    // If this future were polled again, it would be ready again.
     let mut source = pin!(std::future::poll_fn(|_| Poll::Ready(())).because("word"));
     assert!(poll_once(source.as_mut()).is_ready());
     let _ = poll_once(source);
@@ -137,7 +137,7 @@ fn drops_the_future_with_the_race() {
     let trigger = Tally::new();
     let source = trigger.ready_at(2).because("word");
     let mut run = Box::pin(std::future::pending::<()>().cancelable(source));
-    // Probed, then registered, in the same call.
+    // The source is probed and then registered, in the same call.
     assert!(poll_once(run.as_mut()).is_ready());
     assert_eq!((trigger.polls(), trigger.drops()), (2, 1));
     drop(run);

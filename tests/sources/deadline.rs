@@ -72,7 +72,7 @@ fn reason() {
         Poll::Ready(reason) => reason,
         Poll::Pending => clock.block_on(source),
     };
-    // From the first poll to the instant.
+    // The length is the time from the first poll to the instant.
     let Reason::Timeout { after, .. } = reason else { panic!("{reason:?}") };
     assert!(after <= at.saturating_duration_since(before), "{after:?}");
     assert!(after <= SHORT / 2, "{after:?}");
@@ -227,7 +227,7 @@ fn in_the_past() {
 fn passed_before_the_first_poll() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
-    // A timeout would start only now.
+    // A timeout would start only at this poll.
     let mut source = pin!(deadline(clock.now() + Duration::from_millis(5)));
     clock.pass(Duration::from_millis(10));
     assert!(poll_once(source.as_mut()).is_ready());
@@ -254,7 +254,7 @@ fn new_one_has_the_same_end() {
     let at = clock.now() + SHORT;
     let mut fired = false;
     while !fired {
-        // Dropped and made again all the time: a timeout would never fire.
+        // The source is dropped and made anew again and again. A timeout would never fire.
         fired = poll_once(pin!(deadline(at))).is_ready();
         assert!(!fired || clock.now() >= at);
         clock.pass(Duration::from_millis(1));

@@ -72,7 +72,7 @@ fn overflow_never_fires() {
     assert!(wakes.poll(source.as_mut()).is_ready());
 }
 
-/// The task is woken at the earlier end, looks, and waits on.
+/// The task is woken at the earlier end. Its source looks again and continues to wait.
 #[test]
 fn g17_moved_limit_keeps_to_its_last_end() {
     let _watchdog = support::watchdog();
@@ -216,7 +216,7 @@ fn firing_wakes_the_others() {
     assert!(wakes.poll(first.as_mut()).is_ready());
 }
 
-/// Its end has passed, but no source has noticed: it can still be moved.
+/// A limit whose end has passed can still be moved, until a poll of a source notices that.
 #[test]
 fn g17_unnoticed_end_can_be_moved() {
     let _watchdog = support::watchdog();
@@ -339,7 +339,7 @@ fn earliest_limit_wins() {
     assert_eq!(clock.block_on(both).name(), Some("moved"));
 }
 
-/// Its end may move, so it is no deadline of the operation.
+/// The end of a limit may move, so it does not count as a deadline of the operation.
 #[test]
 fn limit_offers_no_deadline() {
     let _watchdog = support::watchdog();

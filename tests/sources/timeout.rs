@@ -223,7 +223,7 @@ fn starts_at_the_first_poll() {
 fn starts_before_the_work() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
-    // The work blocks for longer than the limit, and is pending then: its time is over.
+    // The work blocks for longer than the limit, and then returns `Pending`. So the limit wins.
     let mut polls = 0;
     let work = std::future::poll_fn(|_| {
         polls += 1;
@@ -333,7 +333,7 @@ fn ten_thousand_expire_together() {
     assert_eq!(Arc::strong_count(&wakes), 1);
 }
 
-/// A task that is woken may wake others of its slot. If a waker polls at once, these wake-ups must
+/// A task that is woken may wake other tasks of its slot. If a waker polls its task at once, these wake-ups must
 /// not nest without bound.
 #[test]
 fn wakers_that_poll_at_once() {
@@ -410,7 +410,7 @@ fn polled_from_thread_to_thread() {
         .unwrap();
     }
     wakes[4].wait(1);
-    // Polled by another thread, it still counts from its first poll.
+    // Even if another thread polls it, it counts from its first poll.
     assert!(start.elapsed() >= after);
     assert_eq!(poll_once(source.as_mut()), Poll::Ready(Reason::timeout(after)));
     let_time_pass();
@@ -452,8 +452,8 @@ fn many_in_turn() {
     assert!(start.elapsed() >= after * 20);
 }
 
-/// The clock runs on from race to race, even if each race ends at its first poll, so that the limit
-/// is never registered.
+/// The clock of a limit that is lent to one race after another continues, even if each race ends at its first poll,
+/// so that the limit is never registered.
 #[test]
 fn g05_lent_to_ready_races_it_still_fires() {
     let _watchdog = support::watchdog();

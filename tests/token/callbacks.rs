@@ -40,7 +40,7 @@ fn run_in_order_after_most_were_dropped() {
     let token = CancellationToken::new();
     let log = Log::default();
     let added = (0..100).map(|number| (number, token.on_cancel(log.writes(number))));
-    // Drops in the order of registration, then from the newest to the oldest.
+    // The registrations are dropped in order, then from the newest to the oldest.
     let (first, mut kept): (Vec<_>, Vec<_>) = added.partition(|(number, _)| number % 3 == 0);
     drop(first);
     while kept.len() > 2 {
@@ -230,7 +230,7 @@ fn callback_owns_token() {
     let held = Arc::new(());
     let (owner, inside) = (token.clone(), held.clone());
     let registration = token.on_cancel(move |_| drop((owner, inside)));
-    // Hangs if the callback were dropped under the lock.
+    // This would hang if the callback were dropped under the lock.
     drop(registration);
     assert_eq!(Arc::strong_count(&held), 1);
 }
@@ -288,7 +288,7 @@ fn unregister_races_cancel() {
     });
     for runs in &runs {
         assert!(runs.load(Ordering::SeqCst) <= 1);
-        // Run or unregistered, the callback was dropped.
+        // The callback was dropped, whether it has run or was unregistered.
         assert_eq!(Arc::strong_count(runs), 1);
     }
 }

@@ -43,7 +43,7 @@ fn too_late() {
     assert!(!token.on_cancel(|_| {}).unregister(), "it ran at once");
 }
 
-/// What a registration says does not change when the token is gone.
+/// The answers of a registration do not change when the token is gone.
 #[test]
 fn token_is_gone() {
     let _watchdog = support::watchdog();

@@ -27,8 +27,8 @@ impl<T, E: sealed::Ending<T>> Ending<T> for E {}
 pub(crate) mod sealed {
     use super::*;
 
-    /// A function that calls its second argument with the error, if the value holds one. The error goes to
-    /// a closure because its text may come from a temporary.
+    /// A function that passes the error to its second argument, a closure, if the value is an error. It does
+    /// not return the text of the error, because that text may borrow from a temporary.
     #[allow(unreachable_pub, reason = "part of a trait that is sealed by being unreachable")]
     pub type ErrorOf<T> = fn(&T, &mut dyn FnMut(&dyn Display));
 

@@ -171,7 +171,7 @@ pub struct ShutdownWhen<S> {
     stage: Stage,
 }
 
-/// The source of a second request.
+/// The source of a second request to shut down.
 #[derive(Default)]
 enum Second {
     #[default]

@@ -101,7 +101,7 @@ fn chain_of_ten_thousand_drops_without_recursion() {
         while from_below.pop().is_some() {}
         assert_eq!(Arc::strong_count(&held), 1, "from below");
 
-        // The last one keeps its place below all others, but nothing of them.
+        // The last operation still knows the id of its parent, but keeps nothing of the others alive.
         let last = chain(&held).pop().unwrap().operation;
         assert_eq!(Arc::strong_count(&held), 1);
         assert!(last.parent_id().is_some());

@@ -38,7 +38,7 @@ const ENDS: [End; 7] =
 enum When {
     Unpolled,
     Polled,
-    /// After the end. The future still exists.
+    /// After the end, while the future still exists.
     Ended,
     /// After the end and the drop of the future.
     Dropped,
@@ -74,7 +74,7 @@ impl Hooks {
     }
 }
 
-/// What a hook owns.
+/// The values that a hook owns.
 struct Held {
     dropped: Arc<AtomicUsize>,
     own: Operation,

@@ -108,7 +108,7 @@ fn unpolled_keeps_nothing() {
     assert_eq!(Arc::strong_count(&held), 1);
 }
 
-/// The hook holds the operation that holds it: nothing but the end of its future breaks that circle.
+/// The hook holds a handle of the operation that holds the hook. Only the end of the future breaks that circle.
 #[test]
 fn late_hooks_of_a_dropped_future_are_dropped() {
     let _watchdog = support::watchdog();
@@ -129,7 +129,7 @@ fn late_hooks_of_a_dropped_future_are_dropped() {
     }
 }
 
-/// Several hooks that are never called panic when they are dropped: each panic stays there.
+/// Several hooks that are never called panic when they are dropped. Each panic is contained.
 #[test]
 fn g12_dropped_hooks_may_panic() {
     struct Hostile;

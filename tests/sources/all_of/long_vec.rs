@@ -18,7 +18,7 @@ fn reason() {
     for length in LENGTHS {
         let tokens = tokens(length);
         let mut source = pin!(all_of(tokens.iter().collect::<Vec<_>>()));
-        // From the last to the first, with a poll in between.
+        // They fire from the last to the first, with a poll after each.
         for place in (0..length).rev() {
             assert!(poll_once(source.as_mut()).is_pending());
             tokens[place].cancel_with(place.to_string());
@@ -34,7 +34,7 @@ fn wakes_exactly_once() {
         let tokens = tokens(length);
         let mut run = pin!(std::future::pending::<()>().cancelable(all_of(tokens.clone())));
         let wakes = Wakes::new();
-        // Woken once for each source that fires.
+        // The task is woken once for each source that fires.
         for (fired, token) in tokens.iter().enumerate() {
             assert!(wakes.poll(run.as_mut()).is_pending());
             assert_eq!(wakes.count(), fired);

@@ -8,8 +8,8 @@ const LEVELS: usize = 1000;
 /// The stack that threads have by default.
 const STACK: usize = 2 << 20;
 
-/// Builds `LEVELS` lists around a token, each with a second source that has fired. Polls, fires and
-/// drops them; then drops them pending.
+/// Builds `LEVELS` lists around a token, each with a second source that has fired. Polls the outermost list,
+/// fires it and drops it. Then does the same, but drops it while it is pending.
 fn check<L>(level: L)
 where
     L: Fn(BoxSource<'static>, CancellationToken) -> BoxSource<'static> + Send + 'static,
@@ -33,12 +33,12 @@ where
         assert_eq!(wakes.count(), 1);
         let Poll::Ready(Err(cancelled)) = wakes.poll(run.as_mut()) else { panic!("pending") };
         drop(run);
-        // One for each level, and the token.
+        // There is one reason for each level, and one for the token.
         let leaves = cancelled.reason().leaves();
         assert_eq!(leaves.len(), LEVELS + 1);
         let deep = leaves.iter().filter(|leaf| **leaf == Reason::manual("deep"));
         assert_eq!(deep.count(), 1);
-        // Fired before the first poll.
+        // The token fires before the first poll.
         assert_eq!(&block_on(build()), cancelled.reason());
     });
 }

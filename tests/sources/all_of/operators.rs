@@ -10,7 +10,7 @@ macro_rules! all_pairs {
     (@ $left:expr, ($($right:expr),*)) => {
         $(
             let reason = block_on($left & $right);
-            // A single source and `any_of` have one reason each, and so has `all_of` of one.
+            // Each side contributes one reason: a single source, an `any_of`, or an `all_of` of one source.
             assert_eq!(reason.leaves().len(), 2, "{reason}");
         )*
     };

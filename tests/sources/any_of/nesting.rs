@@ -8,7 +8,8 @@ const LEVELS: usize = 1000;
 /// The stack that threads have by default.
 const STACK: usize = 2 << 20;
 
-/// Builds `LEVELS` lists around a token. Polls, fires and drops them; then drops them pending.
+/// Builds `LEVELS` lists around a token. Polls the outermost list, fires it and drops it. Then does the same, but
+/// drops it while it is pending.
 fn check(level: impl Fn(usize, BoxSource<'static>) -> BoxSource<'static> + Send + 'static) {
     on_a_stack_of(STACK, move || {
         let token = CancellationToken::new();
@@ -29,7 +30,7 @@ fn check(level: impl Fn(usize, BoxSource<'static>) -> BoxSource<'static> + Send 
         let Poll::Ready(Err(cancelled)) = wakes.poll(run.as_mut()) else { panic!("pending") };
         assert_eq!(cancelled.reason().leaves()[0], Reason::manual("deep"));
         drop(run);
-        // Fired before the first poll.
+        // The token fires before the first poll.
         assert_eq!(block_on(build()).leaves()[0], Reason::manual("deep"));
     });
 }

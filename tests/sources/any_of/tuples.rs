@@ -81,7 +81,7 @@ fn of_foreign_futures() {
         mine(),
         futures::future::ready(7).map(|_| Reason::manual("seven")),
     )));
-    // The first listed of the ready sources.
+    // The reason comes from the first of the ready sources in the list.
     assert_eq!(poll_once(source.as_mut()), Poll::Ready(Reason::manual("seven")));
     let mut source = pin!(any_of((mine(), std::future::pending::<Reason>())));
     assert!(poll_once(source.as_mut()).is_pending());

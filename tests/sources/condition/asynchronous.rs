@@ -73,8 +73,8 @@ fn changed_waker() {
 fn tie() {
     let _watchdog = support::watchdog();
     let check = Tally::new();
-    // The first call polls the source twice, to probe and to register; it is true in the second
-    // poll.
+    // The first call polls the source twice, to probe and to register. The check is true in the second of
+    // these polls.
     let source = condition_async(|| done(&check, 3));
     let mut run = pin!(Tally::new().ready_at(2).cancelable(source));
     assert!(poll_once(run.as_mut()).is_pending());
@@ -86,7 +86,7 @@ fn tie() {
 fn tie_in_the_first_call() {
     let _watchdog = support::watchdog();
     let check = Tally::new();
-    // True in the poll that registers: the work gets its last poll in the same call.
+    // The check is true in the poll that registers. The work gets its last poll in the same call.
     let source = condition_async(|| done(&check, 2));
     assert_eq!(poll_once(pin!(Tally::new().ready_at(2).cancelable(source))), Poll::Ready(Ok(2)));
 }
@@ -124,7 +124,7 @@ fn ended_check_is_dropped_before_the_pause() {
 fn slow_check_is_dropped_at_the_end() {
     let _watchdog = support::watchdog();
     let (check, token) = (Tally::new(), CancellationToken::new());
-    // Dropped when the race is cancelled.
+    // The check is dropped when the race is cancelled.
     let sources = any_of((condition_async(|| done(&check, 0)), &token));
     let mut run = Box::pin(std::future::pending::<()>().cancelable(sources));
     assert!(poll_once(run.as_mut()).is_pending());
@@ -132,13 +132,13 @@ fn slow_check_is_dropped_at_the_end() {
     token.cancel();
     assert!(poll_once(run.as_mut()).is_ready());
     assert_eq!(check.drops(), 1);
-    // Dropped when the work returns a value.
+    // It is dropped when the work returns a value.
     let source = condition_async(|| done(&check, 0));
     let mut run = Box::pin(Tally::new().ready_at(2).cancelable(source));
     assert!(poll_once(run.as_mut()).is_pending());
     assert!(poll_once(run.as_mut()).is_ready());
     assert_eq!(check.drops(), 2);
-    // Dropped with the race.
+    // It is dropped with the race.
     let mut source = Box::pin(condition_async(|| done(&check, 0)));
     assert!(poll_once(source.as_mut()).is_pending());
     drop(source);

@@ -65,7 +65,7 @@ fn does_not_block_the_work() {
     let _watchdog = support::watchdog();
     let (release, released) = channel::<()>();
     let source = condition_blocking(move || released.recv().is_ok());
-    // The check ends only when the work, which is polled meanwhile, allows it.
+    // The work is polled while the check runs. The check ends only when the work allows it.
     let work = async {
         timeout(TICK * 5).await;
         release.send(()).unwrap();
@@ -161,7 +161,7 @@ fn panic_in_the_hook_is_ignored() {
     assert_eq!(block_on(source), Reason::condition("condition", 3));
 }
 
-/// Its panic would abort the process.
+/// Without containment, this panic would abort the process.
 #[test]
 fn g12_waker_panics_on_the_pool() {
     struct Hostile;
