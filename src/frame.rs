@@ -63,6 +63,7 @@ pub(crate) fn is_dropping() -> bool {
 }
 
 /// Returns whether a shield is between this poll and the innermost operation around it.
+#[inline]
 pub(crate) fn is_shielded() -> bool {
     FRAME.get().shielded
 }
@@ -103,10 +104,35 @@ impl Drop for InLimitedSection {
     }
 }
 
+/// Changes the frame for as long as it lives. Most guards change nothing, and then cost one or two comparisons.
+#[derive(Debug)]
+struct Changed {
+    /// The frame to restore. `None` if it has not changed.
+    outer: Option<Frame>,
+}
+
+impl Changed {
+    const NOTHING: Changed = Changed { outer: None };
+
+    #[inline]
+    fn to(frame: Frame) -> Self {
+        Changed { outer: Some(FRAME.replace(frame)) }
+    }
+}
+
+impl Drop for Changed {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(outer) = self.outer {
+            FRAME.set(outer);
+        }
+    }
+}
+
 /// Guard for a poll of the work of a race.
 #[derive(Debug)]
 pub(crate) struct InRace {
-    outer: Frame,
+    _changed: Changed,
 }
 
 impl InRace {
@@ -114,17 +140,13 @@ impl InRace {
     /// `operation` is true if the race is an operation.
     #[inline]
     pub(crate) fn enter(dropping: u64, operation: bool) -> Self {
+        if dropping == 0 && !(operation && is_shielded()) {
+            return InRace { _changed: Changed::NOTHING };
+        }
         let outer = FRAME.get();
         let dropping = if dropping == 0 { outer.dropping } else { dropping };
-        FRAME.set(Frame { dropping, shielded: outer.shielded && !operation, ..outer });
-        InRace { outer }
-    }
-}
-
-impl Drop for InRace {
-    #[inline]
-    fn drop(&mut self) {
-        FRAME.set(self.outer);
+        let frame = Frame { dropping, shielded: outer.shielded && !operation, ..outer };
+        InRace { _changed: Changed::to(frame) }
     }
 }
 
@@ -132,33 +154,24 @@ impl Drop for InRace {
 /// as a hook or a waker.
 #[derive(Debug)]
 pub(crate) struct OutsideWork {
-    outer: Frame,
+    _changed: Changed,
 }
 
 impl OutsideWork {
     /// Enters a shielded section or clean-up.
     #[inline]
     pub(crate) fn in_shield() -> Self {
-        let outer = FRAME.get();
-        FRAME.set(Frame { dropping: 0, shielded: true, sections: outer.sections + 1 });
-        OutsideWork { outer }
+        let frame = Frame { dropping: 0, shielded: true, sections: sections() + 1 };
+        OutsideWork { _changed: Changed::to(frame) }
     }
 
     /// Enters user code.
     #[inline]
     pub(crate) fn enter() -> Self {
-        let outer = FRAME.get();
-        if outer.dropping != 0 {
-            FRAME.set(Frame { dropping: 0, ..outer });
+        if !is_dropping() {
+            return OutsideWork { _changed: Changed::NOTHING };
         }
-        OutsideWork { outer }
-    }
-}
-
-impl Drop for OutsideWork {
-    #[inline]
-    fn drop(&mut self) {
-        FRAME.set(self.outer);
+        OutsideWork { _changed: Changed::to(Frame { dropping: 0, ..FRAME.get() }) }
     }
 }
 

@@ -36,7 +36,7 @@ pub use scope::{scope, try_scope};
 pub use try_cancelable::TryCancelable;
 
 use crate::error::Cancelled;
-use crate::operation::Operation;
+use crate::operation::{InPoll, Operation};
 use crate::poll_context::{ignore_limits, operation_start};
 use crate::reason::Reason;
 use crate::source::Source;
@@ -229,7 +229,7 @@ where
     ) -> Poll<Result<F::Output, Cancelled>> {
         let mut this = self.as_mut().project();
         let first = *this.phase == Phase::Fresh;
-        let mut inside = None;
+        let mut inside = InPoll::new();
         if let Some(state) = this.state.get_mut() {
             // An operation usually starts at the first poll. If the race became an operation later, it starts now.
             let starts = state.is_unstarted() && this.work.is_some();
@@ -238,11 +238,11 @@ where
                 return Poll::Pending;
             }
             let starting = starts.then_some(this.ending.as_mut());
-            inside = state.enter_poll(starting, E::CLEANS_UP, cx.waker());
+            state.enter_poll(&mut inside, starting, E::CLEANS_UP, cx.waker());
         }
         let mut outcome = None;
         let polled = self.as_mut().poll_as_current(first, fired, &mut outcome, cx);
-        if let (Some(inside), Some(state)) = (inside, self.project().state.get_mut()) {
+        if let Some(state) = self.project().state.get_mut() {
             state.leave_poll(inside);
         }
         ready!(polled);

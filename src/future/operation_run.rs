@@ -18,9 +18,9 @@ use crate::operation::{ChildrenEnded, Hook, Operation};
 use crate::panic::{contain, discard, message, warn_clean_up_lost};
 use crate::poll_context::{DropCheck, Enclosure, Protection};
 use crate::reason::Reason;
-use crate::source::WaitForCancellationOwned;
 #[cfg(feature = "time")]
 use crate::source::WaitForLimit;
+use crate::source::{CancellationToken, WaitForCancellationOwned};
 use crate::sync::Mutex;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
@@ -42,13 +42,10 @@ pub(super) struct OperationRun {
     pub(super) current: Option<Operation>,
     /// Waits for the token of the operation while the work is pending. Handles and the parent cancel that token.
     pub(super) token_wait: Option<WaitForCancellationOwned>,
-    /// Waits for the cancellation of a parent, if this operation may not be part of that parent's work: see
-    /// [`Operation::undecided_parent_token`].
-    pub(super) parent_wait: Option<WaitForCancellationOwned>,
-    /// Whether this poll is inside a poll of that parent.
-    pub(super) is_inside_parent: bool,
+    /// Waits for the cancellation of a parent, if this operation may not be part of that parent's work.
+    pub(super) parent_wait: Option<Box<ParentWait>>,
     #[cfg(feature = "time")]
-    pub(super) grace: Option<Countdown>,
+    pub(super) grace: Option<Box<Countdown>>,
     /// Fires when the operation has reported no progress for too long.
     #[cfg(feature = "time")]
     pub(super) stall: Option<Box<WaitForLimit>>,
@@ -61,6 +58,19 @@ pub(super) struct OperationRun {
     /// Whether there is unfinished clean-up that has no spawner.
     pub(super) owes_clean_up: bool,
     pub(super) on_clean_up_lost: Mutex<Vec<Hook>>,
+}
+
+/// Waits for the cancellation of a parent.
+pub(super) struct ParentWait {
+    cancelled: WaitForCancellationOwned,
+    /// Whether this poll is inside a poll of that parent.
+    is_inside: bool,
+}
+
+impl ParentWait {
+    pub(super) fn new(parent: CancellationToken) -> Self {
+        ParentWait { cancelled: parent.cancelled_owned(), is_inside: false }
+    }
 }
 
 /// Whether the operation has waited for its children. Used only if it joins them.
@@ -81,7 +91,6 @@ impl OperationRun {
             current: None,
             token_wait: None,
             parent_wait: None,
-            is_inside_parent: false,
             #[cfg(feature = "time")]
             grace: None,
             #[cfg(feature = "time")]
@@ -107,19 +116,56 @@ impl OperationRun {
         self.operation.cause()
     }
 
-    /// Resolves once the operation has reported no progress for too long.
-    #[cfg(feature = "time")]
+    /// Returns why the operation is to be cancelled, other than for its source and its token, which is rare.
     #[inline]
-    pub(super) fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
-        match &mut self.stall {
-            Some(stall) => Pin::new(&mut **stall).poll(cx),
-            None => Poll::Pending,
+    pub(super) fn poll_others(
+        &mut self,
+        drop_check: &mut DropCheck,
+        cx: &mut Context<'_>,
+    ) -> Option<Reason> {
+        #[cfg(feature = "time")]
+        let has_stall = self.stall.is_some();
+        #[cfg(not(feature = "time"))]
+        let has_stall = false;
+        if has_stall || self.parent_wait.is_some() || self.cleaning.is_some() {
+            self.poll_others_slow(drop_check, cx)
+        } else {
+            None
         }
+    }
+
+    #[cold]
+    fn poll_others_slow(
+        &mut self,
+        drop_check: &mut DropCheck,
+        cx: &mut Context<'_>,
+    ) -> Option<Reason> {
+        #[cfg(feature = "time")]
+        if let Some(stall) = &mut self.stall {
+            // It has reported no progress for too long.
+            if let Poll::Ready(reason) = Pin::new(&mut **stall).poll(cx) {
+                return Some(reason);
+            }
+        }
+        if let Some(reason) = self.poll_undecided_parent(drop_check, cx) {
+            return Some(reason);
+        }
+        // If a race around this one is about to drop it, that race waits for the clean-up first.
+        self.is_awaited(drop_check, cx).then(|| self.operation.reason_if_dropped())
     }
 
     /// Returns whether the operation is cancelled. If not, wakes the task when it is.
     #[inline]
     pub(super) fn poll_token(&mut self, cx: &mut Context<'_>) -> bool {
+        match &self.token_wait {
+            Some(wait) if wait.is_unchanged(cx) => false,
+            _ => self.poll_token_slow(cx),
+        }
+    }
+
+    // Not inlined, so that a later poll with the same waker saves no registers for it.
+    #[inline(never)]
+    fn poll_token_slow(&mut self, cx: &mut Context<'_>) -> bool {
         if is_probe(cx.waker()) {
             return self.operation.is_cancelled();
         }
@@ -145,21 +191,7 @@ impl OperationRun {
 
     /// Returns why the operation is cancelled with its parent, if the operation is polled with a different waker than the
     /// parent and turns out to be part of the parent's work. Until then, the cancellation of the parent wakes the task.
-    #[inline]
-    pub(super) fn poll_undecided_parent(
-        &mut self,
-        drop_check: &mut DropCheck,
-        cx: &mut Context<'_>,
-    ) -> Option<Reason> {
-        if self.parent_wait.is_some() {
-            self.poll_undecided_parent_slow(drop_check, cx)
-        } else {
-            None
-        }
-    }
-
-    #[cold]
-    fn poll_undecided_parent_slow(
+    fn poll_undecided_parent(
         &mut self,
         drop_check: &mut DropCheck,
         cx: &mut Context<'_>,
@@ -168,12 +200,13 @@ impl OperationRun {
         if is_probe(cx.waker()) {
             return None;
         }
-        if !self.is_inside_parent {
+        if !parent_wait.is_inside {
             // It is polled outside of the parent, so it is not part of the parent's work.
             self.leave_parent();
             return None;
         }
-        if !parent_wait.is_terminated() && Pin::new(parent_wait).poll(cx).is_pending() {
+        let cancelled = &mut parent_wait.cancelled;
+        if !cancelled.is_terminated() && Pin::new(cancelled).poll(cx).is_pending() {
             return None;
         }
         let reason = self.operation.reason_of_parent()?;
@@ -194,10 +227,12 @@ impl OperationRun {
         None
     }
 
-    /// Notes whether this poll is inside a poll of the parent, which is the current operation or around it.
-    #[cold]
+    /// Notes whether this poll is inside a poll of the undecided parent, which is the current operation or around it.
+    #[inline]
     pub(super) fn note_whether_inside_parent(&mut self) {
-        self.is_inside_parent = self.operation.is_inside_parent();
+        if let Some(parent_wait) = &mut self.parent_wait {
+            parent_wait.is_inside = self.operation.is_inside_parent();
+        }
     }
 
     fn leave_parent(&mut self) {

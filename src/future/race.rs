@@ -259,6 +259,7 @@ pub(crate) fn is_stopped<T>(
 
 /// Calls `drop`, which drops user values. If the race is an operation, a panic of a destructor is kept until the
 /// operation has ended (guarantee 13). Returns false if there was a panic.
+#[inline]
 pub(crate) fn contain_drop(state: &mut Option<Box<RunState>>, drop: impl FnOnce()) -> bool {
     match state {
         Some(state) if state.is_operation() => state.contain_drop(drop),

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::ending::Ending;
-use super::operation_run::OperationRun;
+use super::operation_run::{OperationRun, ParentWait};
 use crate::clock;
 use crate::error::Cancelled;
 use crate::frame::dropping;
@@ -19,7 +19,6 @@ use crate::operation::{Hook, InPoll, Operation};
 use crate::panic::{contain, discard, message};
 use crate::poll_context::{self, DropCheck, InShield, Protection, Tracer, register_clean_up};
 use crate::reason::Reason;
-use crate::source::CancellationToken;
 #[cfg(feature = "time")]
 use crate::source::{Limit, timeouts_fired};
 use crate::sync::Mutex;
@@ -120,7 +119,7 @@ impl RunState {
 
     #[cfg(feature = "time")]
     pub(crate) fn set_grace(&mut self, grace: Countdown) {
-        self.operation_run().grace = Some(grace);
+        self.operation_run().grace = Some(Box::new(grace));
     }
 
     /// Cancels the operation once it has reported no progress for this long.
@@ -176,9 +175,11 @@ impl RunState {
                 // work, it would not start.
                 run.cleaning = Some(register_clean_up(dropping()));
             }
-            run.since = Some(run.operation.start(waker));
-            run.parent_wait =
-                run.operation.undecided_parent_token().map(CancellationToken::cancelled_owned);
+            let (since, undecided_parent) = run.operation.start(waker);
+            run.since = Some(since);
+            if let Some(parent) = undecided_parent {
+                run.parent_wait = Some(Box::new(ParentWait::new(parent)));
+            }
         }
     }
 
@@ -225,40 +226,36 @@ impl RunState {
 
     /// Makes the operation the current one on this thread, until [`leave_poll`](Self::leave_poll). If `starting` is
     /// given, also starts the operation. `cleans_up` is as for [`start`](Self::start).
-    // Inlined, like `leave_poll`: otherwise the guard goes through memory twice in each poll.
     #[inline(always)]
     pub(crate) fn enter_poll<T, E: Ending<T>>(
         &mut self,
+        inside: &mut InPoll,
         starting: Option<Pin<&mut E>>,
         cleans_up: bool,
         waker: &Waker,
-    ) -> Option<InPoll> {
+    ) {
         let starts = starting.is_some();
         if let Some(ending) = starting {
             ending.note_started();
             self.start(cleans_up, Some(waker));
         }
-        let run = self.operation.as_mut()?;
-        if run.parent_wait.is_some() {
-            // Checked before this operation becomes the current one.
-            run.note_whether_inside_parent();
-        }
+        let Some(run) = &mut self.operation else { return };
+        // Checked before this operation becomes the current one.
+        run.note_whether_inside_parent();
         let current = match run.current.take() {
             Some(current) => current,
             None => run.operation.clone(),
         };
-        let inside = InPoll::enter(current, run.watched(), waker);
+        inside.enter(current, run.watched(), waker);
         if starts {
             self.run_start_hooks();
         }
-        Some(inside)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn leave_poll(&mut self, inside: InPoll) {
-        let current = inside.leave();
         if let Some(run) = &mut self.operation {
-            run.current = current;
+            run.current = inside.leave();
         }
     }
 
@@ -295,22 +292,10 @@ impl RunState {
         if let Poll::Ready(reason) = polled {
             return Poll::Ready(run.cancel(reason));
         }
-        #[cfg(feature = "time")]
-        if let Poll::Ready(reason) = run.poll_stall(cx) {
+        if let Some(reason) = run.poll_others(&mut self.drop_check, cx) {
             return Poll::Ready(run.cancel(reason));
         }
-        if run.poll_token(cx) {
-            return Poll::Ready(run.operation.cause());
-        }
-        if let Some(reason) = run.poll_undecided_parent(&mut self.drop_check, cx) {
-            return Poll::Ready(run.cancel(reason));
-        }
-        // If a race around this one is about to drop it, that race waits for the clean-up first.
-        if run.is_awaited(&mut self.drop_check, cx) {
-            let reason = run.operation.reason_if_dropped();
-            return Poll::Ready(run.cancel(reason));
-        }
-        Poll::Pending
+        if run.poll_token(cx) { Poll::Ready(run.operation.cause()) } else { Poll::Pending }
     }
 
     /// Polls the work. Ready once `outcome` is set. A panic of the work of an operation is kept until the
@@ -546,6 +531,7 @@ impl RunState {
     }
 
     /// Does what the [function](super::race::contain_drop) of the same name describes.
+    #[inline]
     pub(super) fn contain_drop(&mut self, drop: impl FnOnce()) -> bool {
         let dropped = catch_unwind(AssertUnwindSafe(drop));
         let contained = dropped.is_ok();

@@ -113,31 +113,45 @@ fn is_current(inner: &Arc<Inner>) -> bool {
     is_current
 }
 
-/// Makes an operation the current one on this thread for as long as it lives.
+/// Makes an operation the current one on this thread, from [`enter`](Self::enter) to [`leave`](Self::leave) or to the
+/// drop.
+// It is filled in place, because a poll that moved it would copy it several times.
 #[derive(Debug)]
 pub(crate) struct InOperation {
+    entered: bool,
     outer: Option<Current>,
 }
 
 impl InOperation {
+    /// No operation has been entered.
+    #[inline]
+    fn new() -> Self {
+        InOperation { entered: false, outer: None }
+    }
+
+    #[inline]
+    pub(super) fn of(operation: Operation, polled_by: PolledBy) -> Self {
+        let mut inside = InOperation::new();
+        inside.enter(operation, polled_by);
+        inside
+    }
+
     /// Takes a handle. [`leave`](Self::leave) returns it, so a poll does not clone a handle.
     #[inline]
-    pub(crate) fn enter(operation: Operation, polled_by: PolledBy) -> Self {
+    fn enter(&mut self, operation: Operation, polled_by: PolledBy) {
         if polled_by.is_task() {
             operation.inner.poll_place.enter();
         }
         let inner = ManuallyDrop::new(operation.inner);
-        InOperation { outer: CURRENT.replace(Some((inner, polled_by))) }
+        self.outer = CURRENT.replace(Some((inner, polled_by)));
+        self.entered = true;
     }
 
     #[inline]
-    fn leave(self) -> Option<Operation> {
-        // `ManuallyDrop`, so that the destructor does not restore it a second time.
-        ManuallyDrop::new(self).restore()
-    }
-
-    #[inline]
-    fn restore(&mut self) -> Option<Operation> {
+    fn leave(&mut self) -> Option<Operation> {
+        if !std::mem::take(&mut self.entered) {
+            return None;
+        }
         let (inner, polled_by) = CURRENT.replace(self.outer.take())?;
         if polled_by.is_task() {
             inner.poll_place.leave();
@@ -150,7 +164,7 @@ impl InOperation {
 impl Drop for InOperation {
     #[inline]
     fn drop(&mut self) {
-        drop(self.restore());
+        drop(self.leave());
     }
 }
 
@@ -161,18 +175,32 @@ pub(crate) struct InPoll {
 }
 
 impl InPoll {
+    /// No poll has begun.
+    #[inline]
+    pub(crate) fn new() -> Self {
+        InPoll { inside: InOperation::new(), timed: TimedPoll(None) }
+    }
+
     /// Begins the poll. `watched` is the operation if a registry watches it, else `None`.
     #[inline(always)]
-    pub(crate) fn enter(operation: Operation, watched: Option<&Operation>, waker: &Waker) -> Self {
-        let timed = TimedPoll::begin(watched);
-        InPoll { inside: InOperation::enter(operation, PolledBy::waker(waker)), timed }
+    pub(crate) fn enter(
+        &mut self,
+        operation: Operation,
+        watched: Option<&Operation>,
+        waker: &Waker,
+    ) {
+        self.timed.0 = watched.map(poll_begins);
+        self.inside.enter(operation, PolledBy::waker(waker));
     }
 
     /// Ends the poll and returns the handle it was entered with.
-    #[inline(always)]
-    pub(crate) fn leave(self) -> Option<Operation> {
-        drop(self.timed);
-        self.inside.leave()
+    #[inline]
+    pub(crate) fn leave(mut self) -> Option<Operation> {
+        self.timed.end();
+        let operation = self.inside.leave();
+        // There is nothing left to restore, and the destructor would look.
+        std::mem::forget(self);
+        operation
     }
 }
 
@@ -184,14 +212,19 @@ impl TimedPoll {
     pub(super) fn begin(watched: Option<&Operation>) -> Self {
         TimedPoll(watched.map(poll_begins))
     }
+
+    #[inline]
+    fn end(&mut self) {
+        if let Some(operation) = self.0.take() {
+            poll_returned(operation);
+        }
+    }
 }
 
 impl Drop for TimedPoll {
     #[inline]
     fn drop(&mut self) {
-        if let Some(operation) = self.0.take() {
-            poll_returned(operation);
-        }
+        self.end();
     }
 }
 

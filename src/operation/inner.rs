@@ -426,11 +426,6 @@ impl Inner {
         None
     }
 
-    /// See [`Operation::undecided_parent_token`](super::Operation::undecided_parent_token).
-    pub(super) fn undecided_parent_token(&self) -> Option<CancellationToken> {
-        Some(self.undecided_parent()?.token.clone())
-    }
-
     fn undecided_parent(&self) -> Option<Arc<Inner>> {
         let details = self.details.lock();
         let parent = details.parent.as_ref()?;
@@ -498,17 +493,22 @@ impl Inner {
         }
     }
 
-    /// Makes it a child of the current operation, unless it has a parent.
+    /// Makes it a child of the current operation, unless it has a parent. Returns the token of the parent if the
+    /// operation may not be part of the parent's work: see [`Link::Undecided`].
     #[inline]
-    pub(super) fn enter_current(this: &Arc<Self>, waker: Option<&Waker>) {
-        let Some((parent, polled_by)) = current_and_waker() else { return };
+    pub(super) fn enter_current(
+        this: &Arc<Self>,
+        waker: Option<&Waker>,
+    ) -> Option<CancellationToken> {
+        let (parent, polled_by) = current_and_waker()?;
         let is_same_task = |waker| is_same_task(polled_by, waker);
         if is_shielded() || waker.is_none_or(is_same_task) {
             Inner::enter_below(this, &parent.inner);
-        } else {
-            parent.inner.label_token();
-            Inner::set_parent(this, &parent.inner, Link::Undecided(parent.deadline()));
+            return None;
         }
+        parent.inner.label_token();
+        Inner::set_parent(this, &parent.inner, Link::Undecided(parent.deadline()));
+        Some(this.undecided_parent()?.token.clone())
     }
 
     /// Changes the properties. Takes no lock as long as there is only one handle.

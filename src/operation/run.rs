@@ -41,15 +41,16 @@ impl Operation {
     }
 
     /// Starts it, as a child of the current operation, and returns the time of the start. Called once, before
-    /// [`run_start_hooks`](Self::run_start_hooks).
+    /// [`run_start_hooks`](Self::run_start_hooks). Also returns the token of the parent, if the operation may not be
+    /// part of the parent's work.
     ///
     /// `waker` is the waker of the poll, if it starts in one.
     #[inline]
-    pub(crate) fn start(&mut self, waker: Option<&Waker>) -> Instant {
-        Inner::enter_current(&self.inner, waker);
+    pub(crate) fn start(&mut self, waker: Option<&Waker>) -> (Instant, Option<CancellationToken>) {
+        let undecided_parent = Inner::enter_current(&self.inner, waker);
         let now = clock::now();
         Inner::start(&mut self.inner, now);
-        now
+        (now, undecided_parent)
     }
 
     /// Runs the hooks of the start and notifies the watchers. Returns whether there were any hooks.
@@ -68,7 +69,7 @@ impl Operation {
 
     /// Makes it the current operation on this thread while the guard lives.
     pub(crate) fn enter(&self, polled_by: PolledBy) -> InOperation {
-        InOperation::enter(self.clone(), polled_by)
+        InOperation::of(self.clone(), polled_by)
     }
 
     /// Returns the cause. The caller knows that it is cancelled.
@@ -90,12 +91,6 @@ impl Operation {
 
     pub(crate) fn cancelled_owned(&self) -> WaitForCancellationOwned {
         self.inner.token.clone().cancelled_owned()
-    }
-
-    /// Returns the token of the parent if this operation may not be part of the parent's work: see
-    /// [`Link::Undecided`].
-    pub(crate) fn undecided_parent_token(&self) -> Option<CancellationToken> {
-        self.inner.undecided_parent_token()
     }
 
     /// Begins to wait for the children, once the work is gone. If `cancels`, cancels them first, unless the operation is

@@ -11,7 +11,7 @@ use super::{Batching, CancelableStream, Handover, Stage};
 use crate::error::Cancelled;
 use crate::frame::InRace;
 use crate::future::{Ending, RunState, collect_shields, error_of_unstarted};
-use crate::operation::Progress;
+use crate::operation::{InPoll, Progress};
 use crate::panic::contain;
 use crate::poll_context::{self, Traced};
 use crate::reason::Reason;
@@ -45,17 +45,17 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let mut this = self.as_mut().project();
-        let mut inside = None;
+        let mut inside = InPoll::new();
         if let Some(state) = this.state.get_mut() {
             // Operations usually start at the first poll. If the stream became an operation later, it starts
             // now.
             let starts = state.is_unstarted() && this.stream.is_some();
             // Races around it do not wait for its clean-up yet: see `wait_slow`.
             let starting = starts.then_some(this.ending.as_mut());
-            inside = state.enter_poll(starting, false, cx.waker());
+            state.enter_poll(&mut inside, starting, false, cx.waker());
         }
         let polled = self.as_mut().poll_as_current(handover, cx);
-        if let (Some(inside), Some(state)) = (inside, self.project().state.get_mut()) {
+        if let Some(state) = self.project().state.get_mut() {
             state.leave_poll(inside);
         }
         *item = ready!(polled);

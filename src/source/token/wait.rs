@@ -33,9 +33,15 @@ macro_rules! futures {
                 $future { waiting: Waiter::new(node) }
             }
 
+            /// Returns whether it is pending, and a cancellation would wake the task.
+            #[inline(always)]
+            pub(crate) fn is_unchanged(&self, cx: &Context<'_>) -> bool {
+                self.waiting.is_unchanged(cx)
+            }
+
             /// Makes a cancellation wake the task, without resolving.
             pub(crate) fn register(&mut self, cx: &Context<'_>) {
-                if !is_probe(cx.waker()) && !self.waiting.is_unchanged(cx) {
+                if !is_probe(cx.waker()) && !self.is_unchanged(cx) {
                     self.waiting.register(cx);
                 }
             }
