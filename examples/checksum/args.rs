@@ -8,8 +8,9 @@ use clap::Parser;
 const ABOUT: &str = "Prints the SHA-256 of every file below a directory";
 
 const DETAILS: &str = "\
-Symbolic links below DIR are not followed. Links and special files are skipped;
-everything else is read.
+Symbolic links below DIR are not followed. Links and special files are skipped.
+In a git repository, so are .git and what .gitignore files name. Everything else
+is read.
 
 Each file gets one line on stdout, sorted by the bytes of its path below DIR, in
 the format of sha256sum: `cd DIR && sha256sum --check` accepts the output. Names
@@ -34,6 +35,10 @@ pub(crate) struct Args {
     /// Where to start
     #[arg(default_value = ".")]
     pub(crate) dir: PathBuf,
+
+    /// Read .git and ignored files too
+    #[arg(long)]
+    pub(crate) all: bool,
 
     /// Stop after this long, such as 500ms, 2s or "1m 30s"
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
@@ -71,7 +76,7 @@ mod tests {
     fn defaults() {
         let args = parse(&[]).unwrap();
         assert_eq!(args.dir, PathBuf::from("."));
-        assert_eq!((args.timeout, args.max_bytes()), (None, None));
+        assert_eq!((args.all, args.timeout, args.max_bytes()), (false, None, None));
         assert_eq!((args.slow, args.linger), (Duration::ZERO, Duration::ZERO));
     }
 

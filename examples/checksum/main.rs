@@ -50,7 +50,7 @@ fn wrong_usage(message: &str) -> ExitCode {
 async fn run(args: &Args) -> io::Result<ExitCode> {
     let report = Arc::new(Report::new());
     let work = async {
-        let files = walk::walk(&args.dir, &report).await;
+        let files = walk::walk(&args.dir, args.all, &report).await;
         hash::print_all(files, args.slow, &report).await
     };
 

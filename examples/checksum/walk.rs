@@ -1,9 +1,10 @@
 //! Finds the files below a directory.
 
-use std::fs;
+use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ignore::WalkBuilder;
 use smol::unblock;
 
 use crate::report::Report;
@@ -19,14 +20,16 @@ pub(crate) struct Found {
 /// Finds every file below `root`, sorted by the bytes of their names. Directories and files that
 /// cannot be read are reported.
 ///
+/// In a git repository, skips `.git` and what `.gitignore` files name, unless `all` is set.
+///
 /// Reads one directory at a time on the thread pool, so that a cancellation takes effect in between.
 /// Symbolic links are never followed, so there are no loops; only `root` itself may be a link.
-pub(crate) async fn walk(root: &Path, report: &Report) -> Vec<Found> {
+pub(crate) async fn walk(root: &Path, all: bool, report: &Report) -> Vec<Found> {
     let mut found = Vec::new();
     let mut dirs = vec![PathBuf::new()];
     while let Some(name) = dirs.pop() {
         let path = root.join(&name);
-        let listing = match unblock(move || Listing::of(&path)).await {
+        let listing = match unblock(move || Listing::of(&path, all)).await {
             Ok(listing) => listing,
             Err(error) => {
                 report.unreadable(&root.join(&name), &error);
@@ -61,29 +64,55 @@ struct Listing {
 }
 
 impl Listing {
-    fn of(dir: &Path) -> io::Result<Listing> {
+    fn of(dir: &Path, all: bool) -> io::Result<Listing> {
         let mut listing = Listing::default();
-        for entry in fs::read_dir(dir)? {
+        // Ignores what git ignores, and nothing else.
+        let mut walk = WalkBuilder::new(dir);
+        walk.standard_filters(!all).hidden(false).ignore(false).max_depth(Some(1));
+        for entry in walk.build() {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    // An entry that cannot be read is skipped.
+                    // The directory itself, or the rest of it, cannot be read.
+                    let error = into_io(error);
+                    if listing.is_empty() {
+                        return Err(error);
+                    }
                     listing.unreadable.push((dir.to_owned(), error));
                     break;
                 }
             };
+            let is_git = !all && entry.file_name() == ".git";
+            if entry.depth() == 0 || is_git {
+                continue;
+            }
+            let path = entry.path().to_owned();
             // The entry's own metadata: this does not follow a link.
             match entry.metadata() {
-                Ok(metadata) if metadata.is_dir() => listing.dirs.push(entry.path()),
+                Ok(metadata) if metadata.is_dir() => listing.dirs.push(path),
                 Ok(metadata) if metadata.is_file() => {
-                    listing.files.push((entry.path(), metadata.len()));
+                    listing.files.push((path, metadata.len()));
                 }
                 Ok(_link_or_special) => {}
-                Err(error) => listing.unreadable.push((entry.path(), error)),
+                Err(error) => listing.unreadable.push((path, into_io(error))),
             }
         }
         Ok(listing)
     }
+
+    fn is_empty(&self) -> bool {
+        self.dirs.is_empty() && self.files.is_empty()
+    }
+}
+
+/// Returns the error of the operating system in an error of the walk. The text of the latter has the path, which
+/// the report adds itself.
+fn into_io(error: ignore::Error) -> io::Error {
+    let text = error.to_string();
+    let error = error.into_io_error().unwrap_or_else(|| io::Error::other(text));
+    let inner = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let code = inner.and_then(io::Error::raw_os_error);
+    code.map(io::Error::from_raw_os_error).unwrap_or(error)
 }
 
 #[cfg(test)]
@@ -93,7 +122,7 @@ mod tests {
     #[test]
     fn a_root_that_is_gone_is_counted() {
         let report = Report::new();
-        let found = smol::block_on(walk(Path::new("/no/such/directory"), &report));
+        let found = smol::block_on(walk(Path::new("/no/such/directory"), false, &report));
         assert!(found.is_empty());
         assert_eq!(report.exit_code(), crate::report::TROUBLE);
     }

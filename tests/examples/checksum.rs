@@ -224,6 +224,30 @@ fn links_and_special_files_are_skipped() {
 /// whatever its permissions.
 #[cfg(target_os = "linux")]
 #[test]
+fn ignored_files_are_skipped_in_a_repository() {
+    let _watchdog = support::watchdog();
+    let dir = tempfile::tempdir().unwrap();
+    for name in [".git", "target", "sub/target"] {
+        fs::create_dir_all(dir.path().join(name)).unwrap();
+    }
+    fs::write(dir.path().join(".gitignore"), "target/\n*.log\n").unwrap();
+    for name in [".git/head", ".hidden", "a", "a.log", "target/t", "sub/b", "sub/target/t"] {
+        fs::write(dir.path().join(name), name).unwrap();
+    }
+    let names = |args: &[&str]| -> Vec<String> {
+        let ended = run(dir.path(), args);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let lines = String::from_utf8(ended.stdout).unwrap();
+        lines.lines().map(|line| line.split_once("  ").unwrap().1.to_owned()).collect()
+    };
+    assert_eq!(names(&[]), [".gitignore", ".hidden", "a", "sub/b"]);
+    assert_eq!(names(&["--all"]).len(), 8);
+    // Elsewhere, `.gitignore` means nothing.
+    fs::remove_dir_all(dir.path().join(".git")).unwrap();
+    assert_eq!(names(&[]).len(), 7);
+}
+
+#[test]
 fn unreadable_files_are_counted() {
     let _watchdog = support::watchdog();
     let dir = tempfile::tempdir().unwrap();
