@@ -89,6 +89,7 @@ async fn main() -> io::Result<ExitCode> {
     let stop = registry.shutdown_on_termination(plan)?;
     println!("listening on http://{}", listener.local_addr()?);
 
+    tokio::spawn(live::sample().cancelable(registry.closing()).into_future());
     let app = routes().into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, app).with_graceful_shutdown(async {
         registry.closing().await;

@@ -187,6 +187,8 @@ fn shows_and_cancels_jobs() {
     assert!(!rows.contains(&format!("data-id=\"{pressed}\"")), "{rows}");
     assert!(rows.contains("ms=200000") && rows.contains("<td>running</td>"), "{rows}");
     assert!(rows.contains(&format!("Cancel operation {}, GET /work", ids[1])), "{rows}");
+    // Without its stream the page would show nothing, so that row has no button.
+    assert!(rows.contains("this page") && rows.matches("<button").count() == 1, "{rows}");
     let ends = between(&page, "<title id=\"ends-text\">", "</title>");
     assert!(ends.starts_with("completed ") && !ends.starts_with("completed 0"), "{ends}");
     let active = between(&page, "<title id=\"active-text\">", "</title>");

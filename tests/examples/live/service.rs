@@ -103,9 +103,13 @@ fn disconnect_cancels_the_request() {
 fn sends_events() {
     let (_running, address) = service();
     let mut messages = Messages::of(&address);
+    let (name, hello) = messages.next().unwrap();
+    assert_eq!(name, "hello");
+    assert!(hello["active"].is_array());
     let (name, operations) = messages.next().unwrap();
     assert_eq!(name, "operations");
     assert_eq!(operations[0]["name"], "GET /events");
+    assert_eq!(operations[0]["id"], hello["operation"], "the stream knows its own operation");
 
     let _work = send(&address, "GET", LONG_WORK);
     let id = wait_for_work(&address, 1)[0];
