@@ -18,8 +18,8 @@ use crate::text::Text;
 /// It is two words in size, and clones share their content. Creating one allocates, unless the reason
 /// carries no data, as when a token is cancelled without a message, and the operation has no name.
 ///
-/// Two errors are equal if their reasons are and both or neither [were forced](Self::was_forced). The name of
-/// the operation does not count.
+/// Two errors are equal if their reasons are equal, and [`was_forced`](Self::was_forced) is the same for both. The
+/// name of the operation does not count.
 ///
 /// # Examples
 ///
@@ -40,8 +40,8 @@ use crate::text::Text;
 #[derive(Clone)]
 pub struct Cancelled(Why);
 
-/// Two words, so that a `Result` with a small value is returned in registers: nearly all of them hold
-/// the value.
+/// It takes two words, so that a `Result` with a small value is returned in registers. Nearly all of these
+/// results hold a value.
 #[derive(Clone)]
 enum Why {
     /// A reason without data, which is a static.

@@ -79,7 +79,7 @@
 //!
 //! # Where things are
 //!
-//! The crate root has the names that most programs use, and [`prelude`] those that are worth
+//! The crate root has the names that most programs use, and [`prelude`] has the names that are worth
 //! importing with `*`. Everything else is in the module of its concept: [`source`], [`reason`],
 //! [`operation`], [`group`], [`stream`], [`registry`] and [`testing`].
 //!

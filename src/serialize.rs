@@ -32,49 +32,49 @@ fn seconds(duration: Option<Duration>) -> Option<f64> {
     duration.as_ref().map(Duration::as_secs_f64)
 }
 
-/// As its text.
+/// Serializes it as its text.
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self)
     }
 }
 
-/// As its number.
+/// Serializes it as its number.
 impl Serialize for OperationId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(self.as_u64())
     }
 }
 
-/// As its name, in lower case.
+/// Serializes it as its name, in lower case.
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// As its name, in lower case.
+/// Serializes it as its name, in lower case.
 impl Serialize for ReasonKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
 }
 
-/// As its name, such as `SIGTERM`.
+/// Serializes it as its name, such as `SIGTERM`.
 impl Serialize for Signal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
     }
 }
 
-/// As its `kind`, and its `text` for people.
+/// Serializes its `kind`, and its `text` for people.
 impl Serialize for Reason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         fields!(serializer, "Reason", "kind": &self.kind(), "text": &self.to_string())
     }
 }
 
-/// As its `reason`, whether it was `forced`, and the name of the `operation`.
+/// Serializes its `reason`, whether it was `forced`, and the name of the `operation`.
 impl Serialize for Cancelled {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let forced = self.was_forced();
@@ -88,7 +88,7 @@ impl Serialize for Cancelled {
     }
 }
 
-/// As its `message`, `fraction`, steps `done` and in `total`, and `details`.
+/// Serializes its `message`, `fraction`, steps `done` and in `total`, and `details`.
 impl Serialize for Progress {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         fields!(
@@ -115,7 +115,7 @@ impl Serialize for Details<'_> {
     }
 }
 
-/// All its fields. `elapsed` and `remaining` are in seconds.
+/// Serializes all its fields. `elapsed` and `remaining` are in seconds.
 impl Serialize for Snapshot {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         fields!(
@@ -137,7 +137,7 @@ impl Serialize for Snapshot {
     }
 }
 
-/// As its `snapshot`, and `stopping` in seconds.
+/// Serializes its `snapshot`, and `stopping` in seconds.
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let stopping = seconds(self.stopping);
@@ -145,7 +145,7 @@ impl Serialize for Record {
     }
 }
 
-/// All its fields, with durations in seconds; `durations` by status, and `stopping_durations`.
+/// Serializes all its fields, with durations in seconds; `durations` by status, and `stopping_durations`.
 impl Serialize for Stats {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let by_status = [Status::Completed, Status::Failed, Status::Cancelled]
@@ -172,7 +172,7 @@ impl Serialize for Stats {
     }
 }
 
-/// As `count`, `average`, `min`, `max`, and the percentiles `p50`, `p90`, `p99`, all in seconds.
+/// Serializes it as `count`, `average`, `min`, `max`, and the percentiles `p50`, `p90`, `p99`, all in seconds.
 impl Serialize for Durations {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         fields!(
@@ -189,7 +189,7 @@ impl Serialize for Durations {
     }
 }
 
-/// As the name of the variant in `event`, in lower case, and its fields.
+/// Serializes it as the name of the variant in `event`, in lower case, and its fields.
 impl Serialize for Event {
     #[rustfmt::skip]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -220,14 +220,14 @@ impl Serialize for Event {
     }
 }
 
-/// As the report says it, such as `in shield "flush"`.
+/// Serializes it as the report prints it, such as `in shield "flush"`.
 impl Serialize for Phase {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// All its fields, with durations in seconds.
+/// Serializes all its fields, with durations in seconds.
 impl Serialize for Inspection {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         fields!(
@@ -243,7 +243,7 @@ impl Serialize for Inspection {
     }
 }
 
-/// All its fields. `took` is in seconds.
+/// Serializes all its fields. `took` is in seconds.
 #[cfg(feature = "time")]
 impl Serialize for ShutdownReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -260,7 +260,7 @@ impl Serialize for ShutdownReport {
     }
 }
 
-/// All its fields. Times are in seconds.
+/// Serializes all its fields. Times are in seconds.
 #[cfg(feature = "time")]
 impl Serialize for PhaseReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -74,11 +74,11 @@ mod modelled {
     /// The cell of the model checker: a real cell, and a flag that says whether its value is set.
     ///
     /// Loom follows the flag. The thread that sets it writes the value in the same step, so the two never differ.
-    /// A thread that is too late has acquired the flag, as with the real cell.
+    /// A thread that sets a value too late has acquired the flag, as with the real cell.
     pub(crate) struct OnceLock<T> {
         value: std::sync::OnceLock<T>,
         set: loom::sync::atomic::AtomicBool,
-        /// As for [`AtomicBool`].
+        /// A number that each access changes, as in [`AtomicBool`].
         accesses: loom::sync::atomic::AtomicUsize,
     }
 

@@ -140,7 +140,7 @@ fn cancelled_at_the_end() {
     });
 }
 
-/// As above, but only the thread of the run reads the reason.
+/// As above, but only the thread that completes the operation reads the reason.
 #[test]
 fn cancelled_at_the_end_unobserved() {
     bounded_model(|| {

@@ -70,7 +70,7 @@ fn g14_threads_and_descriptors_stay_few() {
     let many = races(MANY, &root);
     assert_eq!(held(), (threads_of_one, descriptors_of_one), "with {MANY} of each pending");
 
-    // They are alive: the token cancels its waiters, and time limits still fire.
+    // The races are alive: the token cancels its waiters, and time limits still fire.
     root.cancel();
     let limit = Duration::from_millis(5);
     assert_eq!(support::block_on(timeout(limit)), Reason::timeout(limit));

@@ -83,7 +83,7 @@ fn fired_source() {
         let mut later = signal(Signal::Usr1).unwrap();
         raise(Signal::Usr1);
         block_on(one);
-        // Polled long after the first one was dropped, and after more signals.
+        // This source is polled long after the first one was dropped, and after more signals.
         raise_heard(Signal::Usr1);
         assert!(poll_once(Pin::new(&mut later)).is_ready());
     });

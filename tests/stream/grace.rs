@@ -134,7 +134,7 @@ fn outer_race_waits_for_clean_up_only() {
 #[test]
 fn outer_race_wakes_the_stream() {
     let _watchdog = support::watchdog();
-    // With and without a wait within the grace period before the item.
+    // Once with a wait for the item in the grace period, and once without.
     for waited in [false, true] {
         let ((feed, tap), wakes, log) = (feed(), Wakes::new(), Log::new());
         let (inner, outer) = (CancellationToken::new(), CancellationToken::new());

@@ -1,4 +1,4 @@
-//! A stream that the race which stopped it had only borrowed.
+//! A stream that is lent to a race. The race stops the stream, which is polled again afterwards.
 
 use std::future::pending;
 use std::pin::{Pin, pin};

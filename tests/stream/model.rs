@@ -20,7 +20,7 @@ enum Step {
     PushBad,
     End,
     Fire,
-    /// Through the handle of the operation.
+    /// Cancels the operation through its handle.
     Cancel,
     Poll,
     /// From here on, polls use another waker.
@@ -111,7 +111,8 @@ struct Model {
     source: VecDeque<u32>,
     ended: bool,
     fired: bool,
-    /// Through the handle. The operation notices that at once, and the source only when polled.
+    /// Set by a cancellation through the handle. The operation notices that at once, but the source fires only in
+    /// a poll.
     cancelled: bool,
     /// Every item pulled so far.
     pulled: Vec<u32>,

@@ -172,7 +172,7 @@ fn metadata_and_deadline() {
 #[test]
 fn reports() {
     let _watchdog = support::watchdog();
-    // With and without a known number of items left.
+    // Once with a known number of items left, and once without.
     for known in [true, false] {
         let (sender, receiver) = channel();
         let sender = Mutex::new(sender);

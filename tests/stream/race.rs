@@ -15,7 +15,7 @@ use futures::{Stream, StreamExt, stream};
 use crate::feed::{end, error, feed, item, next};
 use crate::support::{self, Wakes, block_on, kept};
 
-/// A source that counts its polls, by the task and without registering.
+/// A source that counts its polls: with the task's waker, and without registering.
 #[derive(Default)]
 struct Asked {
     fired: Cell<bool>,
@@ -70,7 +70,7 @@ fn cancelled_while_waiting() {
 #[test]
 fn g02_source_polled_before_each_item() {
     let _watchdog = support::watchdog();
-    // Also after enough items that the source has been registered.
+    // The same holds once the source has been registered, after many items.
     for items in [1, 2, 63, 64, 65, 66, 1000] {
         let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
         (0..=items).for_each(|item| tap.push(item));

@@ -116,7 +116,7 @@ fn dropped_before_check() {
     assert_eq!(numbers, [(1, 0), (2, 1), (3, 2), (3, 3)]);
 }
 
-/// A run that nothing wakes is cancelled at its await, and ends the series.
+/// An operation that nothing wakes is cancelled at its await, and ends the series.
 #[test]
 fn endless_run() {
     let _watchdog = support::watchdog();
@@ -156,7 +156,7 @@ fn own_clock() {
     cancel_at_every_await(make, |_, _| {});
     let elapsed: Vec<_> = times.borrow().iter().map(Operation::elapsed).collect();
     assert_eq!(elapsed, [ms(0), ms(0), HOUR]);
-    // If time is paused already, runs use that clock.
+    // If time is paused already, the operations use that clock.
     let time = testing::pause();
     cancel_at_every_await(|token| timeout(HOUR).cancelable(token), |_, _| {});
     assert_eq!(time.elapsed(), HOUR);
@@ -219,7 +219,7 @@ async fn waits(token: &CancellationToken) {
     }
 }
 
-/// A run with a shield, a child operation, clean-up, and perhaps a grace period. Wherever it is cancelled
+/// An operation with a shield, a child, clean-up, and perhaps a grace period. Wherever it is cancelled
 /// or dropped, it has one ending, its clean-up has run or is reported lost, and it leaves nothing behind.
 #[test]
 fn full_operation() {

@@ -223,7 +223,7 @@ fn busy_panics() {
         "{said}"
     );
 
-    // Without a limit it may wake itself for as long as it likes. The count restarts at each rest.
+    // Without a limit, it may wake itself any number of times. The count starts again whenever it rests.
     time.patience(Duration::ZERO);
     let mut polls = 0;
     time.block_on(poll_fn(|cx| {

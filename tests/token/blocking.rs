@@ -100,7 +100,7 @@ fn many_threads() {
 fn child_of_cancelled_parent() {
     let _watchdog = support::watchdog();
     let stopped = Some(Reason::parent(Reason::manual("stop")));
-    // Cancelled before the wait, or during it.
+    // The token is cancelled before the wait, or during it.
     let parent = CancellationToken::new();
     let (before, meanwhile) = (parent.child_token(), parent.child_token());
     let waiting = thread::spawn(move || meanwhile.blocking_wait());

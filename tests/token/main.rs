@@ -177,7 +177,7 @@ macro_rules! suite {
                 let $token = CancellationToken::new();
                 let wait = RefCell::new(Box::pin($wait));
                 let source = std::future::poll_fn(|cx| wait.borrow_mut().as_mut().poll(cx));
-                // The state of the source during the first poll of the work.
+                // The work prints the state that the source has while the work is first polled.
                 let work = std::future::poll_fn(|_| Poll::Ready(format!("{:?}", wait.borrow())));
                 let shown = block_on(work.cancelable(source)).unwrap();
                 assert!(shown.contains("Idle"), "{shown}");
