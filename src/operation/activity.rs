@@ -152,6 +152,7 @@ impl Activity {
     }
 
     pub(super) fn snapshot(&self) -> ActivitySnapshot {
+        // Loaded first: if the poll has returned, this load synchronizes with the last store of `poll_returns`.
         let began = self.poll_began.load(Ordering::Acquire);
         let returned = self.poll_returned.load(Ordering::Relaxed);
         let longest = Duration::from_nanos(self.longest_poll.load(Ordering::Relaxed));
@@ -234,6 +235,7 @@ impl Activity {
     }
 
     fn for_each_watcher(&self, tell: impl Fn(&dyn Watcher)) {
+        // The list is cloned, so that watchers are called with no lock held.
         let watchers = self.watchers.lock().clone();
         watchers.iter().for_each(|watcher| tell(&**watcher));
     }
@@ -242,6 +244,7 @@ impl Activity {
     pub(super) fn tell_left(&self) {
         #[cfg(feature = "time")]
         self.forced_waker.clear();
+        // A watcher owns the operation, and the operation owns its watchers. Taking them out breaks that circle.
         let watchers = std::mem::take(&mut *self.watchers.lock());
         watchers.iter().for_each(|watcher| watcher.left());
     }
@@ -260,6 +263,7 @@ impl Activity {
 
     /// Returns whether the grace period is cut short. If not, wakes `waker` when it is.
     pub(super) fn poll_forced(&self, waker: &std::task::Waker) -> bool {
+        // Register first. A call of `force` in between finds the waker, and an earlier one has set the flag.
         self.forced_waker.register(waker);
         self.forced.load(Ordering::Acquire)
     }

@@ -148,6 +148,8 @@ impl Hooks {
             let mut state = self.state.lock();
             let next = state.lists.as_mut().and_then(|lists| lists.on_end.pop_front());
             let Some(hook) = next else {
+                // The list is found empty and closed under one lock. So a hook that another thread adds is either in
+                // the list before that, or is run by that thread (2).
                 let dropped = state.close(Closed::Ended(status));
                 drop(state);
                 return discard_all(dropped);
@@ -171,6 +173,7 @@ impl Hooks {
             let next = {
                 let mut state = self.state.lock();
                 let next = state.lists().on_end.pop_front();
+                // Cleared under the lock that finds the list empty, so no hook is left behind without a thread.
                 state.running = next.is_some();
                 next
             };

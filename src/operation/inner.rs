@@ -280,6 +280,7 @@ impl Inner {
         let settled =
             if self.token.is_cancelled() { ENDED_WITH_CAUSE } else { ENDED_WITHOUT_CAUSE };
         let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+        // Several threads may come here, and see the token differently. The first one decides for all (3).
         match self.end.compare_exchange(ENDED_UNSETTLED, settled, success, failure) {
             Ok(_) => settled == ENDED_WITH_CAUSE,
             Err(earlier) => earlier == ENDED_WITH_CAUSE,

@@ -120,6 +120,7 @@ impl Tracer {
         if Waker::from(self.clone()).will_wake(waker) {
             return Reached::Yes;
         }
+        // The flag is cleared for the test, and restored afterwards for the next test in this poll (1).
         let woken_before = self.woken.load(Ordering::SeqCst);
         self.woken.store(false, Ordering::SeqCst);
         let _ = contain(|| waker.wake_by_ref());

@@ -281,6 +281,7 @@ impl Listeners {
         drop((removed, receivers));
     }
 
+    /// Notes that a listener was added or removed. Returns the list of listeners that is now out of date.
     fn changed(&self, map: &mut ListenerMap) -> Option<Receivers> {
         self.count.store(map.listeners.len(), Ordering::Release);
         map.receivers.take()

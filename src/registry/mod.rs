@@ -182,6 +182,7 @@ impl Registry {
     pub fn cancel(&self, id: OperationId, reason: impl Into<Reason>) -> bool {
         let Some(member) = self.shared.members.get(id) else { return false };
         let cancelled = member.operation.cancel_with(reason.into());
+        // The operation may have ended meanwhile. Then this may be the last owner of its error, a user value.
         discard(member);
         cancelled
     }
@@ -272,6 +273,7 @@ impl Registry {
     /// assert_eq!(registry.history_limit(), 10);
     /// ```
     pub fn set_history_limit(&self, limit: usize) {
+        // The guard of the lock ends with this statement, before the destructors of the records run.
         let evicted = self.shared.history.lock().set_limit(limit);
         evicted.into_iter().for_each(discard);
     }
