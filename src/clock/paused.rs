@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Instant;
 
 thread_local! {
-    // Without a destructor, so that it can be read while the thread ends.
+    // It has no destructor, so it can still be read while the thread ends.
     static MOMENT: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 

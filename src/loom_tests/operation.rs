@@ -154,8 +154,8 @@ fn cancelled_at_the_end_unobserved() {
     });
 }
 
-/// A third thread reads the reason. A reason that it has seen stays, and it sees none if `cancel` returns
-/// `false`.
+/// A third thread reads the reason. If it has seen a reason, that reason stays. If `cancel` returns `false`, it sees
+/// none.
 #[test]
 fn reason_stays() {
     model_within(2, || {

@@ -105,8 +105,8 @@ fn race_after_probe() {
     });
 }
 
-/// The work and the source become ready at the same time. The race ends, and if the work was ready first,
-/// with its value.
+/// The work and the source become ready at the same time. The race ends. If the work was ready first, it
+/// ends with the value of the work.
 #[test]
 fn value_and_source_at_once() {
     bounded_model(|| {

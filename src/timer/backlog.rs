@@ -112,7 +112,7 @@ impl Backlog {
     }
 
     /// Returns whether the next ring wakes only one task, as after a drive.
-    #[cfg(test)]
+    #[cfg(all(test, not(cancelable_loom)))]
     pub(super) fn wakes_one_on_alarm(&self) -> bool {
         self.wake_on_alarm == WAKE_ON_ALARM
     }

@@ -35,8 +35,8 @@ thread_local! {
     static AFTER: Last = Last::default();
 }
 
-/// Returns what `then` returns at the end of a thread that has called it before: once before and
-/// once after the thread-locals of this crate are destroyed, whatever the order on this platform.
+/// Calls `then` on a thread, and calls it again twice when the thread ends: before and after the thread-locals of this
+/// crate are destroyed, in either order. Returns the results of these two calls.
 fn as_the_thread_ends(then: fn() -> bool) -> Vec<Option<bool>> {
     let (tell, told) = channel();
     thread::spawn(move || {

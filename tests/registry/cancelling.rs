@@ -176,7 +176,7 @@ fn nested_call_with_the_same_reason() {
 fn dropped_unpolled_meanwhile() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
-    // A snapshot of this takes a while.
+    // With this many details, a snapshot takes a while.
     let much = (0..3_000).fold(Progress::at(0.5), |progress, number| {
         progress.with(format!("{number}"), "something")
     });

@@ -152,7 +152,7 @@ fn g13_panic_is_recorded_first() {
                 assert!(poll_once(outer.as_mut()).is_pending());
             }
             if panics_at == 3 {
-                // The same in the last poll.
+                // The same holds for a panic in the last poll.
                 token.cancel_with("stop");
             }
             assert_eq!(panic_of(|| poll_once(outer.as_mut())), "on fire");

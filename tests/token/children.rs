@@ -140,7 +140,7 @@ fn g11_drop_chains_on_a_small_stack() {
 #[test]
 fn waiters_are_woken_once() {
     let _watchdog = support::watchdog();
-    // The number of waiters of each child, and as bits, which of the waiters are dropped.
+    // For each child, the number of its waiters, and a bit for each waiter that is dropped.
     for waiting in 0..5 {
         for goes in 0..1_usize << waiting {
             let parent = CancellationToken::new();

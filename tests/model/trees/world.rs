@@ -15,7 +15,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use super::node::{Failure, Node, Order, Place, Plan, Seen};
 use crate::support::Wakes;
 
-/// The run of one operation.
+/// The future of one operation.
 type Run = Pin<Box<dyn Future<Output = Result<(), Failure>>>>;
 
 pub(super) type Boxed = Pin<Box<dyn Future<Output = ()>>>;
@@ -41,9 +41,10 @@ pub(super) struct World {
     pub(super) nodes: Vec<Node>,
     pub(super) tasks: RefCell<Vec<Task>>,
     pub(super) registry: Registry,
-    /// Held by every work and clean-up.
+    /// Every work and every clean-up holds a clone of this.
     pub(super) held: Rc<()>,
-    /// What should not have happened. Noted, because an assertion might fail during the drop of a panic.
+    /// The faults that were found. They are collected and asserted later, because an assertion that fails while a
+    /// panic unwinds would abort the process.
     pub(super) faults: RefCell<Vec<String>>,
     /// Whether the test is dropping a task.
     dropping: Cell<bool>,
