@@ -387,8 +387,8 @@ impl Inner {
         details.lower_deadline(Some(at));
     }
 
-    /// Drops the limit, because the race is over. If a time is given, drops it only if it has passed by then. In that
-    /// case the source is still pending, so the limit does not end the race.
+    /// Drops the limit, because the race is over. If a time is given, drops the limit only if its end has passed by that
+    /// time. In that case the source is still pending, so the limit does not end the race.
     #[cfg(feature = "time")]
     pub(super) fn drop_limit(&self, if_passed_by: Option<Instant>) {
         let passed = |limit: &mut Limit| if_passed_by.is_none_or(|now| limit.at <= now);

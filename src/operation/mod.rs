@@ -334,7 +334,7 @@ impl Operation {
 
     /// Returns `Err` once the operation is cancelled. Use it with `?` between steps that do not await.
     ///
-    /// In a shield and in clean-up of the operation it returns `Ok`, because the section is to go on. Use
+    /// In a shield and in clean-up of the operation it returns `Ok`, so that the section continues. Use
     /// [`is_cancelled`](Self::is_cancelled) or [`reason`](Self::reason) to learn there whether the operation is
     /// cancelled.
     ///
@@ -360,7 +360,7 @@ impl Operation {
     /// Waits until the operation is cancelled and returns the reason. Use it in work with a
     /// [grace period](crate::Cancelable::grace) to notice the cancellation and to finish.
     ///
-    /// It does not resolve while it is polled in a shield or in clean-up of the operation: the section is to go on.
+    /// It does not resolve while it is polled in a shield or in clean-up of the operation, so that the section continues.
     ///
     /// # Cancel safety
     ///

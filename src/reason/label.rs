@@ -82,7 +82,7 @@ impl TimeoutLabel {
     }
 }
 
-/// For the limits that have a label.
+/// The methods that limits with a label use.
 #[cfg(feature = "time")]
 impl TimeoutLabel {
     /// Returns the label of a deadline without a name. All of them share it.
@@ -113,7 +113,7 @@ impl Reason {
     }
 }
 
-/// What follows the length of the limit in the text of its reason.
+/// Prints the part of the reason's text that follows the length of the limit.
 impl fmt::Display for TimeoutLabel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(name) = &self.name {

@@ -267,7 +267,8 @@ fn g07_only_limits_are_compared() {
         let before = polls.get();
         if let Poll::Ready(reason) = poll_once(source.as_mut()) {
             assert_eq!(reason, Reason::timeout(10 * MS));
-            // If only the shorter limit had fired, the other source was polled before it.
+            // At most one poll of the other source: the one that comes before the limit of 10 ms in the list. After the
+            // first limit has fired, that source is not polled.
             assert!(polls.get() - before <= 1);
             break;
         }

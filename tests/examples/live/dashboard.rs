@@ -166,7 +166,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 #[test]
 fn shows_and_cancels_jobs() {
     let Some(browser) = browser() else {
-        // Written past the capture of the test's output, so that a skipped test is visible.
+        // This bypasses the capture of the test's output, so that a skipped test is visible.
         let _ = writeln!(io::stderr(), "no chromium is installed: the dashboard is not looked at");
         return;
     };
