@@ -16,8 +16,8 @@ pub(crate) fn visit() {
 }
 
 /// Returns how many entries `f` looks at on this thread.
-#[cfg(all(test, not(cancelable_loom)))]
-pub(crate) fn visits_of(f: impl FnOnce()) -> usize {
+#[cfg(all(test, feature = "time", not(cancelable_loom)))]
+fn visits_of(f: impl FnOnce()) -> usize {
     let before = VISITS.get();
     f();
     VISITS.get() - before

@@ -43,6 +43,30 @@ fn too_late() {
     assert!(!token.on_cancel(|_| {}).unregister(), "it ran at once");
 }
 
+/// Another thread cancels at the same time. The answer is true: the callback has run if and only if it came too late.
+#[test]
+fn while_another_thread_cancels() {
+    let _watchdog = support::watchdog();
+    for round in 0..500 {
+        let (token, ran) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));
+        let note = ran.clone();
+        let registration = token.on_cancel(move |_| note.store(true, Ordering::SeqCst));
+        let remote = token.clone();
+        let canceller = thread::spawn(move || remote.cancel());
+        if round % 2 == 0 {
+            token.blocking_wait();
+        }
+        let in_time = if round % 4 < 2 {
+            let in_time = registration.unregister();
+            canceller.join().unwrap();
+            in_time
+        } else {
+            registration.blocking_unregister()
+        };
+        assert_eq!(ran.load(Ordering::SeqCst), !in_time);
+    }
+}
+
 /// The answers of a registration do not change when the token is gone.
 #[test]
 fn token_is_gone() {
