@@ -22,7 +22,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 
-use self::node::{Node, Order, Place, Plan, Seen};
+use self::node::{Afterwards, Node, Order, Place, Plan, Seen};
 use self::world::{Boxed, Task, World};
 use crate::support::{self, Wakes, check_random, kept};
 
@@ -49,10 +49,17 @@ fn plans() -> impl Strategy<Value = Vec<Plan>> {
         2 => Just(Place::Scope),
     ];
     let limit = || option::weighted(0.2, 0..40_u64);
-    let plan = (0..8_usize, place, option::weighted(0.3, 0..3_usize), limit(), limit());
-    let plan = plan.prop_map(|(parent, place, clean_up, grace, limit)| Plan {
+    let afterwards = prop_oneof![
+        4 => Just(Afterwards::Leaves),
+        1 => Just(Afterwards::Joins),
+        1 => Just(Afterwards::Cancels),
+    ];
+    let clean_up = option::weighted(0.3, 0..3_usize);
+    let plan = (0..8_usize, place, afterwards, clean_up, limit(), limit());
+    let plan = plan.prop_map(|(parent, place, afterwards, clean_up, grace, limit)| Plan {
         parent,
         place,
+        afterwards,
         clean_up,
         grace,
         limit,
@@ -147,6 +154,13 @@ impl Trial {
             let ends = if status.is_final() && operation.snapshot().started { 1 } else { 0 };
             assert_eq!(noted.ends, vec![status; ends], "hooks of {operation:?}");
 
+            // It has waited for its children, unless its grace period or a drop has ended the wait.
+            let was_cut = matches!(*node.seen.borrow(), Seen::Dropped(_))
+                || operation.is_cancelled() && node.plan.grace.is_some();
+            if node.plan.afterwards != Afterwards::Leaves && status.is_final() && !was_cut {
+                assert_eq!(operation.child_count(), 0, "{operation:?} has waited");
+            }
+
             let listed: BTreeSet<OperationId> =
                 operation.children().iter().map(Operation::id).collect();
             let expected = world
@@ -200,9 +214,9 @@ impl Trial {
             }
             Reason::Dropped => {
                 let is_gone = matches!(*node.seen.borrow(), Seen::Dropped(_));
-                // A race around it waits for its clean-up.
+                // A race around it waits for its clean-up, or for its children.
                 let is_awaited = || {
-                    node.plan.clean_up.is_some()
+                    node.outlasts_its_work()
                         && self
                             .world
                             .around(node)
@@ -213,7 +227,9 @@ impl Trial {
             Reason::Parent { .. } => self.bound_above(node).any(|above| {
                 let operation = above.operation.get().unwrap();
                 let limit = has_passed(above).map(Reason::timeout);
-                let reasons = operation.reason().into_iter().chain(limit);
+                let cancels = above.plan.afterwards == Afterwards::Cancels;
+                let dismissal = cancels.then(|| above.dismissal());
+                let reasons = operation.reason().into_iter().chain(limit).chain(dismissal);
                 let mut reasons =
                     reasons.map(|cause| Reason::parent_named(Some(above.name().into()), cause));
                 reasons.any(|cause| cause == *reason)
@@ -325,5 +341,5 @@ fn follow(plans: &[Plan], steps: &[Step]) {
 #[test]
 fn g16_every_operation_of_a_tree_ends_once() {
     let _watchdog = support::watchdog();
-    check_random(2000, (plans(), steps()), |(plans, steps)| follow(&plans, &steps));
+    check_random(1000, (plans(), steps()), |(plans, steps)| follow(&plans, &steps));
 }

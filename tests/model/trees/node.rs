@@ -31,12 +31,21 @@ impl Place {
     }
 }
 
+/// What an operation does with its children once its work is gone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Afterwards {
+    Leaves,
+    Joins,
+    Cancels,
+}
+
 /// How an operation is built.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
     /// The number of its parent, modulo its own. The first operation has none.
     pub(super) parent: usize,
     pub(super) place: Place,
+    pub(super) afterwards: Afterwards,
     /// How often its clean-up is pending.
     pub(super) clean_up: Option<usize>,
     /// In milliseconds, as is `limit`.
@@ -138,6 +147,16 @@ impl Node {
 
     pub(super) fn source_reason(&self) -> Reason {
         Reason::from(format!("source {}", self.number))
+    }
+
+    /// The reason for children that the operation cancels once its work is gone.
+    pub(super) fn dismissal(&self) -> Reason {
+        Reason::manual("its work has ended")
+    }
+
+    /// Returns whether something of the operation comes after its work.
+    pub(super) fn outlasts_its_work(&self) -> bool {
+        self.plan.clean_up.is_some() || self.plan.afterwards != Afterwards::Leaves
     }
 
     pub(super) fn limit(&self) -> Option<Duration> {

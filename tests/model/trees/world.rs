@@ -12,7 +12,7 @@ use std::time::Duration;
 use cancelable::prelude::*;
 use futures::stream::{FuturesUnordered, StreamExt};
 
-use super::node::{Failure, Node, Order, Place, Plan, Seen};
+use super::node::{Afterwards, Failure, Node, Order, Place, Plan, Seen};
 use crate::support::Wakes;
 
 /// The future of one operation.
@@ -153,12 +153,21 @@ impl World {
             run = run.child_of(parent);
         }
         let operation = node.operation.get_or_init(|| run.operation());
-        let run: Run = match node.plan.clean_up {
-            Some(polls) => {
-                let clean_up = self.clone().clean_up(number, polls);
-                Box::pin(run.finally(|_| clean_up))
-            }
-            None => Box::pin(run),
+        macro_rules! with_clean_up {
+            ($run:expr) => {
+                match node.plan.clean_up {
+                    Some(polls) => {
+                        let clean_up = self.clone().clean_up(number, polls);
+                        Box::pin($run.finally(|_| clean_up)) as Run
+                    }
+                    None => Box::pin($run) as Run,
+                }
+            };
+        }
+        let run = match node.plan.afterwards {
+            Afterwards::Leaves => with_clean_up!(run),
+            Afterwards::Joins => with_clean_up!(run.joins_children()),
+            Afterwards::Cancels => with_clean_up!(run.cancels_children()),
         };
         for child in self.children(number, Place::Task) {
             let child = self.operation(child, Some(operation));
@@ -326,9 +335,9 @@ impl Drop for Watched {
             let (world, number) = (self.world.clone(), self.number);
             let operation = world.nodes[number].operation.get().unwrap();
             let before = operation.snapshot();
-            let owes = before.started && world.nodes[number].plan.clean_up.is_some();
+            let owes = before.started && world.nodes[number].outlasts_its_work();
             if owes && !before.status.is_final() && !world.may_cut(number) {
-                world.fault(format!("operation {number} was dropped before its clean-up"));
+                world.fault(format!("operation {number} was dropped before its end"));
             }
             self.end(Seen::Dropped(before.status));
         }
