@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use crate::contestant::{Contestant, Place, contestant};
+use crate::contestant::{Contestant, Way, contestant};
 
 /// How long to measure.
 #[derive(Clone, Copy, Debug)]
@@ -41,11 +41,11 @@ pub(crate) struct Measured {
 }
 
 /// Returns how many jobs of a contestant fill a turn.
-fn calibrate(contestant: &mut Contestant, place: Place, pends: u32, turn: Duration) -> u64 {
+fn calibrate(contestant: &mut Contestant, way: Way, pends: u32, turn: Duration) -> u64 {
     let wanted = turn.as_nanos() as f64;
     let mut times = 16;
     loop {
-        let each = contestant.take_turn(place, pends, times);
+        let each = contestant.take_turn(way, pends, times);
         if each * times as f64 > wanted / 8.0 {
             return ((wanted / each) as u64).max(1);
         }
@@ -57,24 +57,24 @@ fn calibrate(contestant: &mut Contestant, place: Place, pends: u32, turn: Durati
 /// bare work is measured in the same rounds and subtracted.
 pub(crate) fn measure(
     contestants: &mut [&mut Contestant],
-    place: Place,
+    way: Way,
     pends: u32,
     effort: Effort,
 ) -> Measured {
     let mut bare = contestant!("the work alone", |work| work, |value: &u32| Some(*value));
-    let bare_times = calibrate(&mut bare, place, pends, effort.turn);
+    let bare_times = calibrate(&mut bare, way, pends, effort.turn);
     let times: Vec<_> =
-        contestants.iter_mut().map(|each| calibrate(each, place, pends, effort.turn)).collect();
+        contestants.iter_mut().map(|each| calibrate(each, way, pends, effort.turn)).collect();
     let mut bares = Vec::with_capacity(effort.rounds);
     let mut taken = vec![Vec::with_capacity(effort.rounds); contestants.len()];
     for round in 0..effort.rounds {
-        bares.push(bare.take_turn(place, pends, bare_times));
+        bares.push(bare.take_turn(way, pends, bare_times));
         // A different contestant starts each round.
         for offset in 0..contestants.len() {
             let index = (round + offset) % contestants.len();
             // Warm up the caches after the previous contestant.
-            contestants[index].take_turn(place, pends, (times[index] / 16).max(1));
-            taken[index].push(contestants[index].take_turn(place, pends, times[index]));
+            contestants[index].take_turn(way, pends, (times[index] / 16).max(1));
+            taken[index].push(contestants[index].take_turn(way, pends, times[index]));
         }
     }
     let bare = Nanos::of(bares);

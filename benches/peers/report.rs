@@ -1,11 +1,12 @@
-//! Prints the tables and the verdict.
+//! Prints what each row took.
 
 use crate::floor::FLOOR;
 use crate::measure::{Measured, Nanos};
 use crate::rows::OURS;
+use crate::shares::Shares;
 
 pub(crate) struct Report {
-    missed: Vec<String>,
+    pub(crate) shares: Shares,
 }
 
 impl Report {
@@ -15,7 +16,7 @@ impl Report {
         println!("The floor is what a limit cannot do without: see docs/performance.md.");
         println!();
         println!("one reading of the clock: {}", show(clock_read));
-        Report { missed: Vec::new() }
+        Report { shares: Shares::default() }
     }
 
     /// Prints a row. `share` is the goal: our time divided by the first peer's.
@@ -35,23 +36,10 @@ impl Report {
         let fastest = peers.map(|(_, nanos)| nanos.median).fold(f64::INFINITY, f64::min);
         print!("  of the fastest peer: {:.2}", ours.median / fastest);
         if let (Some(allowed), Some((peer, nanos))) = (allowed, others.first()) {
-            let share = share_of(nanos);
-            let verdict = if share <= allowed { "met" } else { "missed" };
-            print!("; of {peer}: {share:.2}, allowed {allowed:.2}, {verdict}");
-            if share > allowed {
-                self.missed.push(format!("{name} ({share:.2}, allowed {allowed:.2})"));
-            }
+            print!("; of {peer}: {:.2}, allowed {allowed:.2}", share_of(nanos));
+            self.shares.add(name, allowed, share_of(nanos));
         }
         println!();
-    }
-
-    /// Prints the rows that miss their goal, and returns whether there are none.
-    pub(crate) fn all_met(&self) -> bool {
-        match &self.missed[..] {
-            [] => println!("all rows are met"),
-            missed => println!("missed: {}", missed.join("; ")),
-        }
-        self.missed.is_empty()
     }
 }
 

@@ -86,8 +86,7 @@ impl Wake for Wakes {
 /// pointer, and the compiler knows nothing about it from one poll to the next.
 ///
 /// Always inlined, and the output is inspected in place: this does not measure moving the future to
-/// where it is polled or its output to where it is used, which depends on their sizes and on the
-/// surrounding code.
+/// where it is polled or its output to where it is used. [`drive_by_value`] does.
 #[inline(always)]
 pub(crate) fn drive<F: Future>(
     future: F,
@@ -98,6 +97,17 @@ pub(crate) fn drive<F: Future>(
     loop {
         if let Poll::Ready(output) = &black_box(future.as_mut()).poll(cx) {
             return value(output);
+        }
+    }
+}
+
+/// The same, but the future is moved to where it is polled, and its output to where it is inspected.
+#[inline(never)]
+pub(crate) fn drive_by_value<F: Future>(future: F, cx: &mut Context<'_>) -> F::Output {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = black_box(future.as_mut()).poll(cx) {
+            return output;
         }
     }
 }
