@@ -96,7 +96,19 @@ impl<L: HasLatch> Waiter<L> {
         cx: &mut Context<'_>,
         map: impl FnOnce(&L::Value) -> R,
     ) -> Poll<R> {
-        if self.is_unchanged(cx) { Poll::Pending } else { self.poll_slow(what, cx, map) }
+        if self.is_unchanged(cx) || self.is_unset_probe(cx) {
+            Poll::Pending
+        } else {
+            self.poll_slow(what, cx, map)
+        }
+    }
+
+    /// Returns true if this is the first look and the value is not set.
+    ///
+    /// It looks at the waker first. Where the first look is inlined, the compiler knows the answer, so this is one load.
+    #[inline(always)]
+    fn is_unset_probe(&self, cx: &Context<'_>) -> bool {
+        is_probe(cx.waker()) && !self.latch.latch().is_set_relaxed()
     }
 
     /// Returns true if the list has this waker and the value is not set.
