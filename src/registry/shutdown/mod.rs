@@ -1,4 +1,4 @@
-//! `Shutdown`: lets operations finish, cancels those that are left, waits for them, and reports.
+//! `Shutdown`: lets operations finish, cancels the others, waits for them, and reports.
 //!
 //! * `force`: cuts the grace periods short.
 //! * `targets`: the operations that a shutdown cancels.
@@ -44,7 +44,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const SETTLE: Duration = Duration::from_secs(1);
 
 impl Registry {
-    /// Lets the operations finish for at most `finish`, cancels those that are left, and reports which of them
+    /// Lets the operations finish for at most `finish`, cancels the others, and reports which of them
     /// did not stop.
     ///
     /// 1. **Close.** The registry is [closed](Self::close): new operations are refused, and
@@ -112,7 +112,7 @@ impl Registry {
     /// will have no grace period when it is cancelled. Operations that are registered later keep
     /// theirs. Shields and clean-up are not interrupted.
     ///
-    /// A [shutdown](Self::shutdown) that is waiting cancels what is left and proceeds to its last step. A shutdown that
+    /// A [shutdown](Self::shutdown) that is waiting cancels the remaining operations and proceeds to its last step. A shutdown that
     /// begins later is not affected.
     ///
     /// ```

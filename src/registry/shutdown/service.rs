@@ -115,7 +115,7 @@ impl Registry {
     ///
     /// 1. The first signal begins the shutdown, after the delay for load balancers if the plan has one. Ctrl-C has no
     ///    delay.
-    /// 2. A second signal, of either kind, cancels what is left, without a grace period.
+    /// 2. A second signal, of either kind, cancels the remaining operations, without a grace period.
     /// 3. A third one ends the process at once, with the exit code 128 plus its number.
     ///
     /// The first signal is registered by this call. See [`signal`](crate::signal()) for what that does
@@ -230,7 +230,7 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
         }
     }
 
-    /// Accepts a second request, which ends any delay, cancels what is left, and [cuts grace periods
+    /// Accepts a second request, which ends any delay, cancels the remaining operations, and [cuts grace periods
     /// short](Registry::force). `second` is called after the first request, and makes the source of the
     /// second.
     ///
@@ -344,7 +344,7 @@ impl Stopping {
         });
     }
 
-    /// Ends the current phase: cancels what is left, and cuts its grace periods short.
+    /// Ends the current phase: cancels its operations, and cuts their grace periods short.
     fn force(&self, phases: &[PhasePlan]) {
         if let Some(phase) = phases.get(self.phase) {
             phase.registry.force();
