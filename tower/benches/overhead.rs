@@ -1,7 +1,8 @@
 //! What the layer costs: requests per second over loopback with and without it, and nanoseconds for a call
 //! without sockets.
 //!
-//! `cargo bench -p cancelable-tower`; `-- --quick` runs it for a moment only.
+//! `cargo bench -p cancelable-tower`. With `-- --quick` it runs for a moment only, and with `-- --in-process` without
+//! sockets.
 
 use std::convert::Infallible;
 use std::env;
@@ -38,7 +39,9 @@ fn main() {
     } else {
         (5, Duration::from_secs(1), 500_000)
     };
-    sockets(rounds, length);
+    if !env::args().any(|argument| argument == "--in-process") {
+        sockets(rounds, length);
+    }
     in_process(rounds, calls);
 }
 
