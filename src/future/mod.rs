@@ -2,6 +2,7 @@
 //!
 //! * [`race`]: the order of polls, and the tie rule.
 //! * [`run`]: shields, cause and operation of a race. [`operation_run`]: what only operations have.
+//! * `extra_limits`: time limits that are not in the source.
 //! * [`ending`]: what runs after the work.
 //! * [`builder`], [`ext`], [`scope`], [`try_cancelable`]: how races are made. [`call`]: `wrap` and `run_blocking`.
 //! * [`attribute`]: what the attribute expands to.
@@ -13,6 +14,8 @@ mod builder;
 mod call;
 mod ending;
 mod ext;
+#[cfg(feature = "time")]
+mod extra_limits;
 mod operation_run;
 mod race;
 mod run;

@@ -11,6 +11,8 @@ use std::time::Instant;
 use futures::future::FusedFuture;
 
 #[cfg(feature = "time")]
+use super::extra_limits::ExtraLimits;
+#[cfg(feature = "time")]
 use crate::clock;
 use crate::error::Cancelled;
 use crate::frame::dropping;
@@ -18,8 +20,6 @@ use crate::operation::{ChildrenEnded, Hook, Operation};
 use crate::panic::{contain, discard, message, warn_clean_up_lost};
 use crate::poll_context::{DropCheck, Enclosure, Protection};
 use crate::reason::Reason;
-#[cfg(feature = "time")]
-use crate::source::WaitForLimit;
 use crate::source::{CancellationToken, WaitForCancellationOwned};
 use crate::sync::Mutex;
 #[cfg(feature = "time")]
@@ -46,9 +46,8 @@ pub(super) struct OperationRun {
     pub(super) parent_wait: Option<Box<ParentWait>>,
     #[cfg(feature = "time")]
     pub(super) grace: Option<Box<Countdown>>,
-    /// Fires when the operation has reported no progress for too long.
     #[cfg(feature = "time")]
-    pub(super) stall: Option<Box<WaitForLimit>>,
+    pub(super) extra_limits: Option<Box<ExtraLimits>>,
     pub(super) cancels_children: bool,
     pub(super) join: Join,
     /// Makes the races around the operation wait for its clean-up.
@@ -94,7 +93,7 @@ impl OperationRun {
             #[cfg(feature = "time")]
             grace: None,
             #[cfg(feature = "time")]
-            stall: None,
+            extra_limits: None,
             cancels_children: false,
             join: Join::Before,
             cleaning: None,
@@ -124,10 +123,10 @@ impl OperationRun {
         cx: &mut Context<'_>,
     ) -> Option<Reason> {
         #[cfg(feature = "time")]
-        let has_stall = self.stall.is_some();
+        let has_limits = self.extra_limits.is_some();
         #[cfg(not(feature = "time"))]
-        let has_stall = false;
-        if has_stall || self.parent_wait.is_some() || self.cleaning.is_some() {
+        let has_limits = false;
+        if has_limits || self.parent_wait.is_some() || self.cleaning.is_some() {
             self.poll_others_slow(drop_check, cx)
         } else {
             None
@@ -141,9 +140,8 @@ impl OperationRun {
         cx: &mut Context<'_>,
     ) -> Option<Reason> {
         #[cfg(feature = "time")]
-        if let Some(stall) = &mut self.stall {
-            // It has reported no progress for too long.
-            if let Poll::Ready(reason) = Pin::new(&mut **stall).poll(cx) {
+        if let Some(limits) = &mut self.extra_limits {
+            if let Poll::Ready(reason) = limits.poll(&self.operation, cx) {
                 return Some(reason);
             }
         }

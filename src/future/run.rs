@@ -129,7 +129,7 @@ impl RunState {
         let run = self.operation_run();
         let moved = limit.clone();
         run.operation.on_progress(move |_, _| _ = moved.reset());
-        run.stall = Some(Box::new(limit.reached()));
+        run.extra_limits.get_or_insert_default().set_stall(limit.reached());
     }
 
     /// Cancels the children once the work is gone, unless the operation is cancelled.
@@ -175,9 +175,13 @@ impl RunState {
                 // work, it would not start.
                 run.cleaning = Some(register_clean_up(dropping()));
             }
-            let (since, undecided_parent) = run.operation.start(waker);
-            run.since = Some(since);
-            if let Some(parent) = undecided_parent {
+            let started = run.operation.start(waker);
+            run.since = Some(started.at);
+            #[cfg(feature = "time")]
+            if let Some(at) = started.inherited {
+                run.extra_limits.get_or_insert_default().set_inherited(at);
+            }
+            if let Some(parent) = started.undecided_parent {
                 run.parent_wait = Some(Box::new(ParentWait::new(parent)));
             }
         }

@@ -41,7 +41,7 @@ impl PolledBy {
 
     /// Returns whether the operation itself is being polled.
     #[inline]
-    fn is_task(self) -> bool {
+    pub(super) fn is_task(self) -> bool {
         self.vtable != 0
     }
 

@@ -51,7 +51,7 @@ impl ScopedChild {
     #[cold]
     fn start(&mut self) {
         self.started = true;
-        Inner::start(&mut self.operation.inner, clock::now());
+        Inner::start(&mut self.operation.inner, clock::now(), None);
         self.operation.activity().into_iter().for_each(Activity::tell_started);
     }
 }

@@ -427,6 +427,21 @@ impl Inner {
         None
     }
 
+    /// Returns the end of the earliest limit of an ancestor that has not passed.
+    #[cfg(feature = "time")]
+    pub(super) fn next_inherited_limit(&self) -> Option<Instant> {
+        let now = clock::now();
+        let mut earliest: Option<Instant> = None;
+        let mut next = self.details.lock().parent.clone();
+        while let Some(parent) = next.take().and_then(|parent| parent.binding()) {
+            let details = parent.details.lock();
+            let limit = details.limit.filter(|limit| limit.at > now && details.ended.is_none());
+            earliest = earliest.into_iter().chain(limit.map(|limit| limit.at)).min();
+            next = details.parent.clone();
+        }
+        earliest
+    }
+
     fn undecided_parent(&self) -> Option<Arc<Inner>> {
         let details = self.details.lock();
         let parent = details.parent.as_ref()?;
@@ -521,17 +536,32 @@ impl Inner {
         }
     }
 
+    /// Notes the start. Returns the deadline of the parent if the parent is polled in another task. `waker` is the waker of
+    /// the poll, if it starts in one.
     #[inline]
-    pub(super) fn start(this: &mut Arc<Self>, now: Instant) {
+    pub(super) fn start(
+        this: &mut Arc<Self>,
+        now: Instant,
+        waker: Option<&Waker>,
+    ) -> Option<Instant> {
         let parent = Inner::update(this, |details| {
             details.started = Some(now);
             details.parent.as_ref().and_then(Parent::binding)
         });
         // If the parent had not started when this became its child, its deadline was not known then.
-        if let Some(parent) = parent {
-            let deadline = parent.deadline();
-            this.details.lock().lower_deadline(deadline);
-        }
+        let parent = parent?;
+        let deadline = parent.deadline()?;
+        this.details.lock().lower_deadline(Some(deadline));
+        (!Inner::is_in_task_of(&parent, waker?)).then_some(deadline)
+    }
+
+    /// Returns whether a poll with this waker is in the task that polls `parent`, and inside that poll.
+    fn is_in_task_of(parent: &Arc<Inner>, waker: &Waker) -> bool {
+        current_and_waker().is_some_and(|(current, polled_by)| {
+            Arc::ptr_eq(&current.inner, parent)
+                && polled_by.is_task()
+                && is_same_task(polled_by, waker)
+        })
     }
 
     /// Records the end, unless there is one. If this call did it, returns the final status, and whether there is a

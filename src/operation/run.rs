@@ -21,6 +21,17 @@ use crate::reason::Reason;
 use crate::source::{CancellationToken, WaitForCancellationOwned};
 use crate::text::Text;
 
+/// What the race of an operation learns at the start.
+pub(crate) struct Started {
+    /// The time of the start.
+    pub(crate) at: Instant,
+    /// The token of the parent, if the operation may not be part of the parent's work.
+    pub(crate) undecided_parent: Option<CancellationToken>,
+    /// The deadline of the parent, if the parent is polled in another task.
+    #[cfg(feature = "time")]
+    pub(crate) inherited: Option<Instant>,
+}
+
 /// For the race of the operation.
 impl Operation {
     pub(crate) fn new() -> Self {
@@ -40,17 +51,20 @@ impl Operation {
         self.inner.hooks.on_start(hook);
     }
 
-    /// Starts it, as a child of the current operation, and returns the time of the start. Called once, before
-    /// [`run_start_hooks`](Self::run_start_hooks). Also returns the token of the parent, if the operation may not be
-    /// part of the parent's work.
+    /// Starts it, as a child of the current operation. Called once, before [`run_start_hooks`](Self::run_start_hooks).
     ///
     /// `waker` is the waker of the poll, if it starts in one.
     #[inline]
-    pub(crate) fn start(&mut self, waker: Option<&Waker>) -> (Instant, Option<CancellationToken>) {
+    pub(crate) fn start(&mut self, waker: Option<&Waker>) -> Started {
         let undecided_parent = Inner::enter_current(&self.inner, waker);
-        let now = clock::now();
-        Inner::start(&mut self.inner, now);
-        (now, undecided_parent)
+        let at = clock::now();
+        let _inherited = Inner::start(&mut self.inner, at, waker);
+        Started {
+            at,
+            undecided_parent,
+            #[cfg(feature = "time")]
+            inherited: _inherited,
+        }
     }
 
     /// Runs the hooks of the start and notifies the watchers. Returns whether there were any hooks.
@@ -134,6 +148,12 @@ impl Operation {
     #[cfg(feature = "time")]
     pub(crate) fn drop_limit(&self, if_passed_by: Option<Instant>) {
         self.inner.drop_limit(if_passed_by);
+    }
+
+    /// Returns the end of the earliest limit of an ancestor that has not passed.
+    #[cfg(feature = "time")]
+    pub(crate) fn next_inherited_limit(&self) -> Option<Instant> {
+        self.inner.next_inherited_limit()
     }
 
     /// Returns its deadline if the deadline has passed and no poll has noticed that.

@@ -1,6 +1,8 @@
 //! `Operation::deadline` and `remaining`: the time limit of an operation, if it is certain.
 
 mod clocks;
+#[cfg(feature = "testing")]
+mod inherited;
 
 use std::future::pending;
 use std::pin::pin;

@@ -1,0 +1,107 @@
+//! A child in another task keeps the deadline of its parent by itself.
+
+use std::future::{pending, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use cancelable::prelude::*;
+use cancelable::testing;
+
+use super::secs;
+use crate::support::{self, Gate, Wakes, kept, lost, poll_once};
+
+type Run = Pin<Box<dyn Future<Output = Result<(), Cancelled>>>>;
+
+/// Returns a pending operation with this source, polled once. Its task is blocked from then on.
+fn blocked<S>(name: &'static str, source: S) -> (Operation, Run)
+where
+    S: IntoFuture<Output = Reason>,
+    S::IntoFuture: 'static,
+{
+    start(pending().cancelable(source).named(name))
+}
+
+fn start<S: Future<Output = Reason> + 'static>(
+    run: Cancelable<std::future::Pending<()>, S>,
+) -> (Operation, Run) {
+    let (operation, mut run): (_, Run) = (run.operation(), Box::pin(run));
+    assert!(poll_once(run.as_mut()).is_pending());
+    (operation, run)
+}
+
+fn reason(name: &'static str, limit: Duration) -> Reason {
+    Reason::parent_named(Some(name.into()), Reason::timeout(limit))
+}
+
+#[test]
+fn g11_child_in_another_task_keeps_the_deadline() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let (parent, _parent_run) = blocked("parent", timeout(secs(10)));
+    time.advance(secs(4));
+    let by_handle = pending::<()>().cancelable(never()).child_of(&parent);
+    let in_scope = parent.in_scope(pending::<()>().cancelable(never()).named("below"));
+    let (mut by_handle, mut in_scope) = (pin!(by_handle), pin!(in_scope));
+    let (wakes, others) = (Wakes::new(), Wakes::new());
+    assert!(wakes.poll(by_handle.as_mut()).is_pending());
+    assert!(others.poll(in_scope.as_mut()).is_pending());
+    time.advance(secs(5));
+    assert_eq!((wakes.count(), others.count()), (0, 0));
+    time.advance(secs(1));
+    assert_eq!((wakes.count(), others.count()), (1, 1));
+    assert!(!parent.is_cancelled(), "nothing has polled it");
+    assert_eq!(lost(wakes.poll(by_handle)), reason("parent", secs(10)));
+    assert_eq!(lost(others.poll(in_scope)), reason("parent", secs(10)));
+    assert_eq!((kept(&wakes), kept(&others)), (0, 0));
+}
+
+#[test]
+fn g11_child_does_not_start_after_the_deadline() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let (parent, _parent_run) = blocked("parent", timeout(secs(10)));
+    time.advance(secs(10));
+    let child = poll_fn(|_| -> Poll<()> { panic!("polled") }).cancelable(never());
+    let polled = poll_once(pin!(child.child_of(&parent)));
+    assert_eq!(lost(polled), reason("parent", secs(10)));
+}
+
+/// A child in the task of its parent is cancelled by the parent, and so needs no limit of its own.
+#[test]
+fn child_in_the_same_task_holds_no_limit() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let work = pending::<()>().cancelable(never()).named("child");
+    let run = work.cancelable(timeout(secs(10))).named("parent");
+    let mut run = pin!(run);
+    let wakes = Wakes::new();
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    time.advance(secs(10));
+    assert_eq!(wakes.count(), 1);
+    assert_eq!(lost(wakes.poll(run)), Reason::timeout(secs(10)));
+}
+
+/// The limit of a parent that has ended counts no more. That of the operation above it does.
+#[test]
+fn g11_next_limit_counts_if_the_parent_has_ended() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let (top, _top_run) = blocked("top", timeout(secs(20)));
+    let gate = Gate::new();
+    let middle = gate.pass().cancelable(timeout(secs(10))).child_of(&top);
+    let (handle, mut middle) = (middle.operation(), Box::pin(middle));
+    assert!(poll_once(middle.as_mut()).is_pending());
+    let (lowest, mut run) = start(pending().cancelable(never()).child_of(&handle));
+    let wakes = Wakes::new();
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    gate.open();
+    assert!(poll_once(middle.as_mut()).is_ready());
+    time.advance(secs(10));
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    assert!(!lowest.is_cancelled());
+    let before = wakes.count();
+    time.advance(secs(10));
+    assert_eq!(wakes.count(), before + 1);
+    assert_eq!(lost(wakes.poll(run.as_mut())), reason("top", secs(20)));
+}
