@@ -76,7 +76,7 @@ mod shadowed {
         Result::Ok(::std::option::Option::is_some(&op.name()))
     }
 
-    #[cfg(all(feature = "time", feature = "signal"))]
+    #[cfg(all(unix, feature = "time", feature = "signal"))]
     #[::cancelable::cancelable(timeout = "1h", grace = "1s", signal = "SIGVTALRM", condition = || false)]
     pub(super) async fn run_all() -> Result<u32> {
         Result::Ok(2)
@@ -88,7 +88,7 @@ fn names_in_scope() {
     let _watchdog = support::watchdog();
     assert_eq!(block_on(shadowed::run(&CancellationToken::new())), Ok(1));
     assert_eq!(block_on(shadowed::run_operation()), Ok(true));
-    #[cfg(all(feature = "time", feature = "signal"))]
+    #[cfg(all(unix, feature = "time", feature = "signal"))]
     assert_eq!(block_on(shadowed::run_all()), Ok(2));
 }
 
@@ -136,7 +136,7 @@ fn crate_path() {
 }
 
 /// Tokens that pass through a macro are wrapped in invisible groups.
-#[cfg(all(feature = "time", feature = "signal"))]
+#[cfg(all(unix, feature = "time", feature = "signal"))]
 macro_rules! functions {
     ($name:ident, $limit:literal, $longer:expr, $signal:expr, $token:ident, $answer:expr) => {
         #[cancelable(token = $token, timeout = $limit, timeout = $longer, signal = $signal)]
@@ -147,7 +147,7 @@ macro_rules! functions {
     };
 }
 
-#[cfg(all(feature = "time", feature = "signal"))]
+#[cfg(all(unix, feature = "time", feature = "signal"))]
 #[test]
 fn in_macro() {
     functions!(run, "1h", "1h30m", ["SIGPROF"], token, 42);
