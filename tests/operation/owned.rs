@@ -67,10 +67,13 @@ impl World {
     /// Returns work that must not be cut once it has begun.
     fn section(&self) -> impl Future<Output = ()> + Send + use<> {
         let (begun, ended, steps) = (self.begun.clone(), self.ended.clone(), self.steps());
+        // Kept to the end, so that the test does not count before another thread has.
+        let held = self.held.clone();
         async move {
             begun.fetch_add(1, Ordering::SeqCst);
             steps.await;
             ended.fetch_add(1, Ordering::SeqCst);
+            drop(held);
         }
     }
 
