@@ -64,11 +64,6 @@ mod modelled {
             // This comes last, so that other threads may also run before the next step.
             self.accesses.fetch_add(1, Ordering::Relaxed);
         }
-
-        pub(crate) fn swap(&self, value: bool, order: Ordering) -> bool {
-            self.accesses.fetch_add(1, Ordering::Relaxed);
-            self.flag.swap(value, order)
-        }
     }
 
     /// The cell of the model checker: a real cell, and a flag that says whether its value is set.

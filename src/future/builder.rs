@@ -186,7 +186,7 @@ macro_rules! builder_methods {
         ///
         /// The source, the parent and handles can cancel the operation during the wait. That cancels the children, and
         /// the outcome stays. After a cancellation, the wait ends with the [grace period](Self::grace), if there is
-        /// one, or when a registry [forces](crate::Registry::force) the operation. Races around the operation wait
+        /// one, or when the operation is [forced](Operation::force). Races around the operation wait
         /// with it. If the operation is dropped, nothing waits for the children.
         ///
         /// If the children need code to continue that awaits this operation, such as a part of a `join!` that is

@@ -354,7 +354,7 @@ impl RunState {
             }
             #[cfg(feature = "time")]
             if run.grace.take().is_some() {
-                run.operation.note_grace(false);
+                run.operation.end_grace();
             }
         }
     }
@@ -379,8 +379,8 @@ impl RunState {
         let Some(run) = &mut self.operation else { return false };
         // A race around it waits for its clean-up, but not for its grace period.
         let goes_on = run.poll_grace(cx) && !run.is_awaited(&mut self.drop_check, cx);
-        if run.grace.is_some() {
-            run.operation.note_grace(goes_on);
+        if !goes_on && run.grace.is_some() {
+            run.operation.end_grace();
         }
         goes_on
     }

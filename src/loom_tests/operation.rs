@@ -6,8 +6,12 @@
 //! At most one thread of a model runs the hooks of an end: the operation is the current one meanwhile, and all
 //! threads of a model share that thread-local.
 
+#[cfg(feature = "time")]
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::Mutex;
+#[cfg(feature = "time")]
+use std::task::Poll;
 
 use loom::thread;
 
@@ -463,6 +467,30 @@ fn cancelled_with_parent_at_drop() {
         assert_views(&child, Status::Cancelled, Some(&reason));
         assert_eq!(child.token().reason().as_ref(), Some(&reason));
         assert_eq!(*called.heard.lock().unwrap(), [reason]);
+    });
+}
+
+/// Two threads force an operation while its grace period begins. Its task learns of it. If it was in the grace period,
+/// exactly one call says that it ended that.
+#[test]
+#[cfg(feature = "time")]
+fn forced_by_two_as_the_grace_period_begins() {
+    model_within(2, || {
+        let operation = started();
+        let others = [0; 2].map(|_| {
+            let remote = operation.clone();
+            thread::spawn(move || remote.force())
+        });
+        let mut waited = false;
+        block_on(poll_fn(|cx| {
+            let forced = operation.poll_forced(cx.waker());
+            waited |= !forced;
+            if forced { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        operation.end_grace();
+        let ended = others.map(|other| other.join().unwrap());
+        assert_eq!(ended.iter().filter(|ended| **ended).count(), usize::from(waited));
+        assert!(!operation.force());
     });
 }
 

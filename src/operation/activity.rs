@@ -1,8 +1,8 @@
 //! `Activity`: the stage, shields and polls of an operation, for the registry that watches it.
 //!
-//! Only operations that a registry watches have one. The others pay nothing for it. The numbers help people to
-//! find operations that do not stop. They are read one by one without a lock, so they may not belong to the
-//! same moment.
+//! Only operations that a registry watches have one, and those that are in a grace period or are forced. The others
+//! pay nothing for it. The numbers help people to find operations that do not stop. They are read one by one without
+//! a lock, so they may not belong to the same moment.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::{Operation, Progress};
 use crate::clock;
 use crate::poll_context::{Protection, Section};
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::text::Text;
 use crate::visits::visit;
 #[cfg(feature = "time")]
@@ -90,6 +90,12 @@ impl KnownShield {
     }
 }
 
+/// The operation is in its grace period.
+const IN_GRACE: usize = 1;
+/// The grace period is cut short, or will be when it begins. This bit stays.
+#[cfg(feature = "time")]
+const FORCED: usize = 2;
+
 pub(crate) struct Activity {
     watchers: Mutex<Vec<Arc<dyn Watcher>>>,
     /// The rosters of all watchers. They stay after the end, because tasks may come even then.
@@ -101,12 +107,11 @@ pub(crate) struct Activity {
     /// When the last poll returned; 0 if none has.
     poll_returned: AtomicU64,
     longest_poll: AtomicU64,
-    in_grace: AtomicBool,
+    /// [`IN_GRACE`] and [`FORCED`] in one place, so that a thread that forces the operation knows whether it was in
+    /// its grace period.
+    grace: AtomicUsize,
     joining: AtomicBool,
     cleaning_up: AtomicBool,
-    /// Whether the grace period is cut short.
-    #[cfg(feature = "time")]
-    forced: AtomicBool,
     /// Woken when the grace period is cut short.
     #[cfg(feature = "time")]
     forced_waker: WakerSlot,
@@ -122,11 +127,9 @@ impl Activity {
             poll_began: AtomicU64::new(0),
             poll_returned: AtomicU64::new(0),
             longest_poll: AtomicU64::new(0),
-            in_grace: AtomicBool::new(false),
+            grace: AtomicUsize::new(0),
             joining: AtomicBool::new(false),
             cleaning_up: AtomicBool::new(false),
-            #[cfg(feature = "time")]
-            forced: AtomicBool::new(false),
             #[cfg(feature = "time")]
             forced_waker: WakerSlot::default(),
             shields: Mutex::default(),
@@ -165,7 +168,7 @@ impl Activity {
                 RunStage::CleanUp
             } else if self.joining.load(Ordering::Acquire) {
                 RunStage::Joining
-            } else if self.in_grace.load(Ordering::Acquire) {
+            } else if self.grace.load(Ordering::Acquire) & IN_GRACE != 0 {
                 RunStage::Grace
             } else {
                 RunStage::Work
@@ -216,6 +219,10 @@ impl Activity {
         self.watchers.lock().push(watcher);
     }
 
+    pub(super) fn is_watched(&self) -> bool {
+        !self.rosters.lock().is_empty()
+    }
+
     /// Adds a task of the operation to the rosters that list the operation.
     pub(super) fn add_task(&self, task: &Operation) {
         let rosters = self.rosters.lock().clone();
@@ -254,27 +261,24 @@ impl Activity {
 impl Activity {
     /// Cuts the grace period short. Returns whether the operation is in one and this call cut it short.
     pub(super) fn force(&self) -> bool {
-        let first = !self.forced.swap(true, Ordering::AcqRel);
-        // Read this before the wake-up, because the wake-up may end the grace period at once.
-        let in_grace = self.in_grace.load(Ordering::Acquire);
+        let before = self.grace.fetch_or(FORCED, Ordering::AcqRel);
         self.forced_waker.wake();
-        first && in_grace
+        before == IN_GRACE
     }
 
-    /// Returns whether the grace period is cut short. If not, wakes `waker` when it is.
+    /// Returns whether the grace period is cut short. If not, the operation is in it, and `waker` is woken when it is
+    /// cut short.
     pub(super) fn poll_forced(&self, waker: &std::task::Waker) -> bool {
-        // Register first. A call of `force` in between finds the waker, and an earlier one has set the flag.
+        // Register first. A call of `force` in between finds the waker, and an earlier one has set the bit.
         self.forced_waker.register(waker);
-        self.forced.load(Ordering::Acquire)
+        self.grace.fetch_or(IN_GRACE, Ordering::AcqRel) & FORCED != 0
     }
 
-    /// Notes whether the operation is in its grace period.
-    pub(super) fn set_in_grace(&self, in_grace: bool) {
-        if self.in_grace.load(Ordering::Acquire) != in_grace {
-            self.in_grace.store(in_grace, Ordering::Release);
-            if !in_grace {
-                self.forced_waker.clear();
-            }
+    /// Notes that the grace period is over.
+    pub(super) fn end_grace(&self) {
+        if self.grace.load(Ordering::Relaxed) & IN_GRACE != 0 {
+            self.grace.fetch_and(!IN_GRACE, Ordering::AcqRel);
+            self.forced_waker.clear();
         }
     }
 }

@@ -42,7 +42,7 @@ pub(crate) struct Inner {
     pub(super) family: OnceLock<Box<Family>>,
     pub(super) poll_place: PollPlace,
     lent_name: OnceLock<Box<LentName>>,
-    /// Set only if a registry watches the operation.
+    /// Set only if a registry watches the operation, or if it is in a grace period or forced.
     pub(super) activity: OnceLock<Box<Activity>>,
 }
 

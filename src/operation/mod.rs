@@ -332,6 +332,43 @@ impl Operation {
         self.inner.cancel(reason.into())
     }
 
+    /// Ends the [grace period](crate::Cancelable::grace) at once. Returns whether the operation was in its grace period and
+    /// this call ended it.
+    ///
+    /// Use it for a second Ctrl-C, or for a button that says "stop now". It wakes the task, and the work gets one last
+    /// poll. If it returns a value in that poll, the value is the outcome. Otherwise the work is dropped, and
+    /// [`was_forced`](Cancelled::was_forced) returns `true`. A stream is dropped without a last poll.
+    ///
+    /// * It does not cancel. An operation that is not cancelled continues, and has no grace period when it is cancelled
+    ///   later. So `cancel` and `force` can be called in any order, even before the first poll.
+    /// * An active shield finishes before the work is dropped. Clean-up is not interrupted.
+    /// * If the operation [joins its children](crate::Cancelable::joins_children) and is cancelled, it stops waiting for
+    ///   them.
+    /// * The children keep their grace periods.
+    /// * After the end it does nothing.
+    ///
+    /// [`Registry::force`](crate::Registry::force) does the same for all operations of a registry.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # smol::block_on(async {
+    /// let deaf = std::future::pending::<()>().cancelable(never());
+    /// let future = deaf.grace(Duration::from_secs(600));
+    /// let operation = future.operation();
+    /// let mut future = std::pin::pin!(future);
+    /// assert!(smol::future::poll_once(&mut future).await.is_none());
+    /// operation.cancel();
+    /// operation.force();
+    /// assert!(future.await.unwrap_err().was_forced());
+    /// # });
+    /// ```
+    #[cfg(feature = "time")]
+    pub fn force(&self) -> bool {
+        !self.inner.has_ended() && self.make_activity().force()
+    }
+
     /// Returns `Err` once the operation is cancelled. Use it with `?` between steps that do not await.
     ///
     /// In a shield and in clean-up of the operation it returns `Ok`, so that the section continues. Use

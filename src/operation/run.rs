@@ -230,12 +230,15 @@ impl Operation {
 
     /// Adds a watcher, which is notified of all later events.
     pub(crate) fn watch(&self, watcher: Arc<dyn Watcher>) {
-        let activity = self.inner.activity.get_or_init(|| Box::new(Activity::new()));
-        activity.add_watcher(watcher);
+        self.make_activity().add_watcher(watcher);
+    }
+
+    pub(super) fn make_activity(&self) -> &Activity {
+        self.inner.activity.get_or_init(|| Box::new(Activity::new()))
     }
 
     pub(crate) fn is_watched(&self) -> bool {
-        self.activity().is_some()
+        self.activity().is_some_and(Activity::is_watched)
     }
 
     /// Notifies the watchers that it has ended.
@@ -278,18 +281,13 @@ impl Operation {
 
 #[cfg(feature = "time")]
 impl Operation {
-    /// Cuts its grace period short. Returns whether it is in one and this call cut it short.
-    pub(crate) fn force(&self) -> bool {
-        self.activity().is_some_and(Activity::force)
-    }
-
-    /// Returns whether its grace period is cut short. If not, wakes the task when it is.
+    /// Returns whether its grace period is cut short. If not, it is in it, and the task is woken when it is cut short.
     pub(crate) fn poll_forced(&self, waker: &std::task::Waker) -> bool {
-        self.activity().is_some_and(|activity| activity.poll_forced(waker))
+        self.make_activity().poll_forced(waker)
     }
 
-    pub(crate) fn note_grace(&self, in_grace: bool) {
-        self.activity().into_iter().for_each(|activity| activity.set_in_grace(in_grace));
+    pub(crate) fn end_grace(&self) {
+        self.activity().into_iter().for_each(Activity::end_grace);
     }
 }
 

@@ -15,6 +15,7 @@ mod ending;
 mod every_await;
 mod executors;
 mod finally;
+mod force;
 #[cfg(feature = "time")]
 mod grace;
 mod hierarchy;

@@ -45,9 +45,9 @@ impl RunState {
             run.join = Join::Over;
             if let Some(operation) = run.watched() {
                 operation.note_joining(false);
-                #[cfg(feature = "time")]
-                operation.note_grace(false);
             }
+            #[cfg(feature = "time")]
+            run.operation.end_grace();
         }
         self.contain_drop(|| source.set(None));
         self.end_limits(true);
@@ -62,7 +62,9 @@ impl RunState {
             Some(_) => run.poll_grace(cx),
             None => !run.operation.poll_forced(cx.waker()),
         };
-        run.operation.note_grace(goes_on);
+        if !goes_on {
+            run.operation.end_grace();
+        }
         goes_on
     }
 
