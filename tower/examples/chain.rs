@@ -130,7 +130,7 @@ impl Health for Store {
     }
 }
 
-/// A client that tells the next hop how much time is left.
+/// Creates a client that passes on how much time is left.
 fn http_client() -> HttpClient {
     let client = Client::builder(TokioExecutor::new()).build_http();
     PropagateLayer::new(Outbound::millis(TIME_LEFT).reserve(RESERVE)).layer(client)

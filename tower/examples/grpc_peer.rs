@@ -1,4 +1,4 @@
-//! A gRPC server under the layer, and a client that tells how much time is left: the other side of
+//! A gRPC server under the layer, and a client that passes its deadline on: the other side of
 //! `tower/interop/peer.py`, which is written with Python's `grpcio`.
 //!
 //! `tower/interop/run` installs `grpcio` and runs both.

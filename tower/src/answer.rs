@@ -16,7 +16,7 @@ type Custom = dyn Fn(&Cancelled, &Parts) -> Response<String> + Send + Sync;
 #[derive(Clone, Default)]
 pub(crate) struct Answers {
     pub(crate) custom: Option<Arc<Custom>>,
-    /// Whether the client is told the text of the reason.
+    /// Whether answers contain the text of the reason.
     pub(crate) explain: bool,
 }
 

@@ -23,7 +23,7 @@ pub(crate) enum Piece<D> {
     Frame(Frame<D>, BodyState),
 }
 
-/// What is known of the rest of a body.
+/// The size and the end of a body, as far as they are known.
 #[derive(Clone, Debug)]
 pub(crate) struct BodyState {
     pub(crate) hint: SizeHint,

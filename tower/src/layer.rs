@@ -315,9 +315,9 @@ impl OperationLayer {
         self.with(|config| config.answers.custom = Some(Arc::new(answer)))
     }
 
-    /// Tells clients the text of the reason: in the body of the default answer, in `grpc-message`, and in the
-    /// event `cancelled`. By default they are told only what kind of reason it is, since its text may say more
-    /// than strangers should know.
+    /// Sends the text of the reason to clients: in the body of the default answer, in `grpc-message`, and in the
+    /// event `cancelled`. By default they learn only the kind of the reason, since its text may say more than
+    /// strangers should know.
     ///
     /// ```
     /// let layer = cancelable_tower::OperationLayer::new().explain();

@@ -67,8 +67,8 @@ impl Outbound {
         Outbound { format: Format::millis(name), reserve: Duration::ZERO }
     }
 
-    /// Keeps `reserve` of the time for the way back and for what the caller still has to do. The next hop is told
-    /// of the rest.
+    /// Keeps `reserve` of the time for the way back and for what the caller still has to do. The header states
+    /// the rest.
     ///
     /// ```
     /// use std::time::Duration;
@@ -102,7 +102,7 @@ impl Outbound {
 #[derive(Debug)]
 struct Config {
     outbound: Outbound,
-    /// The hosts that are told the limit. `None` stands for all.
+    /// The hosts whose requests get the header. `None` stands for all.
     hosts: Option<Vec<String>>,
     detached: bool,
 }
@@ -152,7 +152,7 @@ pub struct PropagateLayer {
 }
 
 impl PropagateLayer {
-    /// Creates a layer that tells every host how much time is left, in the header of `outbound`.
+    /// Creates a layer that writes the header of `outbound` into the requests to every host.
     ///
     /// ```
     /// use cancelable_tower::{Outbound, PropagateLayer};
@@ -171,8 +171,8 @@ impl PropagateLayer {
         PropagateLayer { config: Arc::new(config) }
     }
 
-    /// Tells only these hosts how much time is left. Requests to others keep their headers, but end with their
-    /// operation all the same.
+    /// Writes the header only into requests to these hosts. Requests to other hosts keep their headers; they still
+    /// end with their operation.
     ///
     /// ```
     /// use cancelable_tower::{Outbound, PropagateLayer};
@@ -183,8 +183,8 @@ impl PropagateLayer {
         self.with(|config| config.hosts = Some(hosts.into_iter().map(Into::into).collect()))
     }
 
-    /// Lets requests and the bodies of their responses continue after their operation was cancelled. They are still
-    /// told how much time is left, and are still refused if none is.
+    /// Lets requests and the bodies of their responses continue after their operation was cancelled. They still
+    /// get the header, and are still refused if no time is left.
     ///
     /// ```
     /// use cancelable_tower::{Outbound, PropagateLayer};
@@ -244,11 +244,11 @@ enum Refusal {
 }
 
 impl Config {
-    /// Tells the next hop how much time is left.
+    /// Writes the time that is left into the header.
     fn prepare<B>(&self, operation: &Operation, request: &mut Request<B>) -> Result<(), Refusal> {
         operation.check().map_err(Refusal::Cancelled)?;
         let Some(remaining) = operation.remaining() else { return Ok(()) };
-        if !self.is_told(request.uri(), request.headers()) {
+        if !self.gets_header(request.uri(), request.headers()) {
             return if remaining.is_zero() { Err(Refusal::NoTimeLeft) } else { Ok(()) };
         }
         match self.outbound.shorten(request.headers_mut(), remaining) {
@@ -257,14 +257,14 @@ impl Config {
         }
     }
 
-    fn is_told(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+    fn gets_header(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         let Some(hosts) = &self.hosts else { return true };
         let header = || {
             let host = headers.get(http::header::HOST)?.to_str().ok()?;
             Some(host.rsplit_once(':').map_or(host, |(host, _port)| host))
         };
         let host = uri.host().or_else(header);
-        host.is_some_and(|host| hosts.iter().any(|told| told.eq_ignore_ascii_case(host)))
+        host.is_some_and(|host| hosts.iter().any(|name| name.eq_ignore_ascii_case(host)))
     }
 }
 

@@ -80,7 +80,7 @@ impl<D> fmt::Debug for Running<D> {
     }
 }
 
-/// The rest of a request that nobody waits for: its shielded sections.
+/// The rest of a request whose future was dropped: its shielded sections.
 struct Rest<D: 'static>(Pieces<D>);
 
 impl<D> Future for Rest<D> {

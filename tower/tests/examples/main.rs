@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Cargo builds examples before it runs tests, into a directory beside that of the tests.
+/// Returns the path of an example. Cargo builds the examples before it runs the tests.
 fn example(name: &str) -> PathBuf {
     let mut path = env::current_exe().expect("the test has a path");
     path.pop();

@@ -22,7 +22,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 type Answer = Result<Response<cancelable_tower::PropagateBody<Frames>>, PropagateError<Infallible>>;
 
-/// A client whose server tells which `grpc-timeout` it got.
+/// A client, and the `grpc-timeout` headers that its server has received.
 struct Client {
     seen: Arc<Mutex<Vec<Option<String>>>>,
     layer: PropagateLayer,

@@ -1,4 +1,4 @@
-//! Many requests at once, of which many do not get their answer.
+//! Many requests at once. Some are answered, some time out, and the clients of some leave.
 
 use std::sync::Arc;
 use std::time::Duration;
