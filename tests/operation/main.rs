@@ -15,6 +15,7 @@ mod ending;
 mod every_await;
 mod executors;
 mod finally;
+#[cfg(feature = "time")]
 mod force;
 #[cfg(feature = "time")]
 mod grace;
