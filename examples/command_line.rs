@@ -1,5 +1,6 @@
-//! Does what users expect of a command-line tool: after Ctrl-C it cleans up and exits with 130; a
-//! second Ctrl-C ends it at once, even during clean-up; after a timeout it exits with 124.
+//! Does what users expect of a command-line tool: after Ctrl-C it cleans up and ends by SIGINT, so that
+//! a script that called it ends too; a second Ctrl-C ends it at once, even during clean-up; after a timeout it exits
+//! with 124.
 //!
 //! `command_line [LIMIT [CLEAN_UP]]` takes the time limit and the duration of the clean-up, both in
 //! milliseconds. Without a signal it exits with 124, writes `timed out after 300ms` to stderr, and
@@ -13,10 +14,10 @@
 
 use std::env;
 use std::io;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use cancelable::prelude::*;
+use cancelable::reason::exit_like;
 
 /// Stands in for removing a half-written file.
 async fn clean_up(lasts: Duration) {
@@ -25,27 +26,26 @@ async fn clean_up(lasts: Duration) {
     println!("clean");
 }
 
-fn main() -> io::Result<ExitCode> {
+fn main() -> io::Result<()> {
     let mut arguments = env::args().skip(1).filter_map(|argument| argument.parse().ok());
     let limit = Duration::from_millis(arguments.next().unwrap_or(300));
     let lasts = Duration::from_millis(arguments.next().unwrap_or(100));
 
     // Before the work starts, so that a failed registration is reported at once.
     let stop = termination()?.second_signal_exits();
-    smol::block_on(async {
+    let worked = smol::block_on(async {
         println!("working");
         let work = std::future::pending::<()>();
         let worked = work.cancelable(any_of((stop, timeout(limit)))).await;
 
         // The work has been dropped by now: this is the place for clean-up.
         clean_up(lasts).await;
-        Ok(match worked {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(cancelled) => {
-                eprintln!("{cancelled}");
-                // As `timeout` and shells do: 124 after a time limit, 128 + n after signal n.
-                cancelled.exit_code()
-            }
-        })
-    })
+        worked
+    });
+    if let Err(cancelled) = worked {
+        eprintln!("{cancelled}");
+        // As `timeout` and shells expect: the code 124 after a time limit, and death by the signal after a signal.
+        exit_like(cancelled.reason());
+    }
+    Ok(())
 }

@@ -136,24 +136,24 @@ mod signalled {
         tells(Signal::HUP, "received SIGHUP (1)");
     }
 
-    fn cleans_up_and_exits(signal: Signal, says: &str, code: i32) {
+    fn cleans_up_and_dies(signal: Signal, says: &str) {
         let mut example = Example::start("command_line", &[LONG, "1"]);
         assert_eq!(example.running.next_line(), Some("working"));
         send(signal, &example);
         let end = example.end();
         assert_eq!(end.stdout, ["working", "cleaning up", "clean"], "{}", end.stderr);
         assert_eq!(end.stderr.trim_end(), says);
-        assert_eq!(end.code, Some(code));
+        assert_eq!(end.killed_by, Some(signal.as_raw()));
     }
 
     #[test]
     fn command_line_interrupt() {
-        cleans_up_and_exits(Signal::INT, "received SIGINT (2)", 130);
+        cleans_up_and_dies(Signal::INT, "received SIGINT (2)");
     }
 
     #[test]
     fn command_line_termination() {
-        cleans_up_and_exits(Signal::TERM, "received SIGTERM (15)", 143);
+        cleans_up_and_dies(Signal::TERM, "received SIGTERM (15)");
     }
 
     #[test]
@@ -280,6 +280,9 @@ struct End {
     stderr: String,
     /// `None` if a signal ended it.
     code: Option<i32>,
+    /// The number of the signal that ended it.
+    #[cfg(all(unix, feature = "time", feature = "signal"))]
+    killed_by: Option<i32>,
 }
 
 impl Running {
@@ -331,7 +334,13 @@ impl Running {
             thread::sleep(Duration::from_millis(1));
         };
         let stderr = self.stderr.take().unwrap().join().unwrap();
-        End { stdout: std::mem::take(&mut self.stdout), stderr, code: status.code() }
+        End {
+            stdout: std::mem::take(&mut self.stdout),
+            stderr,
+            code: status.code(),
+            #[cfg(all(unix, feature = "time", feature = "signal"))]
+            killed_by: std::os::unix::process::ExitStatusExt::signal(&status),
+        }
     }
 
     /// The process is killed when the panic drops this.
