@@ -18,7 +18,7 @@ async fn download() -> Vec<u8> {
     std::future::pending().await
 }
 
-async fn report(what: &str, stop: impl IntoFuture<Output = Reason>) {
+async fn report(what: &str, stop: impl Source) {
     match download().cancelable(stop).await {
         Ok(bytes) => println!("{what}: {} bytes", bytes.len()),
         Err(cancelled) => println!("{what}: {cancelled}"),

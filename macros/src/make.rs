@@ -66,7 +66,7 @@ pub(crate) fn make(value: &Value, krate: &Crate<'_>, place: Span) -> TokenStream
         }
         // Called here so that a value that is not a source is reported at that value.
         Value::Source(expr) => quote_spanned! {at(expr.span())=>
-            ::core::future::IntoFuture::into_future(#expr)
+            #krate::source::Source::into_source(#expr)
         },
     }
 }

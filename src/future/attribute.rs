@@ -38,7 +38,7 @@ pub fn run<F: Future, S>(
     error_of: ErrorOf<F::Output>,
     operation: Option<Operation>,
     name: Text,
-) -> Cancelable<F, S::IntoFuture, Fallible<F::Output>>
+) -> Cancelable<F, S::Future, Fallible<F::Output>>
 where
     S: Source,
 {

@@ -54,7 +54,7 @@ pub trait CancelableExt: Future {
     /// assert_eq!(answer, 42);
     /// # Ok::<(), Cancelled>(()) }).unwrap();
     /// ```
-    fn cancelable<S>(self, source: S) -> Cancelable<Self, S::IntoFuture>
+    fn cancelable<S>(self, source: S) -> Cancelable<Self, S::Future>
     where
         Self: Sized,
         S: Source,
@@ -90,7 +90,7 @@ pub trait CancelableExt: Future {
     /// assert_eq!(error.kind(), io::ErrorKind::Interrupted);
     /// # io::Result::Ok(()) }).unwrap();
     /// ```
-    fn try_cancelable<S, T, E>(self, source: S) -> TryCancelable<Self, S::IntoFuture>
+    fn try_cancelable<S, T, E>(self, source: S) -> TryCancelable<Self, S::Future>
     where
         Self: Future<Output = Result<T, E>> + Sized,
         E: From<Cancelled>,

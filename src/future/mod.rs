@@ -111,16 +111,16 @@ impl<F: Future, S: Future<Output = Reason>> Cancelable<F, S> {
     /// assert_eq!(Cancelable::new(async { 7 }, never()).await, Ok(7));
     /// # });
     /// ```
-    pub fn new(work: F, source: impl Source<IntoFuture = S>) -> Self {
+    pub fn new(work: F, source: impl Source<Future = S>) -> Self {
         Cancelable::with_ending(work, source, ())
     }
 }
 
 impl<F: Future, S: Future<Output = Reason>, E> Cancelable<F, S, E> {
-    fn with_ending(work: F, source: impl Source<IntoFuture = S>, ending: E) -> Self {
+    fn with_ending(work: F, source: impl Source<Future = S>, ending: E) -> Self {
         Cancelable {
             work: Some(work),
-            source: Some(source.into_future()),
+            source: Some(source.into_source()),
             ending,
             phase: Phase::Fresh,
             state: LazyRunState::default(),
@@ -132,7 +132,7 @@ impl<F: Future, S: Future<Output = Reason>, E> Cancelable<F, S, E> {
     /// Creates the race of an operation that exists already.
     pub(crate) fn of_operation(
         work: F,
-        source: impl Source<IntoFuture = S>,
+        source: impl Source<Future = S>,
         ending: E,
         operation: Operation,
     ) -> Self {

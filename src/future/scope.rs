@@ -39,7 +39,7 @@ use crate::source::Source;
 /// assert_eq!(sum.named("sum").await?, 10);
 /// # Ok::<(), Cancelled>(()) }).unwrap();
 /// ```
-pub fn scope<S, C, Fut>(source: S, body: C) -> Cancelable<Fut, S::IntoFuture>
+pub fn scope<S, C, Fut>(source: S, body: C) -> Cancelable<Fut, S::Future>
 where
     S: Source,
     C: FnOnce(Operation) -> Fut,
@@ -80,7 +80,7 @@ where
 /// assert_eq!(operation.status(), Status::Cancelled);
 /// # });
 /// ```
-pub fn try_scope<S, C, Fut, T, X>(source: S, body: C) -> TryCancelable<Fut, S::IntoFuture>
+pub fn try_scope<S, C, Fut, T, X>(source: S, body: C) -> TryCancelable<Fut, S::Future>
 where
     S: Source,
     C: FnOnce(Operation) -> Fut,

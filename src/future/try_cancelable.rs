@@ -40,7 +40,7 @@ where
     S: Future<Output = Reason>,
     X: From<Cancelled>,
 {
-    pub(super) fn new(work: F, source: impl Source<IntoFuture = S>) -> Self {
+    pub(super) fn new(work: F, source: impl Source<Future = S>) -> Self {
         TryCancelable { race: Cancelable::with_ending(work, source, Fallible::new()) }
     }
 }

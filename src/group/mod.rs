@@ -33,8 +33,7 @@ pub use run::{GroupWork, JoinMembers};
 
 use crate::error::Cancelled;
 use crate::future::{Cancelable, Fallible, TryCancelable};
-use crate::reason::Reason;
-use crate::source::{Never, never};
+use crate::source::{Never, Source, never};
 use crate::spawner::{Spawner, Task};
 use run::Mode;
 use shared::Shared;
@@ -68,7 +67,7 @@ pub type TryScope<B, S, T, E> = TryRun<B, <B as Future>::Output, S, T, E>;
 /// `Result<T, E>`.
 ///
 /// The group is an [`Operation`](crate::Operation). A time limit, a name, hooks, a grace period and a registry apply
-/// to it as to every operation, and cancelling it cancels its members with [`Reason::Parent`].
+/// to it as to every operation, and cancelling it cancels its members with [`Reason::Parent`](crate::Reason::Parent).
 ///
 /// * [`join`](Self::join) waits for all members and returns their results, in the order in which they were spawned.
 ///   [`try_join`](Self::try_join) returns the values or the first failure.
@@ -138,7 +137,7 @@ impl<T: Send + 'static> TaskGroup<T> {
     /// Its members cannot fail. For members that can, use [`fallible`](Self::fallible).
     ///
     /// The spawner is cloned for each member. If it panics or drops the task, that member ends as cancelled, with
-    /// [`Reason::Dropped`].
+    /// [`Reason::Dropped`](crate::Reason::Dropped).
     ///
     /// ```
     /// use cancelable::TaskGroup;
@@ -329,9 +328,9 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
     /// assert!(joined.unwrap_err().is_timeout());
     /// # });
     /// ```
-    pub fn join_within<S>(mut self, source: S) -> Join<T, E, S::IntoFuture>
+    pub fn join_within<S>(mut self, source: S) -> Join<T, E, S::Future>
     where
-        S: IntoFuture<Output = Reason>,
+        S: Source,
     {
         let owner = self.take_owner();
         let mode = Mode {
@@ -397,9 +396,9 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
     /// assert_eq!(error.to_string(), "cancelled: closing");
     /// # });
     /// ```
-    pub fn try_join_within<S>(mut self, source: S) -> TryJoin<T, E, S::IntoFuture>
+    pub fn try_join_within<S>(mut self, source: S) -> TryJoin<T, E, S::Future>
     where
-        S: IntoFuture<Output = Reason>,
+        S: Source,
     {
         let owner = self.take_owner();
         let mode = Mode {
@@ -442,9 +441,9 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
     /// assert_eq!(total.named("total").await?, 42);
     /// # Ok::<(), cancelable::Cancelled>(()) }).unwrap();
     /// ```
-    pub fn scope<S, C, B>(mut self, source: S, body: C) -> Scope<B, S::IntoFuture, T, E>
+    pub fn scope<S, C, B>(mut self, source: S, body: C) -> Scope<B, S::Future, T, E>
     where
-        S: IntoFuture<Output = Reason>,
+        S: Source,
         C: FnOnce(GroupHandle<T, E>) -> B,
         B: Future,
     {
@@ -483,13 +482,9 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
     /// assert!(matches!(outcome, Err(TaskError::Failed(_))));
     /// # });
     /// ```
-    pub fn try_scope<S, C, B, R, X>(
-        mut self,
-        source: S,
-        body: C,
-    ) -> TryScope<B, S::IntoFuture, T, E>
+    pub fn try_scope<S, C, B, R, X>(mut self, source: S, body: C) -> TryScope<B, S::Future, T, E>
     where
-        S: IntoFuture<Output = Reason>,
+        S: Source,
         C: FnOnce(GroupHandle<T, E>) -> B,
         B: Future<Output = Result<R, X>>,
         X: From<TaskError<E>> + From<Cancelled>,
@@ -528,10 +523,10 @@ fn run<B, S, V, P, T, E>(
     mode: Mode<B::Output, V, T, E>,
     earlier: P,
     has_failed: fn(&V) -> bool,
-) -> Run<B, V, S::IntoFuture, P, T, E>
+) -> Run<B, V, S::Future, P, T, E>
 where
     B: Future,
-    S: IntoFuture<Output = Reason>,
+    S: Source,
     T: Send + 'static,
     E: Send + 'static,
 {

@@ -56,12 +56,12 @@ pub use token::{
     WaitForCancellationOwned,
 };
 
-/// Anything that can cancel work: a future of a [`Reason`], or a value that [turns into](IntoFuture) one.
+/// Anything that can cancel work: a future of a [`Reason`], or a token or limit that gives one.
 ///
 /// There is nothing to implement. Every `Future<Output = Reason>` is a source, and so are a
-/// [`CancellationToken`], a reference to one, and a [`Limit`]. Use this trait as the bound of
+/// [`CancellationToken`], a [`Limit`], and references to them. Use this trait as the bound of
 /// a function that takes a source. A source that is stored or sent needs a bound on its future:
-/// `Source<IntoFuture: Send + 'static>`.
+/// `Source<Future: Send + 'static>`.
 ///
 /// # Examples
 ///
@@ -96,11 +96,25 @@ pub use token::{
     note = "`ctrl_c()`, `signal(..)` and `termination()` return a `Result`: add `?`",
     note = "for another future, or a token of another crate, write `future.because(\"why\")`"
 )]
-pub trait Source: IntoFuture<Output = Reason> {}
+pub trait Source {
+    /// The future that resolves when the source fires.
+    type Future: Future<Output = Reason>;
 
-// Without this attribute, compile errors would not name this trait, and not show the help above.
+    /// Returns the future that resolves when the source fires.
+    fn into_source(self) -> Self::Future;
+}
+
+// Not for every `IntoFuture`: compile errors would then say "is not a future", without the help above. The attribute
+// is needed for the same reason.
 #[diagnostic::do_not_recommend]
-impl<S: IntoFuture<Output = Reason>> Source for S {}
+impl<F: Future<Output = Reason>> Source for F {
+    type Future = F;
+
+    #[inline]
+    fn into_source(self) -> F {
+        self
+    }
+}
 
 /// A boxed source. Use it in a struct, for a list of sources of different types, or for a source chosen at
 /// run time. [`boxed`] makes one.
@@ -120,7 +134,7 @@ pub type BoxSource<'a> = Pin<Box<dyn Future<Output = Reason> + Send + 'a>>;
 /// ```
 pub fn boxed<'a, S>(source: S) -> BoxSource<'a>
 where
-    S: Source<IntoFuture: Send + 'a>,
+    S: Source<Future: Send + 'a>,
 {
-    Box::pin(source.into_future())
+    Box::pin(source.into_source())
 }

@@ -66,7 +66,7 @@ pub trait CancelableStreamExt: Stream {
     ///
     /// # });
     /// ```
-    fn cancelable_stream<S>(self, source: S) -> CancelableStream<Self, S::IntoFuture>
+    fn cancelable_stream<S>(self, source: S) -> CancelableStream<Self, S::Future>
     where
         Self: Sized,
         S: Source,
@@ -115,13 +115,13 @@ pub trait CancelableStreamExt: Stream {
     fn try_cancelable_stream<S, T, X>(
         self,
         source: S,
-    ) -> CancelableStream<Self, S::IntoFuture, Fallible<Result<(), X>>, Results>
+    ) -> CancelableStream<Self, S::Future, Fallible<Result<(), X>>, Results>
     where
         Self: Stream<Item = Result<T, X>> + Sized,
         X: From<Cancelled> + Display,
         S: Source,
     {
-        CancelableStream::new_fallible(self, source.into_future())
+        CancelableStream::new_fallible(self, source.into_source())
     }
 }
 

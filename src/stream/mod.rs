@@ -145,8 +145,8 @@ impl<St: Stream, S: Future<Output = Reason>> CancelableStream<St, S> {
     /// assert_eq!(numbers, [1, 2, 3]);
     /// # Ok::<(), cancelable::Cancelled>(()) }).unwrap();
     /// ```
-    pub fn new(stream: St, source: impl Source<IntoFuture = S>) -> Self {
-        CancelableStream::from_parts(stream, source.into_future(), (), Items)
+    pub fn new(stream: St, source: impl Source<Future = S>) -> Self {
+        CancelableStream::from_parts(stream, source.into_source(), (), Items)
     }
 }
 

@@ -56,6 +56,7 @@ mod shadowed {
     pub(super) struct Deref;
     pub(super) struct Display;
     pub(super) struct IntoFuture;
+    pub(super) struct Source;
     pub(super) struct Operation;
     pub(super) struct Text;
     pub(super) struct core;

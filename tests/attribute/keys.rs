@@ -123,7 +123,7 @@ fn condition_from_function() {
 #[test]
 fn source_from_into_future() {
     #[cancelable(source = first, source = std::future::ready(Reason::Disconnected))]
-    async fn run<S: IntoFuture<Output = Reason>>(first: S) -> Result<(), Cancelled> {
+    async fn run<S: Source>(first: S) -> Result<(), Cancelled> {
         Ok(())
     }
 

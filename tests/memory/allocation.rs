@@ -29,10 +29,7 @@ fn allocates_nothing<R>(what: &str, body: impl FnOnce() -> R) -> R {
 
 /// Makes a race of ready work, awaits it and drops it.
 #[track_caller]
-fn a_finished_race_allocates_nothing<S: IntoFuture<Output = Reason>>(
-    what: &str,
-    source: impl Fn() -> S,
-) {
+fn a_finished_race_allocates_nothing<S: Source>(what: &str, source: impl Fn() -> S) {
     let waker = waker();
     let mut cx = Context::from_waker(&waker);
     // The first race of a process initializes what all races share.

@@ -31,7 +31,7 @@ fn leaves_nothing(what: &str, mut operation: impl FnMut()) {
 }
 
 /// Runs work that is pending once, so that the source registers, and then ready.
-fn run_short(source: impl IntoFuture<Output = Reason>, waker: &Waker) {
+fn run_short(source: impl Source, waker: &Waker) {
     let mut polls = 0;
     let work = poll_fn(|_| {
         polls += 1;

@@ -18,7 +18,7 @@ const fn secs(seconds: u64) -> Duration {
 }
 
 /// Returns how much time is left of an operation under this source, once it runs.
-fn left<S: IntoFuture<Output = Reason>>(source: S) -> Option<Duration> {
+fn left<S: Source>(source: S) -> Option<Duration> {
     let run = pending::<()>().cancelable(source);
     let operation = run.operation();
     assert_eq!((operation.deadline(), operation.remaining()), (None, None), "not before the start");
@@ -167,8 +167,8 @@ fn nothing_remains_after_it() {
 /// Returns how much is left in an operation under `inner`, inside one under `outer`.
 fn left_within<A, B>(outer: A, inner: B) -> Option<Duration>
 where
-    A: IntoFuture<Output = Reason>,
-    B: IntoFuture<Output = Reason>,
+    A: Source,
+    B: Source,
 {
     let work = async { Operation::current().unwrap().remaining() };
     let inner = work.cancelable(inner).named("inner");

@@ -19,7 +19,7 @@ use crate::support::{self, Gate, Log, Tally, Wakes, kept, lost, panic_of, poll_o
 /// Runs work with two clean-up functions, and notes everything in order.
 fn cleaned<F: Future<Output = Result<u32, io::Error>>>(
     work: F,
-    source: impl IntoFuture<Output = Reason>,
+    source: impl Source,
     log: &Log,
 ) -> (Operation, impl Future<Output = Result<u32, io::Error>>) {
     let held = log.on_drop("work gone");

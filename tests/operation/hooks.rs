@@ -15,7 +15,7 @@ use crate::support::{self, Log, lost, panic_of, poll_once};
 /// Adds two hooks of every kind.
 fn with_hooks<F: Future<Output = io::Result<u32>>>(
     work: F,
-    source: impl IntoFuture<Output = Reason>,
+    source: impl Source,
     log: &Log,
 ) -> impl Future<Output = io::Result<u32>> {
     let note = |what: &'static str| {

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod compile_errors;
 mod docs;
 mod exports;
 mod manifest;

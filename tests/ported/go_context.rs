@@ -29,7 +29,7 @@ impl fmt::Display for Cause {
 
 impl std::error::Error for Cause {}
 
-fn because_of(source: impl IntoFuture<Output = Reason>) -> Reason {
+fn because_of(source: impl Source) -> Reason {
     block_on(pending::<()>().cancelable(source)).unwrap_err().into_reason()
 }
 

@@ -19,7 +19,7 @@ use crate::support::{self, Clock, Tally, Wakes, block_on, on_every_executor, pol
 const SOON: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_secs(3600);
 
-fn because_of(source: impl IntoFuture<Output = Reason>) -> Reason {
+fn because_of(source: impl Source) -> Reason {
     block_on(pending::<()>().cancelable(source)).unwrap_err().into_reason()
 }
 

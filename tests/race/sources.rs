@@ -15,19 +15,18 @@ fn returned() -> impl Future<Output = Reason> {
     after_polls(2)
 }
 
-/// Not a future, but `IntoFuture`.
+/// Not a future, but a source.
 struct Alarm(Reason);
 
-impl IntoFuture for Alarm {
-    type Output = Reason;
-    type IntoFuture = std::future::Ready<Reason>;
+impl Source for Alarm {
+    type Future = std::future::Ready<Reason>;
 
-    fn into_future(self) -> Self::IntoFuture {
+    fn into_source(self) -> Self::Future {
         ready(self.0)
     }
 }
 
-fn outcome<S: IntoFuture<Output = Reason>>(source: S) -> Reason {
+fn outcome<S: Source>(source: S) -> Reason {
     block_on(pending::<()>().cancelable(source)).unwrap_err().into_reason()
 }
 

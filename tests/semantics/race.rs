@@ -13,7 +13,7 @@ use crate::support::{
 
 /// Races work that is ready at once against a source that has fired.
 #[track_caller]
-fn beats_work_that_is_ready<S: IntoFuture<Output = Reason>>(source: S) -> Reason {
+fn beats_work_that_is_ready<S: Source>(source: S) -> Reason {
     let tally = Tally::new();
     let wakes = Wakes::new();
     let mut race = pin!(tally.ready_at(1).cancelable(source));

@@ -209,7 +209,7 @@ impl OperationLayer {
     /// ```
     pub fn source<S>(self, source: impl Fn(&Parts) -> S + Send + Sync + 'static) -> Self
     where
-        S: Source<IntoFuture: Send + 'static>,
+        S: Source<Future: Send + 'static>,
     {
         self.with(|config| {
             config.sources.push(Arc::new(move |head| boxed(source(head))));

@@ -85,11 +85,11 @@ impl ShutdownPhases {
     /// before the first phase.
     ///
     /// A second request cancels the operations of the current phase and of all later ones without a grace period.
-    pub fn shutdown_when<S>(self, source: S, plan: ShutdownPlan) -> ShutdownWhen<S::IntoFuture>
+    pub fn shutdown_when<S>(self, source: S, plan: ShutdownPlan) -> ShutdownWhen<S::Future>
     where
         S: Source,
     {
-        ShutdownWhen::new(self.phases, source.into_future(), plan)
+        ShutdownWhen::new(self.phases, source.into_source(), plan)
     }
 
     /// Shuts the phases down when the process receives `SIGTERM` or `SIGINT`. See

@@ -99,11 +99,11 @@ impl Registry {
     /// assert_eq!(request.await, Ok(()));
     /// # });
     /// ```
-    pub fn shutdown_when<S>(&self, source: S, plan: ShutdownPlan) -> ShutdownWhen<S::IntoFuture>
+    pub fn shutdown_when<S>(&self, source: S, plan: ShutdownPlan) -> ShutdownWhen<S::Future>
     where
         S: Source,
     {
-        ShutdownWhen::new(self.as_only_phase(), source.into_future(), plan)
+        ShutdownWhen::new(self.as_only_phase(), source.into_source(), plan)
     }
 
     fn as_only_phase(&self) -> Vec<PhasePlan> {
@@ -249,9 +249,9 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     /// ```
     pub fn insist_when<I>(mut self, second: impl FnOnce() -> I + Send + 'static) -> Self
     where
-        I: Source<IntoFuture: Send + 'static>,
+        I: Source<Future: Send + 'static>,
     {
-        let make = move || Some(Box::pin(second().into_future()) as SecondSource);
+        let make = move || Some(Box::pin(second().into_source()) as SecondSource);
         self.second = Mutex::new(Second::Make(Box::new(make)));
         self
     }

@@ -20,9 +20,9 @@ pub struct FirstOf<S> {
 }
 
 impl<S: Future<Output = Reason>> FirstOf<S> {
-    fn new<I: Source<IntoFuture = S>>(sources: impl IntoIterator<Item = I>) -> Self {
+    fn new<I: Source<Future = S>>(sources: impl IntoIterator<Item = I>) -> Self {
         let sources = sources.into_iter();
-        let sources = sources.map(|source| (Box::pin(source.into_future()), Limits::default()));
+        let sources = sources.map(|source| (Box::pin(source.into_source()), Limits::default()));
         FirstOf { sources: sources.collect() }
     }
 }
@@ -61,8 +61,8 @@ pub struct EveryOf<S: Future<Output = Reason>> {
 }
 
 impl<S: Future<Output = Reason>> EveryOf<S> {
-    fn new<I: Source<IntoFuture = S>>(sources: impl IntoIterator<Item = I>) -> Self {
-        let sources: Vec<_> = sources.into_iter().map(IntoFuture::into_future).collect();
+    fn new<I: Source<Future = S>>(sources: impl IntoIterator<Item = I>) -> Self {
+        let sources: Vec<_> = sources.into_iter().map(Source::into_source).collect();
         // `join_all` of an empty list is ready at once.
         EveryOf { sources: (!sources.is_empty()).then(|| join_all(sources)) }
     }
@@ -100,8 +100,8 @@ macro_rules! lists {
         where
             S: Source,
         {
-            type First = FirstOf<S::IntoFuture>;
-            type Every = EveryOf<S::IntoFuture>;
+            type First = FirstOf<S::Future>;
+            type Every = EveryOf<S::Future>;
 
             fn first(self) -> Self::First {
                 FirstOf::new(self)
@@ -155,11 +155,11 @@ impl<S: Future<Output = Reason>> Future for EveryOfOption<S> {
 impl<S> sealed::Sealed for Option<S> {}
 
 impl<S: Source> Sources for Option<S> {
-    type First = FirstOfOption<S::IntoFuture>;
-    type Every = EveryOfOption<S::IntoFuture>;
+    type First = FirstOfOption<S::Future>;
+    type Every = EveryOfOption<S::Future>;
 
     fn first(self) -> Self::First {
-        FirstOfOption { source: self.map(IntoFuture::into_future) }
+        FirstOfOption { source: self.map(Source::into_source) }
     }
 
     fn every(self) -> Self::Every {

@@ -94,8 +94,7 @@ pub fn all_of<L: Sources>(sources: L) -> AllOf<L> {
 /// A list of sources, for [`any_of`] and [`all_of`]: a tuple of up to twelve sources of any types, or
 /// an array, a `Vec`, a boxed slice or an `Option` of sources of one type.
 ///
-/// Each element may be anything that [converts](IntoFuture) into a future of a [`Reason`], such as
-/// `&token`. Tuples and options are polled in place; the others allocate once. Collect an iterator into a
+/// Each element may be any [`Source`](crate::Source): a future of a [`Reason`], or a token such as `&token`. Tuples and options are polled in place; the others allocate once. Collect an iterator into a
 /// `Vec` first.
 ///
 /// An `Option` is a list of at most one source, and `any_of(None)` never fires. So `any_of(option)` is how

@@ -151,17 +151,17 @@ macro_rules! tuples {
         impl<$($S),*> sealed::Sealed for ($($S,)*) {}
 
         impl<$($S: Source),*> Sources for ($($S,)*) {
-            type First = $first<$($S::IntoFuture),*>;
-            type Every = $every<$($S::IntoFuture),*>;
+            type First = $first<$($S::Future),*>;
+            type Every = $every<$($S::Future),*>;
 
             fn first(self) -> Self::First {
                 let ($($field,)*) = self;
-                $first { $($field: $field.into_future(),)* limits: Limits::default() }
+                $first { $($field: $field.into_source(),)* limits: Limits::default() }
             }
 
             fn every(self) -> Self::Every {
                 let ($($field,)*) = self;
-                $every { $($field: maybe_done($field.into_future()),)* }
+                $every { $($field: maybe_done($field.into_source()),)* }
             }
         }
     )*};

@@ -11,6 +11,7 @@ use futures::future::FusedFuture;
 use super::{End, Limit, Look, Shared};
 use crate::poll_context;
 use crate::reason::Reason;
+use crate::source::Source;
 use crate::timer::Countdown;
 use crate::wait::{Latch, Waiter, is_probe, polled_after_completion};
 
@@ -124,6 +125,22 @@ impl IntoFuture for &Limit {
     type IntoFuture = WaitForLimit;
 
     fn into_future(self) -> WaitForLimit {
+        self.reached()
+    }
+}
+
+impl Source for Limit {
+    type Future = WaitForLimit;
+
+    fn into_source(self) -> WaitForLimit {
+        self.reached()
+    }
+}
+
+impl Source for &Limit {
+    type Future = WaitForLimit;
+
+    fn into_source(self) -> WaitForLimit {
         self.reached()
     }
 }

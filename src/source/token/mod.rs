@@ -23,6 +23,7 @@ pub use wait::{WaitForCancellation, WaitForCancellationOwned};
 
 use crate::error::Cancelled;
 use crate::reason::Reason;
+use crate::source::Source;
 use crate::text::Text;
 use crate::wait::{blocking_wait, blocking_wait_timeout};
 use node::Node;
@@ -425,6 +426,24 @@ impl<'a> IntoFuture for &'a CancellationToken {
 
     #[inline]
     fn into_future(self) -> WaitForCancellation<'a> {
+        self.cancelled()
+    }
+}
+
+impl Source for CancellationToken {
+    type Future = WaitForCancellationOwned;
+
+    #[inline]
+    fn into_source(self) -> WaitForCancellationOwned {
+        self.cancelled_owned()
+    }
+}
+
+impl<'a> Source for &'a CancellationToken {
+    type Future = WaitForCancellation<'a>;
+
+    #[inline]
+    fn into_source(self) -> WaitForCancellation<'a> {
         self.cancelled()
     }
 }

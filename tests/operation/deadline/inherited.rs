@@ -16,8 +16,8 @@ type Run = Pin<Box<dyn Future<Output = Result<(), Cancelled>>>>;
 /// Returns a pending operation with this source, polled once. Its task is blocked from then on.
 fn blocked<S>(name: &'static str, source: S) -> (Operation, Run)
 where
-    S: IntoFuture<Output = Reason>,
-    S::IntoFuture: 'static,
+    S: Source,
+    S::Future: 'static,
 {
     start(pending().cancelable(source).named(name))
 }
