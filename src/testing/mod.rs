@@ -12,6 +12,7 @@
 //! * [`CancelCalls`] counts the calls that cancel a token.
 //! * [`Wakes`] is a waker that counts, for polling by hand.
 //! * [`slow_stream`] yields items with pauses in between.
+//! * [`Network`] delivers text or bytes as a network does: in chunks, with bursts and stalls.
 //!
 //! If an expectation is not met, these tools panic with a message that says what happened instead.
 //!
@@ -33,6 +34,7 @@ mod awaits;
 mod cancel_calls;
 mod diff;
 mod event;
+mod network;
 mod recorder;
 mod scenario;
 mod slow;
@@ -44,6 +46,9 @@ mod wakes;
 pub use awaits::{At, cancel_at_every_await, cancel_at_poll, drop_at_every_await};
 pub use cancel_calls::CancelCalls;
 pub use event::{Event, EventKind};
+pub use network::{
+    InvalidNetwork, Network, NetworkEvent, NetworkEvents, NetworkInput, NetworkStream,
+};
 pub use recorder::{Recorder, Watched};
 pub use scenario::Scenario;
 pub use slow::{SlowStream, slow_stream};

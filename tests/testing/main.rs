@@ -11,6 +11,7 @@ mod block_on;
 mod cancel_calls;
 mod everything;
 mod limits_elsewhere;
+mod network;
 mod recorder;
 mod resume;
 mod scenario;
