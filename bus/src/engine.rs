@@ -1,0 +1,324 @@
+//! `Engine`: what a store does for the bus. Only implementations of stores need this module.
+//!
+//! A store holds four tables. Their columns are up to the engine, except for what the methods return.
+//!
+//! | table | a row is |
+//! |---|---|
+//! | processes | a [`Process`], and the time until which its lease lasts |
+//! | runs | a [`NewRun`], the process that began it, the time at which it began, and its [`RunEnd`] once it has ended |
+//! | requests | a [`Request`], its scope, the asker, and the time at which its lifetime ends |
+//! | targets | a request and a run that gets it, and its [`Receipt`] once the process has written one |
+//!
+//! # Rules
+//!
+//! 1. Each method is one transaction. It returns `Ok` only after the commit.
+//! 2. A call may be dropped at any time, or return an error although it has been committed. The bus then makes the same
+//!    call again. So each method does nothing the second time.
+//! 3. All times are the store's, read within the transaction.
+//! 4. A [hint](Engine::hint) may be lost, doubled or late. The tables are the truth.
+//! 5. No read asks for rows after the last one that was seen: transactions commit in another order than they begin.
+//!
+//! # When a request has a run as its target
+//!
+//! | recipient | the run is a target if |
+//! |---|---|
+//! | [`Run`](Recipient::Run) | its identifier is that one, and it began before the lifetime of the request ended |
+//! | [`Key`](Recipient::Key) | it had that key and had not ended, as the transaction of the request saw it |
+//! | [`Block`](Recipient::Block) | the same, or it has that key and began before the lifetime of the request ended |
+//!
+//! In the first and the last case the run may begin after the request. So [`poll`](Engine::poll) looks for such requests
+//! anew each time. It cannot rely on the transaction that begins the run, or on the one that makes the request: if both run
+//! at the same time, neither sees the other's rows.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::time::Duration;
+
+use cancelable::{Status, Text};
+
+use crate::id::{ProcessId, RequestId, RunId};
+use crate::name::{Key, Scope};
+use crate::remote_reason::RemoteReason;
+#[cfg(doc)]
+use crate::request::Recipient;
+use crate::request::Request;
+use crate::time::StoreTime;
+
+/// A process that takes part in the bus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Process {
+    /// Its identifier.
+    pub id: ProcessId,
+    /// The scope that it works in. All its runs and requests are in it.
+    pub scope: Scope,
+    /// The name of its host, for people. At most 200 bytes. It may be empty.
+    pub host: Text,
+}
+
+impl Process {
+    /// Creates a process with a fresh identifier.
+    pub fn new(scope: Scope, host: impl Into<Text>) -> Self {
+        Process { id: ProcessId::new(), scope, host: host.into() }
+    }
+}
+
+/// A run that begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NewRun {
+    /// Its identifier.
+    pub id: RunId,
+    /// Its key, if it has one.
+    pub key: Option<Key>,
+    /// Its name, for people. At most 200 bytes. It may be empty.
+    pub name: Text,
+}
+
+impl NewRun {
+    /// Creates a run.
+    pub fn new(id: RunId, key: Option<Key>, name: impl Into<Text>) -> Self {
+        NewRun { id, key, name: name.into() }
+    }
+}
+
+/// Whether [`Engine::connect`] found a row of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enrolled {
+    /// There was none, so the store has no runs of the process either. The bus begins all its live runs again.
+    New,
+    /// There was one, with the runs that it has begun.
+    Known,
+}
+
+/// What [`Engine::poll`] returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Polled {
+    /// The time of the store.
+    pub now: StoreTime,
+    /// The requests that runs of this process must get, in any order.
+    pub pending: Vec<Pending>,
+}
+
+impl Polled {
+    /// Creates an answer.
+    pub fn new(now: StoreTime, pending: Vec<Pending>) -> Self {
+        Polled { now, pending }
+    }
+}
+
+/// A request that a run must get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pending {
+    /// The request.
+    pub request: RequestId,
+    /// The run.
+    pub run: RunId,
+    /// The reason of the request.
+    pub reason: RemoteReason,
+}
+
+impl Pending {
+    /// Creates a pending request.
+    pub fn new(request: RequestId, run: RunId, reason: RemoteReason) -> Self {
+        Pending { request, run, reason }
+    }
+}
+
+/// What a process did with a request for one of its runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Received {
+    /// It cancelled the operation, and no other cancellation had come before.
+    First,
+    /// The operation was already cancelled, for another reason, but still running.
+    Later,
+    /// The operation had already ended.
+    AlreadyEnded,
+}
+
+/// The confirmation of a process that a run got a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// The request.
+    pub request: RequestId,
+    /// The run.
+    pub run: RunId,
+    /// What the process did with it.
+    pub received: Received,
+}
+
+impl Receipt {
+    /// Creates a receipt.
+    pub fn new(request: RequestId, run: RunId, received: Received) -> Self {
+        Receipt { request, run, received }
+    }
+}
+
+/// The end of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunEnd {
+    /// The run.
+    pub run: RunId,
+    /// The final status of its operation: completed, failed or cancelled.
+    pub status: Status,
+}
+
+impl RunEnd {
+    /// Creates the end of a run.
+    pub fn new(run: RunId, status: Status) -> Self {
+        RunEnd { run, status }
+    }
+}
+
+/// A run that a request is for, as [`Engine::targets`] returns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Target {
+    /// The run.
+    pub run: RunId,
+    /// What the store knows about it.
+    pub state: TargetState,
+}
+
+impl Target {
+    /// Creates a target.
+    pub fn new(run: RunId, state: TargetState) -> Self {
+        Target { run, state }
+    }
+}
+
+/// What the store knows about a target of a request. The first line that applies counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TargetState {
+    /// There is a receipt.
+    Received(Received),
+    /// There is no row of the run.
+    NotBegun,
+    /// The run has ended, and there is no receipt.
+    Ended,
+    /// The run has not ended, and its process has a lease.
+    Live,
+    /// The run has not ended, but the lease of its process is over, or the row of its process is gone.
+    LeaseOver,
+}
+
+/// What a store does for the bus. See the [module](self) for the tables and for the rules that every method keeps.
+///
+/// One value serves one process. It owns a connection, or several. The futures of its methods are polled by the driver
+/// of the bus and by the tasks of askers, on any executor, and from several threads.
+///
+/// # Errors
+///
+/// Methods fail rather than wait while there is no connection: the bus has its own time limit and its own back-off.
+pub trait Engine: Send + Sync + 'static {
+    /// The error of the store.
+    type Error: Error + Send + Sync + 'static;
+
+    /// Drives the connection for as long as it is polled. The driver of the bus polls one such future from its start to its
+    /// end, beside the calls of the other methods. So an engine needs no task of its own.
+    ///
+    /// It never ends. When a connection is lost it waits for the next one, which [`connect`](Self::connect) makes.
+    ///
+    /// # Cancel safety
+    ///
+    /// When it is dropped, the engine is not used again by this process.
+    fn drive(&self) -> impl Future<Output = Infallible> + Send;
+
+    /// Waits until something may have changed for this process: one of its runs has a new request, or one of its
+    /// requests has a new receipt. Also resolves after the connection was lost.
+    ///
+    /// A change that comes while no such future exists is remembered: the next one resolves at once. Several
+    /// changes may become one.
+    ///
+    /// # Cancel safety
+    ///
+    /// A change is not lost by dropping it. Only the driver of the bus calls this, one at a time.
+    fn hint(&self) -> impl Future<Output = ()> + Send;
+
+    /// Connects, unless there is a working connection, starts to listen for hints, and then inserts the process
+    /// or renews its lease.
+    ///
+    /// The driver calls this first, and again after each call that failed or took too long. A connection on which a
+    /// call took too long is no working connection.
+    fn connect(
+        &self,
+        process: &Process,
+        lease: Duration,
+    ) -> impl Future<Output = Result<Enrolled, Self::Error>> + Send;
+
+    /// Renews the lease of the process, and returns every request that one of its live runs has as a target and has no
+    /// receipt for. Returns `None`, and changes nothing, if there is no row of the process.
+    fn poll(
+        &self,
+        process: ProcessId,
+        lease: Duration,
+    ) -> impl Future<Output = Result<Option<Polled>, Self::Error>> + Send;
+
+    /// Inserts runs. Returns those that it refused: runs that have a row already, unless the row belongs to the same
+    /// process.
+    ///
+    /// Reads no requests. The driver polls afterwards, in a later transaction.
+    fn begin(
+        &self,
+        process: ProcessId,
+        runs: &[NewRun],
+    ) -> impl Future<Output = Result<Vec<RunId>, Self::Error>> + Send;
+
+    /// Writes receipts, and then the ends of runs. The first receipt of a request and a run counts, and so does the first
+    /// end. Ends of runs that have no row, or the row of another process, are ignored.
+    ///
+    /// Gives a hint to the askers of the requests.
+    fn finish(
+        &self,
+        process: ProcessId,
+        receipts: &[Receipt],
+        ends: &[RunEnd],
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Inserts a request and its targets, and gives a hint to the processes of these. If there is a request with that
+    /// identifier, changes nothing, whatever the request says.
+    ///
+    /// For a recipient that is one run, the target is inserted whether the run has begun or not.
+    fn request(
+        &self,
+        asker: &Process,
+        request: &Request,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Ends the lifetime of every request of the scope whose recipient is a [block](Recipient::Block) of this key. Returns
+    /// how many of them were in force.
+    fn unblock(
+        &self,
+        scope: &Scope,
+        key: &Key,
+    ) -> impl Future<Output = Result<u64, Self::Error>> + Send;
+
+    /// Returns the targets of a request, or `None` if there is no such request.
+    ///
+    /// For a block, that includes the runs that began later and have a receipt.
+    fn targets(
+        &self,
+        request: RequestId,
+    ) -> impl Future<Output = Result<Option<Vec<Target>>, Self::Error>> + Send;
+
+    /// Deletes at most `at_most` rows of each table that have not been needed for `retention`. Returns how many it
+    /// deleted.
+    ///
+    /// * Runs that ended so long ago, with their targets and receipts.
+    /// * Requests whose lifetime ended so long ago, with their targets, unless one of these is live and has no receipt.
+    /// * Processes whose lease ended so long ago, with all their runs.
+    fn forget(
+        &self,
+        retention: Duration,
+        at_most: u32,
+    ) -> impl Future<Output = Result<u64, Self::Error>> + Send;
+
+    /// Ends the lease of the process at once.
+    fn leave(&self, process: ProcessId) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
