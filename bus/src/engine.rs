@@ -299,13 +299,13 @@ pub trait Engine: Send + Sync + 'static {
         key: &Key,
     ) -> impl Future<Output = Result<u64, Self::Error>> + Send;
 
-    /// Returns the targets of a request, or `None` if there is no such request.
+    /// Returns the targets of each of these requests. Leaves out requests that do not exist.
     ///
-    /// For a block, that includes the runs that began later and have a receipt.
+    /// For a block, the targets include the runs that began later and have a receipt.
     fn targets(
         &self,
-        request: RequestId,
-    ) -> impl Future<Output = Result<Option<Vec<Target>>, Self::Error>> + Send;
+        requests: &[RequestId],
+    ) -> impl Future<Output = Result<Vec<(RequestId, Vec<Target>)>, Self::Error>> + Send;
 
     /// Deletes at most `at_most` rows of each table that have not been needed for `retention`. Returns how many it
     /// deleted.
