@@ -54,7 +54,7 @@ pub mod readme {}
 /// 12. [Retries](guide::retries): loops that stop when they are cancelled.
 /// 13. [Streams](guide::streams): limits, chunks, and partial results.
 /// 14. [Registry](guide::registry): list operations, cancel them, and wait for their end.
-/// 15. [Testing](guide::testing): virtual time, and cancellation at every await.
+/// 15. [Testing](guide::testing): virtual time, cancellation at every await, and tokio's paused clock.
 /// 16. [Limits that move](guide::limits): work that may take long while it makes progress.
 /// 17. [Tasks](guide::tasks): groups that own their tasks.
 /// 18. [Shutdown](guide::shutdown): let a service finish, then stop it; axum, hyper and tower.
@@ -118,7 +118,7 @@ pub mod guide {
     #[doc = include_str!("../docs/guide/14-registry.md")]
     pub mod registry {}
 
-    #[cfg(feature = "testing")]
+    #[cfg(feature = "testing-tokio")]
     #[doc = include_str!("../docs/links.txt")]
     #[doc = include_str!("../docs/guide/15-testing.md")]
     pub mod testing {}

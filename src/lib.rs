@@ -93,6 +93,7 @@
 //! | `blocking` | [`condition_blocking`], [`run_blocking`](Operation::run_blocking) |
 //! | `tracing` | reports panics of callbacks, and clean-up that could not run, as `tracing` warnings |
 //! | `testing` | virtual time, a cancellation at every await, a recorder and scenarios: see [`testing`] |
+//! | `testing-tokio` | [`follow_tokio_clock`](testing::follow_tokio_clock), for tests that pause tokio's clock |
 //! | `serde` | `Serialize` for snapshots, events, reports and their parts |
 //!
 //! # Guide
@@ -130,7 +131,7 @@
         feature = "signal",
         feature = "macros",
         feature = "blocking",
-        feature = "testing"
+        feature = "testing-tokio"
     )),
     allow(rustdoc::broken_intra_doc_links, reason = "the target may be behind a feature")
 )]

@@ -1,10 +1,14 @@
 //! The clock. No other file reads the time.
 
+#[cfg(feature = "testing-tokio")]
+mod followed;
 #[cfg(feature = "testing")]
 mod paused;
 
 use std::time::Instant;
 
+#[cfg(feature = "testing-tokio")]
+pub(crate) use followed::{follow, follows, is_tokio_paused, unfollow};
 #[cfg(feature = "testing")]
 pub(crate) use paused::{now, set, virtual_now};
 

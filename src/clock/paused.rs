@@ -3,6 +3,11 @@
 use std::cell::Cell;
 use std::time::Instant;
 
+#[cfg(feature = "testing-tokio")]
+use super::followed::now as unpaused;
+#[cfg(not(feature = "testing-tokio"))]
+use super::real as unpaused;
+
 thread_local! {
     // It has no destructor, so it can still be read while the thread ends.
     static MOMENT: Cell<Option<Instant>> = const { Cell::new(None) };
@@ -10,7 +15,7 @@ thread_local! {
 
 /// Returns the current time, on the clock that all time limits of this crate use.
 pub(crate) fn now() -> Instant {
-    virtual_now().unwrap_or_else(super::real)
+    virtual_now().unwrap_or_else(unpaused)
 }
 
 /// Returns the time of the virtual clock, if time is paused on this thread.

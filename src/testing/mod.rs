@@ -5,6 +5,8 @@
 //!
 //! * [`pause`] stops the clock of this thread. You advance it, or it advances by itself when no future can continue.
 //!   [`run`] is the short form.
+//! * [`follow_tokio_clock`] makes this crate use the clock of tokio, in tests that pause that one. It needs the feature
+//!   `testing-tokio`.
 //! * [`cancel_at_every_await`] and [`drop_at_every_await`] create the same operation again and again, and cancel or
 //!   drop each one at a different await. [`cancel_at_poll`] cancels at one await only.
 //! * [`Recorder`] records the events of operations as lines to compare with.
@@ -41,6 +43,8 @@ mod slow;
 mod steps;
 mod task;
 mod time;
+#[cfg(feature = "testing-tokio")]
+mod tokio_clock;
 mod wakes;
 
 pub use awaits::{At, cancel_at_every_await, cancel_at_poll, drop_at_every_await};
@@ -53,4 +57,6 @@ pub use recorder::{Recorder, Watched};
 pub use scenario::Scenario;
 pub use slow::{SlowStream, slow_stream};
 pub use time::{PausedTime, pause, run};
+#[cfg(feature = "testing-tokio")]
+pub use tokio_clock::{FollowedClock, follow_tokio_clock};
 pub use wakes::Wakes;

@@ -43,7 +43,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// # Panics
 ///
-/// Panics if time is paused on this thread already.
+/// Panics if time is paused on this thread already, or if the thread follows tokio's clock.
 ///
 /// # Examples
 ///
@@ -75,10 +75,13 @@ pub fn pause() -> PausedTime {
 }
 
 /// Pauses time, unless it is paused already.
+#[track_caller]
 pub(super) fn pause_unless_paused() -> Option<PausedTime> {
     if clock::virtual_now().is_some() {
         return None;
     }
+    #[cfg(feature = "testing-tokio")]
+    assert!(!clock::follows(), "this thread follows tokio's clock, so its time cannot be paused");
     let start = clock::real();
     clock::set(Some(start));
     Some(PausedTime {
@@ -96,8 +99,8 @@ pub(super) fn pause_unless_paused() -> Option<PausedTime> {
 ///
 /// # Panics
 ///
-/// Panics if nothing will ever wake the future; see [`block_on`](PausedTime::block_on). A panic of the
-/// future propagates.
+/// Panics if nothing will ever wake the future; see [`block_on`](PausedTime::block_on). Panics if the thread follows
+/// tokio's clock. A panic of the future propagates.
 ///
 /// # Examples
 ///

@@ -14,6 +14,7 @@
 //! * [`countdown`]: the time limit that sources hold.
 //! * [`section_limit`]: the time limit of a shield or of clean-up.
 //! * [`virtual_time`]: with the feature `testing`, the limits of a thread on which time is paused.
+//! * [`tokio_time`]: with the feature `testing-tokio`, the limits of a thread that follows tokio's clock.
 
 mod alarm;
 mod backlog;
@@ -24,6 +25,8 @@ mod section_limit;
 mod slot;
 mod slot_cache;
 mod tick;
+#[cfg(feature = "testing-tokio")]
+mod tokio_time;
 #[cfg(feature = "testing")]
 pub(crate) mod virtual_time;
 mod wheel;

@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+#[cfg(feature = "testing-tokio")]
+use super::tokio_time::Timer;
+#[cfg(feature = "testing-tokio")]
+use crate::sync::OnceLock;
 use crate::wait::{HasLatch, Latch};
 
 #[derive(Debug)]
@@ -10,12 +14,21 @@ pub(super) struct Slot {
     end: Instant,
     /// Set when the slot fires. Until then, its wait list has the tasks whose limits end here.
     latch: Latch<()>,
+    /// Fires the slot, if it follows tokio's clock. Dropped with the slot, so that tokio does not advance its clock for
+    /// a limit that is gone.
+    #[cfg(feature = "testing-tokio")]
+    pub(super) timer: OnceLock<Timer>,
 }
 
 impl Slot {
     /// Creates a slot that ends `at`. The caller makes sure that it fires then.
     pub(super) fn new(at: Instant) -> Arc<Slot> {
-        Arc::new(Slot { end: at, latch: Latch::new() })
+        Arc::new(Slot {
+            end: at,
+            latch: Latch::new(),
+            #[cfg(feature = "testing-tokio")]
+            timer: OnceLock::new(),
+        })
     }
 
     pub(super) fn end(&self) -> Instant {

@@ -12,6 +12,10 @@ use std::time::{Duration, Instant};
 
 use super::slot::Slot;
 use super::slot_cache;
+#[cfg(not(feature = "testing-tokio"))]
+use super::slot_cache::slot as unpaused_slot;
+#[cfg(feature = "testing-tokio")]
+use super::tokio_time::slot as unpaused_slot;
 use super::wheel::Wheel;
 use crate::clock;
 use crate::panic::contain;
@@ -82,9 +86,9 @@ impl Drop for Limits {
 }
 
 /// Returns the slot for a limit of this length that began at `since`: a slot of virtual time if time is paused on this
-/// thread, otherwise a shared one from [`slot_cache::slot`].
+/// thread, otherwise one of tokio's clock if the thread follows it, otherwise a shared one from [`slot_cache::slot`].
 pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
-    let Some(now) = clock::virtual_now() else { return slot_cache::slot(since, length) };
+    let Some(now) = clock::virtual_now() else { return unpaused_slot(since, length) };
     // As in real time, a length of more nanoseconds than 64 bits hold means never.
     u64::try_from(length.as_nanos()).ok()?;
     let end = since.checked_add(length)?;
@@ -140,7 +144,7 @@ fn continue_in_real_time(now: Instant, slots: BTreeMap<(Instant, u64), Weak<Slot
 }
 
 /// Makes a slot of real time fire this one.
-fn hand_over(slot: Arc<Slot>, now: Instant, left: Duration) {
+pub(super) fn hand_over(slot: Arc<Slot>, now: Instant, left: Duration) {
     // `None` means never.
     let Some(real) = Wheel::shared().slot(now, left) else { return };
     if real.latch().register(None, Waker::from(Arc::new(Follower(slot.clone())))).is_none() {

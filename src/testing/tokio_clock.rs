@@ -1,0 +1,129 @@
+//! `follow_tokio_clock`: the clock of tokio on the current thread.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use crate::clock;
+
+/// Makes everything that this crate measures on this thread use the clock of tokio, until the returned guard is
+/// dropped.
+///
+/// Call it first in a test with `#[tokio::test(start_paused = true)]`, or after `tokio::time::pause()`. Then
+/// [`timeout`](crate::timeout()), [`deadline`](crate::deadline()), [`grace`](crate::Cancelable::grace),
+/// [`shield_for`](crate::shield_for()) and all other limits stand still with tokio's clock and advance with it. When
+/// every task is idle, tokio advances the clock to the next timer, whether it is tokio's or a limit of this crate.
+/// Operations and registries report times of that clock.
+///
+/// To test without tokio's timers, use [`pause`](crate::testing::pause), which needs no runtime.
+///
+/// # The clock
+///
+/// Limits have the precision of tokio's timers: they end at a millisecond of its clock. For a
+/// [`deadline`](crate::deadline()), use [`FollowedClock::now`]. If the clock is not paused, limits follow it all the
+/// same.
+///
+/// A runtime whose clock is paused has one thread. Other threads, such as those of
+/// [`condition_blocking`](crate::condition_blocking()), use real time. So does this thread outside of a runtime.
+///
+/// Limits that were pending before the call use real time. Limits that are pending when the guard is dropped still
+/// follow tokio's clock. If the runtime ends before them, their rest passes in real time.
+///
+/// # Without it
+///
+/// If a limit starts under a paused clock that the thread does not follow, this crate prints a warning to stderr, once
+/// for each thread. It can know that only with the feature `testing-tokio`.
+///
+/// # Panics
+///
+/// Panics if there is no tokio runtime, if its timers are disabled, or if time is [paused](crate::testing::pause) on
+/// this thread.
+///
+/// # Examples
+///
+/// ```
+/// use cancelable::prelude::*;
+/// use cancelable::testing;
+/// use std::time::Duration;
+///
+/// #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// async fn main() {
+///     let clock = testing::follow_tokio_clock();
+///     let minute = Duration::from_secs(60);
+///
+///     let slow = tokio::time::sleep(60 * minute);
+///     let cancelled = slow.cancelable(timeout(minute)).await.unwrap_err();
+///     assert!(cancelled.is_timeout());
+///     assert_eq!(clock.elapsed(), minute);
+/// }
+/// ```
+#[must_use = "the thread follows tokio's clock until it is dropped"]
+#[track_caller]
+pub fn follow_tokio_clock() -> FollowedClock {
+    assert!(clock::virtual_now().is_none(), "time is paused on this thread");
+    // Panics if there is no runtime, or no timer.
+    drop(tokio::time::sleep(Duration::ZERO));
+    clock::follow();
+    FollowedClock { start: clock::now(), not_send: PhantomData }
+}
+
+/// Guard of [`follow_tokio_clock`]: this thread follows tokio's clock until it is dropped.
+///
+/// It cannot be sent to another thread, so a task that holds it cannot be spawned with `tokio::spawn`. Hold it in the
+/// test itself.
+#[must_use = "the thread follows tokio's clock until it is dropped"]
+pub struct FollowedClock {
+    start: Instant,
+    /// Keeps the guard on its thread.
+    not_send: PhantomData<*const ()>,
+}
+
+impl FollowedClock {
+    /// Returns the current instant of tokio's clock.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::testing;
+    /// use std::time::Duration;
+    ///
+    /// #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// async fn main() {
+    ///     let clock = testing::follow_tokio_clock();
+    ///     let end = clock.now() + Duration::from_secs(5);
+    ///     deadline(end).await;
+    ///     assert!(clock.now() >= end);
+    /// }
+    /// ```
+    pub fn now(&self) -> Instant {
+        clock::now()
+    }
+
+    /// Returns the time of tokio's clock that has passed since the guard was made.
+    ///
+    /// ```
+    /// use cancelable::testing;
+    /// use std::time::Duration;
+    ///
+    /// #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// async fn main() {
+    ///     let clock = testing::follow_tokio_clock();
+    ///     tokio::time::advance(Duration::from_secs(5)).await;
+    ///     assert_eq!(clock.elapsed(), Duration::from_secs(5));
+    /// }
+    /// ```
+    pub fn elapsed(&self) -> Duration {
+        self.now().saturating_duration_since(self.start)
+    }
+}
+
+impl Drop for FollowedClock {
+    fn drop(&mut self) {
+        clock::unfollow();
+    }
+}
+
+impl fmt::Debug for FollowedClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FollowedClock").field("elapsed", &self.elapsed()).finish_non_exhaustive()
+    }
+}

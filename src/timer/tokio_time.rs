@@ -1,0 +1,84 @@
+//! The limits of a thread that follows tokio's clock.
+//!
+//! Each limit has a slot and a timer of tokio of its own. No task polls the timer after it is set: tokio wakes its
+//! waker, and the waker fires the slot. So tokio's auto-advance knows the limits of this crate.
+
+use std::cell::Cell;
+use std::io::{self, Write};
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::time::{Sleep, sleep_until};
+
+use super::slot::Slot;
+use super::slot_cache;
+use super::virtual_time::hand_over;
+use crate::clock;
+
+/// The timer that fires a slot.
+pub(super) type Timer = Pin<Box<Sleep>>;
+
+thread_local! {
+    /// Whether this thread has been warned that its limits do not follow a paused clock.
+    static WARNED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns the slot for a limit of this length that began at `since`: one that tokio's clock fires if this thread
+/// follows it, otherwise a shared one from [`slot_cache::slot`].
+pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
+    if !clock::follows() {
+        warn_if_paused(length);
+        return slot_cache::slot(since, length);
+    }
+    // As in real time, a length of more nanoseconds than 64 bits hold means never.
+    u64::try_from(length.as_nanos()).ok()?;
+    let slot = Slot::new(since.checked_add(length)?);
+    let mut timer = Box::pin(sleep_until(slot.end().into()));
+    let waker = Waker::from(Arc::new(Ring(Arc::downgrade(&slot))));
+    if timer.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+        slot.fire();
+    } else {
+        // Only this thread knows the slot, and sets its timer once.
+        let _ = slot.timer.set(timer);
+    }
+    Some(slot)
+}
+
+/// The waker of a timer. The slot owns the timer, so this does not own the slot.
+struct Ring(Weak<Slot>);
+
+impl Wake for Ring {
+    fn wake(self: Arc<Self>) {
+        let Some(slot) = self.0.upgrade() else { return };
+        let now = tokio::time::Instant::now().into_std();
+        let left = slot.end().saturating_duration_since(now);
+        if left.is_zero() {
+            slot.fire();
+        } else {
+            // The runtime shuts down, and wakes all timers. The rest of the limit passes in real time.
+            hand_over(slot, clock::real(), left);
+        }
+    }
+}
+
+/// Warns, once for each thread, if a limit of real time starts while tokio's clock is paused.
+///
+/// It writes to stderr directly: the test harness would hide the warning if the test passed, and it may pass for the
+/// wrong reason.
+fn warn_if_paused(length: Duration) {
+    if WARNED.get() || !clock::is_tokio_paused() {
+        return;
+    }
+    WARNED.set(true);
+    let thread = thread::current();
+    let name = thread.name().unwrap_or("a thread");
+    // If stderr is closed, there is no other place for the warning.
+    let _ = writeln!(
+        io::stderr(),
+        "warning: {name}: tokio's clock is paused, but a limit of {length:?} follows real time; \
+         call `cancelable::testing::follow_tokio_clock()` at the start of the test"
+    );
+}
