@@ -241,11 +241,10 @@ pub trait Engine: Send + Sync + 'static {
     /// A change is not lost by dropping it. Only the driver of the bus calls this, one at a time.
     fn hint(&self) -> impl Future<Output = ()> + Send;
 
-    /// Connects, unless there is a working connection, starts to listen for hints, and then inserts the process
-    /// or renews its lease.
+    /// Makes a new connection in place of any earlier one, starts to listen for hints, and then inserts the process or
+    /// renews its lease.
     ///
-    /// The driver calls this first, and again after each call that failed or took too long. A connection on which a
-    /// call took too long is no working connection.
+    /// The driver calls this first, and again after each of its calls that failed or took too long.
     fn connect(
         &self,
         process: &Process,
@@ -263,7 +262,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Inserts runs. Returns those that it refused: runs that have a row already, unless the row belongs to the same
     /// process.
     ///
-    /// Reads no requests. The driver polls afterwards, in a later transaction.
+    /// Reads no requests. The driver polls afterwards, in a later transaction. If the process has no row, this may do
+    /// nothing: that poll returns `None`.
     fn begin(
         &self,
         process: ProcessId,

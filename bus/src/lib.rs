@@ -15,13 +15,33 @@ mod request;
 
 mod time;
 
+mod ticket;
+
 pub mod engine;
 
+mod delivery;
+
+mod error;
+
+mod clock;
+
+mod signal;
+
+mod bus;
+
+pub mod memory;
+
+pub use bus::{Bus, BusBuilder, Driver, Health, Run, WaitForLease};
+pub use delivery::Delivery;
 #[doc(inline)]
 pub use engine::Engine;
+pub use error::Error;
 pub use id::{ParseIdError, ProcessId, RequestId, RunId};
 pub use invalid::{Invalid, Problem};
+#[doc(inline)]
+pub use memory::Memory;
 pub use name::{Key, Scope};
 pub use remote_reason::RemoteReason;
 pub use request::{Recipient, Request};
+pub use ticket::{ParseTicketError, Ticket};
 pub use time::StoreTime;

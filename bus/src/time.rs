@@ -18,7 +18,7 @@ pub struct StoreTime(i64);
 
 impl StoreTime {
     /// Creates a point in time from microseconds.
-    pub fn from_micros(micros: i64) -> Self {
+    pub const fn from_micros(micros: i64) -> Self {
         StoreTime(micros)
     }
 

@@ -1,0 +1,416 @@
+//! `Bus`: the handle of a process that takes part.
+
+mod builder;
+mod driver;
+mod lease;
+mod run;
+mod shared;
+mod watch;
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use cancelable::{CancelableExt, CancellationToken, Operation, Reason, Text, never, timeout};
+
+use crate::delivery::Delivery;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::id::{ProcessId, RequestId, RunId};
+use crate::name::{Key, Scope};
+use crate::remote_reason::RemoteReason;
+use crate::request::Request;
+use crate::ticket::Ticket;
+use crate::time::StoreTime;
+pub use builder::BusBuilder;
+pub use driver::Driver;
+use lease::Lease;
+pub use lease::WaitForLease;
+pub use run::Run;
+use shared::Shared;
+use watch::Watch;
+
+#[derive(Clone, Copy, Debug)]
+struct Settings {
+    poll_every: Duration,
+    call_limit: Duration,
+    lease: Duration,
+    retention: Duration,
+}
+
+/// A handle to the bus of this process. Clones are handles to the same bus.
+///
+/// Its [`Driver`] does the work, and must be polled.
+///
+/// # Examples
+///
+/// ```
+/// use cancelable::prelude::*;
+/// use cancelable_bus::{Bus, Delivery, Key, Memory};
+/// use std::time::Duration;
+///
+/// # cancelable::testing::run(async {
+/// let store = Memory::new();
+/// let (worker, worker_driver) = Bus::builder(store.connection()).build()?;
+/// let (asker, asker_driver) = Bus::builder(store.connection()).build()?;
+///
+/// let script = async {
+///     let report = std::future::pending::<()>().cancelable(never());
+///     let key = Key::new("customer 7")?;
+///     worker.register(&report.operation(), key.clone()).begun().await;
+///
+///     let request = asker.cancel_key(key, "not needed").await?;
+///     let deliveries = asker.deliveries(request, Duration::from_secs(5)).await?;
+///     assert_eq!(deliveries[0].1, Delivery::Delivered { first: true });
+///     assert_eq!(report.await.unwrap_err().to_string(), "cancelled: not needed");
+///
+///     worker.close().await;
+///     asker.close().await;
+///     Ok::<(), cancelable_bus::Error>(())
+/// };
+/// futures::join!(script, worker_driver, asker_driver).0
+/// # }).unwrap();
+/// ```
+pub struct Bus<E: Engine> {
+    shared: Arc<Shared<E>>,
+}
+
+impl<E: Engine> Clone for Bus<E> {
+    fn clone(&self) -> Self {
+        Bus { shared: self.shared.clone() }
+    }
+}
+
+impl<E: Engine> Bus<E> {
+    /// Starts to build a bus on a store.
+    pub fn builder(engine: E) -> BusBuilder<E> {
+        BusBuilder::new(engine)
+    }
+
+    /// Returns the identifier of this process. A bus has a fresh one each time it is built.
+    pub fn process(&self) -> ProcessId {
+        self.shared.process.id
+    }
+
+    /// Returns the scope.
+    pub fn scope(&self) -> &Scope {
+        &self.shared.process.scope
+    }
+
+    /// Returns the engine, for what only this store can do.
+    pub fn engine(&self) -> &E {
+        &self.shared.engine
+    }
+
+    /// Registers an operation, so that other processes can cancel it by its run or its key, until it ends.
+    ///
+    /// Call this before the operation is polled first, and await [`begun`](Run::begun). It does not wait itself: the driver
+    /// writes the row of the run. During an outage it does so later, and the work goes on.
+    ///
+    /// The ticket is a [`Ticket`], or a [`Key`] for a run with a fresh identifier. The deadline of the ticket is not
+    /// enforced: add [`deadline`](Self::deadline) to the sources of the operation.
+    ///
+    /// If another process has begun a run with the same identifier, or this bus has a live one, the operation is cancelled.
+    /// A run that ends before its row was written gets no row.
+    pub fn register(&self, operation: &Operation, ticket: impl Into<Ticket>) -> Run {
+        let ticket = ticket.into();
+        let (id, shared) = (ticket.run(), &self.shared);
+        let begun = match shared.add(id, operation.clone(), ticket.key().cloned()) {
+            Some(begun) => {
+                run::watch_end(shared, id, operation);
+                begun
+            }
+            None => {
+                let reason = "a run with the same identifier is live in this process";
+                operation.cancel_with(reason);
+                let refused = CancellationToken::new();
+                refused.cancel_with(reason);
+                refused
+            }
+        };
+        Run { id, begun, limit: shared.settings.call_limit }
+    }
+
+    /// Cancels one run, in whichever process it is. Returns the identifier of the request, for
+    /// [`delivery`](Self::delivery).
+    ///
+    /// To be able to repeat the call after an error, make a [`Request`] and [send](Self::send) it.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`send`](Self::send).
+    pub async fn cancel(
+        &self,
+        run: RunId,
+        reason: impl Into<RemoteReason>,
+    ) -> Result<RequestId, Error> {
+        let request = Request::run(run, reason);
+        self.send(&request).await.map(|()| request.id())
+    }
+
+    /// Cancels the runs that are registered under a key now. A run that begins later is not touched.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`send`](Self::send).
+    pub async fn cancel_key(
+        &self,
+        key: Key,
+        reason: impl Into<RemoteReason>,
+    ) -> Result<RequestId, Error> {
+        let request = Request::key(key, reason);
+        self.send(&request).await.map(|()| request.id())
+    }
+
+    /// Cancels the runs that are registered under a key now, and those that begin before `lifetime` is over, or until
+    /// [`unblock_key`](Self::unblock_key).
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`send`](Self::send).
+    pub async fn block_key(
+        &self,
+        key: Key,
+        lifetime: Duration,
+        reason: impl Into<RemoteReason>,
+    ) -> Result<RequestId, Error> {
+        let request = Request::block(key, lifetime, reason);
+        self.send(&request).await.map(|()| request.id())
+    }
+
+    /// Ends every block of a key. Returns how many were in force.
+    ///
+    /// A run that began before is still cancelled.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`send`](Self::send). After an error, calling it again is safe.
+    pub async fn unblock_key(&self, key: &Key) -> Result<u64, Error> {
+        self.shared.connected().await?;
+        self.shared.call(self.shared.engine.unblock(self.scope(), key)).await
+    }
+
+    /// Sends a request. Returns `Ok` once the store has committed it: from then on it survives a crash of every process and of
+    /// the store.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the request may have been sent or not. Send the same request again.
+    ///
+    /// # Errors
+    ///
+    /// If the request is [invalid](Request::check), the store cannot be reached, fails, or takes longer than the
+    /// [call limit](BusBuilder::call_limit). Send the same request again: it takes effect once.
+    pub async fn send(&self, request: &Request) -> Result<(), Error> {
+        request.check()?;
+        self.shared.connected().await?;
+        self.shared.call(self.shared.engine.request(&self.shared.process, request)).await
+    }
+
+    /// Waits for the delivery of a request to each of its runs, and returns it. After `limit` it returns what is known by
+    /// then, so a limit of zero asks once.
+    ///
+    /// It waits for runs whose delivery is [`Unconfirmed`](Delivery::Unconfirmed), and for a run that has not begun. A
+    /// request for a key that no run had returns an empty list.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the store has no such request, or the bus stops. If the store cannot be reached at the start for longer than
+    /// the [call limit](BusBuilder::call_limit).
+    pub async fn deliveries(
+        &self,
+        request: RequestId,
+        limit: Duration,
+    ) -> Result<Vec<(RunId, Delivery)>, Error> {
+        self.shared.connected().await?;
+        let targets = Watch::start(&self.shared, request).targets(request, limit).await?;
+        Ok(targets.into_iter().map(|target| (target.run, target.state.into())).collect())
+    }
+
+    /// Waits for the delivery of a request for one run, as [`deliveries`](Self::deliveries) does.
+    ///
+    /// For a request with several runs, it returns the delivery of one of them.
+    ///
+    /// # Errors
+    ///
+    /// The same as for [`deliveries`](Self::deliveries).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable_bus::{Bus, Delivery, Memory, RunId};
+    /// use std::time::Duration;
+    ///
+    /// # cancelable::testing::run(async {
+    /// let (bus, driver) = Bus::builder(Memory::new()).build()?;
+    /// let ask = async {
+    ///     let request = bus.cancel(RunId::new(), "not needed").await?;
+    ///     let delivery = bus.delivery(request, Duration::from_secs(1)).await?;
+    ///     assert_eq!(delivery, Delivery::Unknown);
+    ///     bus.close().await;
+    ///     Ok::<(), cancelable_bus::Error>(())
+    /// };
+    /// futures::join!(ask, driver).0
+    /// # }).unwrap();
+    /// ```
+    pub async fn delivery(&self, request: RequestId, limit: Duration) -> Result<Delivery, Error> {
+        let deliveries = self.deliveries(request, limit).await?;
+        Ok(deliveries.first().map_or(Delivery::Unknown, |(_, delivery)| *delivery))
+    }
+
+    /// Creates a source that fires when the store has not been heard for `length`: no poll was answered that had been sent
+    /// since.
+    ///
+    /// Without it, work goes on during an outage. Use it for work that must not run where it cannot be cancelled. With a
+    /// length below the [lease](BusBuilder::lease) of the process, the operation is cancelled before askers are told that
+    /// the run is [`Unknown`](Delivery::Unknown).
+    ///
+    /// The length starts with the last poll that was answered, or with the bus.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable_bus::{Bus, Memory};
+    /// use std::time::Duration;
+    ///
+    /// # cancelable::testing::run(async {
+    /// // The driver is never polled, so the store is never heard.
+    /// let (bus, _driver) = Bus::builder(Memory::new()).build()?;
+    /// let work = std::future::pending::<()>().cancelable(bus.lease(Duration::from_secs(10)));
+    /// assert!(work.await.unwrap_err().is_timeout());
+    /// # Ok::<(), cancelable_bus::Invalid>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn lease(&self, length: Duration) -> WaitForLease {
+        let now = self.shared.clock.now();
+        let mut state = self.shared.lock();
+        let mut leases = state.leases.iter().filter_map(Weak::upgrade);
+        let shared = leases.find(|lease| lease.length() == length && !lease.left().is_zero());
+        drop(leases);
+        let lease = shared.unwrap_or_else(|| {
+            let since = now.saturating_sub(state.link.heard.unwrap_or_default());
+            let lease = Arc::new(Lease::start(length, since));
+            state.leases.push(Arc::downgrade(&lease));
+            lease
+        });
+        WaitForLease::new(lease)
+    }
+
+    /// Returns the time of the store, as estimated from the last poll: it is early by at most the time that the poll took. `None`
+    /// before the first poll.
+    ///
+    /// Use it for the [deadline](Ticket::until) of a ticket.
+    pub fn now(&self) -> Option<StoreTime> {
+        self.shared.store_now()
+    }
+
+    /// Creates a source that fires at the deadline of a ticket. Without a deadline it never fires.
+    ///
+    /// Until the store has been heard once, its time is not known, and the source does not fire.
+    ///
+    /// # Examples
+    ///
+    /// The run ends when the budget of its creator does, however long the ticket was under way:
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable_bus::{Bus, Memory, Ticket};
+    /// use std::time::Duration;
+    ///
+    /// # let time = cancelable::testing::pause();
+    /// # time.block_on(async {
+    /// let (bus, driver) = Bus::builder(Memory::new()).build()?;
+    /// let work = async {
+    ///     let first = async {}.cancelable(never());
+    ///     bus.register(&first.operation(), Ticket::new()).begun().await;
+    ///     let now = bus.now().expect("the store has been heard");
+    ///     let ticket = Ticket::new().until(now + Duration::from_secs(30));
+    ///
+    ///     timeout(Duration::from_secs(20)).await; // The ticket waits in a queue.
+    ///     let work = std::future::pending::<()>().cancelable(bus.deadline(&ticket));
+    ///     let operation = work.operation();
+    ///     assert!(work.await.unwrap_err().is_timeout());
+    ///     assert_eq!(operation.elapsed(), Duration::from_secs(10));
+    ///     bus.close().await;
+    /// };
+    /// futures::join!(work, driver);
+    /// # Ok::<(), cancelable_bus::Invalid>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn deadline(&self, ticket: &Ticket) -> impl Future<Output = Reason> + Send + use<E> {
+        let (bus, deadline) = (self.clone(), ticket.deadline());
+        async move {
+            let Some(deadline) = deadline else { return never().await };
+            loop {
+                let news = bus.shared.news.next();
+                if let Some(now) = bus.now() {
+                    return timeout(deadline.since(now)).named("deadline of the ticket").await;
+                }
+                news.cancelled().await;
+            }
+        }
+    }
+
+    /// Returns how the connection to the store is.
+    ///
+    /// ```
+    /// use cancelable_bus::{Bus, Memory};
+    /// let (bus, driver) = Bus::builder(Memory::new()).build()?;
+    /// assert!(!bus.health().connected);
+    /// # drop(driver);
+    /// # Ok::<(), cancelable_bus::Invalid>(())
+    /// ```
+    pub fn health(&self) -> Health {
+        let now = self.shared.clock.now();
+        let state = self.shared.lock();
+        let link = &state.link;
+        Health {
+            connected: link.is_connected,
+            unheard_for: now.saturating_sub(link.heard.unwrap_or_default()),
+            failures: link.failures,
+            error: link.error.as_ref().map(|error| error.to_string().into()),
+            runs: state.runs.len(),
+        }
+    }
+
+    /// Closes the bus: the driver writes what is left to write, ends the lease and resolves. Returns once the driver has
+    /// done so, and after three call limits at the latest.
+    ///
+    /// Call this once the runs have ended. Runs that have not ended go on, and no request reaches them any more.
+    pub async fn close(&self) {
+        self.shared.order(|state| state.is_closing = true);
+        self.shared.work.notify();
+        let limit = self.shared.settings.call_limit.saturating_mul(3);
+        let _ = self.shared.stopped.cancelled().cancelable(timeout(limit)).await;
+    }
+}
+
+/// How the connection to the store is. Made by [`Bus::health`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// Whether the last call was answered. While it is `false`, work goes on, but no request arrives.
+    pub connected: bool,
+    /// The time since the last poll that was answered had been sent, or since the bus was built.
+    pub unheard_for: Duration,
+    /// How many attempts have failed since.
+    pub failures: u32,
+    /// Why the last attempt failed.
+    pub error: Option<Text>,
+    /// How many runs are registered and have not ended.
+    pub runs: usize,
+}
+
+impl<E: Engine> fmt::Debug for Bus<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bus")
+            .field("process", &self.shared.process)
+            .field("health", &self.health())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,344 @@
+//! The tables of the store in memory. Each method is one transaction: the caller holds the lock.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use cancelable::Status;
+
+use super::listener::Listener;
+use crate::engine::{
+    Enrolled, NewRun, Pending, Process, Receipt, Received, RunEnd, Target, TargetState,
+};
+use crate::id::{ProcessId, RequestId, RunId};
+use crate::name::{Key, Scope};
+use crate::remote_reason::RemoteReason;
+use crate::request::{Recipient, Request};
+use crate::time::StoreTime;
+
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    processes: HashMap<ProcessId, ProcessRow>,
+    runs: HashMap<RunId, RunRow>,
+    requests: HashMap<RequestId, RequestRow>,
+    /// The targets that have no receipt, by run. The run may not have begun.
+    waiting: HashMap<RunId, Vec<RequestId>>,
+    /// The runs that have not ended, by scope and key.
+    live: HashMap<(Scope, Key), HashSet<RunId>>,
+    /// The requests that are blocks, by scope and key.
+    blocks: HashMap<(Scope, Key), Vec<RequestId>>,
+}
+
+#[derive(Debug)]
+struct ProcessRow {
+    scope: Scope,
+    lease_until: StoreTime,
+    listener: Weak<Listener>,
+}
+
+#[derive(Debug)]
+struct RunRow {
+    scope: Scope,
+    key: Option<Key>,
+    process: ProcessId,
+    begun: StoreTime,
+    ended: Option<StoreTime>,
+}
+
+#[derive(Debug)]
+struct RequestRow {
+    scope: Scope,
+    recipient: Recipient,
+    reason: RemoteReason,
+    asker: ProcessId,
+    expires: StoreTime,
+    targets: HashMap<RunId, Option<Received>>,
+}
+
+/// The listeners that the caller notifies once it has released the lock.
+pub(super) type Hints = Vec<Arc<Listener>>;
+
+impl Tables {
+    pub(super) fn connect(
+        &mut self,
+        process: &Process,
+        lease_until: StoreTime,
+        listener: &Arc<Listener>,
+    ) -> Enrolled {
+        let row = ProcessRow {
+            scope: process.scope.clone(),
+            lease_until,
+            listener: Arc::downgrade(listener),
+        };
+        match self.processes.insert(process.id, row) {
+            None => Enrolled::New,
+            Some(_) => Enrolled::Known,
+        }
+    }
+
+    pub(super) fn poll(
+        &mut self,
+        process: ProcessId,
+        lease_until: StoreTime,
+    ) -> Option<Vec<Pending>> {
+        self.processes.get_mut(&process)?.lease_until = lease_until;
+        let mut pending = Vec::new();
+        let addressed =
+            self.waiting.iter().flat_map(|(run, ids)| ids.iter().map(move |id| (*run, *id)));
+        let blocked = self.blocks.iter().flat_map(|(of, blocks)| {
+            let runs = self.live.get(of).into_iter().flatten();
+            runs.flat_map(move |run| blocks.iter().map(move |id| (*run, *id)))
+        });
+        let mut seen = HashSet::new();
+        for (run, id) in addressed.chain(blocked) {
+            let (Some(row), Some(request)) = (self.runs.get(&run), self.requests.get(&id)) else {
+                continue;
+            };
+            let is_mine = row.process == process && row.ended.is_none();
+            if is_mine && request.reaches(run, row) && seen.insert((run, id)) {
+                pending.push(Pending::new(id, run, request.reason.clone()));
+            }
+        }
+        Some(pending)
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        process: ProcessId,
+        runs: &[NewRun],
+        now: StoreTime,
+    ) -> Vec<RunId> {
+        let Some(scope) = self.processes.get(&process).map(|row| row.scope.clone()) else {
+            // The next poll finds that the process is unknown, and it begins its runs again.
+            return Vec::new();
+        };
+        let mut refused = Vec::new();
+        for run in runs {
+            if let Some(row) = self.runs.get(&run.id) {
+                if row.process != process {
+                    refused.push(run.id);
+                }
+                continue;
+            }
+            if let Some(key) = &run.key {
+                self.live.entry((scope.clone(), key.clone())).or_default().insert(run.id);
+            }
+            let (scope, key) = (scope.clone(), run.key.clone());
+            self.runs.insert(run.id, RunRow { scope, key, process, begun: now, ended: None });
+        }
+        refused
+    }
+
+    pub(super) fn finish(
+        &mut self,
+        process: ProcessId,
+        receipts: &[Receipt],
+        ends: &[RunEnd],
+        now: StoreTime,
+    ) -> Hints {
+        let mut askers = HashSet::new();
+        for receipt in receipts {
+            let Some(request) = self.requests.get_mut(&receipt.request) else { continue };
+            request.targets.entry(receipt.run).or_default().get_or_insert(receipt.received);
+            askers.insert(request.asker);
+            self.stop_waiting(receipt.run, receipt.request);
+        }
+        for end in ends {
+            debug_assert!(matches!(
+                end.status,
+                Status::Completed | Status::Failed | Status::Cancelled
+            ));
+            let Some(row) = self.runs.get_mut(&end.run) else { continue };
+            if row.process == process && row.ended.is_none() {
+                row.ended = Some(now);
+                self.stop_living(end.run);
+            }
+        }
+        self.listeners(askers)
+    }
+
+    pub(super) fn request(&mut self, asker: &Process, request: &Request, now: StoreTime) -> Hints {
+        if self.requests.contains_key(&request.id()) {
+            return Hints::new();
+        }
+        let scope = &asker.scope;
+        let runs: Vec<RunId> = match request.recipient() {
+            Recipient::Run(run) => vec![*run],
+            Recipient::Key(key) | Recipient::Block(key) => {
+                let live = self.live.get(&(scope.clone(), key.clone()));
+                live.into_iter().flatten().copied().collect()
+            }
+        };
+        if let Recipient::Block(key) = request.recipient() {
+            self.blocks.entry((scope.clone(), key.clone())).or_default().push(request.id());
+        }
+        for run in &runs {
+            self.waiting.entry(*run).or_default().push(request.id());
+        }
+        let row = RequestRow {
+            scope: scope.clone(),
+            recipient: request.recipient().clone(),
+            reason: request.reason().clone(),
+            asker: asker.id,
+            expires: now + request.lifetime(),
+            targets: runs.iter().map(|run| (*run, None)).collect(),
+        };
+        self.requests.insert(request.id(), row);
+        let processes = runs.iter().filter_map(|run| Some(self.runs.get(run)?.process)).collect();
+        self.listeners(processes)
+    }
+
+    pub(super) fn unblock(&mut self, scope: &Scope, key: &Key, now: StoreTime) -> u64 {
+        let blocks = self.blocks.get(&(scope.clone(), key.clone()));
+        let mut lifted = 0;
+        for id in blocks.into_iter().flatten() {
+            let Some(request) = self.requests.get_mut(id) else { continue };
+            if request.expires > now {
+                request.expires = now;
+                lifted += 1;
+            }
+        }
+        lifted
+    }
+
+    pub(super) fn targets(
+        &self,
+        requests: &[RequestId],
+        now: StoreTime,
+    ) -> Vec<(RequestId, Vec<Target>)> {
+        let known = requests.iter().filter_map(|id| Some((*id, self.requests.get(id)?)));
+        known
+            .map(|(id, request)| {
+                let targets = request.targets.iter().map(|(run, received)| {
+                    let state = received.map(TargetState::Received);
+                    Target::new(*run, state.unwrap_or_else(|| self.state(*run, request, now)))
+                });
+                (id, targets.collect())
+            })
+            .collect()
+    }
+
+    /// Returns the state of a target without a receipt.
+    fn state(&self, run: RunId, request: &RequestRow, now: StoreTime) -> TargetState {
+        match self.runs.get(&run) {
+            Some(row) if !request.reaches(run, row) => TargetState::NotBegun,
+            None => TargetState::NotBegun,
+            Some(row) if row.ended.is_some() => TargetState::Ended,
+            Some(row) => match self.processes.get(&row.process) {
+                Some(process) if process.lease_until > now => TargetState::Live,
+                _ => TargetState::LeaseOver,
+            },
+        }
+    }
+
+    pub(super) fn forget(&mut self, now: StoreTime, retention: Duration, at_most: usize) -> u64 {
+        let is_old = |since: StoreTime| now.as_micros() > (since + retention).as_micros();
+
+        let old = self.processes.iter().filter(|(_, row)| is_old(row.lease_until));
+        let processes: Vec<_> = old.map(|(id, _)| *id).take(at_most).collect();
+        for id in &processes {
+            self.processes.remove(id);
+        }
+        let old = self.runs.iter().filter(|(_, row)| {
+            row.ended.is_some_and(is_old) || !self.processes.contains_key(&row.process)
+        });
+        let runs: Vec<_> = old.map(|(id, _)| *id).take(at_most).collect();
+        for id in &runs {
+            self.stop_living(*id);
+            for request in self.waiting.remove(id).unwrap_or_default() {
+                if let Some(request) = self.requests.get_mut(&request) {
+                    request.targets.remove(id);
+                }
+            }
+            self.runs.remove(id);
+        }
+        let old = self.requests.iter().filter(|(_, request)| {
+            let is_needed = |(run, received): (&RunId, &Option<Received>)| {
+                let row = self.runs.get(run).filter(|row| row.ended.is_none());
+                received.is_none() && row.is_some_and(|row| request.reaches(*run, row))
+            };
+            is_old(request.expires) && !request.targets.iter().any(is_needed)
+        });
+        let requests: Vec<_> = old.map(|(id, _)| *id).take(at_most).collect();
+        for id in &requests {
+            self.remove_request(*id);
+        }
+        (processes.len() + runs.len() + requests.len()) as u64
+    }
+
+    pub(super) fn leave(&mut self, process: ProcessId, now: StoreTime) {
+        if let Some(row) = self.processes.get_mut(&process) {
+            row.lease_until = now;
+        }
+    }
+
+    fn remove_request(&mut self, id: RequestId) {
+        let Some(request) = self.requests.remove(&id) else { return };
+        for run in request.targets.keys() {
+            self.stop_waiting(*run, id);
+        }
+        if let Recipient::Block(key) = request.recipient {
+            let of = (request.scope, key);
+            if let Some(blocks) = self.blocks.get_mut(&of) {
+                blocks.retain(|block| *block != id);
+                if blocks.is_empty() {
+                    self.blocks.remove(&of);
+                }
+            }
+        }
+    }
+
+    fn stop_waiting(&mut self, run: RunId, request: RequestId) {
+        if let Some(requests) = self.waiting.get_mut(&run) {
+            requests.retain(|id| *id != request);
+            if requests.is_empty() {
+                self.waiting.remove(&run);
+            }
+        }
+    }
+
+    /// Removes a run from the live runs of its key.
+    fn stop_living(&mut self, run: RunId) {
+        let Some(RunRow { scope, key: Some(key), .. }) = self.runs.get(&run) else { return };
+        let of = (scope.clone(), key.clone());
+        if let Some(runs) = self.live.get_mut(&of) {
+            runs.remove(&run);
+            if runs.is_empty() {
+                self.live.remove(&of);
+            }
+        }
+    }
+
+    fn listeners(&self, processes: HashSet<ProcessId>) -> Hints {
+        let rows = processes.iter().filter_map(|process| self.processes.get(process));
+        rows.filter_map(|row| row.listener.upgrade()).collect()
+    }
+
+    /// Returns the number of rows in each table, and of entries in each index.
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> [usize; 6] {
+        [
+            self.processes.len(),
+            self.runs.len(),
+            self.requests.len(),
+            self.waiting.len(),
+            self.live.len(),
+            self.blocks.len(),
+        ]
+    }
+}
+
+impl RequestRow {
+    /// Returns whether the run is one that the request is for, and has no receipt of it.
+    fn reaches(&self, run: RunId, row: &RunRow) -> bool {
+        let is_late = row.begun > self.expires;
+        self.scope == row.scope
+            && match (&self.recipient, self.targets.get(&run)) {
+                (_, Some(Some(_))) => false,
+                (Recipient::Run(_), _) => !is_late,
+                (Recipient::Key(_), target) => target.is_some(),
+                (Recipient::Block(key), None) => row.key.as_ref() == Some(key) && !is_late,
+                (Recipient::Block(_), Some(None)) => true,
+            }
+    }
+}

@@ -1,0 +1,26 @@
+//! `Signal`: wakes every future that waits for it.
+
+use std::mem;
+
+use cancelable::CancellationToken;
+use parking_lot::Mutex;
+
+/// A token for each round. A waiter takes the token, then looks at the state that it waits for, then waits. A change comes
+/// before its notification. So the waiter either sees the change, or holds the token that the notification cancels.
+///
+/// The token contains panics of wakers.
+#[derive(Debug, Default)]
+pub(crate) struct Signal(Mutex<CancellationToken>);
+
+impl Signal {
+    /// Returns the token that the next notification cancels.
+    pub(crate) fn next(&self) -> CancellationToken {
+        self.0.lock().clone()
+    }
+
+    /// Wakes the waiters. The caller holds no lock.
+    pub(crate) fn notify(&self) {
+        let round = mem::take(&mut *self.0.lock());
+        round.cancel();
+    }
+}
