@@ -3,6 +3,8 @@
 //! The server ends with its [`Server`], or with this process, however the process ends: a shell keeps it, and the
 //! shell reads from a pipe that the system closes.
 
+#![cfg(unix)]
+
 mod programs;
 
 use std::fs::{self, File};
@@ -103,14 +105,14 @@ impl Server {
         self.directory.path().join("data")
     }
 
-    /// Returns the connection string of the superuser.
+    /// Returns the connection string of the superuser, for the superuser's database.
     pub fn url(&self) -> String {
-        self.url_at(self.port)
+        self.url_of(USER)
     }
 
-    /// Returns the connection string for a proxy of this server at another port.
-    pub fn url_at(&self, port: u16) -> String {
-        format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{port}/{USER}")
+    /// Returns the connection string of the superuser for another database.
+    pub fn url_of(&self, database: &str) -> String {
+        format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
     }
 
     /// Stops the server as a crash would: connections are cut, nothing is written. [`restart`](Server::restart)

@@ -1,5 +1,7 @@
 //! The server starts, crashes, starts again on its port, and ends with the process that holds it.
 
+#![cfg(unix)]
+
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::Path;

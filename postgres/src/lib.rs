@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+
+// In layer order: a module uses only modules above it.
+mod error;
+
+mod statements;
+
+mod session;
+
+mod link;
+
+mod postgres;
+
+mod engine;
+
+pub use error::Error;
+pub use postgres::{Connector, MIGRATION, Postgres};
+/// The crate that speaks PostgreSQL's protocol: configuration and TLS connectors are of its types.
+pub use tokio_postgres;

@@ -1,0 +1,176 @@
+//! `Postgres`: the engine, with what the user hands in to connect.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use futures::future::{Either, select};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::tls::TlsConnect;
+use tokio_postgres::{Client, Config, Connection, NoTls};
+
+use crate::error::Error;
+use crate::link::Link;
+use crate::session::Session;
+
+/// The statements that create the tables, for users who run their migrations with a tool of their own.
+///
+/// Running them again changes nothing.
+///
+/// ```
+/// assert!(cancelable_postgres::MIGRATION.contains("CREATE TABLE IF NOT EXISTS cancelable.runs"));
+/// ```
+pub const MIGRATION: &str = include_str!("schema.sql");
+
+/// Keeps two migrations at the same time apart. The number has no meaning.
+const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(4971023557)";
+
+/// Shown in `pg_stat_activity`.
+const APPLICATION_NAME: &str = "cancelable";
+
+/// Opens streams to the server. Every function or closure without arguments that returns a future of an `io::Result` of a
+/// stream is a connector.
+///
+/// Implement it for a type of your own if the type of the engine has to be named.
+pub trait Connector: Send + Sync + 'static {
+    /// The stream that it opens.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Opens a stream.
+    fn open(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl<C, F, S> Connector for C
+where
+    C: Fn() -> F + Send + Sync + 'static,
+    F: Future<Output = io::Result<S>> + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = S;
+
+    fn open(&self) -> impl Future<Output = io::Result<S>> + Send {
+        self()
+    }
+}
+
+/// Keeps the tables of a [`Bus`](cancelable_bus) in a PostgreSQL database.
+///
+/// It uses one connection for each process, over a stream that the user opens, and it is driven by the driver of the bus.
+/// So it runs on any executor, and starts no task and no thread.
+pub struct Postgres<C: Connector, T: TlsConnect<C::Stream> = NoTls> {
+    config: Config,
+    connector: C,
+    tls: T,
+    pub(crate) link: Link<C::Stream, T::Stream>,
+    session: Mutex<Option<Arc<Session>>>,
+}
+
+impl<C: Connector> Postgres<C> {
+    /// Creates an engine that connects without TLS.
+    ///
+    /// The configuration gives user, password, database, options and application name. The connector opens the stream, so the
+    /// host, the port and the time limits in the configuration have no effect. Set `TCP_NODELAY` on a TCP stream.
+    ///
+    /// Connects to nothing yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable_postgres::Postgres;
+    /// use tokio::net::TcpStream;
+    ///
+    /// let config = "postgres://worker:secret@db.internal/jobs".parse()?;
+    /// let engine = Postgres::new(config, || async {
+    ///     let stream = TcpStream::connect("db.internal:5432").await?;
+    ///     stream.set_nodelay(true)?;
+    ///     Ok(stream)
+    /// });
+    /// assert!(format!("{engine:?}").contains("jobs"));
+    /// # Ok::<(), tokio_postgres::Error>(())
+    /// ```
+    pub fn new(config: Config, connector: C) -> Self {
+        Postgres::with_tls(config, connector, NoTls)
+    }
+}
+
+impl<C: Connector, T> Postgres<C, T>
+where
+    T: TlsConnect<C::Stream> + Clone + Send + Sync + 'static,
+    T::Stream: Send,
+    T::Future: Send,
+{
+    /// Creates an engine that connects with TLS. Whether TLS is required depends on the `sslmode` of the configuration:
+    /// `require` refuses a server that does not offer it, and `prefer`, the default, does not.
+    ///
+    /// The TLS connector is cloned for each connection. It knows the name that the certificate of the server must have.
+    pub fn with_tls(mut config: Config, connector: C, tls: T) -> Self {
+        if config.get_application_name().is_none() {
+            config.application_name(APPLICATION_NAME);
+        }
+        let (link, session) = (Link::new(), Mutex::new(None));
+        Postgres { config, connector, tls, link, session }
+    }
+
+    /// Creates the tables, in the schema `cancelable`. If they exist, changes nothing.
+    ///
+    /// Uses a connection of its own, so it may be called before or beside the bus. The user of the database needs the
+    /// right to create a schema. Several processes may call this at the same time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it closes the connection. The server then either creates all of the tables or none.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be reached, or refuses.
+    pub async fn migrate(&self) -> Result<(), Error> {
+        let (client, connection) = self.open().await?;
+        let text = format!("BEGIN; {MIGRATION_LOCK}; {MIGRATION} COMMIT;");
+        let migration = std::pin::pin!(client.batch_execute(&text));
+        match select(migration, connection).await {
+            Either::Left((migrated, _)) => Ok(migrated?),
+            // The connection ended first, and with it the migration.
+            Either::Right((_, migration)) => Ok(migration.await?),
+        }
+    }
+
+    async fn open(&self) -> Result<(Client, Connection<C::Stream, T::Stream>), Error> {
+        let stream = self.connector.open().await.map_err(Error::Stream)?;
+        Ok(self.config.connect_raw(stream, self.tls.clone()).await?)
+    }
+
+    /// Returns the session of a connection that works, and connects first if there is none.
+    pub(crate) async fn connected(&self) -> Result<Arc<Session>, Error> {
+        if let Some(session) = self.session.lock().as_ref().filter(|session| session.works()) {
+            return Ok(session.clone());
+        }
+        // Until the new session is complete, calls fail at once.
+        let old = self.session.lock().take();
+        drop(old);
+        let (client, connection) = self.open().await?;
+        self.link.replace(connection);
+        Ok(Arc::new(Session::new(client).await?))
+    }
+
+    /// Makes a session the one that calls use.
+    pub(crate) fn use_session(&self, session: &Arc<Session>) {
+        let old = self.session.lock().replace(session.clone());
+        drop(old);
+    }
+
+    /// Returns the session.
+    pub(crate) fn session(&self) -> Result<Arc<Session>, Error> {
+        self.session.lock().clone().ok_or(Error::NotConnected)
+    }
+}
+
+impl<C: Connector, T: TlsConnect<C::Stream>> fmt::Debug for Postgres<C, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let session = self.session.lock().clone();
+        f.debug_struct("Postgres")
+            .field("config", &self.config)
+            .field("connected", &session.is_some_and(|session| session.works()))
+            .finish_non_exhaustive()
+    }
+}

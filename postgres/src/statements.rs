@@ -1,0 +1,242 @@
+//! `Statements`: the SQL of each call, prepared once for each connection.
+//!
+//! 1. Each call is one statement, so it is one transaction and one round trip.
+//! 2. `clock_timestamp()` is the time within the transaction, after it has waited for locks.
+//! 3. A process listens to a channel of its own, and to one of its scope. The name of a channel has at most 63 bytes.
+
+use futures::future::try_join_all;
+use tokio_postgres::{Client, Error, Statement};
+
+/// The channel of the processes of a scope, as an SQL expression of the scope. A request uses it when it cannot know
+/// the process of a run: the run may be beginning in another transaction.
+macro_rules! scope_channel {
+    ($scope:literal) => {
+        concat!(
+            "'cancelable:' || left(encode(sha256(convert_to(",
+            $scope,
+            ", 'UTF8')), 'hex'), 32)"
+        )
+    };
+}
+
+/// The channels of a process and of its scope.
+const CHANNELS: &str =
+    concat!("SELECT 'cancelable:' || $1::uuid::text, ", scope_channel!("$2::text"));
+
+/// Inserts or renews a process. The system column `xmax` is zero in a row that was inserted.
+const ENROL: &str = "
+INSERT INTO cancelable.processes AS p (id, scope, host, began, lease_until)
+VALUES ($1, $2, $3, clock_timestamp(), clock_timestamp() + make_interval(secs => $4))
+ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
+RETURNING p.xmax = 0";
+
+/// Renews the lease and reads. The three parts of `open` are: runs that had begun when the request was made, a run that
+/// began later, and runs that began under a block. Rows of the first part belong to the process, so they are few.
+const POLL: &str = "
+WITH me AS (
+    UPDATE cancelable.processes SET lease_until = clock_timestamp() + make_interval(secs => $2)
+    WHERE id = $1
+    RETURNING scope, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now
+), open AS (
+    SELECT t.request, r.id AS run
+    FROM cancelable.targets t JOIN cancelable.runs r ON r.id = t.run
+    WHERE t.process = $1 AND t.received IS NULL AND r.process = $1 AND r.ended IS NULL
+    UNION ALL
+    SELECT t.request, r.id
+    FROM cancelable.targets t
+    JOIN cancelable.runs r ON r.id = t.run
+    JOIN cancelable.requests q ON q.id = t.request
+    WHERE t.process IS NULL AND t.received IS NULL AND r.process = $1 AND r.ended IS NULL
+        AND r.scope = q.scope AND r.began < q.expires
+    UNION ALL
+    SELECT q.id, r.id
+    FROM me
+    JOIN cancelable.requests q ON q.scope = me.scope AND q.recipient = 'block'
+    JOIN cancelable.runs r ON r.scope = q.scope AND r.key = q.key AND r.ended IS NULL
+    WHERE r.process = $1 AND r.began < q.expires
+        AND NOT EXISTS (SELECT FROM cancelable.targets t WHERE t.request = q.id AND t.run = r.id)
+)
+SELECT me.now, q.id, open.run, q.reason_kind, q.message, q.asked_by
+FROM me LEFT JOIN (open JOIN cancelable.requests q ON q.id = open.request) ON true";
+
+/// Inserts runs and returns those that are now the process's. The update changes nothing; it makes a row that the
+/// process has inserted before count. The lock keeps the row of the process until the commit.
+const BEGIN: &str = "
+WITH me AS (
+    SELECT id, scope FROM cancelable.processes WHERE id = $1 FOR KEY SHARE
+), begun AS (
+    INSERT INTO cancelable.runs AS r (id, process, scope, key, name, began)
+    SELECT n.id, me.id, me.scope, n.key, n.name, clock_timestamp()
+    FROM me, (
+        SELECT DISTINCT ON (id) id, key, name FROM unnest($2::uuid[], $3::text[], $4::text[]) AS u (id, key, name)
+    ) n
+    ON CONFLICT (id) DO UPDATE SET process = excluded.process WHERE r.process = excluded.process
+    RETURNING r.id
+)
+SELECT begun.id FROM me LEFT JOIN begun ON true";
+
+/// Writes receipts and ends, and hints to the askers.
+const FINISH: &str = "
+WITH receipt AS (
+    SELECT DISTINCT ON (request, run) request, run, received
+    FROM unnest($2::uuid[], $3::uuid[], $4::text[]) WITH ORDINALITY AS u (request, run, received, place)
+    ORDER BY request, run, place
+), written AS (
+    INSERT INTO cancelable.targets AS t (request, run, process, received, received_at)
+    SELECT q.id, receipt.run, $1, receipt.received, clock_timestamp()
+    FROM receipt JOIN cancelable.requests q ON q.id = receipt.request
+    ON CONFLICT (request, run) DO UPDATE
+    SET process = excluded.process, received = excluded.received, received_at = excluded.received_at
+    WHERE t.received IS NULL
+    RETURNING t.request
+), ending AS (
+    SELECT DISTINCT ON (run) run, outcome
+    FROM unnest($5::uuid[], $6::text[]) WITH ORDINALITY AS u (run, outcome, place)
+    ORDER BY run, place
+), ended AS (
+    UPDATE cancelable.runs r SET ended = clock_timestamp(), outcome = ending.outcome
+    FROM ending WHERE r.id = ending.run AND r.process = $1 AND r.ended IS NULL
+)
+SELECT pg_notify('cancelable:' || asker::text, '') FROM (
+    SELECT DISTINCT q.asker FROM written JOIN cancelable.requests q ON q.id = written.request
+) askers";
+
+/// The start of both statements for requests.
+macro_rules! made {
+    () => {
+        "
+WITH made AS (
+    INSERT INTO cancelable.requests
+        (id, scope, recipient, run, key, reason_kind, message, asked_by, asker, began, expires)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp(), clock_timestamp() + make_interval(secs => $10))
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id, scope, recipient, run, key
+), target AS ("
+    };
+}
+
+/// Makes a request for one run.
+const REQUEST_RUN: &str = concat!(
+    made!(),
+    "
+    INSERT INTO cancelable.targets (request, run, process)
+    SELECT made.id, made.run,
+        (SELECT r.process FROM cancelable.runs r WHERE r.id = made.run AND r.scope = made.scope)
+    FROM made
+    RETURNING process
+)
+SELECT pg_notify(coalesce('cancelable:' || process::text, ",
+    scope_channel!("$2::text"),
+    "), '') FROM target"
+);
+
+/// Makes a request for the runs of a key.
+const REQUEST_KEY: &str = concat!(
+    made!(),
+    "
+    INSERT INTO cancelable.targets (request, run, process)
+    SELECT made.id, r.id, r.process
+    FROM made JOIN cancelable.runs r ON r.scope = made.scope AND r.key = made.key AND r.ended IS NULL
+    RETURNING process
+)
+SELECT pg_notify('cancelable:' || process::text, '') FROM (SELECT DISTINCT process FROM target) processes
+UNION ALL
+SELECT pg_notify(",
+    scope_channel!("$2::text"),
+    ", '') FROM made WHERE recipient = 'block'"
+);
+
+/// Ends the blocks of a key.
+const UNBLOCK: &str = "
+UPDATE cancelable.requests SET expires = clock_timestamp()
+WHERE scope = $1 AND key = $2 AND recipient = 'block' AND expires > clock_timestamp()
+RETURNING 1";
+
+/// Reads what became of requests. A run that began after the end of the lifetime is not the one that was meant.
+const TARGETS: &str = "
+SELECT q.id, t.run, t.received, r.id IS NOT NULL, r.ended IS NOT NULL,
+    coalesce(p.lease_until > clock_timestamp(), false)
+FROM cancelable.requests q
+LEFT JOIN cancelable.targets t ON t.request = q.id
+LEFT JOIN cancelable.runs r ON r.id = t.run AND r.scope = q.scope
+    AND (t.process IS NOT NULL OR q.recipient <> 'run' OR r.began < q.expires)
+LEFT JOIN cancelable.processes p ON p.id = r.process
+WHERE q.id = ANY($1)";
+
+/// Deletes what is old. A process goes with all its live runs at once: it would otherwise come back and miss some.
+const FORGET: &str = "
+WITH past AS (
+    SELECT clock_timestamp() - make_interval(secs => $1) AS time
+), gone_process AS (
+    DELETE FROM cancelable.processes WHERE id IN (
+        SELECT p.id FROM cancelable.processes p, past WHERE p.lease_until < past.time
+        LIMIT $2 FOR UPDATE OF p SKIP LOCKED
+    )
+    RETURNING id
+), gone_run AS (
+    DELETE FROM cancelable.runs WHERE id IN (
+        SELECT id FROM (SELECT r.id FROM cancelable.runs r, past WHERE r.ended < past.time LIMIT $2) ended
+        UNION ALL
+        SELECT r.id FROM cancelable.runs r JOIN gone_process p ON p.id = r.process WHERE r.ended IS NULL
+    )
+    RETURNING id
+), gone_request AS (
+    DELETE FROM cancelable.requests WHERE id IN (
+        SELECT q.id FROM cancelable.requests q, past
+        WHERE q.expires < past.time AND NOT EXISTS (
+            SELECT FROM cancelable.targets t
+            JOIN cancelable.runs r ON r.id = t.run
+            JOIN cancelable.processes p ON p.id = r.process
+            WHERE t.request = q.id AND t.received IS NULL AND r.ended IS NULL AND p.lease_until > clock_timestamp()
+        )
+        LIMIT $2
+    )
+    RETURNING id
+), gone_target AS (
+    DELETE FROM cancelable.targets WHERE (request, run) IN (
+        SELECT t.request, t.run FROM cancelable.targets t JOIN gone_run ON gone_run.id = t.run
+        UNION
+        SELECT t.request, t.run FROM cancelable.targets t JOIN gone_request ON gone_request.id = t.request
+    )
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM gone_process) + (SELECT count(*) FROM gone_run)
+    + (SELECT count(*) FROM gone_request) + (SELECT count(*) FROM gone_target)";
+
+/// Ends the lease.
+const LEAVE: &str = "
+UPDATE cancelable.processes SET lease_until = clock_timestamp() WHERE id = $1 AND lease_until > clock_timestamp()";
+
+macro_rules! statements {
+    ($($name:ident: $text:expr,)*) => {
+        /// One prepared statement for each text.
+        pub(crate) struct Statements {
+            $(pub(crate) $name: Statement,)*
+        }
+
+        impl Statements {
+            /// Prepares all of them, in one round trip.
+            pub(crate) async fn prepare(client: &Client) -> Result<Self, Error> {
+                let texts = [$($text,)*];
+                let all = try_join_all(texts.map(|text| client.prepare(text))).await?;
+                let mut all = all.into_iter();
+                let mut next = || all.next().expect("as many as texts");
+                Ok(Statements { $($name: next(),)* })
+            }
+        }
+    };
+}
+
+statements! {
+    channels: CHANNELS,
+    enrol: ENROL,
+    poll: POLL,
+    begin: BEGIN,
+    finish: FINISH,
+    request_run: REQUEST_RUN,
+    request_key: REQUEST_KEY,
+    unblock: UNBLOCK,
+    targets: TARGETS,
+    forget: FORGET,
+    leave: LEAVE,
+}

@@ -1,0 +1,99 @@
+//! A run begins while a request is made. The test holds up the commit of one of the two, so that neither sees the
+//! other's rows.
+
+use std::time::Duration;
+
+use cancelable_bus::engine::{Engine, NewRun};
+use cancelable_bus::{Key, Request, RunId};
+use cancelable_postgres::tokio_postgres::Client;
+
+use crate::support::{LEASE, Member, client, fresh_scope, server, watchdog};
+
+/// Rows with the name or message `held` wait for a lock after everything else that their statement does.
+const TRIGGERS: &str = "
+CREATE OR REPLACE FUNCTION cancelable.wait() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END';
+CREATE OR REPLACE TRIGGER wait AFTER INSERT ON cancelable.runs
+    FOR EACH ROW WHEN (NEW.name = 'held') EXECUTE FUNCTION cancelable.wait();
+CREATE OR REPLACE TRIGGER wait AFTER INSERT ON cancelable.requests
+    FOR EACH ROW WHEN (NEW.message = 'held') EXECUTE FUNCTION cancelable.wait();
+";
+
+/// Waits until a commit is held up.
+async fn until_held(client: &Client) {
+    let sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    while client.query_one_scalar::<i64, _>(sql, &[]).await.expect("a number") == 0 {
+        smol::Timer::after(Duration::from_millis(1)).await;
+    }
+}
+
+async fn is_pending(worker: &Member, request: &Request, run: &NewRun) -> bool {
+    let polled = worker.poll(worker.process.id, LEASE).await.expect("an answer");
+    let pending = polled.expect("a process").pending;
+    pending.iter().any(|one| one.request == request.id() && one.run == run.id)
+}
+
+/// Both kinds of requests that can be for a run that begins at the same time.
+fn requests(run: &NewRun, message: &'static str) -> [Request; 2] {
+    let key = run.key.clone().expect("a key");
+    [Request::run(run.id, message), Request::block(key, Duration::from_secs(60), message)]
+}
+
+fn keyed(name: &'static str) -> NewRun {
+    NewRun::new(RunId::new(), Some(Key::new("k").expect("a key")), name)
+}
+
+/// One test, because the lock is one.
+#[test]
+fn neither_sees_the_other() {
+    let _watchdog = watchdog();
+    smol::block_on(async {
+        let scope = fresh_scope();
+        let (worker, asker) = (Member::connected(&scope).await, Member::connected(&scope).await);
+        let client = client(server()).await;
+        client.batch_execute(TRIGGERS).await.expect("triggers");
+
+        for choice in 0..2 {
+            // The run has begun, but for its commit, when the request is made.
+            client.execute("SELECT pg_advisory_lock(1)", &[]).await.expect("a lock");
+            let run = keyed("held");
+            let request = &requests(&run, "stop")[choice];
+            let runs = [run.clone()];
+            let begun = async {
+                let refused = worker.begin(worker.process.id, &runs).await.expect("an insert");
+                assert_eq!(refused, []);
+            };
+            let asked = async {
+                until_held(&client).await;
+                asker.request(&asker.process, request).await.expect("a request");
+                client.execute("SELECT pg_advisory_unlock(1)", &[]).await.expect("an unlock");
+            };
+            futures::join!(begun, asked);
+            // The read that follows each start.
+            assert!(is_pending(&worker, request, &run).await);
+        }
+
+        // Hints from above are not the ones from below.
+        while futures::poll!(std::pin::pin!(worker.hint())).is_ready() {}
+        for choice in 0..2 {
+            // The request is made, but for its commit, when the run begins and reads.
+            client.execute("SELECT pg_advisory_lock(1)", &[]).await.expect("a lock");
+            let run = keyed("free");
+            let request = &requests(&run, "held")[choice];
+            let asked = async {
+                asker.request(&asker.process, request).await.expect("a request");
+            };
+            let begun = async {
+                until_held(&client).await;
+                let runs = [run.clone()];
+                worker.begin(worker.process.id, &runs).await.expect("an insert");
+                assert!(!is_pending(&worker, request, &run).await);
+                client.execute("SELECT pg_advisory_unlock(1)", &[]).await.expect("an unlock");
+            };
+            futures::join!(asked, begun);
+            // The process hears of it, although the request could not know that the run is the process's.
+            worker.hint().await;
+            assert!(is_pending(&worker, request, &run).await);
+        }
+    });
+}
