@@ -5,6 +5,8 @@ mod followed;
 #[cfg(feature = "testing")]
 mod paused;
 
+#[cfg(feature = "time")]
+use std::time::Duration;
 use std::time::Instant;
 
 #[cfg(feature = "testing-tokio")]
@@ -20,4 +22,15 @@ pub(crate) use real as now;
 /// block, and so cannot move the virtual clock.
 pub(crate) fn real() -> Instant {
     Instant::now()
+}
+
+/// Returns the instant `length` after `start`, or one that is centuries away if that overflows the clock.
+#[cfg(feature = "time")]
+pub(crate) fn after(start: Instant, mut length: Duration) -> Instant {
+    loop {
+        match start.checked_add(length) {
+            Some(end) => return end,
+            None => length /= 2,
+        }
+    }
 }

@@ -218,7 +218,10 @@ impl OperationRun {
             None => Enclosure::Unknown,
         };
         match enclosure {
-            Enclosure::Inside => return Some(reason),
+            Enclosure::Inside => {
+                self.operation.cancel_with_undecided_parent(reason.clone());
+                return Some(reason);
+            }
             Enclosure::Outside => self.leave_parent(),
             Enclosure::Unknown => {}
         }
@@ -243,6 +246,14 @@ impl OperationRun {
     pub(super) fn is_awaited(&self, drop_check: &mut DropCheck, cx: &Context<'_>) -> bool {
         let Some(cleaning) = &self.cleaning else { return false };
         is_awaited(cleaning, drop_check, cx)
+    }
+
+    /// Sets the grace period that the canceller has chosen, if it has. The operation is cancelled.
+    #[cfg(feature = "time")]
+    pub(super) fn use_grace_of_canceller(&mut self) {
+        if let Some(at) = self.operation.grace_end() {
+            self.grace = Some(Box::new(Countdown::until(at)));
+        }
     }
 
     /// Returns whether the work is within its grace period. Its clock starts at the first call.

@@ -370,6 +370,10 @@ impl RunState {
 
     pub(crate) fn set_cause(&mut self, reason: Reason) {
         self.cause = Some(reason);
+        #[cfg(feature = "time")]
+        if let Some(run) = &mut self.operation {
+            run.use_grace_of_canceller();
+        }
     }
 
     /// Returns whether the work is within its grace period. Its clock starts at the first call.

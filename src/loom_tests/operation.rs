@@ -494,6 +494,29 @@ fn forced_by_two_as_the_grace_period_begins() {
     });
 }
 
+/// Two threads cancel an operation, one of them with a grace period. The grace period and the reason come from the same
+/// thread, for the operation and for its child.
+#[test]
+#[cfg(feature = "time")]
+fn grace_of_the_first_canceller() {
+    model_within(2, || {
+        let (operation, child) = (started(), Operation::new());
+        child.enter_below(&operation);
+        let plain = cancel(&operation, "plain");
+        let remote = operation.clone();
+        let with_grace = thread::spawn(move || {
+            remote.cancel_with_grace("grace", std::time::Duration::from_secs(3600))
+        });
+        block_on(child.cancelled_owned());
+        for operation in [&child, &operation] {
+            let reason = operation.cause();
+            let has_grace = reason.root() == &Reason::manual("grace");
+            assert_eq!(operation.grace_end().is_some(), has_grace);
+        }
+        assert_ne!(plain.join().unwrap(), with_grace.join().unwrap());
+    });
+}
+
 /// A task begins to wait for the end while the operation completes. It is woken, and learns the final status.
 #[test]
 fn ended_is_awaited_during_the_end() {

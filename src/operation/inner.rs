@@ -266,7 +266,23 @@ impl Inner {
 
     /// Cancels the operation, unless it has ended. Returns whether this call did it.
     pub(super) fn cancel(&self, reason: Reason) -> bool {
-        !self.has_ended() && self.token.cancel_with(reason) && self.cancellation_counts()
+        self.cancel_until(reason, None)
+    }
+
+    /// Like [`cancel`](Self::cancel). If `grace_end` is given, the work may continue until then.
+    pub(super) fn cancel_until(&self, reason: Reason, grace_end: Option<Instant>) -> bool {
+        !self.has_ended()
+            && self.token.cancel_until(reason, grace_end)
+            && self.cancellation_counts()
+    }
+
+    /// Cancels the operation with its undecided parent, for `reason`.
+    pub(super) fn cancel_with_undecided_parent(&self, reason: Reason) {
+        #[cfg(feature = "time")]
+        let grace_end = self.undecided_parent().and_then(|parent| parent.token.grace_end());
+        #[cfg(not(feature = "time"))]
+        let grace_end = None;
+        self.cancel_until(reason, grace_end);
     }
 
     /// Returns whether the operation was cancelled before it ended. The caller has seen the end.

@@ -332,6 +332,41 @@ impl Operation {
         self.inner.cancel(reason.into())
     }
 
+    /// Cancels the operation for `reason`, and lets its work continue for up to `grace`. Returns `false` and changes
+    /// nothing if it is already cancelled or has ended.
+    ///
+    /// Use it if the caller knows how urgent the stop is: a button may give a minute, a supervisor a second. The work
+    /// learns of the cancellation, and continues as in its own [grace period](crate::Cancelable::grace). The clock starts
+    /// in this call.
+    ///
+    /// * `grace` replaces the grace period of the operation itself, whether that is shorter, longer or missing. With
+    ///   zero the work gets its last poll, and is dropped if it is pending then.
+    /// * It also applies to the operations below it that are cancelled with it. They get what is left of it.
+    /// * If several callers cancel the operation, the first one decides, with or without a grace period.
+    /// * [`force`](Self::force) ends it, and so does a shutdown of the registry when its own grace is over.
+    /// * Shields and clean-up are not limited by it.
+    /// * If the operation has not started, there is no grace period: its work never starts.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # smol::block_on(async {
+    /// let future = scope(never(), async |operation: Operation| {
+    ///     operation.cancelled().await;
+    ///     "saved"
+    /// });
+    /// let operation = future.operation();
+    /// let stop = async { operation.cancel_with_grace("closing", Duration::from_secs(60)) };
+    /// assert_eq!(futures::join!(future, stop), (Ok("saved"), true));
+    /// # });
+    /// ```
+    #[cfg(feature = "time")]
+    pub fn cancel_with_grace(&self, reason: impl Into<Reason>, grace: Duration) -> bool {
+        let end = clock::after(clock::now(), grace);
+        self.inner.cancel_until(reason.into(), Some(end))
+    }
+
     /// Ends the [grace period](crate::Cancelable::grace) at once. Returns whether the operation was in its grace period and
     /// this call ended it.
     ///

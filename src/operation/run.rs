@@ -129,6 +129,11 @@ impl Operation {
         self.inner.reason_of_parent()
     }
 
+    /// Cancels it for `reason`, with its parent, whose grace period applies to it too.
+    pub(crate) fn cancel_with_undecided_parent(&self, reason: Reason) {
+        self.inner.cancel_with_undecided_parent(reason);
+    }
+
     /// Leaves the parent, because it turned out not to be part of the parent's work.
     pub(crate) fn leave_parent(&self) {
         self.inner.leave_parent();
@@ -284,6 +289,11 @@ impl Operation {
     /// Returns whether its grace period is cut short. If not, it is in it, and the task is woken when it is cut short.
     pub(crate) fn poll_forced(&self, waker: &std::task::Waker) -> bool {
         self.make_activity().poll_forced(waker)
+    }
+
+    /// Returns the end of the grace period that its canceller has chosen. It is cancelled.
+    pub(crate) fn grace_end(&self) -> Option<Instant> {
+        self.inner.token.grace_end()
     }
 
     pub(crate) fn end_grace(&self) {

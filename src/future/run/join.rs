@@ -33,9 +33,13 @@ impl RunState {
                 Some(source) if !cancelled => self.poll_source(false, source, cx).is_ready(),
                 _ => cancelled,
             };
-            if cancelled {
+            if cancelled && source.is_some() {
                 // Guarantee 6: a source that has fired is not polled again.
                 self.contain_drop(|| source.set(None));
+                #[cfg(feature = "time")]
+                if let Some(run) = &mut self.operation {
+                    run.use_grace_of_canceller();
+                }
             }
             if !cancelled || self.poll_join_grace(cx) {
                 return Poll::Pending;

@@ -13,7 +13,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use callback::{Registration, Unregister};
 pub use guard::DropGuard;
@@ -149,7 +149,7 @@ impl CancellationToken {
     /// assert_eq!(token.reason(), Some(Reason::manual("first")));
     /// ```
     pub fn cancel_with(&self, reason: impl Into<Reason>) -> bool {
-        self.node.cancel_by_call(reason.into())
+        self.cancel_until(reason.into(), None)
     }
 
     /// Returns whether the token is cancelled.
@@ -317,6 +317,19 @@ impl CancellationToken {
     #[cfg(feature = "testing")]
     pub(crate) fn cancel_counts(&self) -> Arc<CancelCounts> {
         self.node.cancel_counts()
+    }
+
+    /// Like [`cancel_with`](Self::cancel_with). If `grace_end` is given, operations that are cancelled by this may continue
+    /// until then.
+    #[inline]
+    pub(crate) fn cancel_until(&self, reason: Reason, grace_end: Option<Instant>) -> bool {
+        self.node.cancel_by_call(reason, grace_end)
+    }
+
+    /// Returns the end of the grace period that the canceller has chosen. The token is cancelled.
+    #[cfg(feature = "time")]
+    pub(crate) fn grace_end(&self) -> Option<Instant> {
+        self.node.grace_end()
     }
 
     /// Makes the token a child of `parent`, and returns whether it did. It does not if the token is a child

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Instant;
 
 use super::Node;
 #[cfg(feature = "testing")]
@@ -28,12 +29,18 @@ struct CancelWalk {
     waiters: WakeBatch,
     /// Cancelled nodes that have callbacks.
     with_callbacks: Vec<Arc<Node>>,
+    /// The end of the grace period that every node in the tree gets, if the canceller has chosen one.
+    grace_end: Option<Instant>,
 }
 
 impl Node {
-    /// Handles a call that cancels this token: [`cancel`](Self::cancel), counted for the test kit.
-    pub(in crate::source::token) fn cancel_by_call(self: &Arc<Self>, reason: Reason) -> bool {
-        let is_first = self.cancel(reason);
+    /// Handles a call that cancels this token: [`cancel_until`](Self::cancel_until), counted for the test kit.
+    pub(in crate::source::token) fn cancel_by_call(
+        self: &Arc<Self>,
+        reason: Reason,
+        grace_end: Option<Instant>,
+    ) -> bool {
+        let is_first = self.cancel_until(reason, grace_end);
         #[cfg(feature = "testing")]
         if ANY_COUNTED.load(Ordering::Relaxed) {
             self.count_cancel(is_first);
@@ -42,18 +49,23 @@ impl Node {
     }
 
     /// Cancels this node and its descendants. Returns false if it was cancelled already.
+    pub(super) fn cancel(self: &Arc<Self>, reason: Reason) -> bool {
+        self.cancel_until(reason, None)
+    }
+
+    /// Like [`cancel`](Self::cancel). If `grace_end` is given, the operations of these nodes may continue until then.
     ///
     /// Marks the whole tree first, then wakes the waiters, then runs the callbacks, so that a woken
     /// task finds every descendant cancelled.
-    pub(super) fn cancel(self: &Arc<Self>, reason: Reason) -> bool {
+    fn cancel_until(self: &Arc<Self>, reason: Reason, grace_end: Option<Instant>) -> bool {
         if self.is_cancelled() {
             return false;
         }
-        let Some((waiters, has_listeners)) = self.mark(Some(reason), Wakers::of) else {
+        let Some((waiters, has_listeners)) = self.mark(Some(reason), grace_end, Wakers::of) else {
             return false;
         };
         if has_listeners {
-            self.cancel_listeners(waiters);
+            self.cancel_listeners(waiters, grace_end);
         } else {
             waiters.wake_all();
         }
@@ -62,8 +74,8 @@ impl Node {
 
     /// Finishes the cancellation of a node that has children or callbacks.
     #[inline(never)]
-    fn cancel_listeners(self: &Arc<Self>, waiters: Wakers) {
-        let mut walk = CancelWalk::default();
+    fn cancel_listeners(self: &Arc<Self>, waiters: Wakers, grace_end: Option<Instant>) {
+        let mut walk = CancelWalk { grace_end, ..CancelWalk::default() };
         walk.unvisited.push_back(self.clone());
         while let Some(node) = walk.unvisited.pop_front() {
             visit();
@@ -97,8 +109,8 @@ impl Node {
                 self.reason_for_child(from).cloned()
             }
         };
-        let Some((waker, has_listeners)) = child.mark(reason, |waiters| walk.waiters.take(waiters))
-        else {
+        let take = |waiters: &mut WaitList| walk.waiters.take(waiters);
+        let Some((waker, has_listeners)) = child.mark(reason, walk.grace_end, take) else {
             // If the other handles were dropped meanwhile, this is the last one. Then the destructor of a value in
             // its reason may panic. The other children must still be cancelled.
             let _ = contain(|| drop(child));
@@ -113,17 +125,30 @@ impl Node {
     /// Marks this node as cancelled. Returns `take(waiters)` and whether it has children or callbacks;
     /// `None` if it was cancelled already.
     ///
-    /// `reason` is `None` for a child that reads its parent's.
+    /// `reason` is `None` for a child that reads its parent's. The end of the grace period is written under the lock, so
+    /// [`grace_end`](Self::grace_end) finds it together with the reason.
     #[inline(always)]
     fn mark<R>(
         &self,
         reason: Option<Reason>,
+        grace_end: Option<Instant>,
         take: impl FnOnce(&mut WaitList) -> R,
     ) -> Option<(R, bool)> {
         self.latch.set_with(reason, |waiters, listeners| {
+            if let Some(at) = grace_end {
+                listeners.set_grace_end(at);
+            }
             let has_listeners = !listeners.children.is_empty() || listeners.callbacks() > 0;
             (take(waiters), has_listeners)
         })
+    }
+
+    /// Returns the end of the grace period that the canceller of this cancelled node has chosen.
+    #[cfg(feature = "time")]
+    pub(in crate::source::token) fn grace_end(&self) -> Option<Instant> {
+        // The caller has seen the flag without the lock, perhaps before the end was written. The canceller still holds
+        // the lock then.
+        self.latch.with_extra(|listeners, _| listeners.grace_end())
     }
 
     /// Runs the callbacks of this cancelled node, oldest first, with no lock held.

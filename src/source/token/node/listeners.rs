@@ -5,6 +5,7 @@ use std::fmt;
 #[cfg(feature = "testing")]
 use std::sync::Arc;
 use std::sync::Weak;
+use std::time::Instant;
 
 use crate::reason::Reason;
 #[cfg(feature = "testing")]
@@ -36,15 +37,18 @@ pub(super) type Child<N> = (Weak<N>, ReasonFrom);
 /// Guarded by the node's lock, so no method here runs user code.
 pub(in crate::source::token) struct Listeners<N> {
     pub(super) children: Slab<Child<N>>,
-    /// Boxed because most nodes have neither a callback nor a label.
-    optional: Option<Box<CallbacksAndLabel>>,
+    /// Boxed because most nodes have nothing in it.
+    optional: Option<Box<Optional>>,
 }
 
 #[derive(Default)]
-struct CallbacksAndLabel {
+struct Optional {
     callbacks: Callbacks,
     /// Name of the node in the reasons of its children.
     label: Option<Text>,
+    /// The end of the grace period that the canceller has chosen for the operations of this node and of its children.
+    #[cfg_attr(not(feature = "time"), expect(dead_code, reason = "a grace period needs a clock"))]
+    grace_end: Option<Instant>,
     #[cfg(feature = "testing")]
     counts: Option<Arc<CancelCounts>>,
 }
@@ -115,7 +119,7 @@ impl CancelCounts {
 }
 
 impl<N> Listeners<N> {
-    fn optional(&mut self) -> &mut CallbacksAndLabel {
+    fn optional(&mut self) -> &mut Optional {
         self.optional.get_or_insert_default()
     }
 
@@ -145,6 +149,17 @@ impl<N> Listeners<N> {
         }
         *label = Some(name);
         None
+    }
+
+    /// Sets the end of the grace period. Called when the node is cancelled.
+    #[cold]
+    pub(super) fn set_grace_end(&mut self, at: Instant) {
+        self.optional().grace_end = Some(at);
+    }
+
+    #[cfg(feature = "time")]
+    pub(super) fn grace_end(&self) -> Option<Instant> {
+        self.optional.as_ref()?.grace_end
     }
 
     /// Returns the counts of the node, creating them if `create` is set.
