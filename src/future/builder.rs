@@ -592,6 +592,44 @@ macro_rules! methods_of_futures {
             /// ```
             on_clean_up_lost,
         }
+
+        /// Turns a value that comes after the cancellation into the error.
+        ///
+        /// Without this method, a finished value is never thrown away: if the source fires and the work returns in its
+        /// last poll, in its grace period or beside a shield, the value is the outcome. Use this method if a late value is
+        /// of no use, such as an answer after the deadline of its request.
+        ///
+        /// * The value is replaced if the source has fired, or the operation is cancelled otherwise, by the time the work
+        ///   returns. The source gets one more look then, because that poll of the work may have taken long.
+        /// * The error has the reason of the cancellation, and [`was_forced`](Cancelled::was_forced) returns `false`. The
+        ///   value is dropped, and the operation ends as [`Cancelled`](crate::Status::Cancelled).
+        /// * The work still gets its last poll and its [grace period](Self::grace), and shields still finish. So the work
+        ///   can wind down, but not succeed.
+        /// * An `Err` of fallible work stays what it is, in a [`TryCancelable`] and in a function with the attribute. A
+        ///   [`Cancelable`] takes any value for a success, also a `Result`.
+        /// * Clean-up runs afterwards, and sees the error. A cancellation during clean-up, or while the operation
+        ///   [waits for its children](Self::joins_children), comes too late to replace the value.
+        ///
+        /// Streams do not have this method: an item is handed out as soon as it comes, and after the last one the consumer
+        /// sees the error.
+        ///
+        /// ```
+        /// use cancelable::prelude::*;
+        ///
+        /// # smol::block_on(async {
+        /// let token = CancellationToken::new();
+        /// let work = async {
+        ///     token.cancel_with("too late");
+        ///     7
+        /// };
+        /// let cancelled = work.cancelable(&token).strict().await.unwrap_err();
+        /// assert_eq!(cancelled.to_string(), "cancelled: too late");
+        /// # });
+        /// ```
+        pub fn strict(mut self) -> Self {
+            self.run_state().set_strict();
+            self
+        }
     };
 }
 

@@ -275,6 +275,9 @@ where
                 }
                 return Poll::Pending;
             }
+            if is_operation {
+                self.as_mut().replace_late_value(outcome);
+            }
             let stopped =
                 outcome.as_ref().is_some_and(|ended| is_stopped(ended, shielded, is_operation));
             // Guarantee 3: the work is gone before hooks, clean-up and the caller see the outcome.
@@ -333,6 +336,24 @@ where
             return Poll::Pending;
         }
         Poll::Ready(())
+    }
+
+    /// Replaces the value of a strict operation by the error if the source fired before the value came. An error that
+    /// fallible work returned stays.
+    #[inline]
+    fn replace_late_value(
+        self: Pin<&mut Self>,
+        outcome: &mut Option<Result<F::Output, Cancelled>>,
+    ) {
+        let this = self.project();
+        let (Some(state), Some(Ok(value))) = (this.state.get_mut(), &*outcome) else { return };
+        if !state.is_strict() || this.ending.failure().is_some() || this.ending.has_failed(value) {
+            return;
+        }
+        if let Some(error) = state.late_error(this.source) {
+            let late = outcome.replace(Err(error));
+            state.contain_drop(|| drop(late));
+        }
     }
 
     /// Drops the work, and then the source.

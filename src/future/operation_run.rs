@@ -49,6 +49,8 @@ pub(super) struct OperationRun {
     #[cfg(feature = "time")]
     pub(super) extra_limits: Option<Box<ExtraLimits>>,
     pub(super) cancels_children: bool,
+    /// Whether a value that comes after the cancellation is replaced by the error.
+    pub(super) strict: bool,
     pub(super) join: Join,
     /// Makes the races around the operation wait for its clean-up.
     pub(super) cleaning: Option<Arc<Protection>>,
@@ -95,6 +97,7 @@ impl OperationRun {
             #[cfg(feature = "time")]
             extra_limits: None,
             cancels_children: false,
+            strict: false,
             join: Join::Before,
             cleaning: None,
             panic: Mutex::default(),

@@ -132,6 +132,11 @@ impl RunState {
         run.extra_limits.get_or_insert_default().set_stall(limit.reached());
     }
 
+    /// Replaces a value that comes after the cancellation by the error.
+    pub(crate) fn set_strict(&mut self) {
+        self.operation_run().strict = true;
+    }
+
     /// Cancels the children once the work is gone, unless the operation is cancelled.
     pub(crate) fn cancel_children(&mut self) {
         self.operation_run().cancels_children = true;
@@ -565,6 +570,28 @@ impl RunState {
         if let Ok(Poll::Ready(reason)) = polled {
             run.operation.cancel_with(reason);
         }
+    }
+
+    /// Returns the error that replaces the value of the work, if the operation is strict and its source has fired by now.
+    /// Takes one more look at the source, without registering: the poll of the work may have taken long.
+    #[cold]
+    pub(crate) fn late_error<S>(&mut self, source: Pin<&mut Option<S>>) -> Option<Cancelled>
+    where
+        S: Future<Output = Reason>,
+    {
+        // Guarantee 6: a source that has fired is not polled again.
+        if let (None, Some(source)) = (&self.cause, source.as_pin_mut()) {
+            let mut cx = Context::from_waker(probe());
+            // A panic of the source must not take the place of the value.
+            let _ = contain(|| self.poll_source(false, source, &mut cx));
+        }
+        let reason = self.operation.as_ref()?.operation.reason()?;
+        Some(self.error_for(reason, false))
+    }
+
+    #[inline]
+    pub(crate) fn is_strict(&self) -> bool {
+        self.operation.as_ref().is_some_and(|run| run.strict)
     }
 
     /// Ends the operation. Returns whether a race around it is waiting, so that the caller must not continue.

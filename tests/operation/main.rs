@@ -36,6 +36,7 @@ mod serde;
 #[cfg(feature = "time")]
 mod stalled;
 mod status;
+mod strict;
 mod texts;
 mod thread_ends;
 mod wrap;
