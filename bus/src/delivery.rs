@@ -18,7 +18,7 @@ use crate::engine::{Received, TargetState};
 pub enum Delivery {
     /// The process of the run has cancelled the operation.
     Delivered {
-        /// Whether this request was the first cancellation. The reason of the operation is that of the first.
+        /// Whether this request was the first cancellation. The operation keeps the reason of the first.
         first: bool,
     },
     /// The run had ended before the request reached it.

@@ -310,9 +310,10 @@ pub trait Engine: Send + Sync + 'static {
     /// Deletes at most `at_most` rows of each table that have not been needed for `retention`. Returns how many it
     /// deleted.
     ///
-    /// * Runs that ended so long ago, with their targets and receipts.
+    /// * Runs that ended so long ago, and those of processes that are deleted. Their targets and receipts go with them, except
+    ///   those of requests for one run.
     /// * Requests whose lifetime ended so long ago, with their targets, unless one of these is live and has no receipt.
-    /// * Processes whose lease ended so long ago, with all their runs.
+    /// * Processes whose lease ended so long ago.
     fn forget(
         &self,
         retention: Duration,

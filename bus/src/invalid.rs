@@ -17,7 +17,7 @@ pub struct Invalid {
     problem: Problem,
 }
 
-/// What is wrong with a value.
+/// The problem with a value that the bus does not accept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
@@ -58,7 +58,7 @@ impl Invalid {
         self.what
     }
 
-    /// Returns what is wrong with it.
+    /// Returns the problem.
     pub fn problem(&self) -> &Problem {
         &self.problem
     }

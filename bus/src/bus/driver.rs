@@ -44,7 +44,7 @@ const FORGET_EVERY: Duration = Duration::from_secs(60);
 ///
 /// # Cancel safety
 ///
-/// Dropping it is like a crash of the process, except that the work goes on: no request arrives any more, and the lease runs
+/// Dropping it is like a crash of the process, except that the work continues: no request arrives any more, and the lease runs
 /// out.
 ///
 /// # Panics

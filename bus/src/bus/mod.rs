@@ -105,7 +105,7 @@ impl<E: Engine> Bus<E> {
     /// Registers an operation, so that other processes can cancel it by its run or its key, until it ends.
     ///
     /// Call this before the operation is polled first, and await [`begun`](Run::begun). It does not wait itself: the driver
-    /// writes the row of the run. During an outage it does so later, and the work goes on.
+    /// writes the row of the run. During an outage it does so later, and the work continues.
     ///
     /// The ticket is a [`Ticket`], or a [`Key`] for a run with a fresh identifier. The deadline of the ticket is not
     /// enforced: add [`deadline`](Self::deadline) to the sources of the operation.
@@ -207,8 +207,8 @@ impl<E: Engine> Bus<E> {
         self.shared.call(self.shared.engine.request(&self.shared.process, request)).await
     }
 
-    /// Waits for the delivery of a request to each of its runs, and returns it. After `limit` it returns what is known by
-    /// then, so a limit of zero asks once.
+    /// Waits for the delivery of a request to each of its runs, and returns it. After `limit` it returns the latest answer
+    /// of the store, so a limit of zero asks once.
     ///
     /// It waits for runs whose delivery is [`Unconfirmed`](Delivery::Unconfirmed), and for a run that has not begun. A
     /// request for a key that no run had returns an empty list.
@@ -265,8 +265,8 @@ impl<E: Engine> Bus<E> {
     /// Creates a source that fires when the store has not been heard for `length`: no poll was answered that had been sent
     /// since.
     ///
-    /// Without it, work goes on during an outage. Use it for work that must not run where it cannot be cancelled. With a
-    /// length below the [lease](BusBuilder::lease) of the process, the operation is cancelled before askers are told that
+    /// Without it, work continues during an outage. Use it for work that must not run where it cannot be cancelled. With a
+    /// length below the [lease](BusBuilder::lease) of the process, the operation is cancelled before askers learn that
     /// the run is [`Unknown`](Delivery::Unknown).
     ///
     /// The length starts with the last poll that was answered, or with the bus.
@@ -378,10 +378,10 @@ impl<E: Engine> Bus<E> {
         }
     }
 
-    /// Closes the bus: the driver writes what is left to write, ends the lease and resolves. Returns once the driver has
+    /// Closes the bus: the driver writes what it has not written, ends the lease and resolves. Returns once the driver has
     /// done so, and after three call limits at the latest.
     ///
-    /// Call this once the runs have ended. Runs that have not ended go on, and no request reaches them any more.
+    /// Call this once the runs have ended. Runs that have not ended continue, and no request reaches them any more.
     pub async fn close(&self) {
         self.shared.order(|state| state.is_closing = true);
         self.shared.work.notify();
@@ -394,7 +394,7 @@ impl<E: Engine> Bus<E> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
-    /// Whether the last call was answered. While it is `false`, work goes on, but no request arrives.
+    /// Whether the last call was answered. While it is `false`, work continues, but no request arrives.
     pub connected: bool,
     /// The time since the last poll that was answered had been sent, or since the bus was built.
     pub unheard_for: Duration,

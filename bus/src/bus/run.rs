@@ -69,7 +69,7 @@ impl Run {
 }
 
 /// Notes how an operation ended. The hooks for the three ends share it. The hook for the end that comes sets the status, and
-/// the last hook that is dropped tells the bus. An operation that was dropped before it started calls none of them.
+/// the last hook that is dropped notifies the bus. An operation that was dropped before it started calls none of them.
 struct End<E: Engine> {
     shared: Weak<Shared<E>>,
     run: RunId,
@@ -93,7 +93,7 @@ impl<E: Engine> Drop for End<E> {
     }
 }
 
-/// Tells the bus when the operation ends.
+/// Notifies the bus when the operation ends.
 pub(super) fn watch_end<E: Engine>(shared: &Arc<Shared<E>>, run: RunId, operation: &Operation) {
     let end = End { shared: Arc::downgrade(shared), run, status: AtomicU8::new(CANCELLED) };
     let end = Arc::new(end);

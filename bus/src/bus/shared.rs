@@ -62,7 +62,7 @@ pub(super) struct LiveRun {
     begun: Option<CancellationToken>,
 }
 
-/// What is known about the connection.
+/// The state of the connection.
 #[derive(Debug, Default)]
 pub(super) struct Link {
     pub(super) is_connected: bool,
@@ -170,7 +170,7 @@ impl<E: Engine> Shared<E> {
         std::mem::take(&mut self.lock().ends)
     }
 
-    /// Tells the tasks that wait for it that these runs have begun.
+    /// Wakes the tasks that wait until these runs have begun.
     pub(super) fn tell_begun(&self, runs: &[NewRun]) {
         let mut state = self.lock();
         let mut lookup = |run: &NewRun| state.runs.get_mut(&run.id)?.begun.take();

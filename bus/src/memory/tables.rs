@@ -245,12 +245,8 @@ impl Tables {
         let runs: Vec<_> = old.map(|(id, _)| *id).take(at_most).collect();
         for id in &runs {
             self.stop_living(*id);
-            for request in self.waiting.remove(id).unwrap_or_default() {
-                if let Some(request) = self.requests.get_mut(&request) {
-                    request.targets.remove(id);
-                }
-            }
             self.runs.remove(id);
+            self.forget_targets(*id);
         }
         let old = self.requests.iter().filter(|(_, request)| {
             let is_needed = |(run, received): (&RunId, &Option<Received>)| {
@@ -269,6 +265,18 @@ impl Tables {
     pub(super) fn leave(&mut self, process: ProcessId, now: StoreTime) {
         if let Some(row) = self.processes.get_mut(&process) {
             row.lease_until = now;
+        }
+    }
+
+    /// Removes a run from the requests for its key. A request for one run stays: its process may come back and begin the run
+    /// again.
+    fn forget_targets(&mut self, run: RunId) {
+        for id in self.waiting.get(&run).cloned().unwrap_or_default() {
+            let Some(request) = self.requests.get_mut(&id) else { continue };
+            if !matches!(request.recipient, Recipient::Run(_)) {
+                request.targets.remove(&run);
+                self.stop_waiting(run, id);
+            }
         }
     }
 

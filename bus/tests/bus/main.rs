@@ -1,0 +1,8 @@
+//! Several processes and one store, in one thread, on a virtual clock.
+
+mod world;
+
+mod askers;
+mod cost;
+mod input;
+mod promises;
