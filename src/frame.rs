@@ -165,6 +165,14 @@ impl OutsideWork {
         OutsideWork { _changed: Changed::to(frame) }
     }
 
+    /// Leaves the clean-up around this poll, to poll something that is no part of it: a member of a group, which ends
+    /// during the clean-up of the group.
+    #[inline]
+    pub(crate) fn out_of_clean_up() -> Self {
+        let frame = Frame { sections: sections().saturating_sub(1), ..Frame::OUTSIDE };
+        OutsideWork { _changed: Changed::to(frame) }
+    }
+
     /// Enters user code.
     #[inline]
     pub(crate) fn enter() -> Self {

@@ -51,7 +51,7 @@ const PAGES: [(&str, &str); 4] = [
     ("one.html", r#"<a href="list.html">back</a>"#),
 ];
 
-type Crawl = GroupHandle<(), io::Error>;
+type Crawl = GroupHandle<'static, (), io::Error>;
 
 /// What all members share.
 struct Site {

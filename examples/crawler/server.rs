@@ -15,7 +15,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     dir: Arc<Path>,
     delay: Duration,
-    group: GroupHandle<(), std::convert::Infallible>,
+    group: GroupHandle<'static, (), std::convert::Infallible>,
 ) {
     while let Ok((connection, _)) = listener.accept().await {
         let dir = dir.clone();

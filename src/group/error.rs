@@ -98,6 +98,10 @@ impl TaskFailed {
         TaskFailed { message }
     }
 
+    pub(super) fn panicked(message: &str) -> Self {
+        TaskFailed::new(format!("panicked: {message}").into())
+    }
+
     /// Creates it with the text of an error, whose `Display` is user code and may panic.
     pub(super) fn because_of(error: &dyn Display) -> Self {
         let text = contain(|| error.to_string());

@@ -3,11 +3,12 @@
 use std::fmt::{self, Display};
 use std::sync::Arc;
 
-use super::error::{TaskError, TaskFailed};
-use super::join_handle::{JoinHandle, ResultCell};
-use super::member::{Convert, Daemon, GroupSource, Member};
+use super::join_handle::JoinHandle;
+use super::launcher::Launcher;
+use super::member::{Daemon, Kind, Member};
 use super::next::Next;
-use super::shared::{Admitted, Shared, TaskResult};
+use super::shared::{Admitted, TaskResult};
+use super::source::GroupSource;
 use crate::error::Cancelled;
 use crate::future::{Cancelable, Ending, TryCancelable};
 use crate::operation::Operation;
@@ -21,15 +22,20 @@ use crate::source::never;
 ///
 /// Clones are handles of the same group. A handle does not keep the group: once the group is closed, a new member is
 /// cancelled without having been started. Members may own handles, to add further members.
-pub struct GroupHandle<T, E> {
-    pub(super) shared: Arc<Shared<T, E>>,
+pub struct GroupHandle<'env, T, E> {
+    pub(super) launcher: Arc<Launcher<'env, T, E>>,
 }
 
-impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
+/// Adding members.
+impl<'env, T, E> GroupHandle<'env, T, E>
+where
+    T: Send + 'env,
+    E: Send + 'env,
+{
     /// Adds a member that runs `future`.
     ///
     /// Inside the future, the operation of the group is the [current](Operation::current) one. When the group is
-    /// cancelled, the future is dropped, and its result is [`TaskError::Cancelled`] with
+    /// cancelled, the future is dropped, and its result is [`TaskError::Cancelled`](super::TaskError::Cancelled) with
     /// [`Reason::Parent`]. A deadline of the group holds for the future too, even if nothing awaits the group.
     ///
     /// If the group is closed, the result is `Cancelled` too, and belongs to the returned handle only. A member that
@@ -52,9 +58,9 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
     pub fn spawn<F>(&self, future: F) -> JoinHandle<T, E>
     where
         F: IntoFuture<Output = T>,
-        F::IntoFuture: Send + 'static,
+        F::IntoFuture: Send + 'env,
     {
-        self.launch(future.into_future(), Ok, |_| unreachable!("the member cannot fail"))
+        self.launch(future.into_future(), Kind::infallible())
     }
 
     /// Adds a member that runs fallible work. If it returns `Err`, it has failed, which cancels the group unless that
@@ -78,16 +84,16 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
     pub fn try_spawn<F>(&self, future: F) -> JoinHandle<T, E>
     where
         F: IntoFuture<Output = Result<T, E>>,
-        F::IntoFuture: Send + 'static,
+        F::IntoFuture: Send + 'env,
         E: Display,
     {
-        self.launch(future.into_future(), failed, text_of)
+        self.launch(future.into_future(), Kind::fallible())
     }
 
     /// Adds a member that is an operation of its own, as a child of the group's operation.
     ///
     /// Use it for a member with a name, a source, hooks, a grace period or clean-up. The group waits for the
-    /// clean-up. If the source of the member fires, its result is [`TaskError::Cancelled`], which is no failure.
+    /// clean-up. If the source of the member fires, its result is [`TaskError::Cancelled`](super::TaskError::Cancelled), which is no failure.
     ///
     /// # Examples
     ///
@@ -104,18 +110,18 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
     /// ```
     pub fn spawn_cancelable<F, S, X>(&self, work: Cancelable<F, S, X>) -> JoinHandle<T, E>
     where
-        F: Future<Output = T> + Send + 'static,
-        S: Future<Output = Reason> + Send + 'static,
-        X: Ending<T> + Send + 'static,
+        F: Future<Output = T> + Send + 'env,
+        S: Future<Output = Reason> + Send + 'env,
+        X: Ending<T> + Send + 'env,
     {
-        let work = work.child_of(&self.shared.operation);
-        self.launch_operation(work, Ok, |_| unreachable!("the member cannot fail"))
+        let work = work.child_of(&self.launcher.shared.operation);
+        self.launch_operation(work, Kind::infallible())
     }
 
     /// Adds a member that is a fallible operation of its own: [`spawn_cancelable`](Self::spawn_cancelable) for the
     /// futures of [`try_cancelable`](crate::CancelableExt::try_cancelable) and [`try_scope`](crate::try_scope).
     ///
-    /// If the source of the member fires, its result is [`TaskError::Cancelled`]. The error is not converted.
+    /// If the source of the member fires, its result is [`TaskError::Cancelled`](super::TaskError::Cancelled). The error is not converted.
     ///
     /// # Examples
     ///
@@ -131,13 +137,13 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
     /// ```
     pub fn try_spawn_cancelable<F, S, X>(&self, work: TryCancelable<F, S, X>) -> JoinHandle<T, E>
     where
-        F: Future<Output = Result<T, E>> + Send + 'static,
-        S: Future<Output = Reason> + Send + 'static,
-        X: Ending<Result<T, E>> + Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'env,
+        S: Future<Output = Reason> + Send + 'env,
+        X: Ending<Result<T, E>> + Send + 'env,
         E: From<Cancelled> + Display,
     {
-        let work = work.child_of(&self.shared.operation);
-        self.launch_operation(work.into_race(), failed, text_of)
+        let work = work.child_of(&self.launcher.shared.operation);
+        self.launch_operation(work.into_race(), Kind::fallible())
     }
 
     /// Adds a daemon: a member that does not keep the group open. It is cancelled when the last other member has
@@ -162,51 +168,44 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
     pub fn spawn_daemon<F>(&self, future: F)
     where
         F: IntoFuture<Output = ()>,
-        F::IntoFuture: Send + 'static,
+        F::IntoFuture: Send + 'env,
     {
-        let shared = &self.shared;
-        if !shared.admit_daemon() {
+        let launcher = &self.launcher;
+        if !launcher.shared.admit_daemon() {
             return;
         }
-        let source = GroupSource::new(&shared.daemon_token);
-        let daemon = Daemon::new(Cancelable::new(future.into_future(), source), shared.clone());
-        shared.hand_over(Box::pin(daemon));
+        let source = GroupSource::new(&launcher.shared.daemon_token, !launcher.is_in_place());
+        let race = Cancelable::new(future.into_future(), source);
+        launcher.start_now(Box::pin(Daemon::new(race, launcher.shared.clone())));
     }
 
-    fn launch<F, V>(
-        &self,
-        future: F,
-        convert: Convert<V, T, E>,
-        text_of: fn(&E) -> TaskFailed,
-    ) -> JoinHandle<T, E>
+    /// Starts a member that is no operation, unless members have a grace period.
+    fn launch<F, V>(&self, future: F, kind: Kind<V, T, E>) -> JoinHandle<T, E>
     where
-        F: Future<Output = V> + Send + 'static,
-        V: Send + 'static,
+        F: Future<Output = V> + Send + 'env,
+        V: Send + 'env,
     {
-        let shared = &self.shared;
-        let Some(admitted) = shared.admit() else { return self.refuse(future) };
+        let launcher = &self.launcher;
+        let Some(admitted) = launcher.shared.admit() else { return refuse(future) };
         #[cfg(feature = "time")]
         if let Some(grace) = admitted.grace {
-            let race = Cancelable::new(future, never()).child_of(&shared.operation).grace(grace);
-            return self.start(admitted, race, false, convert, text_of);
+            let operation = &launcher.shared.operation;
+            let race = Cancelable::new(future, never()).child_of(operation).grace(grace);
+            return self.start(admitted, race, false, kind);
         }
-        let race = Cancelable::new(future, GroupSource::new(&shared.token));
-        self.start(admitted, race, true, convert, text_of)
+        let source = GroupSource::new(&launcher.shared.token, !launcher.is_in_place());
+        self.start(admitted, Cancelable::new(future, source), true, kind)
     }
 
-    fn launch_operation<R, V>(
-        &self,
-        race: R,
-        convert: Convert<V, T, E>,
-        text_of: fn(&E) -> TaskFailed,
-    ) -> JoinHandle<T, E>
+    /// Starts a member that is an operation.
+    fn launch_operation<R, V>(&self, race: R, kind: Kind<V, T, E>) -> JoinHandle<T, E>
     where
-        R: Future<Output = Result<V, Cancelled>> + Send + 'static,
-        V: 'static,
+        R: Future<Output = Result<V, Cancelled>> + Send + 'env,
+        V: 'env,
     {
-        match self.shared.admit() {
-            Some(admitted) => self.start(admitted, race, false, convert, text_of),
-            None => self.refuse(race),
+        match self.launcher.shared.admit() {
+            Some(admitted) => self.start(admitted, race, false, kind),
+            None => refuse(race),
         }
     }
 
@@ -216,26 +215,27 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
         admitted: Admitted,
         race: R,
         in_group: bool,
-        convert: Convert<V, T, E>,
-        text_of: fn(&E) -> TaskFailed,
+        kind: Kind<V, T, E>,
     ) -> JoinHandle<T, E>
     where
-        R: Future<Output = Result<V, Cancelled>> + Send + 'static,
-        V: 'static,
+        R: Future<Output = Result<V, Cancelled>> + Send + 'env,
+        V: 'env,
     {
-        let cell = ResultCell::new(self.shared.clone(), admitted.number);
-        let member = Member::new(race, in_group, convert, cell.clone(), text_of);
-        self.shared.start(admitted, Box::pin(member));
-        JoinHandle::new(cell)
+        let launcher = &self.launcher;
+        let member = Member::new(race, in_group, kind, admitted.seat, launcher.clone());
+        launcher.start(admitted, Box::pin(member));
+        JoinHandle::new(launcher.shared.clone(), admitted.seat)
     }
+}
 
-    /// Drops the work, because the group is closed.
-    fn refuse<W>(&self, work: W) -> JoinHandle<T, E> {
-        discard(work);
-        let closed = Cancelled::new("the group is closed");
-        JoinHandle::new(ResultCell::of_refused(self.shared.clone(), Err(closed.into())))
-    }
+/// Drops the work, because the group is closed.
+fn refuse<W, T, E>(work: W) -> JoinHandle<T, E> {
+    discard(work);
+    JoinHandle::refused()
+}
 
+/// The results of members, and what holds for the whole group.
+impl<'env, T, E> GroupHandle<'env, T, E> {
     /// Waits for the next result, in the order in which members end. Returns `None` if no member is left.
     ///
     /// It returns the results of members whose [`JoinHandle`] has been dropped. A result that it returns is not part
@@ -267,7 +267,7 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
     /// # });
     /// ```
     pub fn next(&self) -> Next<'_, T, E> {
-        Next::new(self)
+        Next::new(&self.launcher.shared)
     }
 
     /// Takes the results of the members that have ended, in the order in which they were spawned.
@@ -292,7 +292,7 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
     /// # });
     /// ```
     pub fn take_results(&self) -> Vec<TaskResult<T, E>> {
-        self.shared.take_results().into_iter().map(|(_, result)| result).collect()
+        self.launcher.shared.take_results()
     }
 
     /// Closes the group: members that are added later are cancelled without having been started.
@@ -308,7 +308,7 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
     /// # });
     /// ```
     pub fn close(&self) {
-        self.shared.close();
+        self.launcher.shared.close();
     }
 
     /// Returns whether the group is closed: by [`close`](Self::close), or because it has ended.
@@ -318,7 +318,7 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
     /// assert!(!group.is_closed());
     /// ```
     pub fn is_closed(&self) -> bool {
-        self.shared.is_closed()
+        self.launcher.shared.is_closed()
     }
 
     /// Returns the number of members that have not ended, including those in the queue, without daemons.
@@ -329,7 +329,7 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
     /// assert_eq!(group.len(), 1);
     /// ```
     pub fn len(&self) -> usize {
-        self.shared.len()
+        self.launcher.shared.len()
     }
 
     /// Returns whether no member is left.
@@ -355,7 +355,7 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
     /// # });
     /// ```
     pub fn operation(&self) -> Operation {
-        self.shared.operation.clone()
+        self.launcher.shared.operation.clone()
     }
 
     /// Returns a handle of the same group. The same as `clone`, also on a [`TaskGroup`](crate::TaskGroup).
@@ -366,31 +366,19 @@ impl<T: Send + 'static, E: Send + 'static> GroupHandle<T, E> {
     /// handle.close();
     /// assert!(group.is_closed());
     /// ```
-    pub fn handle(&self) -> GroupHandle<T, E> {
+    pub fn handle(&self) -> GroupHandle<'env, T, E> {
         self.clone()
     }
 }
 
-fn failed<T, E>(result: Result<T, E>) -> TaskResult<T, E> {
-    result.map_err(TaskError::Failed)
-}
-
-fn text_of<E: Display>(error: &E) -> TaskFailed {
-    TaskFailed::because_of(error)
-}
-
-impl<T, E> Clone for GroupHandle<T, E> {
+impl<T, E> Clone for GroupHandle<'_, T, E> {
     fn clone(&self) -> Self {
-        GroupHandle { shared: self.shared.clone() }
+        GroupHandle { launcher: self.launcher.clone() }
     }
 }
 
-impl<T: 'static, E: 'static> fmt::Debug for GroupHandle<T, E> {
+impl<T, E> fmt::Debug for GroupHandle<'_, T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GroupHandle")
-            .field("operation", &self.shared.operation)
-            .field("members", &self.shared.len())
-            .field("is_closed", &self.shared.is_closed())
-            .finish()
+        f.debug_tuple("GroupHandle").field(&self.launcher.shared).finish()
     }
 }

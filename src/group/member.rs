@@ -1,6 +1,7 @@
 //! `Member` and `Daemon`: the tasks of members. Each of them ends its member exactly once:
 //! when the future returns, panics or is cancelled, and when the executor drops the task.
 
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,165 +10,128 @@ use std::task::{Context, Poll, ready};
 use pin_project::{pin_project, pinned_drop};
 
 use super::error::{TaskError, TaskFailed};
-use super::join_handle::ResultCell;
-use super::shared::{Shared, TaskResult};
+use super::launcher::Launcher;
+use super::shared::{Seat, Shared, TaskResult};
 use crate::error::Cancelled;
 use crate::frame::InRace;
 use crate::operation::{Operation, PolledBy};
 use crate::panic::{contain, discard, message};
-#[cfg(feature = "time")]
-use crate::poll_context::ignore_limits;
-use crate::reason::Reason;
-use crate::source::{CancellationToken, WaitForCancellationOwned};
-#[cfg(feature = "time")]
-use crate::timer::Countdown;
 use crate::wait::polled_after_completion;
 
-/// Turns the value of the future into the result of the member.
-pub(super) type Convert<V, T, E> = fn(V) -> TaskResult<T, E>;
+/// How the values of a member's future become its result.
+pub(super) struct Kind<V, T, E> {
+    convert: fn(V) -> TaskResult<T, E>,
+    /// Returns the cause for which the group is cancelled, if this error fails it.
+    text_of: fn(&E) -> TaskFailed,
+}
+
+impl<T, E> Kind<T, T, E> {
+    pub(super) fn infallible() -> Self {
+        Kind { convert: Ok, text_of: |_| unreachable!("the member cannot fail") }
+    }
+}
+
+impl<T, E: Display> Kind<Result<T, E>, T, E> {
+    pub(super) fn fallible() -> Self {
+        Kind {
+            convert: |result| result.map_err(TaskError::Failed),
+            text_of: |error| TaskFailed::because_of(error),
+        }
+    }
+}
+
+impl<V, T, E> Clone for Kind<V, T, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V, T, E> Copy for Kind<V, T, E> {}
 
 /// The task of a member. `R` is the race of its future against the cancellation of the group.
 #[pin_project(PinnedDrop)]
-pub(super) struct Member<R, V, T, E>
-where
-    R: Future<Output = Result<V, Cancelled>>,
-    T: Send + 'static,
-    E: Send + 'static,
-{
+pub(super) struct Member<'env, R, V, T, E> {
     /// `None` once the member has ended.
     #[pin]
     race: Option<R>,
     /// Whether the operation of the group is the current one in there. Otherwise the member is an operation itself.
     in_group: bool,
-    convert: Convert<V, T, E>,
-    cell: Arc<ResultCell<T, E>>,
-    /// Returns the cause for which the group is cancelled, if this error fails it.
-    text_of: fn(&E) -> TaskFailed,
+    kind: Kind<V, T, E>,
+    seat: Seat,
+    launcher: Arc<Launcher<'env, T, E>>,
 }
 
-impl<R, V, T, E> Member<R, V, T, E>
-where
-    R: Future<Output = Result<V, Cancelled>>,
-    T: Send + 'static,
-    E: Send + 'static,
-{
+impl<'env, R, V, T, E> Member<'env, R, V, T, E> {
     pub(super) fn new(
         race: R,
         in_group: bool,
-        convert: Convert<V, T, E>,
-        cell: Arc<ResultCell<T, E>>,
-        text_of: fn(&E) -> TaskFailed,
+        kind: Kind<V, T, E>,
+        seat: Seat,
+        launcher: Arc<Launcher<'env, T, E>>,
     ) -> Self {
-        Member { race: Some(race), in_group, convert, cell, text_of }
+        Member { race: Some(race), in_group, kind, seat, launcher }
     }
 }
 
-impl<R, V, T, E> Future for Member<R, V, T, E>
+impl<R, V, T, E> Future for Member<'_, R, V, T, E>
 where
     R: Future<Output = Result<V, Cancelled>>,
-    T: Send + 'static,
-    E: Send + 'static,
 {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        let Some(race) = this.race.as_mut().as_pin_mut() else {
-            polled_after_completion("the task of a group")
+        let this = self.project();
+        let operation = this.in_group.then_some(&this.launcher.shared.operation);
+        let result = match ready!(poll_to_end(this.race, operation, cx)) {
+            Ok(Ok(value)) => (this.kind.convert)(value),
+            Ok(Err(cancelled)) => Err(TaskError::Cancelled(cancelled)),
+            Err(panic) => Err(TaskError::Panicked(panic.into())),
         };
-        let operation = &this.cell.shared.operation;
-        let poll = || if *this.in_group { poll_in(operation, race, cx) } else { race.poll(cx) };
-        let result = match catch_unwind(AssertUnwindSafe(poll)) {
-            Ok(polled) => match ready!(polled) {
-                Ok(value) => (this.convert)(value),
-                Err(cancelled) => Err(TaskError::Cancelled(cancelled)),
-            },
-            Err(panic) => {
-                let text = message(&*panic);
-                discard(panic);
-                Err(TaskError::Panicked(text.into()))
-            }
-        };
-        let _ = contain(|| this.race.set(None));
-        end(this.cell, result, *this.text_of);
+        end(this.launcher, *this.seat, result, this.kind.text_of);
         Poll::Ready(())
     }
 }
 
 #[pinned_drop]
-impl<R, V, T, E> PinnedDrop for Member<R, V, T, E>
-where
-    R: Future<Output = Result<V, Cancelled>>,
-    T: Send + 'static,
-    E: Send + 'static,
-{
+impl<R, V, T, E> PinnedDrop for Member<'_, R, V, T, E> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
         if this.race.is_some() {
             let _ = contain(|| this.race.set(None));
-            let reason = this.cell.shared.reason_if_dropped();
-            end(this.cell, Err(Cancelled::new(reason).into()), *this.text_of);
+            let reason = this.launcher.shared.reason_if_dropped();
+            end(this.launcher, *this.seat, Err(Cancelled::new(reason).into()), this.kind.text_of);
         }
     }
 }
 
-/// Polls a race in the operation of the group.
-fn poll_in<R: Future>(
-    operation: &Operation,
-    race: Pin<&mut R>,
-    cx: &mut Context<'_>,
-) -> Poll<R::Output> {
-    let _inside = operation.enter(PolledBy::ANYTHING);
-    // Children in there are cancelled with the group, even if a shield is around its executor.
-    let _frame = InRace::enter(0, true);
-    race.poll(cx)
-}
-
-/// Ends the member, once its future is gone.
-fn end<T, E>(cell: &ResultCell<T, E>, result: TaskResult<T, E>, text_of: fn(&E) -> TaskFailed)
-where
-    T: Send + 'static,
-    E: Send + 'static,
-{
-    let (shared, number) = (&cell.shared, cell.number);
-    let cancelled = matches!(&result, Err(TaskError::Cancelled(_)));
-    if let Err(error) = &result {
-        if !cancelled {
-            shared.member_failed(Some(number), || match error {
-                TaskError::Failed(error) => text_of(error),
-                TaskError::Panicked(message) => panicked(message),
-                TaskError::Cancelled(_) => unreachable!("a cancellation is no failure"),
-            });
-        }
+/// Ends a member, once its future is gone.
+fn end<T, E>(
+    launcher: &Launcher<'_, T, E>,
+    seat: Seat,
+    result: TaskResult<T, E>,
+    text_of: fn(&E) -> TaskFailed,
+) {
+    let failed = match &result {
+        Err(TaskError::Failed(error)) => Some(text_of(error)),
+        Err(TaskError::Panicked(message)) => Some(TaskFailed::panicked(message)),
+        Ok(_) | Err(TaskError::Cancelled(_)) => None,
+    };
+    if let Some(cause) = failed {
+        launcher.shared.member_failed(Some(seat.number), cause);
     }
-    let left = cell.deliver(result);
-    shared.member_ended(number, left, cancelled);
-}
-
-fn panicked(message: &str) -> TaskFailed {
-    TaskFailed::new(format!("panicked: {message}").into())
+    launcher.member_ended(seat, result);
 }
 
 /// The task of a daemon.
 #[pin_project(PinnedDrop)]
-pub(super) struct Daemon<R, T, E>
-where
-    R: Future<Output = Result<(), Cancelled>>,
-    T: Send + 'static,
-    E: Send + 'static,
-{
+pub(super) struct Daemon<R, T, E> {
     /// `None` once the daemon has ended.
     #[pin]
     race: Option<R>,
     shared: Arc<Shared<T, E>>,
 }
 
-impl<R, T, E> Daemon<R, T, E>
-where
-    R: Future<Output = Result<(), Cancelled>>,
-    T: Send + 'static,
-    E: Send + 'static,
-{
+impl<R, T, E> Daemon<R, T, E> {
     pub(super) fn new(race: R, shared: Arc<Shared<T, E>>) -> Self {
         Daemon { race: Some(race), shared }
     }
@@ -176,29 +140,13 @@ where
 impl<R, T, E> Future for Daemon<R, T, E>
 where
     R: Future<Output = Result<(), Cancelled>>,
-    T: Send + 'static,
-    E: Send + 'static,
 {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        let Some(race) = this.race.as_mut().as_pin_mut() else {
-            polled_after_completion("the task of a group")
-        };
-        let operation = &this.shared.operation;
-        let panic = match catch_unwind(AssertUnwindSafe(|| poll_in(operation, race, cx))) {
-            Ok(polled) => {
-                let _ = ready!(polled);
-                None
-            }
-            Err(panic) => Some(panic),
-        };
-        let _ = contain(|| this.race.set(None));
-        if let Some(panic) = panic {
-            let text = message(&*panic);
-            discard(panic);
-            this.shared.member_failed(None, || panicked(&text));
+        let this = self.project();
+        if let Err(panic) = ready!(poll_to_end(this.race, Some(&this.shared.operation), cx)) {
+            this.shared.member_failed(None, TaskFailed::panicked(&panic));
         }
         this.shared.daemon_ended();
         Poll::Ready(())
@@ -206,12 +154,7 @@ where
 }
 
 #[pinned_drop]
-impl<R, T, E> PinnedDrop for Daemon<R, T, E>
-where
-    R: Future<Output = Result<(), Cancelled>>,
-    T: Send + 'static,
-    E: Send + 'static,
-{
+impl<R, T, E> PinnedDrop for Daemon<R, T, E> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
         if this.race.is_some() {
@@ -221,65 +164,31 @@ where
     }
 }
 
-/// The source that a member which is no operation races against: the token of the group, and the deadline of the
-/// group's operation, which is the current one in there. So the member stops in time even if nothing polls the group.
-pub(super) struct GroupSource {
-    cancelled: WaitForCancellationOwned,
-    #[cfg(feature = "time")]
-    limit: Limit,
-}
-
-#[cfg(feature = "time")]
-enum Limit {
-    /// Not polled yet.
-    Unknown,
-    None,
-    Until(Box<Countdown>),
-}
-
-impl GroupSource {
-    pub(super) fn new(token: &CancellationToken) -> Self {
-        GroupSource {
-            cancelled: token.clone().cancelled_owned(),
-            #[cfg(feature = "time")]
-            limit: Limit::Unknown,
+/// Polls a race, in `operation` if there is one. Once it has ended, drops it, and returns its outcome, or the message
+/// of its panic.
+fn poll_to_end<R: Future>(
+    mut race: Pin<&mut Option<R>>,
+    operation: Option<&Operation>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<R::Output, String>> {
+    let Some(work) = race.as_mut().as_pin_mut() else {
+        polled_after_completion("the task of a group")
+    };
+    let poll = || {
+        let Some(operation) = operation else { return work.poll(cx) };
+        let _inside = operation.enter(PolledBy::ANYTHING);
+        // Children in there are cancelled with the group, even if a shield is around its executor.
+        let _frame = InRace::enter(0, true);
+        work.poll(cx)
+    };
+    let outcome = match catch_unwind(AssertUnwindSafe(poll)) {
+        Ok(polled) => Ok(ready!(polled)),
+        Err(panic) => {
+            let text = message(&*panic);
+            discard(panic);
+            Err(text)
         }
-    }
-
-    /// Cancels the operation of the group if its deadline has passed. Returns whether this call did it.
-    #[cfg(feature = "time")]
-    fn poll_limit(&mut self, cx: &mut Context<'_>) -> bool {
-        if let Limit::Unknown = self.limit {
-            let deadline = Operation::current().and_then(|operation| operation.deadline());
-            self.limit = match deadline {
-                Some(at) => Limit::Until(Box::new(Countdown::until(at))),
-                None => Limit::None,
-            };
-        }
-        let Limit::Until(countdown) = &mut self.limit else { return false };
-        if ignore_limits(|| countdown.poll("TaskGroup", cx)).is_pending() {
-            return false;
-        }
-        self.limit = Limit::None;
-        // The operation has none if its race is over, or if the limit was one of several that must all pass.
-        let Some(operation) = Operation::current() else { return false };
-        match operation.overdue() {
-            Some(overdue) => operation.cancel_with(overdue.reason),
-            None => false,
-        }
-    }
-}
-
-impl Future for GroupSource {
-    type Output = Reason;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-        let polled = Pin::new(&mut self.cancelled).poll(cx);
-        #[cfg(feature = "time")]
-        if polled.is_pending() && !matches!(self.limit, Limit::None) && self.poll_limit(cx) {
-            return Pin::new(&mut self.cancelled).poll(cx);
-        }
-        polled
-    }
+    };
+    let _ = contain(|| race.set(None));
+    Poll::Ready(outcome)
 }

@@ -6,36 +6,32 @@ use std::task::{Context, Poll};
 
 use futures::future::FusedFuture;
 
-use super::GroupHandle;
-use super::shared::{Place, TaskResult};
+use super::results::Place;
+use super::shared::{Shared, TaskResult};
 use crate::wait::polled_after_completion;
 
-/// Future of [`GroupHandle::next`].
+/// Future of [`GroupHandle::next`](super::GroupHandle::next).
 #[must_use = "futures do nothing unless you `.await` or poll them"]
-pub struct Next<'a, T, E>
-where
-    T: Send + 'static,
-    E: Send + 'static,
-{
-    group: &'a GroupHandle<T, E>,
+pub struct Next<'a, T, E> {
+    shared: &'a Shared<T, E>,
     place: Option<Place>,
     is_done: bool,
 }
 
-impl<'a, T: Send + 'static, E: Send + 'static> Next<'a, T, E> {
-    pub(super) fn new(group: &'a GroupHandle<T, E>) -> Self {
-        Next { group, place: None, is_done: false }
+impl<'a, T, E> Next<'a, T, E> {
+    pub(super) fn new(shared: &'a Shared<T, E>) -> Self {
+        Next { shared, place: None, is_done: false }
     }
 }
 
-impl<T: Send + 'static, E: Send + 'static> Future for Next<'_, T, E> {
+impl<T, E> Future for Next<'_, T, E> {
     type Output = Option<TaskResult<T, E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if self.is_done {
             polled_after_completion("Next");
         }
-        let shared = &self.group.shared;
+        let shared = self.shared;
         loop {
             let taken = match shared.take_next() {
                 Ok(result) => Some(result),
@@ -55,22 +51,22 @@ impl<T: Send + 'static, E: Send + 'static> Future for Next<'_, T, E> {
     }
 }
 
-impl<T: Send + 'static, E: Send + 'static> FusedFuture for Next<'_, T, E> {
+impl<T, E> FusedFuture for Next<'_, T, E> {
     fn is_terminated(&self) -> bool {
         self.is_done
     }
 }
 
-impl<T: Send + 'static, E: Send + 'static> Drop for Next<'_, T, E> {
+impl<T, E> Drop for Next<'_, T, E> {
     fn drop(&mut self) {
         if let Some(place) = self.place {
-            self.group.shared.remove_waiter(place);
+            self.shared.remove_waiter(place);
         }
     }
 }
 
-impl<T: Send + 'static, E: Send + 'static> fmt::Debug for Next<'_, T, E> {
+impl<T, E> fmt::Debug for Next<'_, T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Next").field("group", &self.group).finish_non_exhaustive()
+        f.debug_struct("Next").field("group", self.shared).finish_non_exhaustive()
     }
 }

@@ -110,6 +110,15 @@ impl<T> Slab<T> {
         self.others.get_or_insert_default().insert(value) + 1
     }
 
+    /// Returns the value at an index.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        match index.checked_sub(1) {
+            None => self.first.as_mut(),
+            Some(index) => self.others.as_mut()?.get_mut(index),
+        }
+    }
+
     /// Replaces the value at an index and returns the previous one.
     #[inline]
     pub(crate) fn replace(&mut self, index: usize, value: T) -> Option<T> {

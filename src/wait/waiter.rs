@@ -157,7 +157,6 @@ impl<L: HasLatch> Waiter<L> {
     }
 
     /// Returns the latch, or the value that has it.
-    #[cfg(feature = "time")]
     pub(crate) fn latched(&self) -> &L {
         &self.latch
     }

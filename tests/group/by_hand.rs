@@ -32,7 +32,7 @@ impl ByHand {
     }
 
     /// Returns a group whose tasks are driven by this executor.
-    pub(crate) fn group<T: Send + 'static, E: Send + 'static>(&self) -> TaskGroup<T, E> {
+    pub(crate) fn group<T: Send + 'static, E: Send + 'static>(&self) -> TaskGroup<'static, T, E> {
         let executor = self.clone();
         TaskGroup::fallible(move |task| executor.spawn(task))
     }

@@ -9,7 +9,7 @@ use smol::future::yield_now;
 use crate::support;
 
 /// Uses a group in every way for which it needs an executor.
-async fn exercise(new: impl Fn() -> TaskGroup<u64, String>) {
+async fn exercise(new: impl Fn() -> TaskGroup<'static, u64, String>) {
     let group = new().at_most(4);
     for number in 0..100 {
         group.spawn(async move {

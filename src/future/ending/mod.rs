@@ -92,7 +92,7 @@ pub(crate) mod sealed {
 /// The methods of `Ending` that every kind of clean-up shares: the `earlier` ending finds the error, and
 /// this one stores the `outcome`. `joins` is whether the operation joins its children.
 macro_rules! clean_up_after_earlier {
-    ($T:ident, joins: $joins:expr) => {
+    ($T:ty, joins: $joins:expr) => {
         const CLEANS_UP: bool = true;
         const JOINS: bool = $joins;
 

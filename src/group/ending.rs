@@ -1,0 +1,138 @@
+//! `JoinMembers`: what runs after the work of a group. It waits until every member has ended.
+//!
+//! If the group has not completed, it cancels the members first. It waits like clean-up: shielded from every race around
+//! the group. So the operation ends, and its outcome is returned, after every member.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pin_project::pin_project;
+
+use super::error::TaskFailed;
+use super::launcher::Launcher;
+use super::outcome::Outcome;
+use crate::error::Cancelled;
+use crate::frame::OutsideWork;
+use crate::future::{Ending, ErrorOf, clean_up_after_earlier, sealed};
+use crate::reason::Reason;
+use crate::text::Text;
+use crate::wait::Waiter;
+
+/// Keeps a group open. Dropping it cancels the members.
+pub(super) struct Owner<'env, T, E> {
+    pub(super) launcher: Arc<Launcher<'env, T, E>>,
+}
+
+impl<T, E> Drop for Owner<'_, T, E> {
+    fn drop(&mut self) {
+        self.launcher.abandon();
+    }
+}
+
+/// What runs after the work of a group: it waits until every member has ended.
+#[pin_project]
+pub struct JoinMembers<'env, O, P>
+where
+    O: Outcome,
+{
+    /// Finds the error in the outcome.
+    #[pin]
+    earlier: P,
+    /// Stored here while members are pending.
+    outcome: Option<Result<O::Value, Cancelled>>,
+    stage: Stage,
+    members: Waiter<Arc<Launcher<'env, O::Member, O::Error>>>,
+    owner: Owner<'env, O::Member, O::Error>,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    /// The members have not been cancelled.
+    New,
+    Waiting,
+    Done,
+}
+
+impl<'env, O: Outcome, P> JoinMembers<'env, O, P> {
+    pub(super) fn new(earlier: P, owner: Owner<'env, O::Member, O::Error>) -> Self {
+        let members = Waiter::new(owner.launcher.clone());
+        JoinMembers { earlier, outcome: None, stage: Stage::New, members, owner }
+    }
+}
+
+impl<O, P> JoinMembers<'_, O, P>
+where
+    O: Outcome,
+    P: Ending<O::Value>,
+{
+    /// Cancels the members unless the group has completed.
+    fn cancel_members(&self, outcome: &Result<O::Value, Cancelled>) {
+        let launcher = &self.owner.launcher;
+        match outcome {
+            Ok(value) if O::is_error(value) => {
+                let mut cause = TaskFailed::new(Text::from("its body returned an error"));
+                if let Some(error_of) = self.earlier.error_of() {
+                    error_of(value, &mut |error| cause = TaskFailed::because_of(error));
+                }
+                launcher.shared.fail(None, cause);
+            }
+            Ok(_) => {}
+            Err(cancelled) => {
+                launcher.shared.operation.cancel_with(Reason::clone(cancelled.reason()));
+            }
+        }
+        // Empties the queue if the group is cancelled.
+        launcher.dispatch();
+        launcher.shared.release();
+    }
+}
+
+impl<O, P> sealed::Ending<O::Value> for JoinMembers<'_, O, P>
+where
+    O: Outcome,
+    P: Ending<O::Value>,
+{
+    clean_up_after_earlier!(O::Value, joins: P::JOINS);
+
+    fn failure(&self) -> Option<Text> {
+        Some(self.owner.launcher.shared.failure()?.message().clone())
+    }
+
+    fn poll_clean_up(
+        mut self: Pin<&mut Self>,
+        outcome: &mut Option<Result<O::Value, Cancelled>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        self.as_mut().restore_outcome(outcome);
+        if let (Stage::New, Some(outcome)) = (self.stage, &*outcome) {
+            *self.as_mut().project().stage = Stage::Waiting;
+            self.cancel_members(outcome);
+        }
+        let this = self.project();
+        let Stage::Waiting = this.stage else { return Poll::Ready(()) };
+        let launcher = &this.owner.launcher;
+        {
+            let _member = OutsideWork::out_of_clean_up();
+            launcher.poll_in_place(cx);
+        }
+        if this.members.poll("JoinMembers", cx, |()| ()).is_pending() {
+            *this.outcome = outcome.take();
+            return Poll::Pending;
+        }
+        *this.stage = Stage::Done;
+        if matches!(outcome, Some(Err(_))) && launcher.shared.failure().is_some() {
+            if let Some(failed) = O::fail(&launcher.shared) {
+                *outcome = Some(Ok(failed));
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<O: Outcome, P> fmt::Debug for JoinMembers<'_, O, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JoinMembers")
+    }
+}

@@ -1,0 +1,269 @@
+//! How a group is awaited: `join` and `scope`, which make the group a [`Cancelable`].
+
+use std::future::{Ready, ready};
+
+use super::ending::{JoinMembers, Owner};
+use super::error::TaskError;
+use super::outcome::{AllResults, AllValues, OfBody, OfTryBody, Outcome};
+use super::work::GroupWork;
+use super::{GroupHandle, TaskGroup};
+use crate::error::Cancelled;
+use crate::future::{Cancelable, Fallible, TryCancelable};
+use crate::source::{Never, Source, never};
+
+/// The race of a group. `B` is the body, `O` says what the outcome is, and `P` finds the error in it.
+type Run<'env, B, S, O, P> = Cancelable<GroupWork<'env, B, O>, S, JoinMembers<'env, O, P>>;
+
+/// Like [`Run`], if the outcome is a `Result`.
+type TryRun<'env, B, S, O> =
+    TryCancelable<GroupWork<'env, B, O>, S, JoinMembers<'env, O, Fallible<<O as Outcome>::Value>>>;
+
+/// The future of [`TaskGroup::join`] and [`TaskGroup::join_within`].
+pub type Join<'env, T, E, S = Never> = Run<'env, Ready<()>, S, AllResults<T, E>, ()>;
+
+/// The future of [`TaskGroup::try_join`] and [`TaskGroup::try_join_within`].
+pub type TryJoin<'env, T, E, S = Never> = TryRun<'env, Ready<()>, S, AllValues<T, E>>;
+
+/// The future of [`TaskGroup::scope`].
+pub type Scope<'env, B, S, T, E> = Run<'env, B, S, OfBody<<B as Future>::Output, T, E>, ()>;
+
+/// The future of [`TaskGroup::try_scope`].
+pub type TryScope<'env, B, S, T, E> = TryRun<'env, B, S, OfTryBody<<B as Future>::Output, T, E>>;
+
+/// Waiting for the members.
+impl<'env, T, E> TaskGroup<'env, T, E> {
+    /// Waits until all members have ended, and returns their results in the order in which they were spawned.
+    ///
+    /// Members may still be added while this waits, through a handle. When the last one ends, the group is closed.
+    /// Results that a [`JoinHandle`] or [`next`](GroupHandle::next) took are not part of the list. A member must not
+    /// await this: it would wait for itself.
+    ///
+    /// The returned future is an operation with all methods of a [`Cancelable`]. If it is dropped, the group is.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it cancels the members.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] if the group was cancelled, other than by the failure of a member. Every member has ended by
+    /// then too, and [`take_results`](GroupHandle::take_results) returns what they left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::TaskGroup;
+    ///
+    /// # smol::block_on(async {
+    /// let group = TaskGroup::new(|task| smol::spawn(task).detach());
+    /// group.spawn(async { "a" });
+    /// group.spawn(async { "b" });
+    /// assert_eq!(group.join().await?, [Ok("a"), Ok("b")]);
+    /// # Ok::<(), cancelable::Cancelled>(()) }).unwrap();
+    /// ```
+    pub fn join(self) -> Join<'env, T, E> {
+        self.join_within(never())
+    }
+
+    /// Like [`join`](Self::join), but cancels the group when `source` fires.
+    ///
+    /// The source is first polled with the returned future, so that is when a time limit starts. To let a limit
+    /// include the time in which members are added, use [`scope`](Self::scope).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it cancels the members.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] if the source fires first, or the group was cancelled in another way than by a failure.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::{TaskGroup, timeout};
+    /// use std::time::Duration;
+    ///
+    /// # smol::block_on(async {
+    /// let group = TaskGroup::<()>::new(|task| smol::spawn(task).detach());
+    /// group.spawn(std::future::pending());
+    /// let joined = group.join_within(timeout(Duration::from_millis(1))).await;
+    /// assert!(joined.unwrap_err().is_timeout());
+    /// # });
+    /// ```
+    pub fn join_within<S>(mut self, source: S) -> Join<'env, T, E, S::Future>
+    where
+        S: Source,
+    {
+        self.take_owner().run::<_, AllResults<T, E>, _, _>(ready(()), source, ())
+    }
+
+    /// Waits until all members have ended. Returns their values in the order in which they were spawned, or the
+    /// failure that cancelled the group.
+    ///
+    /// See [`join`](Self::join) for everything else. If the group keeps going, or a member was cancelled for itself,
+    /// this returns the first error in the order of spawning.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it cancels the members.
+    ///
+    /// # Errors
+    ///
+    /// The first failure, or [`TaskError::Cancelled`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::TaskGroup;
+    ///
+    /// # smol::block_on(async {
+    /// let group = TaskGroup::fallible(|task| smol::spawn(task).detach());
+    /// for text in ["6", "7"] {
+    ///     group.try_spawn(async move { text.parse::<u8>() });
+    /// }
+    /// assert_eq!(group.try_join().await?, [6, 7]);
+    /// # Ok::<_, cancelable::group::TaskError<_>>(()) }).unwrap();
+    /// ```
+    pub fn try_join(self) -> TryJoin<'env, T, E> {
+        self.try_join_within(never())
+    }
+
+    /// Like [`try_join`](Self::try_join), but cancels the group when `source` fires. See
+    /// [`join_within`](Self::join_within).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it cancels the members.
+    ///
+    /// # Errors
+    ///
+    /// The first failure, or [`TaskError::Cancelled`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::{CancellationToken, TaskGroup};
+    ///
+    /// # smol::block_on(async {
+    /// let token = CancellationToken::new();
+    /// token.cancel_with("closing");
+    /// let group = TaskGroup::<()>::new(|task| smol::spawn(task).detach());
+    /// let error = group.try_join_within(&token).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "cancelled: closing");
+    /// # });
+    /// ```
+    pub fn try_join_within<S>(mut self, source: S) -> TryJoin<'env, T, E, S::Future>
+    where
+        S: Source,
+    {
+        let owner = self.take_owner();
+        let run = owner.run::<_, AllValues<T, E>, _, _>(ready(()), source, Fallible::new());
+        TryCancelable::of(run)
+    }
+
+    /// Passes a handle of the group to `body`, and waits for the future that it returns, and then for all members.
+    /// Cancels both when `source` fires.
+    ///
+    /// Use it if members are added over time, such as in an accept loop, or if a time limit must include that. The
+    /// body is called at once, outside of the operation. Returns the value of the body.
+    ///
+    /// If a member fails, the body is cancelled too.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the body and cancels the members.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] if the group was cancelled or a member failed. Every member has ended by then too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::{TaskGroup, timeout};
+    /// use std::time::Duration;
+    ///
+    /// # smol::block_on(async {
+    /// let group = TaskGroup::new(|task| smol::spawn(task).detach());
+    /// let total = group.scope(timeout(Duration::from_secs(60)), async |group| {
+    ///     let (six, seven) = (group.spawn(async { 6 }), group.spawn(async { 7 }));
+    ///     six.await.unwrap() * seven.await.unwrap()
+    /// });
+    /// assert_eq!(total.named("total").await?, 42);
+    /// # Ok::<(), cancelable::Cancelled>(()) }).unwrap();
+    /// ```
+    pub fn scope<S, C, B>(mut self, source: S, body: C) -> Scope<'env, B, S::Future, T, E>
+    where
+        S: Source,
+        C: FnOnce(GroupHandle<'env, T, E>) -> B,
+        B: Future,
+    {
+        let body = body(self.handle.clone());
+        self.take_owner().run::<_, OfBody<B::Output, T, E>, _, _>(body, source, ())
+    }
+
+    /// Like [`scope`](Self::scope), for a fallible body, with one `Result` instead of two.
+    ///
+    /// If the body returns `Err`, the members are cancelled. If a member fails, the body is, and its error is
+    /// converted.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the body and cancels the members.
+    ///
+    /// # Errors
+    ///
+    /// The error of the body; the failure of a member, converted; or [`Cancelled`], converted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::{TaskGroup, group::TaskError, never};
+    /// use std::num::ParseIntError;
+    ///
+    /// # smol::block_on(async {
+    /// let group = TaskGroup::fallible(|task| smol::spawn(task).detach());
+    /// let scope = group.try_scope(never(), async |group| {
+    ///     group.try_spawn(async { "x".parse::<u8>() });
+    ///     std::future::pending().await
+    /// });
+    /// let outcome: Result<(), TaskError<ParseIntError>> = scope.await;
+    /// assert!(matches!(outcome, Err(TaskError::Failed(_))));
+    /// # });
+    /// ```
+    pub fn try_scope<S, C, B, R, X>(
+        mut self,
+        source: S,
+        body: C,
+    ) -> TryScope<'env, B, S::Future, T, E>
+    where
+        S: Source,
+        C: FnOnce(GroupHandle<'env, T, E>) -> B,
+        B: Future<Output = Result<R, X>>,
+        X: From<TaskError<E>> + From<Cancelled>,
+    {
+        let body = body(self.handle.clone());
+        let owner = self.take_owner();
+        TryCancelable::of(owner.run::<_, OfTryBody<_, T, E>, _, _>(body, source, Fallible::new()))
+    }
+}
+
+impl<'env, T, E> Owner<'env, T, E> {
+    /// Makes the race of the group.
+    pub(super) fn run<B, O, S, P>(
+        self,
+        body: B,
+        source: S,
+        earlier: P,
+    ) -> Run<'env, B, S::Future, O, P>
+    where
+        B: Future<Output = O::Body>,
+        O: Outcome<Member = T, Error = E>,
+        S: Source,
+    {
+        let operation = self.launcher.shared.operation.clone();
+        let work = GroupWork::new(body, self.launcher.clone());
+        Cancelable::of_operation(work, source, JoinMembers::new(earlier, self), operation)
+    }
+}

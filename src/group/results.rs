@@ -1,0 +1,284 @@
+//! `Results`: the results of members, until they are taken.
+//!
+//! 1. A member has a slot from its admission until its result is taken out of it, or its handle is dropped and the
+//!    member has ended.
+//! 2. A result is in one place: in the slot if the handle is alive, otherwise in the list of the group.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+
+use super::error::TaskError;
+use super::shared::{Seat, Shared, State, TaskResult};
+use crate::error::Cancelled;
+use crate::panic::discard;
+use crate::reason::Reason;
+use crate::visits::visit;
+use crate::wait::{Slab, WaitList, Wakers, is_probe};
+
+/// An empty list keeps capacity for at most this many results, so that one burst does not hold memory forever.
+const CAPACITY_KEPT: usize = 64;
+
+pub(super) struct Results<T, E> {
+    slots: Slab<Slot<T, E>>,
+    /// The results of detached members, in the order in which they ended, with their number.
+    untaken: VecDeque<(u64, TaskResult<T, E>)>,
+    /// The tasks that wait for a result of the list.
+    waiters: WaitList,
+    /// How often the waiters were taken out. A place in the list is valid until then.
+    wakes: u64,
+}
+
+/// A member that has a handle or has not ended.
+enum Slot<T, E> {
+    /// It has not ended. The waker is that of its handle, once it was polled.
+    Running(Option<Waker>),
+    /// It has not ended, and its handle is gone.
+    Detached,
+    Ended(TaskResult<T, E>),
+}
+
+/// What remains to be done with a result, once the lock is released.
+pub(super) struct Delivered<T, E> {
+    /// The waker of the handle.
+    pub(super) waker: Option<Waker>,
+    /// The result, if nothing keeps it.
+    pub(super) unneeded: Option<TaskResult<T, E>>,
+    /// Whether the result is in the list of the group.
+    pub(super) is_kept: bool,
+}
+
+/// A place in the list of tasks that wait for a result.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    index: usize,
+    wakes: u64,
+}
+
+impl<T, E> Default for Results<T, E> {
+    fn default() -> Self {
+        Results {
+            slots: Slab::EMPTY,
+            untaken: VecDeque::new(),
+            waiters: WaitList::default(),
+            wakes: 0,
+        }
+    }
+}
+
+impl<T, E> Results<T, E> {
+    pub(super) fn add_slot(&mut self) -> usize {
+        self.slots.insert(Slot::Running(None))
+    }
+
+    /// Leaves the result of a member in its slot, or in the list if its handle is gone and `keeps` is true.
+    pub(super) fn deliver(
+        &mut self,
+        seat: Seat,
+        result: TaskResult<T, E>,
+        keeps: bool,
+    ) -> Delivered<T, E> {
+        let mut delivered = Delivered { waker: None, unneeded: None, is_kept: false };
+        match self.slots.get_mut(seat.slot) {
+            Some(slot @ Slot::Running(_)) => {
+                if let Slot::Running(waker) = std::mem::replace(slot, Slot::Ended(result)) {
+                    delivered.waker = waker;
+                }
+            }
+            _ => {
+                self.slots.remove(seat.slot);
+                delivered.unneeded = self.keep(seat.number, result, keeps);
+                delivered.is_kept = delivered.unneeded.is_none();
+            }
+        }
+        delivered
+    }
+
+    /// Puts a result into the list, or returns it if `keeps` is false.
+    fn keep(
+        &mut self,
+        number: u64,
+        result: TaskResult<T, E>,
+        keeps: bool,
+    ) -> Option<TaskResult<T, E>> {
+        if !keeps {
+            return Some(result);
+        }
+        self.untaken.push_back((number, result));
+        None
+    }
+
+    /// Takes the tasks that wait for a result, if there are any.
+    pub(super) fn take_waiters(&mut self) -> Option<Wakers> {
+        self.wakes += 1;
+        if self.waiters.is_empty() { None } else { Some(Wakers::of(&mut self.waiters)) }
+    }
+}
+
+impl<T, E> State<T, E> {
+    /// Returns whether the result of a detached member is kept. The result that failed the group always is.
+    pub(super) fn keeps_result_of(&self, number: u64) -> bool {
+        let failed = self.failure.as_ref().is_some_and(|failure| failure.number == Some(number));
+        !self.policy.discards || failed
+    }
+}
+
+/// What handles do.
+impl<T, E> Shared<T, E> {
+    /// Takes the result of a member out of its slot, or leaves the waker of its handle there.
+    pub(super) fn poll_slot(&self, slot: usize, cx: &Context<'_>) -> Poll<TaskResult<T, E>> {
+        let mut new = None;
+        loop {
+            let mut state = self.state.lock();
+            let slots = &mut state.results.slots;
+            let waker = match slots.get_mut(slot) {
+                Some(Slot::Running(waker)) => waker,
+                _ => {
+                    let removed = slots.remove(slot);
+                    drop(state);
+                    discard(new);
+                    let Some(Slot::Ended(result)) = removed else {
+                        unreachable!("the slot belongs to the handle that is polled")
+                    };
+                    return Poll::Ready(result);
+                }
+            };
+            let is_known = waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+            if is_known || is_probe(cx.waker()) {
+                return Poll::Pending;
+            }
+            if let Some(new) = new.take() {
+                let replaced = waker.replace(new);
+                drop(state);
+                discard(replaced);
+                return Poll::Pending;
+            }
+            // A waker is cloned with no lock held.
+            drop(state);
+            new = Some(cx.waker().clone());
+        }
+    }
+
+    /// Returns whether the member of a handle has ended.
+    pub(super) fn has_ended(&self, slot: usize) -> bool {
+        matches!(self.state.lock().results.slots.get_mut(slot), Some(Slot::Ended(_)))
+    }
+
+    /// Detaches a member from its handle. Its result, now or later, belongs to the group.
+    pub(super) fn detach(&self, seat: Seat) {
+        let mut state = self.state.lock();
+        let keeps = state.keeps_result_of(seat.number);
+        let results = &mut state.results;
+        match results.slots.get_mut(seat.slot) {
+            Some(slot @ Slot::Running(_)) => {
+                let before = std::mem::replace(slot, Slot::Detached);
+                drop(state);
+                if let Slot::Running(Some(waker)) = before {
+                    discard(waker);
+                }
+            }
+            _ => {
+                let Some(Slot::Ended(result)) = results.slots.remove(seat.slot) else { return };
+                let unneeded = results.keep(seat.number, result, keeps);
+                let waiters = results.take_waiters();
+                drop(state);
+                discard(unneeded);
+                if let Some(waiters) = waiters {
+                    waiters.wake_all();
+                }
+            }
+        }
+    }
+}
+
+/// What takes the results of detached members.
+impl<T, E> Shared<T, E> {
+    /// Takes the results, in the order in which the members were spawned.
+    pub(super) fn take_results(&self) -> Vec<TaskResult<T, E>> {
+        let untaken = std::mem::take(&mut self.state.lock().results.untaken);
+        in_order(untaken.into())
+    }
+
+    /// Takes the results if all are values. Otherwise returns the error that failed the group, or the first one.
+    pub(super) fn try_take_results(&self) -> Result<Vec<T>, TaskError<E>> {
+        let failed = self.take_failure();
+        let values = self.take_results().into_iter().collect();
+        match failed {
+            Some(error) => Err(error),
+            None => values,
+        }
+    }
+
+    /// Takes the error that failed the group. If a handle has it, returns the reason of the group.
+    pub(super) fn take_failure(&self) -> Option<TaskError<E>> {
+        let mut state = self.state.lock();
+        let failed = state.failure.as_ref()?;
+        let (number, cause) = (failed.number, failed.cause.clone());
+        let untaken = &mut state.results.untaken;
+        let mut results = untaken.iter().inspect(|_| visit());
+        let found = results.position(|(other, _)| Some(*other) == number);
+        let removed = found.and_then(|found| untaken.remove(found));
+        drop(state);
+        match removed {
+            Some((_, Err(error))) => Some(error),
+            _ => Some(Cancelled::new(Reason::error(cause)).into()),
+        }
+    }
+
+    /// Takes the next result. `Err` says whether there may be one later.
+    pub(super) fn take_next(&self) -> Result<TaskResult<T, E>, bool> {
+        let mut state = self.state.lock();
+        let members = state.members;
+        let untaken = &mut state.results.untaken;
+        let Some((_, result)) = untaken.pop_front() else { return Err(members > 0) };
+        if untaken.is_empty() && untaken.capacity() > CAPACITY_KEPT {
+            *untaken = VecDeque::new();
+        }
+        Ok(result)
+    }
+
+    /// Adds a waker to the tasks that wait for a result, in place of an earlier one. Returns `None` instead if there
+    /// is a result, or no member is left.
+    pub(super) fn add_waiter(&self, place: Option<Place>, waker: Waker) -> Option<Place> {
+        let mut state = self.state.lock();
+        if !state.results.untaken.is_empty() || state.members == 0 {
+            drop(state);
+            return None;
+        }
+        let Results { waiters, wakes, .. } = &mut state.results;
+        let valid = place.filter(|place| place.wakes == *wakes);
+        let (index, replaced) = match valid {
+            Some(Place { index, .. }) => (index, waiters.replace(index, waker)),
+            None => (waiters.insert(waker), None),
+        };
+        let place = Place { index, wakes: *wakes };
+        drop(state);
+        discard(replaced);
+        Some(place)
+    }
+
+    /// Takes a waker out of that list, unless it was woken.
+    pub(super) fn remove_waiter(&self, place: Place) {
+        let mut state = self.state.lock();
+        let Results { waiters, wakes, .. } = &mut state.results;
+        let removed = if place.wakes == *wakes { waiters.remove(place.index) } else { None };
+        drop(state);
+        discard(removed);
+    }
+}
+
+/// Sorts results by the numbers of their members.
+fn in_order<R>(mut numbered: Vec<(u64, R)>) -> Vec<R> {
+    let numbers = || numbered.iter().map(|(number, _)| *number);
+    let (Some(first), Some(last)) = (numbers().min(), numbers().max()) else { return Vec::new() };
+    let span = (last - first) as usize + 1;
+    if span / 2 > numbered.len() {
+        numbered.sort_unstable_by_key(|(number, _)| *number);
+        return numbered.into_iter().map(|(_, result)| result).collect();
+    }
+    // Numbers are mostly dense. Then each result goes to its place, which takes linear time.
+    let mut places: Vec<Option<R>> = std::iter::repeat_with(|| None).take(span).collect();
+    for (number, result) in numbered {
+        places[(number - first) as usize] = Some(result);
+    }
+    places.into_iter().flatten().collect()
+}

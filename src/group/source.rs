@@ -1,0 +1,79 @@
+//! `GroupSource`: the source of a member that is no operation of its own.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+#[cfg(feature = "time")]
+use crate::operation::Operation;
+#[cfg(feature = "time")]
+use crate::poll_context::ignore_limits;
+use crate::reason::Reason;
+use crate::source::{CancellationToken, WaitForCancellationOwned};
+#[cfg(feature = "time")]
+use crate::timer::Countdown;
+
+/// The token of the group, and the deadline of the group's operation, which is the current one in there. So the member
+/// stops in time even if nothing polls the group.
+pub(super) struct GroupSource {
+    cancelled: WaitForCancellationOwned,
+    #[cfg(feature = "time")]
+    limit: Limit,
+}
+
+#[cfg(feature = "time")]
+enum Limit {
+    /// Not polled yet.
+    Unknown,
+    None,
+    Until(Box<Countdown>),
+}
+
+impl GroupSource {
+    /// `keeps_limit` is false if the member is polled by the group, which keeps its deadline itself.
+    pub(super) fn new(token: &CancellationToken, keeps_limit: bool) -> Self {
+        #[cfg(not(feature = "time"))]
+        let _ = keeps_limit;
+        GroupSource {
+            cancelled: token.clone().cancelled_owned(),
+            #[cfg(feature = "time")]
+            limit: if keeps_limit { Limit::Unknown } else { Limit::None },
+        }
+    }
+
+    /// Cancels the operation of the group if its deadline has passed. Returns whether this call did it.
+    #[cfg(feature = "time")]
+    fn poll_limit(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Limit::Unknown = self.limit {
+            let deadline = Operation::current().and_then(|operation| operation.deadline());
+            self.limit = match deadline {
+                Some(at) => Limit::Until(Box::new(Countdown::until(at))),
+                None => Limit::None,
+            };
+        }
+        let Limit::Until(countdown) = &mut self.limit else { return false };
+        if ignore_limits(|| countdown.poll("TaskGroup", cx)).is_pending() {
+            return false;
+        }
+        self.limit = Limit::None;
+        // The operation has none if its race is over, or if the limit was one of several that must all pass.
+        let Some(operation) = Operation::current() else { return false };
+        match operation.overdue() {
+            Some(overdue) => operation.cancel_with(overdue.reason),
+            None => false,
+        }
+    }
+}
+
+impl Future for GroupSource {
+    type Output = Reason;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
+        let polled = Pin::new(&mut self.cancelled).poll(cx);
+        #[cfg(feature = "time")]
+        if polled.is_pending() && !matches!(self.limit, Limit::None) && self.poll_limit(cx) {
+            return Pin::new(&mut self.cancelled).poll(cx);
+        }
+        polled
+    }
+}

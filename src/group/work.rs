@@ -1,0 +1,88 @@
+//! `GroupWork`: the work of a group's operation: the body of the scope, and then the members.
+//!
+//! A time limit of the group includes both. The work may be gone before the members: after a cancellation, a failure
+//! or a panic. Then the [ending](super::ending) waits for them.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pin_project::pin_project;
+
+use super::launcher::Launcher;
+use super::outcome::Outcome;
+use crate::wait::{Waiter, polled_after_completion};
+
+/// The work of a group: the body of its scope, and then its members.
+#[pin_project]
+pub struct GroupWork<'env, B, O>
+where
+    O: Outcome,
+{
+    /// `None` once the body has returned.
+    #[pin]
+    body: Option<B>,
+    /// What the body returned, while there are members.
+    returned: Option<O::Body>,
+    members: Waiter<Arc<Launcher<'env, O::Member, O::Error>>>,
+}
+
+impl<'env, B, O: Outcome> GroupWork<'env, B, O> {
+    pub(super) fn new(body: B, launcher: Arc<Launcher<'env, O::Member, O::Error>>) -> Self {
+        GroupWork { body: Some(body), returned: None, members: Waiter::new(launcher) }
+    }
+}
+
+impl<B, O> Future for GroupWork<'_, B, O>
+where
+    O: Outcome,
+    B: Future<Output = O::Body>,
+{
+    type Output = O::Value;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Value> {
+        let mut this = self.project();
+        let polled = this.body.as_mut().as_pin_mut().map(|body| body.poll(cx));
+        let launcher = this.members.latched();
+        if let Some(Poll::Ready(returned)) = polled {
+            this.body.set(None);
+            if O::body_failed(&returned) {
+                // The ending cancels the members.
+                return Poll::Ready(O::finish(&launcher.shared, returned));
+            }
+            *this.returned = Some(returned);
+            launcher.shared.release();
+        }
+        launcher.poll_in_place(cx);
+        if this.body.is_some() || this.members.poll("GroupWork", cx, |()| ()).is_pending() {
+            return Poll::Pending;
+        }
+        let shared = &this.members.latched().shared;
+        if shared.failure().is_some() {
+            return match O::fail(shared) {
+                Some(failed) => Poll::Ready(failed),
+                // The failure has cancelled the operation, which wakes the task and drops this.
+                None => Poll::Pending,
+            };
+        }
+        if shared.was_cut() {
+            // A member was cancelled with the group, so the outcome is the cancellation. The group may not know of it
+            // yet. If all members had ended by themselves, their results would win (guarantee 2).
+            return Poll::Pending;
+        }
+        match this.returned.take() {
+            Some(returned) => Poll::Ready(O::finish(shared, returned)),
+            None => polled_after_completion("GroupWork"),
+        }
+    }
+}
+
+impl<B, O: Outcome> fmt::Debug for GroupWork<'_, B, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body_has_returned = self.body.is_none();
+        f.debug_struct("GroupWork")
+            .field("body_has_returned", &body_has_returned)
+            .finish_non_exhaustive()
+    }
+}
