@@ -9,6 +9,9 @@ mod ending;
 mod executors;
 mod failures;
 mod hostile;
+mod in_place;
+#[cfg(feature = "testing")]
+mod in_place_awaits;
 mod members;
 mod model;
 mod results;

@@ -1,4 +1,4 @@
-//! Random groups on an executor that is driven by hand. Whatever happens, every task ends with exactly one outcome, and
+//! Random groups, in place and on an executor that is driven by hand. Whatever happens, every task ends with exactly one outcome, and
 //! nothing is left behind.
 
 use std::fmt;
@@ -6,7 +6,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use cancelable::group::{GroupHandle, JoinHandle, TaskError};
 use cancelable::prelude::*;
@@ -83,11 +83,18 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[derive(Clone, Default)]
 struct World {
     /// The orders for the members, by the number of the member.
-    orders: Arc<Mutex<Vec<Option<Order>>>>,
+    orders: Arc<Mutex<Vec<Entry>>>,
     /// The outcomes that were delivered.
     outcomes: Arc<AtomicUsize>,
     /// Every future and every value of a member holds a clone of this.
     alive: Arc<()>,
+}
+
+/// The order for a member, and the waker of a member that waits for it.
+#[derive(Default)]
+struct Entry {
+    order: Option<Order>,
+    waker: Option<Waker>,
 }
 
 /// The error of members that fail.
@@ -114,13 +121,19 @@ impl World {
     fn member(&self) -> impl Future<Output = Result<Value, Failed>> + Send + 'static {
         let mut orders = self.orders.lock().unwrap();
         let number = orders.len();
-        orders.push(None);
+        orders.push(Entry::default());
         drop(orders);
         let (orders, alive) = (self.orders.clone(), self.alive.clone());
         async move {
-            let order = poll_fn(|_| match orders.lock().unwrap()[number] {
-                None => Poll::Pending,
-                Some(order) => Poll::Ready(order),
+            let order = poll_fn(|cx| {
+                let entry = &mut orders.lock().unwrap()[number];
+                match entry.order {
+                    None => {
+                        entry.waker = Some(cx.waker().clone());
+                        Poll::Pending
+                    }
+                    Some(order) => Poll::Ready(order),
+                }
             });
             match order.await {
                 Order::Return => Ok((number, alive)),
@@ -133,15 +146,19 @@ impl World {
     fn note(&self, outcome: Outcome) {
         if let Ok((number, _)) = outcome {
             let orders = self.orders.lock().unwrap();
-            assert!(matches!(orders[number], Some(Order::Return)), "a value without an order");
+            assert!(
+                matches!(orders[number].order, Some(Order::Return)),
+                "a value without an order"
+            );
         }
         self.outcomes.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-fn run(bound: Option<usize>, keeps_going: bool, steps: Vec<Step>) {
+fn run(in_place: bool, bound: Option<usize>, keeps_going: bool, steps: Vec<Step>) {
     let (executor, world) = (ByHand::new(), World::default());
-    let mut group = executor.group::<Value, Failed>();
+    let mut group: TaskGroup<'_, Value, Failed> =
+        if in_place { TaskGroup::fallible_in_place() } else { executor.group() };
     if let Some(bound) = bound {
         group = group.at_most(bound);
     }
@@ -194,10 +211,13 @@ fn run(bound: Option<usize>, keeps_going: bool, steps: Vec<Step>) {
                 });
             }
             Step::Order { member, order } => {
-                if let Some(entry) = world.orders.lock().unwrap().get_mut(member) {
-                    entry.get_or_insert(order);
-                }
-                executor.wake_all();
+                let mut orders = world.orders.lock().unwrap();
+                let waker = orders.get_mut(member).and_then(|entry| {
+                    entry.order.get_or_insert(order);
+                    entry.waker.take()
+                });
+                drop(orders);
+                waker.into_iter().for_each(Waker::wake);
             }
             Step::Poll { task } if task < executor.spawned() => drop(executor.step(task)),
             Step::DropTask { task } if task < executor.spawned() => executor.drop_task(task),
@@ -235,12 +255,17 @@ fn run(bound: Option<usize>, keeps_going: bool, steps: Vec<Step>) {
     operation.cancel_with("the end");
     executor.run_all();
     assert_eq!(executor.pending(), 0, "a task is left");
-    assert!(handle.is_empty());
     if let Some(mut run) = join.take() {
-        let Poll::Ready(results) = poll_once(run.as_mut()) else { panic!("it has ended") };
+        let mut polls = 0..if in_place { 10 } else { 1 };
+        let results = polls.find_map(|_| match poll_once(run.as_mut()) {
+            Poll::Ready(results) => Some(results),
+            Poll::Pending => None,
+        });
+        let results = results.expect("it has ended");
         results.into_iter().flatten().for_each(|it| world.note(it));
         joined = true;
     }
+    assert!(handle.is_empty());
     for mut handle in handles {
         let Poll::Ready(outcome) = poll_once(handle.as_mut()) else { panic!("it has ended") };
         world.note(outcome);
@@ -257,6 +282,8 @@ fn run(bound: Option<usize>, keeps_going: bool, steps: Vec<Step>) {
 #[test]
 fn g18_every_member_ends_once_and_leaves_nothing() {
     let _watchdog = support::watchdog();
-    let inputs = (option::of(1..3_usize), any::<bool>(), steps());
-    check_random(2_000, inputs, |(bound, keeps_going, steps)| run(bound, keeps_going, steps));
+    let inputs = (any::<bool>(), option::of(1..3_usize), any::<bool>(), steps());
+    check_random(4_000, inputs, |(in_place, bound, keeps_going, steps)| {
+        run(in_place, bound, keeps_going, steps);
+    });
 }
