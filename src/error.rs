@@ -273,6 +273,23 @@ impl Cancelled {
     }
 }
 
+impl Cancelled {
+    /// Converts into an error of a reader or a writer, which must not be of the kind `Interrupted`.
+    #[cfg(feature = "io")]
+    pub(crate) fn into_io_error(self) -> io::Error {
+        self.into_error_of_kind(io::ErrorKind::Other)
+    }
+
+    /// Converts into an error of the kind `TimedOut` if only time limits caused the cancellation, and of the kind
+    /// `other` otherwise.
+    fn into_error_of_kind(self, other: io::ErrorKind) -> io::Error {
+        let leaves = self.reason().root().leaves();
+        let timed_out = |leaf: &Reason| leaf.root().kind() == ReasonKind::Timeout;
+        let only_limits = !leaves.is_empty() && leaves.iter().all(timed_out);
+        io::Error::new(if only_limits { io::ErrorKind::TimedOut } else { other }, self)
+    }
+}
+
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = self.reason();
@@ -333,13 +350,6 @@ impl From<Cancelled> for Reason {
 /// ```
 impl From<Cancelled> for io::Error {
     fn from(cancelled: Cancelled) -> Self {
-        let leaves = cancelled.reason().root().leaves();
-        let timed_out = |leaf: &Reason| leaf.root().kind() == ReasonKind::Timeout;
-        let kind = if !leaves.is_empty() && leaves.iter().all(timed_out) {
-            io::ErrorKind::TimedOut
-        } else {
-            io::ErrorKind::Interrupted
-        };
-        io::Error::new(kind, cancelled)
+        cancelled.into_error_of_kind(io::ErrorKind::Interrupted)
     }
 }

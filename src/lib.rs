@@ -179,6 +179,9 @@ mod future;
 
 pub mod stream;
 
+#[cfg(feature = "io")]
+pub mod io;
+
 pub mod registry;
 
 pub mod group;

@@ -4,6 +4,8 @@
 pub use crate::cancelable;
 pub use crate::future::{Cancelable, CancelableExt, scope, try_scope};
 pub use crate::group::TaskGroup;
+#[cfg(feature = "io")]
+pub use crate::io::{CancelableReadExt, CancelableSinkExt, CancelableWriteExt};
 pub use crate::operation::{Operation, Progress, Status};
 pub use crate::registry::{Filter, Registry};
 pub use crate::shield::shield;

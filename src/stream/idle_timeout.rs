@@ -13,7 +13,7 @@ use crate::{clock, poll_context};
 /// again, for the current wait. So the timer registers at most once per `limit`, however many items come. Each wait
 /// reads the clock once, when it begins.
 #[derive(Debug)]
-pub(super) struct IdleTimeout {
+pub(crate) struct IdleTimeout {
     limit: Duration,
     /// When the current wait began.
     since: Option<Instant>,
@@ -22,18 +22,18 @@ pub(super) struct IdleTimeout {
 }
 
 impl IdleTimeout {
-    pub(super) fn new(limit: Duration) -> Self {
+    pub(crate) fn new(limit: Duration) -> Self {
         IdleTimeout { limit, since: None, timer: None }
     }
 
     /// Ends the current wait, because an item has come. The next wait starts anew.
     #[inline]
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.since = None;
     }
 
     /// Polls the limit while the stream is pending. Ready once the wait has reached the limit.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
         let since = *self.since.get_or_insert_with(clock::now);
         // A limit that overflows `Instant` never fires.
         let Some(end) = since.checked_add(self.limit) else { return Poll::Pending };

@@ -34,13 +34,16 @@ pub use ext::CancelableStreamExt;
 pub use items::{Batching, Chunks, Items, Results};
 pub use partial::{Partial, StreamEnd};
 
+#[cfg(all(feature = "time", feature = "io"))]
+pub(crate) use idle_timeout::IdleTimeout;
+
 use crate::error::Cancelled;
 use crate::future::{Ending, Fallible, LazyRunState, collect_shields, error_of_result};
 use crate::poll_context;
 use crate::reason::Reason;
 use crate::source::Source;
 use items::ItemBuffer;
-use poll::{UNREGISTERED_POLLS, poll_source};
+pub(crate) use poll::{UNREGISTERED_POLLS, poll_source};
 
 /// A stream raced against a source.
 ///

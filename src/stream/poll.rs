@@ -19,7 +19,7 @@ use crate::wait::probe;
 
 /// The number of polls of the source until it has registered, including the poll that registers it. If the source is a
 /// time limit, each poll before that reads the clock, and each later poll reads a flag.
-pub(super) const UNREGISTERED_POLLS: u8 = 64 + 1;
+pub(crate) const UNREGISTERED_POLLS: u8 = 64 + 1;
 
 /// What `poll_next` returns.
 pub(super) type Polled<T, X> = Poll<Option<Result<T, X>>>;
@@ -312,7 +312,7 @@ where
 /// Polls the source before an item. The first polls do not register the task: see
 /// [`UNREGISTERED_POLLS`].
 #[inline]
-pub(super) fn poll_source<S: Future<Output = Reason>>(
+pub(crate) fn poll_source<S: Future<Output = Reason>>(
     source: Pin<&mut S>,
     unregistered_polls: &mut u8,
     cx: &mut Context<'_>,

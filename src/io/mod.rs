@@ -1,0 +1,148 @@
+//! Readers, writers and sinks raced against a source.
+//!
+//! [`cancelable_reader`](CancelableReadExt::cancelable_reader), [`cancelable_writer`](CancelableWriteExt::cancelable_writer)
+//! and [`cancelable_sink`](CancelableSinkExt::cancelable_sink) return a wrapper that is a reader, writer or sink itself.
+//! Use them if the code that reads or writes is not yours, so that you cannot race its futures: a parser, a TLS library,
+//! a framed protocol. If it is yours, `reader.read(&mut buffer).cancelable(source)` needs no wrapper.
+//!
+//! The traits are those of [`futures::io`]. For the traits of tokio, convert with `compat()` of the crate `tokio-util`,
+//! before and after.
+//!
+//! # Which side wins
+//!
+//! * The source is polled before each call. Once it has fired, the inner object is not called again, and every call
+//!   returns the error. So a reader that never waits is cancelled too.
+//! * If a call is pending and the source fires, the task is woken, and the call returns the error.
+//! * Bytes are never lost: a read that has its bytes returns them. The inner object is not dropped. `into_inner` returns it,
+//!   with all that it has buffered.
+//!
+//! [Semantics](crate::_docs::semantics), number 19, has the whole contract.
+//!
+//! # Errors
+//!
+//! A reader or a writer returns an [`io::Error`] that holds the [`Cancelled`](crate::Cancelled). Its kind is `TimedOut`
+//! if only time limits caused the cancellation, and `Other` otherwise. It is never `Interrupted`, because loops of the
+//! standard library retry such a call.
+//!
+//! ```
+//! use cancelable::prelude::*;
+//! use futures::{AsyncReadExt, io};
+//!
+//! # smol::block_on(async {
+//! let token = CancellationToken::new();
+//! let (reader, _writer) = futures_pipe();
+//! let mut reader = reader.cancelable_reader(&token);
+//! token.cancel_with("closing");
+//!
+//! let error = reader.read(&mut [0; 8]).await.unwrap_err();
+//! assert_eq!(error.kind(), io::ErrorKind::Other);
+//! let cancelled = error.get_ref().and_then(|inner| inner.downcast_ref::<Cancelled>());
+//! assert_eq!(cancelled, Some(&Cancelled::new("closing")));
+//! # });
+//! # fn futures_pipe() -> (impl io::AsyncRead + Unpin, ()) { (io::empty(), ()) }
+//! ```
+
+mod beside;
+mod ext;
+mod reader;
+mod sink;
+mod writer;
+
+pub use ext::{CancelableReadExt, CancelableSinkExt, CancelableWriteExt};
+pub use reader::CancelableReader;
+pub use sink::CancelableSink;
+pub use writer::CancelableWriter;
+
+/// Defines the methods that the wrappers share. `$example` is an expression that makes one, for the documentation.
+macro_rules! wrapper_methods {
+    ($wrapper:ident, $inner:literal, $example:literal) => {
+        impl<T, S> $wrapper<T, S> {
+            /// Cancels if one call waits for longer than `limit`. Each call that returns starts the limit anew. The reason is
+            /// [`Reason::Timeout`](crate::Reason::Timeout).
+            ///
+            /// The limit starts when a call becomes pending, so the time that the caller takes between two calls does not
+            /// count.
+            ///
+            #[doc = concat!("The ", $inner, " is cancelled for good then, as if its source had fired.")]
+            ///
+            /// ```
+            /// use cancelable::prelude::*;
+            /// # use futures::SinkExt;
+            #[doc = concat!("let limited = ", $example, ".idle_timeout(std::time::Duration::from_secs(60));")]
+            /// assert!(limited.cancelled().is_none());
+            /// ```
+            #[cfg(feature = "time")]
+            pub fn idle_timeout(mut self, limit: std::time::Duration) -> Self {
+                self.beside.limit_waits(limit);
+                self
+            }
+
+            /// Returns the cancellation, or `None` if no call has returned it yet.
+            ///
+            /// ```
+            /// use cancelable::prelude::*;
+            /// # use futures::SinkExt;
+            #[doc = concat!("let wrapper = ", $example, ";")]
+            /// assert_eq!(wrapper.cancelled(), None);
+            /// ```
+            pub fn cancelled(&self) -> Option<&crate::error::Cancelled> {
+                self.beside.cancelled()
+            }
+
+            #[doc = concat!("Returns a reference to the inner ", $inner, ".")]
+            ///
+            /// ```
+            /// use cancelable::prelude::*;
+            /// # use futures::SinkExt;
+            #[doc = concat!("let wrapper = ", $example, ";")]
+            /// let inner = wrapper.get_ref();
+            /// assert!(size_of_val(inner) <= size_of_val(&wrapper));
+            /// ```
+            pub fn get_ref(&self) -> &T {
+                &self.inner
+            }
+
+            #[doc = concat!("Returns a mutable reference to the inner ", $inner, ". Calls through it are not cancelled.")]
+            ///
+            /// ```
+            /// use cancelable::prelude::*;
+            /// # use futures::SinkExt;
+            #[doc = concat!("let mut wrapper = ", $example, ";")]
+            /// let inner = wrapper.get_mut();
+            /// assert!(size_of_val(inner) <= size_of_val(&wrapper));
+            /// ```
+            pub fn get_mut(&mut self) -> &mut T {
+                &mut self.inner
+            }
+
+            #[doc = concat!("Returns the inner ", $inner, ", and drops the source.")]
+            ///
+            /// A cancellation has neither dropped nor closed it. So you can use it to say goodbye to the other side.
+            ///
+            /// ```
+            /// use cancelable::prelude::*;
+            /// # use futures::SinkExt;
+            /// let token = CancellationToken::new();
+            #[doc = concat!("let wrapper = ", $example, ";")]
+            /// let inner = wrapper.into_inner();
+            /// token.cancel(); // This does not cancel `inner`.
+            /// # drop(inner);
+            /// assert!(token.is_cancelled());
+            /// ```
+            pub fn into_inner(self) -> T {
+                self.inner
+            }
+        }
+
+        impl<T, S> std::fmt::Debug for $wrapper<T, S> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($wrapper))
+                    .field("inner", &format_args!("{}", std::any::type_name::<T>()))
+                    .field("source", &format_args!("{}", std::any::type_name::<S>()))
+                    .field("cancelled", &self.cancelled())
+                    .finish()
+            }
+        }
+    };
+}
+use wrapper_methods;
