@@ -58,6 +58,7 @@ pub mod readme {}
 /// 16. [Limits that move](guide::limits): work that may take long while it makes progress.
 /// 17. [Tasks](guide::tasks): groups that own their tasks.
 /// 18. [Shutdown](guide::shutdown): let a service finish, then stop it; axum, hyper and tower.
+/// 19. [Readers and writers](guide::readers_and_writers): code that reads and writes by itself.
 pub mod guide {
     #[doc = include_str!("../docs/pictures/polls.uri")]
     #[doc = include_str!("../docs/links.txt")]
@@ -136,6 +137,11 @@ pub mod guide {
     #[doc = include_str!("../docs/links.txt")]
     #[doc = include_str!("../docs/guide/18-shutdown.md")]
     pub mod shutdown {}
+
+    #[cfg(all(feature = "io", feature = "testing"))]
+    #[doc = include_str!("../docs/links.txt")]
+    #[doc = include_str!("../docs/guide/19-readers-and-writers.md")]
+    pub mod readers_and_writers {}
 }
 
 /// Coming from another library: terms, snippets and differences.

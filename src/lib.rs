@@ -91,6 +91,7 @@
 //! | `signal` (default) | [`signal`](signal()), [`signals`], [`ctrl_c`], [`termination`], [`exit_like`](reason::exit_like) |
 //! | `macros` (default) | the attribute [`macro@cancelable`] |
 //! | `blocking` | [`condition_blocking`], [`run_blocking`](Operation::run_blocking) |
+//! | `io` | readers, writers and sinks raced against a source: see [`io`] |
 //! | `tracing` | reports panics of callbacks, and clean-up that could not run, as `tracing` warnings |
 //! | `testing` | virtual time, a cancellation at every await, a recorder and scenarios: see [`testing`] |
 //! | `testing-tokio` | [`follow_tokio_clock`](testing::follow_tokio_clock), for tests that pause tokio's clock |
@@ -115,7 +116,8 @@
 //! [shutdown](_docs::guide::shutdown) ·
 //! [testing](_docs::guide::testing) ·
 //! [limits that move](_docs::guide::limits) ·
-//! [tasks](_docs::guide::tasks)
+//! [tasks](_docs::guide::tasks) ·
+//! [readers and writers](_docs::guide::readers_and_writers)
 //!
 //! Coming from [tokio-util](_docs::migration::from_tokio_util),
 //! [Go's context](_docs::migration::from_go), [.NET](_docs::migration::from_dotnet) or

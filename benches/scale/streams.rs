@@ -1,4 +1,4 @@
-//! Streams: the cost per item of making a stream cancelable.
+//! Streams and readers: the cost of making one cancelable, for each item or read.
 
 use std::hint::black_box;
 use std::pin::pin;
@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use cancelable::prelude::*;
 use futures::executor::block_on;
+#[cfg(feature = "io")]
+use futures::io::{AsyncRead, AsyncReadExt};
 use futures::stream::{Stream, StreamExt, iter};
 use stop_token::StopSource;
 use stop_token::stream::StreamExt as _;
@@ -48,4 +50,28 @@ pub(crate) fn rows(table: &mut Table) {
             Contestant::new("floor: the stream alone", |size| look(size, items(size))),
         ],
     );
+    #[cfg(feature = "io")]
+    table.row(
+        ("so many reads of a reader under a token, each read", None),
+        &[1_000, 100_000, 1_000_000],
+        vec![
+            Contestant::new("cancelable", |size| {
+                read(size, futures::io::repeat(7).cancelable_reader(&ours))
+            }),
+            Contestant::new("floor: the reader alone", |size| read(size, futures::io::repeat(7))),
+        ],
+    );
+}
+
+/// Reads eight bytes at a time, and returns the elapsed time.
+#[cfg(feature = "io")]
+fn read(size: usize, mut reader: impl AsyncRead + Unpin) -> Duration {
+    let all = async {
+        for _ in 0..size {
+            let mut buffer = [0; 8];
+            assert_eq!(reader.read(&mut buffer).await.ok(), Some(8));
+            black_box(&buffer);
+        }
+    };
+    timed(|| block_on(all)).0
 }

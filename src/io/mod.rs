@@ -20,7 +20,7 @@
 //!
 //! # Errors
 //!
-//! A reader or a writer returns an [`io::Error`] that holds the [`Cancelled`](crate::Cancelled). Its kind is `TimedOut`
+//! A reader or a writer returns an [`io::Error`](std::io::Error) that holds the [`Cancelled`](crate::Cancelled). Its kind is `TimedOut`
 //! if only time limits caused the cancellation, and `Other` otherwise. It is never `Interrupted`, because loops of the
 //! standard library retry such a call.
 //!

@@ -59,6 +59,7 @@ examples! {
     errors: ["time"], exits 0;
     grace: ["time"], exits 0;
     hooks: [], exits 0;
+    idle_clients: ["time", "io"], exits 0;
     nested: ["time"], exits 0;
     operations_tree: [], exits 0;
     progress_bar: [], exits 0;
@@ -237,6 +238,7 @@ fn features() -> Vec<&'static str> {
         ("signal", cfg!(feature = "signal")),
         ("macros", cfg!(feature = "macros")),
         ("blocking", cfg!(feature = "blocking")),
+        ("io", cfg!(feature = "io")),
     ];
     on.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect()
 }

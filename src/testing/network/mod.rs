@@ -111,7 +111,7 @@ impl Network {
     }
 
     /// Sets the sizes of chunks, in characters of text or in bytes. Each chunk has one of these sizes, all equally
-    /// likely. To make a size more likely, list it several times. The last chunk has what is left.
+    /// likely. To make a size more likely, list it several times. The last chunk has the rest.
     ///
     /// The sizes that one seed gives do not depend on the other settings.
     ///
