@@ -47,7 +47,6 @@ struct Optional {
     /// Name of the node in the reasons of its children.
     label: Option<Text>,
     /// The end of the grace period that the canceller has chosen for the operations of this node and of its children.
-    #[cfg_attr(not(feature = "time"), expect(dead_code, reason = "a grace period needs a clock"))]
     grace_end: Option<Instant>,
     #[cfg(feature = "testing")]
     counts: Option<Arc<CancelCounts>>,
