@@ -1,6 +1,6 @@
 //! Parsing of the attribute's arguments.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Error, Path, Result, Token, token};
@@ -10,14 +10,14 @@ use crate::value::{Value, value};
 
 /// List of the keys, for messages.
 const KEYS: &str = "`timeout`, `deadline`, `token`, `signal`, `condition`, `source`, `name`, \
-                    `registered`, `grace` and `crate`";
+                    `registered`, `grace`, `stalled_after`, `strict` and `crate`";
 
 /// The arguments of the attribute.
 pub(crate) struct Args {
     /// Keys with a value, in the order in which they are written.
     pub(crate) given: Vec<Given>,
-    /// Where `registered` is written, if it is.
-    pub(crate) registered: Option<Span>,
+    /// Keys without a value: `registered` and `strict`.
+    pub(crate) flags: Vec<Ident>,
     /// Path of the crate `cancelable`, if given.
     pub(crate) krate: Option<Path>,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Given {
 /// One argument.
 enum Arg {
     Given(Given),
-    Registered(Ident),
+    Flag(Ident),
     Crate(Ident, Path),
 }
 
@@ -42,7 +42,7 @@ impl Args {
     }
 
     fn parse_all(input: ParseStream<'_>) -> Result<Args> {
-        let mut args = Args { given: Vec::new(), registered: None, krate: None };
+        let mut args = Args { given: Vec::new(), flags: Vec::new(), krate: None };
         let mut problems = Problems::default();
         while !input.is_empty() {
             match input.parse::<Arg>().and_then(|arg| args.add(arg)) {
@@ -71,7 +71,11 @@ impl Args {
                 self.given.push(Given { key: key.clone(), value });
                 (twice, key)
             }
-            Arg::Registered(key) => (self.registered.replace(key.span()).is_some(), key),
+            Arg::Flag(key) => {
+                let twice = self.flags.contains(&key);
+                self.flags.push(key.clone());
+                (twice, key)
+            }
             Arg::Crate(key, path) => (self.krate.replace(path).is_some(), key),
         };
         if twice {
@@ -102,8 +106,9 @@ impl Parse for Arg {
             "condition" => "condition = || disk_is_full()",
             "source" => "source = any_source()",
             "name" => "name = \"fetch\"",
-            "registered" => return registered(key, input),
+            "registered" | "strict" => return flag(key, input),
             "grace" => "grace = \"5s\"",
+            "stalled_after" => "stalled_after = \"10s\"",
             "crate" => "crate = path::to::cancelable",
             _ => {
                 let message = format!("there is no key `{key}`: the keys are {KEYS}");
@@ -128,16 +133,17 @@ impl Parse for Arg {
     }
 }
 
-/// Parses the key `registered`, which takes no value.
-fn registered(key: Ident, input: ParseStream<'_>) -> Result<Arg> {
+/// Parses what follows a key that takes no value.
+fn flag(key: Ident, input: ParseStream<'_>) -> Result<Arg> {
     // Anything but `=` or `(` is reported as the next key, which lacks a comma before it.
     if !input.peek(Token![=]) && !input.peek(token::Paren) {
-        return Ok(Arg::Registered(key));
+        return Ok(Arg::Flag(key));
     }
     let _equals: Option<Token![=]> = input.parse()?;
     let place = match input.fork().parse::<TokenTree>() {
         Ok(value) if !input.peek(Token![,]) => value.span(),
         _ => key.span(),
     };
-    Err(Error::new(place, "`registered` takes no value: write it alone, or leave it out"))
+    let message = format!("`{key}` takes no value: write it alone, or leave it out");
+    Err(Error::new(place, message))
 }

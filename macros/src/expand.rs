@@ -64,19 +64,24 @@ fn cancelable(args: &Args, mut function: Function) -> TokenStream {
         let made = make(value, &krate(place), place);
         let variable = match value {
             Value::Name(_) => Ident::new("name", place),
-            Value::Grace(_) | Value::GraceOf(_) => Ident::new("grace", place),
+            Value::Grace(_) => Ident::new("grace", place),
+            Value::StalledAfter(_) => Ident::new("stalled_after", place),
             _ => Ident::new(&format!("source{}", sources.len()), place),
         };
         statements.push(quote_spanned!(place=> let #variable = #made;));
         match value {
             Value::Name(_) => name = variable.into_token_stream(),
-            Value::Grace(_) | Value::GraceOf(_) => {
-                builder_calls.push(quote_spanned!(place=> .grace(#variable)));
+            Value::Grace(_) | Value::StalledAfter(_) => {
+                builder_calls.push(quote_spanned!(place=> .#variable(#variable)));
             }
             _ => sources.push(variable.into_token_stream()),
         }
     }
-    builder_calls.extend(args.registered.map(|key| quote_spanned!(at(key)=> .registered())));
+    builder_calls.extend(args.flags.iter().map(|key| {
+        let place = at(key.span());
+        let method = Ident::new(&key.to_string(), place);
+        quote_spanned!(place=> .#method())
+    }));
     let sources = any_of(sources, &krate(at(Span::call_site())));
 
     // Trait bounds that the return type does not meet are reported at the return type.
@@ -187,7 +192,9 @@ mod tests {
 
     #[test]
     fn no_source() {
-        for args in ["", "name = \"x\"", "registered", "grace = \"5s\""] {
+        for args in
+            ["", "name = \"x\"", "registered", "strict", "grace = \"5s\"", "stalled_after = \"5s\""]
+        {
             has(&expanded(args, "async fn f() -> R { x }"), "work, ::cancelable::never(), way,");
         }
         assert!(!expanded("source = s", "async fn f() -> R { x }").contains("never"));
@@ -211,6 +218,9 @@ mod tests {
         let both = expanded("registered, grace = \"1m5s\"", "async fn f() -> R { x }");
         has(&both, "let grace = ::core::time::Duration::new(65u64, 0u32);");
         has(&both, ".grace(grace).registered()");
+        let both = expanded("strict, stalled_after = \"10s\"", "async fn f() -> R { x }");
+        has(&both, "let stalled_after = ::core::time::Duration::new(10u64, 0u32);");
+        has(&both, ".stalled_after(stalled_after).strict()");
     }
 
     #[test]
@@ -243,7 +253,8 @@ mod tests {
     #[test]
     fn crate_path() {
         let keys = "timeout = \"1s\", deadline = d, token = t, signal = [\"SIGHUP\", s], \
-                    condition = c, source = s, name = n, grace = \"1s\", registered";
+                    condition = c, source = s, name = n, grace = \"1s\", \
+                    stalled_after = \"1s\", registered, strict";
         let function = "async fn f(op: Operation) -> R { x }";
         let tokens = expanded(&format!("{keys}, crate = a::b"), function);
         assert!(!tokens.contains("cancelable::"), "{tokens}");

@@ -44,13 +44,15 @@ use proc_macro::TokenStream;
 /// | `name` | a string, or a `String` or `Text` | names the operation; the default is the name of the function, and an empty name is none |
 /// | `registered` | none | lists the operation in the global registry while it runs |
 /// | `grace` | a string such as `"5s"`, or a `Duration` | gives the body this much time to end by itself after a cancellation |
+/// | `stalled_after` | a string such as `"10s"`, or a `Duration` | cancels the operation if it reports no progress for this long |
+/// | `strict` | none | turns a value that comes after the cancellation into the error |
 /// | `crate` | a path | path of the crate, if it is not `::cancelable` |
 ///
 /// Strings are checked at compile time. A duration is a number and a unit (`h`, `m`, `s`, `ms`, `us` or
 /// `µs`, `ns`), or several of them from large to small: `"1m30s"`. The last part may have a fraction:
 /// `"1.5s"`, `"1m0.5s"`. A signal is its name, with or without `SIG`, in any case.
 ///
-/// `timeout`, `deadline`, `condition` and `grace` require the feature `time`, and `signal` the feature
+/// `timeout`, `deadline`, `condition`, `grace` and `stalled_after` require the feature `time`, and `signal` the feature
 /// `signal`.
 ///
 /// # The handle
@@ -88,7 +90,7 @@ use proc_macro::TokenStream;
 ///
 /// # Cancel safety
 ///
-/// A cancellation drops the body at its current await. With `grace`, it does so after the grace period.
+/// A cancellation drops the body at its current await, after its last poll. With `grace`, it does so after the grace period.
 /// Dropping the function's future drops the body at once.
 ///
 /// # Errors

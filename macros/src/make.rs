@@ -7,7 +7,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::Path;
 use syn::spanned::Spanned;
 
-use crate::value::{Signal, Value};
+use crate::value::{Length, Signal, Value};
 
 /// Length of the longest tuple that `any_of` takes.
 const LONGEST_TUPLE: usize = 12;
@@ -38,9 +38,11 @@ pub(crate) fn make(value: &Value, krate: &Crate<'_>, place: Span) -> TokenStream
         Value::Deadline(expr) => quote_spanned!(place=> #krate::deadline(#expr)),
         Value::Condition(expr) => quote_spanned!(place=> #krate::condition(#expr)),
         Value::Name(expr) => quote_spanned!(place=> #krate::__private::name(#expr)),
-        Value::Grace(limit) => duration(*limit, place),
-        Value::GraceOf(expr) => quote_spanned! {place=>
-            ::core::convert::identity::<::core::time::Duration>(#expr)
+        Value::Grace(length) | Value::StalledAfter(length) => match length {
+            Length::Literal(length) => duration(*length, place),
+            Length::Expr(expr) => quote_spanned! {place=>
+                ::core::convert::identity::<::core::time::Duration>(#expr)
+            },
         },
         // Borrows the token, or the reference to one, so that the body can still use it.
         Value::Token(expr) => {

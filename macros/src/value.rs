@@ -21,9 +21,15 @@ pub(crate) enum Value {
     Source(Expr),
     /// The name of the operation.
     Name(Expr),
-    /// A grace period given as a literal.
-    Grace(Duration),
-    GraceOf(Expr),
+    /// How long the body may continue after a cancellation.
+    Grace(Length),
+    /// How long the body may report no progress.
+    StalledAfter(Length),
+}
+
+pub(crate) enum Length {
+    Literal(Duration),
+    Expr(Expr),
 }
 
 pub(crate) enum Signal {
@@ -35,7 +41,7 @@ pub(crate) enum Signal {
 impl Value {
     /// Returns whether it is a source. Only sources may be given several times.
     pub(crate) fn is_source(&self) -> bool {
-        !matches!(self, Value::Name(_) | Value::Grace(_) | Value::GraceOf(_))
+        !matches!(self, Value::Name(_) | Value::Grace(_) | Value::StalledAfter(_))
     }
 }
 
@@ -48,7 +54,10 @@ pub(crate) fn value(key: &Ident, expr: Expr) -> Result<Value> {
         "signal" => signals(expr),
         "condition" => Ok(Value::Condition(expr)),
         "name" => name(expr),
-        "grace" => grace(expr),
+        "grace" => length(expr, "a grace period", "5s", &duration::GRACE).map(Value::Grace),
+        "stalled_after" => {
+            length(expr, "a time limit", "10s", &duration::LIMIT).map(Value::StalledAfter)
+        }
         _ => Ok(Value::Source(expr)),
     }
 }
@@ -65,13 +74,16 @@ fn limit(expr: Expr) -> Result<Value> {
     }
 }
 
-fn grace(expr: Expr) -> Result<Value> {
+/// Checks and converts a duration that is not a source. `what` and `example` are for the message.
+fn length(expr: Expr, what: &str, example: &str, messages: &duration::Messages) -> Result<Length> {
     match literal(&expr) {
-        None => Ok(Value::GraceOf(expr)),
-        Some(Lit::Str(text)) => duration(text, &duration::GRACE).map(Value::Grace),
+        None => Ok(Length::Expr(expr)),
+        Some(Lit::Str(text)) => duration(text, messages).map(Length::Literal),
         Some(_) => {
-            let message = "a grace period is a string with a unit, such as \"5s\", or an \
-                           expression of type `Duration`";
+            let message = format!(
+                "{what} is a string with a unit, such as \"{example}\", or an expression of type \
+                 `Duration`"
+            );
             Err(Error::new_spanned(expr, message))
         }
     }

@@ -62,7 +62,10 @@ async fn every_key() -> Result<(), Cancelled> {
 
 /// Every key of the operation.
 #[cancelable(name = format!("count to {end}"), token = token)]
-#[cfg_attr(feature = "time", cancelable(grace = "1h", name = "limited"))]
+#[cfg_attr(
+    feature = "time",
+    cancelable(grace = "1h", stalled_after = "1h", strict, name = "limited")
+)]
 async fn operation(
     token: &CancellationToken,
     operation: Operation,

@@ -21,3 +21,6 @@ mod parameter;
 mod registered;
 #[cfg(all(unix, feature = "signal"))]
 mod signals;
+#[cfg(feature = "time")]
+mod stalled_after;
+mod strict;

@@ -1,4 +1,4 @@
-//! Invalid keys of the operation: `name`, `registered`, `grace`.
+//! Invalid keys of the operation: `name`, `registered`, `strict`, `grace`, `stalled_after`.
 
 use cancelable::prelude::*;
 
@@ -79,6 +79,41 @@ async fn grace_of_number() -> Result<(), Cancelled> {
 
 #[cancelable(grace = "5s", grace = other)]
 async fn grace_twice() -> Result<(), Cancelled> {
+    Ok(())
+}
+
+#[cancelable(stalled_after)]
+async fn no_stall() -> Result<(), Cancelled> {
+    Ok(())
+}
+
+#[cancelable(stalled_after = "")]
+async fn empty_stall() -> Result<(), Cancelled> {
+    Ok(())
+}
+
+#[cancelable(stalled_after = "0s")]
+async fn zero_stall() -> Result<(), Cancelled> {
+    Ok(())
+}
+
+#[cancelable(stalled_after = 10)]
+async fn stall_of_number() -> Result<(), Cancelled> {
+    Ok(())
+}
+
+#[cancelable(stalled_after = "5s", stalled_after = other)]
+async fn stall_twice() -> Result<(), Cancelled> {
+    Ok(())
+}
+
+#[cancelable(strict = false)]
+async fn strict_is_false() -> Result<(), Cancelled> {
+    Ok(())
+}
+
+#[cancelable(strict, registered, strict)]
+async fn strict_twice() -> Result<(), Cancelled> {
     Ok(())
 }
 
