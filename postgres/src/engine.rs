@@ -11,6 +11,7 @@ use cancelable_bus::engine::{
 use cancelable_bus::{
     Engine, Key, ProcessId, Recipient, RemoteReason, Request, RequestId, RunId, Scope, StoreTime,
 };
+use futures::future::try_join;
 use tokio_postgres::Row;
 use tokio_postgres::tls::TlsConnect;
 use uuid::Uuid;
@@ -37,10 +38,8 @@ where
     async fn connect(&self, process: &Process, lease: Duration) -> Result<Enrolled, Error> {
         let session = self.connected().await?;
         let (id, scope, host) = (process.id.as_uuid(), process.scope.as_str(), &*process.host);
-        // Listens before the process reads for the first time. On a connection that listens already, changes nothing.
-        let rows = session.call(&session.statements.channels, &[&id, &scope]).await?;
-        let row = first(&rows)?;
-        session.listen([row.try_get(0)?, row.try_get(1)?]).await?;
+        // Listens before the process reads for the first time.
+        session.listen(id).await?;
         let parameters = [&id as _, &scope as _, &host as _, &lease.as_secs_f64() as _];
         let rows = session.call(&session.statements.enrol, &parameters).await?;
         let is_new: bool = first(&rows)?.try_get(0)?;
@@ -50,8 +49,16 @@ where
 
     async fn poll(&self, process: ProcessId, lease: Duration) -> Result<Option<Polled>, Error> {
         let session = self.session()?;
-        let parameters = [&process.as_uuid() as _, &lease.as_secs_f64() as _];
-        let rows = session.call(&session.statements.poll, &parameters).await?;
+        let (process, lease) = (process.as_uuid(), lease.as_secs_f64());
+        let parameters = [&process as _, &lease as _];
+        let poll = session.call(&session.statements.poll, &parameters);
+        let rows = if self.is_time_to_look() {
+            // Both are sent at once, and the server serves them in this order.
+            let look = session.call(&session.statements.look, &parameters[..1]);
+            try_join(look, poll).await?.1
+        } else {
+            poll.await?
+        };
         let Some(row) = rows.first() else {
             return Ok(None);
         };
@@ -66,9 +73,12 @@ where
         let keys: Vec<_> = runs.iter().map(|run| run.key.as_ref().map(Key::as_str)).collect();
         let names: Vec<_> = runs.iter().map(|run| &*run.name).collect();
         let parameters = [&process.as_uuid() as _, &ids as _, &keys as _, &names as _];
-        let rows = session.call(&session.statements.begin, &parameters).await?;
+        let begin = session.call(&session.statements.begin, &parameters);
+        let adopt = session.call(&session.statements.adopt, &parameters[..2]);
+        let (rows, _) = try_join(begin, adopt).await?;
         if rows.is_empty() {
-            return Err(Error::NotEnrolled);
+            // The process is unknown. The poll that follows says so.
+            return Ok(Vec::new());
         }
         let begun = rows.iter().filter_map(|row| row.try_get::<_, Option<Uuid>>(0).transpose());
         let begun = begun.collect::<Result<HashSet<_>, _>>()?;
@@ -108,10 +118,6 @@ where
             // The enum may grow. This crate has the version of the bus that it was made for.
             other => unreachable!("a recipient that this engine does not know: {other:?}"),
         };
-        let statement = match run {
-            Some(_) => &session.statements.request_run,
-            None => &session.statements.request_key,
-        };
         let reason = request.reason();
         let parameters = [
             &request.id().as_uuid() as _,
@@ -125,7 +131,17 @@ where
             &asker.id.as_uuid() as _,
             &request.lifetime().as_secs_f64() as _,
         ];
-        session.call(statement, &parameters).await?;
+        let statements = &session.statements;
+        let (make, look_again) = match request.recipient() {
+            Recipient::Run(_) => (&statements.request_run, Some(&statements.resolve_run)),
+            Recipient::Key(_) => (&statements.request_key, None),
+            _ => (&statements.request_key, Some(&statements.resolve_block)),
+        };
+        let rows = session.call(make, &parameters).await?;
+        let is_complete = run.is_some() && !rows.is_empty();
+        if let Some(look_again) = look_again.filter(|_| !is_complete) {
+            session.call(look_again, &parameters[..1]).await?;
+        }
         Ok(())
     }
 

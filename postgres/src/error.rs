@@ -14,8 +14,6 @@ pub enum Error {
     Stream(io::Error),
     /// There is no connection at the moment.
     NotConnected,
-    /// The server does not know this process, because its lease was over for too long.
-    NotEnrolled,
     /// The server refused the call, or the connection was lost.
     Postgres(tokio_postgres::Error),
 }
@@ -40,7 +38,6 @@ impl fmt::Display for Error {
         match self {
             Error::Stream(error) => write!(f, "no stream to the server: {error}"),
             Error::NotConnected => f.write_str("not connected to the server"),
-            Error::NotEnrolled => f.write_str("the server has forgotten this process"),
             Error::Postgres(error) => match error.as_db_error() {
                 Some(database) => write!(f, "the server refused: {database}"),
                 None => write!(f, "the connection failed: {error}"),
@@ -54,7 +51,7 @@ impl error::Error for Error {
         match self {
             Error::Stream(error) => Some(error),
             Error::Postgres(error) => Some(error),
-            Error::NotConnected | Error::NotEnrolled => None,
+            Error::NotConnected => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 use parking_lot::Mutex;
@@ -25,6 +26,9 @@ pub const MIGRATION: &str = include_str!("schema.sql");
 
 /// Keeps two migrations at the same time apart. The number has no meaning.
 const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(4971023557)";
+
+/// The shortest time between two polls that look for targets of crashed askers. Polls after a hint come more often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Shown in `pg_stat_activity`.
 const APPLICATION_NAME: &str = "cancelable";
@@ -64,6 +68,8 @@ pub struct Postgres<C: Connector, T: TlsConnect<C::Stream> = NoTls> {
     tls: T,
     pub(crate) link: Link<C::Stream, T::Stream>,
     session: Mutex<Option<Arc<Session>>>,
+    /// When a poll looked last for targets of crashed askers.
+    looked: Mutex<Option<Instant>>,
 }
 
 impl<C: Connector> Postgres<C> {
@@ -108,8 +114,8 @@ where
         if config.get_application_name().is_none() {
             config.application_name(APPLICATION_NAME);
         }
-        let (link, session) = (Link::new(), Mutex::new(None));
-        Postgres { config, connector, tls, link, session }
+        let (link, session, looked) = (Link::new(), Mutex::default(), Mutex::default());
+        Postgres { config, connector, tls, link, session, looked }
     }
 
     /// Creates the tables, in the schema `cancelable`. If they exist, changes nothing.
@@ -140,12 +146,8 @@ where
         Ok(self.config.connect_raw(stream, self.tls.clone()).await?)
     }
 
-    /// Returns the session of a connection that works, and connects first if there is none.
+    /// Connects anew. Until the session is made the one that calls use, calls fail at once.
     pub(crate) async fn connected(&self) -> Result<Arc<Session>, Error> {
-        if let Some(session) = self.session.lock().as_ref().filter(|session| session.works()) {
-            return Ok(session.clone());
-        }
-        // Until the new session is complete, calls fail at once.
         let old = self.session.lock().take();
         drop(old);
         let (client, connection) = self.open().await?;
@@ -159,6 +161,16 @@ where
         drop(old);
     }
 
+    /// Returns whether the next poll should look for targets of crashed askers, and assumes that it does.
+    pub(crate) fn is_time_to_look(&self) -> bool {
+        let mut looked = self.looked.lock();
+        let is_time = looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
+        if is_time {
+            *looked = Some(Instant::now());
+        }
+        is_time
+    }
+
     /// Returns the session.
     pub(crate) fn session(&self) -> Result<Arc<Session>, Error> {
         self.session.lock().clone().ok_or(Error::NotConnected)
@@ -170,7 +182,7 @@ impl<C: Connector, T: TlsConnect<C::Stream>> fmt::Debug for Postgres<C, T> {
         let session = self.session.lock().clone();
         f.debug_struct("Postgres")
             .field("config", &self.config)
-            .field("connected", &session.is_some_and(|session| session.works()))
+            .field("connected", &session.is_some_and(|session| session.is_open()))
             .finish_non_exhaustive()
     }
 }

@@ -21,7 +21,8 @@ CREATE TABLE IF NOT EXISTS cancelable.runs (
     name text NOT NULL,
     began timestamptz NOT NULL,
     ended timestamptz,
-    outcome text
+    outcome text,
+    CHECK ((ended IS NULL) = (outcome IS NULL))
 );
 -- Finds the runs of a key, and those that a process left behind.
 CREATE INDEX IF NOT EXISTS runs_live_key ON cancelable.runs (scope, key) WHERE ended IS NULL AND key IS NOT NULL;
@@ -56,5 +57,6 @@ CREATE TABLE IF NOT EXISTS cancelable.targets (
     PRIMARY KEY (request, run)
 );
 -- A poll reads only what has no receipt.
-CREATE INDEX IF NOT EXISTS targets_open ON cancelable.targets (process) WHERE received IS NULL;
+CREATE INDEX IF NOT EXISTS targets_open ON cancelable.targets (process) WHERE received IS NULL AND process IS NOT NULL;
+CREATE INDEX IF NOT EXISTS targets_waiting ON cancelable.targets (run) WHERE received IS NULL AND process IS NULL;
 CREATE INDEX IF NOT EXISTS targets_run ON cancelable.targets (run);

@@ -1,27 +1,19 @@
-//! `Statements`: the SQL of each call, prepared once for each connection.
+//! `Statements`: the SQL of the calls, prepared once for each connection.
 //!
-//! 1. Each call is one statement, so it is one transaction and one round trip.
+//! 1. Each statement is one transaction. A call is one statement, or two of which the second repairs what the first could
+//!    not see, and which the bus repeats if it fails between them.
 //! 2. `clock_timestamp()` is the time within the transaction, after it has waited for locks.
-//! 3. A process listens to a channel of its own, and to one of its scope. The name of a channel has at most 63 bytes.
+//! 3. A call costs as much as there is to deliver or to write, and not as there are runs. The planner would go through all live
+//!    runs of a process if it could: its statistics of a table that grows are old. So where runs are found by identifier, the
+//!    conditions fit no other index. They say `outcome IS NULL` for runs that have not ended, and compare the process with `IS NOT
+//!    DISTINCT FROM`.
+//! 4. A target has the process of its run from the moment at which both are known. If a run begins while a request for it is made,
+//!    neither transaction sees the other's rows. So each looks again after its commit: [`ADOPT`] for the run, and [`RESOLVE_RUN`]
+//!    or [`RESOLVE_BLOCK`] for the request. The later one of the two sees both. If an asker crashes before it looks again, [`LOOK`]
+//!    finds the request.
 
 use futures::future::try_join_all;
 use tokio_postgres::{Client, Error, Statement};
-
-/// The channel of the processes of a scope, as an SQL expression of the scope. A request uses it when it cannot know
-/// the process of a run: the run may be beginning in another transaction.
-macro_rules! scope_channel {
-    ($scope:literal) => {
-        concat!(
-            "'cancelable:' || left(encode(sha256(convert_to(",
-            $scope,
-            ", 'UTF8')), 'hex'), 32)"
-        )
-    };
-}
-
-/// The channels of a process and of its scope.
-const CHANNELS: &str =
-    concat!("SELECT 'cancelable:' || $1::uuid::text, ", scope_channel!("$2::text"));
 
 /// Inserts or renews a process. The system column `xmax` is zero in a row that was inserted.
 const ENROL: &str = "
@@ -30,34 +22,37 @@ VALUES ($1, $2, $3, clock_timestamp(), clock_timestamp() + make_interval(secs =>
 ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
 RETURNING p.xmax = 0";
 
-/// Renews the lease and reads. The three parts of `open` are: runs that had begun when the request was made, a run that
-/// began later, and runs that began under a block. Rows of the first part belong to the process, so they are few.
+/// Renews the lease, and reads what has no receipt.
 const POLL: &str = "
 WITH me AS (
     UPDATE cancelable.processes SET lease_until = clock_timestamp() + make_interval(secs => $2)
     WHERE id = $1
-    RETURNING scope, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now
+    RETURNING (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now
 ), open AS (
-    SELECT t.request, r.id AS run
-    FROM cancelable.targets t JOIN cancelable.runs r ON r.id = t.run
-    WHERE t.process = $1 AND t.received IS NULL AND r.process = $1 AND r.ended IS NULL
-    UNION ALL
-    SELECT t.request, r.id
+    SELECT q.id, t.run, q.reason_kind, q.message, q.asked_by
     FROM cancelable.targets t
     JOIN cancelable.runs r ON r.id = t.run
     JOIN cancelable.requests q ON q.id = t.request
-    WHERE t.process IS NULL AND t.received IS NULL AND r.process = $1 AND r.ended IS NULL
-        AND r.scope = q.scope AND r.began < q.expires
-    UNION ALL
-    SELECT q.id, r.id
-    FROM me
-    JOIN cancelable.requests q ON q.scope = me.scope AND q.recipient = 'block'
-    JOIN cancelable.runs r ON r.scope = q.scope AND r.key = q.key AND r.ended IS NULL
-    WHERE r.process = $1 AND r.began < q.expires
-        AND NOT EXISTS (SELECT FROM cancelable.targets t WHERE t.request = q.id AND t.run = r.id)
+    WHERE t.process = $1 AND t.received IS NULL AND r.outcome IS NULL
 )
-SELECT me.now, q.id, open.run, q.reason_kind, q.message, q.asked_by
-FROM me LEFT JOIN (open JOIN cancelable.requests q ON q.id = open.request) ON true";
+SELECT me.now, open.* FROM me LEFT JOIN open ON true";
+
+/// Looks for targets whose asker crashed before it looked again.
+const LOOK: &str = "
+WITH begun AS (
+    UPDATE cancelable.targets t SET process = $1
+    FROM cancelable.requests q, cancelable.runs r
+    WHERE t.process IS NULL AND t.received IS NULL AND q.id = t.request AND r.id = t.run
+        AND r.process IS NOT DISTINCT FROM $1 AND r.outcome IS NULL AND r.scope = q.scope AND r.began < q.expires
+)
+INSERT INTO cancelable.targets (request, run, process)
+SELECT q.id, r.id, r.process
+FROM cancelable.processes p
+JOIN cancelable.requests q ON q.scope = p.scope AND q.recipient = 'block'
+JOIN cancelable.runs r ON r.scope = q.scope AND r.key = q.key AND r.ended IS NULL
+WHERE p.id = $1 AND r.process IS NOT DISTINCT FROM $1 AND r.began < q.expires
+    AND NOT EXISTS (SELECT FROM cancelable.targets t WHERE t.request = q.id AND t.run = r.id)
+ON CONFLICT DO NOTHING";
 
 /// Inserts runs and returns those that are now the process's. The update changes nothing; it makes a row that the
 /// process has inserted before count. The lock keeps the row of the process until the commit.
@@ -74,6 +69,23 @@ WITH me AS (
     RETURNING r.id
 )
 SELECT begun.id FROM me LEFT JOIN begun ON true";
+
+/// Looks for the requests that are for runs that have just begun.
+const ADOPT: &str = "
+WITH own AS (
+    SELECT r.id, r.scope, r.key, r.began FROM cancelable.runs r
+    WHERE r.id = ANY($2) AND r.process IS NOT DISTINCT FROM $1
+), begun AS (
+    UPDATE cancelable.targets t SET process = $1
+    FROM own, cancelable.requests q
+    WHERE t.run = ANY($2) AND t.run = own.id AND q.id = t.request AND t.process IS NULL AND t.received IS NULL
+        AND q.scope = own.scope AND own.began < q.expires
+)
+INSERT INTO cancelable.targets (request, run, process)
+SELECT q.id, own.id, $1
+FROM own JOIN cancelable.requests q ON q.scope = own.scope AND q.key = own.key AND q.recipient = 'block'
+WHERE own.began < q.expires
+ON CONFLICT DO NOTHING";
 
 /// Writes receipts and ends, and hints to the askers.
 const FINISH: &str = "
@@ -95,7 +107,7 @@ WITH receipt AS (
     ORDER BY run, place
 ), ended AS (
     UPDATE cancelable.runs r SET ended = clock_timestamp(), outcome = ending.outcome
-    FROM ending WHERE r.id = ending.run AND r.process = $1 AND r.ended IS NULL
+    FROM ending WHERE r.id = ending.run AND r.process IS NOT DISTINCT FROM $1 AND r.outcome IS NULL
 )
 SELECT pg_notify('cancelable:' || asker::text, '') FROM (
     SELECT DISTINCT q.asker FROM written JOIN cancelable.requests q ON q.id = written.request
@@ -115,7 +127,7 @@ WITH made AS (
     };
 }
 
-/// Makes a request for one run.
+/// Makes a request for one run. Returns a row if the process of the run is known.
 const REQUEST_RUN: &str = concat!(
     made!(),
     "
@@ -125,10 +137,19 @@ const REQUEST_RUN: &str = concat!(
     FROM made
     RETURNING process
 )
-SELECT pg_notify(coalesce('cancelable:' || process::text, ",
-    scope_channel!("$2::text"),
-    "), '') FROM target"
+SELECT pg_notify('cancelable:' || process::text, '') FROM target WHERE process IS NOT NULL"
 );
+
+/// Looks again for the run of a request.
+const RESOLVE_RUN: &str = "
+WITH found AS (
+    UPDATE cancelable.targets t SET process = r.process
+    FROM cancelable.requests q, cancelable.runs r
+    WHERE t.request = $1 AND t.process IS NULL AND t.received IS NULL AND q.id = t.request AND r.id = t.run
+        AND r.scope = q.scope AND r.began < q.expires
+    RETURNING t.process
+)
+SELECT pg_notify('cancelable:' || process::text, '') FROM found";
 
 /// Makes a request for the runs of a key.
 const REQUEST_KEY: &str = concat!(
@@ -139,12 +160,20 @@ const REQUEST_KEY: &str = concat!(
     FROM made JOIN cancelable.runs r ON r.scope = made.scope AND r.key = made.key AND r.ended IS NULL
     RETURNING process
 )
-SELECT pg_notify('cancelable:' || process::text, '') FROM (SELECT DISTINCT process FROM target) processes
-UNION ALL
-SELECT pg_notify(",
-    scope_channel!("$2::text"),
-    ", '') FROM made WHERE recipient = 'block'"
+SELECT pg_notify('cancelable:' || process::text, '') FROM (SELECT DISTINCT process FROM target) processes"
 );
+
+/// Looks again for the runs of a block.
+const RESOLVE_BLOCK: &str = "
+WITH found AS (
+    INSERT INTO cancelable.targets (request, run, process)
+    SELECT q.id, r.id, r.process
+    FROM cancelable.requests q JOIN cancelable.runs r ON r.scope = q.scope AND r.key = q.key AND r.ended IS NULL
+    WHERE q.id = $1 AND r.began < q.expires
+    ON CONFLICT DO NOTHING
+    RETURNING process
+)
+SELECT pg_notify('cancelable:' || process::text, '') FROM (SELECT DISTINCT process FROM found) processes";
 
 /// Ends the blocks of a key.
 const UNBLOCK: &str = "
@@ -228,13 +257,16 @@ macro_rules! statements {
 }
 
 statements! {
-    channels: CHANNELS,
     enrol: ENROL,
     poll: POLL,
+    look: LOOK,
     begin: BEGIN,
+    adopt: ADOPT,
     finish: FINISH,
     request_run: REQUEST_RUN,
+    resolve_run: RESOLVE_RUN,
     request_key: REQUEST_KEY,
+    resolve_block: RESOLVE_BLOCK,
     unblock: UNBLOCK,
     targets: TARGETS,
     forget: FORGET,

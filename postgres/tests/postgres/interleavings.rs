@@ -39,6 +39,10 @@ fn requests(run: &NewRun, message: &'static str) -> [Request; 2] {
     [Request::run(run.id, message), Request::block(key, Duration::from_secs(60), message)]
 }
 
+fn key_of(choice: usize) -> Key {
+    Key::new(choice.to_string()).expect("a key")
+}
+
 fn keyed(name: &'static str) -> NewRun {
     NewRun::new(RunId::new(), Some(Key::new("k").expect("a key")), name)
 }
@@ -69,7 +73,7 @@ fn neither_sees_the_other() {
                 client.execute("SELECT pg_advisory_unlock(1)", &[]).await.expect("an unlock");
             };
             futures::join!(begun, asked);
-            // The read that follows each start.
+            // The read that follows each beginning.
             assert!(is_pending(&worker, request, &run).await);
         }
 
@@ -94,6 +98,31 @@ fn neither_sees_the_other() {
             // The process hears of it, although the request could not know that the run is the process's.
             worker.hint().await;
             assert!(is_pending(&worker, request, &run).await);
+        }
+    });
+}
+
+/// An asker crashes after the first of its two transactions, while a run begins.
+#[test]
+fn a_crashed_asker_is_replaced() {
+    let _watchdog = watchdog();
+    smol::block_on(async {
+        let worker = Member::connected(&fresh_scope()).await;
+        let client = client(server()).await;
+        for choice in 0..2 {
+            let run = NewRun::new(RunId::new(), Some(key_of(choice)), "");
+            let request = &requests(&run, "stop")[choice];
+            worker.begin(worker.process.id, std::slice::from_ref(&run)).await.expect("an insert");
+            worker.request(&worker.process, request).await.expect("a request");
+            // Undoes the part in which the request finds the run.
+            let sql =
+                ["UPDATE cancelable.targets SET process = NULL", "DELETE FROM cancelable.targets"];
+            let sql = format!("{} WHERE request = $1", sql[choice]);
+            let changed = client.execute(&sql, &[&request.id().as_uuid()]).await;
+            assert_eq!(changed.expect("a row"), 1);
+            while !is_pending(&worker, request, &run).await {
+                smol::Timer::after(Duration::from_millis(20)).await;
+            }
         }
     });
 }
