@@ -140,7 +140,9 @@ where
         let rows = session.call(make, &parameters).await?;
         let is_complete = run.is_some() && !rows.is_empty();
         if let Some(look_again) = look_again.filter(|_| !is_complete) {
-            session.call(look_again, &parameters[..1]).await?;
+            let (id, run) = (parameters[0], parameters[3]);
+            let parameters: &[_] = if key.is_none() { &[id, run] } else { &[id] };
+            session.call(look_again, parameters).await?;
         }
         Ok(())
     }

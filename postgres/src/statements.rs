@@ -6,7 +6,7 @@
 //! 3. A call costs as much as there is to deliver or to write, and not as there are runs. The planner would go through all live
 //!    runs of a process if it could: its statistics of a table that grows are old. So where runs are found by identifier, the
 //!    conditions fit no other index. They say `outcome IS NULL` for runs that have not ended, and compare the process with `IS NOT
-//!    DISTINCT FROM`.
+//!    DISTINCT FROM`, and times by their difference.
 //! 4. A target has the process of its run from the moment at which both are known. If a run begins while a request for it is made,
 //!    neither transaction sees the other's rows. So each looks again after its commit: [`ADOPT`] for the run, and [`RESOLVE_RUN`]
 //!    or [`RESOLVE_BLOCK`] for the request. The later one of the two sees both. If an asker crashes before it looks again, [`LOOK`]
@@ -43,14 +43,14 @@ WITH begun AS (
     UPDATE cancelable.targets t SET process = $1
     FROM cancelable.requests q, cancelable.runs r
     WHERE t.process IS NULL AND t.received IS NULL AND q.id = t.request AND r.id = t.run
-        AND r.process IS NOT DISTINCT FROM $1 AND r.outcome IS NULL AND r.scope = q.scope AND r.began < q.expires
+        AND r.process IS NOT DISTINCT FROM $1 AND r.outcome IS NULL AND r.scope = q.scope AND q.expires - r.began > interval '0'
 )
 INSERT INTO cancelable.targets (request, run, process)
 SELECT q.id, r.id, r.process
 FROM cancelable.processes p
 JOIN cancelable.requests q ON q.scope = p.scope AND q.recipient = 'block'
 JOIN cancelable.runs r ON r.scope = q.scope AND r.key = q.key AND r.ended IS NULL
-WHERE p.id = $1 AND r.process IS NOT DISTINCT FROM $1 AND r.began < q.expires
+WHERE p.id = $1 AND r.process IS NOT DISTINCT FROM $1 AND q.expires - r.began > interval '0'
     AND NOT EXISTS (SELECT FROM cancelable.targets t WHERE t.request = q.id AND t.run = r.id)
 ON CONFLICT DO NOTHING";
 
@@ -72,19 +72,22 @@ SELECT begun.id FROM me LEFT JOIN begun ON true";
 
 /// Looks for the requests that are for runs that have just begun.
 const ADOPT: &str = "
-WITH own AS (
+WITH own AS MATERIALIZED (
     SELECT r.id, r.scope, r.key, r.began FROM cancelable.runs r
     WHERE r.id = ANY($2) AND r.process IS NOT DISTINCT FROM $1
+), waiting AS MATERIALIZED (
+    SELECT t.request, t.run FROM cancelable.targets t
+    WHERE t.run = ANY($2) AND t.process IS NULL AND t.received IS NULL
 ), begun AS (
     UPDATE cancelable.targets t SET process = $1
-    FROM own, cancelable.requests q
-    WHERE t.run = ANY($2) AND t.run = own.id AND q.id = t.request AND t.process IS NULL AND t.received IS NULL
-        AND q.scope = own.scope AND own.began < q.expires
+    FROM waiting JOIN own ON own.id = waiting.run JOIN cancelable.requests q ON q.id = waiting.request
+    WHERE t.request = waiting.request AND t.run = waiting.run AND t.process IS NULL AND t.received IS NULL
+        AND q.scope = own.scope AND q.expires - own.began > interval '0'
 )
 INSERT INTO cancelable.targets (request, run, process)
 SELECT q.id, own.id, $1
 FROM own JOIN cancelable.requests q ON q.scope = own.scope AND q.key = own.key AND q.recipient = 'block'
-WHERE own.began < q.expires
+WHERE q.expires - own.began > interval '0'
 ON CONFLICT DO NOTHING";
 
 /// Writes receipts and ends, and hints to the askers.
@@ -145,8 +148,8 @@ const RESOLVE_RUN: &str = "
 WITH found AS (
     UPDATE cancelable.targets t SET process = r.process
     FROM cancelable.requests q, cancelable.runs r
-    WHERE t.request = $1 AND t.process IS NULL AND t.received IS NULL AND q.id = t.request AND r.id = t.run
-        AND r.scope = q.scope AND r.began < q.expires
+    WHERE t.request = $1 AND t.run = $2 AND t.process IS NULL AND t.received IS NULL AND q.id = $1 AND r.id = $2
+        AND r.scope = q.scope AND q.expires - r.began > interval '0'
     RETURNING t.process
 )
 SELECT pg_notify('cancelable:' || process::text, '') FROM found";
@@ -169,7 +172,7 @@ WITH found AS (
     INSERT INTO cancelable.targets (request, run, process)
     SELECT q.id, r.id, r.process
     FROM cancelable.requests q JOIN cancelable.runs r ON r.scope = q.scope AND r.key = q.key AND r.ended IS NULL
-    WHERE q.id = $1 AND r.began < q.expires
+    WHERE q.id = $1 AND q.expires - r.began > interval '0'
     ON CONFLICT DO NOTHING
     RETURNING process
 )
@@ -188,7 +191,7 @@ SELECT q.id, t.run, t.received, r.id IS NOT NULL, r.ended IS NOT NULL,
 FROM cancelable.requests q
 LEFT JOIN cancelable.targets t ON t.request = q.id
 LEFT JOIN cancelable.runs r ON r.id = t.run AND r.scope = q.scope
-    AND (t.process IS NOT NULL OR q.recipient <> 'run' OR r.began < q.expires)
+    AND (t.process IS NOT NULL OR q.recipient <> 'run' OR q.expires - r.began > interval '0')
 LEFT JOIN cancelable.processes p ON p.id = r.process
 WHERE q.id = ANY($1)";
 

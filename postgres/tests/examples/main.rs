@@ -1,0 +1,20 @@
+//! Runs the example: 10,000 operations in four processes, of which exactly the chosen 5,000 are cancelled.
+
+use std::env;
+use std::process::Command;
+
+#[test]
+fn fleet() {
+    // Cargo builds the examples before it runs the tests. The calls of the example have time limits of their own.
+    let mut path = env::current_exe().expect("the test has a path");
+    path.pop();
+    path.pop();
+    let output = Command::new(path.join("examples/fleet")).output().expect("the example was built");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    // The example checks each operation itself.
+    assert!(output.status.success(), "{printed}{errors}");
+    for line in ["delivered: 5000", "receipts: 5000", "cancelled: 5000, untouched: 5000"] {
+        assert!(printed.lines().any(|printed| printed == line), "{printed}");
+    }
+}
