@@ -5,5 +5,6 @@ mod support;
 
 mod calls;
 mod connection;
+mod faults;
 mod interleavings;
 mod retention;
