@@ -38,5 +38,7 @@ mod stalled;
 mod status;
 mod strict;
 mod texts;
+// Windows runs the destructors of thread-locals under a lock, where sending through a channel can deadlock.
+#[cfg(unix)]
 mod thread_ends;
 mod wrap;

@@ -18,6 +18,7 @@ mod history;
 mod hostile;
 mod listing;
 mod many;
+#[cfg(unix)]
 mod memory;
 mod model;
 #[cfg(all(feature = "time", feature = "testing"))]

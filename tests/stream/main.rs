@@ -5,6 +5,7 @@ mod support;
 
 mod chunks;
 mod clean_up;
+#[cfg(unix)]
 mod cost;
 mod drops;
 mod executors;
