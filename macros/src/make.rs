@@ -68,7 +68,7 @@ pub(crate) fn make(value: &Value, krate: &Crate<'_>, place: Span) -> TokenStream
         }
         // Called here so that a value that is not a source is reported at that value.
         Value::Source(expr) => quote_spanned! {at(expr.span())=>
-            #krate::source::Source::into_source(#expr)
+            #krate::__private::Source::into_source(#expr)
         },
     }
 }

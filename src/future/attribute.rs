@@ -17,7 +17,7 @@ use super::ending::{ErrorOf, error_of_result};
 use super::{Cancelable, Fallible};
 use crate::error::Cancelled;
 use crate::operation::Operation;
-use crate::source::Source;
+pub use crate::source::Source;
 use crate::text::Text;
 
 /// Creates an operation. Returns a handle for the race and one for the body.
