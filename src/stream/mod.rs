@@ -119,6 +119,8 @@ pub struct CancelableStream<St: Stream, S, E = (), M: Batching<St::Item> = Items
 enum Handover<End> {
     /// It is the first poll, or the stream is an operation, is shielded or has ended.
     Untouched,
+    /// The source has been polled in this poll, and has not fired. The first poll does that before anything else.
+    Looked,
     /// The source or the idle timeout has fired in this poll.
     Fired(Reason),
     /// The stream has ended in this poll.

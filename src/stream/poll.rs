@@ -107,7 +107,8 @@ where
             let error = error_of_unstarted(self.as_mut().project().state.get_mut(), reason);
             return self.finish(Err(error), false, cx);
         }
-        self.poll_next(cx)
+        // Not `poll_next`, which would enter the operation once more.
+        self.poll_as_current(Handover::Looked, cx)
     }
 
     /// Polls the source, then the handles of the operation, for a cancellation.
@@ -126,8 +127,13 @@ where
         handover: Handover<M::End>,
         cx: &mut Context<'_>,
     ) -> Pulled<M::Item, M::End> {
+        let mut looked = false;
         let mut fired = match handover {
             Handover::Untouched => None,
+            Handover::Looked => {
+                looked = true;
+                None
+            }
             Handover::Fired(reason) => Some(reason),
             Handover::Ended(end) => return Poll::Ready(Ok(ControlFlow::Break(end))),
         };
@@ -140,6 +146,11 @@ where
             } else {
                 let cancelled = match fired.take() {
                     Some(reason) => Poll::Ready(reason),
+                    None if std::mem::take(&mut looked) => {
+                        // The first look counts as a poll that did not register.
+                        stays_unregistered(this.unregistered_polls);
+                        Poll::Pending
+                    }
                     None if stays_unregistered(this.unregistered_polls) => {
                         self.as_mut().poll_cancelled(false, &mut Context::from_waker(probe()))
                     }
