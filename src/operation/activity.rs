@@ -242,9 +242,17 @@ impl Activity {
     }
 
     fn for_each_watcher(&self, tell: impl Fn(&dyn Watcher)) {
-        // The list is cloned, so that watchers are called with no lock held.
-        let watchers = self.watchers.lock().clone();
-        watchers.iter().for_each(|watcher| tell(&**watcher));
+        // The list is cloned, so that watchers are called with no lock held. Usually there is one, and then the clone
+        // needs no allocation.
+        let watchers = self.watchers.lock();
+        if let [watcher] = &watchers[..] {
+            let watcher = watcher.clone();
+            drop(watchers);
+            return tell(&*watcher);
+        }
+        let all = watchers.clone();
+        drop(watchers);
+        all.iter().for_each(|watcher| tell(&**watcher));
     }
 
     /// Notifies the watchers that the operation has ended, and drops them and the waker of its task.

@@ -280,7 +280,7 @@ impl Operation {
 
     /// Runs `callback` when it is cancelled, or at once if it has been.
     pub(crate) fn on_request(&self, callback: impl FnOnce(&Reason) + Send + 'static) {
-        self.inner.token.on_cancel(callback).detach();
+        self.inner.token.on_cancel_detached(callback);
     }
 }
 

@@ -287,6 +287,11 @@ impl CancellationToken {
         Registration::new(&self.node, callback)
     }
 
+    /// Registers a callback that is never unregistered. Without a handle it takes one allocation instead of two.
+    pub(crate) fn on_cancel_detached(&self, callback: impl FnOnce(&Reason) + Send + 'static) {
+        self.node.add_callback(Box::new(callback));
+    }
+
     /// Registers a callback like [`on_cancel`](Self::on_cancel), but returns the callback if the token is
     /// already cancelled.
     ///
