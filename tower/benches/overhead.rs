@@ -2,7 +2,8 @@
 //! without sockets.
 //!
 //! `cargo bench -p cancelable-tower`. With `-- --quick` it runs for a moment only, and with `-- --in-process` without
-//! sockets.
+//! sockets. To count instructions with valgrind's callgrind, run it with `-- --calls NUMBER` and two numbers: it makes that
+//! many calls with the layer, or without it if `--bare` is given.
 
 use std::convert::Infallible;
 use std::env;
@@ -33,6 +34,16 @@ fn layer() -> OperationLayer {
 }
 
 fn main() {
+    if let Some(calls) = env::args().skip_while(|argument| argument != "--calls").nth(1) {
+        let calls = calls.parse().expect("the number of calls is a number");
+        if env::args().any(|argument| argument == "--bare") {
+            time(calls, || smol::block_on(answer(service_fn(hello).call(request()))));
+        } else {
+            let mut layered = ServiceBuilder::new().layer(layer()).service(service_fn(hello));
+            time(calls, || smol::block_on(answer(layered.call(request()))));
+        }
+        return;
+    }
     let quick = env::args().any(|argument| argument == "--quick");
     let (rounds, length, calls) = if quick {
         (1, Duration::from_millis(50), 1_000)
@@ -106,11 +117,8 @@ async fn drive(address: SocketAddr, length: Duration) -> f64 {
 
 /// Prints nanoseconds for a call of a service that answers at once, the median of the rounds.
 fn in_process(rounds: usize, calls: u32) {
-    let handler = service_fn(async |_: Request<Full<Bytes>>| {
-        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("hello")))
-    });
-    let mut layered = ServiceBuilder::new().layer(layer()).service(handler);
-    let mut bare = handler;
+    let mut layered = ServiceBuilder::new().layer(layer()).service(service_fn(hello));
+    let mut bare = service_fn(hello);
     let mut figures = [Vec::new(), Vec::new()];
     for _ in 0..rounds {
         figures[0].push(time(calls, || smol::block_on(answer(bare.call(request())))));
@@ -120,6 +128,10 @@ fn in_process(rounds: usize, calls: u32) {
     println!(
         "nanoseconds for a call without sockets: {bare:.0} without the layer, {layered:.0} with it"
     );
+}
+
+async fn hello(_: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(Response::new("hello".into()))
 }
 
 fn request() -> Request<Full<Bytes>> {

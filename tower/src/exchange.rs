@@ -17,8 +17,9 @@ use crate::BoxError;
 
 /// A part of an answer.
 pub(crate) enum Piece<D> {
-    /// Status and headers. Frames follow, unless the body has ended.
-    Head(Parts, BodyState),
+    /// Status and headers, with the frame of a body that has only one. Otherwise frames follow, unless the body has
+    /// ended.
+    Head(Parts, BodyState, Option<Frame<D>>),
     /// Data or trailers.
     Frame(Frame<D>, BodyState),
 }
@@ -66,7 +67,7 @@ impl Display for Fault {
 
 /// One request: the future of the service, then the body of its response.
 #[pin_project(project = ExchangeProjection)]
-pub(crate) enum Exchange<F, B> {
+pub(crate) enum Exchange<F, B: Body> {
     /// The service has not been called, because the request came without any time left.
     Refused,
     Calling {
@@ -79,6 +80,8 @@ pub(crate) enum Exchange<F, B> {
         body: B,
         /// How many bytes are still to come, if that is known.
         left: Option<u64>,
+        /// A frame, an error or the end that was there together with the head.
+        pulled: Option<Option<Result<Frame<B::Data>, BoxError>>>,
     },
     Ended,
 }
@@ -110,28 +113,41 @@ where
                 let left = hint.exact().or_else(|| content_length(&parts.headers));
                 let bodyless = *method == Method::HEAD || is_bodyless(parts.status);
                 let ended = body.is_end_stream();
-                let last = bodyless || ended;
-                self.set(if last { Exchange::Ended } else { Exchange::Streaming { body, left } });
-                Poll::Ready(Some(Ok(Piece::Head(parts, BodyState { hint, ended, last }))))
+                let mut state = BodyState { hint, ended, last: bodyless || ended };
+                let mut only = None;
+                if state.last {
+                    self.set(Exchange::Ended);
+                } else {
+                    self.set(Exchange::Streaming { body, left, pulled: None });
+                    // Most bodies of a known length are one frame. It is pulled here, so that the operation is polled
+                    // no further. Bodies of unknown length may be slow, and their head must not wait for them.
+                    if left.is_some() {
+                        only = self.as_mut().pull_only_frame(cx);
+                        state.last = only.is_some();
+                    }
+                }
+                Poll::Ready(Some(Ok(Piece::Head(parts, state, only))))
             }
-            ExchangeProjection::Streaming { mut body, left } => {
-                let frame = match ready!(body.as_mut().poll_frame(cx)) {
+            ExchangeProjection::Streaming { mut body, left, pulled } => {
+                let frame = match pulled.take() {
+                    Some(pulled) => pulled,
+                    None => {
+                        ready!(body.as_mut().poll_frame(cx)).map(|frame| frame.map_err(Into::into))
+                    }
+                };
+                let frame = match frame {
                     Some(Ok(frame)) => frame,
                     Some(Err(error)) => {
                         self.set(Exchange::Ended);
-                        return Poll::Ready(Some(Err(Fault::Body(error.into()))));
+                        return Poll::Ready(Some(Err(Fault::Body(error))));
                     }
                     None => {
                         self.set(Exchange::Ended);
                         return Poll::Ready(None);
                     }
                 };
-                if let (Some(left), Some(data)) = (left.as_mut(), frame.data_ref()) {
-                    *left = left.saturating_sub(data.remaining() as u64);
-                }
                 let (hint, ended) = (body.size_hint(), body.is_end_stream());
-                // A server asks for no more bytes than it has announced, and for nothing after trailers.
-                let last = ended || frame.is_trailers() || *left == Some(0);
+                let last = note_frame(&frame, left) || ended;
                 if last {
                     self.set(Exchange::Ended);
                 }
@@ -140,6 +156,36 @@ where
             ExchangeProjection::Ended => Poll::Ready(None),
         }
     }
+}
+
+impl<F, B: Body<Error: Into<BoxError>>> Exchange<F, B> {
+    /// Pulls the next frame, and returns it if the body has ended with it. Otherwise it is kept for the next poll.
+    fn pull_only_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Frame<B::Data>> {
+        let projected = self.as_mut().project();
+        let ExchangeProjection::Streaming { mut body, left, pulled } = projected else {
+            return None;
+        };
+        let Poll::Ready(frame) = body.as_mut().poll_frame(cx) else { return None };
+        match frame {
+            Some(Ok(frame)) if note_frame(&frame, &mut left.clone()) || body.is_end_stream() => {
+                self.set(Exchange::Ended);
+                Some(frame)
+            }
+            frame => {
+                *pulled = Some(frame.map(|frame| frame.map_err(Into::into)));
+                None
+            }
+        }
+    }
+}
+
+/// Counts a frame, and returns whether it is the last that a server asks for: it wants no more bytes than it has
+/// announced, and nothing after trailers.
+fn note_frame<D: Buf>(frame: &Frame<D>, left: &mut Option<u64>) -> bool {
+    if let (Some(left), Some(data)) = (left.as_mut(), frame.data_ref()) {
+        *left = left.saturating_sub(data.remaining() as u64);
+    }
+    frame.is_trailers() || *left == Some(0)
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

@@ -7,43 +7,47 @@ use http::header::{HeaderName, HeaderValue};
 use crate::grpc_timeout;
 
 /// A header that states how much time a request has, relative to its arrival.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// `grpc-timeout`.
-    Grpc,
+#[derive(Clone, Debug)]
+pub(crate) struct Format {
+    pub(crate) name: HeaderName,
+    unit: Unit,
+}
+
+#[derive(Clone, Debug)]
+enum Unit {
+    /// As in `grpc-timeout`, which names the unit.
+    Named,
     /// A whole number of milliseconds with at most this number of digits.
-    Millis(HeaderName, usize),
+    Millis(usize),
 }
 
 impl Format {
+    pub(crate) fn grpc() -> Self {
+        Format { name: HeaderName::from_static("grpc-timeout"), unit: Unit::Named }
+    }
+
     pub(crate) fn connect() -> Self {
-        Format::Millis(HeaderName::from_static("connect-timeout-ms"), 10)
+        let name = HeaderName::from_static("connect-timeout-ms");
+        Format { name, unit: Unit::Millis(10) }
     }
 
     pub(crate) fn millis(name: HeaderName) -> Self {
-        Format::Millis(name, 19)
-    }
-
-    pub(crate) fn name(&self) -> HeaderName {
-        match self {
-            Format::Grpc => HeaderName::from_static("grpc-timeout"),
-            Format::Millis(name, _) => name.clone(),
-        }
+        Format { name, unit: Unit::Millis(19) }
     }
 
     /// Reads a value. Returns `None` if it is malformed.
     pub(crate) fn parse(&self, value: &HeaderValue) -> Option<Duration> {
-        match self {
-            Format::Grpc => grpc_timeout::parse(value.as_bytes()),
-            Format::Millis(_, most) => digits(value.as_bytes(), *most).map(Duration::from_millis),
+        match &self.unit {
+            Unit::Named => grpc_timeout::parse(value.as_bytes()),
+            Unit::Millis(most) => digits(value.as_bytes(), *most).map(Duration::from_millis),
         }
     }
 
     /// Writes a limit, rounded down. Returns `None` if nothing is left of it then.
     pub(crate) fn write(&self, limit: Duration) -> Option<HeaderValue> {
-        let written = match self {
-            Format::Grpc => grpc_timeout::write(limit)?,
-            Format::Millis(_, most) => {
+        let written = match &self.unit {
+            Unit::Named => grpc_timeout::write(limit)?,
+            Unit::Millis(most) => {
                 let largest = 10_u128.pow(*most as u32) - 1;
                 let millis = limit.as_millis().min(largest);
                 (millis > 0).then(|| millis.to_string())?

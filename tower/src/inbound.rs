@@ -45,7 +45,7 @@ impl Inbound {
     /// assert_eq!(inbound.malformed(), 0);
     /// ```
     pub fn grpc() -> Self {
-        Self::of(Format::Grpc)
+        Self::of(Format::grpc())
     }
 
     /// Reads `connect-timeout-ms` of the Connect protocol: at most ten digits, in milliseconds.
@@ -153,7 +153,7 @@ impl Inbound {
     /// ```
     pub fn limit(&self, headers: &HeaderMap) -> Option<Duration> {
         let mut shortest: Option<Duration> = None;
-        for value in headers.get_all(self.format.name()) {
+        for value in headers.get_all(&self.format.name) {
             match self.format.parse(value) {
                 Some(limit) => {
                     shortest = Some(shortest.map_or(limit, |shortest| shortest.min(limit)));

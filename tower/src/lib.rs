@@ -11,21 +11,27 @@ mod inbound;
 
 mod answer;
 
+mod config;
+
 mod exchange;
 
 mod running;
 
+mod response;
+
 mod layer;
 
-mod response;
+mod outbound;
+
+mod call;
 
 mod propagate;
 
+pub use call::{PropagateBody, PropagateError, PropagateFuture};
 pub use inbound::Inbound;
 pub use layer::{OperationLayer, OperationService};
-pub use propagate::{
-    Outbound, Propagate, PropagateBody, PropagateError, PropagateFuture, PropagateLayer,
-};
+pub use outbound::Outbound;
+pub use propagate::{Propagate, PropagateLayer};
 pub use response::{ResponseBody, ResponseFuture};
 
 /// An error of any type, as bodies have it.

@@ -50,12 +50,16 @@ where
         let piece = ready!(running.poll(cx));
         let Some(mut running) = self.running.take() else { unreachable!("it was polled") };
         match piece {
-            Some(Ok(Piece::Head(head, state))) => {
-                if running.protocol != Protocol::Grpc {
-                    running.protocol = Protocol::of(&head.headers);
-                }
-                let body = ResponseBody { kind: Kind::Running(running), state };
-                Poll::Ready(Ok(Response::from_parts(head, body)))
+            Some(Ok(Piece::Head(head, state, only))) => {
+                let kind = if state.last {
+                    Kind::Last(only)
+                } else {
+                    if running.protocol != Protocol::Grpc {
+                        running.protocol = Protocol::of(&head.headers);
+                    }
+                    Kind::Running(running)
+                };
+                Poll::Ready(Ok(Response::from_parts(head, ResponseBody { kind, state })))
             }
             Some(Err(Fault::Cancelled(cancelled))) => Poll::Ready(Ok(answer(&running, &cancelled))),
             Some(Err(Fault::Service(error, _))) => match error.downcast() {

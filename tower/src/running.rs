@@ -5,13 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use cancelable::{Operation, Reason};
+use cancelable::{Operation, Reason, Text};
 use futures_core::Stream;
+use http::StatusCode;
 use http::request::Parts;
 
 use crate::answer::Protocol;
+use crate::config::Config;
 use crate::exchange::{Fault, Piece};
-use crate::layer::Config;
 
 /// The operation of a request, whatever the types of its service.
 type Pieces<D> = Pin<Box<dyn Stream<Item = Result<Piece<D>, Fault>> + Send>>;
@@ -42,11 +43,11 @@ impl<D> Running<D> {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece<D>, Fault>>> {
         let Some(pieces) = &mut self.pieces else { return Poll::Ready(None) };
         let polled = ready!(pieces.as_mut().poll_next(cx));
-        if let Some(Ok(Piece::Head(head, _))) = &polled {
-            self.operation.set_metadata("status", head.status.as_u16().to_string());
+        if let Some(Ok(Piece::Head(head, ..))) = &polled {
+            self.operation.set_metadata("status", status_text(head.status));
         }
         let over = match &polled {
-            Some(Ok(Piece::Head(_, state) | Piece::Frame(_, state))) => {
+            Some(Ok(Piece::Head(_, state, _) | Piece::Frame(_, state))) => {
                 // The server will not ask for more, so the operation learns of its end here.
                 state.last && pieces.as_mut().poll_next(cx).is_ready()
             }
@@ -56,6 +57,19 @@ impl<D> Running<D> {
             self.pieces = None;
         }
         Poll::Ready(polled)
+    }
+}
+
+/// Returns a status as text, without an allocation if it is a frequent one.
+fn status_text(status: StatusCode) -> Text {
+    match status {
+        StatusCode::OK => "200".into(),
+        StatusCode::CREATED => "201".into(),
+        StatusCode::NO_CONTENT => "204".into(),
+        StatusCode::NOT_MODIFIED => "304".into(),
+        StatusCode::BAD_REQUEST => "400".into(),
+        StatusCode::NOT_FOUND => "404".into(),
+        status => status.as_str().to_owned().into(),
     }
 }
 

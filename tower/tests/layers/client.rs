@@ -11,7 +11,7 @@ use std::time::Duration;
 use cancelable::prelude::*;
 use cancelable::testing::Wakes;
 use cancelable_tower::{Outbound, PropagateError, PropagateLayer};
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
@@ -129,15 +129,26 @@ fn nothing_is_sent_after_a_cancellation() {
 #[test]
 fn only_some_hosts_are_told() {
     run(async {
-        let work = async |layer: PropagateLayer| {
-            let client = Client::new(layer);
-            let call = async { client.call(request()).await.unwrap() };
+        let gets_header = async |request, only: &str| {
+            let client = Client::new(grpc().only_to([only]));
+            let call = async { client.call(request).await.unwrap() };
             call.cancelable(timeout(SECOND)).named("caller").await.unwrap();
             client.take_seen()[0].is_some()
         };
-        assert!(work(grpc().only_to(["HOST.test"])).await);
-        assert!(!work(grpc().only_to(["other.test"])).await);
-        assert!(!work(grpc().only_to(["test"])).await);
+        assert!(gets_header(request(), "HOST.test").await);
+        assert!(!gets_header(request(), "other.test").await);
+        assert!(!gets_header(request(), "test").await);
+
+        let only_in_header = |host| {
+            let mut request = request_with(&[("host", host)]);
+            *request.uri_mut() = Uri::from_static("/");
+            request
+        };
+        assert!(gets_header(only_in_header("host.test:80"), "host.test").await);
+        assert!(gets_header(only_in_header("host.test"), "host.test").await);
+        assert!(gets_header(only_in_header("[::1]:80"), "[::1]").await);
+        assert!(gets_header(only_in_header("[::1]"), "[::1]").await);
+        assert!(!gets_header(only_in_header("no host"), "no host").await);
     });
 }
 

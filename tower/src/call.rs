@@ -1,0 +1,197 @@
+//! `PropagateFuture` and `PropagateBody`: a call of a client that ends with its operation.
+
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use cancelable::{Cancelable, CancelableExt, Cancelled, Operation, Reason, never};
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+use pin_project::pin_project;
+
+use crate::BoxError;
+
+/// Why a request is not sent.
+pub(crate) enum Refusal {
+    Cancelled(Cancelled),
+    NoTimeLeft,
+}
+
+/// A source that fires when an operation is cancelled. It is `Sync`, because the bodies of reqwest are.
+type End = Pin<Box<dyn Future<Output = Reason> + Send + Sync>>;
+
+fn end_of(operation: &Operation) -> End {
+    let operation = operation.clone();
+    Box::pin(async move { operation.cancelled().await })
+}
+
+/// The future of a call through [`Propagate`](crate::Propagate).
+///
+/// # Cancel safety
+///
+/// As for the future of the inner service.
+///
+/// # Errors
+///
+/// [`PropagateError`].
+#[pin_project]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct PropagateFuture<F> {
+    #[pin]
+    state: State<F>,
+    /// The operation that the body of the response ends with.
+    operation: Option<Operation>,
+}
+
+#[pin_project(project = StateProjection)]
+enum State<F> {
+    Refused(Option<Refusal>),
+    Calling(#[pin] Cancelable<F, End>),
+}
+
+impl<F: Future> PropagateFuture<F> {
+    pub(crate) fn refused(refusal: Refusal) -> Self {
+        PropagateFuture { state: State::Refused(Some(refusal)), operation: None }
+    }
+
+    pub(crate) fn calling(future: F, operation: Option<Operation>) -> Self {
+        let source = match &operation {
+            Some(operation) => end_of(operation),
+            None => Box::pin(never()),
+        };
+        PropagateFuture { state: State::Calling(future.cancelable(source)), operation }
+    }
+}
+
+impl<F, R, E> Future for PropagateFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: Body,
+    R::Error: Into<BoxError>,
+{
+    type Output = Result<Response<PropagateBody<R>>, PropagateError<E>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let called = match this.state.project() {
+            StateProjection::Refused(refusal) => {
+                return Poll::Ready(Err(match refusal.take() {
+                    Some(Refusal::Cancelled(cancelled)) => PropagateError::Cancelled(cancelled),
+                    Some(Refusal::NoTimeLeft) => PropagateError::NoTimeLeft,
+                    None => panic!("a call was polled after completion"),
+                }));
+            }
+            StateProjection::Calling(call) => ready!(call.poll(cx)),
+        };
+        let response =
+            called.map_err(PropagateError::Cancelled)?.map_err(PropagateError::Service)?;
+        let end = this.operation.take().map(|operation| end_of(&operation));
+        Poll::Ready(Ok(response.map(|body| PropagateBody { body: Some(body), end })))
+    }
+}
+
+impl<F> fmt::Debug for PropagateFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PropagateFuture")
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The body of a response that ends with the operation of its request.
+///
+/// # Cancel safety
+///
+/// As for the inner body.
+///
+/// # Errors
+///
+/// The error of the inner body, or [`Cancelled`] if the operation is cancelled before the body has ended.
+#[pin_project]
+pub struct PropagateBody<B> {
+    /// `None` once it was cancelled.
+    #[pin]
+    body: Option<B>,
+    /// Fires when the operation is cancelled.
+    end: Option<End>,
+}
+
+impl<B: Body<Error: Into<BoxError>>> Body for PropagateBody<B> {
+    type Data = B::Data;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let mut this = self.project();
+        let Some(body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        // A frame that has arrived is handed out, even if the operation is cancelled by now.
+        if let Poll::Ready(frame) = body.poll_frame(cx) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let Some(end) = this.end else { return Poll::Pending };
+        let reason = ready!(end.as_mut().poll(cx));
+        *this.end = None;
+        this.body.set(None);
+        Poll::Ready(Some(Err(Cancelled::new(reason).into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(B::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), B::size_hint)
+    }
+}
+
+impl<B> fmt::Debug for PropagateBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cancelled = self.body.is_none();
+        f.debug_struct("PropagateBody").field("cancelled", &cancelled).finish_non_exhaustive()
+    }
+}
+
+/// Why a call through [`Propagate`](crate::Propagate) failed.
+///
+/// ```
+/// use cancelable::Cancelled;
+/// use cancelable_tower::PropagateError;
+/// use std::io;
+///
+/// let error = PropagateError::<io::Error>::Cancelled(Cancelled::new("stop"));
+/// assert_eq!(error.to_string(), "cancelled: stop");
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PropagateError<E> {
+    /// The inner service failed.
+    Service(E),
+    /// The operation of the request was cancelled.
+    Cancelled(Cancelled),
+    /// The operation had less time left than the header can state after the
+    /// [reserve](crate::Outbound::reserve), so the request was not sent.
+    NoTimeLeft,
+}
+
+impl<E: fmt::Display> fmt::Display for PropagateError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PropagateError::Service(error) => error.fmt(f),
+            PropagateError::Cancelled(cancelled) => cancelled.fmt(f),
+            PropagateError::NoTimeLeft => f.write_str("not sent: the operation has no time left"),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for PropagateError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            PropagateError::Service(error) => error.source(),
+            PropagateError::Cancelled(cancelled) => cancelled.source(),
+            PropagateError::NoTimeLeft => None,
+        }
+    }
+}

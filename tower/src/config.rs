@@ -1,0 +1,91 @@
+//! `Config`: what an `OperationLayer` does with each request.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use cancelable::source::{BoxSource, Timeout};
+use cancelable::{Operation, Reason, Registry, Text, any_of, timeout};
+use http::request::Parts;
+use pin_project::pin_project;
+
+use crate::Inbound;
+use crate::answer::Answers;
+
+type Name = dyn Fn(&Parts) -> Text + Send + Sync;
+type MakeSource = dyn Fn(&Parts) -> BoxSource<'static> + Send + Sync;
+pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What a layer does with each request.
+#[derive(Clone, Default)]
+pub(crate) struct Config {
+    pub(crate) name: Option<Arc<Name>>,
+    pub(crate) limit: Option<Duration>,
+    pub(crate) inbound: Vec<Inbound>,
+    pub(crate) sources: Vec<Arc<MakeSource>>,
+    pub(crate) parent: Option<Operation>,
+    pub(crate) registry: Option<Registry>,
+    pub(crate) grace: Option<Duration>,
+    pub(crate) outermost: bool,
+    pub(crate) spawner: Option<Arc<dyn Fn(Task) + Send + Sync>>,
+    pub(crate) answers: Answers,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("limit", &self.limit)
+            .field("inbound", &self.inbound)
+            .field("sources", &self.sources.len())
+            .field("parent", &self.parent.as_ref().map(Operation::id))
+            .field("registered", &self.registry.is_some())
+            .field("grace", &self.grace)
+            .field("outermost", &self.outermost)
+            .field("spawner", &self.spawner.is_some())
+            .field("answers", &self.answers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// Returns the shortest limit of a request.
+    pub(crate) fn limit_of(&self, head: &Parts) -> Option<Duration> {
+        let inbound = self.inbound.iter().filter_map(|inbound| inbound.limit(&head.headers));
+        inbound.chain(self.limit).min()
+    }
+
+    /// Returns what can cancel a request.
+    pub(crate) fn source_of(&self, head: &Parts, limit: Option<Duration>) -> RequestSource {
+        if self.sources.is_empty() {
+            return limit
+                .map_or(RequestSource::Never, |limit| RequestSource::Limit(timeout(limit)));
+        }
+        let mut sources: Vec<_> = self.sources.iter().map(|source| source(head)).collect();
+        if let Some(limit) = limit {
+            sources.push(Box::pin(timeout(limit)));
+        }
+        RequestSource::Several(Box::pin(any_of(sources)))
+    }
+}
+
+/// What can cancel a request. A box is needed only if the user has added sources.
+#[pin_project(project = RequestSourceProjection)]
+pub(crate) enum RequestSource {
+    Never,
+    Limit(#[pin] Timeout),
+    Several(BoxSource<'static>),
+}
+
+impl Future for RequestSource {
+    type Output = Reason;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
+        match self.project() {
+            RequestSourceProjection::Never => Poll::Pending,
+            RequestSourceProjection::Limit(limit) => limit.poll(cx),
+            RequestSourceProjection::Several(sources) => sources.as_mut().poll(cx),
+        }
+    }
+}
