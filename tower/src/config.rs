@@ -15,6 +15,7 @@ use crate::Inbound;
 use crate::answer::Answers;
 
 type Name = dyn Fn(&Parts) -> Text + Send + Sync;
+type Value = dyn Fn(&Parts) -> Option<Text> + Send + Sync;
 type MakeSource = dyn Fn(&Parts) -> BoxSource<'static> + Send + Sync;
 pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -22,11 +23,14 @@ pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Clone, Default)]
 pub(crate) struct Config {
     pub(crate) name: Option<Arc<Name>>,
+    pub(crate) metadata: Vec<(Text, Arc<Value>)>,
     pub(crate) limit: Option<Duration>,
     pub(crate) inbound: Vec<Inbound>,
     pub(crate) sources: Vec<Arc<MakeSource>>,
     pub(crate) parent: Option<Operation>,
     pub(crate) registry: Option<Registry>,
+    /// Whether requests are daemons of the registry.
+    pub(crate) daemon: bool,
     pub(crate) grace: Option<Duration>,
     pub(crate) outermost: bool,
     pub(crate) spawner: Option<Arc<dyn Fn(Task) + Send + Sync>>,
@@ -41,6 +45,7 @@ impl fmt::Debug for Config {
             .field("sources", &self.sources.len())
             .field("parent", &self.parent.as_ref().map(Operation::id))
             .field("registered", &self.registry.is_some())
+            .field("daemon", &self.daemon)
             .field("grace", &self.grace)
             .field("outermost", &self.outermost)
             .field("spawner", &self.spawner.is_some())
@@ -50,6 +55,11 @@ impl fmt::Debug for Config {
 }
 
 impl Config {
+    pub(crate) fn metadata_of(&self, head: &Parts) -> Vec<(Text, Text)> {
+        let value_of = |(key, value): &(Text, Arc<Value>)| Some((key.clone(), value(head)?));
+        self.metadata.iter().filter_map(value_of).collect()
+    }
+
     /// Returns the shortest limit of a request.
     pub(crate) fn limit_of(&self, head: &Parts) -> Option<Duration> {
         let inbound = self.inbound.iter().filter_map(|inbound| inbound.limit(&head.headers));

@@ -122,6 +122,24 @@ impl OperationLayer {
         self.with(|config| config.name = Some(Arc::new(move |head| name(head).into())))
     }
 
+    /// Adds metadata to each operation, if `value` returns some for the head of its request.
+    ///
+    /// ```
+    /// let layer = cancelable_tower::OperationLayer::new()
+    ///     .metadata("query", |head| head.uri.query().map(str::to_owned));
+    /// # let _ = layer;
+    /// ```
+    pub fn metadata<T: Into<Text>>(
+        self,
+        key: impl Into<Text>,
+        value: impl Fn(&Parts) -> Option<T> + Send + Sync + 'static,
+    ) -> Self {
+        let key = key.into();
+        self.with(|config| {
+            config.metadata.push((key, Arc::new(move |head| value(head).map(Into::into))));
+        })
+    }
+
     /// Sets how long a request may take, to the end of the body of its response. Calling this again replaces the
     /// limit.
     ///
@@ -201,7 +219,22 @@ impl OperationLayer {
     /// # let _ = layer;
     /// ```
     pub fn registered_in(self, registry: &Registry) -> Self {
-        self.with(|config| config.registry = Some(registry.clone()))
+        self.with(|config| {
+            config.registry = Some(registry.clone());
+            config.daemon = false;
+        })
+    }
+
+    /// Registers each request in `registry` as a daemon, so that a shutdown cancels it last, once all others have ended.
+    /// Use it for what shows or serves the others, such as metrics, health and logs.
+    ///
+    /// ```
+    /// let registry = cancelable::Registry::new();
+    /// let layer = cancelable_tower::OperationLayer::new().daemon_in(&registry);
+    /// # let _ = layer;
+    /// ```
+    pub fn daemon_in(self, registry: &Registry) -> Self {
+        self.registered_in(registry).with(|config| config.daemon = true)
     }
 
     /// Gives each request a grace period: after a cancellation it may continue for up to `limit`, and stop by
@@ -319,6 +352,7 @@ where
             // Half the cost of `format!`.
             None => [head.method.as_str(), " ", head.uri.path()].concat().into(),
         };
+        let metadata = config.metadata_of(&head);
         let limit = config.limit_of(&head);
         let source = config.source_of(&head, limit);
         let protocol = Protocol::of(&head.headers);
@@ -330,6 +364,9 @@ where
             Exchange::Calling { future: self.inner.call(Request::from_parts(head, body)), method }
         };
         let mut pieces = exchange.try_cancelable_stream(source).named(name);
+        for (key, value) in metadata {
+            pieces = pieces.metadata(key, value);
+        }
         if let Some(parent) = &config.parent {
             pieces = pieces.child_of(parent);
         }
@@ -337,7 +374,10 @@ where
             pieces = pieces.grace(grace);
         }
         if let Some(registry) = &config.registry {
-            pieces = pieces.registered_in(registry);
+            pieces = match config.daemon {
+                true => pieces.daemon_in(registry),
+                false => pieces.registered_in(registry),
+            };
         }
         let operation = pieces.operation();
         let running = Running::new(Box::pin(pieces), operation, config.clone(), protocol, kept);
