@@ -32,6 +32,9 @@ use crate::{BoxError, Inbound, ResponseFuture};
 /// request whose source has fired by the first poll is answered without the service having been polled. A frame
 /// that has been pulled is always sent.
 ///
+/// A body of known length that consists of one frame, and is ready at once, is pulled together with the head. Its
+/// operation then ends with the head.
+///
 /// # Cancelled requests
 ///
 /// If no part of the response has been sent, the client gets an [answer](Self::answer). Otherwise, a gRPC response

@@ -90,6 +90,52 @@ fn named_by_the_head() {
 }
 
 #[test]
+fn metadata_of_the_head() {
+    run(async {
+        let registry = Registry::new();
+        let layer = OperationLayer::new()
+            .registered_in(&registry)
+            .metadata("method", |head| Some(head.method.as_str().to_owned()))
+            .metadata("query", |head| head.uri.query().map(str::to_owned));
+        let response = with_body(layer, Frames::default).oneshot(request()).await.unwrap();
+        let metadata = &registry.list()[0].metadata;
+        assert_eq!(metadata["method"], "GET");
+        assert!(!metadata.contains_key("query"), "the request has none");
+        drop(response);
+    });
+}
+
+#[test]
+fn daemons_are_cancelled_last() {
+    run(async {
+        let registry = Registry::new();
+        let layer = OperationLayer::new();
+        let call = |layer| silent(layer).oneshot(request());
+        let mut daemon = pin!(call(layer.clone().daemon_in(&registry)));
+        let mut other = pin!(call(layer.daemon_in(&registry).registered_in(&registry)));
+        let shutdown = registry.shutdown(SECOND);
+        let cancelled = |index: usize| registry.list()[index].status == Status::Cancelling;
+        let mut shutdown = pin!(shutdown);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(daemon.as_mut().poll(&mut cx).is_pending());
+        assert!(other.as_mut().poll(&mut cx).is_pending());
+        assert!(shutdown.as_mut().poll(&mut cx).is_pending());
+        timeout(SECOND + SECOND).await;
+        assert!(shutdown.as_mut().poll(&mut cx).is_pending());
+        assert!(cancelled(1));
+        assert_eq!(other.await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(shutdown.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(daemon.await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(shutdown.await.is_clean());
+        let names = registry.history(HistoryQuery::default());
+        assert!(
+            names[0].snapshot.id > names[1].snapshot.id,
+            "the daemon came first and ended last"
+        );
+    });
+}
+
+#[test]
 fn ends_with_the_announced_length() {
     // A server does not ask for the end of a body whose length it knows.
     run(async {
@@ -103,6 +149,50 @@ fn ends_with_the_announced_length() {
         assert!(body.frame().await.unwrap().is_ok());
         assert_eq!(record(&registry).0, Status::Completed);
         assert!(body.frame().await.is_none());
+    });
+}
+
+#[test]
+fn one_frame_is_pulled_with_the_head() {
+    run(async {
+        let registry = Registry::new();
+        let layer = OperationLayer::new().registered_in(&registry);
+        let service =
+            with_body(layer, || Frames::new([Step::Data("abc"), Step::Hang]).of_length(3));
+        let mut body = service.oneshot(request()).await.unwrap().into_body();
+        assert_eq!(record(&registry).0, Status::Completed);
+        assert!(!body.is_end_stream());
+        assert_eq!(body.size_hint().exact(), Some(3));
+        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "abc");
+        assert!(body.is_end_stream() && body.frame().await.is_none());
+    });
+}
+
+#[test]
+fn more_frames_follow_the_head() {
+    run(async {
+        for steps in ["two", "late", "broken"] {
+            let registry = Registry::new();
+            let layer = OperationLayer::new().registered_in(&registry);
+            let service = with_body(layer, move || {
+                let first = match steps {
+                    "two" => Step::Data("abc"),
+                    "late" => Step::Wait,
+                    _ => Step::Fail("no disk"),
+                };
+                Frames::new([first, Step::Data("def")]).of_length(6)
+            });
+            let response = service.oneshot(request()).await.unwrap();
+            assert_eq!(registry.list()[0].metadata["status"], "200");
+            let body = response.into_body().collect().await.map(|body| body.to_bytes());
+            match steps {
+                "two" => assert_eq!(body.unwrap(), "abcdef"),
+                "late" => assert_eq!(body.unwrap(), "def"),
+                _ => assert_eq!(body.unwrap_err().to_string(), "no disk"),
+            }
+            let status = if steps == "broken" { Status::Failed } else { Status::Completed };
+            assert_eq!(record(&registry).0, status, "{steps}");
+        }
     });
 }
 

@@ -46,6 +46,8 @@ pub(crate) enum Step {
     Data(&'static str),
     Trailers(HeaderMap),
     Fail(&'static str),
+    /// Yields no frame in this poll, and wakes the task.
+    Wait,
     /// Never yields a frame again.
     Hang,
 }
@@ -73,7 +75,7 @@ impl Body for Frames {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.steps.pop_front() {
             None => Poll::Ready(None),
@@ -82,6 +84,10 @@ impl Body for Frames {
             }
             Some(Step::Trailers(trailers)) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
             Some(Step::Fail(text)) => Poll::Ready(Some(Err(std::io::Error::other(text)))),
+            Some(Step::Wait) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             Some(Step::Hang) => {
                 self.steps.push_front(Step::Hang);
                 // A limit or a cancellation wakes the task.
