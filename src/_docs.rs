@@ -59,6 +59,7 @@ pub mod readme {}
 /// 17. [Tasks](guide::tasks): groups that own their tasks.
 /// 18. [Shutdown](guide::shutdown): let a service finish, then stop it; axum, hyper and tower.
 /// 19. [Readers and writers](guide::readers_and_writers): code that reads and writes by itself.
+/// 20. [Services](https://docs.rs/cancelable-tower): HTTP and gRPC, with the package `cancelable-tower`.
 pub mod guide {
     #[doc = include_str!("../docs/pictures/polls.uri")]
     #[doc = include_str!("../docs/links.txt")]

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 
@@ -27,7 +28,15 @@ mod call;
 
 mod propagate;
 
+#[cfg(feature = "reqwest-middleware")]
+mod reqwest;
+
+#[cfg(feature = "dashboard")]
+mod dashboard;
+
 pub use call::{PropagateBody, PropagateError, PropagateFuture};
+#[cfg(feature = "dashboard")]
+pub use dashboard::{Dashboard, DashboardBody};
 pub use inbound::Inbound;
 pub use layer::{OperationLayer, OperationService};
 pub use outbound::Outbound;

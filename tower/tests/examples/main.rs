@@ -1,4 +1,13 @@
-//! Runs the examples.
+//! Runs the examples, and looks at the dashboard in a real browser if there is one.
+
+#[cfg(all(unix, feature = "dashboard"))]
+mod dashboard;
+#[cfg(all(unix, feature = "dashboard"))]
+mod http;
+#[cfg(all(unix, feature = "dashboard"))]
+mod program;
+#[cfg(all(unix, feature = "dashboard"))]
+mod service;
 
 use std::env;
 use std::path::PathBuf;

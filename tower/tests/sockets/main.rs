@@ -3,4 +3,5 @@
 mod disconnect;
 mod grpc;
 mod load;
+mod shutdown;
 mod support;

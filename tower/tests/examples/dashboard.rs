@@ -1,9 +1,8 @@
-//! The page of the example `service` in Chromium, if that is installed: it lists the jobs, and its
-//! button cancels one.
+//! The dashboard in Chromium, if that is installed.
 //!
 //! The browser prints the page once it has loaded, and nothing has happened by then. So the page
-//! comes through a relay, which adds a picture that loads late, and a script that presses a button.
-//! The script lets the picture load once it sees the change.
+//! comes through a relay, which adds a picture that loads late, and a script that may press a button.
+//! The script lets the picture load once it sees what it waits for.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,35 +12,52 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex};
 use std::{env, fs, thread};
 
+use axum::Router;
+use cancelable::prelude::*;
+use cancelable_tower::Dashboard;
+use futures::future::{join_all, pending};
+
 use super::http::{answer, send};
 use super::program::LIMIT;
 use super::service::{LONG_WORK, service, wait_for_work};
 
 /// Presses the first job's button, and waits until its row is gone and the charts show the change.
-const ADDED: &str = r##"
-<img src="/late" alt="">
-<script>
-let pressed = 0;
-const looks = setInterval(() => {
+const CANCEL_ONE: &str = r##"
   const work = [...document.querySelectorAll("#rows tr")].filter(row => row.textContent.includes("GET /work"));
   if (!pressed && work.length === 2 && work.every(row => row.querySelector("progress"))) {
     pressed = work[0].dataset.id;
+    document.body.dataset.pressed = pressed;
     work[0].querySelector("button").click();
   }
   const samples = document.querySelector("#active polyline")?.getAttribute("points").split(" ").length;
   const ends = document.querySelector("#ends title").textContent;
-  if (pressed && work.length === 1 && samples >= 4 && ends.includes("cancelled: manual 1")) {
-    clearInterval(looks);
-    document.body.dataset.pressed = pressed;
-    fetch("/enough");
-  }
-}, 50);
-</script>
-</body>"##;
+  return pressed && work.length === 1 && samples >= 4 && ends.includes("cancelled: manual 1");
+"##;
 
-/// Where the picture of the page is saved.
-fn picture() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("dashboard.png")
+/// Waits until 500 operations are shown, also in the timeline.
+const SEE_ALL: &str = r##"
+  const timeline = document.querySelector("#timeline title").textContent;
+  return document.querySelectorAll("#rows tr").length === 500 && timeline.includes("of 500");
+"##;
+
+/// Returns what the relay adds to the page: it waits until the script `look` returns true.
+fn added(look: &str) -> String {
+    format!(
+        r#"<img src="/late" alt=""><script>
+let pressed = 0;
+const look = () => {{ {look} }};
+const looks = setInterval(() => {{
+  if (!look()) return;
+  clearInterval(looks);
+  fetch("/enough");
+}}, 50);
+</script></body>"#
+    )
+}
+
+/// Where a picture of the page is saved.
+fn picture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
 fn browser() -> Option<PathBuf> {
@@ -72,7 +88,7 @@ fn head(from: &mut impl BufRead) -> io::Result<String> {
 #[derive(Default)]
 struct Enough(Mutex<bool>, Condvar);
 
-fn relay(mut client: TcpStream, service: &str, enough: &Enough) -> io::Result<()> {
+fn relay(mut client: TcpStream, service: &str, added: &str, enough: &Enough) -> io::Result<()> {
     let head = head(&mut BufReader::new(client.try_clone()?))?;
     let whole = |kind: &str, body: &str| {
         let length = body.len();
@@ -83,7 +99,7 @@ fn relay(mut client: TcpStream, service: &str, enough: &Enough) -> io::Result<()
     match head.split(' ').nth(1) {
         Some("/") => {
             let (_, page) = answer(send(service, "GET", "/"));
-            let page = page.replace("</body>", ADDED);
+            let page = page.replace("</body>", added);
             client.write_all(whole("text/html; charset=utf-8", &page).as_bytes())
         }
         Some("/late") => {
@@ -105,15 +121,19 @@ fn relay(mut client: TcpStream, service: &str, enough: &Enough) -> io::Result<()
 }
 
 /// Returns the address at which the changed page is served.
-fn relayed(service: &str) -> String {
+fn relayed(service: &str, look: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let (service, enough) = (service.to_owned(), Arc::new(Enough::default()));
+    let (service, added) = (service.to_owned(), added(look));
+    let shared = Arc::new((service, added, Enough::default()));
     thread::spawn(move || {
         for client in listener.incoming().map_while(Result::ok) {
-            let (service, enough) = (service.clone(), enough.clone());
-            // If the browser closes the connection, this ends with an error.
-            thread::spawn(move || relay(client, &service, &enough));
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let (service, added, enough) = &*shared;
+                // If the browser closes the connection, this ends with an error.
+                relay(client, service, added, enough)
+            });
         }
     });
     address
@@ -130,7 +150,7 @@ impl Drop for Browser {
 }
 
 /// Returns the page as the browser sees it in the end.
-fn dump(browser: &Path, address: &str) -> String {
+fn dump(browser: &Path, address: &str, size: &str, picture: &Path) -> String {
     let profile = tempfile::tempdir().unwrap();
     let mut command = Command::new(browser);
     command.args([
@@ -141,9 +161,10 @@ fn dump(browser: &Path, address: &str) -> String {
         "--no-first-run",
     ]);
     command.args(["--disable-background-networking", "--disable-component-update"]);
-    command.args(["--disable-sync", "--window-size=1100,800", "--dump-dom"]);
+    command.args(["--disable-sync", "--dump-dom"]);
+    command.arg(format!("--window-size={size}"));
     command.arg(format!("--user-data-dir={}", profile.path().display()));
-    command.arg(format!("--screenshot={}", picture().display()));
+    command.arg(format!("--screenshot={}", picture.display()));
     command.arg(format!("http://{address}/"));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut browser = Browser(command.spawn().unwrap());
@@ -163,20 +184,27 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     rest.split_once(end).unwrap_or_else(|| panic!("no {end} in {text}")).0
 }
 
-#[test]
-fn shows_and_cancels_jobs() {
-    let Some(browser) = browser() else {
+/// Returns the browser, or says that there is none.
+fn browser_or_notice() -> Option<PathBuf> {
+    let browser = browser();
+    if browser.is_none() {
         // This bypasses the capture of the test's output, so that a skipped test is visible.
         let _ = writeln!(io::stderr(), "no chromium is installed: the dashboard is not looked at");
-        return;
-    };
-    let _ = fs::remove_file(picture());
+    }
+    browser
+}
+
+#[test]
+fn shows_and_cancels_jobs() {
+    let Some(browser) = browser_or_notice() else { return };
     let (_running, address) = service();
     assert_eq!(answer(send(&address, "GET", "/work?ms=1")).0, 200);
     let works = [send(&address, "GET", LONG_WORK), send(&address, "GET", LONG_WORK)];
     let ids = wait_for_work(&address, 2);
 
-    let page = dump(&browser, &relayed(&address));
+    let picture = picture("dashboard.png");
+    let _ = fs::remove_file(&picture);
+    let page = dump(&browser, &relayed(&address, CANCEL_ONE), "1100,900", &picture);
 
     let pressed: u64 = between(&page, "data-pressed=\"", "\"").parse().unwrap();
     assert_eq!(pressed, ids[0], "the first row is the first that came");
@@ -185,7 +213,7 @@ fn shows_and_cancels_jobs() {
     let rows = between(&page, "<tbody id=\"rows\">", "</tbody>");
     assert!(rows.contains(&format!("data-id=\"{}\"", ids[1])), "{rows}");
     assert!(!rows.contains(&format!("data-id=\"{pressed}\"")), "{rows}");
-    assert!(rows.contains("ms=200000") && rows.contains("<td>running</td>"), "{rows}");
+    assert!(rows.contains("ms=200000") && rows.contains("<span>running</span>"), "{rows}");
     assert!(rows.contains(&format!("Cancel operation {}, GET /work", ids[1])), "{rows}");
     // Without its stream the page would show nothing, so that row has no button.
     assert!(rows.contains("this page") && rows.matches("<button").count() == 1, "{rows}");
@@ -193,8 +221,64 @@ fn shows_and_cancels_jobs() {
     assert!(ends.starts_with("completed ") && !ends.starts_with("completed 0"), "{ends}");
     let active = between(&page, "<title id=\"active-text\">", "</title>");
     assert!(active.contains(" now, 3 at most"), "{active}");
+    let timeline = between(&page, "<title id=\"timeline-text\">", "</title>");
+    assert!(timeline.contains("2 running"), "{timeline}");
 
-    let picture = fs::read(picture()).unwrap();
+    let picture = fs::read(picture).unwrap();
     assert!(picture.starts_with(b"\x89PNG") && picture.len() > 10_000, "{}", picture.len());
     drop(works);
+}
+
+/// Runs 500 operations, 20 of which have 24 children each. Returns the address of their dashboard.
+fn five_hundred() -> String {
+    let registry = Registry::with_history_limit(10);
+    let dashboard = Dashboard::new(&registry);
+    let (sender, address) = channel();
+    thread::spawn(move || {
+        smol::block_on(async move {
+            let run_below = async |parent: usize| {
+                let file = |file| {
+                    let name = format!("file {parent}/{file}");
+                    pending::<()>().cancelable(never()).named(name).registered_in(&registry)
+                };
+                join_all((0..24).map(file)).await
+            };
+            let import = |parent| {
+                let name = format!("import {parent}");
+                run_below(parent).cancelable(never()).named(name).registered_in(&registry)
+            };
+            join_all((0..20).map(import)).await
+        })
+    });
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            sender.send(listener.local_addr().unwrap().to_string()).unwrap();
+            axum::serve(listener, Router::new().fallback_service(dashboard)).await
+        })
+    });
+    address.recv_timeout(LIMIT).unwrap()
+}
+
+#[test]
+fn shows_a_tree_of_five_hundred() {
+    let Some(browser) = browser_or_notice() else { return };
+    let address = five_hundred();
+    let picture = picture("dashboard-narrow.png");
+    let page = dump(&browser, &relayed(&address, SEE_ALL), "500,900", &picture);
+
+    let rows = between(&page, "<tbody id=\"rows\">", "</tbody>");
+    assert_eq!(rows.matches("data-depth=\"0\"").count(), 20);
+    assert_eq!(rows.matches("data-depth=\"1\"").count(), 480);
+    // Each row is followed by those of its children.
+    let all: Vec<&str> = rows.split("<tr ").skip(1).collect();
+    for chunk in all.chunks(25) {
+        let parent = between(chunk[0], "import ", "</td>");
+        let below = format!("file {parent}/");
+        assert!(chunk[1..].iter().all(|row| row.contains(&below)), "{parent}: {chunk:?}");
+        assert!(chunk[1].contains(&format!("in import {parent}")), "{}", chunk[1]);
+    }
+    // Nobody may cancel them.
+    assert_eq!(rows.matches("<button").count(), 0);
 }

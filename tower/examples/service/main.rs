@@ -1,18 +1,9 @@
 //! A service whose requests are operations: they can be listed, watched and cancelled while they run,
 //! and shutdown reports any that did not stop.
 //!
-//! `cargo run --example service --features serde -- [ADDRESS]` listens on `127.0.0.1:8080` unless
+//! `cargo run -p cancelable-tower --example service --features dashboard -- [ADDRESS]` listens on `127.0.0.1:8080` unless
 //! another address is given; port 0 picks a free one. It prints its address. Open that in a browser,
-//! or send:
-//!
-//! | request | answer |
-//! |---|---|
-//! | `GET /` | a page that shows the running operations live |
-//! | `GET /work?ms=500` | after that many milliseconds, the time it took |
-//! | `GET /operations`, `?name=work` | the running operations, as JSON |
-//! | `POST /operations/7/cancel` | 200 if this cancelled it, 409 if it was cancelled before, 404 if it is not running |
-//! | `GET /stats` | statistics, as JSON |
-//! | `GET /events` | changes, as server-sent events |
+//! or send `GET /work?ms=500` and the requests of a [`Dashboard`].
 //!
 //! A client that goes away cancels its request. `SIGTERM` and Ctrl-C shut the service down: it accepts
 //! no new requests, lets the running ones finish for two seconds, cancels the others, answers them, and
@@ -20,22 +11,23 @@
 //!
 //! Anyone who can reach this service can cancel its operations. Put a real service behind a login.
 
-mod live;
-mod requests;
-
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum::Router;
-use axum::middleware::from_fn;
-use axum::response::Html;
-use axum::routing::{get, post};
+use axum::extract::{ConnectInfo, Query};
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
 use cancelable::prelude::*;
 use cancelable::registry::ShutdownPlan;
+use cancelable_tower::{Dashboard, Inbound, OperationLayer};
 use clap::Parser;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tower::ServiceBuilder;
 
 const DETAILS: &str = "\
 Requests:
@@ -58,23 +50,53 @@ struct Args {
     address: String,
 }
 
+/// The time limit of a request.
+const LIMIT: Duration = Duration::from_secs(300);
+
 /// How long requests may take to finish after the first signal. A real service gives them more.
 const FINISH: Duration = Duration::from_secs(2);
 
 /// How long the last answers may take to reach their clients.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-fn routes() -> Router {
-    Router::new()
-        .route("/work", get(requests::work))
-        .route("/operations", get(requests::list))
-        .route("/operations/{id}/cancel", post(requests::cancel))
-        .route("/stats", get(requests::stats))
-        // The routes above are operations while their handlers run.
-        .layer(from_fn(requests::as_operation))
-        // This one outlives its handler: its stream is the operation.
-        .route("/events", get(live::events))
-        .route("/", get(async || Html(include_str!("dashboard.html"))))
+/// How often slow work reports progress.
+const STEP: Duration = Duration::from_millis(100);
+
+fn routes(registry: &Registry) -> Router {
+    // Clients of a real service learn the reason only if they may.
+    let layer = OperationLayer::new()
+        .metadata("query", |head| head.uri.query().map(str::to_owned))
+        .metadata("client", |head| {
+            head.extensions
+                .get()
+                .map(|ConnectInfo(client): &ConnectInfo<SocketAddr>| client.to_string())
+        })
+        .explain()
+        .outermost();
+    let requests = layer.clone().limit(LIMIT).inbound(Inbound::grpc()).registered_in(registry);
+    // These show the shutdown, so they are cancelled last.
+    let dashboard = ServiceBuilder::new()
+        .layer(layer.daemon_in(registry))
+        .service(Dashboard::new(registry).allow_cancel(|_head| true));
+    Router::new().route("/work", get(work)).layer(requests).fallback_service(dashboard)
+}
+
+/// Work that takes as long as requested. Cancelling drops it, like any future.
+async fn work(Query(asked): Query<HashMap<String, String>>) -> Result<Json<Value>, StatusCode> {
+    let asked = asked.get("ms").map_or(Ok(1000), |ms| ms.parse());
+    let ms = asked.map_err(|_| StatusCode::BAD_REQUEST)?;
+    let length = Duration::from_millis(ms);
+    let operation = Operation::current();
+    let mut done = Duration::ZERO;
+    while done < length {
+        if let Some(operation) = &operation {
+            operation.report_progress(Progress::at(done.as_secs_f64() / length.as_secs_f64()));
+        }
+        let step = STEP.min(length - done);
+        tokio::time::sleep(step).await;
+        done += step;
+    }
+    Ok(Json(json!({ "worked_ms": ms })))
 }
 
 #[tokio::main]
@@ -89,8 +111,7 @@ async fn main() -> io::Result<ExitCode> {
     let stop = registry.shutdown_on_termination(plan)?;
     println!("listening on http://{}", listener.local_addr()?);
 
-    tokio::spawn(live::sample().cancelable(registry.closing()).into_future());
-    let app = routes().into_make_service_with_connect_info::<SocketAddr>();
+    let app = routes(registry).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, app).with_graceful_shutdown(async {
         registry.closing().await;
     });

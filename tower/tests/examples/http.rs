@@ -60,7 +60,10 @@ impl Messages {
                 name = event.trim_end().to_owned();
             }
             if let Some(data) = line.strip_prefix("data: ") {
-                return Some((name, serde_json::from_str(data).unwrap()));
+                // The data of the event `cancelled` is a text.
+                let data = data.trim_end();
+                let data = serde_json::from_str(data).unwrap_or_else(|_| data.into());
+                return Some((name, data));
             }
         }
     }

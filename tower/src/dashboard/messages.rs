@@ -1,0 +1,135 @@
+//! `Messages`: what a page learns about the operations of a registry, as server-sent events.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use cancelable::registry::{Event, Events, Filter, HistoryQuery, Phase};
+use cancelable::source::Timeout;
+use cancelable::{Operation, Registry, timeout};
+use futures_core::Stream;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// How often the statistics are sent. This also detects clients that have gone away.
+const NUMBERS_EVERY: Duration = Duration::from_millis(500);
+
+/// How many events are buffered for a slow client.
+const CAPACITY: usize = 4096;
+
+/// How far back a page that has just been opened can look.
+const PAST: Duration = Duration::from_secs(60);
+
+/// How many operations that have ended a page gets when it is opened.
+const MOST_ENDED: usize = 200;
+
+/// The size of a frame above which no further changes are added to it.
+const FRAME: usize = 64 * 1024;
+
+/// A stream of five kinds of JSON messages. `hello`, once, has the id of this stream, whether it may cancel
+/// operations, and those that ended in the last minute. `operations` lists the running operations, first and again after
+/// the client has missed events. `change` is one event. `stats` are the statistics, and `phases` what the
+/// operations are doing that do not simply run.
+pub(super) struct Messages {
+    registry: Registry,
+    may_cancel: bool,
+    /// `None` before the first poll.
+    changes: Option<Events>,
+    next_numbers: Timeout,
+    is_over: bool,
+}
+
+impl Messages {
+    pub(super) fn new(registry: Registry, may_cancel: bool) -> Self {
+        let next_numbers = timeout(NUMBERS_EVERY);
+        Messages { registry, may_cancel, changes: None, next_numbers, is_over: false }
+    }
+
+    fn hello(&mut self, text: &mut String) -> Events {
+        // Listen before listing, so that no operation is missed.
+        let changes = self.registry.events(CAPACITY);
+        // A body is polled inside the operation of its request.
+        let operation = Operation::current().map(|operation| operation.id());
+        let now = Instant::now();
+        let recent = HistoryQuery::all().last(MOST_ENDED);
+        let recent = match now.checked_sub(PAST) {
+            Some(since) => recent.since(since),
+            None => recent,
+        };
+        let ended: Vec<Value> = self
+            .registry
+            .history(recent)
+            .iter()
+            .map(|record| {
+                let ago = now.saturating_duration_since(record.ended_at);
+                json!({ "record": record, "ago": ago.as_secs_f64() })
+            })
+            .collect();
+        let hello =
+            json!({ "operation": operation, "may_cancel": self.may_cancel, "ended": ended });
+        write(text, "hello", &hello);
+        write(text, "operations", &self.registry.list());
+        self.numbers(text);
+        changes
+    }
+
+    fn numbers(&self, text: &mut String) {
+        write(text, "stats", &self.registry.stats());
+        let unusual = self.registry.inspect(Filter::all()).into_iter().filter_map(|inspection| {
+            let is_unusual = !matches!(inspection.phase, Phase::Pending | Phase::Running);
+            is_unusual.then(|| (inspection.snapshot.id, inspection.phase.to_string()))
+        });
+        write(text, "phases", &unusual.collect::<BTreeMap<_, _>>());
+    }
+}
+
+impl Stream for Messages {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let mut text = String::new();
+        let mut changes = match self.changes.take() {
+            Some(changes) => changes,
+            None => self.hello(&mut text),
+        };
+        while text.len() < FRAME {
+            match Pin::new(&mut changes).poll_next(cx) {
+                // Some events were lost, so send the whole list again.
+                Poll::Ready(Some(Event::Missed { .. })) => {
+                    write(&mut text, "operations", &self.registry.list());
+                }
+                // An operation gets its parent when it starts, which is after it was registered.
+                Poll::Ready(Some(Event::Started { id, .. })) => {
+                    let snapshot = self.registry.get(id).map(|operation| operation.snapshot());
+                    let started = json!({ "event": "started", "id": id, "snapshot": snapshot });
+                    write(&mut text, "change", &started);
+                }
+                Poll::Ready(Some(event)) => write(&mut text, "change", &event),
+                Poll::Ready(None) | Poll::Pending => break,
+            }
+        }
+        self.changes = Some(changes);
+        while Pin::new(&mut self.next_numbers).poll(cx).is_ready() {
+            self.next_numbers = timeout(NUMBERS_EVERY);
+            self.numbers(&mut text);
+            self.is_over = self.registry.is_closed() && self.registry.is_empty();
+        }
+        if text.is_empty() { Poll::Pending } else { Poll::Ready(Some(text.into())) }
+    }
+}
+
+fn write(text: &mut String, event: &str, data: &impl Serialize) {
+    // That does not fail with these types.
+    if let Ok(data) = serde_json::to_string(data) {
+        text.push_str("event: ");
+        text.push_str(event);
+        text.push_str("\ndata: ");
+        text.push_str(&data);
+        text.push_str("\n\n");
+    }
+}

@@ -1,0 +1,237 @@
+//! `Dashboard`: a service with a page that shows the operations of a registry live.
+
+mod body;
+mod messages;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use cancelable::Registry;
+use cancelable::operation::OperationId;
+use cancelable::registry::Filter;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
+use http::{HeaderName, Method, Request, Response, StatusCode};
+use serde::Serialize;
+use serde_json::json;
+use tower_service::Service;
+
+pub use body::DashboardBody;
+use messages::Messages;
+
+const PAGE: &str = include_str!("page.html");
+
+/// The page has its script and its style in itself, and connects to nothing else than its server.
+const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+    img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Decides whether a request may do what it asks for.
+type Permission = dyn Fn(&Parts) -> bool + Send + Sync;
+
+/// Serves a page that shows the operations of a registry: the running ones as a tree, a timeline of the last minute,
+/// and how many ended for which reason.
+///
+/// It works in any router. Mount it at a path, and let the router strip that path, as `nest_service` of axum does.
+///
+/// | request | answer |
+/// |---|---|
+/// | `GET /` | the page |
+/// | `GET /operations`, `?name=work` | the running operations, as JSON |
+/// | `GET /stats` | statistics, as JSON |
+/// | `GET /events` | changes, as server-sent events |
+/// | `POST /operations/7/cancel` | 200 if this cancelled it, 409 if it was cancelled before, 404 if it is not running |
+///
+/// The stream of events ends after the last operation of a registry that has been closed. Put an
+/// [`OperationLayer`](crate::OperationLayer) with [`daemon_in`](crate::OperationLayer::daemon_in) around it, and a shutdown ends
+/// it too.
+///
+/// # Who may see and cancel
+///
+/// Names and metadata of operations may be confidential. Put the dashboard behind a login, as everything else that
+/// shows the inside of a service. Nobody may cancel anything until [`allow_cancel`](Self::allow_cancel) says who may.
+///
+/// # Examples
+///
+/// ```
+/// use axum::Router;
+/// use cancelable::Registry;
+/// use cancelable_tower::{Dashboard, OperationLayer};
+/// use tower::ServiceBuilder;
+///
+/// let registry = Registry::global();
+/// let dashboard = ServiceBuilder::new()
+///     .layer(OperationLayer::new().daemon_in(registry).outermost())
+///     .service(Dashboard::new(registry));
+/// let app: Router = Router::new().nest_service("/dashboard", dashboard);
+/// # let _ = app;
+/// ```
+#[derive(Clone)]
+pub struct Dashboard {
+    registry: Registry,
+    may_cancel: Option<Arc<Permission>>,
+}
+
+impl Dashboard {
+    /// Creates a dashboard of `registry`, which cancels nothing.
+    ///
+    /// ```
+    /// let dashboard = cancelable_tower::Dashboard::new(cancelable::Registry::global());
+    /// # let _ = dashboard;
+    /// ```
+    pub fn new(registry: &Registry) -> Self {
+        Dashboard { registry: registry.clone(), may_cancel: None }
+    }
+
+    /// Lets those requests cancel operations that `allow` accepts, such as those with the session of an
+    /// administrator. The page shows its buttons to the same requests.
+    ///
+    /// Requests that a browser marks as coming from another site are refused before `allow` is called.
+    ///
+    /// ```
+    /// use cancelable_tower::Dashboard;
+    /// use http::Request;
+    /// use tower::ServiceExt;
+    ///
+    /// # smol::block_on(async {
+    /// let dashboard = Dashboard::new(cancelable::Registry::global())
+    ///     .allow_cancel(|head| head.headers.get("x-user").is_some_and(|user| user == "admin"));
+    ///
+    /// let request = Request::post("/operations/7/cancel").body(()).unwrap();
+    /// assert_eq!(dashboard.clone().oneshot(request).await.unwrap().status(), 403);
+    /// let request = Request::post("/operations/7/cancel").header("x-user", "admin").body(()).unwrap();
+    /// assert_eq!(dashboard.oneshot(request).await.unwrap().status(), 404);
+    /// # });
+    /// ```
+    pub fn allow_cancel(mut self, allow: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.may_cancel = Some(Arc::new(allow));
+        self
+    }
+
+    fn answer(&self, head: &Parts) -> Response<DashboardBody> {
+        let path = head.uri.path().trim_matches('/');
+        let id_to_cancel =
+            path.strip_prefix("operations/").and_then(|rest| rest.strip_suffix("/cancel"));
+        let method = if id_to_cancel.is_some() { Method::POST } else { Method::GET };
+        let known =
+            id_to_cancel.is_some() || matches!(path, "" | "operations" | "stats" | "events");
+        if !known {
+            return json(StatusCode::NOT_FOUND, &json!({ "error": "no such page" }));
+        }
+        if head.method != method && !(method == Method::GET && head.method == Method::HEAD) {
+            let mut response = json(
+                StatusCode::METHOD_NOT_ALLOWED,
+                &json!({ "error": format!("the method is {method}") }),
+            );
+            if let Ok(method) = HeaderValue::from_str(method.as_str()) {
+                response.headers_mut().insert(ALLOW, method);
+            }
+            return response;
+        }
+        if let Some(id) = id_to_cancel {
+            return self.cancel(head, id);
+        }
+        match path {
+            "operations" => {
+                let filter =
+                    query(head, "name").map_or_else(Filter::all, |part| Filter::all().name(part));
+                json(StatusCode::OK, &self.registry.find(filter))
+            }
+            "stats" => json(StatusCode::OK, &self.registry.stats()),
+            "events" => {
+                let messages = Messages::new(self.registry.clone(), self.may_cancel(head));
+                respond(StatusCode::OK, "text/event-stream", DashboardBody::stream(messages))
+            }
+            _ => {
+                let mut page = respond(
+                    StatusCode::OK,
+                    "text/html; charset=utf-8",
+                    DashboardBody::whole(Bytes::from_static(PAGE.as_bytes())),
+                );
+                page.headers_mut()
+                    .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+                page
+            }
+        }
+    }
+
+    fn may_cancel(&self, head: &Parts) -> bool {
+        let site = HeaderName::from_static("sec-fetch-site");
+        let is_foreign =
+            head.headers.get(site).is_some_and(|site| site == "cross-site" || site == "same-site");
+        !is_foreign && self.may_cancel.as_ref().is_some_and(|allow| allow(head))
+    }
+
+    fn cancel(&self, head: &Parts, id: &str) -> Response<DashboardBody> {
+        if !self.may_cancel(head) {
+            return json(
+                StatusCode::FORBIDDEN,
+                &json!({ "error": "you may not cancel operations" }),
+            );
+        }
+        let Ok(id) = id.parse() else {
+            return json(StatusCode::BAD_REQUEST, &json!({ "error": "the id is no number" }));
+        };
+        let (status, cancelled) = match self.registry.get(OperationId::from_u64(id)) {
+            None => (StatusCode::NOT_FOUND, false),
+            Some(found) if self.registry.cancel(found.id(), "cancelled by hand") => {
+                (StatusCode::OK, true)
+            }
+            Some(_) => (StatusCode::CONFLICT, false),
+        };
+        json(status, &json!({ "id": id, "cancelled": cancelled }))
+    }
+}
+
+/// Returns the value of a parameter in the query, as it is written there.
+fn query<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
+    let pairs = head.uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response<DashboardBody> {
+    match serde_json::to_vec(value) {
+        Ok(text) => respond(status, "application/json", DashboardBody::whole(text.into())),
+        // That does not happen with these types.
+        Err(error) => {
+            let text = error.to_string().into();
+            respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", DashboardBody::whole(text))
+        }
+    }
+}
+
+fn respond(status: StatusCode, kind: &'static str, body: DashboardBody) -> Response<DashboardBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+impl<B> Service<Request<B>> for Dashboard {
+    type Response = Response<DashboardBody>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (head, _body) = request.into_parts();
+        ready(Ok(self.answer(&head)))
+    }
+}
+
+impl fmt::Debug for Dashboard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dashboard")
+            .field("registry", &self.registry)
+            .field("may_cancel", &self.may_cancel.is_some())
+            .finish()
+    }
+}
