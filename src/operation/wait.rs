@@ -35,12 +35,8 @@ impl Future for WaitUntilCancelled<'_> {
     type Output = Reason;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-        if self.operation.is_protected_here() {
-            // It may be polled outside of the section later, and then the task must have been woken.
-            self.waiting.register(cx);
-            return Poll::Pending;
-        }
-        Pin::new(&mut self.waiting).poll(cx)
+        let is_protected = self.operation.is_protected_here();
+        self.waiting.poll_unless(is_protected, cx)
     }
 }
 
@@ -70,10 +66,7 @@ impl Future for WaitUntilCancelledOwned {
     type Output = Reason;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-        if self.operation.is_protected_here() {
-            self.waiting.register(cx);
-            return Poll::Pending;
-        }
-        Pin::new(&mut self.waiting).poll(cx)
+        let is_protected = self.operation.is_protected_here();
+        self.waiting.poll_unless(is_protected, cx)
     }
 }

@@ -39,11 +39,20 @@ macro_rules! futures {
                 self.waiting.is_unchanged(cx)
             }
 
-            /// Makes a cancellation wake the task, without resolving.
-            pub(crate) fn register(&mut self, cx: &Context<'_>) {
+            /// Polls it, unless the calling code is in a section that protects it. Then it only registers the waker: the
+            /// task may poll it outside of the section later, and must have been woken by then.
+            pub(crate) fn poll_unless(
+                &mut self,
+                is_protected: bool,
+                cx: &mut Context<'_>,
+            ) -> Poll<Reason> {
+                if !is_protected {
+                    return Pin::new(self).poll(cx);
+                }
                 if !is_probe(cx.waker()) && !self.is_unchanged(cx) {
                     self.waiting.register(cx);
                 }
+                Poll::Pending
             }
         }
 
