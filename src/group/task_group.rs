@@ -22,7 +22,8 @@ use crate::spawner::Spawner;
 /// `Result<T, E>`.
 ///
 /// The group is an [`Operation`](crate::Operation). A time limit, a name, hooks, a grace period and a registry apply
-/// to it as to every operation, and cancelling it cancels its members with [`Reason::Parent`].
+/// to it as to every operation, and cancelling it cancels its members with
+/// [`Reason::Parent`](crate::Reason::Parent).
 ///
 /// * [`join`](Self::join) waits for all members and returns their results, in the order in which they were spawned.
 ///   [`try_join`](Self::try_join) returns the values or the first failure.
@@ -33,8 +34,8 @@ use crate::spawner::Spawner;
 ///
 /// # Memory
 ///
-/// The group keeps the result of every member whose [`JoinHandle`] was dropped until it is taken. For many members,
-/// take results with [`next`](GroupHandle::next), or [discard](Self::discard_results) them. Then the group keeps
+/// The group keeps the result of every member whose [`JoinHandle`](super::JoinHandle) was dropped until it is taken.
+/// For many members, take results with [`next`](GroupHandle::next), or [discard](Self::discard_results) them. Then the group keeps
 /// nothing of a member that has ended. It has a small place for each of the most members that it has had at once, and
 /// frees these when no member is left.
 ///
@@ -78,7 +79,7 @@ impl<T: Send + 'static> TaskGroup<'static, T> {
     /// Its members cannot fail. For members that can, use [`fallible`](Self::fallible).
     ///
     /// The spawner is cloned for each member. If it panics or drops the task, that member ends as cancelled, with
-    /// [`Reason::Dropped`].
+    /// [`Reason::Dropped`](crate::Reason::Dropped).
     ///
     /// ```
     /// use cancelable::TaskGroup;
@@ -218,8 +219,8 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
         self
     }
 
-    /// Drops the results of members whose [`JoinHandle`] was dropped. Use it for a group that lives long and whose
-    /// members have nothing to return.
+    /// Drops the results of members whose [`JoinHandle`](super::JoinHandle) was dropped. Use it for a group that lives
+    /// long and whose members have nothing to return.
     ///
     /// A failure still cancels the group, and [`try_join`](Self::try_join) still returns it.
     ///
@@ -241,7 +242,7 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     /// queue do not start.
     ///
     /// A member sees the request through its [current](crate::Operation::current) operation. To give the body of a
-    /// scope time as well, use [`grace`](Cancelable::grace) of the future of the scope. Each member is then an
+    /// scope time as well, use [`grace`](crate::Cancelable::grace) of the future of the scope. Each member is then an
     /// operation of its own, which costs more than a plain member.
     ///
     /// ```
