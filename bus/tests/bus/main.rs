@@ -5,4 +5,5 @@ mod world;
 mod askers;
 mod cost;
 mod input;
+mod model;
 mod promises;
