@@ -214,7 +214,9 @@ impl<'a, E: Engine> Sessions<'a, E> {
             let receipts: Vec<_> = receipts
                 .map(|((request, run), received)| Receipt::new(*request, *run, *received))
                 .collect();
-            let ends = self.ends.len().min(BATCH);
+            // Receipts come first: with the end of its run, a request without a receipt counts as one that came too late.
+            let is_last = receipts.len() == self.receipts.len();
+            let ends = if is_last { self.ends.len().min(BATCH) } else { 0 };
             let finish = shared.engine.finish(shared.process.id, &receipts, &self.ends[..ends]);
             shared.call(finish).await?;
             for receipt in &receipts {

@@ -79,7 +79,21 @@ impl World {
 
     /// Registers work that never ends by itself, waits for the beginning of its run, and then polls it.
     pub(crate) fn work(&mut self, host: &Host, ticket: impl Into<Ticket>) -> Work {
-        let work = std::future::pending::<()>().cancelable(never());
+        self.shielded_work(host, ticket, Duration::ZERO)
+    }
+
+    /// The same, with work that begins with a shielded section of this length.
+    pub(crate) fn shielded_work(
+        &mut self,
+        host: &Host,
+        ticket: impl Into<Ticket>,
+        shielded: Duration,
+    ) -> Work {
+        let work = async move {
+            shield(timeout(shielded)).await;
+            std::future::pending::<()>().await;
+        };
+        let work = work.cancelable(never());
         let operation = work.operation();
         let run = host.bus.register(&operation, ticket);
         let begins = run.clone();
