@@ -164,13 +164,16 @@ struct Unblocked {
     start: Instant,
 }
 
+type Resume = Box<dyn FnOnce(&mut World)>;
+
 struct History {
     world: World,
     hosts: Vec<Host>,
     /// Which process each host is: processes are counted.
     processes: Vec<usize>,
     started: usize,
-    stopped: Vec<Option<Box<dyn FnOnce(&mut World)>>>,
+    /// What lets each stopped host continue.
+    stopped: Vec<Option<Resume>>,
     tickets: Vec<(Ticket, bool)>,
     begun: Vec<Begun>,
     sent: Vec<Sent>,
