@@ -10,7 +10,7 @@ use crate::time::StoreTime;
 
 /// The identity of a run that has not begun: its identifier, its key, and its deadline.
 ///
-/// Create one where the work is ordered, and send it as text to the process that does the work, in a job queue or a
+/// Create one when the work is ordered, and send it as text to the process that does the work, in a job queue or a
 /// header. The run can then be cancelled before it begins. If nothing needs the identifier that early, the process that
 /// does the work creates the ticket, from a key or from nothing.
 ///

@@ -1,6 +1,6 @@
 //! What the bus costs on a private server on loopback: `cargo bench -p cancelable-postgres`. `-- --quick` is a smoke test.
 //!
-//! Each figure stands beside what the server itself takes for the same, as a ratio.
+//! Each figure comes with its ratio to the time that the server alone takes for the same statements.
 
 use std::time::{Duration, Instant};
 
@@ -100,7 +100,7 @@ async fn main() {
     }
 }
 
-/// Returns a client that listens, and what it hears.
+/// Returns a client that listens, and a stream of its notifications.
 async fn listen(server: &Server) -> (Client, UnboundedReceiver<()>) {
     let config: cancelable_postgres::tokio_postgres::Config = server.url().parse().expect("a URL");
     let stream = TcpStream::connect(("127.0.0.1", server.port())).await.expect("a stream");

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::{AsyncMessage, Connection};
 
-/// What the driving future, the waiting future and the connecting future share.
+/// The state shared by the driving, the waiting and the connecting future.
 pub(crate) struct Link<S, T> {
     /// A connection that the driving future has not taken yet.
     next: Mutex<Option<Connection<S, T>>>,
@@ -29,7 +29,7 @@ impl<S, T> Link<S, T> {
         }
     }
 
-    /// Gives a connection to the driving future, which drops the one that it had.
+    /// Gives a connection to the driving future, which drops its previous connection.
     pub(crate) fn replace(&self, connection: Connection<S, T>) {
         let unused = self.next.lock().replace(connection);
         drop(unused);
@@ -80,7 +80,7 @@ where
         .await
     }
 
-    /// Is ready when the connection has ended.
+    /// Polls the connection. Ready once the connection has ended.
     fn poll_connection(
         &self,
         connection: &mut Connection<S, T>,
@@ -89,7 +89,7 @@ where
         loop {
             match connection.poll_message(context) {
                 Poll::Ready(Some(Ok(AsyncMessage::Notification(_)))) => self.give_hint(),
-                // Notices are for people.
+                // Notices are meant for people. Ignore them.
                 Poll::Ready(Some(Ok(_))) => {}
                 // Calls in progress return the error.
                 Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),

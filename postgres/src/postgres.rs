@@ -1,4 +1,4 @@
-//! `Postgres`: the engine, with what the user hands in to connect.
+//! `Postgres`: the engine, with the configuration and the connectors that the user provides.
 
 use std::fmt;
 use std::io;
@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::link::Link;
 use crate::session::Session;
 
-/// The statements that create the tables, for users who run their migrations with a tool of their own.
+/// The statements that create the tables, for use with a migration tool.
 ///
 /// Running them again changes nothing.
 ///
@@ -24,7 +24,7 @@ use crate::session::Session;
 /// ```
 pub const MIGRATION: &str = include_str!("schema.sql");
 
-/// Keeps two migrations at the same time apart. The number has no meaning.
+/// The key of the lock that lets only one migration run at a time. The number has no meaning.
 const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(4971023557)";
 
 /// The shortest time between two polls that look for targets of crashed askers. Polls after a hint come more often.
@@ -68,7 +68,7 @@ pub struct Postgres<C: Connector, T: TlsConnect<C::Stream> = NoTls> {
     tls: T,
     pub(crate) link: Link<C::Stream, T::Stream>,
     session: Mutex<Option<Arc<Session>>>,
-    /// When a poll looked last for targets of crashed askers.
+    /// When a poll last looked for targets of crashed askers.
     looked: Mutex<Option<Instant>>,
 }
 
@@ -146,7 +146,7 @@ where
         Ok(self.config.connect_raw(stream, self.tls.clone()).await?)
     }
 
-    /// Connects anew. Until the session is made the one that calls use, calls fail at once.
+    /// Connects again. Calls fail at once until the new session is installed.
     pub(crate) async fn connected(&self) -> Result<Arc<Session>, Error> {
         let old = self.session.lock().take();
         drop(old);
@@ -155,7 +155,7 @@ where
         Ok(Arc::new(Session::new(client).await?))
     }
 
-    /// Makes a session the one that calls use.
+    /// Installs the session that calls use from now on.
     pub(crate) fn use_session(&self, session: &Arc<Session>) {
         let old = self.session.lock().replace(session.clone());
         drop(old);

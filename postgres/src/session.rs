@@ -28,14 +28,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Sets up a new connection. Something else has to drive it meanwhile.
+    /// Sets up a new connection. Another future has to drive the connection meanwhile.
     pub(crate) async fn new(client: Client) -> Result<Self, Error> {
         client.batch_execute(SETTINGS).await?;
         let statements = Statements::prepare(&client).await?;
         Ok(Session { client, statements })
     }
 
-    /// Returns whether the connection has not ended, as far as is known.
+    /// Returns whether the connection is open, as far as is known.
     pub(crate) fn is_open(&self) -> bool {
         !self.client.is_closed()
     }

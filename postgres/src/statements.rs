@@ -1,9 +1,9 @@
 //! `Statements`: the SQL of the calls, prepared once for each connection.
 //!
-//! 1. Each statement is one transaction. A call is one statement, or two of which the second repairs what the first could
-//!    not see, and which the bus repeats if it fails between them.
+//! 1. Each statement is one transaction. A call is one statement or two. The second handles the rows that the first could
+//!    not see. If the call fails between them, the bus repeats it.
 //! 2. `clock_timestamp()` is the time within the transaction, after it has waited for locks.
-//! 3. A call costs as much as there is to deliver or to write, and not as there are runs. The planner would go through all live
+//! 3. The cost of a call depends on the rows that it delivers or writes, not on the number of runs. The planner would go through all live
 //!    runs of a process if it could: its statistics of a table that grows are old. So where runs are found by identifier, the
 //!    conditions fit no other index. They say `outcome IS NULL` for runs that have not ended, and compare the process with `IS NOT
 //!    DISTINCT FROM`, and times by their difference.
@@ -22,7 +22,7 @@ VALUES ($1, $2, $3, clock_timestamp(), clock_timestamp() + make_interval(secs =>
 ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
 RETURNING p.xmax = 0";
 
-/// Renews the lease, and reads what has no receipt.
+/// Renews the lease, and reads the targets without a receipt.
 const POLL: &str = "
 WITH me AS (
     UPDATE cancelable.processes SET lease_until = clock_timestamp() + make_interval(secs => $2)
@@ -54,8 +54,9 @@ WHERE p.id = $1 AND r.process IS NOT DISTINCT FROM $1 AND q.expires - r.began > 
     AND NOT EXISTS (SELECT FROM cancelable.targets t WHERE t.request = q.id AND t.run = r.id)
 ON CONFLICT DO NOTHING";
 
-/// Inserts runs and returns those that are now the process's. The update changes nothing; it makes a row that the
-/// process has inserted before count. The lock keeps the row of the process until the commit.
+/// Inserts runs and returns those that now belong to the process. The update changes nothing: it is there so that the
+/// statement also returns rows that the process had already inserted. The lock keeps the row of the process until the
+/// commit.
 const BEGIN: &str = "
 WITH me AS (
     SELECT id, scope FROM cancelable.processes WHERE id = $1 FOR KEY SHARE
@@ -70,7 +71,7 @@ WITH me AS (
 )
 SELECT begun.id FROM me LEFT JOIN begun ON true";
 
-/// Looks for the requests that are for runs that have just begun.
+/// Finds the requests for runs that have just begun.
 const ADOPT: &str = "
 WITH own AS MATERIALIZED (
     SELECT r.id, r.scope, r.key, r.began FROM cancelable.runs r
@@ -184,7 +185,7 @@ UPDATE cancelable.requests SET expires = clock_timestamp()
 WHERE scope = $1 AND key = $2 AND recipient = 'block' AND expires > clock_timestamp()
 RETURNING 1";
 
-/// Reads what became of requests. A run that began after the end of the lifetime is not the one that was meant.
+/// Reads the deliveries of requests. A request does not apply to a run that began after the request's lifetime.
 const TARGETS: &str = "
 SELECT q.id, t.run, t.received, r.id IS NOT NULL, r.ended IS NOT NULL,
     coalesce(p.lease_until > clock_timestamp(), false)
@@ -195,7 +196,8 @@ LEFT JOIN cancelable.runs r ON r.id = t.run AND r.scope = q.scope
 LEFT JOIN cancelable.processes p ON p.id = r.process
 WHERE q.id = ANY($1)";
 
-/// Deletes what is old. A process goes with all its live runs at once: it would otherwise come back and miss some.
+/// Deletes old rows. A process is deleted together with all its live runs. Otherwise it could come back and find only
+/// some of them.
 const FORGET: &str = "
 WITH past AS (
     SELECT clock_timestamp() - make_interval(secs => $1) AS time

@@ -53,7 +53,7 @@ impl<'env> InPlace<'env> {
         }
     }
 
-    /// Polls the members that were woken, and those that are added meanwhile.
+    /// Polls the members that were woken, and members that are added meanwhile.
     pub(super) fn poll(&self, cx: &mut Context<'_>) {
         self.waker.register(cx.waker());
         let mut members = self.members.lock().take().unwrap_or_default();

@@ -12,8 +12,8 @@ use crate::source::{CancellationToken, WaitForCancellationOwned};
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
 
-/// The token of the group, and the deadline of the group's operation, which is the current one in there. So the member
-/// stops in time even if nothing polls the group.
+/// Fires with the token of the group, or at the deadline of the group's operation. That operation is the current one while
+/// the member is polled. So the member stops in time even if nothing polls the group.
 pub(super) struct GroupSource {
     cancelled: WaitForCancellationOwned,
     #[cfg(feature = "time")]

@@ -14,7 +14,7 @@ pub trait CancelableReadExt: AsyncRead {
     /// Races each read of this reader against a source. The wrapper is a reader too, and buffered or seekable if this
     /// one is. If this reader is also a writer, so is the wrapper: writes pass through.
     ///
-    /// A [`timeout`](crate::timeout()) starts at the first call and limits them all together. To limit each wait for
+    /// A [`timeout`](crate::timeout()) starts at the first call and limits all calls together. To limit each wait for
     /// bytes, use [`idle_timeout`](CancelableReader::idle_timeout). See the [module](crate::io) for which side wins.
     ///
     /// # Cancel safety
@@ -67,7 +67,7 @@ pub trait CancelableWriteExt: AsyncWrite {
     /// Races each write, flush and close of this writer against a source. The wrapper is a writer too, and seekable if
     /// this one is. If this writer is also a reader, so is the wrapper: reads pass through.
     ///
-    /// A [`timeout`](crate::timeout()) starts at the first call and limits them all together. To limit each wait,
+    /// A [`timeout`](crate::timeout()) starts at the first call and limits all calls together. To limit each wait,
     /// use [`idle_timeout`](CancelableWriter::idle_timeout). See the [module](crate::io) for which side wins.
     ///
     /// A cancelled writer refuses to flush and to close as well. To do that, take the inner writer with
@@ -114,7 +114,7 @@ pub trait CancelableSinkExt<Item>: Sink<Item> {
     /// Races each call of this sink against a source. If this sink is also a stream, so is the wrapper: items pass
     /// through.
     ///
-    /// The error type of the sink must be `From<Cancelled>`, as for
+    /// The error type of the sink must implement `From<Cancelled>`, as for
     /// [`try_cancelable`](crate::CancelableExt::try_cancelable). If it is not, convert it first, with `sink_map_err` of
     /// the crate `futures`.
     ///

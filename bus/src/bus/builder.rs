@@ -65,7 +65,7 @@ impl<E: Engine> BusBuilder<E> {
         self
     }
 
-    /// Sets the name of the host, for people that look at the tables. The default is empty.
+    /// Sets the name of the host, for people reading the tables. The default is empty.
     pub fn host(mut self, host: impl Into<Text>) -> Self {
         self.host = host.into();
         self
@@ -89,7 +89,7 @@ impl<E: Engine> BusBuilder<E> {
         self
     }
 
-    /// Sets how long rows are kept that are no longer needed.
+    /// Sets how long the store keeps rows that are no longer needed.
     pub fn retention(mut self, length: Duration) -> Self {
         self.settings.retention = length;
         self

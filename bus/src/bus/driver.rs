@@ -1,6 +1,6 @@
 //! `Driver`: the future that does the work of the bus.
 //!
-//! It makes one call at a time, and makes again each call that may have been lost. Each round
+//! It makes one call at a time, and repeats each call that may have been lost. Each round
 //!
 //! 1. writes the rows of runs that begin;
 //! 2. polls, if runs began in 1, after a hint, and when the poll interval is over. So a run that has begun is always followed by
@@ -77,7 +77,7 @@ pub(super) fn start<E: Engine>(shared: Arc<Shared<E>>) -> Driver {
     }))
 }
 
-/// What survives a lost connection.
+/// The state that survives a lost connection.
 struct Sessions<'a, E: Engine> {
     shared: &'a Shared<E>,
     /// Runs whose rows are being written, or are written and not followed by a poll yet.
@@ -145,7 +145,7 @@ impl<'a, E: Engine> Sessions<'a, E> {
             self.begins.clear();
             shared.queue_all();
         }
-        // The connection listens. What came before is read now.
+        // The connection listens from here on. Read the requests that came before.
         let mut hinted = true;
         loop {
             self.write_begins().await?;

@@ -97,7 +97,7 @@ impl<E: Engine> Bus<E> {
         &self.shared.process.scope
     }
 
-    /// Returns the engine, for what only this store can do.
+    /// Returns the engine. Use it for features that only this store has.
     pub fn engine(&self) -> &E {
         &self.shared.engine
     }
@@ -265,7 +265,7 @@ impl<E: Engine> Bus<E> {
     /// Creates a source that fires when the store has not been heard for `length`: no poll was answered that had been sent
     /// since.
     ///
-    /// Without it, work continues during an outage. Use it for work that must not run where it cannot be cancelled. With a
+    /// Without it, work continues during an outage. Use it for work that must not run while it cannot be cancelled. With a
     /// length below the [lease](BusBuilder::lease) of the process, the operation is cancelled before askers learn that
     /// the run is [`Unknown`](Delivery::Unknown).
     ///
@@ -356,7 +356,7 @@ impl<E: Engine> Bus<E> {
         }
     }
 
-    /// Returns how the connection to the store is.
+    /// Returns the state of the connection to the store.
     ///
     /// ```
     /// use cancelable_bus::{Bus, Memory};
@@ -378,7 +378,7 @@ impl<E: Engine> Bus<E> {
         }
     }
 
-    /// Closes the bus: the driver writes what it has not written, ends the lease and resolves. Returns once the driver has
+    /// Closes the bus: the driver writes the rows that are left, ends the lease and resolves. Returns once the driver has
     /// done so, and after three call limits at the latest.
     ///
     /// Call this once the runs have ended. Runs that have not ended continue, and no request reaches them any more.
@@ -390,15 +390,15 @@ impl<E: Engine> Bus<E> {
     }
 }
 
-/// How the connection to the store is. Made by [`Bus::health`].
+/// The state of the connection to the store. Made by [`Bus::health`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
     /// Whether the last call was answered. While it is `false`, work continues, but no request arrives.
     pub connected: bool,
-    /// The time since the last poll that was answered had been sent, or since the bus was built.
+    /// The time since the last answered poll was sent. Before the first answer, the time since the bus was built.
     pub unheard_for: Duration,
-    /// How many attempts have failed since.
+    /// The number of attempts that have failed since then.
     pub failures: u32,
     /// Why the last attempt failed.
     pub error: Option<Text>,

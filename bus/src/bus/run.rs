@@ -1,4 +1,4 @@
-//! `Run`: a run that was registered, and how the bus learns of its end.
+//! `Run`: a registered run. Its hooks report the end of the run to the bus.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Weak};

@@ -98,7 +98,7 @@ fn store_cannot_be_reached() {
         error.to_string(),
         "no connection to the store: the store cannot be reached: Connect failed"
     );
-    // The driver does not outlive the bus either way.
+    // The driver resolves in both cases.
     world.run(asker.bus.close());
     assert!(world.has_ended(asker.driver));
 }

@@ -1,4 +1,4 @@
-//! What a run costs its process.
+//! The memory that a run costs its process.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -64,7 +64,8 @@ impl Engine for Nothing {
 
 const RUNS: usize = 10_000;
 
-/// Returns the bytes that a waiting run takes in its process, without its operation, and those that are left after its end.
+/// Returns the bytes that a waiting run takes in its process, without its operation, and the bytes that are left after
+/// its end.
 fn bytes(make_ticket: impl Fn() -> Ticket) -> (i64, i64) {
     let mut world = World::new();
     let (bus, driver) = Bus::builder(Nothing).build().unwrap();

@@ -86,7 +86,7 @@ fn reasons_cross_as_data() {
     assert_eq!(error.to_string(), "cancelled by an error: no disk");
     let remote = error.downcast_ref::<RemoteReason>().unwrap();
     assert_eq!(remote.kind(), ReasonKind::Error);
-    // It can be passed on.
+    // A reason that came from another process can be passed on.
     assert_eq!(&RemoteReason::from(error.clone()), remote);
     assert_eq!(RemoteReason::from_parts("new", "x", None).kind(), ReasonKind::Manual);
     let unnamed = RemoteReason::from("").by("alice");

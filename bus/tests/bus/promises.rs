@@ -38,7 +38,7 @@ impl Outage {
         self.0.store(1, Ordering::SeqCst);
     }
 
-    /// Swallows every answer, as a connection does that is half open.
+    /// Swallows every answer, like a half-open connection.
     fn swallow(&self) {
         self.0.store(2, Ordering::SeqCst);
     }
@@ -328,7 +328,7 @@ mod promise_4 {
         assert_eq!(reason(&same).as_deref(), Some(refused));
         assert!(!world.run(second.run.begun()) && !world.run(same.run.begun()));
         assert_eq!(one.bus.health().runs, 1);
-        // The end of the refused one is not the end of the first.
+        // The end of the refused run is not the end of the first run.
         world.kill(same.task);
         assert_eq!(one.bus.health().runs, 1);
     }
@@ -448,7 +448,7 @@ mod promise_7 {
         let work = world.work(&worker, key("k"));
         outage.fail();
         world.pass(Duration::from_secs(3600));
-        // It also begins, and says that the store does not know it.
+        // A run that is registered during the outage starts too, but `begun` returns `false`.
         let during = world.work(&worker, key("k"));
         assert!(!world.run(during.run.begun()));
         assert_eq!((reason(&work), reason(&during)), (None, None));
@@ -717,7 +717,7 @@ mod promise_10 {
 mod promise_11 {
     use super::*;
 
-    /// Registers work, lets it end, and asks for what became of a request that comes later.
+    /// Registers work, lets it end, and returns the delivery of a request that comes later.
     fn ends<F: Future<Output = Result<(), &'static str>> + 'static>(work: F) {
         let mut world = World::new();
         let (worker, asker) = (world.host(), world.host());

@@ -116,7 +116,7 @@ impl World {
         self.tasks[task.0] = None;
     }
 
-    /// Takes a task, which is not polled meanwhile: its process is stopped.
+    /// Takes a task out of the world. Its process is stopped: nothing polls it.
     pub(crate) fn stop(&mut self, task: TaskId) -> impl FnOnce(&mut World) + use<> {
         let stopped = self.tasks[task.0].take();
         move |world| world.tasks[task.0] = stopped

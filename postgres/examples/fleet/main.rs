@@ -31,7 +31,7 @@ const WORKERS: usize = 4;
 /// The time in which operations begin and requests are made.
 const WINDOW: Duration = Duration::from_secs(4);
 
-/// What the processes have to know. It crosses as arguments.
+/// The settings of a process, passed as command-line arguments.
 #[derive(Clone)]
 struct Fleet {
     url: String,
@@ -93,7 +93,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// Runs the fleet and checks what it did.
+/// Runs the fleet and checks its results.
 fn supervise(operations: usize) -> Result<()> {
     let server = Server::start()?;
     let (url, port) = (server.url(), server.port());
@@ -111,7 +111,7 @@ fn supervise(operations: usize) -> Result<()> {
     for line in lines_of(asker)? {
         println!("{line}");
     }
-    // The workers end when their input does, so all of them are told before any is waited for.
+    // A worker ends when its input is closed. Close all inputs before waiting for the first worker.
     let mut late = BTreeMap::new();
     let (mut waiting, mut outputs) = (Vec::new(), Vec::new());
     for mut worker in workers {
@@ -128,7 +128,7 @@ fn supervise(operations: usize) -> Result<()> {
     report::print(&fleet, &late)
 }
 
-/// Returns what a process printed, once it has ended well.
+/// Waits until a process has exited successfully, and returns its output.
 fn lines_of(mut process: Child) -> Result<Vec<String>> {
     let output = process.stdout.take().ok_or("a process has no output")?;
     let lines = BufReader::new(output).lines().collect::<std::result::Result<_, _>>()?;

@@ -1,4 +1,4 @@
-//! A worker: registers operations, and notes which of them were cancelled, and how late.
+//! A worker: registers operations, and records which of them were cancelled and how late.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

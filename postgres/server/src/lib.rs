@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use programs::Programs;
 
-/// The name of the superuser, who owns the database of the same name.
+/// The name of the superuser, and of the superuser's database.
 const USER: &str = "cancelable";
 /// Only this machine can connect, and the server lives for minutes.
 const PASSWORD: &str = "private";
@@ -222,7 +222,7 @@ fn free_port() -> io::Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-/// Runs a program. If it fails, the error has what it printed.
+/// Runs a program. If it fails, the error contains its output.
 fn run(name: &str, command: &mut Command) -> io::Result<()> {
     let output = command.output()?;
     if output.status.success() {

@@ -15,7 +15,7 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 #[derive(Debug)]
 pub(crate) struct Programs {
     directory: PathBuf,
-    /// Who runs them instead of root, for whom PostgreSQL refuses to run.
+    /// The ordinary user that runs the programs if this process is root. PostgreSQL refuses to run as root.
     user: Option<User>,
 }
 
@@ -31,7 +31,7 @@ impl Programs {
         let directory = match directory() {
             Some(directory) => directory,
             None => {
-                // It prints the one line that says what to do.
+                // The script prints one line that says what to do.
                 let installed = Command::new(INSTALL).status()?.success();
                 directory().filter(|_| installed).ok_or_else(missing)?
             }

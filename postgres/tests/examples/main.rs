@@ -1,4 +1,4 @@
-//! Runs the example: 10,000 operations in four processes, of which exactly the chosen 5,000 are cancelled.
+//! Runs the example with 10,000 operations in four processes. Exactly the 5,000 chosen operations are cancelled.
 
 use std::env;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What each call does to the tables, and that it does so once.
+//! Each call changes the tables as documented, and repeating it changes nothing more.
 
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ fn repeats_change_nothing() {
         begin(&worker, &runs).await;
         let first = Request::run(runs[0].id, "first");
         ask(&worker, &first).await;
-        // The request that is there counts, whatever the second one says.
+        // The first request counts, even if the second one differs.
         ask(&worker, &Request::run(runs[1].id, "second").with_id(first.id())).await;
         assert_eq!(pending(&worker).await, [(first.id(), runs[0].id)]);
 

@@ -52,7 +52,7 @@ fn a_crash_is_noticed() {
     });
 }
 
-/// Nothing comes back, and nothing closes. The bus gives up the call after its own limit, and then connects anew.
+/// The server never answers and never closes. The bus gives up the call after its own limit, and then connects again.
 #[test]
 fn a_half_open_connection_is_replaced() {
     let _watchdog = watchdog();
@@ -96,7 +96,7 @@ fn migrations_do_not_meet() {
     });
 }
 
-/// The same engine on tokio, with a stream of tokio's.
+/// The engine works on tokio, with a tokio stream.
 #[test]
 fn runs_on_tokio() {
     let _watchdog = watchdog();
@@ -116,7 +116,7 @@ fn runs_on_tokio() {
     });
 }
 
-/// A password that the server refuses is an error that says so, without the password.
+/// If the server refuses the password, the error says so and does not contain the password.
 #[test]
 fn a_wrong_password_is_refused() {
     let _watchdog = watchdog();

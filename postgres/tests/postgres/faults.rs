@@ -98,7 +98,8 @@ fn the_poll_delivers_without_notifications() {
     });
 }
 
-/// (d) Packets vanish and nothing closes. Work goes on, the health says so, the lease fires, and the process comes back.
+/// (d) Packets vanish and nothing closes. The work continues, `health` reports it, the lease fires, and the
+/// process comes back.
 #[test]
 fn swallowed_packets_are_noticed() {
     let _watchdog = watchdog();
@@ -114,7 +115,7 @@ fn swallowed_packets_are_noticed() {
         assert!(leased.await.expect_err("the lease fires").is_timeout());
         assert!(!worker.health().connected && !run.is_finished());
 
-        // After its own lease, askers learn that nothing is known.
+        // After the lease of the process, askers learn that the delivery is unknown.
         let request = asker.cancel(ticket.run(), "stop").await.expect("a request");
         let delivery = asker.delivery(request, SECOND * 30).await.expect("a delivery");
         assert_eq!(delivery, Delivery::Unknown);

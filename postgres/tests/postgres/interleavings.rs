@@ -47,7 +47,7 @@ fn keyed(name: &'static str) -> NewRun {
     NewRun::new(RunId::new(), Some(Key::new("k").expect("a key")), name)
 }
 
-/// One test, because the lock is one.
+/// This is a single test, because all cases use the same lock.
 #[test]
 fn neither_sees_the_other() {
     let _watchdog = watchdog();
@@ -58,7 +58,7 @@ fn neither_sees_the_other() {
         client.batch_execute(TRIGGERS).await.expect("triggers");
 
         for choice in 0..2 {
-            // The run has begun, but for its commit, when the request is made.
+            // When the request is made, the run has begun but is not committed.
             client.execute("SELECT pg_advisory_lock(1)", &[]).await.expect("a lock");
             let run = keyed("held");
             let request = &requests(&run, "stop")[choice];
@@ -73,14 +73,14 @@ fn neither_sees_the_other() {
                 client.execute("SELECT pg_advisory_unlock(1)", &[]).await.expect("an unlock");
             };
             futures::join!(begun, asked);
-            // The read that follows each beginning.
+            // The bus reads after each run that begins.
             assert!(is_pending(&worker, request, &run).await);
         }
 
-        // Hints from above are not the ones from below.
+        // Discards earlier hints, so that they are not mistaken for the hints that follow.
         while futures::poll!(std::pin::pin!(worker.hint())).is_ready() {}
         for choice in 0..2 {
-            // The request is made, but for its commit, when the run begins and reads.
+            // When the run begins and reads, the request has been made but is not committed.
             client.execute("SELECT pg_advisory_lock(1)", &[]).await.expect("a lock");
             let run = keyed("free");
             let request = &requests(&run, "held")[choice];
@@ -95,7 +95,7 @@ fn neither_sees_the_other() {
                 client.execute("SELECT pg_advisory_unlock(1)", &[]).await.expect("an unlock");
             };
             futures::join!(asked, begun);
-            // The process hears of it, although the request could not know that the run is the process's.
+            // The process gets the request, although the request could not see that the run belongs to it.
             worker.hint().await;
             assert!(is_pending(&worker, request, &run).await);
         }

@@ -1,4 +1,4 @@
-//! What `forget` deletes, and what it keeps.
+//! `forget` deletes old rows, and only these.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use cancelable_bus::{Request, RunId};
 
 use crate::support::{LEASE, Member, client, engine, fresh_scope, server, watchdog};
 
-/// Its own database: it deletes what is old, whatever the scope.
+/// The test uses its own database, because `forget` deletes old rows of every scope.
 #[test]
 fn forgets_what_is_old() {
     let _watchdog = watchdog();

@@ -1,4 +1,4 @@
-//! `Proxy`: stands between a process and the server, and loses what it is told to lose.
+//! `Proxy`: forwards packets between a process and the server, and drops some of them on request.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
