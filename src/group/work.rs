@@ -12,6 +12,7 @@ use pin_project::pin_project;
 
 use super::launcher::Launcher;
 use super::outcome::Outcome;
+use crate::operation::Operation;
 use crate::wait::{Waiter, polled_after_completion};
 
 /// The work of a group: the body of its scope, and then its members.
@@ -26,11 +27,18 @@ where
     /// What the body returned, while there are members.
     returned: Option<O::Body>,
     members: Waiter<Arc<Launcher<'env, O::Member, O::Error>>>,
+    /// True once the body has returned and every member has ended.
+    all_ended: bool,
 }
 
 impl<'env, B, O: Outcome> GroupWork<'env, B, O> {
     pub(super) fn new(body: B, launcher: Arc<Launcher<'env, O::Member, O::Error>>) -> Self {
-        GroupWork { body: Some(body), returned: None, members: Waiter::new(launcher) }
+        GroupWork {
+            body: Some(body),
+            returned: None,
+            members: Waiter::new(launcher),
+            all_ended: false,
+        }
     }
 }
 
@@ -55,7 +63,10 @@ where
             launcher.shared.release();
         }
         launcher.poll_in_place(cx);
-        if this.body.is_some() || this.members.poll("GroupWork", cx, |()| ()).is_pending() {
+        // In a grace period this is polled again after the last member has ended.
+        *this.all_ended = *this.all_ended
+            || this.body.is_none() && this.members.poll("GroupWork", cx, |()| ()).is_ready();
+        if !*this.all_ended {
             return Poll::Pending;
         }
         let shared = &this.members.latched().shared;
@@ -63,19 +74,28 @@ where
             return match O::fail(shared) {
                 Some(failed) => Poll::Ready(failed),
                 // The failure has cancelled the operation, which wakes the task and drops this.
-                None => Poll::Pending,
+                None => pending_until_dropped(&shared.operation, cx),
             };
         }
         if shared.was_cut() {
             // A member was cancelled with the group, so the outcome is the cancellation. The group may not know of it
             // yet. If all members had ended by themselves, their results would win (guarantee 2).
-            return Poll::Pending;
+            return pending_until_dropped(&shared.operation, cx);
         }
         match this.returned.take() {
             Some(returned) => Poll::Ready(O::finish(shared, returned)),
             None => polled_after_completion("GroupWork"),
         }
     }
+}
+
+/// Returns `Pending` for a group that is cancelled and has no members left. Nothing needs the rest of its grace period, so
+/// this cuts it short. If it begins after this poll, the next one cuts it short.
+fn pending_until_dropped<T>(group: &Operation, cx: &Context<'_>) -> Poll<T> {
+    if !group.cut_grace() {
+        cx.waker().wake_by_ref();
+    }
+    Poll::Pending
 }
 
 impl<B, O: Outcome> fmt::Debug for GroupWork<'_, B, O> {

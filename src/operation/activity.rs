@@ -274,6 +274,11 @@ impl Activity {
         before == IN_GRACE
     }
 
+    /// Like [`force`](Self::force), but changes nothing if the operation is not in its grace period.
+    pub(super) fn cut_grace(&self) -> bool {
+        self.grace.load(Ordering::Acquire) == IN_GRACE && self.force()
+    }
+
     /// Returns whether the grace period is cut short. If not, the operation is in it, and `waker` is woken when it is
     /// cut short.
     pub(super) fn poll_forced(&self, waker: &std::task::Waker) -> bool {

@@ -282,6 +282,14 @@ impl Operation {
     pub(crate) fn on_request(&self, callback: impl FnOnce(&Reason) + Send + 'static) {
         self.inner.token.on_cancel_detached(callback);
     }
+
+    /// Cuts the grace period short. Returns whether the operation was in it.
+    pub(crate) fn cut_grace(&self) -> bool {
+        #[cfg(feature = "time")]
+        return self.activity().is_some_and(Activity::cut_grace);
+        #[cfg(not(feature = "time"))]
+        false
+    }
 }
 
 #[cfg(feature = "time")]

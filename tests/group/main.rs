@@ -8,6 +8,8 @@ mod by_hand;
 mod ending;
 mod executors;
 mod failures;
+#[cfg(feature = "time")]
+mod grace;
 mod hostile;
 mod in_place;
 #[cfg(feature = "testing")]
