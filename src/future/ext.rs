@@ -62,8 +62,8 @@ pub trait CancelableExt: Future {
         Cancelable::new(self, source)
     }
 
-    /// Races a fallible future against a source, with one `Result` instead of two. The error type of the
-    /// future must be `From<Cancelled>`.
+    /// Races a future that returns a `Result` against a source. A cancellation becomes an error of the same type, which must be
+    /// `From<Cancelled>`.
     ///
     /// # Cancel safety
     ///

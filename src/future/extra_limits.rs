@@ -13,7 +13,8 @@ use crate::timer::Countdown;
 pub(super) struct ExtraLimits {
     /// Fires when the operation has reported no progress for too long.
     stall: Option<WaitForLimit>,
-    /// Lasts until the deadline of a parent in another task. That task may be blocked at the deadline.
+    /// Ends at the deadline of a parent in another task. This operation keeps that deadline itself, because the parent's
+    /// task may be blocked then.
     inherited: Option<Countdown>,
 }
 

@@ -51,7 +51,7 @@ where
     run
 }
 
-/// Like [`scope`], for a fallible body, with one `Result` instead of two.
+/// Like [`scope`], for a body that returns a `Result`. A cancellation becomes an error of the same type.
 ///
 /// If the body returns `Err`, the operation is [`Cancelled`](crate::Status::Cancelled) if it has been
 /// cancelled, and [`Failed`](crate::Status::Failed) otherwise.

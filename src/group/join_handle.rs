@@ -49,7 +49,7 @@ pub struct JoinHandle<T, E> {
 
 enum State<T, E> {
     Member(Arc<Shared<T, E>>, Seat),
-    /// The group was closed, so this is the handle of no member.
+    /// The group was closed, so no member was added.
     Refused,
     /// The result has been returned.
     Done,

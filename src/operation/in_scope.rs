@@ -35,7 +35,7 @@ pub struct InScope<F> {
 struct ScopedChild {
     operation: Operation,
     started: bool,
-    /// Whether a registry watches it.
+    /// Whether the operation is listed by a registry.
     watched: bool,
 }
 

@@ -5,8 +5,8 @@
 //!
 //! * [`pause`] stops the clock of this thread. You advance it, or it advances by itself when no future can continue.
 //!   [`run`] is the short form.
-//! * [`follow_tokio_clock`] makes this crate use the clock of tokio, in tests that pause that one. It needs the feature
-//!   `testing-tokio`.
+//! * [`follow_tokio_clock`] makes the time limits of this crate follow tokio's clock, for tests that pause it. It needs the
+//!   feature `testing-tokio`.
 //! * [`cancel_at_every_await`] and [`drop_at_every_await`] create the same operation again and again, and cancel or
 //!   drop each one at a different await. [`cancel_at_poll`] cancels at one await only.
 //! * [`Recorder`] records the events of operations as lines to compare with.
