@@ -6,6 +6,7 @@ mod support;
 mod asked_late;
 mod cause;
 mod children;
+#[cfg(feature = "time")]
 mod chosen_grace;
 mod current;
 #[cfg(feature = "time")]
