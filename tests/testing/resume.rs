@@ -1,10 +1,8 @@
 //! Limits after time has resumed, and on other threads.
 
-use std::cell::RefCell;
-use std::panic::catch_unwind;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -127,6 +125,10 @@ fn thread_ends_while_paused() {
 #[cfg(unix)]
 #[test]
 fn limit_in_thread_destructor() {
+    use std::cell::RefCell;
+    use std::panic::catch_unwind;
+    use std::sync::mpsc::Sender;
+
     struct AtEnd(Sender<bool>);
     impl Drop for AtEnd {
         fn drop(&mut self) {
