@@ -72,11 +72,14 @@ impl Outbound {
     pub(crate) fn shorten(&self, headers: &mut HeaderMap, remaining: Duration) -> bool {
         let name = &self.format.name;
         let left = remaining.saturating_sub(self.reserve);
-        let given = headers.get_all(name).iter().filter_map(|value| self.format.parse(value)).min();
-        if given.is_some_and(|given| given <= left) {
+        let given = headers.get_all(name);
+        let shortest = given.iter().filter_map(|value| self.format.parse(value)).min();
+        let limit = shortest.map_or(left, |shortest| shortest.min(left));
+        // A peer that reads one of several headers may read the longest, so one is left.
+        if shortest == Some(limit) && !limit.is_zero() && given.iter().count() == 1 {
             return true;
         }
-        match self.format.write(left) {
+        match self.format.write(limit) {
             Some(value) => {
                 headers.insert(name.clone(), value);
                 true

@@ -89,6 +89,22 @@ fn only_shortens() {
 }
 
 #[test]
+fn one_header_is_left() {
+    run(async {
+        let client = Client::new(grpc());
+        let several = request_with(&[("grpc-timeout", "9H"), ("grpc-timeout", "5m")]);
+        let none_left = request_with(&[("grpc-timeout", "0m")]);
+        let work = async {
+            client.call(several).await.unwrap();
+            client.call(none_left).await.unwrap_err();
+        };
+        work.cancelable(timeout(SECOND)).named("caller").await.unwrap();
+        let seen = client.take_seen();
+        assert_eq!(seen, [Some("5000000n".to_owned())], "nothing was sent for the second");
+    });
+}
+
+#[test]
 fn untouched_without_a_limit() {
     run(async {
         let client = Client::new(grpc());
