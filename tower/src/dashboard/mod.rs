@@ -13,7 +13,9 @@ use bytes::Bytes;
 use cancelable::Registry;
 use cancelable::operation::OperationId;
 use cancelable::registry::Filter;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, ORIGIN,
+};
 use http::request::Parts;
 use http::{HeaderName, Method, Request, Response, StatusCode};
 use serde::Serialize;
@@ -52,7 +54,7 @@ type Permission = dyn Fn(&Parts) -> bool + Send + Sync;
 /// # Who may see and cancel
 ///
 /// Names and metadata of operations may be confidential. Put the dashboard behind a login, as everything else that
-/// shows the inside of a service. Nobody may cancel anything until [`allow_cancel`](Self::allow_cancel) says who may.
+/// shows the inside of a service. No request may cancel an operation unless [`allow_cancel`](Self::allow_cancel) accepts it.
 ///
 /// # Examples
 ///
@@ -89,7 +91,8 @@ impl Dashboard {
     /// Lets those requests cancel operations that `allow` accepts, such as those with the session of an
     /// administrator. The page shows its buttons to the same requests.
     ///
-    /// Requests that a browser marks as coming from another site are refused before `allow` is called.
+    /// Requests that a browser sends for a page of another site are refused before `allow` is called. A proxy in front must keep
+    /// the header `Host`.
     ///
     /// ```
     /// use cancelable_tower::Dashboard;
@@ -159,10 +162,7 @@ impl Dashboard {
     }
 
     fn may_cancel(&self, head: &Parts) -> bool {
-        let site = HeaderName::from_static("sec-fetch-site");
-        let is_foreign =
-            head.headers.get(site).is_some_and(|site| site == "cross-site" || site == "same-site");
-        !is_foreign && self.may_cancel.as_ref().is_some_and(|allow| allow(head))
+        !is_foreign(head) && self.may_cancel.as_ref().is_some_and(|allow| allow(head))
     }
 
     fn cancel(&self, head: &Parts, id: &str) -> Response<DashboardBody> {
@@ -184,6 +184,22 @@ impl Dashboard {
         };
         json(status, &json!({ "id": id, "cancelled": cancelled }))
     }
+}
+
+/// Returns whether a page of another site sent the request. Browsers name the page's origin in every request that is a
+/// `POST`, and `Sec-Fetch-Site` only in those to an address that is secure or local.
+fn is_foreign(head: &Parts) -> bool {
+    let site = head.headers.get(HeaderName::from_static("sec-fetch-site"));
+    if site.is_some_and(|site| site == "cross-site" || site == "same-site") {
+        return true;
+    }
+    let Some(origin) = head.headers.get(ORIGIN) else { return false };
+    let host = head.headers.get(HOST).map(HeaderValue::as_bytes);
+    let host = host.or_else(|| head.uri.authority().map(|authority| authority.as_str().as_bytes()));
+    let origin = origin.as_bytes();
+    let own =
+        ["http://", "https://"].iter().find_map(|scheme| origin.strip_prefix(scheme.as_bytes()));
+    own.is_none() || own != host
 }
 
 /// Returns the value of a parameter in the query, as it is written there.

@@ -68,6 +68,12 @@ fn cancels_only_with_permission() {
             foreign.headers_mut().insert("sec-fetch-site", HeaderValue::from_static(site));
             assert_eq!(ask(&admin, foreign).await.status(), 403, "{site}");
         }
+        for origin in ["http://evil.example", "null", "http://ops.internal:81"] {
+            let mut foreign = request(Method::POST, &path);
+            foreign.headers_mut().insert("host", HeaderValue::from_static("ops.internal"));
+            foreign.headers_mut().insert("origin", HeaderValue::from_static(origin));
+            assert_eq!(ask(&admin, foreign).await.status(), 403, "{origin}");
+        }
         assert_eq!(
             ask(&admin, request(Method::POST, "/operations/x/cancel?admin")).await.status(),
             400
@@ -78,6 +84,8 @@ fn cancels_only_with_permission() {
         );
         let mut own = request(Method::POST, &path);
         own.headers_mut().insert("sec-fetch-site", HeaderValue::from_static("same-origin"));
+        own.headers_mut().insert("host", HeaderValue::from_static("ops.internal"));
+        own.headers_mut().insert("origin", HeaderValue::from_static("https://ops.internal"));
         let response = ask(&admin, own).await;
         assert_eq!(response.status(), 200);
         assert_eq!(json(response).await["cancelled"], true);
