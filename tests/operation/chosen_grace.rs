@@ -200,7 +200,7 @@ fn shields_and_clean_up_finish() {
     assert!(wakes.poll(run.as_mut()).is_pending(), "the section is active");
     section.open();
     assert!(wakes.poll(run.as_mut()).is_pending(), "clean-up runs");
-    clock.pass(LONG);
+    clock.pass(SHORT);
     assert!(wakes.poll(run.as_mut()).is_pending());
     clean_up.open();
     forced(wakes.poll(run.as_mut()));
