@@ -6,7 +6,7 @@ mod support;
 mod asked_late;
 mod cause;
 mod children;
-#[cfg(feature = "time")]
+#[cfg(all(feature = "time", feature = "testing"))]
 mod chosen_grace;
 mod current;
 #[cfg(feature = "time")]
