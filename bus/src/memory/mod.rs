@@ -72,8 +72,8 @@ impl Memory {
         Memory { store: self.store.clone(), listener: Arc::default(), faults: None }
     }
 
-    /// Calls `decide` at each call of this connection and at each hint that arrives, and makes happen what it
-    /// returns.
+    /// Calls `decide` for each call of this connection and each hint that arrives. The fault that `decide` returns takes
+    /// effect.
     ///
     /// ```
     /// use cancelable_bus::Memory;

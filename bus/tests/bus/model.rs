@@ -128,7 +128,7 @@ struct Begun {
     /// Which process it runs in.
     process: usize,
     registered: Instant,
-    /// When it had begun, as `begun` told.
+    /// When `begun` was ready.
     begun: Rc<RefCell<Option<Instant>>>,
     /// Whether its work was dropped, or its process crashed.
     is_over: bool,

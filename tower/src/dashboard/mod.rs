@@ -31,7 +31,7 @@ const PAGE: &str = include_str!("page.html");
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
     img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Decides whether a request may do what it asks for.
+/// Decides whether a request may cancel an operation.
 type Permission = dyn Fn(&Parts) -> bool + Send + Sync;
 
 /// Serves a page that shows the operations of a registry: the running ones as a tree, a timeline of the last minute,

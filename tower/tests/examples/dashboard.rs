@@ -2,7 +2,7 @@
 //!
 //! The browser prints the page once it has loaded, and nothing has happened by then. So the page
 //! comes through a relay, which adds a picture that loads late, and a script that may press a button.
-//! The script lets the picture load once it sees what it waits for.
+//! The script waits for a text on the page, and then lets the picture load.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -229,7 +229,7 @@ fn shows_and_cancels_jobs() {
     drop(works);
 }
 
-/// Runs 500 operations, 20 of which have 24 children each. Returns the address of their dashboard.
+/// Runs 500 operations: 20 parents with 24 children each. Returns the address of their dashboard.
 fn five_hundred() -> String {
     let registry = Registry::with_history_limit(10);
     let dashboard = Dashboard::new(&registry);
@@ -279,6 +279,6 @@ fn shows_a_tree_of_five_hundred() {
         assert!(chunk[1..].iter().all(|row| row.contains(&below)), "{parent}: {chunk:?}");
         assert!(chunk[1].contains(&format!("in import {parent}")), "{}", chunk[1]);
     }
-    // Nobody may cancel them.
+    // This dashboard accepts no cancellation.
     assert_eq!(rows.matches("<button").count(), 0);
 }
