@@ -12,7 +12,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower::ServiceBuilder;
 
-use crate::support::{ended, run, serve};
+use crate::support::{ended, run, serve, until};
 
 type Answer<T> = Result<Response<T>, tonic::Status>;
 
@@ -40,6 +40,13 @@ impl Health for Slow {
 
 fn check(millis: u64) -> Request<HealthCheckRequest> {
     Request::new(HealthCheckRequest { service: millis.to_string() })
+}
+
+fn with_limits<T>(mut call: Request<T>, limits: &[&'static str]) -> Request<T> {
+    for limit in limits {
+        call.metadata_mut().append("grpc-timeout", limit.parse().unwrap());
+    }
+    call
 }
 
 /// The service under the layer, served without the time limits of tonic's own server.
@@ -79,6 +86,24 @@ fn stock_client_and_our_server() {
 }
 
 #[test]
+fn odd_limits() {
+    run(async {
+        let registry = Registry::new();
+        let mut client = our_server(&registry).await;
+        for harmless in [&["99999999H"][..], &["soon"], &["soon", "later"]] {
+            let answer = client.check(with_limits(check(0), harmless)).await;
+            answer.unwrap_or_else(|status| panic!("{harmless:?}: {status}"));
+        }
+        // The client keeps to the first, the server to the shortest.
+        let call = with_limits(check(60_000), &["1H", "soon", "100m"]);
+        assert_eq!(client.check(call).await.unwrap_err().code(), Code::DeadlineExceeded);
+        // Less than the reserve of the server.
+        let call = with_limits(check(0), &["1H", "1n"]);
+        assert_eq!(client.check(call).await.unwrap_err().code(), Code::DeadlineExceeded);
+    });
+}
+
+#[test]
 fn streams_end_with_a_status() {
     run(async {
         let registry = Registry::new();
@@ -89,6 +114,25 @@ fn streams_end_with_a_status() {
         assert!(messages.message().await.unwrap().is_some());
         let status = messages.message().await.unwrap_err();
         assert_eq!(status.code(), Code::DeadlineExceeded);
+    });
+}
+
+#[test]
+fn a_client_that_leaves() {
+    run(async {
+        let registry = Registry::new();
+        let mut client = our_server(&registry).await;
+        let call = client.check(check(60_000)).cancelable(async {
+            until(|| registry.len() == 1).await;
+            Reason::manual("enough")
+        });
+        call.await.unwrap_err();
+        assert_eq!(ended(&registry).await, [(Status::Cancelled, Some(Reason::Disconnected))]);
+
+        let mut messages = client.watch(check(0)).await.unwrap().into_inner();
+        assert!(messages.message().await.unwrap().is_some());
+        drop(messages);
+        assert_eq!(ended(&registry).await[1], (Status::Cancelled, Some(Reason::Disconnected)));
     });
 }
 
