@@ -4,6 +4,10 @@
 use std::io::{self, Write};
 #[cfg(feature = "signal")]
 use std::process;
+#[cfg(feature = "signal")]
+use std::thread;
+#[cfg(feature = "signal")]
+use std::time::Duration;
 
 use super::{Reason, ReasonKind};
 use crate::signal_kind::Signal;
@@ -16,14 +20,16 @@ use crate::signal_kind::Signal;
 ///
 /// | reason | end |
 /// |---|---|
-/// | [`Reason::Signal`], on Unix | the default action of the signal; the code 128 + n if that does not end a process |
+/// | [`Reason::Signal`], on Unix | the default action of the signal; the code 128 + n if that does not end the process |
 /// | [`Reason::Signal`], elsewhere | the code 128 + n |
 /// | [`Reason::Timeout`] | the code 124, as `timeout` of the GNU tools |
 /// | any other | the code 1 |
 ///
 /// It looks at the [root](Reason::root) of the reason. For a [`Reason::All`], the first signal in it counts; without
-/// a signal, the code is 124 if all of it is time limits. It flushes the standard output. As for
-/// [`std::process::exit`], no destructors run.
+/// a signal, the code is 124 if all of it is time limits. As for [`std::process::exit`], no destructors run.
+///
+/// It flushes the standard output, and gives up on that after 100 ms. The first process of a container (number 1)
+/// has no default actions, so it exits with a code.
 ///
 /// # Examples
 ///
@@ -44,12 +50,34 @@ use crate::signal_kind::Signal;
 /// ```
 #[cfg(feature = "signal")]
 pub fn exit_like(reason: &Reason) -> ! {
-    // A process that dies of a signal flushes nothing.
-    let _ = io::stdout().flush();
-    if let Some(signal) = signal_in(reason) {
-        die_of(signal);
+    match signal_in(reason) {
+        Some(signal) => end_by(signal),
+        None => process::exit(exit_number(reason)),
     }
-    process::exit(exit_number(reason))
+}
+
+/// How long the standard output may take to be flushed. Its reader may have stopped reading, or a thread may hold
+/// its lock.
+#[cfg(feature = "signal")]
+const FLUSH_LIMIT: Duration = Duration::from_millis(100);
+
+/// Ends the process by a signal, or with the code 128 + n if the signal does not end it.
+#[cfg(feature = "signal")]
+pub(crate) fn end_by(signal: Signal) -> ! {
+    let end = move || -> ! {
+        die_of(signal);
+        process::exit(128 + signal.number())
+    };
+    // A process that dies of a signal flushes nothing. This thread may own the lock of the standard output, so it
+    // flushes, and another thread keeps the time.
+    let late = move || {
+        thread::sleep(FLUSH_LIMIT);
+        end()
+    };
+    if thread::Builder::new().spawn(late).is_ok() {
+        let _ = io::stdout().flush();
+    }
+    end()
 }
 
 /// Returns the exit code that stands for a reason: 128 + n for signal n, 124 for time limits, 1 otherwise.
@@ -77,8 +105,11 @@ fn signal_in(reason: &Reason) -> Option<Signal> {
 /// Takes the default action of the signal. Returns if that does not end the process.
 #[cfg(all(unix, feature = "signal"))]
 fn die_of(signal: Signal) {
-    // It fails for a signal that does not exist. The exit code says the rest.
-    let _ = signal_hook::low_level::emulate_default_handler(signal.number());
+    // The kernel ignores the default actions of process 1, and `signal-hook` would abort.
+    if process::id() != 1 {
+        // It fails for a signal that does not exist. The exit code says the rest.
+        let _ = signal_hook::low_level::emulate_default_handler(signal.number());
+    }
 }
 
 #[cfg(all(not(unix), feature = "signal"))]

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "signal")]
+pub(crate) use exit::end_by;
+#[cfg(feature = "signal")]
 pub use exit::exit_like;
 pub(crate) use exit::exit_number;
 pub use kind::ReasonKind;

@@ -179,7 +179,7 @@ mod signalled {
         send(Signal::TERM, &example);
         let end = example.end();
         assert_eq!(end.stdout, ["working", "cleaning up"], "{}", end.stderr);
-        assert_eq!(end.code, Some(143), "{}", end.stderr);
+        assert_eq!(end.killed_by, Some(Signal::TERM.as_raw()), "{}", end.stderr);
     }
 }
 

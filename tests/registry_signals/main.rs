@@ -1,4 +1,4 @@
-//! `shutdown_on_termination`: the first signal shuts down, the second forces, the third exits.
+//! `shutdown_on_termination`: the first signal shuts down, the second forces, the third ends the process.
 //!
 //! Signals go to the whole process, so each test runs in a process of its own.
 
@@ -9,7 +9,8 @@ mod support;
 
 use std::env;
 use std::future::pending;
-use std::process::{Command, ExitCode};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
 use cancelable::prelude::*;
@@ -21,8 +22,8 @@ const LONG: Duration = Duration::from_secs(600);
 /// Names the test that the child process is to run.
 const ROLE: &str = "CANCELABLE_TEST_ROLE";
 
-/// Runs a test of this file in its own process, and returns the exit code.
-fn play(test: &str) -> Option<i32> {
+/// Runs a test of this file in its own process, and returns how that ended.
+fn play(test: &str) -> ExitStatus {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(ROLE, test)
@@ -31,7 +32,7 @@ fn play(test: &str) -> Option<i32> {
     let give_up = Instant::now() + Duration::from_secs(50);
     loop {
         if let Some(status) = child.try_wait().unwrap() {
-            return status.code();
+            return status;
         }
         if Instant::now() > give_up {
             child.kill().unwrap();
@@ -81,7 +82,7 @@ fn in_grace(registry: &Registry) -> bool {
 fn second_signal_forces() {
     let _watchdog = support::watchdog();
     if !is_played("second_signal_forces") {
-        assert_eq!(play("second_signal_forces"), Some(0));
+        assert_eq!(play("second_signal_forces").code(), Some(0));
         return;
     }
     let end = serve(ShutdownPlan::new(), async |registry| {
@@ -100,7 +101,7 @@ fn second_signal_forces() {
 fn second_signal_ends_the_load_balancer_delay() {
     let _watchdog = support::watchdog();
     if !is_played("second_signal_ends_the_load_balancer_delay") {
-        assert_eq!(play("second_signal_ends_the_load_balancer_delay"), Some(0));
+        assert_eq!(play("second_signal_ends_the_load_balancer_delay").code(), Some(0));
         return;
     }
     let (sender, seen) = std::sync::mpsc::channel();
@@ -120,7 +121,7 @@ fn second_signal_ends_the_load_balancer_delay() {
 fn signal_after_the_service_returned() {
     let _watchdog = support::watchdog();
     if !is_played("signal_after_the_service_returned") {
-        assert_eq!(play("signal_after_the_service_returned"), Some(0));
+        assert_eq!(play("signal_after_the_service_returned").code(), Some(0));
         return;
     }
     let registry = Registry::new();
@@ -141,10 +142,10 @@ fn signal_after_the_service_returned() {
 }
 
 #[test]
-fn third_signal_exits() {
+fn third_signal_ends_the_process() {
     let _watchdog = support::watchdog();
-    if !is_played("third_signal_exits") {
-        assert_eq!(play("third_signal_exits"), Some(130));
+    if !is_played("third_signal_ends_the_process") {
+        assert_eq!(play("third_signal_ends_the_process").signal(), Some(Number::INT.as_raw()));
         return;
     }
     let registry = Registry::new();

@@ -1,11 +1,14 @@
 //! `exit_like`: the end of a process shows its parent process the reason for the cancellation.
 
+use std::io::{Write, stdout};
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 
 use cancelable::prelude::*;
 use cancelable::reason::exit_like;
 
-use crate::alone::{dies_of, exits_with, raise};
+use crate::alone::{FOREVER, dies_of, exits_with, raise};
 use crate::support::{self, block_on};
 
 /// The signal is delivered, cancels the work, and then ends the process.
@@ -34,6 +37,32 @@ fn signal_among_others() {
     let _watchdog = support::watchdog();
     dies_of(Signal::Term, || {
         exit_like(&Reason::all([Reason::Disconnected, Reason::signal(Signal::Term)]));
+    });
+}
+
+/// A thread holds the lock of the standard output, as one does that writes to a pipe whose reader does not read.
+#[test]
+fn stuck_output() {
+    let _watchdog = support::watchdog();
+    dies_of(Signal::Int, || {
+        let (sender, locked) = channel();
+        thread::spawn(move || {
+            let _output = stdout().lock();
+            sender.send(()).unwrap();
+            thread::sleep(FOREVER);
+        });
+        locked.recv().unwrap();
+        exit_like(&Reason::signal(Signal::Int));
+    });
+}
+
+#[test]
+fn own_lock_of_the_output() {
+    let _watchdog = support::watchdog();
+    dies_of(Signal::Int, || {
+        let mut output = stdout().lock();
+        output.write_all(b"no line break").unwrap();
+        exit_like(&Reason::signal(Signal::Int));
     });
 }
 

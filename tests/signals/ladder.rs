@@ -1,11 +1,11 @@
-//! `second_signal_exits`: the first signal cancels, the second exits.
+//! `second_signal_exits`: the first signal cancels, the second ends the process.
 
 use std::hint::spin_loop;
 use std::thread;
 
 use cancelable::prelude::*;
 
-use crate::alone::{FOREVER, alone, exits_with, exits_with_one_of, raise, raise_heard};
+use crate::alone::{FOREVER, alone, dies_of, dies_of_one_of, raise, raise_heard};
 use crate::support::{self, block_on};
 
 /// Sends a signal from another thread after a while.
@@ -14,9 +14,9 @@ fn raise_from_another_thread(signal: Signal) {
 }
 
 #[test]
-fn first_cancels_second_exits() {
+fn first_cancels_second_kills() {
     let _watchdog = support::watchdog();
-    exits_with(130, || {
+    dies_of(Signal::Int, || {
         let source = termination().unwrap().second_signal_exits();
         raise(Signal::Int);
         assert_eq!(block_on(source), Reason::signal(Signal::Int));
@@ -28,7 +28,7 @@ fn first_cancels_second_exits() {
 #[test]
 fn int_then_term() {
     let _watchdog = support::watchdog();
-    exits_with(143, || {
+    dies_of(Signal::Term, || {
         let source = termination().unwrap().second_signal_exits();
         raise(Signal::Int);
         assert_eq!(block_on(source), Reason::signal(Signal::Int));
@@ -40,7 +40,7 @@ fn int_then_term() {
 #[test]
 fn term_then_int() {
     let _watchdog = support::watchdog();
-    exits_with(130, || {
+    dies_of(Signal::Int, || {
         let source = termination().unwrap().second_signal_exits();
         raise(Signal::Term);
         assert_eq!(block_on(source), Reason::signal(Signal::Term));
@@ -50,7 +50,7 @@ fn term_then_int() {
 }
 
 #[test]
-fn first_does_not_exit() {
+fn first_does_not_kill() {
     let _watchdog = support::watchdog();
     alone(|| {
         let source = termination().unwrap().second_signal_exits();
@@ -66,7 +66,7 @@ fn first_does_not_exit() {
 #[test]
 fn in_a_busy_loop() {
     let _watchdog = support::watchdog();
-    exits_with(130, || {
+    dies_of(Signal::Int, || {
         let source = termination().unwrap().second_signal_exits();
         raise(Signal::Int);
         block_on(source);
@@ -81,7 +81,7 @@ fn in_a_busy_loop() {
 #[test]
 fn reactor_thread_blocked() {
     let _watchdog = support::watchdog();
-    exits_with(130, || {
+    dies_of(Signal::Int, || {
         smol::block_on(async {
             let source = termination().unwrap().second_signal_exits();
             raise_from_another_thread(Signal::Int);
@@ -93,11 +93,11 @@ fn reactor_thread_blocked() {
     });
 }
 
-/// The work never yields. The first signal cannot cancel it, but the second one exits.
+/// The work never yields. The first signal cannot cancel it, but the second one ends the process.
 #[test]
 fn work_never_yields() {
     let _watchdog = support::watchdog();
-    exits_with(143, || {
+    dies_of(Signal::Term, || {
         let source = termination().unwrap().second_signal_exits();
         let work = async {
             raise_heard(Signal::Term);
@@ -111,7 +111,7 @@ fn work_never_yields() {
 #[test]
 fn tokio_workers_blocked() {
     let _watchdog = support::watchdog();
-    exits_with(130, || {
+    dies_of(Signal::Int, || {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).build().unwrap();
         let source = termination().unwrap().second_signal_exits();
@@ -128,7 +128,7 @@ fn tokio_workers_blocked() {
 #[test]
 fn source_dropped() {
     let _watchdog = support::watchdog();
-    exits_with(130, || {
+    dies_of(Signal::Int, || {
         let source = termination().unwrap().second_signal_exits();
         raise_heard(Signal::Term);
         drop(source);
@@ -140,7 +140,7 @@ fn source_dropped() {
 #[test]
 fn no_source_left() {
     let _watchdog = support::watchdog();
-    exits_with(130, || {
+    dies_of(Signal::Int, || {
         drop(termination().unwrap().second_signal_exits());
         raise_heard(Signal::Term);
         raise(Signal::Int);
@@ -153,7 +153,7 @@ fn no_source_left() {
 #[test]
 fn two_in_a_row() {
     let _watchdog = support::watchdog();
-    exits_with_one_of(&[130, 143], || {
+    dies_of_one_of(&[Signal::Int, Signal::Term], || {
         let _source = termination().unwrap().second_signal_exits();
         raise(Signal::Int);
         raise(Signal::Term);
@@ -177,7 +177,7 @@ fn counts_from_call() {
 #[test]
 fn called_again() {
     let _watchdog = support::watchdog();
-    exits_with(143, || {
+    dies_of(Signal::Term, || {
         for _ in 0..5 {
             let source = termination().unwrap().second_signal_exits();
             raise_heard(Signal::Int);
@@ -203,7 +203,7 @@ fn not_called() {
 #[test]
 fn other_signal() {
     let _watchdog = support::watchdog();
-    exits_with(128 + Signal::Usr1.number(), || {
+    dies_of(Signal::Usr1, || {
         let _source = signal(Signal::Usr1).unwrap().second_signal_exits();
         for _ in 0..5 {
             raise_heard(Signal::Int);
@@ -220,7 +220,7 @@ fn other_signal() {
 #[test]
 fn second_set() {
     let _watchdog = support::watchdog();
-    exits_with(128 + Signal::Hup.number(), || {
+    dies_of(Signal::Hup, || {
         let _one = ctrl_c().unwrap().second_signal_exits();
         let _two = signal(Signal::Hup).unwrap().second_signal_exits();
         raise_heard(Signal::Int);
@@ -230,9 +230,9 @@ fn second_set() {
 }
 
 #[test]
-fn exit_codes() {
+fn user_signal() {
     let _watchdog = support::watchdog();
-    exits_with(128 + Signal::Usr2.number(), || {
+    dies_of(Signal::Usr2, || {
         let _source = signal(Signal::Usr2).unwrap().second_signal_exits();
         raise_heard(Signal::Usr2);
         raise(Signal::Usr2);

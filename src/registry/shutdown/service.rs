@@ -116,7 +116,7 @@ impl Registry {
     /// 1. The first signal begins the shutdown, after the delay for load balancers if the plan has one. Ctrl-C has no
     ///    delay.
     /// 2. A second signal, of either kind, cancels the remaining operations, without a grace period.
-    /// 3. A third one ends the process at once, with the exit code 128 plus its number.
+    /// 3. A third one ends the process at once, as [`exit_like`](crate::reason::exit_like) does.
     ///
     /// The first signal is registered by this call. See [`signal`](crate::signal()) for what that does
     /// to its default action. This future begins to listen for the second signal once it has seen the

@@ -10,13 +10,13 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::process;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Wake, Waker};
 
 use async_signal::Signals;
 use futures::Stream;
 
+use crate::reason::end_by;
 use crate::signal_kind::Signal;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 use crate::wait::Latch;
@@ -28,7 +28,7 @@ pub(super) fn listen(set: SignalSet) -> io::Result<Arc<Latch<Signal>>> {
     HUB.listen(set)
 }
 
-/// Makes the second signal in `set` from now on exit the process.
+/// Makes the second signal in `set` from now on end the process.
 pub(super) fn exit_on_second(set: SignalSet) {
     let mut state = HUB.state.lock();
     let set = SignalSet(state.exit_on_second.set.0 | set.0);
@@ -161,7 +161,7 @@ impl Hub {
             }
             for Delivery { signal, latches, exit } in deliveries {
                 if exit {
-                    process::exit(128 + signal.number());
+                    end_by(signal);
                 }
                 for latch in latches {
                     if let Some(waiters) = latch.set(signal) {

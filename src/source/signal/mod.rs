@@ -155,14 +155,16 @@ pub struct SignalSource {
 }
 
 impl SignalSource {
-    /// Makes the second of these signals exit the process, with the exit code that shells use: 128
-    /// plus the number of the signal.
+    /// Makes the second of these signals end the process, as [`exit_like`](crate::reason::exit_like) does.
     ///
     /// Users of command-line tools expect this: the first Ctrl-C asks the program to stop, the second
     /// forces it to. The count is one for the whole process. It starts at this call, starts again if
     /// this is called again, and does not depend on this source staying alive.
     ///
-    /// The process exits with [`std::process::exit`] on the reactor's thread, so no destructor runs.
+    /// The process ends on the reactor's thread, so no destructor runs. On Unix it takes the default action of the
+    /// second signal, so a shell sees that the process died of it. Elsewhere it exits with the code 128 plus the
+    /// number of the signal.
+    ///
     /// The operating system may merge signals of one kind that come in quick succession; they count as
     /// one.
     ///

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -51,6 +52,8 @@ pub(crate) struct End {
     pub(crate) stderr: String,
     /// `None` if a signal ended it.
     pub(crate) code: Option<i32>,
+    /// The number of the signal that ended it.
+    pub(crate) killed_by: Option<i32>,
 }
 
 impl Running {
@@ -95,7 +98,12 @@ impl Running {
             thread::sleep(Duration::from_millis(2));
         };
         let stderr: Vec<String> = self.stderr.iter().collect();
-        End { stdout: self.stdout.iter().collect(), stderr: stderr.join("\n"), code: status.code() }
+        End {
+            stdout: self.stdout.iter().collect(),
+            stderr: stderr.join("\n"),
+            code: status.code(),
+            killed_by: status.signal(),
+        }
     }
 }
 
