@@ -4,7 +4,8 @@
 //!
 //! A client gives a call 500 ms. The gateway calls the service for users, which calls the store over gRPC, and the
 //! store is slow. Each hop learns how much time is left from a header, keeps 20 ms of it for its own answer,
-//! and passes the rest on. So the last hop times out first, and every answer arrives within the budget.
+//! and passes the rest on. So the last hop times out first, and every answer arrives within the budget. Each hop notes in its
+//! record why it has failed.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -90,8 +91,9 @@ fn print_time_left() {
 async fn gateway(State((client, users)): State<(HttpClient, SocketAddr)>) -> (StatusCode, String) {
     print_time_left();
     match get_text(client, users).await {
-        Ok((status, text)) => (status, format!("users said: {text}")),
-        Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()),
+        Ok((StatusCode::OK, text)) => (StatusCode::OK, text),
+        Ok((status, text)) => failed(status, format!("users said: {text}")),
+        Err(error) => failed(StatusCode::BAD_GATEWAY, error.to_string()),
     }
 }
 
@@ -100,10 +102,17 @@ async fn users(State(mut store): State<StoreClient>) -> (StatusCode, String) {
     match store.check(HealthCheckRequest::default()).await {
         Ok(_) => (StatusCode::OK, "all is well".to_owned()),
         Err(error) if error.code() == tonic::Code::DeadlineExceeded => {
-            (StatusCode::GATEWAY_TIMEOUT, format!("the store said: {}", error.message()))
+            failed(StatusCode::GATEWAY_TIMEOUT, format!("the store said: {}", error.message()))
         }
-        Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()),
+        Err(error) => failed(StatusCode::BAD_GATEWAY, error.to_string()),
     }
+}
+
+/// Answers that the next hop has failed, and notes it in the record of this request.
+fn failed(status: StatusCode, why: String) -> (StatusCode, String) {
+    let operation = Operation::current().expect("each request is an operation");
+    operation.set_metadata("why", why.clone());
+    (status, why)
 }
 
 /// Answers after ten seconds.
@@ -147,9 +156,9 @@ async fn get_text(client: HttpClient, to: SocketAddr) -> Result<(StatusCode, Str
 fn print(record: &Record) {
     let snapshot = &record.snapshot;
     let name = snapshot.name.as_deref().unwrap_or_default();
-    let status = snapshot.metadata.get("status").map_or("nothing", |status| status);
+    let noted = |key| snapshot.metadata.get(key).map_or("nothing", |value| value);
     match &snapshot.reason {
         Some(reason) => println!("record of {name}: {}: {reason}", snapshot.status),
-        None => println!("record of {name}: {}, answered {status}", snapshot.status),
+        None => println!("record of {name}: answered {}: {}", noted("status"), noted("why")),
     }
 }
