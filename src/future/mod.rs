@@ -4,13 +4,16 @@
 //! * [`run`]: shields, cause and operation of a race. [`operation_run`]: what only operations have.
 //! * `extra_limits`: time limits that are not in the source.
 //! * [`ending`]: what runs after the work.
-//! * [`builder`], [`ext`], [`scope`], [`try_cancelable`]: how races are made. [`call`]: `wrap` and `run_blocking`.
+//! * [`ext`], [`scope`], [`try_cancelable`]: how races are made. [`builder`]: the methods that turn a race into an
+//!   operation. `builder_methods`: the macro that writes those that streams have too.
+//! * [`call`]: `wrap` and `run_blocking`.
 //! * [`attribute`]: what the attribute expands to.
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 pub mod attribute;
 mod builder;
+mod builder_methods;
 mod call;
 mod ending;
 mod ext;
@@ -44,7 +47,7 @@ use crate::poll_context::{ignore_limits, operation_start};
 use crate::reason::Reason;
 use crate::source::Source;
 use crate::wait::polled_after_completion;
-pub(crate) use builder::builder_methods;
+pub(crate) use builder_methods::builder_methods;
 pub(crate) use ending::{ErrorOf, clean_up_after_earlier, error_of_result, sealed};
 use race::{PlainRace, Polled, Race, SlowRace, is_operation};
 pub(crate) use race::{collect_shields, contain_drop, is_stopped};

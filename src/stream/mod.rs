@@ -5,7 +5,7 @@
 // Files:
 //
 // * `ext`: the extension trait.
-// * `builder`: the builder methods.
+// * `builder`: the builder methods that only streams have. `builder_methods`: those of every operation.
 // * `items`: how items are buffered and handed out, one by one or in chunks.
 // * `partial`: the partial result, readable from outside.
 // * `idle_timeout`: the limit on each wait for an item.
@@ -13,6 +13,7 @@
 // * `end`: how every stream ends.
 
 mod builder;
+mod builder_methods;
 mod end;
 mod ext;
 #[cfg(feature = "time")]

@@ -1,0 +1,274 @@
+//! The builder methods that `Cancelable`, `TryCancelable` and `CancelableStream` share: name, hooks,
+//! grace period, clean-up.
+//!
+//! The macro `builder_methods` writes them, with their documentation, into an `impl` block of each of
+//! the three types. It uses five private methods of the type: `run_state`, `handle`, `is_running`,
+//! `is_over` and `map_ending`. The names in it are looked up where the macro is used.
+
+/// Writes the builder methods.
+///
+/// * `finally`, `finally_or_spawn` and `joins`: the types that these methods return; `joins` is for `joins_children`
+///   and `cancels_children`. They may use the type parameters of the methods.
+/// * For each method: documentation that is specific to the type, and an example.
+macro_rules! builder_methods {
+    (
+        output: $Output:ty,
+        finally: $Finally:ty,
+        finally_or_spawn: $FinallyOrSpawn:ty,
+        joins: $Joins:ty,
+        $(#[$operation:meta])* operation,
+        $(#[$named:meta])* named,
+        $(#[$metadata:meta])* metadata,
+        $(#[$child_of:meta])* child_of,
+        $(#[$on_start:meta])* on_start,
+        $(#[$on_progress:meta])* on_progress,
+        $(#[$on_complete:meta])* on_complete,
+        $(#[$on_cancel:meta])* on_cancel,
+        $(#[$on_error:meta])* on_error,
+        $(#[$grace:meta])* grace,
+        $(#[$stalled_after:meta])* stalled_after,
+        $(#[$joins_children:meta])* joins_children,
+        $(#[$cancels_children:meta])* cancels_children,
+        $(#[$finally:meta])* finally,
+        $(#[$finally_for:meta])* finally_for,
+        $(#[$finally_or_spawn:meta])* finally_or_spawn,
+        $(#[$on_clean_up_lost:meta])* on_clean_up_lost,
+    ) => {
+        /// Returns a handle of the operation, before the first poll or after it.
+        ///
+        /// Call this before the first poll. If no builder method was called by then, the race is not an
+        /// operation yet. A cancellation through a handle that you take later takes effect at the next
+        /// poll, and a handle that you take after the end does not know the outcome.
+        ///
+        $(#[$operation])*
+        pub fn operation(&self) -> Operation {
+            self.handle()
+        }
+
+        /// Names the operation, for logs, snapshots and the reasons of its children. An empty name means
+        /// no name.
+        ///
+        $(#[$named])*
+        pub fn named(mut self, name: impl Into<Text>) -> Self {
+            self.run_state().make_operation().set_name(name.into());
+            self
+        }
+
+        /// Sets a metadata entry, replacing any earlier value for the key.
+        ///
+        $(#[$metadata])*
+        pub fn metadata(mut self, key: impl Into<Text>, value: impl Into<Text>) -> Self {
+            self.run_state().make_operation().set_metadata(key.into(), value.into());
+            self
+        }
+
+        /// Makes the operation a child of `parent`, instead of the operation that is current at the
+        /// first poll. If this is called more than once, the first parent stays.
+        ///
+        $(#[$child_of])*
+        pub fn child_of(mut self, parent: &Operation) -> Self {
+            self.run_state().make_operation().enter_below(parent);
+            self
+        }
+
+        /// Calls `hook` at the first poll, before the source and the work are polled.
+        ///
+        /// Hooks of one kind run in the order in which they were added. A panic in a hook affects
+        /// neither the other hooks nor the operation.
+        ///
+        $(#[$on_start])*
+        pub fn on_start(mut self, hook: impl FnOnce(&Operation) + Send + 'static) -> Self {
+            self.run_state().make_operation().on_start(Box::new(hook));
+            self
+        }
+
+        /// Calls `hook` at each progress report, on the thread that reports.
+        ///
+        $(#[$on_progress])*
+        pub fn on_progress(
+            mut self,
+            hook: impl Fn(&Operation, &Progress) + Send + Sync + 'static,
+        ) -> Self {
+            self.run_state().make_operation().on_progress(hook);
+            self
+        }
+
+        /// Calls `hook` when the operation has completed.
+        ///
+        /// An operation completes, fails or is cancelled, and calls only the hooks of that ending. It
+        /// calls them after the work has been dropped and clean-up has run.
+        ///
+        $(#[$on_complete])*
+        pub fn on_complete(mut self, hook: impl FnOnce(&Operation) + Send + 'static) -> Self {
+            self.run_state().make_operation().on_complete(hook);
+            self
+        }
+
+        /// Calls `hook` when the operation was cancelled.
+        ///
+        $(#[$on_cancel])*
+        pub fn on_cancel(
+            mut self,
+            hook: impl FnOnce(&Operation, &Reason) + Send + 'static,
+        ) -> Self {
+            self.run_state().make_operation().on_cancel(hook);
+            self
+        }
+
+        /// Calls `hook` when the operation has failed.
+        ///
+        $(#[$on_error])*
+        pub fn on_error(
+            mut self,
+            hook: impl FnOnce(&Operation, &dyn Display) + Send + 'static,
+        ) -> Self {
+            self.run_state().make_operation().on_error(hook);
+            self
+        }
+
+        /// Lets the work continue for up to `limit` after a cancellation, so that it can end by
+        /// itself.
+        ///
+        /// When the source fires, the operation is [cancelled](Operation::cancelled) and the work
+        /// continues. If the work ends in time, its outcome stands, and the handle still reports the
+        /// reason. Otherwise it is dropped, and [`was_forced`](Cancelled::was_forced) returns `true`.
+        ///
+        /// The clock starts at the first poll after the cancellation. There is no grace period if the
+        /// source has fired by the very first poll, because the work never starts then. Without this
+        /// method, a cancellation drops the work at once.
+        ///
+        $(#[$grace])*
+        #[cfg(feature = "time")]
+        pub fn grace(mut self, limit: Duration) -> Self {
+            self.run_state().set_grace(Countdown::lasting(limit));
+            self
+        }
+
+        /// Cancels the operation if it reports no progress for `limit`. The source may have other limits.
+        ///
+        /// Use it for work that may take long while it makes progress. The clock starts at the first poll,
+        /// and starts anew at each [report](Operation::report_progress) of this operation. Reports of its
+        /// children do not count. The reason is a [`Reason::Timeout`] with the name
+        /// `no progress`. A limit that overflows the clock never passes. If this is called more than once,
+        /// the last limit counts.
+        ///
+        /// It is built on [`Limit`](crate::Limit), and does not count as a
+        /// [deadline](Operation::deadline).
+        ///
+        $(#[$stalled_after])*
+        #[cfg(feature = "time")]
+        pub fn stalled_after(mut self, limit: Duration) -> Self {
+            self.run_state().set_stall(limit);
+            self
+        }
+
+        /// Waits for the [children](Operation::children) once the work is gone: clean-up runs, and the outcome is
+        /// returned, after everything below the operation has ended, in whatever task.
+        ///
+        /// Use it for children in other tasks that use what the clean-up closes. It waits however the work ended. By
+        /// default, an operation that completes or fails leaves its children alone, and one that is cancelled cancels
+        /// them and does not wait.
+        ///
+        /// The source, the parent and handles can cancel the operation during the wait. That cancels the children, and
+        /// the outcome stays. After a cancellation, the wait ends with the [grace period](Self::grace), if there is
+        /// one, or when the operation is [forced](Operation::force). Races around the operation wait
+        /// with it. If the operation is dropped, nothing waits for the children.
+        ///
+        /// If the children need code to continue that awaits this operation, such as a part of a `join!` that is
+        /// polled afterwards, they wait for each other.
+        ///
+        $(#[$joins_children])*
+        pub fn joins_children(mut self) -> $Joins {
+            self.run_state().make_operation();
+            self.map_ending(JoinsChildren::new)
+        }
+
+        /// Like [`joins_children`](Self::joins_children), but cancels the children first, for the reason
+        /// [`Parent`](Reason::Parent).
+        ///
+        /// Use it if the children are of no use without the work. The operation itself is not cancelled by that, and
+        /// its outcome stays. Operations that become children later are cancelled too. Children in a shield of the
+        /// operation are not cancelled.
+        ///
+        $(#[$cancels_children])*
+        pub fn cancels_children(mut self) -> $Joins {
+            self.run_state().cancel_children();
+            self.map_ending(JoinsChildren::new)
+        }
+
+        /// Runs `clean_up` after the work has been dropped and before the outcome is returned.
+        ///
+        /// It runs however the work ended. If the work panicked, the panic continues after the clean-up.
+        /// The clean-up is polled as part of the operation and may await. Every race around the operation
+        /// waits for it. Several clean-ups run one after another, in the order in which they were added.
+        /// If the operation is never polled, no clean-up runs.
+        ///
+        /// If the operation is dropped before the clean-up has finished, the clean-up is lost.
+        /// [`on_clean_up_lost`](Self::on_clean_up_lost) reports that;
+        /// [`finally_or_spawn`](Self::finally_or_spawn) is for clean-up that must run even then.
+        ///
+        $(#[$finally])*
+        pub fn finally<C, Fut>(mut self, clean_up: C) -> $Finally
+        where
+            C: FnOnce(&Result<$Output, Cancelled>) -> Fut,
+            Fut: Future<Output = ()>,
+        {
+            self.run_state().owe_clean_up();
+            self.map_ending(|earlier| Finally::new(earlier, clean_up))
+        }
+
+        /// Like [`finally`](Self::finally), but drops the clean-up if it takes longer than `limit`.
+        ///
+        $(#[$finally_for])*
+        #[cfg(feature = "time")]
+        pub fn finally_for<C, Fut>(mut self, limit: Duration, clean_up: C) -> $Finally
+        where
+            C: FnOnce(&Result<$Output, Cancelled>) -> Fut,
+            Fut: Future<Output = ()>,
+        {
+            let limit = SectionLimit::lasting(limit);
+            self.run_state().owe_clean_up();
+            self.map_ending(|earlier| Finally::new(earlier, clean_up).within(limit))
+        }
+
+        /// Like [`finally`](Self::finally), but hands unfinished clean-up to `spawn` if the operation
+        /// is dropped.
+        ///
+        /// If the clean-up had not begun by then, its outcome is [`Reason::Dropped`]. If the operation is
+        /// dropped before its first poll, there is nothing to clean up, and `spawn` is not called.
+        ///
+        $(#[$finally_or_spawn])*
+        pub fn finally_or_spawn<P, C, Fut>(mut self, spawn: P, clean_up: C) -> $FinallyOrSpawn
+        where
+            P: Spawner,
+            C: FnOnce(&Result<$Output, Cancelled>) -> Fut,
+            Fut: Future<Output = ()> + Send + 'static,
+        {
+            self.run_state().make_operation();
+            let running = self.is_running();
+            self.map_ending(|earlier| {
+                FinallyOrSpawn::new(earlier, clean_up, spawn).started(running)
+            })
+        }
+
+        /// Calls `hook` if the operation is dropped before the clean-up of [`finally`](Self::finally) has
+        /// finished.
+        ///
+        $(#[$on_clean_up_lost])*
+        pub fn on_clean_up_lost(mut self, hook: impl FnOnce(&Operation) + Send + 'static) -> Self {
+            self.run_state().on_clean_up_lost(Box::new(hook));
+            self
+        }
+
+        /// Passes the operation to `show`, which may [watch](Operation::watch) it, unless it has ended.
+        pub(crate) fn show(mut self, show: impl FnOnce(&Operation)) -> Self {
+            if !self.is_over() {
+                // If the work has been polled already, taking a handle starts the operation.
+                self.handle();
+                self.run_state().show(show);
+            }
+            self
+        }
+    };
+}
+pub(crate) use builder_methods;
