@@ -139,8 +139,11 @@ impl Tables {
         let mut askers = HashSet::new();
         for receipt in receipts {
             let Some(request) = self.requests.get_mut(&receipt.request) else { continue };
-            request.targets.entry(receipt.run).or_default().get_or_insert(receipt.received);
-            askers.insert(request.asker);
+            let received = request.targets.entry(receipt.run).or_default();
+            if received.is_none() {
+                *received = Some(receipt.received);
+                askers.insert(request.asker);
+            }
             self.stop_waiting(receipt.run, receipt.request);
         }
         for end in ends {
@@ -184,8 +187,9 @@ impl Tables {
             targets: runs.iter().map(|run| (*run, None)).collect(),
         };
         self.requests.insert(request.id(), row);
-        let processes = runs.iter().filter_map(|run| Some(self.runs.get(run)?.process)).collect();
-        self.listeners(processes)
+        let rows = runs.iter().filter_map(|run| self.runs.get(run));
+        let rows = rows.filter(|row| row.scope == *scope);
+        self.listeners(rows.map(|row| row.process).collect())
     }
 
     pub(super) fn unblock(&mut self, scope: &Scope, key: &Key, now: StoreTime) -> u64 {

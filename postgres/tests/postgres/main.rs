@@ -7,4 +7,5 @@ mod calls;
 mod connection;
 mod faults;
 mod interleavings;
+mod model;
 mod retention;
