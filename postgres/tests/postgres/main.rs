@@ -8,4 +8,5 @@ mod connection;
 mod faults;
 mod interleavings;
 mod model;
+mod processes;
 mod retention;

@@ -116,8 +116,13 @@ impl ops::Deref for Member {
 
 /// Connects for statements of the test's own.
 pub async fn client(server: &Server) -> Client {
-    let config: cancelable_postgres::tokio_postgres::Config = server.url().parse().expect("a URL");
-    let stream = Loopback(server.port()).open().await.expect("a stream");
+    client_at(&server.url(), server.port()).await
+}
+
+/// Connects to another database.
+pub async fn client_at(url: &str, port: u16) -> Client {
+    let config: cancelable_postgres::tokio_postgres::Config = url.parse().expect("a URL");
+    let stream = Loopback(port).open().await.expect("a stream");
     let (client, connection) = config.connect_raw(stream, NoTls).await.expect("a connection");
     smol::spawn(connection).detach();
     client

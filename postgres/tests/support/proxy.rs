@@ -16,6 +16,7 @@ pub struct Proxy {
 struct Faults {
     swallows: AtomicBool,
     drops_notifications: AtomicBool,
+    doubles_notifications: AtomicBool,
     notifications: AtomicUsize,
     connections: AtomicUsize,
 }
@@ -55,6 +56,11 @@ impl Proxy {
         self.faults.drops_notifications.store(true, Ordering::SeqCst);
     }
 
+    /// From now on, each notification of the server arrives twice.
+    pub fn double_notifications(&self) {
+        self.faults.doubles_notifications.store(true, Ordering::SeqCst);
+    }
+
     /// Returns how many notifications have come from the server.
     pub fn notifications(&self) -> usize {
         self.faults.notifications.load(Ordering::SeqCst)
@@ -86,7 +92,9 @@ fn forward_messages(mut from: TcpStream, mut to: TcpStream, faults: &Faults) {
         }
         let drops = faults.drops_notifications.load(Ordering::SeqCst) && is_notification;
         let vanishes = drops || faults.swallows.load(Ordering::SeqCst);
-        if !vanishes && to.write_all(&message).is_err() {
+        let doubles = faults.doubles_notifications.load(Ordering::SeqCst) && is_notification;
+        let times = if vanishes { 0 } else { 1 + usize::from(doubles) };
+        if to.write_all(&message.repeat(times)).is_err() {
             break;
         }
     }
