@@ -92,6 +92,7 @@
 //! | `macros` (default) | the attribute [`macro@cancelable`] |
 //! | `blocking` | [`condition_blocking`], [`run_blocking`](Operation::run_blocking) |
 //! | `io` | readers, writers and sinks raced against a source: see [`io`] |
+//! | `process` | child processes that are asked to end before they are killed: see [`process`] |
 //! | `tracing` | reports panics of callbacks, and clean-up that could not run, as `tracing` warnings |
 //! | `testing` | virtual time, a cancellation at every await, a recorder and scenarios: see [`testing`] |
 //! | `testing-tokio` | [`follow_tokio_clock`](testing::follow_tokio_clock), for tests that pause tokio's clock |
@@ -183,6 +184,9 @@ pub mod stream;
 
 #[cfg(feature = "io")]
 pub mod io;
+
+#[cfg(feature = "process")]
+pub mod process;
 
 pub mod registry;
 

@@ -18,7 +18,7 @@ use crate::text::Text;
 use crate::timer::{Countdown, SectionLimit};
 
 impl<F, S, E> Cancelable<F, S, E> {
-    pub(super) fn run_state(&mut self) -> &mut RunState {
+    pub(crate) fn run_state(&mut self) -> &mut RunState {
         self.state.get_mut().get_or_insert_default()
     }
 

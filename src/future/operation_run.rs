@@ -46,6 +46,9 @@ pub(super) struct OperationRun {
     pub(super) parent_wait: Option<Box<ParentWait>>,
     #[cfg(feature = "time")]
     pub(super) grace: Option<Box<Countdown>>,
+    /// Whether a race around the operation waits for its grace period too, and not only for its clean-up.
+    #[cfg(feature = "time")]
+    pub(super) grace_is_clean_up: bool,
     #[cfg(feature = "time")]
     pub(super) extra_limits: Option<Box<ExtraLimits>>,
     pub(super) cancels_children: bool,
@@ -94,6 +97,8 @@ impl OperationRun {
             parent_wait: None,
             #[cfg(feature = "time")]
             grace: None,
+            #[cfg(feature = "time")]
+            grace_is_clean_up: false,
             #[cfg(feature = "time")]
             extra_limits: None,
             cancels_children: false,

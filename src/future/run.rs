@@ -122,6 +122,12 @@ impl RunState {
         self.operation_run().grace = Some(Box::new(grace));
     }
 
+    /// Makes the races around the operation wait for its grace period, too. It must have clean-up.
+    #[cfg(feature = "process")]
+    pub(crate) fn count_grace_as_clean_up(&mut self) {
+        self.operation_run().grace_is_clean_up = true;
+    }
+
     /// Cancels the operation once it has reported no progress for this long.
     #[cfg(feature = "time")]
     pub(crate) fn set_stall(&mut self, length: Duration) {
@@ -386,8 +392,10 @@ impl RunState {
     #[inline]
     pub(crate) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(run) = &mut self.operation else { return false };
-        // A race around it waits for its clean-up, but not for its grace period.
-        let goes_on = run.poll_grace(cx) && !run.is_awaited(&mut self.drop_check, cx);
+        // A race around it waits for its clean-up, but usually not for its grace period. It must find out in any case
+        // whether the operation is part of its work.
+        let goes_on = run.poll_grace(cx)
+            && (!run.is_awaited(&mut self.drop_check, cx) || run.grace_is_clean_up);
         if !goes_on && run.grace.is_some() {
             run.operation.end_grace();
         }

@@ -1,0 +1,232 @@
+//! `Child`: a child process that has started.
+//!
+//! 1. The number of a process belongs to the child until it has been waited for, and then perhaps to a stranger. So no signal
+//!    is sent once `status` is known. Only a poll of `waits`, or the drop of the last handle, waits for the child.
+//! 2. The number of its group belongs to the group at least as long. So a group is killed before its leader is waited for.
+//! 3. A child that is dropped before its end is killed with its group, and the thread of `async-process` waits for it.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::process::{ExitStatus, Output};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_process::{ChildStderr, ChildStdout};
+
+use super::command::StopBy;
+use super::error::{CommandError, Stopped};
+use super::pipe::{Collected, Input};
+use crate::error::Cancelled;
+use crate::timer::Countdown;
+
+/// How long the output is read after the child has ended, if another process holds it.
+const READ_ON: Duration = Duration::from_secs(1);
+
+/// How long a killed child is waited for. It may be stuck in a system call that nothing can interrupt.
+const KILLED: Duration = Duration::from_secs(10);
+
+/// A child process, with its pipes.
+pub(super) struct Child {
+    process: async_process::Child,
+    /// Waits for the end of the process.
+    waits: Pin<Box<dyn Future<Output = io::Result<ExitStatus>> + Send + Sync>>,
+    input: Input,
+    stdout: Collected<ChildStdout>,
+    stderr: Collected<ChildStderr>,
+    /// How the process ended, once it has been waited for.
+    status: Option<ExitStatus>,
+    stop: StopBy,
+    /// Why it was asked to end, if it was.
+    asked: Option<Cancelled>,
+    was_killed: bool,
+    /// How long to wait for what is left: after the end, or after the kill.
+    rest: Option<Countdown>,
+}
+
+impl Child {
+    pub(super) fn new(mut process: async_process::Child, input: Vec<u8>, stop: StopBy) -> Self {
+        let input = Input::new(process.stdin.take(), input);
+        let stdout = Collected::new(process.stdout.take());
+        let stderr = Collected::new(process.stderr.take());
+        Child {
+            waits: Box::pin(process.status()),
+            process,
+            input,
+            stdout,
+            stderr,
+            status: None,
+            stop,
+            asked: None,
+            was_killed: false,
+            rest: None,
+        }
+    }
+
+    /// Writes the input, reads the output, and waits. Ready once the child has ended and its output is closed, or at the end
+    /// of the time for the rest.
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.input.poll(cx);
+        let mut closed = self.poll_output(cx)?;
+        if self.status.is_none() {
+            if let Poll::Ready(status) = self.poll_status(closed, cx)? {
+                self.status = Some(status);
+                self.rest = Some(Countdown::lasting(READ_ON));
+                // What it wrote last is in the pipes by now.
+                closed = self.poll_output(cx)?;
+            }
+        }
+        let is_over = self.status.is_some() && closed
+            || self.rest.as_mut().is_some_and(|rest| rest.poll("Command", cx).is_ready());
+        if is_over { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    /// Returns whether both outputs are closed.
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let stdout = self.stdout.poll(cx);
+        let stderr = self.stderr.poll(cx);
+        for polled in [stdout, stderr] {
+            match polled {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    fn poll_status(
+        &mut self,
+        output_is_closed: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<ExitStatus>> {
+        if self.stop.is_group && self.asked.is_some() && !self.was_killed && self.has_ended() {
+            if !output_is_closed {
+                // Others of the group are ending. When they have, or when the grace period is over, the task is woken.
+                return Poll::Pending;
+            }
+            self.kill();
+        }
+        self.waits.as_mut().poll(cx)
+    }
+
+    /// Returns whether the child had ended by itself when it was last polled.
+    pub(super) fn has_ended_unasked(&self) -> bool {
+        self.status.is_some() && self.asked.is_none()
+    }
+
+    /// Asks it to end, unless it was asked before.
+    pub(super) fn ask(&mut self, cancelled: impl FnOnce() -> Cancelled) {
+        if self.asked.is_none() && self.status.is_none() {
+            self.asked = Some(cancelled());
+            self.send_stop_signal();
+        }
+    }
+
+    /// Kills it because it has not ended in its grace period, unless it has by now.
+    pub(super) fn force(&mut self, cancelled: &Cancelled) {
+        if self.status.is_none() && !self.was_killed {
+            self.asked = Some(cancelled.clone());
+            self.kill();
+        }
+    }
+
+    /// Kills it and its group. It has not been waited for.
+    fn kill(&mut self) {
+        self.was_killed = true;
+        self.rest = Some(Countdown::lasting(KILLED));
+        self.kill_group();
+        // It fails if the process is gone.
+        let _ = self.process.kill();
+    }
+
+    /// Returns the outcome, once it has ended.
+    pub(super) fn into_outcome(mut self) -> Result<Output, CommandError> {
+        let stdout = std::mem::take(&mut self.stdout.bytes);
+        let stderr = std::mem::take(&mut self.stderr.bytes);
+        match (self.asked.take(), self.status) {
+            (None, Some(status)) => Ok(Output { status, stdout, stderr }),
+            (Some(cancelled), status) => {
+                Err(CommandError::Cancelled(Stopped { cancelled, status, stdout, stderr }))
+            }
+            (None, None) => unreachable!("it has ended, or was killed"),
+        }
+    }
+}
+
+#[cfg(unix)]
+mod signals {
+    use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+    use super::Child;
+
+    impl Child {
+        fn pid(&self) -> Option<Pid> {
+            Pid::from_raw(i32::try_from(self.process.id()).ok()?)
+        }
+
+        /// Returns whether the child has ended, without waiting for it: its number and that of its group stay taken.
+        #[cfg(not(any(target_os = "openbsd", target_os = "redox", target_os = "cygwin")))]
+        pub(super) fn has_ended(&self) -> bool {
+            use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+            self.pid().is_some_and(|pid| matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_))))
+        }
+
+        /// This system cannot tell without waiting for the child.
+        #[cfg(any(target_os = "openbsd", target_os = "redox", target_os = "cygwin"))]
+        pub(super) fn has_ended(&self) -> bool {
+            false
+        }
+
+        pub(super) fn send_stop_signal(&self) {
+            if let Some(signal) = Signal::from_named_raw(self.stop.signal.number()) {
+                self.send(signal);
+            }
+        }
+
+        pub(super) fn kill_group(&self) {
+            if self.stop.is_group {
+                self.send(Signal::KILL);
+            }
+        }
+
+        /// Sends a signal to the child or its group. It fails if they are gone, or if they run as another user.
+        fn send(&self, signal: Signal) {
+            let Some(pid) = self.pid() else { return };
+            let send = if self.stop.is_group { kill_process_group } else { kill_process };
+            let _ = send(pid, signal);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Child {
+    fn has_ended(&self) -> bool {
+        false
+    }
+
+    /// Does nothing: there is no way to ask.
+    fn send_stop_signal(&self) {}
+
+    /// Does nothing: there are no groups.
+    fn kill_group(&self) {}
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.status.is_none() {
+            self.kill_group();
+        }
+    }
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child")
+            .field("process", &self.process)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}

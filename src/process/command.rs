@@ -1,0 +1,336 @@
+//! `Command`: what to run, and how to stop it.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+
+use super::child::Child;
+use super::run::{CommandRun, StopChild};
+use super::{CommandError, GRACE};
+use crate::future::{Cancelable, TryCancelable};
+use crate::operation::Operation;
+use crate::signal_kind::Signal;
+use crate::source::Source;
+
+/// A child process to be run and, if it is cancelled, to be stopped.
+///
+/// It has the methods that most programs need. For the others, such as a user ID, convert a [`std::process::Command`].
+///
+/// Without further calls, standard input is empty, and both outputs are collected.
+///
+/// ```
+/// use cancelable::prelude::*;
+/// use cancelable::process::Command;
+///
+/// # #[cfg(unix)]
+/// # smol::block_on(async {
+/// let output = Command::new("echo").arg("hello").cancelable(never()).await?;
+/// assert!(output.status.success());
+/// assert_eq!(output.stdout, b"hello\n");
+/// # Ok::<(), cancelable::process::CommandError>(()) }).unwrap();
+/// ```
+#[must_use = "a command does nothing unless `cancelable` runs it"]
+pub struct Command {
+    inner: std::process::Command,
+    stdin: Stdio,
+    stdout: Stdio,
+    stderr: Stdio,
+    input: Vec<u8>,
+    stop: StopBy,
+}
+
+/// How the child is asked to end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StopBy {
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there are no signals to send"))]
+    pub(super) signal: Signal,
+    /// Whether the child leads a process group of its own, which gets the signals.
+    pub(super) is_group: bool,
+}
+
+impl Command {
+    /// Creates a command that runs `program`. If it is a name without a path, it is looked up in `PATH`.
+    ///
+    /// ```
+    /// use cancelable::process::Command;
+    /// assert_eq!(format!("{:?}", Command::new("make")), r#"Command("make")"#);
+    /// ```
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        std::process::Command::new(program).into()
+    }
+
+    /// Adds an argument.
+    ///
+    /// ```
+    /// use cancelable::process::Command;
+    /// let command = Command::new("make").arg("all");
+    /// assert_eq!(format!("{command:?}"), r#"Command("make" "all")"#);
+    /// ```
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.inner.arg(argument);
+        self
+    }
+
+    /// Adds several arguments.
+    ///
+    /// ```
+    /// use cancelable::process::Command;
+    /// let command = Command::new("make").args(["-j", "4"]);
+    /// assert_eq!(format!("{command:?}"), r#"Command("make" "-j" "4")"#);
+    /// ```
+    pub fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.inner.args(arguments);
+        self
+    }
+
+    /// Sets a variable of the child's environment. The child inherits all others.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::process::Command;
+    ///
+    /// # #[cfg(unix)]
+    /// # smol::block_on(async {
+    /// let command = Command::new("sh").args(["-c", "echo $LEVEL"]).env("LEVEL", "3");
+    /// assert_eq!(command.cancelable(never()).await?.stdout, b"3\n");
+    /// # Ok::<(), cancelable::process::CommandError>(()) }).unwrap();
+    /// ```
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.inner.env(key, value);
+        self
+    }
+
+    /// Sets the directory in which the child starts.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::process::Command;
+    ///
+    /// # #[cfg(unix)]
+    /// # smol::block_on(async {
+    /// let output = Command::new("pwd").current_dir("/").cancelable(never()).await?;
+    /// assert_eq!(output.stdout, b"/\n");
+    /// # Ok::<(), cancelable::process::CommandError>(()) }).unwrap();
+    /// ```
+    pub fn current_dir(mut self, directory: impl AsRef<Path>) -> Self {
+        self.inner.current_dir(directory);
+        self
+    }
+
+    /// Writes these bytes to the child's standard input, and closes it.
+    ///
+    /// They are written while the output is read, so there may be any number of them. A child that closes its standard input
+    /// early does not get the rest, and that is no error.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::process::Command;
+    ///
+    /// # #[cfg(unix)]
+    /// # smol::block_on(async {
+    /// let sorted = Command::new("sort").input("b\na\n").cancelable(never()).await?;
+    /// assert_eq!(sorted.stdout, b"a\nb\n");
+    /// # Ok::<(), cancelable::process::CommandError>(()) }).unwrap();
+    /// ```
+    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = bytes.into();
+        self.stdin = Stdio::piped();
+        self
+    }
+
+    /// Sets where standard input comes from, in place of [`input`](Self::input). The default is [`Stdio::null`].
+    ///
+    /// ```
+    /// use cancelable::process::Command;
+    /// use std::process::Stdio;
+    /// let editor = Command::new("vi").stdin(Stdio::inherit()).stdout(Stdio::inherit());
+    /// assert_eq!(format!("{editor:?}"), r#"Command("vi")"#);
+    /// ```
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.input = Vec::new();
+        self.stdin = stdin.into();
+        self
+    }
+
+    /// Sets where standard output goes. The default is [`Stdio::piped`], which collects it.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::process::Command;
+    /// use std::process::Stdio;
+    ///
+    /// # #[cfg(unix)]
+    /// # smol::block_on(async {
+    /// let output = Command::new("echo").stdout(Stdio::null()).cancelable(never()).await?;
+    /// assert!(output.stdout.is_empty());
+    /// # Ok::<(), cancelable::process::CommandError>(()) }).unwrap();
+    /// ```
+    pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.stdout = stdout.into();
+        self
+    }
+
+    /// Sets where standard error goes. The default is [`Stdio::piped`], which collects it.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::process::Command;
+    ///
+    /// # #[cfg(unix)]
+    /// # smol::block_on(async {
+    /// let command = Command::new("sh").args(["-c", "echo oh >&2"]);
+    /// assert_eq!(command.cancelable(never()).await?.stderr, b"oh\n");
+    /// # Ok::<(), cancelable::process::CommandError>(()) }).unwrap();
+    /// ```
+    pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.stderr = stderr.into();
+        self
+    }
+
+    /// Sets the signal that asks the child to end, in place of SIGTERM.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::process::{Command, CommandError};
+    ///
+    /// # smol::block_on(async {
+    /// let command = Command::new("sleep").arg("60").stop_signal(Signal::Int);
+    /// let work = command.cancelable(never());
+    /// let operation = work.operation();
+    /// let (outcome, _) = futures::join!(work, async { operation.cancel() });
+    /// let Err(CommandError::Cancelled(stopped)) = outcome else { panic!("it was cancelled") };
+    /// assert_eq!(stopped.status.unwrap().to_string(), "signal: 2 (SIGINT)");
+    /// # });
+    /// ```
+    #[cfg(unix)]
+    pub fn stop_signal(mut self, signal: Signal) -> Self {
+        self.stop.signal = signal;
+        self
+    }
+
+    /// Makes the child the leader of a new process group, and sends signals to the whole group.
+    ///
+    /// Use it for a child that starts processes of its own, such as a shell or `make`, which does not always pass a signal on. The
+    /// whole group is asked to end. Once the child has ended and no process holds its output, or when the grace period is
+    /// over, what is left of the group is killed.
+    ///
+    /// * A Ctrl-C at the terminal does not reach a group of its own. Use [`ctrl_c`](crate::ctrl_c) as a source.
+    /// * The child cannot read from the terminal.
+    /// * If the child ends by itself, the other processes of its group continue.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::process::Command;
+    ///
+    /// # smol::block_on(async {
+    /// let command = Command::new("sh").args(["-c", "sleep 60 & wait"]).process_group();
+    /// let work = command.cancelable(never());
+    /// let operation = work.operation();
+    /// let (outcome, _) = futures::join!(work, async { operation.cancel() });
+    /// assert!(outcome.is_err()); // The process `sleep` has ended, too.
+    /// # });
+    /// ```
+    #[cfg(unix)]
+    pub fn process_group(mut self) -> Self {
+        self.stop.is_group = true;
+        self
+    }
+
+    /// Runs the command to its end, unless `source` fires first. Returns the output of the child, whatever its exit status
+    /// is.
+    ///
+    /// [How a child is stopped](super#how-a-child-is-stopped) describes what a cancellation does. The future is an operation
+    /// that has the name of the program, and all the methods of [`TryCancelable`]. For instance, `grace` sets how long the child has to
+    /// end.
+    ///
+    /// The child is started at the first poll. If the source has fired by then, nothing is started.
+    ///
+    /// A process that the child has started may hold the output open after the child has ended. The output is read on for at
+    /// most one second then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future kills the child, and its process group if it has one.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Cancelled`] if the child was stopped, or not started because the source had fired.
+    /// [`CommandError::Failed`] if the program cannot be started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::process::Command;
+    /// use std::time::Duration;
+    ///
+    /// # #[cfg(unix)]
+    /// # smol::block_on(async {
+    /// let tests = Command::new("sh")
+    ///     .args(["-c", "echo all passed"])
+    ///     .cancelable(timeout(Duration::from_secs(60)))
+    ///     .named("tests")
+    ///     .grace(Duration::from_secs(2));
+    /// assert_eq!(tests.await?.stdout, b"all passed\n");
+    /// # Ok::<(), cancelable::process::CommandError>(()) }).unwrap();
+    /// ```
+    pub fn cancelable<S: Source>(
+        self,
+        source: S,
+    ) -> TryCancelable<CommandRun, S::Future, StopChild> {
+        let mut operation = Operation::new();
+        operation.set_name(self.program().into());
+        let (work, ending) = CommandRun::new(self);
+        let mut race = Cancelable::of_operation(work, source, ending, operation);
+        race.run_state().count_grace_as_clean_up();
+        TryCancelable::of(race).grace(GRACE)
+    }
+
+    /// Returns the name of the program, without its path.
+    fn program(&self) -> String {
+        let program = Path::new(self.inner.get_program());
+        program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
+    }
+
+    /// Starts the child.
+    pub(super) fn spawn(self) -> Result<Child, CommandError> {
+        let program = self.program();
+        #[cfg_attr(not(unix), expect(unused_mut, reason = "there are no process groups"))]
+        let mut command = self.inner;
+        #[cfg(unix)]
+        if self.stop.is_group {
+            std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        }
+        let mut command = async_process::Command::from(command);
+        command.stdin(self.stdin).stdout(self.stdout).stderr(self.stderr).kill_on_drop(true);
+        match command.spawn() {
+            Ok(child) => Ok(Child::new(child, self.input, self.stop)),
+            Err(error) => {
+                let text = format!("could not start `{program}`: {error}");
+                Err(CommandError::Failed(io::Error::new(error.kind(), text)))
+            }
+        }
+    }
+}
+
+/// Keeps everything except for the three standard streams, which the new command sets anew.
+impl From<std::process::Command> for Command {
+    fn from(inner: std::process::Command) -> Self {
+        Command {
+            inner,
+            stdin: Stdio::null(),
+            stdout: Stdio::piped(),
+            stderr: Stdio::piped(),
+            input: Vec::new(),
+            stop: StopBy { signal: Signal::Term, is_group: false },
+        }
+    }
+}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Command").field(&self.inner).finish()
+    }
+}

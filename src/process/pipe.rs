@@ -1,0 +1,82 @@
+//! `Input` and `Collected`: the pipes of a child, written and read while it runs.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use async_process::ChildStdin;
+use futures::io::{AsyncRead, AsyncWrite};
+
+/// How much is read at once.
+const CHUNK: usize = 16 * 1024;
+
+/// How many chunks are read in one poll, so that a child that writes without end does not occupy the thread.
+const CHUNKS: usize = 64;
+
+/// Bytes for the standard input of a child. Closes it once they are written, or if the child does not want them.
+#[derive(Debug)]
+pub(super) struct Input {
+    /// `None` once it is closed.
+    pipe: Option<ChildStdin>,
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+impl Input {
+    pub(super) fn new(pipe: Option<ChildStdin>, bytes: Vec<u8>) -> Self {
+        Input { pipe, bytes, written: 0 }
+    }
+
+    /// Writes what the pipe takes. If it is full, the task is woken when there is room.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
+        let Some(pipe) = &mut self.pipe else { return };
+        let mut pipe = Pin::new(pipe);
+        let closed = loop {
+            let rest = &self.bytes[self.written..];
+            if rest.is_empty() {
+                break pipe.poll_close(cx);
+            }
+            match pipe.as_mut().poll_write(cx, rest) {
+                Poll::Ready(Ok(written)) if written > 0 => self.written += written,
+                // The child has closed it.
+                Poll::Ready(_) => break Poll::Ready(Ok(())),
+                Poll::Pending => return,
+            }
+        };
+        if closed.is_ready() {
+            *self = Input::new(None, Vec::new());
+        }
+    }
+}
+
+/// An output of a child, collected.
+#[derive(Debug)]
+pub(super) struct Collected<P> {
+    /// `None` once it is closed.
+    pipe: Option<P>,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl<P: AsyncRead + Unpin> Collected<P> {
+    pub(super) fn new(pipe: Option<P>) -> Self {
+        Collected { pipe, bytes: Vec::new() }
+    }
+
+    /// Reads what there is. Ready once every process has closed it.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(pipe) = &mut self.pipe else { return Poll::Ready(Ok(())) };
+        for _ in 0..CHUNKS {
+            let end = self.bytes.len();
+            self.bytes.resize(end + CHUNK, 0);
+            let read = Pin::new(&mut *pipe).poll_read(cx, &mut self.bytes[end..]);
+            let count = if let Poll::Ready(Ok(count)) = read { count } else { 0 };
+            self.bytes.truncate(end + count);
+            if ready!(read)? == 0 {
+                self.pipe = None;
+                return Poll::Ready(Ok(()));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

@@ -1,0 +1,128 @@
+//! `CommandRun`: the work of a command. `StopChild`: what comes after it.
+//!
+//! The work starts the child, and asks it to end when the operation is cancelled. The grace period keeps the work meanwhile.
+//! If the child has not ended by then, the race drops the work, and the clean-up kills the child and collects what is left.
+//! Both sides share the child. They never poll at the same time, so each takes it out of the lock while it does.
+
+use std::fmt;
+use std::pin::Pin;
+use std::process::Output;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::child::Child;
+use super::command::Command;
+use super::error::CommandError;
+use crate::error::Cancelled;
+use crate::future::{ErrorOf, error_of_result, sealed};
+use crate::operation::Operation;
+use crate::sync::Mutex;
+use crate::wait::polled_after_completion;
+
+type Outcome = Result<Output, CommandError>;
+type SharedChild = Arc<Mutex<Option<Box<Child>>>>;
+
+/// The work of a [`Command`]: a future of the child's output.
+pub struct CommandRun {
+    /// `None` once the child has started.
+    command: Option<Command>,
+    child: SharedChild,
+}
+
+impl CommandRun {
+    pub(super) fn new(command: Command) -> (Self, StopChild) {
+        let child = SharedChild::default();
+        let ending = StopChild { child: child.clone(), outcome: None };
+        (CommandRun { command: Some(command), child }, ending)
+    }
+}
+
+impl Future for CommandRun {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let started = match self.command.take() {
+            Some(command) => Some(Box::new(command.spawn()?)),
+            None => self.child.lock().take(),
+        };
+        let Some(mut child) = started else { polled_after_completion("CommandRun") };
+        let mut ended = child.poll_end(cx).map_err(CommandError::Failed)?;
+        if let Some(operation) = Operation::current().filter(Operation::is_cancelled) {
+            if child.has_ended_unasked() {
+                // It is too late to stop it. At most its output is still open.
+                ended = Poll::Ready(());
+            } else {
+                child.ask(|| operation.cancelled_for(operation.cause(), false));
+            }
+        }
+        if ended.is_pending() {
+            *self.child.lock() = Some(child);
+            return Poll::Pending;
+        }
+        Poll::Ready(child.into_outcome())
+    }
+}
+
+impl fmt::Debug for CommandRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandRun")
+            .field("command", &self.command)
+            .field("child", &*self.child.lock())
+            .finish()
+    }
+}
+
+/// The clean-up of a [`Command`]: kills a child that has not ended in its grace period, and collects its output.
+pub struct StopChild {
+    child: SharedChild,
+    /// Stored here while clean-up is pending.
+    outcome: Option<Result<Outcome, Cancelled>>,
+}
+
+impl sealed::Ending<Outcome> for StopChild {
+    const CLEANS_UP: bool = true;
+
+    fn set_error_of(&self, _error_of: ErrorOf<Outcome>) {}
+
+    fn error_of(&self) -> Option<ErrorOf<Outcome>> {
+        Some(error_of_result)
+    }
+
+    fn store_outcome(mut self: Pin<&mut Self>, outcome: &mut Option<Result<Outcome, Cancelled>>) {
+        self.outcome = outcome.take();
+    }
+
+    fn restore_outcome(mut self: Pin<&mut Self>, outcome: &mut Option<Result<Outcome, Cancelled>>) {
+        if let Some(stored) = self.outcome.take() {
+            *outcome = Some(stored);
+        }
+    }
+
+    fn poll_clean_up(
+        mut self: Pin<&mut Self>,
+        outcome: &mut Option<Result<Outcome, Cancelled>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        self.as_mut().restore_outcome(outcome);
+        let Some(mut child) = self.child.lock().take() else { return Poll::Ready(()) };
+        let Some(Err(cancelled)) = &*outcome else { return Poll::Ready(()) };
+        child.force(cancelled);
+        let ended = match child.poll_end(cx) {
+            Poll::Ready(Ok(())) => child.into_outcome(),
+            Poll::Ready(Err(error)) => Err(CommandError::Failed(error)),
+            Poll::Pending => {
+                *self.child.lock() = Some(child);
+                self.outcome = outcome.take();
+                return Poll::Pending;
+            }
+        };
+        *outcome = Some(Ok(ended));
+        Poll::Ready(())
+    }
+}
+
+impl fmt::Debug for StopChild {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StopChild")
+    }
+}
