@@ -194,14 +194,15 @@ impl Command {
     /// ```
     /// use cancelable::prelude::*;
     /// use cancelable::process::{Command, CommandError};
+    /// use std::os::unix::process::ExitStatusExt;
     ///
     /// # smol::block_on(async {
-    /// let command = Command::new("sleep").arg("60").stop_signal(Signal::Int);
+    /// let command = Command::new("sleep").arg("60").stop_signal(Signal::Usr1);
     /// let work = command.cancelable(never());
     /// let operation = work.operation();
     /// let (outcome, _) = futures::join!(work, async { operation.cancel() });
     /// let Err(CommandError::Cancelled(stopped)) = outcome else { panic!("it was cancelled") };
-    /// assert_eq!(stopped.status.unwrap().to_string(), "signal: 2 (SIGINT)");
+    /// assert_eq!(stopped.status.unwrap().signal(), Some(Signal::Usr1.number()));
     /// # });
     /// ```
     #[cfg(unix)]

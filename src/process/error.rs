@@ -49,8 +49,10 @@ pub enum CommandError {
 pub struct Stopped {
     /// Why it was cancelled. [`was_forced`](Cancelled::was_forced) returns whether the child was killed.
     pub cancelled: Cancelled,
-    /// How the child ended. `None` if it was not started, and if the operating system has not ended a killed child for
-    /// 10 seconds.
+    /// How the child ended.
+    ///
+    /// It is `None` if the child was not started, if [`strict`](crate::TryCancelable::strict) has dropped a late output, and
+    /// if a killed child has not ended for 10 seconds.
     pub status: Option<ExitStatus>,
     /// What it wrote to standard output, if that was collected.
     pub stdout: Vec<u8>,
