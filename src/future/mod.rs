@@ -325,6 +325,9 @@ where
         };
         if E::JOINS {
             this.ending.as_mut().restore_outcome(outcome);
+            if let Some(ended) = &*outcome {
+                state.poll_while_joining(this.ending.as_mut(), ended, cx);
+            }
             if state.poll_join(this.source, cx).is_pending() {
                 this.ending.store_outcome(outcome);
                 return Poll::Pending;

@@ -67,7 +67,14 @@ where
     O: Outcome,
     P: Ending<O::Value>,
 {
-    /// Cancels the members unless the group has completed.
+    /// At the first call, cancels the members unless the group has completed.
+    fn begin(mut self: Pin<&mut Self>, outcome: &Result<O::Value, Cancelled>) {
+        if let Stage::New = self.stage {
+            *self.as_mut().project().stage = Stage::Waiting;
+            self.cancel_members(outcome);
+        }
+    }
+
     fn cancel_members(&self, outcome: &Result<O::Value, Cancelled>) {
         let launcher = &self.owner.launcher;
         match outcome {
@@ -100,23 +107,28 @@ where
         Some(self.owner.launcher.shared.failure()?.message().clone())
     }
 
+    fn poll_while_joining(
+        mut self: Pin<&mut Self>,
+        outcome: &Result<O::Value, Cancelled>,
+        cx: &mut Context<'_>,
+    ) {
+        self.as_mut().begin(outcome);
+        poll_in_place(&self.owner.launcher, cx);
+    }
+
     fn poll_clean_up(
         mut self: Pin<&mut Self>,
         outcome: &mut Option<Result<O::Value, Cancelled>>,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         self.as_mut().restore_outcome(outcome);
-        if let (Stage::New, Some(outcome)) = (self.stage, &*outcome) {
-            *self.as_mut().project().stage = Stage::Waiting;
-            self.cancel_members(outcome);
+        if let Some(outcome) = &*outcome {
+            self.as_mut().begin(outcome);
         }
         let this = self.project();
         let Stage::Waiting = this.stage else { return Poll::Ready(()) };
         let launcher = &this.owner.launcher;
-        {
-            let _member = OutsideWork::out_of_clean_up();
-            launcher.poll_in_place(cx);
-        }
+        poll_in_place(launcher, cx);
         if this.members.poll("JoinMembers", cx, |()| ()).is_pending() {
             *this.outcome = outcome.take();
             return Poll::Pending;
@@ -129,6 +141,12 @@ where
         }
         Poll::Ready(())
     }
+}
+
+/// Polls members in place, which are no part of the clean-up.
+fn poll_in_place<T, E>(launcher: &Launcher<'_, T, E>, cx: &mut Context<'_>) {
+    let _member = OutsideWork::out_of_clean_up();
+    launcher.poll_in_place(cx);
 }
 
 impl<O: Outcome, P> fmt::Debug for JoinMembers<'_, O, P> {

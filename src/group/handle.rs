@@ -186,15 +186,15 @@ where
         V: Send + 'env,
     {
         let launcher = &self.launcher;
-        let Some(admitted) = launcher.shared.admit() else { return refuse(future) };
+        let Some(admitted) = launcher.shared.admit(true) else { return refuse(future) };
         #[cfg(feature = "time")]
         if let Some(grace) = admitted.grace {
             let operation = &launcher.shared.operation;
             let race = Cancelable::new(future, never()).child_of(operation).grace(grace);
-            return self.start(admitted, race, false, kind);
+            return self.start(admitted, race, kind);
         }
         let source = GroupSource::new(&launcher.shared.token, !launcher.is_in_place());
-        self.start(admitted, Cancelable::new(future, source), true, kind)
+        self.start(admitted, Cancelable::new(future, source), kind)
     }
 
     /// Starts a member that is an operation.
@@ -203,26 +203,20 @@ where
         R: Future<Output = Result<V, Cancelled>> + Send + 'env,
         V: 'env,
     {
-        match self.launcher.shared.admit() {
-            Some(admitted) => self.start(admitted, race, false, kind),
+        match self.launcher.shared.admit(false) {
+            Some(admitted) => self.start(admitted, race, kind),
             None => refuse(race),
         }
     }
 
-    /// Starts a member that was admitted. `in_group` says whether it runs in the operation of the group.
-    fn start<R, V>(
-        &self,
-        admitted: Admitted,
-        race: R,
-        in_group: bool,
-        kind: Kind<V, T, E>,
-    ) -> JoinHandle<T, E>
+    /// Starts a member that was admitted.
+    fn start<R, V>(&self, admitted: Admitted, race: R, kind: Kind<V, T, E>) -> JoinHandle<T, E>
     where
         R: Future<Output = Result<V, Cancelled>> + Send + 'env,
         V: 'env,
     {
         let launcher = &self.launcher;
-        let member = Member::new(race, in_group, kind, admitted.seat, launcher.clone());
+        let member = Member::new(race, admitted, kind, launcher.clone());
         launcher.start(admitted, Box::pin(member));
         JoinHandle::new(launcher.shared.clone(), admitted.seat)
     }

@@ -102,8 +102,8 @@ impl<'env, T, E> Launcher<'env, T, E> {
     }
 
     /// Counts the end of a member, and leaves its result. If there is a bound, starts others.
-    pub(super) fn member_ended(&self, seat: Seat, result: TaskResult<T, E>) {
-        if self.shared.member_ended(seat, result) {
+    pub(super) fn member_ended(&self, seat: Seat, is_plain: bool, result: TaskResult<T, E>) {
+        if self.shared.member_ended(seat, is_plain, result) {
             self.queue.lock().running -= 1;
             self.dispatch();
         }

@@ -1,5 +1,5 @@
 //! Models of a group's counts: the end of the last member against the wait for it, against a new member, and against
-//! the queue.
+//! the queue; and the count of plain members against the end of the group's operation.
 
 use std::convert::Infallible;
 use std::future::{poll_fn, ready};
@@ -10,6 +10,7 @@ use loom::thread;
 use super::join_handle::JoinHandle;
 use super::launcher::{Launcher, Place};
 use crate::loom_tests::{Count, block_on, model_within};
+use crate::operation::Operation;
 use crate::wait::{HasLatch, Waiter};
 
 type Group = Arc<Launcher<'static, (), Infallible>>;
@@ -30,11 +31,11 @@ fn wait(group: &Group) {
 fn loom_last_member_wakes_the_wait() {
     model_within(3, || {
         let (group, _) = group();
-        let admitted = group.shared.admit().unwrap();
+        let admitted = group.shared.admit(true).unwrap();
         group.shared.detach(admitted.seat);
         let member = {
             let group = group.clone();
-            thread::spawn(move || group.member_ended(admitted.seat, Ok(())))
+            thread::spawn(move || group.member_ended(admitted.seat, true, Ok(())))
         };
         group.shared.release();
         wait(&group);
@@ -47,21 +48,21 @@ fn loom_last_member_wakes_the_wait() {
 fn loom_no_member_after_the_last_end() {
     model_within(3, || {
         let (group, _) = group();
-        let admitted = group.shared.admit().unwrap();
+        let admitted = group.shared.admit(true).unwrap();
         group.shared.release();
         let member = {
             let group = group.clone();
-            thread::spawn(move || group.member_ended(admitted.seat, Ok(())))
+            thread::spawn(move || group.member_ended(admitted.seat, true, Ok(())))
         };
-        match group.shared.admit() {
+        match group.shared.admit(true) {
             Some(late) => {
                 assert!(!group.latch().is_set(), "it has ended with a member");
-                group.member_ended(late.seat, Ok(()));
+                group.member_ended(late.seat, true, Ok(()));
             }
             None => assert!(group.shared.is_closed()),
         }
         wait(&group);
-        assert!(group.shared.admit().is_none());
+        assert!(group.shared.admit(true).is_none());
         member.join().unwrap();
     });
 }
@@ -73,9 +74,9 @@ fn loom_close_against_a_new_member() {
         let adds = {
             let group = group.clone();
             thread::spawn(move || {
-                let admitted = group.shared.admit();
+                let admitted = group.shared.admit(true);
                 if let Some(admitted) = admitted {
-                    group.member_ended(admitted.seat, Ok(()));
+                    group.member_ended(admitted.seat, true, Ok(()));
                 }
                 admitted.is_some()
             })
@@ -85,7 +86,7 @@ fn loom_close_against_a_new_member() {
         wait(&group);
         assert_eq!(group.shared.len(), 0);
         adds.join().unwrap();
-        assert!(group.shared.admit().is_none());
+        assert!(group.shared.admit(true).is_none());
     });
 }
 
@@ -94,12 +95,13 @@ fn loom_queued_member_starts_when_another_ends() {
     model_within(2, || {
         let (group, spawned) = group();
         group.set_bound(1);
-        let (first, second) = (group.shared.admit().unwrap(), group.shared.admit().unwrap());
+        let (first, second) =
+            (group.shared.admit(true).unwrap(), group.shared.admit(true).unwrap());
         group.start(first, Box::pin(ready(())));
         assert_eq!(spawned.get(), 1);
         let ends = {
             let group = group.clone();
-            thread::spawn(move || group.member_ended(first.seat, Ok(())))
+            thread::spawn(move || group.member_ended(first.seat, true, Ok(())))
         };
         group.start(second, Box::pin(ready(())));
         ends.join().unwrap();
@@ -111,14 +113,14 @@ fn loom_queued_member_starts_when_another_ends() {
 fn loom_daemon_ends_beside_the_last_member() {
     model_within(2, || {
         let (group, _) = group();
-        let admitted = group.shared.admit().unwrap();
+        let admitted = group.shared.admit(true).unwrap();
         assert!(group.shared.admit_daemon());
         group.shared.release();
         let daemon = {
             let group = group.clone();
             thread::spawn(move || group.shared.daemon_ended())
         };
-        group.member_ended(admitted.seat, Ok(()));
+        group.member_ended(admitted.seat, true, Ok(()));
         wait(&group);
         daemon.join().unwrap();
     });
@@ -128,11 +130,11 @@ fn loom_daemon_ends_beside_the_last_member() {
 fn loom_result_goes_to_the_handle_or_to_the_group() {
     model_within(3, || {
         let (group, _) = group();
-        let admitted = group.shared.admit().unwrap();
+        let admitted = group.shared.admit(true).unwrap();
         let handle = JoinHandle::new(group.shared.clone(), admitted.seat);
         let member = {
             let group = group.clone();
-            thread::spawn(move || group.member_ended(admitted.seat, Ok(())))
+            thread::spawn(move || group.member_ended(admitted.seat, true, Ok(())))
         };
         drop(handle);
         member.join().unwrap();
@@ -144,14 +146,74 @@ fn loom_result_goes_to_the_handle_or_to_the_group() {
 fn loom_result_wakes_the_handle() {
     model_within(3, || {
         let (group, _) = group();
-        let admitted = group.shared.admit().unwrap();
+        let admitted = group.shared.admit(true).unwrap();
         let handle = JoinHandle::new(group.shared.clone(), admitted.seat);
         let member = {
             let group = group.clone();
-            thread::spawn(move || group.member_ended(admitted.seat, Ok(())))
+            thread::spawn(move || group.member_ended(admitted.seat, true, Ok(())))
         };
         assert_eq!(block_on(handle), Ok(()));
         member.join().unwrap();
         assert!(group.shared.take_results().is_empty());
+    });
+}
+
+/// Returns a group below an operation, and that operation.
+fn group_below() -> (Group, Operation) {
+    let (group, _) = group();
+    let above = Operation::new();
+    group.shared.operation.enter_below(&above);
+    (group, above)
+}
+
+#[test]
+fn loom_last_task_ends_during_the_wait_for_children() {
+    model_within(2, || {
+        let (group, above) = group_below();
+        let admitted = group.shared.admit(true).unwrap();
+        let operation = group.shared.operation.clone();
+        let ends = thread::spawn(move || operation.complete());
+        let member = {
+            let group = group.clone();
+            thread::spawn(move || group.member_ended(admitted.seat, true, Ok(())))
+        };
+        block_on(above.children_ended());
+        let children = (above.child_count(), group.shared.operation.child_count());
+        assert_eq!(children, (0, 0));
+        ends.join().unwrap();
+        member.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_first_task_comes_at_the_end_of_the_operation() {
+    model_within(2, || {
+        let (group, above) = group_below();
+        let operation = group.shared.operation.clone();
+        let ends = thread::spawn(move || operation.complete());
+        let admitted = group.shared.admit(true).unwrap();
+        ends.join().unwrap();
+        let children = |group: &Group| (above.child_count(), group.shared.operation.child_count());
+        assert_eq!(children(&group), (1, 1));
+        group.member_ended(admitted.seat, true, Ok(()));
+        assert_eq!(children(&group), (0, 0));
+    });
+}
+
+#[test]
+fn loom_tasks_come_and_go_after_the_end_of_the_operation() {
+    model_within(2, || {
+        let (group, above) = group_below();
+        let first = group.shared.admit(true).unwrap();
+        group.shared.operation.complete();
+        let member = {
+            let group = group.clone();
+            thread::spawn(move || group.member_ended(first.seat, true, Ok(())))
+        };
+        let second = group.shared.admit(true).unwrap();
+        member.join().unwrap();
+        assert_eq!((above.child_count(), group.shared.operation.child_count()), (1, 1));
+        group.member_ended(second.seat, true, Ok(()));
+        assert_eq!(above.child_count(), 0);
     });
 }

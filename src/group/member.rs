@@ -11,7 +11,7 @@ use pin_project::{pin_project, pinned_drop};
 
 use super::error::{TaskError, TaskFailed};
 use super::launcher::Launcher;
-use super::shared::{Seat, Shared, TaskResult};
+use super::shared::{Admitted, Seat, Shared, TaskResult};
 use crate::error::Cancelled;
 use crate::frame::InRace;
 use crate::operation::{Operation, PolledBy};
@@ -54,8 +54,7 @@ pub(super) struct Member<'env, R, V, T, E> {
     /// `None` once the member has ended.
     #[pin]
     race: Option<R>,
-    /// Whether the operation of the group is the current one in there. Otherwise the member is an operation itself.
-    in_group: bool,
+    is_plain: bool,
     kind: Kind<V, T, E>,
     seat: Seat,
     launcher: Arc<Launcher<'env, T, E>>,
@@ -64,12 +63,12 @@ pub(super) struct Member<'env, R, V, T, E> {
 impl<'env, R, V, T, E> Member<'env, R, V, T, E> {
     pub(super) fn new(
         race: R,
-        in_group: bool,
+        admitted: Admitted,
         kind: Kind<V, T, E>,
-        seat: Seat,
         launcher: Arc<Launcher<'env, T, E>>,
     ) -> Self {
-        Member { race: Some(race), in_group, kind, seat, launcher }
+        let Admitted { seat, is_plain, .. } = admitted;
+        Member { race: Some(race), is_plain, kind, seat, launcher }
     }
 }
 
@@ -81,13 +80,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        let operation = this.in_group.then_some(&this.launcher.shared.operation);
+        let operation = this.is_plain.then_some(&this.launcher.shared.operation);
         let result = match ready!(poll_to_end(this.race, operation, cx)) {
             Ok(Ok(value)) => (this.kind.convert)(value),
             Ok(Err(cancelled)) => Err(TaskError::Cancelled(cancelled)),
             Err(panic) => Err(TaskError::Panicked(panic.into())),
         };
-        end(this.launcher, *this.seat, result, this.kind.text_of);
+        end(this.launcher, *this.seat, *this.is_plain, result, this.kind.text_of);
         Poll::Ready(())
     }
 }
@@ -99,7 +98,8 @@ impl<R, V, T, E> PinnedDrop for Member<'_, R, V, T, E> {
         if this.race.is_some() {
             let _ = contain(|| this.race.set(None));
             let reason = this.launcher.shared.reason_if_dropped();
-            end(this.launcher, *this.seat, Err(Cancelled::new(reason).into()), this.kind.text_of);
+            let result = Err(Cancelled::new(reason).into());
+            end(this.launcher, *this.seat, *this.is_plain, result, this.kind.text_of);
         }
     }
 }
@@ -108,6 +108,7 @@ impl<R, V, T, E> PinnedDrop for Member<'_, R, V, T, E> {
 fn end<T, E>(
     launcher: &Launcher<'_, T, E>,
     seat: Seat,
+    is_plain: bool,
     result: TaskResult<T, E>,
     text_of: fn(&E) -> TaskFailed,
 ) {
@@ -119,7 +120,7 @@ fn end<T, E>(
     if let Some(cause) = failed {
         launcher.shared.member_failed(Some(seat.number), cause);
     }
-    launcher.member_ended(seat, result);
+    launcher.member_ended(seat, is_plain, result);
 }
 
 /// The task of a daemon.

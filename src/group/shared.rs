@@ -8,6 +8,8 @@
 //! 3. A member leaves its result in its slot, if its handle is alive, or else in the list of the group. Its end is
 //!    counted in the same step, so a group without members has all results.
 //! 4. Wakers are woken and results are dropped with no lock held.
+//! 5. A *plain* member is no operation. The operation of the group counts plain members and daemons as its children.
+//!    Their number changes under the lock of the group.
 
 use std::fmt;
 use std::sync::Arc;
@@ -62,6 +64,8 @@ pub(super) struct State<T, E> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Admitted {
     pub(super) seat: Seat,
+    /// Whether the operation of the group is the current one in there. Otherwise the member is an operation itself.
+    pub(super) is_plain: bool,
     /// Whether the member waits in the queue until there is room.
     pub(super) is_bounded: bool,
     #[cfg(feature = "time")]
@@ -88,6 +92,15 @@ pub(super) struct Policy {
     /// How long members may continue after they were cancelled.
     #[cfg(feature = "time")]
     pub(super) grace: Option<Duration>,
+}
+
+impl Policy {
+    fn has_grace(&self) -> bool {
+        #[cfg(feature = "time")]
+        return self.grace.is_some();
+        #[cfg(not(feature = "time"))]
+        false
+    }
 }
 
 pub(super) struct Failure {
@@ -123,7 +136,7 @@ impl<T, E> State<T, E> {
 
 impl<T, E> Shared<T, E> {
     pub(super) fn new() -> Arc<Self> {
-        let operation = Operation::new();
+        let operation = Operation::of_group();
         let token = operation.token();
         Arc::new(Shared {
             token: token.child_token(),
@@ -158,29 +171,44 @@ impl<T, E> Shared<T, E> {
         self.state.lock().closed
     }
 
-    /// Counts a new member; `None` if the group is closed.
-    pub(super) fn admit(&self) -> Option<Admitted> {
+    /// Counts a new member; `None` if the group is closed. If members have a grace period, it does not become a plain
+    /// one.
+    pub(super) fn admit(&self, is_plain: bool) -> Option<Admitted> {
         let mut state = self.state.lock();
         if state.closed {
             return None;
         }
         state.members += 1;
         state.admitted += 1;
-        Some(Admitted {
+        let is_plain = is_plain && !state.policy.has_grace();
+        let admitted = Admitted {
             seat: Seat { number: state.admitted, slot: state.results.add_slot() },
+            is_plain,
             is_bounded: state.policy.bound.is_some(),
             #[cfg(feature = "time")]
             grace: state.policy.grace,
-        })
+        };
+        let is_first = is_plain && self.operation.add_task();
+        drop(state);
+        if is_first {
+            self.operation.tasks_changed();
+        }
+        Some(admitted)
     }
 
     /// Counts a new daemon. Returns whether the group is open.
     pub(super) fn admit_daemon(&self) -> bool {
         let mut state = self.state.lock();
-        if !state.closed {
-            state.daemons += 1;
+        if state.closed {
+            return false;
         }
-        !state.closed
+        state.daemons += 1;
+        let is_first = self.operation.add_task();
+        drop(state);
+        if is_first {
+            self.operation.tasks_changed();
+        }
+        true
     }
 }
 
@@ -227,7 +255,12 @@ impl<T, E> Shared<T, E> {
 /// The end of members, and of the group.
 impl<T, E> Shared<T, E> {
     /// Counts the end of a member, and leaves its result. Returns whether the group has a bound.
-    pub(super) fn member_ended(&self, seat: Seat, result: TaskResult<T, E>) -> bool {
+    pub(super) fn member_ended(
+        &self,
+        seat: Seat,
+        is_plain: bool,
+        result: TaskResult<T, E>,
+    ) -> bool {
         let cancelled = matches!(result, Err(TaskError::Cancelled(_)));
         let cut = cancelled && self.operation.is_cancelled();
         let mut state = self.state.lock();
@@ -240,8 +273,12 @@ impl<T, E> Shared<T, E> {
         // Tasks that wait for a result are woken if there is one, and if no member is left.
         let wakes = delivered.is_kept || is_last;
         let waiters = if wakes { state.results.take_waiters() } else { None };
+        let is_last_child = is_plain && self.operation.remove_task();
         let step = state.step();
         drop(state);
+        if is_last_child {
+            self.operation.tasks_changed();
+        }
         if let Some(waker) = delivered.waker {
             wake(waker);
         }
@@ -258,8 +295,12 @@ impl<T, E> Shared<T, E> {
     pub(super) fn daemon_ended(&self) {
         let mut state = self.state.lock();
         state.daemons -= 1;
+        let is_last_child = self.operation.remove_task();
         let step = state.step();
         drop(state);
+        if is_last_child {
+            self.operation.tasks_changed();
+        }
         self.take_step(step);
     }
 

@@ -118,6 +118,10 @@ impl Operation {
     /// everything below it has ended. An operation gets its parent from [`child_of`](crate::Cancelable::child_of), or
     /// at its first poll. For a future that runs [`in_scope`](Self::in_scope), the list has a child without a name.
     ///
+    /// A member of a [`TaskGroup`](crate::TaskGroup) that is no operation has no handle. It is a child of the group's
+    /// operation that is not in this list, but [`child_count`](Self::child_count) includes it, and
+    /// [`children_ended`](Self::children_ended) waits for it.
+    ///
     /// ```
     /// use cancelable::prelude::*;
     ///
@@ -132,7 +136,10 @@ impl Operation {
         self.inner.children().into_iter().map(|inner| Operation { inner }).collect()
     }
 
-    /// Returns the number of [children](Self::children), without collecting them.
+    /// Returns the number of children.
+    ///
+    /// It includes what [`children`](Self::children) has no handles of: the members and daemons of a
+    /// [`TaskGroup`](crate::TaskGroup) that are no operations.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -144,7 +151,7 @@ impl Operation {
         self.inner.child_count()
     }
 
-    /// Waits until the operation has no [children](Self::children): everything below it has ended.
+    /// Waits until the operation has no children: everything below it has ended.
     ///
     /// Children that come while it waits are waited for too. It does not wait for the operation itself, and does
     /// not stop new children from coming. If a child awaits it, both wait forever.

@@ -15,6 +15,10 @@
 //!    them sets the latch.
 //! 5. The list owns the children. So operations further down can find a child of the list even if the child is over.
 //!    Only the list changes under the lock of the latch. Wakers are woken, and operations dropped, after its release.
+//! 6. Tasks of a group that are no operations are children that have no place in the list: the operation of the group
+//!    only counts them. The list counts as empty if there are no such tasks either. Their number changes under the lock
+//!    of the group. The thread that changes it from or to zero looks at the list afterwards, under the lock of the latch,
+//!    and then settles the operation, as 3 requires.
 
 use std::sync::Arc;
 
@@ -22,13 +26,15 @@ use super::Status;
 use super::inner::Inner;
 use crate::panic::discard;
 use crate::reason::Reason;
-use crate::sync::{Ordering, fence};
+use crate::sync::{AtomicUsize, Ordering, fence};
 use crate::visits::visit;
 use crate::wait::{HasLatch, Latch, Slab, Wakers};
 
 #[derive(Default)]
 pub(super) struct Family {
     latch: Latch<Status, Children>,
+    /// The number of tasks of the operation's group that are no operations (6).
+    tasks: AtomicUsize,
 }
 
 /// The children of an operation, except those that are over and have no children left.
@@ -65,16 +71,33 @@ impl Family {
     fn remove(&self, key: usize) -> bool {
         let (removed, none) = self.latch.with_extra(|children, _| {
             let removed = children.list.remove(key);
-            let is_empty = removed.is_some() && children.list.is_empty();
+            let is_empty = removed.is_some() && self.count(children) == 0;
             (removed, is_empty.then(|| children.none.take()))
         });
         // This may be the last handle of the child, which owns user values. So it is dropped after the lock.
         discard(removed);
         let is_empty = none.is_some();
-        if let Some(waiters) = none.flatten().and_then(|none| none.set(())) {
-            waiters.wake_all();
-        }
+        wake_waiters(none.flatten());
         is_empty
+    }
+
+    /// Returns the number of children. Called under the lock of the latch.
+    fn count(&self, children: &Children) -> usize {
+        children.list.len() + self.tasks.load(Ordering::Relaxed)
+    }
+
+    /// Wakes the tasks that wait until there are no children, if there are none.
+    fn tasks_changed(&self) {
+        let none = self.latch.with_extra(|children, _| {
+            if self.count(children) == 0 { children.none.take() } else { None }
+        });
+        wake_waiters(none);
+    }
+}
+
+fn wake_waiters(none: Option<Arc<Latch<()>>>) {
+    if let Some(waiters) = none.and_then(|none| none.set(())) {
+        waiters.wake_all();
     }
 }
 
@@ -137,13 +160,49 @@ impl Inner {
 
     pub(super) fn child_count(&self) -> usize {
         let Some(family) = self.family.get() else { return 0 };
-        family.latch.with_extra(|children, _| children.list.len())
+        family.latch.with_extra(|children, _| family.count(children))
+    }
+
+    /// Makes room for the count of tasks. Called before the operation can end.
+    pub(super) fn expect_tasks(&self) {
+        self.family();
+    }
+
+    /// Counts a task of the operation's group as a child. Returns whether it is the first one: the caller then calls
+    /// [`tasks_changed`](Self::tasks_changed) after it has released the lock of the group.
+    #[inline]
+    pub(super) fn add_task(&self) -> bool {
+        self.change_tasks(|tasks| tasks + 1) == 1
+    }
+
+    /// Counts the end of such a task. Returns whether it was the last one, with the same consequence.
+    #[inline]
+    pub(super) fn remove_task(&self) -> bool {
+        self.change_tasks(|tasks| tasks - 1) == 0
+    }
+
+    /// Changes the number of tasks, and returns the new one. The lock of the group makes this one step.
+    #[inline]
+    fn change_tasks(&self, change: impl FnOnce(usize) -> usize) -> usize {
+        let tasks = &self.family().tasks;
+        let changed = change(tasks.load(Ordering::Relaxed));
+        tasks.store(changed, Ordering::Relaxed);
+        changed
+    }
+
+    /// Does what remains to be done after the number of tasks has changed from or to zero. Called with no lock held.
+    pub(super) fn tasks_changed(this: &Arc<Self>) {
+        this.family().tasks_changed();
+        if this.is_over() {
+            Inner::settle(this.clone());
+        }
     }
 
     /// Returns a latch that is set when there are no children; `None` if there are none now.
     pub(super) fn children_latch(&self) -> Option<Arc<Latch<()>>> {
-        self.family.get()?.latch.with_extra(|children, _| {
-            let waits = !children.list.is_empty();
+        let family = self.family.get()?;
+        family.latch.with_extra(|children, _| {
+            let waits = family.count(children) > 0;
             waits.then(|| children.none.get_or_insert_default().clone())
         })
     }

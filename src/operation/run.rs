@@ -227,6 +227,34 @@ impl Operation {
     }
 }
 
+/// For the group of the operation.
+impl Operation {
+    /// Creates the operation of a group, whose tasks it counts.
+    pub(crate) fn of_group() -> Self {
+        let operation = Operation::new();
+        operation.inner.expect_tasks();
+        operation
+    }
+
+    /// Counts a task of the group that is no operation as a child. Called under the lock of the group. If it returns
+    /// true, the caller must call [`tasks_changed`](Self::tasks_changed) after the release.
+    #[inline]
+    pub(crate) fn add_task(&self) -> bool {
+        self.inner.add_task()
+    }
+
+    /// Counts the end of such a task, under the same conditions.
+    #[inline]
+    pub(crate) fn remove_task(&self) -> bool {
+        self.inner.remove_task()
+    }
+
+    /// Does what remains to be done after the first task has come or the last one has ended. Called with no lock held.
+    pub(crate) fn tasks_changed(&self) {
+        Inner::tasks_changed(&self.inner);
+    }
+}
+
 /// For watchers of the operation.
 impl Operation {
     pub(super) fn activity(&self) -> Option<&Activity> {

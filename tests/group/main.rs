@@ -5,6 +5,7 @@ mod support;
 
 mod bound;
 mod by_hand;
+mod children;
 mod ending;
 mod executors;
 mod failures;

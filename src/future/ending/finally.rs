@@ -75,6 +75,14 @@ where
         self.project().earlier.hand_over();
     }
 
+    fn poll_while_joining(
+        self: Pin<&mut Self>,
+        outcome: &Result<T, Cancelled>,
+        cx: &mut Context<'_>,
+    ) {
+        self.project().earlier.poll_while_joining(outcome, cx);
+    }
+
     fn poll_clean_up(
         mut self: Pin<&mut Self>,
         outcome: &mut Option<Result<T, Cancelled>>,

@@ -47,6 +47,14 @@ impl<T, E: Ending<T>> sealed::Ending<T> for JoinsChildren<T, E> {
         self.project().earlier.hand_over();
     }
 
+    fn poll_while_joining(
+        self: Pin<&mut Self>,
+        outcome: &Result<T, Cancelled>,
+        cx: &mut Context<'_>,
+    ) {
+        self.project().earlier.poll_while_joining(outcome, cx);
+    }
+
     fn poll_clean_up(
         mut self: Pin<&mut Self>,
         outcome: &mut Option<Result<T, Cancelled>>,

@@ -77,6 +77,14 @@ pub(crate) mod sealed {
         /// Hands unfinished clean-up to its spawners, in the order in which it was added.
         fn hand_over(self: Pin<&mut Self>) {}
 
+        /// Drives children that only the ending drives, in each poll in which the operation waits for its children.
+        fn poll_while_joining(
+            self: Pin<&mut Self>,
+            _outcome: &Result<T, Cancelled>,
+            _cx: &mut Context<'_>,
+        ) {
+        }
+
         /// Runs the clean-up. While it is pending, the outcome is stored in here; once it is ready, the
         /// outcome is back in `outcome`.
         fn poll_clean_up(

@@ -4,7 +4,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::RunState;
+use crate::error::Cancelled;
+use crate::future::Ending;
 use crate::future::operation_run::Join;
+use crate::poll_context::InShield;
 use crate::reason::Reason;
 
 impl RunState {
@@ -56,6 +59,17 @@ impl RunState {
         self.contain_drop(|| source.set(None));
         self.end_limits(true);
         Poll::Ready(())
+    }
+
+    /// Drives children that only the ending drives, shielded as in the clean-up.
+    pub(crate) fn poll_while_joining<T, E: Ending<T>>(
+        &mut self,
+        ending: Pin<&mut E>,
+        outcome: &Result<T, Cancelled>,
+        cx: &mut Context<'_>,
+    ) {
+        let _inside = InShield::enter();
+        ending.poll_while_joining(outcome, cx);
     }
 
     /// Returns whether the wait goes on although the operation is cancelled.
