@@ -13,18 +13,13 @@ use cancelable_bus::{
 };
 use futures::future::try_join;
 use tokio_postgres::Row;
-use tokio_postgres::tls::TlsConnect;
 use uuid::Uuid;
 
+use crate::connector::{Connector, Tls};
 use crate::error::Error;
-use crate::postgres::{Connector, Postgres};
+use crate::postgres::Postgres;
 
-impl<C: Connector, T> Engine for Postgres<C, T>
-where
-    T: TlsConnect<C::Stream> + Clone + Send + Sync + 'static,
-    T::Stream: Send,
-    T::Future: Send,
-{
+impl<C: Connector, T: Tls<C::Stream>> Engine for Postgres<C, T> {
     type Error = Error;
 
     async fn drive(&self) -> Infallible {

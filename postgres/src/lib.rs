@@ -11,11 +11,14 @@ mod session;
 
 mod link;
 
+mod connector;
+
 mod postgres;
 
 mod engine;
 
+pub use connector::{Connector, Tls};
 pub use error::Error;
-pub use postgres::{Connector, MIGRATION, Postgres};
+pub use postgres::{MIGRATION, Postgres};
 /// The crate that speaks PostgreSQL's protocol: configuration and TLS connectors are of its types.
 pub use tokio_postgres;

@@ -1,16 +1,14 @@
-//! `Postgres`: the engine, with the configuration and the connectors that the user provides.
+//! `Postgres`: the engine, with the configuration that the user provides.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::tls::TlsConnect;
 use tokio_postgres::{Client, Config, Connection, NoTls};
 
+use crate::connector::{Connector, Tls};
 use crate::error::Error;
 use crate::link::Link;
 use crate::session::Session;
@@ -33,36 +31,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Shown in `pg_stat_activity`.
 const APPLICATION_NAME: &str = "cancelable";
 
-/// Opens streams to the server. Every function or closure without arguments that returns a future of an `io::Result` of a
-/// stream is a connector.
-///
-/// Implement it for a type of your own if the type of the engine has to be named.
-pub trait Connector: Send + Sync + 'static {
-    /// The stream that it opens.
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-
-    /// Opens a stream.
-    fn open(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-}
-
-impl<C, F, S> Connector for C
-where
-    C: Fn() -> F + Send + Sync + 'static,
-    F: Future<Output = io::Result<S>> + Send,
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    type Stream = S;
-
-    fn open(&self) -> impl Future<Output = io::Result<S>> + Send {
-        self()
-    }
-}
-
 /// Keeps the tables of a [`Bus`](cancelable_bus) in a PostgreSQL database.
 ///
 /// It uses one connection for each process, over a stream that the user opens, and it is driven by the driver of the bus.
 /// So it runs on any executor, and starts no task and no thread.
-pub struct Postgres<C: Connector, T: TlsConnect<C::Stream> = NoTls> {
+pub struct Postgres<C: Connector, T: Tls<C::Stream> = NoTls> {
     config: Config,
     connector: C,
     tls: T,
@@ -100,16 +73,41 @@ impl<C: Connector> Postgres<C> {
     }
 }
 
-impl<C: Connector, T> Postgres<C, T>
-where
-    T: TlsConnect<C::Stream> + Clone + Send + Sync + 'static,
-    T::Stream: Send,
-    T::Future: Send,
-{
-    /// Creates an engine that connects with TLS. Whether TLS is required depends on the `sslmode` of the configuration:
-    /// `require` refuses a server that does not offer it, and `prefer`, the default, does not.
+impl<C: Connector, T: Tls<C::Stream>> Postgres<C, T> {
+    /// Creates an engine that connects with TLS. Set `sslmode=require` in the configuration to refuse a server that does not
+    /// offer TLS: with `prefer`, the default, the engine then connects without.
     ///
-    /// The TLS connector is cloned for each connection. It knows the name that the certificate of the server must have.
+    /// `tls` is called for each connection. It returns a TLS connector that knows the name in the certificate of the server.
+    ///
+    /// # Examples
+    ///
+    /// With rustls, and the crate `tokio-postgres-rustls`:
+    ///
+    /// ```
+    /// use cancelable_postgres::Postgres;
+    /// use cancelable_postgres::tokio_postgres::Config;
+    /// use rustls::{ClientConfig, RootCertStore};
+    /// use tokio::net::TcpStream;
+    /// use tokio_postgres::tls::MakeTlsConnect;
+    /// use tokio_postgres_rustls::MakeRustlsConnect;
+    ///
+    /// # let ring = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    /// # let builder = ClientConfig::builder_with_provider(ring).with_safe_default_protocol_versions()?;
+    /// # let trusted = builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+    /// let config: Config = "postgres://worker:secret@db.internal/jobs?sslmode=require".parse()?;
+    /// let rustls = MakeRustlsConnect::new(trusted);
+    /// let engine = Postgres::with_tls(
+    ///     config,
+    ///     || TcpStream::connect("db.internal:5432"),
+    ///     move || {
+    ///         let Ok(connector) =
+    ///             MakeTlsConnect::<TcpStream>::make_tls_connect(&mut rustls.clone(), "db.internal");
+    ///         connector
+    ///     },
+    /// );
+    /// assert!(format!("{engine:?}").contains("jobs"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_tls(mut config: Config, connector: C, tls: T) -> Self {
         if config.get_application_name().is_none() {
             config.application_name(APPLICATION_NAME);
@@ -143,7 +141,7 @@ where
 
     async fn open(&self) -> Result<(Client, Connection<C::Stream, T::Stream>), Error> {
         let stream = self.connector.open().await.map_err(Error::Stream)?;
-        Ok(self.config.connect_raw(stream, self.tls.clone()).await?)
+        Ok(self.config.connect_raw(stream, self.tls.connector()).await?)
     }
 
     /// Connects again. Calls fail at once until the new session is installed.
@@ -177,7 +175,7 @@ where
     }
 }
 
-impl<C: Connector, T: TlsConnect<C::Stream>> fmt::Debug for Postgres<C, T> {
+impl<C: Connector, T: Tls<C::Stream>> fmt::Debug for Postgres<C, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let session = self.session.lock().clone();
         f.debug_struct("Postgres")

@@ -7,9 +7,10 @@
 
 mod programs;
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -100,7 +101,7 @@ impl Server {
         self.port
     }
 
-    /// Returns the data directory, in which files such as certificates can be put.
+    /// Returns the data directory.
     pub fn data(&self) -> PathBuf {
         self.directory.path().join("data")
     }
@@ -128,6 +129,18 @@ impl Server {
         let stopped = run("pg_ctl", stop.arg(data));
         self.end_keeper();
         stopped
+    }
+
+    /// Writes a file into the data directory, which only the server can read. Settings may refer to it after the next start.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        let file = self.data().join(name);
+        fs::write(&file, content)?;
+        fs::set_permissions(&file, Permissions::from_mode(0o600))?;
+        self.programs.give(&file)
     }
 
     /// Starts the server again, on the same port.

@@ -10,3 +10,4 @@ mod interleavings;
 mod model;
 mod processes;
 mod retention;
+mod tls;
