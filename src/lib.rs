@@ -17,6 +17,7 @@
 //!   source fires it yields the error once, then `None`.
 //! * A [`Registry`] lists the operations that were [registered](Cancelable::registered) in it, shuts
 //!   them down, and reports which of them did not stop and what they were doing. See [`registry`].
+//! * [`command_line::run`] does in a program what its users expect of Ctrl-C, time limits and exit codes.
 //! * A [`TaskGroup`] owns tasks on any executor. It ends after all of them, and cancels the others if one
 //!   fails. See [`group`].
 //!
@@ -81,14 +82,14 @@
 //!
 //! The crate root has the names that most programs use, and [`prelude`] has the names that are worth
 //! importing with `*`. Everything else is in the module of its concept: [`source`], [`reason`],
-//! [`operation`], [`group`], [`stream`], [`registry`] and [`testing`].
+//! [`operation`], [`group`], [`stream`], [`registry`], [`command_line`] and [`testing`].
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `time` (default) | [`timeout`], [`deadline`], [`Limit`], [`condition`], [`condition_async`], [`shield_for`], [`finally_for`](Cancelable::finally_for), [`grace`](Cancelable::grace), [`shutdown`](Registry::shutdown) |
-//! | `signal` (default) | [`signal`](signal()), [`signals`], [`ctrl_c`], [`termination`], [`exit_like`](reason::exit_like) |
+//! | `signal` (default) | [`signal`](signal()), [`signals`], [`ctrl_c`], [`termination`], [`exit_like`](reason::exit_like); with `time`, [`command_line`] |
 //! | `macros` (default) | the attribute [`macro@cancelable`] |
 //! | `blocking` | [`condition_blocking`], [`run_blocking`](Operation::run_blocking) |
 //! | `io` | readers, writers and sinks raced against a source: see [`io`] |
@@ -191,6 +192,9 @@ pub mod process;
 pub mod registry;
 
 pub mod group;
+
+#[cfg(all(feature = "time", feature = "signal"))]
+pub mod command_line;
 
 #[cfg(feature = "serde")]
 mod serialize;

@@ -5,6 +5,7 @@ mod support;
 
 mod compile_errors;
 mod docs;
+mod durations;
 mod exports;
 mod manifest;
 mod pictures;

@@ -6,6 +6,7 @@
 mod support;
 
 mod alone;
+mod command_line;
 mod default_action;
 mod executors;
 mod exit_like;

@@ -1,0 +1,232 @@
+//! `End`: how a command-line program ends.
+
+use std::env;
+use std::error::Error;
+use std::fmt;
+use std::io::{self, Write};
+use std::iter::successors;
+use std::path::Path;
+use std::process::{ExitCode, Termination};
+
+use crate::error::Cancelled;
+use crate::reason::{Reason, exit_like, exit_number};
+
+/// How a command-line program ends: with an exit code, or with an error. Return it from `main`.
+///
+/// After `main` has returned it, and the values of `main` have been dropped, it prints the error on stderr, as
+/// `program: error`, with the causes of the error. Then it ends the process:
+///
+/// | the error or one of its causes is | end |
+/// |---|---|
+/// | a [`Cancelled`] by a signal | by the signal, as [`exit_like`] does |
+/// | a [`Cancelled`] by time limits | the exit code 124 |
+/// | neither | the exit code 1 |
+///
+/// Make it from `()`, an [`ExitCode`], or a `Result` with one of these. The error may be any that converts to
+/// `Box<dyn Error>`: an [`io::Error`], a [`Cancelled`], a `String`, a `Box<dyn Error>`, an `anyhow::Error`. For a
+/// `Box<dyn Error + Send + Sync>`, write `.map_err(|error| error as Box<dyn Error>)`.
+///
+/// An `anyhow::Error` hides the type of an error that got no context. To end a program as its `Cancelled` asks for, give
+/// that a context, or call `reallocate_into_boxed_dyn_error_without_backtrace`. This is not needed for the work of
+/// [`run`](super::run), which knows why it was cancelled.
+///
+/// # Examples
+///
+/// ```
+/// use cancelable::command_line::End;
+/// use cancelable::prelude::*;
+/// use std::io;
+/// use std::time::Duration;
+///
+/// async fn fetch() -> io::Result<String> {
+///     Ok("the page".to_owned())
+/// }
+///
+/// fn main() -> End {
+///     let limit = timeout(Duration::from_secs(60));
+///     let fetched = smol::block_on(fetch().try_cancelable(limit));
+///     let end = End::from(fetched.map(|page| println!("{page}")));
+///     assert!(end.error().is_none()); // After the limit: `program: timed out after 60s`, and the exit code 124.
+///     end
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "return it from `main`: it prints the error and sets the exit code"]
+pub struct End {
+    outcome: Result<ExitCode, Box<dyn Error>>,
+    /// The cancellation that decides how the process ends. `None` if there is no error.
+    cancelled: Option<Cancelled>,
+}
+
+impl End {
+    /// Returns the error that is going to be printed.
+    ///
+    /// ```
+    /// use cancelable::command_line::End;
+    /// let end = End::from(Err::<(), _>("no such file"));
+    /// assert_eq!(end.error().unwrap().to_string(), "no such file");
+    /// ```
+    pub fn error(&self) -> Option<&(dyn Error + 'static)> {
+        self.outcome.as_ref().err().map(|error| &**error)
+    }
+
+    /// Returns the cancellation that decides how the process ends. Use it for clean-up after a cancellation.
+    ///
+    /// If there are several among the error and its causes, it is the first one by a signal or by time limits.
+    ///
+    /// ```
+    /// use cancelable::command_line::End;
+    /// use cancelable::prelude::*;
+    /// use std::io;
+    ///
+    /// let cancelled = Cancelled::new(Reason::signal(Signal::Term));
+    /// let end = End::from(Err::<(), _>(io::Error::other(cancelled.clone())));
+    /// assert_eq!(end.cancelled(), Some(&cancelled));
+    /// ```
+    pub fn cancelled(&self) -> Option<&Cancelled> {
+        self.cancelled.as_ref()
+    }
+
+    /// Sets the reason for which the work was cancelled. It counts if the work failed and its error names no signal
+    /// and no time limit.
+    pub(super) fn cancelled_for(mut self, reason: Option<Reason>) -> Self {
+        if let (Err(_), Some(reason)) = (&self.outcome, reason) {
+            self.cancelled =
+                self.cancelled.filter(decides).or_else(|| Some(Cancelled::new(reason)));
+        }
+        self
+    }
+}
+
+impl Termination for End {
+    fn report(self) -> ExitCode {
+        let error = match self.outcome {
+            Ok(code) => return code,
+            Err(error) => error,
+        };
+        // There is no other place to report a failure to.
+        let _ = writeln!(io::stderr(), "{}{}", program(), WithCauses(&*error));
+        match self.cancelled {
+            Some(cancelled) => exit_like(cancelled.reason()),
+            None => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Succeeds.
+impl From<()> for End {
+    fn from((): ()) -> Self {
+        End::from(ExitCode::SUCCESS)
+    }
+}
+
+/// Ends with this exit code, without a message.
+impl From<ExitCode> for End {
+    fn from(code: ExitCode) -> Self {
+        End { outcome: Ok(code), cancelled: None }
+    }
+}
+
+/// Ends as the value says, or with this error.
+impl<T: Into<End>, E: Into<Box<dyn Error>>> From<Result<T, E>> for End {
+    fn from(result: Result<T, E>) -> Self {
+        match result {
+            Ok(value) => value.into(),
+            Err(error) => {
+                let error = error.into();
+                let cancelled = deciding(&*error).cloned();
+                End { outcome: Err(error), cancelled }
+            }
+        }
+    }
+}
+
+/// Returns the first cancellation by a signal or by time limits among an error and its causes, or else the first one.
+fn deciding<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Cancelled> {
+    let among = || causes(error).filter_map(|error| error.downcast_ref());
+    among().find(|cancelled| decides(cancelled)).or_else(|| among().next())
+}
+
+/// Returns whether a cancellation asks for another end than any error does.
+fn decides(cancelled: &Cancelled) -> bool {
+    exit_number(cancelled.reason()) != 1
+}
+
+/// Iterates over an error and its causes.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
+        // Its `source` skips the error inside.
+        Some(error) => error.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+        None => error.source(),
+    })
+}
+
+/// Prints an error and its causes in one line. Leaves out a cause that the text before ends with.
+struct WithCauses<'a>(&'a (dyn Error + 'static));
+
+impl fmt::Display for WithCauses<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
+        for cause in causes(self.0).map(|cause| cause.to_string()) {
+            if text.is_empty() {
+                text = cause;
+            } else if !text.ends_with(&cause) {
+                text = format!("{text}: {cause}");
+            }
+        }
+        f.write_str(&text)
+    }
+}
+
+/// Returns the name of the program and a colon, for messages.
+fn program() -> String {
+    let started_as = env::args_os().next().unwrap_or_default();
+    let name = Path::new(&started_as).file_name().unwrap_or_default().to_string_lossy();
+    match name.strip_suffix(env::consts::EXE_SUFFIX).unwrap_or(&name) {
+        "" => String::new(),
+        name => format!("{name}: "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(error: impl Error + 'static) -> String {
+        WithCauses(&error).to_string()
+    }
+
+    #[derive(Debug)]
+    struct Within(&'static str, io::Error);
+
+    impl fmt::Display for Within {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Within {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.1)
+        }
+    }
+
+    #[test]
+    fn causes_are_printed() {
+        let full = || io::Error::other("disk full");
+        assert_eq!(printed(full()), "disk full");
+        assert_eq!(printed(Within("cannot save", full())), "cannot save: disk full");
+        assert_eq!(printed(Within("cannot save: disk full", full())), "cannot save: disk full");
+        let inner = io::Error::other(Within("cannot save", full()));
+        assert_eq!(printed(Within("copy", inner)), "copy: cannot save: disk full");
+        let cancelled = Cancelled::new(Reason::error(full()));
+        assert_eq!(printed(cancelled), "cancelled by an error: disk full");
+    }
+
+    #[test]
+    fn program_has_a_name() {
+        let name = program();
+        assert!(name.starts_with("cancelable-") && name.ends_with(": "), "{name}");
+        assert!(!name.contains(['/', '\\']), "{name}");
+    }
+}
