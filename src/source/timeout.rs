@@ -85,6 +85,27 @@ pub fn deadline(at: Instant) -> Deadline {
     Deadline { countdown: Countdown::until(at) }
 }
 
+impl Timeout {
+    /// Starts the timeout now instead of at its first poll. Use it if the first poll may come late, such as when
+    /// the work is handed to another task.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// # cancelable::testing::run(async {
+    /// let limit = timeout(Duration::from_secs(2)).started();
+    /// timeout(Duration::from_secs(3)).await;
+    /// let late = async { "not polled" }.cancelable(limit).await;
+    /// assert_eq!(late.unwrap_err().to_string(), "timed out after 2s");
+    /// # });
+    /// ```
+    pub fn started(mut self) -> Self {
+        self.countdown.start_now();
+        self
+    }
+}
+
 thread_local! {
     /// How many time limits have fired on this thread.
     static FIRED: Cell<usize> = const { Cell::new(0) };

@@ -76,6 +76,14 @@ impl Countdown {
         Countdown { length: Duration::ZERO, state: State::Until(at) }
     }
 
+    /// Starts it now instead of at its first poll, if it is not running yet and has a length.
+    pub(crate) fn start_now(&mut self) {
+        // A limit of zero fires in its first poll anyway.
+        if matches!(self.state, State::New) && !self.length.is_zero() {
+            self.state = State::Running { since: clock::now() };
+        }
+    }
+
     /// Resolves to the length of the limit once it has passed. `what` names the future in the panic of
     /// guarantee 15.
     ///

@@ -220,6 +220,24 @@ fn starts_at_the_first_poll() {
 }
 
 #[test]
+fn started_before_the_first_poll() {
+    let _watchdog = support::watchdog();
+    let clock = Clock::start();
+    let start = clock.now();
+    let [early, late, never] = [LONG, SHORT, Duration::MAX].map(|after| timeout(after).started());
+    clock.pass(SHORT);
+    let mut early = pin!(async { 1 }.cancelable(early).named("early"));
+    let operation = early.operation();
+    assert_eq!(poll_once(early.as_mut()), Poll::Ready(Ok(1)));
+    assert!(operation.deadline().is_some_and(|end| end < clock.now() + LONG));
+    assert_eq!(block_on(async { 1 }.cancelable(late)), Err(Cancelled::new(Reason::timeout(SHORT))));
+    assert!(poll_once(pin!(never)).is_pending());
+    assert!(poll_once(pin!(timeout(Duration::ZERO).started())).is_ready());
+    clock.block_on(timeout(SHORT).started());
+    clock.assert_passed(start, SHORT * 2);
+}
+
+#[test]
 fn starts_before_the_work() {
     let _watchdog = support::watchdog();
     let clock = Clock::start();
