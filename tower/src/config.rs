@@ -69,12 +69,13 @@ impl Config {
     /// Returns what can cancel a request.
     pub(crate) fn source_of(&self, head: &Parts, limit: Option<Duration>) -> RequestSource {
         if self.sources.is_empty() {
-            return limit
-                .map_or(RequestSource::Never, |limit| RequestSource::Limit(timeout(limit)));
+            return limit.map_or(RequestSource::Never, |limit| {
+                RequestSource::Limit(timeout(limit).started())
+            });
         }
         let mut sources: Vec<_> = self.sources.iter().map(|source| source(head)).collect();
         if let Some(limit) = limit {
-            sources.push(Box::pin(timeout(limit)));
+            sources.push(Box::pin(timeout(limit).started()));
         }
         RequestSource::Several(Box::pin(any_of(sources)))
     }

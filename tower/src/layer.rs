@@ -8,7 +8,7 @@ use std::time::Duration;
 use cancelable::source::boxed;
 use cancelable::{CancelableStreamExt, Cancelled, Operation, Registry, Source, Text};
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -23,17 +23,20 @@ use crate::{BoxError, Inbound, ResponseFuture};
 /// cancelled.
 ///
 /// An operation begins when the service is called, and ends when the body of its response has ended. So a
-/// download or a stream of events is covered to its last byte. The service runs inside the operation:
-/// [`Operation::current`] returns it, and shields, children and progress reports work as in any other operation.
+/// download or a stream of events is covered to its last byte. The inner service is called in the first poll, inside the
+/// operation: [`Operation::current`] returns it, and shields, children and progress reports work as in any other
+/// operation. The service must be `Clone`, because a request takes the one that is ready with it.
 ///
 /// # Which side wins
 ///
-/// The limit and the other sources are looked at before the service is polled, and before each frame of the body. A
-/// request whose source has fired by the first poll is answered without the service having been polled. A frame
-/// that has been pulled is always sent.
+/// The limit and the other sources are looked at before the service is called, and before each frame of the body. A
+/// request whose source has fired by the first poll is answered without a call of the service. A frame
+/// that has been pulled is always sent. If the limit passes after the last frame, and before the server asks
+/// whether the body has ended, the response is cancelled.
 ///
 /// A body of known length that consists of one frame, and is ready at once, is pulled together with the head. Its
-/// operation then ends with the head.
+/// operation then ends with the head. Any other body of known length ends its operation with its last byte. Over HTTP/2,
+/// it may still send trailers, and the operation lasts until then.
 ///
 /// # Cancelled requests
 ///
@@ -55,7 +58,7 @@ use crate::{BoxError, Inbound, ResponseFuture};
 /// use bytes::Bytes;
 /// use cancelable::{Operation, Registry};
 /// use cancelable_tower::OperationLayer;
-/// use http::{Request, Response};
+/// use http::{Method, Request, Response};
 /// use http_body_util::{BodyExt, Full};
 /// use std::convert::Infallible;
 /// use std::time::Duration;
@@ -214,7 +217,7 @@ impl OperationLayer {
     }
 
     /// Registers each request in `registry`. Once that is closed, new requests are answered as cancelled, and the
-    /// service is not polled.
+    /// service is not called.
     ///
     /// ```
     /// let registry = cancelable::Registry::new();
@@ -332,9 +335,10 @@ pub struct OperationService<S> {
 
 impl<S, B, R> Service<Request<B>> for OperationService<S>
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Display + Send + 'static,
+    B: Send + 'static,
     R: Body + Send + 'static,
     R::Data: From<String> + Send + 'static,
     R::Error: Into<BoxError>,
@@ -359,13 +363,14 @@ where
         let limit = config.limit_of(&head);
         let source = config.source_of(&head, limit);
         let protocol = Protocol::of(&head.headers);
-        let method = head.method.clone();
+        let head_only = head.method == Method::HEAD;
         let kept = config.answers.custom.is_some().then(|| Box::new(head.clone()));
-        let exchange = if limit.is_some_and(|limit| limit.is_zero()) {
-            Exchange::Refused
-        } else {
-            Exchange::Calling { future: self.inner.call(Request::from_parts(head, body)), method }
-        };
+        // The clone is not ready yet. It takes the place of the service that is.
+        let next = self.inner.clone();
+        let mut service = std::mem::replace(&mut self.inner, next);
+        let version = head.version;
+        let call = move || service.call(Request::from_parts(head, body));
+        let exchange = Exchange::new(head_only, version, call);
         let mut pieces = exchange.try_cancelable_stream(source).named(name);
         for (key, value) in metadata {
             pieces = pieces.metadata(key, value);
@@ -383,7 +388,8 @@ where
             };
         }
         let operation = pieces.operation();
-        let running = Running::new(Box::pin(pieces), operation, config.clone(), protocol, kept);
+        let running =
+            Running::new(Box::pin(pieces), operation, config.clone(), protocol, head_only, kept);
         ResponseFuture::new(running)
     }
 }

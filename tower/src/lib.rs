@@ -14,6 +14,8 @@ mod answer;
 
 mod config;
 
+mod streaming;
+
 mod exchange;
 
 mod running;

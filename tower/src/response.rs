@@ -6,13 +6,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use cancelable::Cancelled;
-use http::Response;
+use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::BoxError;
 use crate::answer::Protocol;
-use crate::exchange::{BodyState, Fault, Piece};
+use crate::exchange::{Fault, Piece};
 use crate::running::Running;
+use crate::streaming::{BodyState, Pulled};
 
 /// The future of an [`OperationService`](crate::OperationService): the response to one request.
 ///
@@ -50,16 +51,15 @@ where
         let piece = ready!(running.poll(cx));
         let Some(mut running) = self.running.take() else { unreachable!("it was polled") };
         match piece {
-            Some(Ok(Piece::Head(head, state, only))) => {
-                let kind = if state.last {
-                    Kind::Last(only)
-                } else {
-                    if running.protocol != Protocol::Grpc {
-                        running.protocol = Protocol::of(&head.headers);
-                    }
-                    Kind::Running(running)
-                };
-                Poll::Ready(Ok(Response::from_parts(head, ResponseBody { kind, state })))
+            Some(Ok(piece @ Piece::Head(..))) => {
+                let is_last = piece.is_last();
+                let Piece::Head(head, state, first) = piece else { unreachable!("it is a head") };
+                if running.protocol != Protocol::Grpc {
+                    running.protocol = Protocol::of(&head.headers);
+                }
+                let running = (!is_last).then_some(running);
+                let body = ResponseBody { running, first, trailers: None, state };
+                Poll::Ready(Ok(Response::from_parts(head, body)))
             }
             Some(Err(Fault::Cancelled(cancelled))) => Poll::Ready(Ok(answer(&running, &cancelled))),
             Some(Err(Fault::Service(error, _))) => match error.downcast() {
@@ -83,9 +83,19 @@ where
     let response =
         config.answers.response(cancelled, request, running.protocol, config.registry.as_ref());
     response.map(|text| {
-        let (hint, ended) = (SizeHint::with_exact(text.len() as u64), text.is_empty());
-        let data = (!ended).then(|| Frame::data(B::Data::from(text)));
-        ResponseBody { kind: Kind::Last(data), state: BodyState { hint, ended, last: true } }
+        // The server announces this length to a client that has asked for the head only.
+        let state = BodyState {
+            hint: SizeHint::with_exact(text.len() as u64),
+            ended: text.is_empty(),
+            last: true,
+        };
+        let has_data = !text.is_empty() && !running.head_only;
+        let first = has_data.then(|| Pulled {
+            frame: Frame::data(B::Data::from(text)),
+            trailers: None,
+            state: BodyState::over(),
+        });
+        ResponseBody { running: None, first, trailers: None, state }
     })
 }
 
@@ -106,14 +116,13 @@ impl<B: Body<Data: 'static>, E> fmt::Debug for ResponseFuture<B, E> {
 /// The error of the inner body, or [`Cancelled`] if the operation is cancelled. A gRPC response and a stream of
 /// server-sent events end without an error: see [`OperationLayer`](crate::OperationLayer).
 pub struct ResponseBody<B: Body<Data: 'static>> {
-    kind: Kind<B::Data>,
+    /// `None` once the operation is over.
+    running: Option<Running<B::Data>>,
+    /// What was pulled together with the head.
+    first: Option<Pulled<B::Data>>,
+    /// What was pulled together with the last data.
+    trailers: Option<Box<HeaderMap>>,
     state: BodyState,
-}
-
-enum Kind<D: 'static> {
-    Running(Running<D>),
-    /// One more frame, and then the end.
-    Last(Option<Frame<D>>),
 }
 
 // Nothing in it is pinned in place: a running request is boxed.
@@ -130,32 +139,35 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let running = match &mut self.kind {
-            Kind::Running(running) => running,
-            Kind::Last(frame) => {
-                let frame = frame.take();
+        if let Some(trailers) = self.trailers.take() {
+            self.state = BodyState::over();
+            return Poll::Ready(Some(Ok(Frame::trailers(*trailers))));
+        }
+        let item = match (self.first.take(), &mut self.running) {
+            (Some(first), _) => Some(Ok(first)),
+            (None, None) => None,
+            (None, Some(running)) => match ready!(running.poll(cx)) {
+                Some(Ok(Piece::Frame(pulled))) => Some(Ok(pulled)),
+                Some(Err(Fault::Cancelled(cancelled))) => Some(last_frame(running, cancelled)),
+                Some(Err(Fault::Body(error))) => Some(Err(error)),
+                Some(Ok(Piece::Head(..)) | Err(Fault::Service(..))) => {
+                    unreachable!("an exchange has one head, and no fault of the service after it")
+                }
+                None => None,
+            },
+        };
+        match item {
+            Some(Ok(pulled)) => {
+                self.trailers = pulled.trailers;
+                self.state = pulled.state;
+                Poll::Ready(Some(Ok(pulled.frame)))
+            }
+            end => {
                 self.state = BodyState::over();
-                return Poll::Ready(frame.map(Ok));
+                self.running = None;
+                Poll::Ready(end.map(|end| end.map(|pulled| pulled.frame)))
             }
-        };
-        let last = match ready!(running.poll(cx)) {
-            Some(Ok(Piece::Frame(frame, state))) => {
-                self.state = state;
-                return Poll::Ready(Some(Ok(frame)));
-            }
-            Some(Err(Fault::Cancelled(cancelled))) => last_frame(running, cancelled),
-            Some(Err(Fault::Body(error))) => Err(error),
-            Some(Ok(Piece::Head(..)) | Err(Fault::Service(..))) => {
-                unreachable!("an exchange has one head, and no fault of the service after it")
-            }
-            None => {
-                self.state.ended = true;
-                return Poll::Ready(None);
-            }
-        };
-        self.state = BodyState::over();
-        self.kind = Kind::Last(None);
-        Poll::Ready(Some(last))
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -171,13 +183,14 @@ where
 fn last_frame<D: From<String>>(
     running: &Running<D>,
     cancelled: Cancelled,
-) -> Result<Frame<D>, BoxError> {
+) -> Result<Pulled<D>, BoxError> {
     let (answers, registry) = (&running.config.answers, running.config.registry.as_ref());
-    match running.protocol {
-        Protocol::Grpc => Ok(Frame::trailers(answers.trailers(&cancelled, registry))),
-        Protocol::EventStream => Ok(Frame::data(D::from(answers.event(&cancelled)))),
-        Protocol::Http => Err(cancelled.into()),
-    }
+    let frame = match running.protocol {
+        Protocol::Grpc => Frame::trailers(answers.trailers(&cancelled, registry)),
+        Protocol::EventStream => Frame::data(D::from(answers.event(&cancelled))),
+        Protocol::Http => return Err(cancelled.into()),
+    };
+    Ok(Pulled { frame, trailers: None, state: BodyState::over() })
 }
 
 impl<B: Body<Data: 'static>> fmt::Debug for ResponseBody<B> {

@@ -24,6 +24,8 @@ pub(crate) struct Running<D: 'static> {
     operation: Operation,
     pub(crate) config: Arc<Config>,
     pub(crate) protocol: Protocol,
+    /// Whether the client gets no body.
+    pub(crate) head_only: bool,
     /// The head of the request, if the answer to a cancelled one needs it.
     pub(crate) request: Option<Box<Parts>>,
 }
@@ -34,9 +36,10 @@ impl<D> Running<D> {
         operation: Operation,
         config: Arc<Config>,
         protocol: Protocol,
+        head_only: bool,
         request: Option<Box<Parts>>,
     ) -> Self {
-        Running { pieces: Some(pieces), operation, config, protocol, request }
+        Running { pieces: Some(pieces), operation, config, protocol, head_only, request }
     }
 
     /// Polls for the next part of the answer. After the last one it returns `None`.
@@ -47,10 +50,8 @@ impl<D> Running<D> {
             self.operation.set_metadata("status", status_text(head.status));
         }
         let over = match &polled {
-            Some(Ok(Piece::Head(_, state, _) | Piece::Frame(_, state))) => {
-                // The server will not ask for more, so the operation learns of its end here.
-                state.last && pieces.as_mut().poll_next(cx).is_ready()
-            }
+            // Nothing more is pulled, so the operation learns of its end here.
+            Some(Ok(piece)) => piece.is_last() && pieces.as_mut().poll_next(cx).is_ready(),
             Some(Err(_)) | None => true,
         };
         if over {

@@ -1,7 +1,7 @@
 //! `OperationLayer`.
 
 use std::convert::Infallible;
-use std::future::{Future, pending};
+use std::future::pending;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,55 +13,15 @@ use std::time::Duration;
 use cancelable::prelude::*;
 use cancelable::registry::HistoryQuery;
 use cancelable::testing::pause;
-use cancelable_tower::{Inbound, OperationLayer, ResponseBody};
+use cancelable_tower::{Inbound, OperationLayer};
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
-use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{ServiceBuilder, ServiceExt, service_fn};
 
-use crate::support::{Frames, Step, request, request_with, run};
+use crate::support::{Frames, Step, record, request, request_with, run, silent, text, with_body};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A service that answers at once with this body.
-fn with_body<F: Fn() -> Frames + Clone + Send + 'static>(
-    layer: OperationLayer,
-    body: F,
-) -> impl Service<
-    Request<Frames>,
-    Response = Response<ResponseBody<Frames>>,
-    Error = Infallible,
-    Future: Future<Output = Result<Response<ResponseBody<Frames>>, Infallible>>,
-> {
-    ServiceBuilder::new().layer(layer).service(service_fn(move |_: Request<Frames>| {
-        let body = body.clone();
-        async move { Ok(Response::new(body())) }
-    }))
-}
-
-/// A service that never answers.
-fn silent(
-    layer: OperationLayer,
-) -> impl Service<Request<Frames>, Response = Response<ResponseBody<Frames>>, Error = Infallible> {
-    ServiceBuilder::new()
-        .layer(layer)
-        .service(service_fn(|_: Request<Frames>| pending::<Result<Response<Frames>, Infallible>>()))
-}
-
-async fn text(response: Response<ResponseBody<Frames>>) -> String {
-    let bytes = response.into_body().collect().await.expect("the body is whole").to_bytes();
-    String::from_utf8(bytes.to_vec()).expect("it is text")
-}
-
-/// Returns how the only operation of the registry has ended.
-fn record(registry: &Registry) -> (Status, Option<Reason>, Option<String>) {
-    assert!(registry.is_empty(), "nothing runs any more");
-    let records = registry.history(HistoryQuery::default());
-    assert_eq!(records.len(), 1);
-    let snapshot = &records[0].snapshot;
-    let status = snapshot.metadata.get("status").map(ToString::to_string);
-    (snapshot.status, snapshot.reason.clone(), status)
-}
 
 #[test]
 fn lasts_to_the_end_of_the_body() {

@@ -1,6 +1,8 @@
 //! Services and bodies for the tests, and a watchdog.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::pending;
 use std::pin::Pin;
 use std::process::abort;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -9,8 +11,13 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request};
+use cancelable::prelude::*;
+use cancelable::registry::HistoryQuery;
+use cancelable_tower::{OperationLayer, ResponseBody};
+use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use tower::{Service, ServiceBuilder, service_fn};
 
 /// Runs a test on the virtual clock. A test that hangs ends the process.
 pub(crate) fn run<F: Future>(test: F) -> F::Output {
@@ -40,8 +47,48 @@ pub(crate) fn request_with(headers: &[(&'static str, &str)]) -> Request<Frames> 
     request
 }
 
+/// A service that answers at once with this body.
+pub(crate) fn with_body<F: Fn() -> Frames + Clone + Send + 'static>(
+    layer: OperationLayer,
+    body: F,
+) -> impl Service<
+    Request<Frames>,
+    Response = Response<ResponseBody<Frames>>,
+    Error = Infallible,
+    Future: Future<Output = Result<Response<ResponseBody<Frames>>, Infallible>>,
+> {
+    ServiceBuilder::new().layer(layer).service(service_fn(move |_: Request<Frames>| {
+        let body = body.clone();
+        async move { Ok(Response::new(body())) }
+    }))
+}
+
+/// A service that never answers.
+pub(crate) fn silent(
+    layer: OperationLayer,
+) -> impl Service<Request<Frames>, Response = Response<ResponseBody<Frames>>, Error = Infallible> {
+    ServiceBuilder::new()
+        .layer(layer)
+        .service(service_fn(|_: Request<Frames>| pending::<Result<Response<Frames>, Infallible>>()))
+}
+
+pub(crate) async fn text(response: Response<ResponseBody<Frames>>) -> String {
+    let bytes = response.into_body().collect().await.expect("the body is whole").to_bytes();
+    String::from_utf8(bytes.to_vec()).expect("it is text")
+}
+
+/// Returns how the only operation of the registry has ended.
+pub(crate) fn record(registry: &Registry) -> (Status, Option<Reason>, Option<String>) {
+    assert!(registry.is_empty(), "nothing runs any more");
+    let records = registry.history(HistoryQuery::default());
+    assert_eq!(records.len(), 1);
+    let snapshot = &records[0].snapshot;
+    let status = snapshot.metadata.get("status").map(ToString::to_string);
+    (snapshot.status, snapshot.reason.clone(), status)
+}
+
 /// What a body does when it is polled.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Step {
     Data(&'static str),
     Trailers(HeaderMap),
@@ -53,7 +100,7 @@ pub(crate) enum Step {
 }
 
 /// A body that takes its steps.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Frames {
     steps: VecDeque<Step>,
     length: Option<u64>,
