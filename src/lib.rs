@@ -94,7 +94,8 @@
 //! | `blocking` | [`condition_blocking`], [`run_blocking`](Operation::run_blocking) |
 //! | `io` | readers, writers and sinks raced against a source: see [`io`] |
 //! | `process` | child processes that are asked to end before they are killed: see [`process`] |
-//! | `tracing` | reports panics of callbacks, and clean-up that could not run, as `tracing` warnings |
+//! | `tracing` | a span for each operation: see [`in_span`](Cancelable::in_span); warnings about panics of callbacks and about lost clean-up |
+//! | `metrics` | counters and histograms of operations: see [`metrics`] |
 //! | `testing` | virtual time, a cancellation at every await, a recorder and scenarios: see [`testing`] |
 //! | `testing-tokio` | [`follow_tokio_clock`](testing::follow_tokio_clock), for tests that pause tokio's clock |
 //! | `serde` | `Serialize` for snapshots, events, reports and their parts |
@@ -176,6 +177,9 @@ pub mod source;
 mod spawner;
 
 mod shield;
+
+#[cfg(feature = "metrics")]
+pub mod metrics;
 
 pub mod operation;
 

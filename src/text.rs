@@ -46,6 +46,15 @@ impl Text {
             Repr::Shared(text) => text,
         }
     }
+
+    /// Returns the text if it is a literal.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn literal(&self) -> Option<&'static str> {
+        match self.0 {
+            Repr::Literal(text) => Some(text),
+            Repr::Shared(_) => None,
+        }
+    }
 }
 
 /// The empty text.

@@ -121,6 +121,20 @@ macro_rules! methods_of_futures {
 
             /// ```
             /// use cancelable::prelude::*;
+            /// use tracing::{debug_span, field::Empty};
+            ///
+            /// # smol::block_on(async {
+            /// let charge = async { 7 }.cancelable(never()).in_span(|operation| {
+            ///     let id = operation.id().as_u64();
+            ///     debug_span!(target: "billing", "charge", operation.id = id, operation.outcome = Empty)
+            /// });
+            /// assert_eq!(charge.await?, 7);
+            /// # Ok::<(), Cancelled>(()) }).unwrap();
+            /// ```
+            in_span,
+
+            /// ```
+            /// use cancelable::prelude::*;
             ///
             /// # smol::block_on(async {
             /// let future = async { 7 }.cancelable(never()).on_start(|operation| {

@@ -20,6 +20,7 @@ macro_rules! builder_methods {
         $(#[$named:meta])* named,
         $(#[$metadata:meta])* metadata,
         $(#[$child_of:meta])* child_of,
+        $(#[$in_span:meta])* in_span,
         $(#[$on_start:meta])* on_start,
         $(#[$on_progress:meta])* on_progress,
         $(#[$on_complete:meta])* on_complete,
@@ -68,6 +69,24 @@ macro_rules! builder_methods {
         $(#[$child_of])*
         pub fn child_of(mut self, parent: &Operation) -> Self {
             self.run_state().make_operation().enter_below(parent);
+            self
+        }
+
+        /// Makes the span of the operation with `make`, at the first poll, instead of the default span.
+        ///
+        /// Use it to choose the target, the level and the fields of the span, which `tracing` needs to know at
+        /// compile time. The current span at the call is the one that the new span belongs below. Of the
+        /// fields of the default span, those are recorded that the span declares: see the guide. With
+        /// `|_| Span::none()`, the operation has no span. If this is called more than once, the last call
+        /// counts.
+        ///
+        $(#[$in_span])*
+        #[cfg(feature = "tracing")]
+        pub fn in_span(
+            mut self,
+            make: impl FnOnce(&Operation) -> tracing::Span + Send + 'static,
+        ) -> Self {
+            self.run_state().set_span(make);
             self
         }
 

@@ -16,6 +16,7 @@ use super::extra_limits::ExtraLimits;
 use crate::clock;
 use crate::error::Cancelled;
 use crate::frame::dropping;
+use crate::operation::observe::SpanMaker;
 use crate::operation::{ChildrenEnded, Hook, Operation};
 use crate::panic::{contain, discard, message, warn_clean_up_lost};
 use crate::poll_context::{DropCheck, Enclosure, Protection};
@@ -34,8 +35,10 @@ pub(super) struct OperationRun {
     pub(super) has_ended: bool,
     /// When the operation started, if it has.
     pub(super) since: Option<Instant>,
-    /// Whether a registry watches the operation. A copy, so that a poll needs no atomic read.
+    /// Whether a registry watches the operation, or it has a span or metrics. A copy, so that a poll needs no atomic read.
     pub(super) watched: bool,
+    /// Makes the span, at the start.
+    pub(super) span: SpanMaker,
     /// Whether the source has a time limit.
     pub(super) has_limit: bool,
     /// The handle that makes the operation the current one. It is reused, so that no poll clones one.
@@ -91,6 +94,7 @@ impl OperationRun {
             has_ended: false,
             since: None,
             watched: false,
+            span: SpanMaker::default(),
             has_limit: false,
             current: None,
             token_wait: None,
@@ -111,7 +115,7 @@ impl OperationRun {
         }
     }
 
-    /// Returns the operation, if a registry watches it.
+    /// Returns the operation, if it is watched.
     #[inline]
     pub(super) fn watched(&self) -> Option<&Operation> {
         self.watched.then_some(&self.operation)

@@ -117,6 +117,15 @@ impl RunState {
         run.watched = run.operation.is_watched();
     }
 
+    /// Makes the span of the operation with `make`.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn set_span(
+        &mut self,
+        make: impl FnOnce(&Operation) -> tracing::Span + Send + 'static,
+    ) {
+        self.operation_run().span.set(make);
+    }
+
     #[cfg(feature = "time")]
     pub(crate) fn set_grace(&mut self, grace: Countdown) {
         self.operation_run().grace = Some(Box::new(grace));
@@ -161,6 +170,12 @@ impl RunState {
         Some(&self.operation.as_ref()?.operation)
     }
 
+    /// Returns the operation, if it is watched.
+    #[inline]
+    fn watched(&self) -> Option<&Operation> {
+        self.operation.as_ref().and_then(OperationRun::watched)
+    }
+
     #[inline]
     pub(crate) fn is_operation(&self) -> bool {
         self.operation.is_some()
@@ -195,6 +210,17 @@ impl RunState {
             if let Some(parent) = started.undecided_parent {
                 run.parent_wait = Some(Box::new(ParentWait::new(parent)));
             }
+        }
+    }
+
+    /// Begins to report the operation to subscribers of `tracing` and recorders of metrics. The operation is not the
+    /// current one yet.
+    #[inline]
+    fn observe(&mut self) {
+        if let Some(OperationRun { operation, span, watched, since: Some(since), .. }) =
+            &mut self.operation
+        {
+            *watched |= operation.observe(*since, span);
         }
     }
 
@@ -253,6 +279,7 @@ impl RunState {
         if let Some(ending) = starting {
             ending.note_started();
             self.start(cleans_up, Some(waker));
+            self.observe();
         }
         let Some(run) = &mut self.operation else { return };
         // Checked before this operation becomes the current one.
@@ -350,6 +377,9 @@ impl RunState {
     pub(crate) fn end_race(&mut self, stopped: bool, cleans_up: bool, joins: bool) {
         self.stopped = stopped;
         self.forget_shields();
+        if let Some(operation) = self.watched() {
+            operation.note_work_over();
+        }
         if !joins {
             self.end_limits(cleans_up);
         }
@@ -410,7 +440,7 @@ impl RunState {
 
     /// Adds shields that have registered in the work.
     pub(crate) fn add_shields(&mut self, shields: Vec<Arc<Protection>>) {
-        if let Some(operation) = self.operation.as_ref().and_then(OperationRun::watched) {
+        if let Some(operation) = self.watched() {
             operation.note_shields(&shields);
         }
         if self.shields.len() + shields.len() > self.shields.capacity() {
@@ -453,7 +483,10 @@ impl RunState {
         let tracer = self.tracer();
         for shield in &self.shields[self.notified..] {
             visit();
-            shield.wait_for(&tracer);
+            let is_new = shield.wait_for(&tracer);
+            if let Some(operation) = self.watched().filter(|_| is_new) {
+                operation.note_awaited_shield(shield);
+            }
         }
         self.notified = self.shields.len();
         Some(tracer)

@@ -1,12 +1,13 @@
-//! `Activity`: the stage, shields and polls of an operation, for the registry that watches it.
+//! `Activity`: the stage, shields and polls of an operation, for the registry that watches it, and for spans and metrics.
 //!
-//! Only operations that a registry watches have one, and those that are in a grace period or are forced. The others
-//! pay nothing for it. The numbers help people to find operations that do not stop. They are read one by one without
-//! a lock, so they may not belong to the same moment.
+//! Only operations that a registry watches, that have a span or metrics, or that are in a grace period or forced have one.
+//! The others pay nothing for it. The numbers help people to find operations that do not stop. They are read one by one
+//! without a lock, so they may not belong to the same moment.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use super::observe::Observed;
 use super::{Operation, Progress};
 use crate::clock;
 use crate::poll_context::{Protection, Section};
@@ -116,6 +117,8 @@ pub(crate) struct Activity {
     #[cfg(feature = "time")]
     forced_waker: WakerSlot,
     shields: Mutex<Vec<KnownShield>>,
+    /// What spans and metrics report.
+    pub(super) observed: Observed,
 }
 
 impl Activity {
@@ -133,6 +136,7 @@ impl Activity {
             #[cfg(feature = "time")]
             forced_waker: WakerSlot::default(),
             shields: Mutex::default(),
+            observed: Observed::default(),
         }
     }
 
@@ -208,6 +212,9 @@ impl Activity {
 
     pub(super) fn set_joining(&self, joining: bool) {
         self.joining.store(joining, Ordering::Release);
+        if joining {
+            self.observed.waits_for_children();
+        }
     }
 
     pub(super) fn cleaning_up_begins(&self) {
@@ -220,7 +227,7 @@ impl Activity {
     }
 
     pub(super) fn is_watched(&self) -> bool {
-        !self.rosters.lock().is_empty()
+        self.observed.is_observed() || !self.rosters.lock().is_empty()
     }
 
     /// Adds a task of the operation to the rosters that list the operation.
@@ -271,6 +278,9 @@ impl Activity {
     pub(super) fn force(&self) -> bool {
         let before = self.grace.fetch_or(FORCED, Ordering::AcqRel);
         self.forced_waker.wake();
+        if before & FORCED == 0 {
+            self.observed.forced();
+        }
         before == IN_GRACE
     }
 
@@ -284,7 +294,11 @@ impl Activity {
     pub(super) fn poll_forced(&self, waker: &std::task::Waker) -> bool {
         // Register first. A call of `force` in between finds the waker, and an earlier one has set the bit.
         self.forced_waker.register(waker);
-        self.grace.fetch_or(IN_GRACE, Ordering::AcqRel) & FORCED != 0
+        let before = self.grace.fetch_or(IN_GRACE, Ordering::AcqRel);
+        if before == 0 {
+            self.observed.grace_begins();
+        }
+        before & FORCED != 0
     }
 
     /// Notes that the grace period is over.

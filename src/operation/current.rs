@@ -10,6 +10,7 @@ use std::task::Waker;
 use super::Operation;
 use super::activity::Activity;
 use super::inner::Inner;
+use super::observe::Entered;
 use crate::frame::{is_shielded, sections};
 use crate::sync::{AtomicU64, Ordering, this_thread};
 
@@ -106,7 +107,7 @@ pub(super) fn current_and_waker() -> Option<(Operation, PolledBy)> {
 }
 
 /// Returns whether this is the innermost operation that is being polled on this thread.
-fn is_current(inner: &Arc<Inner>) -> bool {
+pub(super) fn is_current(inner: &Arc<Inner>) -> bool {
     let current = CURRENT.take();
     let is_current = current.as_ref().is_some_and(|(current, _)| Arc::ptr_eq(current, inner));
     CURRENT.set(current);
@@ -168,7 +169,23 @@ impl Drop for InOperation {
     }
 }
 
-/// Makes an operation the current one while its race is polled. Times the poll if a registry watches the operation.
+/// An operation that is the current one on this thread, and whose span is entered, until the drop.
+pub(crate) struct Inside {
+    _span: Option<Entered>,
+    _inside: InOperation,
+}
+
+impl Inside {
+    pub(super) fn of(operation: Operation, polled_by: PolledBy) -> Self {
+        Inside {
+            _span: operation.activity().map(|activity| activity.observed.enter()),
+            _inside: InOperation::of(operation, polled_by),
+        }
+    }
+}
+
+/// Makes an operation the current one while its race is polled. Times the poll and enters the span, if the operation is
+/// watched.
 pub(crate) struct InPoll {
     inside: InOperation,
     timed: TimedPoll,
@@ -205,7 +222,7 @@ impl InPoll {
 }
 
 /// Times a poll, even if it panics. `None` if the operation is not watched.
-pub(super) struct TimedPoll(Option<Operation>);
+pub(super) struct TimedPoll(Option<(Operation, Entered)>);
 
 impl TimedPoll {
     #[inline(always)]
@@ -215,8 +232,8 @@ impl TimedPoll {
 
     #[inline]
     fn end(&mut self) {
-        if let Some(operation) = self.0.take() {
-            poll_returned(operation);
+        if let Some((operation, entered)) = self.0.take() {
+            poll_returned(operation, entered);
         }
     }
 }
@@ -229,12 +246,13 @@ impl Drop for TimedPoll {
 }
 
 #[cold]
-fn poll_begins(operation: &Operation) -> Operation {
-    operation.activity().into_iter().for_each(Activity::poll_begins);
-    operation.clone()
+fn poll_begins(operation: &Operation) -> (Operation, Entered) {
+    let Some(activity) = operation.activity() else { unreachable!("it is watched") };
+    activity.poll_begins();
+    (operation.clone(), activity.observed.enter())
 }
 
 #[cold]
-fn poll_returned(operation: Operation) {
+fn poll_returned(operation: Operation, _entered: Entered) {
     operation.activity().into_iter().for_each(Activity::poll_returns);
 }

@@ -6,7 +6,7 @@
 // inner.rs: the state that all handles share. hooks.rs: the hooks for the start, for progress and for the
 // end. family.rs: the children, and the latch of the end; ended.rs waits for them. run.rs: what the rest of the
 // crate does with an operation. current.rs: the operation that is being polled. activity.rs: stage, shields and
-// polls, for a registry that watches.
+// polls, for a registry that watches. observe: spans and metrics.
 
 mod activity;
 mod current;
@@ -16,6 +16,7 @@ mod hooks;
 mod id;
 mod in_scope;
 mod inner;
+pub(crate) mod observe;
 mod progress;
 mod run;
 mod snapshot;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::Operation;
 use super::activity::{Activity, ActivitySnapshot, Watcher};
-use super::current::{InOperation, PolledBy, is_protected_from};
+use super::current::{Inside, PolledBy, is_protected_from};
 use super::ended::ChildrenEnded;
 use super::hooks::{EndHook, Hook};
 #[cfg(feature = "time")]
@@ -16,7 +16,7 @@ use super::inner::{Inner, Outcome};
 use crate::clock;
 use crate::error::Cancelled;
 use crate::panic::contain;
-use crate::poll_context::Protection;
+use crate::poll_context::{Protection, Section};
 use crate::reason::Reason;
 use crate::source::{CancellationToken, WaitForCancellationOwned};
 use crate::text::Text;
@@ -81,9 +81,9 @@ impl Operation {
         self.activity().into_iter().for_each(Activity::tell_started);
     }
 
-    /// Makes it the current operation on this thread while the guard lives.
-    pub(crate) fn enter(&self, polled_by: PolledBy) -> InOperation {
-        InOperation::of(self.clone(), polled_by)
+    /// Makes it the current operation on this thread, in its span, while the guard lives.
+    pub(crate) fn enter(&self, polled_by: PolledBy) -> Inside {
+        Inside::of(self.clone(), polled_by)
     }
 
     /// Returns the cause. The caller knows that it is cancelled.
@@ -274,15 +274,33 @@ impl Operation {
         self.activity().is_some_and(Activity::is_watched)
     }
 
-    /// Notifies the watchers that it has ended.
+    /// Notifies the watchers that it has ended, and reports the end.
     pub(crate) fn leave(&self) {
-        self.activity().into_iter().for_each(Activity::tell_left);
+        if let Some(activity) = self.activity() {
+            activity.observed.ended(self);
+            activity.tell_left();
+        }
     }
 
     /// Notes whether it waits for its children.
     #[cold]
     pub(crate) fn note_joining(&self, joining: bool) {
         self.activity().into_iter().for_each(|activity| activity.set_joining(joining));
+    }
+
+    /// Notes that a race waits for this shield.
+    #[cold]
+    pub(crate) fn note_awaited_shield(&self, shield: &Protection) {
+        if let Section::Shield(name) = shield.section() {
+            let activity = self.activity();
+            activity.into_iter().for_each(|known| known.observed.waits_for_shield(name.as_ref()));
+        }
+    }
+
+    /// Notes that its work is gone.
+    #[cold]
+    pub(crate) fn note_work_over(&self) {
+        self.activity().into_iter().for_each(|activity| activity.observed.work_is_over());
     }
 
     #[cold]

@@ -95,18 +95,21 @@ impl Protection {
         self.waker.clear();
     }
 
-    /// Adds a race that waits for the end of the section.
-    pub(crate) fn wait_for(&self, race: &Arc<Tracer>) {
-        {
+    /// Adds a race that waits for the end of the section. Returns whether the race did not wait for it before.
+    pub(crate) fn wait_for(&self, race: &Arc<Tracer>) -> bool {
+        let is_new = {
             let mut races = self.races.lock();
             self.awaited.store(true, Ordering::Release);
             // `end` clears `active` before it takes this list under the lock. So a race that is added here is in the
             // list that `end` takes. If the section has ended, the race sees that when it looks at its shields.
-            if self.is_active() && !races.iter().any(|known| Arc::ptr_eq(known, race)) {
+            let is_new = self.is_active() && !races.iter().any(|known| Arc::ptr_eq(known, race));
+            if is_new {
                 races.push(race.clone());
             }
-        }
+            is_new
+        };
         self.waker.wake();
+        is_new
     }
 
     /// Returns whether this race waits for the end of the section.

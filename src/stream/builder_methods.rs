@@ -98,6 +98,18 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// ```
         /// use cancelable::prelude::*;
         /// use futures::{StreamExt, stream};
+        ///
+        /// # smol::block_on(async {
+        /// let rows = stream::iter([1, 2]).cancelable_stream(never());
+        /// let rows = rows.in_span(|_| tracing::debug_span!(target: "import", "rows"));
+        /// assert_eq!(rows.collect::<Vec<_>>().await, [Ok(1), Ok(2)]);
+        /// # });
+        /// ```
+        in_span,
+
+        /// ```
+        /// use cancelable::prelude::*;
+        /// use futures::{StreamExt, stream};
         /// # smol::block_on(async {
         /// let mut numbers = stream::iter(0..).cancelable_stream(never()).on_start(|operation| {
         ///     operation.cancel();

@@ -1,8 +1,14 @@
-//! The feature `tracing`: contained panics and lost clean-up are warnings.
+//! The feature `tracing`: operations are spans; contained panics and lost clean-up are warnings.
 #![cfg(feature = "tracing")]
 
 #[path = "../support/mod.rs"]
 mod support;
+
+mod collector;
+mod hostile;
+mod phases;
+mod spans;
+mod tree;
 
 use std::fmt::{Debug, Write as _};
 use std::future::pending;

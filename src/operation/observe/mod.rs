@@ -1,0 +1,22 @@
+//! What the features `tracing` and `metrics` report of an operation.
+//!
+//! * [`Observed`]: the transitions of an operation that they report. Without both features, its methods do nothing and it
+//!   takes no room.
+//! * `span`: the span of an operation, with the feature `tracing`.
+//! * `meter`: the metrics of an operation, with the feature `metrics`.
+
+#[cfg(feature = "metrics")]
+mod meter;
+#[cfg(not(any(feature = "tracing", feature = "metrics")))]
+mod off;
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+mod on;
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+mod span;
+
+#[cfg(not(any(feature = "tracing", feature = "metrics")))]
+pub(crate) use off::{Entered, Observed, SpanMaker};
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+pub(crate) use on::Observed;
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+pub(crate) use span::{Entered, SpanMaker};

@@ -1,0 +1,219 @@
+//! `Observed` with one of the features `tracing` and `metrics`.
+//!
+//! 1. Subscribers and recorders are user code. They are called with no lock held, and their panics are contained.
+//! 2. The request to cancel is reported at most once, and never after the end. It comes from a callback of the
+//!    operation's token. If the operation ends before that callback runs, the thread that ends it reports the request.
+//! 3. An operation that has ended owns no span, so that the span closes then, even if handles of the operation remain.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+#[cfg(feature = "metrics")]
+use super::meter::Meter;
+use super::span::{Entered, OperationSpan, SpanMaker};
+use crate::clock;
+use crate::operation::{Operation, Status};
+use crate::panic::discard;
+use crate::reason::Reason;
+use crate::source::Registration;
+use crate::sync::{Mutex, OnceLock};
+use crate::text::Text;
+
+/// What is reported of an operation. Empty if no subscriber and no recorder wanted to know when the operation started.
+#[derive(Default)]
+pub(crate) struct Observed(OnceLock<Box<Observation>>);
+
+struct Observation {
+    span: OperationSpan,
+    #[cfg(feature = "metrics")]
+    meter: Option<Meter>,
+    phases: Mutex<Phases>,
+    /// The callback that reports the request to cancel, until the end.
+    on_request: Mutex<Option<Registration>>,
+}
+
+/// When the phases of an operation began.
+struct Phases {
+    started: Instant,
+    requested: Option<Instant>,
+    /// When the work was gone.
+    work_over: Option<Instant>,
+    ended: bool,
+}
+
+/// The end of an operation, as it is reported.
+#[cfg_attr(
+    not(all(feature = "tracing", feature = "metrics")),
+    allow(dead_code, reason = "spans and metrics each report a part of it")
+)]
+pub(super) struct End {
+    pub(super) status: Status,
+    /// Why the operation was cancelled, if it was.
+    pub(super) reason: Option<Reason>,
+    pub(super) error: Option<Text>,
+    pub(super) duration: Duration,
+    /// From the start until the work was gone.
+    pub(super) work: Duration,
+    /// From the request to cancel until the work was gone. `None` if the work was gone before, or there was no request.
+    pub(super) stopping: Option<Duration>,
+    /// From then until the end.
+    pub(super) clean_up: Duration,
+    /// From the request to cancel until the end.
+    pub(super) cancellation: Option<Duration>,
+    pub(super) longest_poll: Duration,
+}
+
+impl Operation {
+    /// Begins to report the operation, which has started `at`, if a subscriber or a recorder wants to know. Returns
+    /// whether it does.
+    #[inline]
+    pub(crate) fn observe(&self, at: Instant, span: &mut SpanMaker) -> bool {
+        #[cfg(feature = "metrics")]
+        let metered = crate::metrics::is_enabled();
+        #[cfg(not(feature = "metrics"))]
+        let metered = false;
+        (metered || span.is_wanted()) && self.observe_slow(at, span)
+    }
+
+    #[inline(never)]
+    fn observe_slow(&self, at: Instant, span: &mut SpanMaker) -> bool {
+        let span = span.make(self);
+        #[cfg(feature = "metrics")]
+        let meter = Meter::begin(self);
+        #[cfg(feature = "metrics")]
+        let is_metered = meter.is_some();
+        #[cfg(not(feature = "metrics"))]
+        let is_metered = false;
+        if span.is_disabled() && !is_metered {
+            return false;
+        }
+        let phases = Phases { started: at, requested: None, work_over: None, ended: false };
+        let observation = Box::new(Observation {
+            span,
+            #[cfg(feature = "metrics")]
+            meter,
+            phases: Mutex::new(phases),
+            on_request: Mutex::default(),
+        });
+        let observed = &self.make_activity().observed;
+        // An operation starts once.
+        let _ = observed.0.set(observation);
+        let inner = Arc::downgrade(&self.inner);
+        let on_request = self.inner.token.on_cancel(move |reason| {
+            let Some(inner) = inner.upgrade() else { return };
+            let operation = Operation { inner };
+            operation.activity().into_iter().for_each(|known| known.observed.requested(reason));
+            // This may be the last handle, and the operation owns user values.
+            discard(operation);
+        });
+        if let Some(observation) = observed.0.get() {
+            *observation.on_request.lock() = Some(on_request);
+        }
+        true
+    }
+}
+
+impl Observed {
+    pub(crate) fn is_observed(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    fn reported_span(&self) -> Option<&OperationSpan> {
+        Some(&self.0.get()?.span)
+    }
+
+    /// Returns the span, unless the operation has none or has ended.
+    #[cfg(feature = "tracing")]
+    pub(super) fn span(&self) -> Option<Arc<tracing::Span>> {
+        self.reported_span()?.get()
+    }
+
+    /// Enters the span until the returned guard is dropped.
+    pub(crate) fn enter(&self) -> Entered {
+        self.reported_span().map(OperationSpan::enter).unwrap_or_default()
+    }
+
+    /// The operation is cancelled.
+    fn requested(&self, reason: &Reason) {
+        let Some(observation) = self.0.get() else { return };
+        let now = clock::now();
+        {
+            let mut phases = observation.phases.lock();
+            if phases.ended || phases.requested.is_some() {
+                return;
+            }
+            phases.requested = Some(now);
+        }
+        observation.span.requested(reason);
+    }
+
+    #[cfg(feature = "time")]
+    pub(crate) fn grace_begins(&self) {
+        self.reported_span().into_iter().for_each(OperationSpan::grace_begins);
+    }
+
+    #[cfg(feature = "time")]
+    pub(crate) fn forced(&self) {
+        self.reported_span().into_iter().for_each(OperationSpan::forced);
+    }
+
+    /// A shield delays the cancellation.
+    pub(crate) fn waits_for_shield(&self, name: Option<&Text>) {
+        self.reported_span().into_iter().for_each(|span| span.waits_for_shield(name));
+    }
+
+    pub(crate) fn waits_for_children(&self) {
+        self.reported_span().into_iter().for_each(OperationSpan::waits_for_children);
+    }
+
+    /// The work is gone.
+    pub(crate) fn work_is_over(&self) {
+        if let Some(observation) = self.0.get() {
+            observation.phases.lock().work_over = Some(clock::now());
+        }
+    }
+
+    /// The operation has ended, and its hooks have run.
+    pub(crate) fn ended(&self, operation: &Operation) {
+        let Some(observation) = self.0.get() else { return };
+        if let Some(reason) = operation.reason() {
+            self.requested(&reason);
+        }
+        let Some(end) = observation.end(operation) else { return };
+        // Unregisters the callback, so that the token keeps nothing of the operation.
+        let on_request = observation.on_request.lock().take();
+        drop(on_request);
+        #[cfg(feature = "metrics")]
+        observation.meter.iter().for_each(|meter| meter.end(&end));
+        observation.span.close(&end);
+    }
+}
+
+impl Observation {
+    /// Returns how the operation has ended. `None` if that was reported.
+    fn end(&self, operation: &Operation) -> Option<End> {
+        let at = operation.inner.details.lock().ended.as_ref()?.at;
+        let (requested, work_over, started) = {
+            let mut phases = self.phases.lock();
+            if std::mem::replace(&mut phases.ended, true) {
+                return None;
+            }
+            (phases.requested, phases.work_over, phases.started)
+        };
+        let since = |from: Instant, to: Instant| to.saturating_duration_since(from);
+        let work_over = work_over.unwrap_or(at);
+        let stopping = requested.filter(|requested| *requested <= work_over);
+        let polls = operation.activity_snapshot();
+        Some(End {
+            status: operation.status(),
+            reason: operation.reason(),
+            error: operation.error(),
+            duration: since(started, at),
+            work: since(started, work_over),
+            stopping: stopping.map(|requested| since(requested, work_over)),
+            clean_up: since(work_over, at),
+            cancellation: requested.map(|requested| since(requested, at)),
+            longest_poll: polls.map(|polls| polls.longest_poll).unwrap_or_default(),
+        })
+    }
+}

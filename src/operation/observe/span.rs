@@ -1,0 +1,300 @@
+//! `OperationSpan`: the span of an operation, with the feature `tracing`.
+
+#[cfg(not(feature = "tracing"))]
+pub(super) use none::OperationSpan;
+#[cfg(not(feature = "tracing"))]
+pub(crate) use none::{Entered, SpanMaker};
+#[cfg(feature = "tracing")]
+pub(super) use real::OperationSpan;
+#[cfg(feature = "tracing")]
+pub(crate) use real::{Entered, SpanMaker};
+
+#[cfg(feature = "tracing")]
+mod real {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tracing::field::Empty;
+    use tracing::level_filters::{LevelFilter, STATIC_MAX_LEVEL};
+    use tracing::{Level, Span, info, info_span};
+
+    use crate::operation::current::is_current;
+    use crate::operation::observe::on::End;
+    use crate::operation::{Operation, Status};
+    use crate::panic::{contain, discard};
+    use crate::reason::Reason;
+    use crate::sync::Mutex;
+    use crate::text::Text;
+
+    /// The target of spans and of the events in them.
+    const TARGET: &str = "cancelable::operation";
+
+    type MakeSpan = Box<dyn FnOnce(&Operation) -> Span + Send>;
+
+    /// Makes the span of an operation that starts.
+    // The lock is never contended. With it, the race is `Sync` if its parts are.
+    #[derive(Default)]
+    pub(crate) struct SpanMaker(Mutex<Option<MakeSpan>>);
+
+    impl SpanMaker {
+        /// Makes the span with `make`, instead of the default span. The last call counts.
+        pub(crate) fn set(&mut self, make: impl FnOnce(&Operation) -> Span + Send + 'static) {
+            let earlier = self.0.get_mut().replace(Box::new(make));
+            discard(earlier);
+        }
+
+        /// Returns false if no subscriber wants a span. A load and a comparison.
+        #[inline]
+        pub(in crate::operation::observe) fn is_wanted(&mut self) -> bool {
+            (Level::INFO <= STATIC_MAX_LEVEL && Level::INFO <= LevelFilter::current())
+                || self.0.get_mut().is_some()
+        }
+
+        /// Makes the span, below the span of the parent.
+        pub(in crate::operation::observe) fn make(
+            &mut self,
+            operation: &Operation,
+        ) -> OperationSpan {
+            let make = self.0.get_mut().take();
+            let span = contain(|| match make {
+                Some(make) => parent_span(operation).in_scope(|| make(operation)),
+                None => default_span(operation),
+            });
+            OperationSpan::new(span.unwrap_or_else(|_| Span::none()))
+        }
+    }
+
+    /// Makes the default span. If it is disabled, nothing but the level and the call site is looked at.
+    fn default_span(operation: &Operation) -> Span {
+        let name = || operation.inner.details.lock().name.clone();
+        info_span!(
+            target: TARGET,
+            parent: parent_span(operation).id(),
+            "operation",
+            otel.name = name().as_deref(),
+            otel.status_code = Empty,
+            operation.id = operation.id().as_u64(),
+            operation.name = name().as_deref(),
+            operation.parent_id = operation.parent_id().map(|id| id.as_u64()),
+            operation.outcome = Empty,
+            operation.reason = Empty,
+            operation.reason_kind = Empty,
+            operation.error = Empty,
+            operation.work_ns = Empty,
+            operation.stopping_ns = Empty,
+            operation.clean_up_ns = Empty,
+        )
+    }
+
+    /// Returns the span below which the span of an operation belongs: that of the nearest operation above it that has
+    /// one. If that operation is being polled around this call, returns the current span, which may be a span of the
+    /// user inside it.
+    fn parent_span(operation: &Operation) -> Span {
+        let mut next = operation.parent().0;
+        // Not recursive: chains may be long.
+        while let Some(parent) = next {
+            if is_current(&parent.inner) {
+                break;
+            }
+            let span = parent.span();
+            if !span.is_disabled() {
+                return span;
+            }
+            next = parent.parent().0;
+        }
+        Span::current()
+    }
+
+    /// The span of an operation, until the operation has ended.
+    // The `Arc` is cloned under the lock. Cloning a `Span` would call the subscriber, which is user code.
+    pub(in crate::operation::observe) struct OperationSpan(Mutex<Option<Arc<Span>>>);
+
+    impl OperationSpan {
+        fn new(span: Span) -> Self {
+            OperationSpan(Mutex::new((!span.is_disabled()).then(|| Arc::new(span))))
+        }
+
+        pub(in crate::operation::observe) fn is_disabled(&self) -> bool {
+            self.0.lock().is_none()
+        }
+
+        pub(in crate::operation::observe) fn get(&self) -> Option<Arc<Span>> {
+            self.0.lock().clone()
+        }
+
+        pub(in crate::operation::observe) fn enter(&self) -> Entered {
+            Entered::new(self.get())
+        }
+
+        /// Calls `write`, which writes an event into the span.
+        fn event(&self, write: impl FnOnce(&Span)) {
+            if let Some(span) = self.get() {
+                let _ = contain(|| write(&span));
+                discard(span);
+            }
+        }
+
+        pub(in crate::operation::observe) fn requested(&self, reason: &Reason) {
+            self.event(|span| {
+                let kind = reason.kind().as_str();
+                info!(target: TARGET, parent: span, %reason, reason_kind = kind, "cancel requested");
+            });
+        }
+
+        #[cfg(feature = "time")]
+        pub(in crate::operation::observe) fn grace_begins(&self) {
+            self.event(|span| info!(target: TARGET, parent: span, "grace period begins"));
+        }
+
+        #[cfg(feature = "time")]
+        pub(in crate::operation::observe) fn forced(&self) {
+            self.event(|span| info!(target: TARGET, parent: span, "forced"));
+        }
+
+        pub(in crate::operation::observe) fn waits_for_shield(&self, name: Option<&Text>) {
+            self.event(|span| {
+                let shield = name.map(Text::as_str);
+                info!(target: TARGET, parent: span, shield, "waits for a shield");
+            });
+        }
+
+        pub(in crate::operation::observe) fn waits_for_children(&self) {
+            self.event(|span| info!(target: TARGET, parent: span, "waits for its children"));
+        }
+
+        /// Records the end, and gives the span up.
+        pub(in crate::operation::observe) fn close(&self, end: &End) {
+            let span = self.0.lock().take();
+            if let Some(span) = &span {
+                let _ = contain(|| record(span, end));
+            }
+            discard(span);
+        }
+    }
+
+    fn record(span: &Span, end: &End) {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        span.record("operation.outcome", end.status.as_str());
+        if let Some(reason) = &end.reason {
+            span.record("operation.reason", tracing::field::display(reason));
+            span.record("operation.reason_kind", reason.kind().as_str());
+        }
+        if let Some(error) = &end.error {
+            span.record("operation.error", error.as_str());
+        }
+        if end.status == Status::Failed {
+            span.record("otel.status_code", "ERROR");
+        }
+        span.record("operation.work_ns", nanos(end.work));
+        if let Some(stopping) = end.stopping {
+            span.record("operation.stopping_ns", nanos(stopping));
+        }
+        span.record("operation.clean_up_ns", nanos(end.clean_up));
+    }
+
+    /// The span is entered on this thread, until this is dropped.
+    #[derive(Default)]
+    pub(crate) struct Entered(Option<Arc<Span>>);
+
+    impl Entered {
+        fn new(span: Option<Arc<Span>>) -> Self {
+            let Some(span) = span else { return Entered(None) };
+            let enter = || span.with_subscriber(|(id, subscriber)| subscriber.enter(id));
+            if contain(enter).is_ok() {
+                Entered(Some(span))
+            } else {
+                discard(span);
+                Entered(None)
+            }
+        }
+    }
+
+    impl Drop for Entered {
+        #[inline]
+        fn drop(&mut self) {
+            if let Some(span) = self.0.take() {
+                leave(span);
+            }
+        }
+    }
+
+    fn leave(span: Arc<Span>) {
+        let exit = || span.with_subscriber(|(id, subscriber)| subscriber.exit(id));
+        // A panic has been printed, and no caller could do more about it.
+        let _ = contain(exit);
+        // This may be the last handle of a span whose operation has ended. Then it closes here.
+        discard(span);
+    }
+
+    impl Operation {
+        /// Returns the span of the operation, to add fields, or to link it from other spans. Returns a disabled span before
+        /// the first poll, after the end, and if no subscriber is interested.
+        ///
+        /// A handle of the span keeps the span open. Inside the operation, it is not needed: its span is
+        /// [entered](Span::enter) around each poll.
+        ///
+        /// ```
+        /// use cancelable::prelude::*;
+        ///
+        /// let future = async {}.cancelable(never()).named("fetch");
+        /// assert!(future.operation().span().is_disabled());
+        /// ```
+        pub fn span(&self) -> Span {
+            let span = self.activity().and_then(|activity| activity.observed.span());
+            span.map_or_else(Span::none, |span| Span::clone(&span))
+        }
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+mod none {
+    use crate::operation::Operation;
+    use crate::operation::observe::on::End;
+    use crate::reason::Reason;
+    use crate::text::Text;
+
+    #[derive(Default)]
+    pub(crate) struct SpanMaker(());
+
+    impl SpanMaker {
+        pub(in crate::operation::observe) fn is_wanted(&mut self) -> bool {
+            false
+        }
+
+        pub(in crate::operation::observe) fn make(
+            &mut self,
+            _operation: &Operation,
+        ) -> OperationSpan {
+            OperationSpan
+        }
+    }
+
+    pub(in crate::operation::observe) struct OperationSpan;
+
+    impl OperationSpan {
+        pub(in crate::operation::observe) fn is_disabled(&self) -> bool {
+            true
+        }
+
+        pub(in crate::operation::observe) fn enter(&self) -> Entered {
+            Entered
+        }
+
+        pub(in crate::operation::observe) fn requested(&self, _reason: &Reason) {}
+
+        #[cfg(feature = "time")]
+        pub(in crate::operation::observe) fn grace_begins(&self) {}
+
+        #[cfg(feature = "time")]
+        pub(in crate::operation::observe) fn forced(&self) {}
+
+        pub(in crate::operation::observe) fn waits_for_shield(&self, _name: Option<&Text>) {}
+
+        pub(in crate::operation::observe) fn waits_for_children(&self) {}
+
+        pub(in crate::operation::observe) fn close(&self, _end: &End) {}
+    }
+
+    #[derive(Default)]
+    pub(crate) struct Entered;
+}
