@@ -99,7 +99,7 @@ impl<F> fmt::Debug for PropagateFuture<F> {
     }
 }
 
-/// The body of a response that ends with the operation of its request.
+/// The body of a response that ends with the operation of its request. It looks at the operation before each frame.
 ///
 /// # Cancel safety
 ///
@@ -127,15 +127,13 @@ impl<B: Body<Error: Into<BoxError>>> Body for PropagateBody<B> {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
         let Some(body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        // A frame that has arrived is handed out, even if the operation is cancelled by now.
-        if let Poll::Ready(frame) = body.poll_frame(cx) {
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        // The body may be ready each time, so the operation comes first.
+        if let Some(Poll::Ready(reason)) = this.end.as_mut().map(|end| end.as_mut().poll(cx)) {
+            *this.end = None;
+            this.body.set(None);
+            return Poll::Ready(Some(Err(Cancelled::new(reason).into())));
         }
-        let Some(end) = this.end else { return Poll::Pending };
-        let reason = ready!(end.as_mut().poll(cx));
-        *this.end = None;
-        this.body.set(None);
-        Poll::Ready(Some(Err(Cancelled::new(reason).into())))
+        body.poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -222,3 +222,20 @@ fn bodies_end_with_the_operation() {
         }
     }
 }
+
+#[test]
+fn bodies_that_are_always_ready_end_too() {
+    let body = || Frames::new([Step::Data("a"), Step::Data("b"), Step::Data("c")]);
+    let mut service = ServiceBuilder::new().layer(grpc()).service(service_fn(
+        move |_: Request<Frames>| async move { Ok::<_, Infallible>(Response::new(body())) },
+    ));
+    let caller = async {}.cancelable(never());
+    let handle = caller.operation();
+    let response = smol::block_on(handle.in_scope(async { service.call(request()).await }));
+    let mut body = response.unwrap().into_body();
+    assert!(smol::block_on(body.frame()).unwrap().unwrap().is_data());
+    handle.cancel_with("stop");
+    let error = smol::block_on(body.frame()).unwrap().unwrap_err();
+    assert_eq!(error.downcast_ref(), Some(&Cancelled::new("stop")));
+    assert!(body.is_end_stream());
+}
