@@ -22,6 +22,8 @@ enum Kind {
     /// Empty once it has been sent.
     Whole(Bytes),
     Stream(Box<Messages>),
+    /// A body of this size that is not sent, because the client has asked for the head only.
+    HeadOnly(SizeHint),
 }
 
 impl DashboardBody {
@@ -31,6 +33,10 @@ impl DashboardBody {
 
     pub(super) fn stream(messages: Messages) -> Self {
         DashboardBody(Kind::Stream(Box::new(messages)))
+    }
+
+    pub(super) fn without_data(self) -> Self {
+        DashboardBody(Kind::HeadOnly(self.size_hint()))
     }
 }
 
@@ -45,6 +51,7 @@ impl Body for DashboardBody {
         let data = match &mut self.0 {
             Kind::Whole(text) => Some(std::mem::take(text)).filter(|text| !text.is_empty()),
             Kind::Stream(messages) => ready!(Pin::new(messages).poll_next(cx)),
+            Kind::HeadOnly(_) => None,
         };
         Poll::Ready(data.map(|data| Ok(Frame::data(data))))
     }
@@ -57,6 +64,7 @@ impl Body for DashboardBody {
         match &self.0 {
             Kind::Whole(text) => SizeHint::with_exact(text.len() as u64),
             Kind::Stream(_) => SizeHint::default(),
+            Kind::HeadOnly(size) => *size,
         }
     }
 }
@@ -66,6 +74,7 @@ impl fmt::Debug for DashboardBody {
         let kind = match &self.0 {
             Kind::Whole(_) => "whole",
             Kind::Stream(_) => "events",
+            Kind::HeadOnly(_) => "head only",
         };
         f.debug_tuple("DashboardBody").field(&kind).finish()
     }

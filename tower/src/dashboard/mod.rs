@@ -15,6 +15,7 @@ use cancelable::operation::OperationId;
 use cancelable::registry::Filter;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, ORIGIN,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderName, Method, Request, Response, StatusCode};
@@ -139,8 +140,8 @@ impl Dashboard {
         }
         match path {
             "operations" => {
-                let filter =
-                    query(head, "name").map_or_else(Filter::all, |part| Filter::all().name(part));
+                let name = query(head, "name");
+                let filter = name.map_or_else(Filter::all, |part| Filter::all().name(part));
                 json(StatusCode::OK, &self.registry.find(filter))
             }
             "stats" => json(StatusCode::OK, &self.registry.stats()),
@@ -202,10 +203,30 @@ fn is_foreign(head: &Parts) -> bool {
     own.is_none() || own != host
 }
 
-/// Returns the value of a parameter in the query, as it is written there.
-fn query<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
-    let pairs = head.uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+/// Returns the value of a parameter in the query.
+fn query(head: &Parts, name: &str) -> Option<String> {
+    let mut pairs = head.uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| decoded(value))
+}
+
+/// Decodes a value as forms encode it: `+` is a space, and `%XX` a byte. Any other `%` stands for itself.
+fn decoded(value: &str) -> String {
+    let value = value.replace('+', " ");
+    let mut parts = value.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend_from_slice(&part.as_bytes()[2..]);
+            }
+            None => {
+                bytes.push(b'%');
+                bytes.extend_from_slice(part.as_bytes());
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response<DashboardBody> {
@@ -225,6 +246,7 @@ fn respond(status: StatusCode, kind: &'static str, body: DashboardBody) -> Respo
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
@@ -239,7 +261,11 @@ impl<B> Service<Request<B>> for Dashboard {
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (head, _body) = request.into_parts();
-        ready(Ok(self.answer(&head)))
+        let response = self.answer(&head);
+        ready(Ok(match head.method {
+            Method::HEAD => response.map(DashboardBody::without_data),
+            _ => response,
+        }))
     }
 }
 

@@ -7,6 +7,7 @@ use std::pin::pin;
 use cancelable::prelude::*;
 use cancelable_tower::{Dashboard, DashboardBody, OperationLayer};
 use http::{HeaderValue, Method, Request, Response};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::{Service, ServiceBuilder, ServiceExt};
@@ -47,6 +48,7 @@ fn unknown_pages_and_methods() {
         let page = ask(&dashboard, request(Method::GET, "/")).await;
         let policy = page.headers()["content-security-policy"].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        assert_eq!(page.headers()["x-content-type-options"], "nosniff");
     });
 }
 
@@ -96,6 +98,43 @@ fn cancels_only_with_permission() {
 }
 
 #[test]
+fn head_requests_get_no_data() {
+    smol::block_on(async {
+        let dashboard = Dashboard::new(&Registry::new());
+        let page = ask(&dashboard, request(Method::GET, "/")).await.into_body();
+        let size = page.size_hint().exact();
+        assert!(size.is_some());
+        for (path, size) in [("/", size), ("/events", None)] {
+            let mut body = ask(&dashboard, request(Method::HEAD, path)).await.into_body();
+            assert_eq!(body.size_hint().exact(), size, "{path}");
+            assert!(body.frame().await.is_none(), "{path}");
+        }
+    });
+}
+
+#[test]
+fn names_in_queries_are_decoded() {
+    smol::block_on(async {
+        let registry = Registry::new();
+        let name = "GET /größe 100% +1";
+        let _work = async {}.cancelable(never()).named(name).registered_in(&registry);
+        let dashboard = Dashboard::new(&registry);
+        for (query, found) in [
+            ("GET+%2Fgr%C3%B6%c3%9fe", 1),
+            ("100%+%2B1", 1),
+            ("100%25", 1),
+            ("%ff", 0),
+            ("%", 1),
+            ("%C3", 0),
+        ] {
+            let path = format!("/operations?name={query}");
+            let list = json(ask(&dashboard, request(Method::GET, &path)).await).await;
+            assert_eq!(list.as_array().unwrap().len(), found, "{query}");
+        }
+    });
+}
+
+#[test]
 fn finds_by_name() {
     smol::block_on(async {
         let registry = Registry::new();
@@ -116,7 +155,7 @@ where
 {
     let data = body.frame().await.unwrap().unwrap().into_data().unwrap();
     let text = String::from_utf8(data.to_vec()).unwrap();
-    let events = text.split_terminator("\n\n").map(|event| {
+    let events = text.trim_start().split_terminator("\n\n").map(|event| {
         let (name, data) = event.split_once("\ndata: ").unwrap();
         (name.strip_prefix("event: ").unwrap().to_owned(), data.to_owned())
     });
