@@ -88,6 +88,10 @@ impl PropagateLayer {
     /// Writes the header only into requests to these hosts. Requests to other hosts keep their headers; they still
     /// end with their operation.
     ///
+    /// Only the name of the host is compared, without the scheme and the port. A redirect that a client follows below this
+    /// layer takes the header to the host that it leads to, and reqwest follows redirects below its middleware. Turn
+    /// redirects off if another host must not learn the time limit.
+    ///
     /// ```
     /// use cancelable_tower::{Outbound, PropagateLayer};
     /// let layer = PropagateLayer::new(Outbound::grpc()).only_to(["users.internal", "mail.internal"]);

@@ -17,6 +17,10 @@ use crate::call::{PropagateError, PropagateFuture};
 /// without any time left with one that holds a [`PropagateError`]. The body of a response that is cancelled
 /// fails with an error whose source is the [`Cancelled`](cancelable::Cancelled).
 ///
+/// `reqwest` follows redirects without calling its middleware again, so a redirect takes the header along to any host, also
+/// to one that [`only_to`](PropagateLayer::only_to) does not name. `redirect(Policy::none())` on its builder turns
+/// redirects off.
+///
 /// Add it after any middleware that repeats requests, so that each attempt gets the time that is left then.
 impl Middleware for PropagateLayer {
     fn handle<'this, 'extensions, 'next, 'call>(
