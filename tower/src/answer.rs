@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use cancelable::reason::Reason;
 use cancelable::{Cancelled, Registry};
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use http::request::Parts;
 use http::{Response, StatusCode};
 
@@ -42,10 +44,13 @@ impl Protocol {
     /// Returns the protocol of a request or of an answer with these headers.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let content = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-        if content.starts_with(b"application/grpc") && !content.starts_with(b"application/grpc-web")
-        {
+        let starts_with = |prefix: &[u8]| {
+            content.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        };
+        if starts_with(b"application/grpc") && !starts_with(b"application/grpc-web") {
             Protocol::Grpc
-        } else if content.starts_with(b"text/event-stream") {
+        } else if starts_with(b"text/event-stream") && !headers.contains_key(CONTENT_ENCODING) {
+            // An event cannot be added to a stream that is compressed.
             Protocol::EventStream
         } else {
             Protocol::Http
@@ -128,7 +133,8 @@ impl Answers {
         };
         // A line break would end the field.
         let text = text.replace(['\r', '\n'], " ");
-        format!("event: cancelled\ndata: {text}\n\n")
+        // The last frame may have ended inside an event. Between events, empty lines mean nothing.
+        format!("\n\nevent: cancelled\ndata: {text}\n\n")
     }
 }
 
@@ -162,6 +168,8 @@ mod tests {
         assert_eq!(of("application/grpc+proto"), Protocol::Grpc);
         assert_eq!(of("application/grpc-web"), Protocol::Http);
         assert_eq!(of("text/event-stream; charset=utf-8"), Protocol::EventStream);
+        assert_eq!(of("Application/GRPC+proto"), Protocol::Grpc);
+        assert_eq!(of("Text/Event-Stream"), Protocol::EventStream);
         assert_eq!(of("text/html"), Protocol::Http);
         assert_eq!(Protocol::of(&HeaderMap::new()), Protocol::Http);
     }
@@ -170,8 +178,8 @@ mod tests {
     fn events_stay_in_one_field() {
         let answers = Answers { custom: None, explain: true };
         let event = answers.event(&Cancelled::new("a\nb"));
-        assert_eq!(event, "event: cancelled\ndata: cancelled: a b\n\n");
+        assert_eq!(event, "\n\nevent: cancelled\ndata: cancelled: a b\n\n");
         let event = Answers::default().event(&Cancelled::new("a\nb"));
-        assert_eq!(event, "event: cancelled\ndata: manual\n\n");
+        assert_eq!(event, "\n\nevent: cancelled\ndata: manual\n\n");
     }
 }

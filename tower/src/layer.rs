@@ -42,7 +42,8 @@ use crate::{BoxError, Inbound, ResponseFuture};
 ///
 /// If no part of the response has been sent, the client gets an [answer](Self::answer). Otherwise, a gRPC response
 /// ends with trailers that say so, a stream of server-sent events with an event `cancelled`, and any other body
-/// with an error, upon which the server closes the connection or resets the stream.
+/// with an error, upon which the server closes the connection or resets the stream. A stream with a `content-encoding`
+/// is such a body, too.
 ///
 /// # Dropped requests
 ///
@@ -271,7 +272,8 @@ impl OperationLayer {
     /// Lets shielded sections continue if the request is dropped. The spawner gets the rest of the
     /// request: it is cancelled, and ends as soon as no shield holds it.
     ///
-    /// Without a spawner, a shielded section is dropped with the request.
+    /// Without a spawner, a shielded section is dropped with the request. A spawner that panics drops it, too, and the
+    /// panic goes no further.
     ///
     /// ```
     /// let layer = cancelable_tower::OperationLayer::new().spawner(|rest| {

@@ -1,6 +1,7 @@
 //! `Running`: a request that has not ended, and what happens when it is dropped.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -84,7 +85,10 @@ impl<D> Drop for Running<D> {
             self.operation.cancel_with(Reason::Dropped);
         }
         if let Some(spawner) = &self.config.spawner {
-            spawner(Box::pin(Rest(pieces)));
+            let spawn = AssertUnwindSafe(|| spawner(Box::pin(Rest(pieces))));
+            // A panic would end the connection of other requests. It has been printed. Its payload may panic when it is
+            // dropped, so it is not.
+            catch_unwind(spawn).unwrap_or_else(std::mem::forget);
         }
     }
 }

@@ -269,7 +269,17 @@ fn cancelled_in_the_body() {
         assert_eq!(collected.to_bytes(), "a");
 
         let events = answer("text/event-stream").await.unwrap();
-        assert_eq!(text(events).await, "aevent: cancelled\ndata: timeout\n\n");
+        assert_eq!(text(events).await, "a\n\nevent: cancelled\ndata: timeout\n\n");
+
+        // A compressed stream cannot go on in plain text.
+        let service = service_fn(move |_: Request<Frames>| async move {
+            let response = response("text/event-stream").header("content-encoding", "gzip");
+            Ok::<_, Infallible>(response.body(body()).unwrap())
+        });
+        let service = ServiceBuilder::new().layer(layer()).service(service);
+        let compressed = service.oneshot(request()).await.unwrap().into_body();
+        let error = compressed.collect().await.unwrap_err();
+        assert!(error.downcast_ref::<Cancelled>().unwrap().is_timeout());
     });
 }
 
@@ -382,6 +392,20 @@ fn shielded_sections_outlive_the_client() {
     let rest = rest.lock().unwrap().take().expect("the rest was handed over");
     time.block_on(rest);
     assert_eq!(saved.load(Ordering::Relaxed), 1, "the section ended, and nothing after it ran");
+}
+
+#[test]
+fn a_panicking_spawner_harms_no_server() {
+    run(async {
+        let registry = Registry::new();
+        let layer = OperationLayer::new()
+            .registered_in(&registry)
+            .spawner(|_| panic!("this panic is part of the test"));
+        let mut call = Box::pin(silent(layer).oneshot(request()));
+        assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(call);
+        assert_eq!(record(&registry).1, Some(Reason::Dropped));
+    });
 }
 
 #[test]
