@@ -3,8 +3,8 @@
 //! with 124.
 //!
 //! `command_line [LIMIT [CLEAN_UP]]` takes the time limit and the duration of the clean-up, both in
-//! milliseconds. Without a signal it exits with 124, writes `timed out after 300ms` to stderr, and
-//! prints:
+//! milliseconds. Without a signal it exits with 124, writes `command_line: timed out after 300ms` to
+//! stderr, and prints:
 //!
 //! ```text
 //! working
@@ -16,8 +16,12 @@ use std::env;
 use std::io;
 use std::time::Duration;
 
-use cancelable::prelude::*;
-use cancelable::reason::exit_like;
+use cancelable::command_line::{self, End};
+
+async fn work() -> io::Result<()> {
+    println!("working");
+    std::future::pending().await
+}
 
 /// Stands in for removing a half-written file.
 async fn clean_up(lasts: Duration) {
@@ -26,26 +30,16 @@ async fn clean_up(lasts: Duration) {
     println!("clean");
 }
 
-fn main() -> io::Result<()> {
+fn main() -> End {
     let mut arguments = env::args().skip(1).filter_map(|argument| argument.parse().ok());
     let limit = Duration::from_millis(arguments.next().unwrap_or(300));
     let lasts = Duration::from_millis(arguments.next().unwrap_or(100));
 
-    // Before the work starts, so that a failed registration is reported at once.
-    let stop = termination()?.second_signal_exits();
-    let worked = smol::block_on(async {
-        println!("working");
-        let work = std::future::pending::<()>();
-        let worked = work.cancelable(any_of((stop, timeout(limit)))).await;
-
+    smol::block_on(async {
+        let end = command_line::run(|_| work()).timeout(limit).await;
         // The work has been dropped by now: this is the place for clean-up.
         clean_up(lasts).await;
-        worked
-    });
-    if let Err(cancelled) = worked {
-        eprintln!("{cancelled}");
-        // As `timeout` and shells expect: the code 124 after a time limit, and death by the signal after a signal.
-        exit_like(cancelled.reason());
-    }
-    Ok(())
+        // Prints the error, and ends the process by the signal, or with 124 after the time limit.
+        end
+    })
 }

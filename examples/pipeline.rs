@@ -3,7 +3,7 @@
 //!
 //! `pipeline [DIR] [--limit 50ms] [--pause 10ms]`: `DIR` defaults to the `src` directory of this
 //! package, and `--pause` waits after each chunk of files, so that there is time to watch. Durations
-//! are in `ms` or `s`. Progress goes to stderr. If it completes, it prints, for instance:
+//! are written like `1m30s`. Progress goes to stderr. If it completes, it prints, for instance:
 //!
 //! ```text
 //! completed: 82 of 82 files, 13501 lines, 480213 bytes
@@ -18,8 +18,8 @@
 //! ```
 //!
 //! A chunk that is being read at that moment is finished and counted. A second signal ends the process
-//! at once. The exit code is 0 if everything was counted, and 1 if it was cancelled or a file could not
-//! be read.
+//! at once. The exit code is 0 if everything was counted, 1 if a file could not be read, and 124 after the
+//! time limit. After a signal it dies of that signal.
 
 use std::cell::Cell;
 use std::env;
@@ -27,9 +27,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
-
 use std::time::Duration;
 
+use cancelable::command_line::{End, parse_duration};
 use cancelable::prelude::*;
 use cancelable::source::BoxSource;
 use futures::future::join_all;
@@ -47,16 +47,6 @@ struct Arguments {
     pause: Duration,
 }
 
-/// Parses `50ms` and `2s`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = match text.strip_suffix("ms") {
-        Some(number) => (number, 1),
-        None => (text.strip_suffix('s').unwrap_or(""), 1000),
-    };
-    let number = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    number.map(Duration::from_millis).ok_or_else(|| format!("{text:?} is not 50ms or 2s"))
-}
-
 fn arguments() -> Result<Arguments, String> {
     let mut dir = None;
     let mut limit = None;
@@ -65,7 +55,8 @@ fn arguments() -> Result<Arguments, String> {
     while let Some(argument) = rest.next() {
         let mut value = || {
             let value = rest.next().and_then(|value| value.into_string().ok());
-            duration(&value.ok_or("a duration is missing")?)
+            parse_duration(&value.ok_or("a duration is missing")?)
+                .map_err(|error| error.to_string())
         };
         match argument.to_str() {
             Some("--limit") => limit = Some(value()?),
@@ -207,17 +198,13 @@ async fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     } else if !last.is_empty() {
         println!("last: {}", names(&last, &arguments.dir));
     }
-    let complete = partial.status() == Status::Completed && troubles.0.get() == 0;
-    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    match partial.reason() {
+        Some(reason) => Err(Cancelled::new(reason).into()),
+        None if troubles.0.get() > 0 => Ok(ExitCode::FAILURE),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
-fn main() -> ExitCode {
-    let done = match arguments() {
-        Ok(arguments) => smol::block_on(run(&arguments)).map_err(|error| error.to_string()),
-        Err(error) => Err(error),
-    };
-    done.unwrap_or_else(|error| {
-        eprintln!("pipeline: {error}");
-        ExitCode::FAILURE
-    })
+fn main() -> End {
+    arguments().map(|arguments| smol::block_on(run(&arguments))).into()
 }

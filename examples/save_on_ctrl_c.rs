@@ -12,13 +12,15 @@
 //! the file says 1
 //! ```
 //!
-//! With Ctrl-C, the second to last line is `stopped: received SIGINT (2)`.
+//! With Ctrl-C, the second to last line is `stopped: received SIGINT (2)`. It ends as shells expect: with the exit code
+//! 124 after the limit, and by SIGINT after Ctrl-C.
 
 use std::env;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cancelable::command_line::End;
 use cancelable::prelude::*;
 
 struct Store {
@@ -73,18 +75,19 @@ async fn run(directory: &Path, limit: Duration, saving: Duration) -> io::Result<
     let store = Store { directory: directory.to_owned(), saving };
     let stop = any_of((ctrl_c()?, timeout(limit)));
     let counted = count(&store).try_cancelable(stop).finally(|_| store.unlock()).await;
-    if let Err(error) = counted {
+    if let Err(error) = &counted {
         println!("stopped: {error}");
     }
     println!("the file says {}", smol::fs::read_to_string(store.file()).await?);
-    Ok(())
+    counted
 }
 
-fn main() -> io::Result<()> {
+fn main() -> End {
     let mut arguments = env::args().skip(1).filter_map(|argument| argument.parse().ok());
     let limit = Duration::from_millis(arguments.next().unwrap_or(100));
     let saving = Duration::from_millis(arguments.next().unwrap_or(400));
 
-    let directory = tempfile::tempdir()?;
-    smol::block_on(run(directory.path(), limit, saving))
+    let worked = tempfile::tempdir()
+        .and_then(|directory| smol::block_on(run(directory.path(), limit, saving)));
+    End::from(worked)
 }

@@ -8,13 +8,15 @@
 //! no signal: timed out after 1s
 //! ```
 //!
-//! With a signal, the second line names it: `received SIGTERM (15)`, for instance.
+//! With a signal, the second line names it: `received SIGTERM (15)`, for instance. Then it dies of
+//! that signal, so that a shell sees it.
 
 use std::env;
 use std::io;
 use std::time::Duration;
 
 use cancelable::prelude::*;
+use cancelable::reason::exit_like;
 
 fn main() -> io::Result<()> {
     let limit = env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(1000);
@@ -29,7 +31,10 @@ fn main() -> io::Result<()> {
     match smol::block_on(work.cancelable(sources)) {
         Ok(()) => println!("done"),
         Err(cancelled) => match cancelled.reason() {
-            Reason::Signal { signal } => println!("received {signal}"),
+            Reason::Signal { signal } => {
+                println!("received {signal}");
+                exit_like(cancelled.reason());
+            }
             reason => println!("no signal: {reason}"),
         },
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cancelable::command_line::parse_duration;
 use clap::Parser;
 
 const ABOUT: &str = "Prints the SHA-256 of every file below a directory";
@@ -18,7 +19,7 @@ are printed unchanged, whatever their encoding. A line appears once its file and
 all files before it have been read. Progress, errors and totals go to stderr.
 
 SIGINT (Ctrl-C) and SIGTERM stop the program. A second signal ends it at once,
-whatever it is doing. After a stop, stderr says why and how far it got; the lines
+whatever it is doing. After a stop, stderr says how far it got and why; the lines
 already on stdout are correct.
 
 Exit codes:
@@ -27,7 +28,8 @@ Exit codes:
   2      wrong usage
   124    stopped by --timeout
   125    stopped by --max-mib
-  128+n  stopped or ended by signal n: 130 for SIGINT, 143 for SIGTERM";
+A signal that stops it also ends it. Shells show 128+n for signal n: 130 for
+SIGINT, 143 for SIGTERM.";
 
 #[derive(Debug, Parser, PartialEq)]
 #[command(about = ABOUT, after_help = DETAILS)]
@@ -40,8 +42,8 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) all: bool,
 
-    /// Stop after this long, such as 500ms, 2s or "1m 30s"
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    /// Stop after this long, such as 500ms, 2s or 1m30s
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,
 
     /// Stop when more than N MiB have been read
@@ -49,11 +51,11 @@ pub(crate) struct Args {
     max_mib: Option<u32>,
 
     /// Pause after each chunk of 1 MiB
-    #[arg(long, value_name = "DURATION", default_value = "0s", hide_default_value = true, value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "0s", hide_default_value = true, value_parser = parse_duration)]
     pub(crate) slow: Duration,
 
     /// Block this long once stopped: time for a second Ctrl-C
-    #[arg(long, value_name = "DURATION", default_value = "0s", hide_default_value = true, value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "0s", hide_default_value = true, value_parser = parse_duration)]
     pub(crate) linger: Duration,
 }
 

@@ -3,13 +3,11 @@
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cancelable::{Cancelled, Reason};
 use indicatif::{ProgressBar, ProgressStyle};
 use smol::unblock;
 
@@ -17,12 +15,8 @@ use smol::unblock;
 pub(crate) const TROUBLE: u8 = 1;
 /// Exit code for wrong usage.
 pub(crate) const USAGE: u8 = 2;
-const CONDITION: u8 = 125;
-
-/// Returns the exit code of a program that was cancelled.
-pub(crate) fn exit_code_of(cancelled: &Cancelled) -> ExitCode {
-    if cancelled.is_condition() { ExitCode::from(CONDITION) } else { cancelled.exit_code() }
-}
+/// Exit code if `--max-mib` was exceeded.
+pub(crate) const TOO_MUCH: u8 = 125;
 
 /// Prints a line on stderr. Errors are ignored: there is no other place to report them.
 pub(crate) fn say(line: fmt::Arguments<'_>) {
@@ -131,13 +125,12 @@ impl Report {
     }
 
     /// Prints the last lines, if the work was cancelled.
-    pub(crate) fn print_partial(&self, reason: &Reason) {
+    pub(crate) fn print_partial(&self) {
         self.close();
         self.bar.finish_and_clear();
         let printed = self.files_printed.load(Ordering::Relaxed);
         let found = self.files_found.load(Ordering::Relaxed);
         let (read, size) = (self.bytes_read(), self.bytes_found.load(Ordering::Relaxed));
-        say(format_args!("{reason}"));
         say(format_args!(
             "stopped after {printed} of {} and {} of {} found so far",
             count(found, "file"),
@@ -196,8 +189,6 @@ fn line(hash: &str, name: &Path) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cancelable::Signal;
-    use std::time::Duration;
 
     #[test]
     fn lines() {
@@ -208,14 +199,5 @@ mod tests {
             let latin: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"caf\xe9");
             assert_eq!(line("ab", Path::new(latin)), b"ab  caf\xe9\n");
         }
-    }
-
-    #[test]
-    fn exit_codes() {
-        let code = |reason: Reason| exit_code_of(&Cancelled::new(reason));
-        assert_eq!(code(Reason::timeout(Duration::ZERO)), ExitCode::from(124));
-        assert_eq!(code(Reason::condition("max-mib", 1)), ExitCode::from(125));
-        assert_eq!(code(Reason::signal(Signal::Int)), ExitCode::from(130));
-        assert_eq!(code(Reason::signal(Signal::Term)), ExitCode::from(143));
     }
 }

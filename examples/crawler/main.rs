@@ -16,7 +16,8 @@
 //!
 //! The first page that cannot be read cancels the others. With `--keep-going` it is only reported. Ctrl-C lets pages
 //! that are being read come to their end for up to a second, starts no further ones, and reports what was read. The
-//! exit code is 0 if every page was read, 1 if one could not be, and 130 after Ctrl-C.
+//! exit code is 0 if every page was read, and 1 if one could not be. After Ctrl-C it dies of SIGINT. A second Ctrl-C ends it
+//! at once.
 
 mod server;
 
@@ -29,6 +30,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cancelable::command_line::{End, parse_duration};
 use cancelable::group::{GroupHandle, TaskError};
 use cancelable::prelude::*;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
@@ -74,8 +76,8 @@ fn arguments() -> Result<Arguments, String> {
             "--keep-going" => parsed.keep_going = true,
             "--delay" => {
                 let text = arguments.next().unwrap_or_default();
-                let number = text.strip_suffix("ms").and_then(|number| number.parse().ok());
-                parsed.delay = Duration::from_millis(number.ok_or("--delay takes 20ms or so")?);
+                parsed.delay =
+                    parse_duration(&text).map_err(|error| format!("--delay: {error}"))?;
             }
             _ => parsed.dir = Some(argument.into()),
         }
@@ -127,27 +129,30 @@ async fn crawl(arguments: &Arguments, server: SocketAddr) -> io::Result<ExitCode
     let (results, operation) = (group.handle(), group.operation());
     let site = Arc::new(Site { server, found: Mutex::default() });
     visit(&results, &site, "index.html");
-    let join = group.join_within(ctrl_c()?).named("crawl");
+    let join = group.join_within(ctrl_c()?.second_signal_exits());
     eprintln!("crawling {server}");
-    let outcome = join.await;
-
-    let interrupted = outcome.as_ref().err().map(Cancelled::exit_code);
-    let ended = outcome.unwrap_or_else(|_| results.take_results());
+    let (ended, interrupted) = match join.await {
+        Ok(ended) => (ended, None),
+        Err(cancelled) => (results.take_results(), Some(cancelled)),
+    };
     let read = ended.iter().filter(|result| result.is_ok()).count();
     let failed = ended.iter().any(|result| matches!(result, Err(TaskError::Failed(_))));
     if let Some(reason) = operation.reason() {
         println!("stopped: {reason}");
     }
     println!("{read} pages were read");
-    Ok(match (interrupted, failed) {
-        (Some(code), _) => code,
-        (None, true) => ExitCode::FAILURE,
-        (None, false) => ExitCode::SUCCESS,
-    })
+    match interrupted {
+        Some(cancelled) => Err(cancelled.into()),
+        None if failed => Ok(ExitCode::FAILURE),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
-fn main() -> io::Result<ExitCode> {
-    let arguments = arguments().map_err(io::Error::other)?;
+fn main() -> End {
+    arguments().map(run).into()
+}
+
+fn run(arguments: Arguments) -> io::Result<ExitCode> {
     let written = tempfile::tempdir()?;
     if arguments.dir.is_none() {
         for (name, page) in PAGES {

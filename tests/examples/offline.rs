@@ -67,7 +67,7 @@ examples! {
     retry: ["time"], exits 0;
     retry_backon: [], exits 0;
     runtimes: ["time"], exits 0;
-    save_on_ctrl_c: ["time", "signal"], exits 0;
+    save_on_ctrl_c: ["time", "signal"], exits 124;
     signals: ["time", "signal"], exits 0;
     stream: ["time"], exits 0;
     timeout: ["time"], exits 0;
@@ -119,7 +119,7 @@ mod signalled {
         send(signal, &example);
         let end = example.end();
         assert_eq!(end.stdout, ["waiting for a signal", line], "{}", end.stderr);
-        assert_eq!(end.code, Some(0), "{}", end.stderr);
+        assert_eq!(end.killed_by, Some(signal.as_raw()), "{}", end.stderr);
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod signalled {
         send(signal, &example);
         let end = example.end();
         assert_eq!(end.stdout, ["working", "cleaning up", "clean"], "{}", end.stderr);
-        assert_eq!(end.stderr.trim_end(), says);
+        assert_eq!(end.stderr.trim_end(), format!("command_line: {says}"));
         assert_eq!(end.killed_by, Some(signal.as_raw()));
     }
 
@@ -167,7 +167,7 @@ mod signalled {
         let mut says = promised("save_on_ctrl_c");
         says[4] = "stopped: received SIGINT (2)".to_owned();
         assert_eq!(end.stdout, says, "{}", end.stderr);
-        assert_eq!(end.code, Some(0), "{}", end.stderr);
+        assert_eq!(end.killed_by, Some(Signal::INT.as_raw()), "{}", end.stderr);
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod signalled {
 #[cfg(all(feature = "time", feature = "signal"))]
 fn command_line_timeout() {
     let end = Example::start("command_line", &["10", "1"]).end();
-    assert_eq!(end.stderr.trim_end(), "timed out after 10ms");
+    assert_eq!(end.stderr.trim_end(), "command_line: timed out after 10ms");
     assert_eq!(end.code, Some(124));
 }
 

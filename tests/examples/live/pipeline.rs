@@ -78,7 +78,7 @@ fn timeout_keeps_the_counts() {
     let end = start(dir.path(), &["--limit", "3s", "--pause", "6s"]).end();
     let total = "cancelled (timed out after 3s): 8 of 8 files, 24 lines, 48 bytes";
     assert_eq!(end.stdout, [total, "last: a/5, a/6, a/7"], "{}", end.stderr);
-    assert_eq!(end.code, Some(1));
+    assert_eq!(end.code, Some(124));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn timeout_of_zero_counts_nothing() {
     let end = start(dir.path(), &["--limit", "0ms"]).end();
     let total = "cancelled (timed out after 0ns): 0 of 0 files, 0 lines, 0 bytes";
     assert_eq!(end.stdout, [total], "{}", end.stderr);
-    assert_eq!(end.code, Some(1));
+    assert_eq!(end.code, Some(124));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn interrupt_keeps_the_counts() {
     let end = running.end();
     let total = "cancelled (received SIGINT (2)): 16 of 16 files, 48 lines, 96 bytes";
     assert_eq!(end.stdout, [total, "last: b/3, b/4, b/5"], "{}", end.stderr);
-    assert_eq!(end.code, Some(1));
+    assert_eq!(end.killed_by, Some(Signal::INT.as_raw()));
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn unreadable_file_is_reported() {
 fn wrong_usage() {
     let dir = tempfile::tempdir().unwrap();
     let cases: [(&[&str], &str); 4] = [
-        (&["--limit", "soon"], "\"soon\" is not 50ms or 2s"),
+        (&["--limit", "soon"], "\"soon\" has no number before `soon`"),
         (&["--limit"], "a duration is missing"),
         (&["--fast"], "--fast is unknown"),
         (&["other"], "more than one directory"),
