@@ -237,53 +237,6 @@ impl Registry {
         inspections.filter(|inspection| filter.fits(&inspection.snapshot)).collect()
     }
 
-    /// Returns the records of ended operations that match the query, the latest last. The query can be a
-    /// [`Filter`].
-    ///
-    /// ```
-    /// use cancelable::prelude::*;
-    /// use cancelable::registry::HistoryQuery;
-    /// # smol::block_on(async {
-    /// let registry = Registry::new();
-    /// for name in ["a", "b", "c"] {
-    ///     async {}.cancelable(never()).named(name).registered_in(&registry).await?;
-    /// }
-    /// let last = registry.history(HistoryQuery::all().last(2));
-    /// assert_eq!(last[1].snapshot.name.as_deref(), Some("c"));
-    /// assert_eq!(registry.history(Filter::all().name("a")).len(), 1);
-    /// # Ok::<(), Cancelled>(()) }).unwrap();
-    /// ```
-    pub fn history(&self, query: impl Into<HistoryQuery>) -> Vec<Record> {
-        // A predicate of the query is user code: it runs with the lock released.
-        let records = self.shared.history.lock().records();
-        query.into().select(records)
-    }
-
-    /// Returns the number of records that the history keeps.
-    pub fn history_limit(&self) -> usize {
-        self.shared.history.lock().limit()
-    }
-
-    /// Sets the number of records that the history keeps. The oldest ones are removed if there are
-    /// more.
-    ///
-    /// ```
-    /// let registry = cancelable::Registry::new();
-    /// registry.set_history_limit(10);
-    /// assert_eq!(registry.history_limit(), 10);
-    /// ```
-    pub fn set_history_limit(&self, limit: usize) {
-        // The guard of the lock ends with this statement, before the destructors of the records run.
-        let evicted = self.shared.history.lock().set_limit(limit);
-        evicted.into_iter().for_each(discard);
-    }
-
-    /// Clears the history, and all counts of [`stats`](Self::stats) except the counts of active operations.
-    pub fn clear_history(&self) {
-        let removed = self.shared.history.lock().clear();
-        removed.into_iter().for_each(discard);
-    }
-
     /// Returns counts: how many operations are active, how the others ended, and how long they took.
     ///
     /// ```
