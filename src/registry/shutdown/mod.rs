@@ -24,8 +24,8 @@ use futures::future::FusedFuture;
 pub(super) use force::Force;
 pub use phases::ShutdownPhases;
 pub use plan::ShutdownPlan;
-pub use report::{PhaseReport, ShutdownReport};
-pub use service::{ServiceEnd, ShutdownWhen};
+pub use report::{PhaseReport, ServiceEnd, ShutdownReport};
+pub use service::ShutdownWhen;
 
 use super::Registry;
 use super::inspect::{Children, inspect};

@@ -1,11 +1,14 @@
-//! `ShutdownPhases`: several registries that shut down one after the other.
+//! `ShutdownPhases`: several registries that shut down one after the other. `Stopping` is their shutdown.
 
 use std::fmt;
 #[cfg(feature = "signal")]
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::{Shutdown, ShutdownPlan, ShutdownWhen};
+use super::{Shutdown, ShutdownPlan, ShutdownReport, ShutdownWhen};
+use crate::reason::Reason;
 use crate::registry::Registry;
 #[cfg(feature = "signal")]
 use crate::source::SignalSource;
@@ -111,5 +114,62 @@ impl fmt::Debug for ShutdownPhases {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phases = self.phases.iter().filter_map(|phase| phase.finish.as_ref());
         f.debug_map().entries(phases.map(|(name, finish)| (name, finish))).finish()
+    }
+}
+
+/// The phases are shutting down.
+pub(super) struct Stopping {
+    pub(super) reason: Reason,
+    /// The number of the current phase.
+    phase: usize,
+    /// `None` if there are no phases.
+    shutdown: Option<Shutdown>,
+    /// The report of the earlier phases.
+    report: ShutdownReport,
+}
+
+impl Stopping {
+    pub(super) fn new(reason: Reason) -> Self {
+        Stopping { reason, phase: 0, shutdown: None, report: ShutdownReport::default() }
+    }
+
+    /// Begins the current phase, if there is one.
+    pub(super) fn begin(&mut self, phases: &[PhasePlan], plan: &ShutdownPlan, insisted: bool) {
+        self.shutdown = phases.get(self.phase).map(|phase| {
+            let mut shutdown = plan.shutdown(phase, &self.reason);
+            if insisted {
+                // It must have begun: otherwise it would not notice that it is forced.
+                shutdown.start();
+                phase.registry.force();
+            }
+            shutdown
+        });
+    }
+
+    /// Ends the current phase: cancels its operations, and cuts their grace periods short.
+    pub(super) fn force(&self, phases: &[PhasePlan]) {
+        if let Some(phase) = phases.get(self.phase) {
+            phase.registry.force();
+        }
+    }
+
+    /// Shuts down the current phase, and then the later ones.
+    pub(super) fn poll(
+        &mut self,
+        phases: &[PhasePlan],
+        plan: &ShutdownPlan,
+        insisted: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<ShutdownReport> {
+        while let Some(shutdown) = &mut self.shutdown {
+            let report = ready!(Pin::new(shutdown).poll(cx));
+            match &phases[self.phase].finish {
+                Some((name, finish)) => self.report.add_phase(name.clone(), *finish, report),
+                None => self.report = report,
+            }
+            self.phase += 1;
+            self.begin(phases, plan, insisted);
+        }
+        Poll::Ready(std::mem::take(&mut self.report))
     }
 }

@@ -1,9 +1,12 @@
-//! `ShutdownReport`: the operations that stopped, and the remaining ones; for each phase, how many.
+//! `ShutdownReport`: the operations that stopped, and the remaining ones; for each phase, how many. `ServiceEnd`: the
+//! same for a service, with the reason and the exit code.
 
 use std::fmt;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::operation::Status;
+use crate::reason::Reason;
 use crate::registry::history::Record;
 use crate::registry::inspect::Inspection;
 use crate::text::{Brief, Text};
@@ -171,5 +174,50 @@ fn write_summary(
         (0, _) => write!(f, "all {all} operations stopped in {took}"),
         (_, 1) => write!(f, "the only operation did not stop in {took}"),
         _ => write!(f, "{remaining} of {all} operations did not stop in {took}"),
+    }
+}
+
+/// How a service ended. Returned by [`Registry::shutdown_when`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ServiceEnd {
+    /// The reason for the shutdown.
+    pub reason: Reason,
+    /// Whether there was a second request to shut down.
+    pub insisted: bool,
+    /// The report of the shutdown.
+    pub report: ShutdownReport,
+}
+
+impl ServiceEnd {
+    /// Returns the exit code for the process: 0 if all operations stopped, and 1 otherwise. After a second request it is
+    /// 128 plus the number of the first signal, or 1 if the first request was not a signal.
+    ///
+    /// ```
+    /// use cancelable::prelude::*;
+    /// use cancelable::registry::ShutdownPlan;
+    /// use std::process::ExitCode;
+    ///
+    /// # smol::block_on(async {
+    /// let stop = async { Reason::manual("stop") };
+    /// let end = Registry::new().shutdown_when(stop, ShutdownPlan::new()).await;
+    /// assert_eq!(end.exit_code(), ExitCode::SUCCESS);
+    /// # });
+    /// ```
+    pub fn exit_code(&self) -> ExitCode {
+        match self.reason.root() {
+            Reason::Signal { signal } if self.insisted => {
+                u8::try_from(128 + signal.number()).map_or(ExitCode::FAILURE, ExitCode::from)
+            }
+            _ if self.insisted || !self.report.is_clean() => ExitCode::FAILURE,
+            _ => ExitCode::SUCCESS,
+        }
+    }
+}
+
+impl fmt::Display for ServiceEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let again = if self.insisted { ", twice" } else { "" };
+        write!(f, "{}{again}\n{}", self.reason, self.report)
     }
 }

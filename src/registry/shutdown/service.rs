@@ -5,15 +5,14 @@ use std::future::poll_fn;
 #[cfg(feature = "signal")]
 use std::io;
 use std::pin::{Pin, pin};
-use std::process::ExitCode;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures::future::FusedFuture;
 use pin_project::pin_project;
 
-use super::phases::PhasePlan;
-use super::{Shutdown, ShutdownPlan, ShutdownReport};
+use super::phases::{PhasePlan, Stopping};
+use super::{ServiceEnd, ShutdownPlan};
 use crate::reason::Reason;
 use crate::registry::Registry;
 use crate::source::Source;
@@ -22,51 +21,6 @@ use crate::source::{SignalSource, termination};
 use crate::sync::Mutex;
 use crate::timer::Countdown;
 use crate::wait::polled_after_completion;
-
-/// How a service ended. Returned by [`Registry::shutdown_when`].
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct ServiceEnd {
-    /// The reason for the shutdown.
-    pub reason: Reason,
-    /// Whether there was a second request to shut down.
-    pub insisted: bool,
-    /// The report of the shutdown.
-    pub report: ShutdownReport,
-}
-
-impl ServiceEnd {
-    /// Returns the exit code for the process: 0 if all operations stopped, and 1 otherwise. After a second request it is
-    /// 128 plus the number of the first signal, or 1 if the first request was not a signal.
-    ///
-    /// ```
-    /// use cancelable::prelude::*;
-    /// use cancelable::registry::ShutdownPlan;
-    /// use std::process::ExitCode;
-    ///
-    /// # smol::block_on(async {
-    /// let stop = async { Reason::manual("stop") };
-    /// let end = Registry::new().shutdown_when(stop, ShutdownPlan::new()).await;
-    /// assert_eq!(end.exit_code(), ExitCode::SUCCESS);
-    /// # });
-    /// ```
-    pub fn exit_code(&self) -> ExitCode {
-        match self.reason.root() {
-            Reason::Signal { signal } if self.insisted => {
-                u8::try_from(128 + signal.number()).map_or(ExitCode::FAILURE, ExitCode::from)
-            }
-            _ if self.insisted || !self.report.is_clean() => ExitCode::FAILURE,
-            _ => ExitCode::SUCCESS,
-        }
-    }
-}
-
-impl fmt::Display for ServiceEnd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let again = if self.insisted { ", twice" } else { "" };
-        write!(f, "{}{again}\n{}", self.reason, self.report)
-    }
-}
 
 impl Registry {
     /// Waits until the source fires, then shuts the service down as the plan says: calls the hooks,
@@ -132,8 +86,7 @@ impl Registry {
     /// use cancelable::Registry;
     /// use cancelable::registry::ShutdownPlan;
     /// use std::io;
-    /// use std::process::ExitCode;
-    /// use std::time::Duration;
+    ///     /// use std::time::Duration;
     ///
     /// # async fn accept() -> io::Result<()> { std::future::pending().await }
     /// fn main() -> io::Result<ExitCode> {
@@ -192,17 +145,6 @@ enum Stage {
     },
     Stopping(Box<Stopping>),
     Done,
-}
-
-/// The phases are shutting down.
-struct Stopping {
-    reason: Reason,
-    /// The number of the current phase.
-    phase: usize,
-    /// `None` if there are no phases.
-    shutdown: Option<Shutdown>,
-    /// The report of the earlier phases.
-    report: ShutdownReport,
 }
 
 #[cfg(feature = "signal")]
@@ -323,52 +265,6 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
         this.plan.call_hooks(&reason);
         let delay = Countdown::lasting(this.plan.delay(&reason));
         *this.stage = Stage::Delaying { reason, delay };
-    }
-}
-
-impl Stopping {
-    fn new(reason: Reason) -> Self {
-        Stopping { reason, phase: 0, shutdown: None, report: ShutdownReport::default() }
-    }
-
-    /// Begins the current phase, if there is one.
-    fn begin(&mut self, phases: &[PhasePlan], plan: &ShutdownPlan, insisted: bool) {
-        self.shutdown = phases.get(self.phase).map(|phase| {
-            let mut shutdown = plan.shutdown(phase, &self.reason);
-            if insisted {
-                // It must have begun: otherwise it would not notice that it is forced.
-                shutdown.start();
-                phase.registry.force();
-            }
-            shutdown
-        });
-    }
-
-    /// Ends the current phase: cancels its operations, and cuts their grace periods short.
-    fn force(&self, phases: &[PhasePlan]) {
-        if let Some(phase) = phases.get(self.phase) {
-            phase.registry.force();
-        }
-    }
-
-    /// Shuts down the current phase, and then the later ones.
-    fn poll(
-        &mut self,
-        phases: &[PhasePlan],
-        plan: &ShutdownPlan,
-        insisted: bool,
-        cx: &mut Context<'_>,
-    ) -> Poll<ShutdownReport> {
-        while let Some(shutdown) = &mut self.shutdown {
-            let report = ready!(Pin::new(shutdown).poll(cx));
-            match &phases[self.phase].finish {
-                Some((name, finish)) => self.report.add_phase(name.clone(), *finish, report),
-                None => self.report = report,
-            }
-            self.phase += 1;
-            self.begin(phases, plan, insisted);
-        }
-        Poll::Ready(std::mem::take(&mut self.report))
     }
 }
 
