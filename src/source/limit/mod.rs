@@ -1,18 +1,9 @@
 //! `Limit`: a time limit that its handles move.
 //!
-//! 1. One lock guards the state. No user code runs and no task is woken while it is held.
-//! 2. A source that waits is registered twice: with the deadline slot of the end that the limit had when the source
-//!    last looked, and with the current round. If the slot fires, the source looks again, because the limit may have
-//!    moved.
-//! 3. A round is the group of sources that a move to an earlier end wakes. `awaited` is at least as late as the end for
-//!    which each of them waits. A move to an end before `awaited` ends the round: its sources are woken, look again,
-//!    and join the next round.
-//!
-//! No wake-up is lost. A source looks at the end and joins the round under one lock. So it either sees a move, or is in
-//! the round when the move comes.
-//!
+//! * `state`: what its handles and sources share, and how they move and fire it.
 //! * [`wait`]: the source, which waits for the limit.
 
+mod state;
 mod wait;
 
 use std::fmt;
@@ -20,12 +11,10 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::clock;
 use crate::reason::{Reason, TimeoutLabel};
-use crate::sync::Mutex;
 use crate::text::Text;
-use crate::timer::note_fired;
-use crate::wait::Latch;
-use crate::{clock, poll_context};
+use state::{Clock, End, Shared};
 pub use wait::WaitForLimit;
 
 /// A time limit that can be moved while something waits for it.
@@ -81,56 +70,6 @@ pub struct Limit {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    /// The full length, with which [`Limit::reset`] starts.
-    length: Duration,
-    clock: Clock,
-    label: Option<Arc<TimeoutLabel>>,
-    /// The end and the reason, once it has fired.
-    fired: Option<(Instant, Reason)>,
-    /// The current round: a latch that is set when its sources must look again. `None` if no source has joined it yet.
-    round: Option<Arc<Latch<()>>>,
-    /// The latest end for which a source of the current round waits.
-    awaited: Option<End>,
-}
-
-#[derive(Debug)]
-enum Clock {
-    /// It starts at the first poll and lasts this long.
-    Unstarted(Duration),
-    Running {
-        since: Instant,
-        end: End,
-    },
-    Disarmed,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum End {
-    At(Instant),
-    /// Later than any instant.
-    Never,
-}
-
-impl End {
-    fn after(since: Instant, length: Duration) -> Self {
-        since.checked_add(length).map_or(End::Never, End::At)
-    }
-}
-
-/// What a source finds when it looks.
-enum Look {
-    Fired(Reason),
-    /// The end to wait for, and the round to join; no round if the poll only asks.
-    Pending(End, Option<Arc<Latch<()>>>),
-}
-
 impl Limit {
     /// Creates a limit that fires `length` after the first poll of one of its sources, unless it is moved.
     ///
@@ -145,15 +84,7 @@ impl Limit {
     /// # });
     /// ```
     pub fn after(length: Duration) -> Self {
-        let state = State {
-            length,
-            clock: Clock::Unstarted(length),
-            label: None,
-            fired: None,
-            round: None,
-            awaited: None,
-        };
-        Limit { shared: Arc::new(Shared { state: Mutex::new(state) }) }
+        Limit { shared: Arc::new(Shared::new(length)) }
     }
 
     /// Names the limit. Its reason shows the name, as for [`Timeout::named`](super::Timeout::named).
@@ -213,7 +144,7 @@ impl Limit {
     /// # });
     /// ```
     pub fn reset(&self) -> bool {
-        self.change(|state| {
+        self.shared.change(|state| {
             state.clock = match state.clock {
                 Clock::Unstarted(_) => Clock::Unstarted(state.length),
                 Clock::Running { .. } | Clock::Disarmed => {
@@ -236,7 +167,7 @@ impl Limit {
     /// assert_eq!(limit.remaining(), Some(Duration::from_secs(40)));
     /// ```
     pub fn extend(&self, length: Duration) -> bool {
-        self.change(|state| match &mut state.clock {
+        self.shared.change(|state| match &mut state.clock {
             Clock::Unstarted(first) => *first = first.saturating_add(length),
             Clock::Running { end, .. } => {
                 if let End::At(at) = *end {
@@ -260,7 +191,7 @@ impl Limit {
     /// # });
     /// ```
     pub fn set(&self, at: Instant) -> bool {
-        self.change(|state| {
+        self.shared.change(|state| {
             let since = match state.clock {
                 Clock::Running { since, .. } => since,
                 Clock::Unstarted(_) | Clock::Disarmed => clock::now(),
@@ -280,7 +211,7 @@ impl Limit {
     /// assert_eq!(limit.remaining(), None);
     /// ```
     pub fn disarm(&self) -> bool {
-        self.change(|state| state.clock = Clock::Disarmed)
+        self.shared.change(|state| state.clock = Clock::Disarmed)
     }
 
     /// Returns the time until the end: zero if the end has passed, the full length if the clock has not started, and
@@ -334,86 +265,6 @@ impl Limit {
     pub fn reached(&self) -> WaitForLimit {
         WaitForLimit::new(self.shared.clone())
     }
-
-    /// Changes the clock, and wakes the sources that must look again. Returns false, and changes nothing, if the limit
-    /// has fired.
-    fn change(&self, change: impl FnOnce(&mut State)) -> bool {
-        let mut state = self.shared.state.lock();
-        if state.fired.is_some() {
-            return false;
-        }
-        change(&mut state);
-        let moved_earlier = state.awaited.is_some_and(|awaited| state.end() < awaited);
-        let round = if moved_earlier { state.end_round() } else { None };
-        drop(state);
-        wake(round);
-        true
-    }
-}
-
-/// Wakes the sources of a round that has ended. The caller holds no lock.
-fn wake(round: Option<Arc<Latch<()>>>) {
-    if let Some(waiters) = round.and_then(|round| round.set(())) {
-        waiters.wake_all();
-    }
-}
-
-impl State {
-    fn end(&self) -> End {
-        match self.clock {
-            Clock::Running { end, .. } => end,
-            Clock::Unstarted(_) | Clock::Disarmed => End::Never,
-        }
-    }
-
-    /// Ends the round. The caller sets its latch once it holds no lock.
-    fn end_round(&mut self) -> Option<Arc<Latch<()>>> {
-        self.awaited = None;
-        self.round.take()
-    }
-}
-
-impl Shared {
-    /// Looks whether the limit has fired, and fires it if its end has passed. If it is pending and `joins` is true, the
-    /// source joins the current round.
-    fn look(&self, joins: bool) -> Look {
-        let now = clock::now();
-        let mut state = self.state.lock();
-        if let Some((end, reason)) = &state.fired {
-            return fired(*end, reason.clone());
-        }
-        if let Clock::Unstarted(length) = state.clock {
-            // A clock in the source of an operation starts when the operation does.
-            let since = poll_context::operation_start().unwrap_or(now);
-            state.clock = Clock::Running { since, end: End::after(since, length) };
-        }
-        if let Clock::Running { since, end: End::At(end) } = state.clock {
-            if end <= now {
-                let label = state.label.clone();
-                let reason = Reason::Timeout { after: end.saturating_duration_since(since), label };
-                state.fired = Some((end, reason.clone()));
-                // All sources of the limit are ready now, even those whose slots have not fired.
-                let round = state.end_round();
-                drop(state);
-                wake(round);
-                return fired(end, reason);
-            }
-        }
-        let end = state.end();
-        if !joins {
-            return Look::Pending(end, None);
-        }
-        state.awaited = state.awaited.max(Some(end));
-        Look::Pending(end, Some(state.round.get_or_insert_default().clone()))
-    }
-}
-
-/// Notes when the limit ended. An `any_of` uses that to find the earliest of several limits that have passed.
-fn fired(end: Instant, reason: Reason) -> Look {
-    if let Reason::Timeout { after, .. } = &reason {
-        note_fired(end, *after);
-    }
-    Look::Fired(reason)
 }
 
 /// No user code runs while the lock is held, so a panic cannot leave the state inconsistent.

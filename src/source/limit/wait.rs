@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use futures::future::FusedFuture;
 
-use super::{End, Limit, Look, Shared};
+use super::Limit;
+use super::state::{End, Look, Shared};
 use crate::poll_context;
 use crate::reason::Reason;
 use crate::source::Source;

@@ -1,0 +1,166 @@
+//! What the handles of a limit and its sources share.
+//!
+//! 1. One lock guards the state. No user code runs and no task is woken while it is held.
+//! 2. A source that waits is registered twice: with the deadline slot of the end that the limit had when the source
+//!    last looked, and with the current round. If the slot fires, the source looks again, because the limit may have
+//!    moved.
+//! 3. A round is the group of sources that a move to an earlier end wakes. `awaited` is at least as late as the end for
+//!    which each of them waits. A move to an end before `awaited` ends the round: its sources are woken, look again,
+//!    and join the next round.
+//!
+//! No wake-up is lost. A source looks at the end and joins the round under one lock. So it either sees a move, or is in
+//! the round when the move comes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::reason::{Reason, TimeoutLabel};
+use crate::sync::Mutex;
+use crate::timer::note_fired;
+use crate::wait::Latch;
+use crate::{clock, poll_context};
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) state: Mutex<LimitState>,
+}
+
+#[derive(Debug)]
+pub(super) struct LimitState {
+    /// The full length, with which [`Limit::reset`](super::Limit::reset) starts.
+    pub(super) length: Duration,
+    pub(super) clock: Clock,
+    pub(super) label: Option<Arc<TimeoutLabel>>,
+    /// The end and the reason, once it has fired.
+    pub(super) fired: Option<(Instant, Reason)>,
+    /// The current round: a latch that is set when its sources must look again. `None` if no source has joined it yet.
+    round: Option<Arc<Latch<()>>>,
+    /// The latest end for which a source of the current round waits.
+    awaited: Option<End>,
+}
+
+#[derive(Debug)]
+pub(super) enum Clock {
+    /// It starts at the first poll and lasts this long.
+    Unstarted(Duration),
+    Running {
+        since: Instant,
+        end: End,
+    },
+    Disarmed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum End {
+    At(Instant),
+    /// Later than any instant.
+    Never,
+}
+
+impl End {
+    pub(super) fn after(since: Instant, length: Duration) -> Self {
+        since.checked_add(length).map_or(End::Never, End::At)
+    }
+}
+
+/// What a source finds when it looks.
+pub(super) enum Look {
+    Fired(Reason),
+    /// The end to wait for, and the round to join; no round if the poll only asks.
+    Pending(End, Option<Arc<Latch<()>>>),
+}
+
+impl LimitState {
+    fn new(length: Duration) -> Self {
+        LimitState {
+            length,
+            clock: Clock::Unstarted(length),
+            label: None,
+            fired: None,
+            round: None,
+            awaited: None,
+        }
+    }
+
+    fn end(&self) -> End {
+        match self.clock {
+            Clock::Running { end, .. } => end,
+            Clock::Unstarted(_) | Clock::Disarmed => End::Never,
+        }
+    }
+
+    /// Ends the round. The caller sets its latch once it holds no lock.
+    fn end_round(&mut self) -> Option<Arc<Latch<()>>> {
+        self.awaited = None;
+        self.round.take()
+    }
+}
+
+impl Shared {
+    pub(super) fn new(length: Duration) -> Self {
+        Shared { state: Mutex::new(LimitState::new(length)) }
+    }
+
+    /// Changes the clock, and wakes the sources that must look again. Returns false, and changes nothing, if the limit
+    /// has fired.
+    pub(super) fn change(&self, change: impl FnOnce(&mut LimitState)) -> bool {
+        let mut state = self.state.lock();
+        if state.fired.is_some() {
+            return false;
+        }
+        change(&mut state);
+        let moved_earlier = state.awaited.is_some_and(|awaited| state.end() < awaited);
+        let round = if moved_earlier { state.end_round() } else { None };
+        drop(state);
+        wake(round);
+        true
+    }
+
+    /// Looks whether the limit has fired, and fires it if its end has passed. If it is pending and `joins` is true, the
+    /// source joins the current round.
+    pub(super) fn look(&self, joins: bool) -> Look {
+        let now = clock::now();
+        let mut state = self.state.lock();
+        if let Some((end, reason)) = &state.fired {
+            return fired(*end, reason.clone());
+        }
+        if let Clock::Unstarted(length) = state.clock {
+            // A clock in the source of an operation starts when the operation does.
+            let since = poll_context::operation_start().unwrap_or(now);
+            state.clock = Clock::Running { since, end: End::after(since, length) };
+        }
+        if let Clock::Running { since, end: End::At(end) } = state.clock {
+            if end <= now {
+                let label = state.label.clone();
+                let reason = Reason::Timeout { after: end.saturating_duration_since(since), label };
+                state.fired = Some((end, reason.clone()));
+                // All sources of the limit are ready now, even those whose slots have not fired.
+                let round = state.end_round();
+                drop(state);
+                wake(round);
+                return fired(end, reason);
+            }
+        }
+        let end = state.end();
+        if !joins {
+            return Look::Pending(end, None);
+        }
+        state.awaited = state.awaited.max(Some(end));
+        Look::Pending(end, Some(state.round.get_or_insert_default().clone()))
+    }
+}
+
+/// Wakes the sources of a round that has ended. The caller holds no lock.
+fn wake(round: Option<Arc<Latch<()>>>) {
+    if let Some(waiters) = round.and_then(|round| round.set(())) {
+        waiters.wake_all();
+    }
+}
+
+/// Notes when the limit ended. An `any_of` uses that to find the earliest of several limits that have passed.
+fn fired(end: Instant, reason: Reason) -> Look {
+    if let Reason::Timeout { after, .. } = &reason {
+        note_fired(end, *after);
+    }
+    Look::Fired(reason)
+}
