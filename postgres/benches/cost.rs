@@ -2,11 +2,13 @@
 //!
 //! Each figure comes with its ratio to the time that the server alone takes for the same statements.
 
+use std::future::pending;
 use std::time::{Duration, Instant};
 
 use cancelable::Status;
+use cancelable::prelude::*;
 use cancelable_bus::engine::{Engine, NewRun, Process, Receipt, Received, RunEnd};
-use cancelable_bus::{Request, RunId, Scope};
+use cancelable_bus::{Bus, Request, RunId, Scope, Ticket};
 use cancelable_postgres::Postgres;
 use cancelable_postgres::tokio_postgres::{AsyncMessage, Client, NoTls};
 use private_postgres::Server;
@@ -98,6 +100,34 @@ async fn main() {
         }
         println!("a poll with {count} runs that wait: {:?}", began.elapsed() / times as u32);
     }
+
+    println!("transactions of the server in a second, while all runs of a process wait:");
+    let (settle, seconds) = if quick { (1, 1) } else { (12, 20) };
+    for count in [0, 1, if quick { 100 } else { 10_000 }] {
+        let engine = Postgres::new(server.url().parse().expect("a URL"), connect);
+        let (bus, driver) = Bus::builder(engine).build().expect("valid settings");
+        let driver = tokio::spawn(driver);
+        let works: Vec<_> = (0..count).map(|_| pending::<()>().cancelable(never())).collect();
+        let runs = works.iter().map(|work| bus.register(&work.operation(), Ticket::new()));
+        for run in runs.collect::<Vec<_>>() {
+            while !run.begun().await {}
+        }
+        // The server counts what a busy connection did up to ten seconds late.
+        tokio::time::sleep(Duration::from_secs(settle)).await;
+        let before = transactions(&client).await;
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        let done = transactions(&client).await - before;
+        println!("  {count} runs: {:.1}", done as f64 / seconds as f64);
+        drop(works);
+        bus.close().await;
+        driver.await.expect("no panic");
+    }
+}
+
+/// Returns how many transactions the server has committed for this database. Reading it is one of them.
+async fn transactions(client: &Client) -> i64 {
+    let sql = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
+    client.query_one(sql, &[]).await.expect("a row").get(0)
 }
 
 /// Returns a client that listens, and a stream of its notifications.

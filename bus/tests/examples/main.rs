@@ -1,0 +1,28 @@
+//! Runs the example and compares what it prints.
+
+use std::env;
+use std::process::Command;
+
+#[test]
+fn cancel_by_key() {
+    // Cargo builds the examples before it runs the tests. All waits of the example have a time limit.
+    let mut path = env::current_exe().expect("the test has a path");
+    path.pop();
+    path.pop();
+    let output = Command::new(path.join("examples/cancel_by_key")).output();
+    let output = output.expect("the example was built");
+    assert!(output.status.success(), "{output:?}");
+    let printed = String::from_utf8(output.stdout).expect("text");
+    let mut lines: Vec<_> = printed.lines().collect();
+    // The jobs and the receipts come in any order.
+    lines[..4].sort_unstable();
+    let expected = [
+        "`export` cancelled: the account is closed",
+        "`report` cancelled: the account is closed",
+        "delivered",
+        "delivered",
+        "the import of bob goes on: true",
+        "`backup` cancelled: the account is blocked",
+    ];
+    assert_eq!(lines, expected);
+}
