@@ -55,6 +55,14 @@ impl fmt::Debug for Config {
 }
 
 impl Config {
+    pub(crate) fn name_of(&self, head: &Parts) -> Text {
+        match &self.name {
+            Some(name) => name(head),
+            // Half the cost of `format!`.
+            None => [head.method.as_str(), " ", route(head)].concat().into(),
+        }
+    }
+
     pub(crate) fn metadata_of(&self, head: &Parts) -> Vec<(Text, Text)> {
         let value_of = |(key, value): &(Text, Arc<Value>)| Some((key.clone(), value(head)?));
         self.metadata.iter().filter_map(value_of).collect()
@@ -79,6 +87,15 @@ impl Config {
         }
         RequestSource::Several(Box::pin(any_of(sources)))
     }
+}
+
+/// Returns the route of a request, as far as it is known, and else its path.
+fn route(head: &Parts) -> &str {
+    #[cfg(feature = "axum")]
+    if let Some(route) = head.extensions.get::<axum::extract::MatchedPath>() {
+        return route.as_str();
+    }
+    head.uri.path()
 }
 
 /// What can cancel a request. A box is needed only if the user has added sources.

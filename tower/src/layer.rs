@@ -97,8 +97,10 @@ impl Default for OperationLayer {
 impl OperationLayer {
     /// Creates a layer that makes an operation of each request, without a limit.
     ///
-    /// The operation is named by the method and the path of the request, and has the metadata `status` once the
-    /// response has begun.
+    /// The operation is named by the method and the path of the request, such as `GET /users/7`. With the feature `axum`,
+    /// the route of axum takes the place of the path, as in `GET /users/{id}`, if a route has matched and the layer was
+    /// added with `Router::layer` or `Router::route_layer`. The operation has the metadata `status` once the response has
+    /// begun.
     ///
     /// ```
     /// let layer = cancelable_tower::OperationLayer::new();
@@ -113,13 +115,15 @@ impl OperationLayer {
         self
     }
 
-    /// Names each operation by a function of the head of its request, such as by the route that matched. The
-    /// default is the method and the path.
-    ///
-    /// In axum, add the layer with `route_layer` and read `MatchedPath` from the extensions of the head.
+    /// Names each operation by a function of the head of its request. Use it if the default name, the method and the
+    /// path or route, is not what statistics and metrics are to be grouped by.
     ///
     /// ```
-    /// let layer = cancelable_tower::OperationLayer::new().named_by(|head| head.method.as_str().to_owned());
+    /// let layer = cancelable_tower::OperationLayer::new().named_by(|head| {
+    ///     // Without the identifiers in the path: `GET users`.
+    ///     let area = head.uri.path().split('/').nth(1).unwrap_or_default();
+    ///     format!("{} {area}", head.method)
+    /// });
     /// # let _ = layer;
     /// ```
     pub fn named_by<T: Into<Text>>(
@@ -356,11 +360,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let config = &self.config;
         let (head, body) = request.into_parts();
-        let name = match &config.name {
-            Some(name) => name(&head),
-            // Half the cost of `format!`.
-            None => [head.method.as_str(), " ", head.uri.path()].concat().into(),
-        };
+        let name = config.name_of(&head);
         let metadata = config.metadata_of(&head);
         let limit = config.limit_of(&head);
         let source = config.source_of(&head, limit);

@@ -3,5 +3,7 @@
 mod call;
 mod client;
 mod ends;
+#[cfg(feature = "axum")]
+mod routes;
 mod server;
 mod support;
