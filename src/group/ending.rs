@@ -145,6 +145,7 @@ where
 
 /// Polls members in place, which are no part of the clean-up.
 fn poll_in_place<T, E>(launcher: &Launcher<'_, T, E>, cx: &mut Context<'_>) {
+    launcher.note_host();
     let _member = OutsideWork::out_of_clean_up();
     launcher.poll_in_place(cx);
 }

@@ -233,8 +233,11 @@ impl<'env, T, E> GroupHandle<'env, T, E> {
     /// Waits for the next result, in the order in which members end. Returns `None` if no member is left.
     ///
     /// It returns the results of members whose [`JoinHandle`] has been dropped. A result that it returns is not part
-    /// of [`join`](crate::TaskGroup::join). A member that waits here for `None` waits for itself, until it is
-    /// cancelled.
+    /// of [`join`](crate::TaskGroup::join).
+    ///
+    /// Members may call this too. A member does not wait for itself: if all members that are left wait here, the last
+    /// one that begins to wait gets `None`. Members in the queue of a [bound](crate::TaskGroup::at_most) count as members
+    /// that are left.
     ///
     /// # Cancel safety
     ///

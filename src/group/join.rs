@@ -35,8 +35,11 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     /// Waits until all members have ended, and returns their results in the order in which they were spawned.
     ///
     /// Members may still be added while this waits, through a handle. When the last one ends, the group is closed.
-    /// Results that a [`JoinHandle`](super::JoinHandle) or [`next`](GroupHandle::next) took are not part of the list. A
-    /// member must not await this: it would wait for itself.
+    /// Results that a [`JoinHandle`](super::JoinHandle) or [`next`](GroupHandle::next) took are not part of the list.
+    ///
+    /// A member that awaits its own group waits for the other members, not for itself. It then takes no place of the
+    /// [bound](Self::at_most), and its own result is not part of the list. This holds for every method that waits for the
+    /// members.
     ///
     /// The returned future is an operation with all methods of a [`Cancelable`]. If it is dropped, the group is.
     ///

@@ -81,6 +81,12 @@ impl<'env, T, E> Launcher<'env, T, E> {
         }
     }
 
+    /// Changes the number of running members, because `comes` of them are counted from now on, and `goes` no longer.
+    pub(super) fn change_running(&self, comes: usize, goes: usize) {
+        let mut queue = self.queue.lock();
+        queue.running = queue.running + comes - goes;
+    }
+
     pub(super) fn is_in_place(&self) -> bool {
         matches!(self.place, Place::InPlace(_))
     }
@@ -101,10 +107,10 @@ impl<'env, T, E> Launcher<'env, T, E> {
         }
     }
 
-    /// Counts the end of a member, and leaves its result. If there is a bound, starts others.
+    /// Counts the end of a member, and leaves its result. If it had a place of the bound, starts others.
     pub(super) fn member_ended(&self, seat: Seat, is_plain: bool, result: TaskResult<T, E>) {
         if self.shared.member_ended(seat, is_plain, result) {
-            self.queue.lock().running -= 1;
+            self.change_running(0, 1);
             self.dispatch();
         }
     }

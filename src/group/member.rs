@@ -81,7 +81,11 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         let operation = this.is_plain.then_some(&this.launcher.shared.operation);
-        let result = match ready!(poll_to_end(this.race, operation, cx)) {
+        let polled = {
+            let _inside = this.launcher.shared.enter_member(this.seat.number);
+            poll_to_end(this.race, operation, cx)
+        };
+        let result = match ready!(polled) {
             Ok(Ok(value)) => (this.kind.convert)(value),
             Ok(Err(cancelled)) => Err(TaskError::Cancelled(cancelled)),
             Err(panic) => Err(TaskError::Panicked(panic.into())),

@@ -5,11 +5,14 @@
 //! * [`TaskError`] says how a member ended without a value.
 
 // Inside, `shared` counts members, `results` keeps what they leave, `launcher` starts them, and `member` is the task of
-// one. `work` and `ending` are the work and the clean-up of the group's operation.
+// one. `work` and `ending` are the work and the clean-up of the group's operation. `current` and `host` are for members that
+// await their own group.
 
+mod current;
 mod ending;
 mod error;
 mod handle;
+mod host;
 mod in_place;
 mod join;
 mod join_handle;

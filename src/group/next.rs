@@ -15,12 +15,14 @@ use crate::wait::polled_after_completion;
 pub struct Next<'a, T, E> {
     shared: &'a Shared<T, E>,
     place: Option<Place>,
+    /// The member that this is counted for as waiting.
+    member: Option<u64>,
     is_done: bool,
 }
 
 impl<'a, T, E> Next<'a, T, E> {
     pub(super) fn new(shared: &'a Shared<T, E>) -> Self {
-        Next { shared, place: None, is_done: false }
+        Next { shared, place: None, member: None, is_done: false }
     }
 }
 
@@ -32,15 +34,17 @@ impl<T, E> Future for Next<'_, T, E> {
             polled_after_completion("Next");
         }
         let shared = self.shared;
+        let member = shared.counted_member();
+        shared.stop_waiting(self.member.take());
         loop {
-            let taken = match shared.take_next() {
+            let taken = match shared.take_next(member) {
                 Ok(result) => Some(result),
                 Err(false) => None,
                 Err(true) => {
                     // A result may come before the waker is in the list.
-                    match shared.add_waiter(self.place, cx.waker().clone()) {
+                    match shared.add_waiter(self.place, member, cx.waker().clone()) {
                         None => continue,
-                        place => self.place = place,
+                        place => (self.place, self.member) = (place, member),
                     }
                     return Poll::Pending;
                 }
@@ -60,7 +64,7 @@ impl<T, E> FusedFuture for Next<'_, T, E> {
 impl<T, E> Drop for Next<'_, T, E> {
     fn drop(&mut self) {
         if let Some(place) = self.place {
-            self.shared.remove_waiter(place);
+            self.shared.remove_waiter(place, self.member);
         }
     }
 }

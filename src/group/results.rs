@@ -3,8 +3,12 @@
 //! 1. A member has a slot from its admission until its result is taken out of it, or its handle is dropped and the
 //!    member has ended.
 //! 2. A result is in one place: in the slot if the handle is alive, otherwise in the list of the group.
+//! 3. If all members that are left wait for a result, none will come. So the last member that begins to wait gets `None`
+//!    instead. If that state comes about because a member ends, the waiting tasks are woken, and the first one to look
+//!    gets `None`.
 
-use std::collections::VecDeque;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll, Waker};
 
 use super::error::TaskError;
@@ -24,6 +28,8 @@ pub(super) struct Results<T, E> {
     untaken: VecDeque<(u64, TaskResult<T, E>)>,
     /// The tasks that wait for a result of the list.
     waiters: WaitList,
+    /// The members among these tasks, by number, each with the number of its futures that wait (3).
+    waiting: BTreeMap<u64, usize>,
     /// How often the waiters were taken out. A place in the list is valid until then.
     wakes: u64,
 }
@@ -60,6 +66,7 @@ impl<T, E> Default for Results<T, E> {
             slots: Slab::EMPTY,
             untaken: VecDeque::new(),
             waiters: WaitList::default(),
+            waiting: BTreeMap::new(),
             wakes: 0,
         }
     }
@@ -77,6 +84,7 @@ impl<T, E> Results<T, E> {
         result: TaskResult<T, E>,
         keeps: bool,
     ) -> Delivered<T, E> {
+        self.forget_waiting(seat.number);
         let mut delivered = Delivered { waker: None, unneeded: None, is_kept: false };
         match self.slots.get_mut(seat.slot) {
             Some(slot @ Slot::Running(_)) => {
@@ -107,6 +115,33 @@ impl<T, E> Results<T, E> {
         None
     }
 
+    /// Returns the number of members that wait for a result.
+    pub(super) fn waiting_members(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// No longer counts a member as waiting.
+    pub(super) fn forget_waiting(&mut self, member: u64) {
+        self.waiting.remove(&member);
+    }
+
+    /// Counts a future that waits, if it belongs to a member.
+    fn count_waiting(&mut self, member: Option<u64>) {
+        if let Some(member) = member {
+            *self.waiting.entry(member).or_default() += 1;
+        }
+    }
+
+    /// Counts the end of that wait.
+    fn uncount_waiting(&mut self, member: Option<u64>) {
+        if let Some(Entry::Occupied(mut entry)) = member.map(|member| self.waiting.entry(member)) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
+
     /// Takes the tasks that wait for a result, if there are any.
     pub(super) fn take_waiters(&mut self) -> Option<Wakers> {
         self.wakes += 1;
@@ -115,6 +150,14 @@ impl<T, E> Results<T, E> {
 }
 
 impl<T, E> State<T, E> {
+    /// Returns whether there may be another result for a future that is not counted as waiting. `member` is the member
+    /// that it belongs to.
+    fn may_come_for(&self, member: Option<u64>) -> bool {
+        let Some(member) = member else { return self.members > 0 };
+        let waiting = &self.results.waiting;
+        self.members > waiting.len() + usize::from(!waiting.contains_key(&member))
+    }
+
     /// Returns whether the result of a detached member is kept. The result that failed the group always is.
     pub(super) fn keeps_result_of(&self, number: u64) -> bool {
         let failed = self.failure.as_ref().is_some_and(|failure| failure.number == Some(number));
@@ -224,26 +267,32 @@ impl<T, E> Shared<T, E> {
         }
     }
 
-    /// Takes the next result. `Err` says whether there may be one later.
-    pub(super) fn take_next(&self) -> Result<TaskResult<T, E>, bool> {
+    /// Takes the next result, for a future that is not counted as waiting. `Err` says whether there may be one later.
+    pub(super) fn take_next(&self, member: Option<u64>) -> Result<TaskResult<T, E>, bool> {
         let mut state = self.state.lock();
-        let members = state.members;
+        let may_come = state.may_come_for(member);
         let untaken = &mut state.results.untaken;
-        let Some((_, result)) = untaken.pop_front() else { return Err(members > 0) };
+        let Some((_, result)) = untaken.pop_front() else { return Err(may_come) };
         if untaken.is_empty() && untaken.capacity() > CAPACITY_KEPT {
             *untaken = VecDeque::new();
         }
         Ok(result)
     }
 
-    /// Adds a waker to the tasks that wait for a result, in place of an earlier one. Returns `None` instead if there
-    /// is a result, or no member is left.
-    pub(super) fn add_waiter(&self, place: Option<Place>, waker: Waker) -> Option<Place> {
+    /// Adds a waker to the tasks that wait for a result, in place of an earlier one. `member` is the member that it
+    /// belongs to. Returns `None` instead if there is a result, or none will come.
+    pub(super) fn add_waiter(
+        &self,
+        place: Option<Place>,
+        member: Option<u64>,
+        waker: Waker,
+    ) -> Option<Place> {
         let mut state = self.state.lock();
-        if !state.results.untaken.is_empty() || state.members == 0 {
+        if !state.results.untaken.is_empty() || !state.may_come_for(member) {
             drop(state);
             return None;
         }
+        state.results.count_waiting(member);
         let Results { waiters, wakes, .. } = &mut state.results;
         let valid = place.filter(|place| place.wakes == *wakes);
         let (index, replaced) = match valid {
@@ -256,9 +305,17 @@ impl<T, E> Shared<T, E> {
         Some(place)
     }
 
+    /// No longer counts a future as waiting, if it was counted for a member. Its waker stays in the list.
+    pub(super) fn stop_waiting(&self, member: Option<u64>) {
+        if member.is_some() {
+            self.state.lock().results.uncount_waiting(member);
+        }
+    }
+
     /// Takes a waker out of that list, unless it was woken.
-    pub(super) fn remove_waiter(&self, place: Place) {
+    pub(super) fn remove_waiter(&self, place: Place, member: Option<u64>) {
         let mut state = self.state.lock();
+        state.results.uncount_waiting(member);
         let Results { waiters, wakes, .. } = &mut state.results;
         let removed = if place.wakes == *wakes { waiters.remove(place.index) } else { None };
         drop(state);

@@ -22,8 +22,8 @@ use crate::operation::Operation;
 use crate::panic::{discard, wake};
 use crate::reason::Reason;
 use crate::source::CancellationToken;
-use crate::sync::Mutex;
-use crate::wait::{HasLatch, Latch};
+use crate::sync::{AtomicU64, Mutex};
+use crate::wait::{HasLatch, Latch, Wakers};
 
 /// How a member ended.
 pub(super) type TaskResult<T, E> = Result<T, TaskError<E>>;
@@ -37,6 +37,8 @@ pub struct Shared<T, E> {
     /// Like `token`, for daemons.
     pub(super) daemon_token: CancellationToken,
     pub(super) state: Mutex<State<T, E>>,
+    /// The number of the [host](super::host), or 0. Changes under the lock.
+    pub(super) host: AtomicU64,
     /// Set once the group is closed and all members and daemons have ended.
     ended: Latch<()>,
 }
@@ -111,7 +113,7 @@ pub(super) struct Failure {
 
 /// The part of a step that runs after the lock is released.
 #[must_use]
-enum Step {
+pub(super) enum Step {
     None,
     StopDaemons,
     End,
@@ -119,7 +121,7 @@ enum Step {
 
 impl<T, E> State<T, E> {
     /// Closes the group if nothing can add members any more. Called whenever a count has changed.
-    fn step(&mut self) -> Step {
+    pub(super) fn step(&mut self) -> Step {
         if self.held || self.members > 0 {
             return Step::None;
         }
@@ -130,6 +132,22 @@ impl<T, E> State<T, E> {
             Step::None
         } else {
             Step::StopDaemons
+        }
+    }
+}
+
+impl<T, E> State<T, E> {
+    /// Returns whether the group has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.closed && !self.held && self.members == 0 && self.daemons == 0
+    }
+
+    /// Takes the tasks that wait for a result, if every member that is left is one of them, or none is left.
+    pub(super) fn take_waiters_if_stuck(&mut self) -> Option<Wakers> {
+        if self.members == self.results.waiting_members() {
+            self.results.take_waiters()
+        } else {
+            None
         }
     }
 }
@@ -154,6 +172,7 @@ impl<T, E> Shared<T, E> {
                 cut: false,
                 policy: Policy::default(),
             }),
+            host: AtomicU64::new(0),
             ended: Latch::new(),
         })
     }
@@ -254,7 +273,7 @@ impl<T, E> Shared<T, E> {
 
 /// The end of members, and of the group.
 impl<T, E> Shared<T, E> {
-    /// Counts the end of a member, and leaves its result. Returns whether the group has a bound.
+    /// Counts the end of a member, and leaves its result. Returns whether it had a place of a bound.
     pub(super) fn member_ended(
         &self,
         seat: Seat,
@@ -265,14 +284,19 @@ impl<T, E> Shared<T, E> {
         let cut = cancelled && self.operation.is_cancelled();
         let mut state = self.state.lock();
         state.cut |= cut;
-        state.members -= 1;
-        let is_last = state.members == 0;
-        let is_bounded = state.policy.bound.is_some();
+        let was_host = self.host_ended(seat.number);
+        if !was_host {
+            state.members -= 1;
+        }
+        let had_place = !was_host && state.policy.bound.is_some();
         let keeps = state.keeps_result_of(seat.number);
         let delivered = state.results.deliver(seat, result, keeps);
-        // Tasks that wait for a result are woken if there is one, and if no member is left.
-        let wakes = delivered.is_kept || is_last;
-        let waiters = if wakes { state.results.take_waiters() } else { None };
+        // Tasks that wait for a result are woken if there is one, and if there may be no other one.
+        let waiters = if delivered.is_kept {
+            state.results.take_waiters()
+        } else {
+            state.take_waiters_if_stuck()
+        };
         let is_last_child = is_plain && self.operation.remove_task();
         let step = state.step();
         drop(state);
@@ -289,7 +313,7 @@ impl<T, E> Shared<T, E> {
             waiters.wake_all();
         }
         self.take_step(step);
-        is_bounded
+        had_place
     }
 
     pub(super) fn daemon_ended(&self) {
@@ -304,7 +328,7 @@ impl<T, E> Shared<T, E> {
         self.take_step(step);
     }
 
-    fn take_step(&self, step: Step) {
+    pub(super) fn take_step(&self, step: Step) {
         match step {
             Step::None => {}
             Step::StopDaemons => {

@@ -176,7 +176,8 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     }
 
     /// Lets at most `bound` members run at once. Further members are queued, and start in the order in which they were
-    /// spawned. A member that is cancelled in the queue never starts.
+    /// spawned. A member that is cancelled in the queue never starts. A member that waits for a queued one keeps its place, so
+    /// it may wait until it is cancelled.
     ///
     /// # Panics
     ///

@@ -51,6 +51,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Value> {
         let mut this = self.project();
+        this.members.latched().note_host();
         let polled = this.body.as_mut().as_pin_mut().map(|body| body.poll(cx));
         let launcher = this.members.latched();
         if let Some(Poll::Ready(returned)) = polled {

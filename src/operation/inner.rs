@@ -28,6 +28,7 @@ use crate::reason::Reason;
 use crate::source::CancellationToken;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, OnceLock, Ordering, fence};
 use crate::text::Text;
+use crate::visits::visit;
 
 pub(crate) struct Inner {
     pub(super) id: OperationId,
@@ -329,7 +330,7 @@ impl Inner {
     /// Notes the parent, unless there is one.
     fn set_parent(this: &Arc<Self>, parent: &Arc<Inner>, link: Link) {
         // Only the future of the operation sets the parent, so no other thread does meanwhile.
-        if this.details.lock().parent.is_some() {
+        if this.details.lock().parent.is_some() || Inner::is_above(this, parent) {
             return;
         }
         let name = parent.details.lock().name.clone();
@@ -342,6 +343,23 @@ impl Inner {
         if this.is_over() {
             Inner::settle(this.clone());
         }
+    }
+
+    /// Returns whether `other` is this operation or below it. Then it cannot be the parent of this operation.
+    fn is_above(this: &Arc<Self>, other: &Arc<Inner>) -> bool {
+        if this.child_count() == 0 {
+            return Arc::ptr_eq(this, other);
+        }
+        let mut next = Some(other.clone());
+        // Not recursive: chains may be long.
+        while let Some(inner) = next {
+            visit();
+            if Arc::ptr_eq(this, &inner) {
+                return true;
+            }
+            next = inner.parent().0;
+        }
+        false
     }
 
     /// Calls `update` with the parent and the place in its list, under the lock of the operation. `None` if there is no

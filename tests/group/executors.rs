@@ -46,6 +46,21 @@ async fn exercise(new: impl Fn() -> TaskGroup<'static, u64, String>) {
         pending().await
     });
     assert_eq!(group.join_within(&token).await, Err(Cancelled::new("stop")));
+
+    // Members that wait for the results of the others, and for their own group.
+    let group = new();
+    let handle = group.handle();
+    let member = handle.clone().spawn(async move {
+        let spawn = |number| drop(handle.spawn(async move { number }));
+        (1..=3).for_each(spawn);
+        let mut sum = 0;
+        while let Some(number) = handle.next().await {
+            sum += number.unwrap();
+        }
+        (4..=6).for_each(spawn);
+        sum + group.try_join().await.unwrap().into_iter().sum::<u64>()
+    });
+    assert_eq!(member.await, Ok(21));
 }
 
 #[test]

@@ -17,5 +17,6 @@ mod in_place;
 mod in_place_awaits;
 mod members;
 mod model;
+mod own_group;
 mod results;
 mod scope;
