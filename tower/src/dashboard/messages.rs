@@ -28,10 +28,14 @@ const MOST_ENDED: usize = 200;
 /// The size of a frame above which no further changes are added to it.
 const FRAME: usize = 64 * 1024;
 
-/// A stream of five kinds of JSON messages. `hello`, once, has the id of this stream, whether it may cancel
-/// operations, and those that ended in the last minute. `operations` lists the running operations, first and again after
-/// the client has missed events. `change` is one event. `stats` are the statistics, and `phases` what the
-/// operations are doing that do not simply run.
+/// A stream of server-sent events with data in JSON.
+///
+/// * `hello` comes first. It has the id of this stream, whether the client may cancel operations, and the operations
+///   that ended in the last minute.
+/// * `operations` lists the running operations. It comes after `hello`, and again after the client has missed events.
+/// * `change` is one event of the registry.
+/// * `stats` are the statistics.
+/// * `phases` has the phase of each operation that is in another one than pending or running, such as clean-up.
 pub(super) struct Messages {
     registry: Registry,
     may_cancel: bool,

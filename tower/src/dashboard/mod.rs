@@ -52,7 +52,7 @@ type Permission = dyn Fn(&Parts) -> bool + Send + Sync;
 /// [`OperationLayer`](crate::OperationLayer) with [`daemon_in`](crate::OperationLayer::daemon_in) around it, and a shutdown ends
 /// it too.
 ///
-/// # Who may see and cancel
+/// # Permissions
 ///
 /// Names and metadata of operations may be confidential. Put the dashboard behind a login, as everything else that
 /// shows the inside of a service. No request may cancel an operation unless [`allow_cancel`](Self::allow_cancel) accepts it.

@@ -37,6 +37,7 @@ const CANCEL_ONE: &str = r##"
 /// Waits until 500 operations are shown, also in the timeline.
 const SEE_ALL: &str = r##"
   const timeline = document.querySelector("#timeline title").textContent;
+  document.body.dataset.background = getComputedStyle(document.body).backgroundColor;
   return document.querySelectorAll("#rows tr").length === 500 && timeline.includes("of 500");
 "##;
 
@@ -149,8 +150,8 @@ impl Drop for Browser {
     }
 }
 
-/// Returns the page as the browser sees it in the end.
-fn dump(browser: &Path, address: &str, size: &str, picture: &Path) -> String {
+/// Returns the page as the browser sees it in the end. `look` are arguments of the browser.
+fn dump(browser: &Path, address: &str, look: &[&str], picture: &Path) -> String {
     let profile = tempfile::tempdir().unwrap();
     let mut command = Command::new(browser);
     command.args([
@@ -162,7 +163,7 @@ fn dump(browser: &Path, address: &str, size: &str, picture: &Path) -> String {
     ]);
     command.args(["--disable-background-networking", "--disable-component-update"]);
     command.args(["--disable-sync", "--dump-dom"]);
-    command.arg(format!("--window-size={size}"));
+    command.args(look);
     command.arg(format!("--user-data-dir={}", profile.path().display()));
     command.arg(format!("--screenshot={}", picture.display()));
     command.arg(format!("http://{address}/"));
@@ -204,7 +205,8 @@ fn shows_and_cancels_jobs() {
 
     let picture = picture("dashboard.png");
     let _ = fs::remove_file(&picture);
-    let page = dump(&browser, &relayed(&address, CANCEL_ONE), "1100,900", &picture);
+    let page =
+        dump(&browser, &relayed(&address, CANCEL_ONE), &["--window-size=1100,900"], &picture);
 
     let pressed: u64 = between(&page, "data-pressed=\"", "\"").parse().unwrap();
     assert_eq!(pressed, ids[0], "the first row is the first that came");
@@ -266,7 +268,9 @@ fn shows_a_tree_of_five_hundred() {
     let Some(browser) = browser_or_notice() else { return };
     let address = five_hundred();
     let picture = picture("dashboard-narrow.png");
-    let page = dump(&browser, &relayed(&address, SEE_ALL), "500,900", &picture);
+    let dark = "--blink-settings=preferredColorScheme=0";
+    let look = ["--window-size=500,900", dark];
+    let page = dump(&browser, &relayed(&address, SEE_ALL), &look, &picture);
 
     let rows = between(&page, "<tbody id=\"rows\">", "</tbody>");
     assert_eq!(rows.matches("data-depth=\"0\"").count(), 20);
@@ -279,6 +283,10 @@ fn shows_a_tree_of_five_hundred() {
         assert!(chunk[1..].iter().all(|row| row.contains(&below)), "{parent}: {chunk:?}");
         assert!(chunk[1].contains(&format!("in import {parent}")), "{}", chunk[1]);
     }
+    // The timeline is drawn as wide as it is shown, so that its text stays readable.
+    let width: f64 = between(&page, "id=\"timeline\" viewBox=\"0 0 ", " ").parse().unwrap();
+    assert!((300.0..500.0).contains(&width), "{width}");
+    assert!(page.contains("data-background=\"rgb(20, 23, 28)\""), "the page is dark");
     // This dashboard accepts no cancellation.
     assert_eq!(rows.matches("<button").count(), 0);
 }
