@@ -15,8 +15,8 @@ use crate::format::Format;
 /// are compared. The limit only ever shortens what the layer allows by itself. If the header occurs more than
 /// once, the shortest valid value counts. A malformed value is ignored and [counted](Inbound::malformed).
 ///
-/// Use this behind an edge that you trust. A client of the public could otherwise choose its own limit, if only a
-/// shorter one.
+/// Use it only behind an edge that you trust. At an edge that faces the public, each client could choose its own limit,
+/// although only a shorter one.
 ///
 /// # Examples
 ///
@@ -79,7 +79,8 @@ impl Inbound {
         }
     }
 
-    /// Sets the longest limit. A request that asks for more, or for nothing, gets this one.
+    /// Sets the longest limit that a request can have. A request with a longer limit gets this one, and so does a
+    /// request without the header.
     ///
     /// ```
     /// use cancelable_tower::Inbound;

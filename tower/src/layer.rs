@@ -25,7 +25,7 @@ use crate::{BoxError, Inbound, ResponseFuture};
 /// An operation begins when the service is called, and ends when the body of its response has ended. So a
 /// download or a stream of events is covered to its last byte. The inner service is called in the first poll, inside the
 /// operation: [`Operation::current`] returns it, and shields, children and progress reports work as in any other
-/// operation. The service must be `Clone`, because a request takes the one that is ready with it.
+/// operation. The service must be `Clone`: a request takes the service that is ready, and leaves a clone of it.
 ///
 /// # Which side wins
 ///
@@ -260,10 +260,11 @@ impl OperationLayer {
         self.with(|config| config.grace = Some(limit))
     }
 
-    /// Says that nothing but the server drops the futures and bodies of this layer, as is true of the outermost
-    /// layer. A request that is dropped is then recorded as [`Disconnected`](cancelable::Reason::Disconnected), with the
-    /// metadata `status` 499. Without this it is [`Dropped`](cancelable::Reason::Dropped), because another layer could have
-    /// dropped it for reasons of its own.
+    /// Records a request that is dropped as [`Disconnected`](cancelable::Reason::Disconnected), with the metadata
+    /// `status` 499. Use it for the outermost layer, whose futures and bodies are dropped only by the server.
+    ///
+    /// By default, such a request is recorded as [`Dropped`](cancelable::Reason::Dropped), because a layer around this
+    /// one may have dropped it for another reason, such as a limit of its own.
     ///
     /// ```
     /// let layer = cancelable_tower::OperationLayer::new().outermost();

@@ -27,7 +27,7 @@ impl BodyState {
     }
 }
 
-/// A frame, and what is known of the body after it.
+/// A frame, and the state of the body after it.
 pub(crate) struct Pulled<D> {
     pub(crate) frame: Frame<D>,
     /// The trailers, if this is the last data and they were there at once.
