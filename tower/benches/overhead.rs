@@ -1,9 +1,13 @@
-//! What the layer costs: requests per second over loopback with and without it, and nanoseconds for a call
-//! without sockets.
+//! What the layer costs: requests per second over loopback, and nanoseconds for a call without sockets.
 //!
-//! `cargo bench -p cancelable-tower`. With `-- --quick` it runs for a moment only, and with `-- --in-process` without
-//! sockets. To count instructions with valgrind's callgrind, run it with `-- --calls NUMBER` and two numbers: it makes that
-//! many calls with the layer, or without it if `--bare` is given.
+//! Three services take turns: one without any limit, one in an `OperationLayer`, and one in a `select!` over its work, a
+//! sleep of tokio and a token. The layer does more than that `select!`: it reads a header, names the request, lists it in a
+//! registry, and covers the body of the response. The last line of each row is its share of what `select!` adds.
+//!
+//! `cargo bench -p cancelable-tower --bench overhead` takes one and a half minutes. With `-- --quick` it runs for a moment
+//! only, and with `-- --in-process` without sockets. To count instructions with valgrind's callgrind, run it with
+//! `-- --calls NUMBER` and two numbers: it makes that many calls with the layer, without it if `--bare` is given, or with
+//! `select!` if `--select` is given.
 
 use std::convert::Infallible;
 use std::env;
@@ -16,70 +20,84 @@ use axum::body::Bytes;
 use axum::routing::get;
 use cancelable::Registry;
 use cancelable_tower::{Inbound, OperationLayer};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
+use tower::util::MapFutureLayer;
 use tower::{Service, ServiceBuilder, service_fn};
 
 const CONNECTIONS: usize = 8;
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\ngrpc-timeout: 30S\r\n\r\n";
+/// Long enough that it never fires.
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn layer() -> OperationLayer {
     OperationLayer::new()
         .registered_in(&Registry::with_history_limit(0))
-        .limit(Duration::from_secs(60))
+        .limit(LIMIT)
         .inbound(Inbound::grpc())
         .outermost()
 }
 
+/// Awaits the response of a service, under a limit and a token of tokio.
+async fn select<B: Default, E>(
+    response: impl Future<Output = Result<Response<B>, E>>,
+    token: tokio_util::sync::CancellationToken,
+) -> Result<Response<B>, E> {
+    let stopped = |status| {
+        let mut response = Response::new(B::default());
+        *response.status_mut() = status;
+        response
+    };
+    tokio::select! {
+        biased;
+        response = response => response,
+        () = tokio::time::sleep(LIMIT) => Ok(stopped(StatusCode::GATEWAY_TIMEOUT)),
+        () = token.cancelled() => Ok(stopped(StatusCode::SERVICE_UNAVAILABLE)),
+    }
+}
+
 fn main() {
-    if let Some(calls) = env::args().skip_while(|argument| argument != "--calls").nth(1) {
-        let calls = calls.parse().expect("the number of calls is a number");
-        if env::args().any(|argument| argument == "--bare") {
-            time(calls, || smol::block_on(answer(service_fn(hello).call(request()))));
+    let arguments: Vec<_> = env::args().collect();
+    let flag = |name: &str| arguments.iter().any(|argument| argument == name);
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("the runtime starts");
+    // The sleeps of tokio need it, in calls without sockets too.
+    let _entered = runtime.enter();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--calls") {
+        let calls = arguments.get(at + 1).and_then(|number| number.parse().ok());
+        let index = if flag("--bare") {
+            0
+        } else if flag("--select") {
+            2
         } else {
-            let mut layered = ServiceBuilder::new().layer(layer()).service(service_fn(hello));
-            time(calls, || smol::block_on(answer(layered.call(request()))));
-        }
+            1
+        };
+        in_process(calls.expect("a number follows --calls"))[index]();
         return;
     }
-    let quick = env::args().any(|argument| argument == "--quick");
+    let quick = flag("--quick");
     let (rounds, length, calls) = if quick {
         (1, Duration::from_millis(50), 1_000)
     } else {
-        (5, Duration::from_secs(1), 500_000)
+        (20, Duration::from_secs(1), 100_000)
     };
-    if !env::args().any(|argument| argument == "--in-process") {
-        sockets(rounds, length);
+    if !flag("--in-process") {
+        let app = Router::new().route("/", get(async || "hello"));
+        let token = tokio_util::sync::CancellationToken::new();
+        let by_hand =
+            app.clone().layer(MapFutureLayer::new(move |response| select(response, token.clone())));
+        let apps = [app.clone(), app.layer(layer()), by_hand];
+        let addresses = apps.map(|app| runtime.block_on(serve(app)));
+        let runtime = &runtime;
+        let turns = addresses.map(|address| -> Turn<'_> {
+            Box::new(move || 1e6 / runtime.block_on(drive(address, length)))
+        });
+        report("a request over loopback", "us", rounds, turns);
     }
-    in_process(rounds, calls);
-}
-
-/// Prints requests per second, the median of the rounds.
-fn sockets(rounds: usize, length: Duration) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("the runtime starts");
-    let app = Router::new().route("/", get(async || "hello"));
-    let [bare, layered] = [app.clone(), app.layer(layer())].map(|app| runtime.block_on(serve(app)));
-    let mut figures = [Vec::new(), Vec::new()];
-    for _ in 0..rounds {
-        for (figures, address) in figures.iter_mut().zip([bare, layered]) {
-            figures.push(runtime.block_on(drive(address, length)));
-        }
-    }
-    let [bare, layered] = figures.map(median);
-    println!(
-        "requests per second over loopback: {bare:.0} without the layer, {layered:.0} with it"
-    );
-    println!(
-        "  {:.2} of them, {:.2} us more a request on each of two threads",
-        layered / bare,
-        2e6 / layered - 2e6 / bare
-    );
+    report("a call without sockets", "ns", rounds, in_process(calls));
 }
 
 async fn serve(app: Router) -> SocketAddr {
@@ -115,19 +133,46 @@ async fn drive(address: SocketAddr, length: Duration) -> f64 {
     f64::from(answers) / began.elapsed().as_secs_f64()
 }
 
-/// Prints nanoseconds for a call of a service that answers at once, the median of the rounds.
-fn in_process(rounds: usize, calls: u32) {
-    let mut layered = ServiceBuilder::new().layer(layer()).service(service_fn(hello));
+/// Measures one contestant once: how long each request takes.
+type Turn<'a> = Box<dyn FnMut() -> f64 + 'a>;
+
+/// Returns the contestants, each of which calls a service that answers at once.
+fn in_process(calls: u32) -> [Turn<'static>; 3] {
     let mut bare = service_fn(hello);
-    let mut figures = [Vec::new(), Vec::new()];
-    for _ in 0..rounds {
-        figures[0].push(time(calls, || smol::block_on(answer(bare.call(request())))));
-        figures[1].push(time(calls, || smol::block_on(answer(layered.call(request())))));
+    let mut layered = ServiceBuilder::new().layer(layer()).service(service_fn(hello));
+    let token = tokio_util::sync::CancellationToken::new();
+    let mut by_hand = service_fn(move |request| select(hello(request), token.clone()));
+    [
+        Box::new(move || time(calls, || smol::block_on(answer(bare.call(request()))))),
+        Box::new(move || time(calls, || smol::block_on(answer(layered.call(request()))))),
+        Box::new(move || time(calls, || smol::block_on(answer(by_hand.call(request()))))),
+    ]
+}
+
+/// Lets the contestants take turns, and prints the median of what each takes, and of what it adds in the same round.
+fn report(row: &str, unit: &str, rounds: usize, mut turns: [Turn<'_>; 3]) {
+    let mut figures = [const { Vec::new() }; 3];
+    for round in 0..rounds {
+        // A different contestant starts each round.
+        for offset in 0..turns.len() {
+            let index = (round + offset) % turns.len();
+            figures[index].push(turns[index]());
+        }
     }
-    let [bare, layered] = figures.map(median);
-    println!(
-        "nanoseconds for a call without sockets: {bare:.0} without the layer, {layered:.0} with it"
-    );
+    println!("\n{row:<36} {unit:>8} {:>8} {:>18}", "more", "middle half");
+    let mut more = Vec::new();
+    for (name, own) in ["nothing", "OperationLayer", "tokio::select!"].iter().zip(&figures) {
+        let added = own.iter().zip(&figures[0]).map(|(own, bare)| own - bare);
+        let [low, middle, high] = [0.25, 0.5, 0.75].map(|part| quantile(part, added.clone()));
+        let all = quantile(0.5, own.iter().copied());
+        println!("{name:<36} {all:>8.2} {middle:>8.2} {low:>8.2} to {high:>6.2}");
+        more.push(middle);
+    }
+    if let [_, layer, select] = more[..] {
+        let bare = quantile(0.5, figures[0].iter().copied());
+        let share = 100.0 * layer / bare;
+        println!("{row}: the layer adds {share:.1} %, {:.2} of what select! adds", layer / select);
+    }
 }
 
 async fn hello(_: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -152,7 +197,10 @@ fn time(calls: u32, mut call: impl FnMut()) -> f64 {
     began.elapsed().as_nanos() as f64 / f64::from(calls)
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
+/// Returns the figure that this part of the others is below.
+fn quantile(part: f64, figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<_> = figures.collect();
     figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
+    let index = (part * figures.len() as f64) as usize;
+    figures.get(index).copied().unwrap_or(f64::NAN)
 }
