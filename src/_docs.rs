@@ -59,7 +59,7 @@ pub mod readme {}
 /// 17. [Tasks](guide::tasks): groups that own their tasks.
 /// 18. [Shutdown](guide::shutdown): let a service finish, then stop it; axum, hyper and tower.
 /// 19. [Readers and writers](guide::readers_and_writers): code that reads and writes by itself.
-/// 20. [Services](https://docs.rs/cancelable-tower): HTTP and gRPC, with the package `cancelable-tower`.
+/// 20. [Services](guide::services): HTTP and gRPC requests as operations, with the package `cancelable-tower`.
 pub mod guide {
     #[doc = include_str!("../docs/pictures/polls.uri")]
     #[doc = include_str!("../docs/links.txt")]
@@ -143,6 +143,12 @@ pub mod guide {
     #[doc = include_str!("../docs/links.txt")]
     #[doc = include_str!("../docs/guide/19-readers-and-writers.md")]
     pub mod readers_and_writers {}
+
+    // The package for services compiles the snippets.
+    #[cfg(not(doctest))]
+    #[doc = include_str!("../docs/links.txt")]
+    #[doc = include_str!("../docs/guide/20-services.md")]
+    pub mod services {}
 }
 
 /// Coming from another library: terms, snippets and differences.
@@ -151,6 +157,7 @@ pub mod guide {
 /// * [From Go's context](migration::from_go)
 /// * [From .NET](migration::from_dotnet)
 /// * [From the Python library](migration::from_python)
+/// * [From tower-http and tonic](migration::from_tower_http)
 pub mod migration {
     #[doc = include_str!("../docs/links.txt")]
     #[doc = include_str!("../docs/migration/from-tokio-util.md")]
@@ -167,4 +174,10 @@ pub mod migration {
     #[doc = include_str!("../docs/links.txt")]
     #[doc = include_str!("../docs/migration/from-python.md")]
     pub mod from_python {}
+
+    // The package for services compiles the snippets.
+    #[cfg(not(doctest))]
+    #[doc = include_str!("../docs/links.txt")]
+    #[doc = include_str!("../docs/migration/from-tower-http.md")]
+    pub mod from_tower_http {}
 }

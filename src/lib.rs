@@ -120,11 +120,13 @@
 //! [testing](_docs::guide::testing) ·
 //! [limits that move](_docs::guide::limits) ·
 //! [tasks](_docs::guide::tasks) ·
-//! [readers and writers](_docs::guide::readers_and_writers)
+//! [readers and writers](_docs::guide::readers_and_writers) ·
+//! [services](_docs::guide::services)
 //!
 //! Coming from [tokio-util](_docs::migration::from_tokio_util),
-//! [Go's context](_docs::migration::from_go), [.NET](_docs::migration::from_dotnet) or
-//! [the Python library](_docs::migration::from_python)?
+//! [Go's context](_docs::migration::from_go), [.NET](_docs::migration::from_dotnet),
+//! [the Python library](_docs::migration::from_python) or
+//! [tower-http and tonic](_docs::migration::from_tower_http)?
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]

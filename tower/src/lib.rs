@@ -47,3 +47,13 @@ pub use response::{ResponseBody, ResponseFuture};
 
 /// An error of any type, as bodies have it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Pages of the documentation of `cancelable` about services, so that their snippets are compiled.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../docs/guide/20-services.md")]
+    mod services {}
+
+    #[doc = include_str!("../../docs/migration/from-tower-http.md")]
+    mod from_tower_http {}
+}
