@@ -208,6 +208,29 @@ pub enum TargetState {
     LeaseOver,
 }
 
+/// A process of a scope, as [`Engine::processes`] returns it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessStatus {
+    /// The process.
+    pub process: ProcessId,
+    /// The name of its host.
+    pub host: Text,
+    /// Whether its lease lasts. If not, the process has left, has crashed, hangs, or cannot reach the store.
+    pub has_lease: bool,
+    /// How many of its runs have not ended.
+    pub runs: u64,
+    /// How many requests it has not confirmed yet, counted once for each run.
+    pub unconfirmed: u64,
+}
+
+impl ProcessStatus {
+    /// Creates a status without runs.
+    pub fn new(process: ProcessId, host: impl Into<Text>, has_lease: bool) -> Self {
+        ProcessStatus { process, host: host.into(), has_lease, runs: 0, unconfirmed: 0 }
+    }
+}
+
 /// What a store does for the bus. See the [module](self) for the tables and for the rules that every method keeps.
 ///
 /// One value serves one process. It owns a connection, or several. The futures of its methods are polled by the driver
@@ -306,6 +329,13 @@ pub trait Engine: Send + Sync + 'static {
         &self,
         requests: &[RequestId],
     ) -> impl Future<Output = Result<Vec<(RequestId, Vec<Target>)>, Self::Error>> + Send;
+
+    /// Returns the processes of a scope that the store still has a row of, in any order. For people who look at the
+    /// fleet: this may take as long as counting all live runs takes.
+    fn processes(
+        &self,
+        scope: &Scope,
+    ) -> impl Future<Output = Result<Vec<ProcessStatus>, Self::Error>> + Send;
 
     /// Deletes at most `at_most` rows of each table that have not been needed for `retention`. Returns how many it
     /// deleted.

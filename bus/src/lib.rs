@@ -34,7 +34,7 @@ pub mod memory;
 pub use bus::{Bus, BusBuilder, Driver, Health, Run, WaitForLease};
 pub use delivery::Delivery;
 #[doc(inline)]
-pub use engine::Engine;
+pub use engine::{Engine, ProcessStatus};
 pub use error::Error;
 pub use id::{ParseIdError, ProcessId, RequestId, RunId};
 pub use invalid::{Invalid, Problem};

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use cancelable::Text;
 use cancelable_bus::engine::{
-    Enrolled, NewRun, Pending, Polled, Process, Receipt, Received, RunEnd, Target, TargetState,
+    Enrolled, NewRun, Pending, Polled, Process, ProcessStatus, Receipt, Received, RunEnd, Target,
+    TargetState,
 };
 use cancelable_bus::{
     Engine, Key, ProcessId, Recipient, RemoteReason, Request, RequestId, RunId, Scope, StoreTime,
@@ -161,6 +162,19 @@ impl<C: Connector, T: Tls<C::Stream>> Engine for Postgres<C, T> {
             all.entry(row.try_get(0)?).or_default().extend(target(row)?);
         }
         Ok(all.into_iter().map(|(id, targets)| (id.into(), targets)).collect())
+    }
+
+    async fn processes(&self, scope: &Scope) -> Result<Vec<ProcessStatus>, Error> {
+        let session = self.session()?;
+        let rows = session.call(&session.statements.processes, &[&scope.as_str()]).await?;
+        let status = |row: &Row| {
+            let (process, host): (Uuid, String) = (row.try_get(0)?, row.try_get(1)?);
+            let mut status = ProcessStatus::new(process.into(), host, row.try_get(2)?);
+            status.runs = row.try_get::<_, i64>(3)?.unsigned_abs();
+            status.unconfirmed = row.try_get::<_, i64>(4)?.unsigned_abs();
+            Ok(status)
+        };
+        rows.iter().map(status).collect()
     }
 
     async fn forget(&self, retention: Duration, at_most: u32) -> Result<u64, Error> {

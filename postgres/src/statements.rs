@@ -196,6 +196,17 @@ LEFT JOIN cancelable.runs r ON r.id = t.run AND r.scope = q.scope
 LEFT JOIN cancelable.processes p ON p.id = r.process
 WHERE q.id = ANY($1)";
 
+/// Reads the processes of a scope, with the numbers of their live runs and of their targets without a receipt.
+const PROCESSES: &str = "
+SELECT p.id, p.host, p.lease_until > clock_timestamp(),
+    (SELECT count(*) FROM cancelable.runs r WHERE r.process = p.id AND r.ended IS NULL),
+    (
+        SELECT count(*) FROM cancelable.targets t JOIN cancelable.runs r ON r.id = t.run
+        WHERE t.process = p.id AND t.received IS NULL AND r.outcome IS NULL
+    )
+FROM cancelable.processes p
+WHERE p.scope = $1";
+
 /// Deletes old rows. A process is deleted together with all its live runs. Otherwise it could come back and find only
 /// some of them.
 const FORGET: &str = "
@@ -274,6 +285,7 @@ statements! {
     resolve_block: RESOLVE_BLOCK,
     unblock: UNBLOCK,
     targets: TARGETS,
+    processes: PROCESSES,
     forget: FORGET,
     leave: LEAVE,
 }

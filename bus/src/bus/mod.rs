@@ -14,7 +14,7 @@ use std::time::Duration;
 use cancelable::{CancelableExt, CancellationToken, Operation, Reason, Text, never, timeout};
 
 use crate::delivery::Delivery;
-use crate::engine::Engine;
+use crate::engine::{Engine, ProcessStatus};
 use crate::error::Error;
 use crate::id::{ProcessId, RequestId, RunId};
 use crate::name::{Key, Scope};
@@ -376,6 +376,36 @@ impl<E: Engine> Bus<E> {
             error: link.error.as_ref().map(|error| error.to_string().into()),
             runs: state.runs.len(),
         }
+    }
+
+    /// Returns the processes of the scope, for people who look at the fleet, ordered by host. Processes that have left or crashed are in
+    /// the list until the retention time is over.
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot be reached, fails, or takes longer than the [call limit](BusBuilder::call_limit).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use cancelable_bus::{Bus, Memory};
+    ///
+    /// # cancelable::testing::run(async {
+    /// let (bus, driver) = Bus::builder(Memory::new()).host("worker-7").build()?;
+    /// let asked = async {
+    ///     let processes = bus.processes().await?;
+    ///     assert_eq!((processes[0].host.as_str(), processes[0].runs), ("worker-7", 0));
+    ///     bus.close().await;
+    ///     Ok::<(), cancelable_bus::Error>(())
+    /// };
+    /// futures::join!(asked, driver).0
+    /// # }).unwrap();
+    /// ```
+    pub async fn processes(&self) -> Result<Vec<ProcessStatus>, Error> {
+        self.shared.connected().await?;
+        let mut all = self.shared.call(self.shared.engine.processes(self.scope())).await?;
+        all.sort_by(|a, b| (&a.host, a.process).cmp(&(&b.host, b.process)));
+        Ok(all)
     }
 
     /// Closes the bus: the driver writes the rows that are left, ends the lease and resolves. Returns once the driver has

@@ -23,6 +23,8 @@ pub enum Call {
     Unblock,
     /// [`Engine::targets`](crate::Engine::targets).
     Targets,
+    /// [`Engine::processes`](crate::Engine::processes).
+    Processes,
     /// [`Engine::forget`](crate::Engine::forget).
     Forget,
     /// [`Engine::leave`](crate::Engine::leave).

@@ -14,7 +14,9 @@ use cancelable::timeout;
 use parking_lot::Mutex;
 
 use crate::clock::Clock;
-use crate::engine::{Engine, Enrolled, NewRun, Polled, Process, Receipt, RunEnd, Target};
+use crate::engine::{
+    Engine, Enrolled, NewRun, Polled, Process, ProcessStatus, Receipt, RunEnd, Target,
+};
 use crate::id::{ProcessId, RequestId, RunId};
 use crate::name::{Key, Scope};
 use crate::request::Request;
@@ -202,6 +204,11 @@ impl Engine for Memory {
         requests: &[RequestId],
     ) -> Result<Vec<(RequestId, Vec<Target>)>, Unreachable> {
         self.transact(Call::Targets, |tables, now| (tables.targets(requests, now), Hints::new()))
+            .await
+    }
+
+    async fn processes(&self, scope: &Scope) -> Result<Vec<ProcessStatus>, Unreachable> {
+        self.transact(Call::Processes, |tables, now| (tables.processes(scope, now), Hints::new()))
             .await
     }
 

@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use cancelable::Status;
+use cancelable::{Status, Text};
 
 use super::listener::Listener;
 use crate::engine::{
-    Enrolled, NewRun, Pending, Process, Receipt, Received, RunEnd, Target, TargetState,
+    Enrolled, NewRun, Pending, Process, ProcessStatus, Receipt, Received, RunEnd, Target,
+    TargetState,
 };
 use crate::id::{ProcessId, RequestId, RunId};
 use crate::name::{Key, Scope};
@@ -32,6 +33,7 @@ pub(super) struct Tables {
 #[derive(Debug)]
 struct ProcessRow {
     scope: Scope,
+    host: Text,
     lease_until: StoreTime,
     listener: Weak<Listener>,
 }
@@ -67,6 +69,7 @@ impl Tables {
     ) -> Enrolled {
         let row = ProcessRow {
             scope: process.scope.clone(),
+            host: process.host.clone(),
             lease_until,
             listener: Arc::downgrade(listener),
         };
@@ -82,6 +85,11 @@ impl Tables {
         lease_until: StoreTime,
     ) -> Option<Vec<Pending>> {
         self.processes.get_mut(&process)?.lease_until = lease_until;
+        Some(self.pending(process))
+    }
+
+    /// Returns the requests that live runs of a process must get.
+    fn pending(&self, process: ProcessId) -> Vec<Pending> {
         let mut pending = Vec::new();
         let addressed =
             self.waiting.iter().flat_map(|(run, ids)| ids.iter().map(move |id| (*run, *id)));
@@ -99,7 +107,7 @@ impl Tables {
                 pending.push(Pending::new(id, run, request.reason.clone()));
             }
         }
-        Some(pending)
+        pending
     }
 
     pub(super) fn begin(
@@ -220,6 +228,18 @@ impl Tables {
                 (id, targets.collect())
             })
             .collect()
+    }
+
+    pub(super) fn processes(&self, scope: &Scope, now: StoreTime) -> Vec<ProcessStatus> {
+        let rows = self.processes.iter().filter(|(_, row)| row.scope == *scope);
+        rows.map(|(id, row)| {
+            let mut status = ProcessStatus::new(*id, row.host.clone(), row.lease_until > now);
+            let live = self.runs.values().filter(|run| run.process == *id && run.ended.is_none());
+            status.runs = live.count() as u64;
+            status.unconfirmed = self.pending(*id).len() as u64;
+            status
+        })
+        .collect()
     }
 
     /// Returns the state of a target without a receipt.

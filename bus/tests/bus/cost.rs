@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use cancelable::prelude::*;
-use cancelable_bus::engine::{Engine, Enrolled, NewRun, Polled, Process, Receipt, RunEnd, Target};
+use cancelable_bus::engine::{
+    Engine, Enrolled, NewRun, Polled, Process, ProcessStatus, Receipt, RunEnd, Target,
+};
 use cancelable_bus::{Bus, Key, ProcessId, Request, RequestId, RunId, Scope, StoreTime, Ticket};
 
 use crate::world::{POLL, World, key};
@@ -50,6 +52,10 @@ impl Engine for Nothing {
     }
 
     async fn targets(&self, _: &[RequestId]) -> Result<Vec<(RequestId, Vec<Target>)>, Infallible> {
+        Ok(Vec::new())
+    }
+
+    async fn processes(&self, _: &Scope) -> Result<Vec<ProcessStatus>, Infallible> {
         Ok(Vec::new())
     }
 

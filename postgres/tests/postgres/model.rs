@@ -191,6 +191,13 @@ impl History {
             });
         }
         assert_eq!(targets, expected);
+        let scope = &self.servers[0].process.scope;
+        let mut statuses = self.servers[0].processes(scope).await.expect("an answer");
+        let mut expected = self.memories[0].processes(scope).await.expect("an answer");
+        for statuses in [&mut statuses, &mut expected] {
+            statuses.sort_by_key(|status| status.process);
+        }
+        assert_eq!(statuses, expected);
         for place in 0..PROCESSES {
             let mut hint = pin!(self.memories[place].hint());
             let is_given = poll_fn(|context| Poll::Ready(hint.as_mut().poll(context).is_ready()));
