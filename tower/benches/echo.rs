@@ -9,8 +9,8 @@
 //! `cargo bench -p cancelable-tower --bench echo` takes two minutes. With `-- --quick` it runs for a moment only.
 //!
 //! To count instructions, run it with valgrind's callgrind and `-- --requests NUMBER nothing`, `cancelable` or `select`,
-//! with `pending` after that for a handler that is pending once. Two numbers give the cost of a request, without that of the
-//! start. Client and server share a thread then.
+//! with `pending` after that for a handler that is pending once. Run it with two numbers: the difference is the cost of
+//! requests without the start. Client and server share a thread then.
 
 use std::convert::Infallible;
 use std::env;
@@ -113,7 +113,7 @@ fn send(requests: u64, limits: Limits, pends: bool) {
     });
 }
 
-/// Prints the median of the turns of each contestant, and the middle half of what it adds.
+/// Prints the median of each contestant's turns, and the middle half of the time that it adds.
 fn report(row: &str, turns: &[Vec<Turn>]) {
     println!(
         "\n{row:<36} {:>10} {:>13} {:>8} {:>16}",
@@ -123,7 +123,7 @@ fn report(row: &str, turns: &[Vec<Turn>]) {
     for ((name, _), own) in CONTESTANTS.iter().zip(turns) {
         let rate = quantile(0.5, own.iter().map(|turn| turn.requests_per_second));
         let cpu = quantile(0.5, own.iter().filter_map(|turn| turn.microseconds));
-        // The machine is slower in one round and faster in another, so a turn is compared with that of its round.
+        // The machine is slower in one round and faster in another, so a turn is compared with the bare one of its round.
         let added = own.iter().zip(&turns[0]);
         let added = added.filter_map(|(turn, bare)| Some(turn.microseconds? - bare.microseconds?));
         let [low, middle, high] = [0.25, 0.5, 0.75].map(|part| quantile(part, added.clone()));

@@ -149,7 +149,7 @@ fn in_process(calls: u32) -> [Turn<'static>; 3] {
     ]
 }
 
-/// Lets the contestants take turns, and prints the median of what each takes, and of what it adds in the same round.
+/// Lets the contestants take turns, and prints the median of their times, and of the time that each adds in its round.
 fn report(row: &str, unit: &str, rounds: usize, mut turns: [Turn<'_>; 3]) {
     let mut figures = [const { Vec::new() }; 3];
     for round in 0..rounds {
