@@ -2,6 +2,7 @@
 
 mod program;
 
+mod build_driver;
 mod crawler;
 mod monitor;
 mod pipeline;

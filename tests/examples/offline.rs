@@ -76,7 +76,7 @@ examples! {
 }
 
 /// The examples that have tests of their own, in `checksum.rs` and `live`.
-const TESTED_ELSEWHERE: &[&str] = &["checksum", "crawler", "monitor", "pipeline"];
+const TESTED_ELSEWHERE: &[&str] = &["build_driver", "checksum", "crawler", "monitor", "pipeline"];
 
 #[test]
 fn all_are_tested() {

@@ -31,6 +31,7 @@ fn built() -> &'static PathBuf {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--all-features", "--profile", profile]);
         cargo.args(["--example", "crawler", "--example", "pipeline", "--example", "monitor"]);
+        cargo.args(["--example", "build_driver"]);
         cargo.arg("--target-dir").arg(profile_dir.parent().unwrap());
         let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
         assert!(built.success(), "the examples do not build");

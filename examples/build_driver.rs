@@ -1,0 +1,115 @@
+//! Runs the steps of a build, each a line for the shell, a few at a time. The first step that fails stops the others, and so
+//! does Ctrl-C.
+//!
+//! `build_driver [--jobs 2] [--grace 5s] [--limit 10m] STEP...`: a step that is stopped has the grace period to end by
+//! itself, and is killed then. `--limit` is for the whole build. A second Ctrl-C ends the driver at once.
+//!
+//! It prints how each step ended, and the output of the step below. `build_driver 'echo 1' 'echo 2; exit 3' 'sleep 60'`:
+//!
+//! ```text
+//! ok: echo 1
+//! 1
+//! exit status: 3: echo 2; exit 3
+//! 2
+//! stopped (signal: 15 (SIGTERM)): sleep 60
+//! ```
+//!
+//! The exit code is 0 if all steps succeeded, 1 if one failed, 124 after the limit, and 128 + n after signal n.
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use cancelable::prelude::*;
+use cancelable::process::{Command, CommandError};
+use clap::Parser;
+
+#[derive(Parser)]
+struct Arguments {
+    /// How many steps may run at once.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+    /// How long a step that is stopped has to end by itself.
+    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+    grace: Duration,
+    /// How long the build may take.
+    #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
+    limit: Duration,
+    /// The steps, in the order in which they start.
+    #[arg(required = true)]
+    steps: Vec<String>,
+}
+
+/// A step that did not succeed.
+#[derive(Debug)]
+struct StepFailed {
+    step: String,
+    how: String,
+}
+
+impl fmt::Display for StepFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.step, self.how)
+    }
+}
+
+impl Error for StepFailed {}
+
+/// Returns a command that runs a line of shell. The shell leads a process group, so that what it starts is stopped too.
+fn shell(line: &str) -> Command {
+    #[cfg(unix)]
+    return Command::new("sh").arg("-c").arg(line).process_group();
+    #[cfg(not(unix))]
+    return Command::new("cmd").arg("/C").arg(line);
+}
+
+/// Runs a step and prints its output, also if it is stopped.
+async fn run(step: String, grace: Duration) -> Result<(), StepFailed> {
+    let outcome = shell(&step).cancelable(never()).named(step.clone()).grace(grace).await;
+    let (how, stdout, stderr) = match outcome {
+        Ok(output) if output.status.success() => ("ok".to_owned(), output.stdout, output.stderr),
+        Ok(output) => (output.status.to_string(), output.stdout, output.stderr),
+        Err(CommandError::Cancelled(stopped)) => {
+            let status = stopped.status.map(|status| format!(" ({status})")).unwrap_or_default();
+            let verb = if stopped.cancelled.was_forced() { "killed" } else { "stopped" };
+            (format!("{verb}{status}"), stopped.stdout, stopped.stderr)
+        }
+        Err(error) => (error.to_string(), Vec::new(), Vec::new()),
+    };
+    let text = [format!("{how}: {step}\n").into_bytes(), stdout].concat();
+    // There is nobody to tell that the terminal is gone.
+    let _ = io::stdout().lock().write_all(&text);
+    let _ = io::stderr().lock().write_all(&stderr);
+    if how == "ok" { Ok(()) } else { Err(StepFailed { step, how }) }
+}
+
+fn main() -> io::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let stop = termination()?.second_signal_exits();
+    // After a cancellation, a step first has its own grace period, and prints its output then.
+    let group = TaskGroup::fallible(|task| smol::spawn(task).detach())
+        .at_most(arguments.jobs)
+        .grace(arguments.grace + Duration::from_secs(60));
+    for step in arguments.steps {
+        group.try_spawn(run(step, arguments.grace));
+    }
+    let build = group.try_join_within(any_of((stop, timeout(arguments.limit)))).named("build");
+    let operation = build.operation();
+    let outcome = smol::block_on(build);
+    // A step that failed is a reason of another kind than a signal and the limit.
+    let cancelled = operation.reason().filter(|reason| reason.kind() != ReasonKind::Error);
+    Ok(match (cancelled, outcome) {
+        (Some(reason), _) => {
+            let cancelled = Cancelled::new(reason);
+            eprintln!("build_driver: {cancelled}");
+            cancelled.exit_code()
+        }
+        (None, Err(error)) => {
+            eprintln!("build_driver: {error}");
+            ExitCode::FAILURE
+        }
+        (None, Ok(_)) => ExitCode::SUCCESS,
+    })
+}
