@@ -57,7 +57,7 @@ impl fmt::Display for StepFailed {
 
 impl Error for StepFailed {}
 
-/// Returns a command that runs a line of shell. The shell leads a process group, so that what it starts is stopped too.
+/// Returns a command that runs a line of shell. The shell leads a process group, so the programs that it starts are stopped too.
 fn shell(line: &str) -> Command {
     #[cfg(unix)]
     return Command::new("sh").arg("-c").arg(line).process_group();
@@ -79,7 +79,7 @@ async fn run(step: String, grace: Duration) -> Result<(), StepFailed> {
         Err(error) => (error.to_string(), Vec::new(), Vec::new()),
     };
     let text = [format!("{how}: {step}\n").into_bytes(), stdout].concat();
-    // There is nobody to tell that the terminal is gone.
+    // It fails if the terminal is gone.
     let _ = io::stdout().lock().write_all(&text);
     let _ = io::stderr().lock().write_all(&stderr);
     if how == "ok" { Ok(()) } else { Err(StepFailed { step, how }) }

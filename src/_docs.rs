@@ -60,6 +60,7 @@ pub mod readme {}
 /// 18. [Shutdown](guide::shutdown): let a service finish, then stop it; axum, hyper and tower.
 /// 19. [Readers and writers](guide::readers_and_writers): code that reads and writes by itself.
 /// 20. [Services](guide::services): HTTP and gRPC requests as operations, with the package `cancelable-tower`.
+/// 22. [Child processes](guide::child_processes): ask them to end, then kill them.
 pub mod guide {
     #[doc = include_str!("../docs/pictures/polls.uri")]
     #[doc = include_str!("../docs/links.txt")]
@@ -149,6 +150,11 @@ pub mod guide {
     #[doc = include_str!("../docs/links.txt")]
     #[doc = include_str!("../docs/guide/20-services.md")]
     pub mod services {}
+
+    #[cfg(feature = "process")]
+    #[doc = include_str!("../docs/links.txt")]
+    #[doc = include_str!("../docs/guide/22-child-processes.md")]
+    pub mod child_processes {}
 }
 
 /// Coming from another library: terms, snippets and differences.

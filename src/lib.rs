@@ -121,6 +121,7 @@
 //! [limits that move](_docs::guide::limits) ·
 //! [tasks](_docs::guide::tasks) ·
 //! [readers and writers](_docs::guide::readers_and_writers) ·
+//! [child processes](_docs::guide::child_processes) ·
 //! [services](_docs::guide::services)
 //!
 //! Coming from [tokio-util](_docs::migration::from_tokio_util),

@@ -40,7 +40,7 @@ pub(super) struct Child {
     /// Why it was asked to end, if it was.
     asked: Option<Cancelled>,
     was_killed: bool,
-    /// How long to wait for what is left: after the end, or after the kill.
+    /// How long to wait for the rest of the output after the end, or for the end after the kill.
     rest: Option<Countdown>,
 }
 
@@ -72,7 +72,7 @@ impl Child {
             if let Poll::Ready(status) = self.poll_status(closed, cx)? {
                 self.status = Some(status);
                 self.rest = Some(Countdown::lasting(READ_ON));
-                // What it wrote last is in the pipes by now.
+                // Its last output is in the pipes by now.
                 closed = self.poll_output(cx)?;
             }
         }
@@ -165,7 +165,8 @@ mod signals {
             Pid::from_raw(i32::try_from(self.process.id()).ok()?)
         }
 
-        /// Returns whether the child has ended, without waiting for it: its number and that of its group stay taken.
+        /// Returns whether the child has ended, without waiting for it, so its number and the number of its group
+        /// stay taken.
         #[cfg(not(any(target_os = "openbsd", target_os = "redox", target_os = "cygwin")))]
         pub(super) fn has_ended(&self) -> bool {
             use rustix::process::{WaitId, WaitIdOptions, waitid};

@@ -41,7 +41,7 @@ pub struct Command {
     stop: StopBy,
 }
 
-/// How the child is asked to end.
+/// The request to end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StopBy {
     #[cfg_attr(not(unix), expect(dead_code, reason = "there are no signals to send"))]
@@ -214,8 +214,8 @@ impl Command {
     /// Makes the child the leader of a new process group, and sends signals to the whole group.
     ///
     /// Use it for a child that starts processes of its own, such as a shell or `make`, which does not always pass a signal on. The
-    /// whole group is asked to end. Once the child has ended and no process holds its output, or when the grace period is
-    /// over, what is left of the group is killed.
+    /// whole group gets the signal. Its remaining processes are killed when the grace period is over, or earlier, once the
+    /// child has ended and no process holds its output.
     ///
     /// * A Ctrl-C at the terminal does not reach a group of its own. Use [`ctrl_c`](crate::ctrl_c) as a source.
     /// * The child cannot read from the terminal.

@@ -1,4 +1,4 @@
-//! `CommandError`: why a command returned no output. `Stopped`: what is left of a child that was cancelled.
+//! `CommandError`: why a command returned no output. `Stopped`: the output of a child that was cancelled.
 
 use std::error::Error;
 use std::fmt;
@@ -29,7 +29,7 @@ pub enum CommandError {
     Failed(io::Error),
 }
 
-/// What is left of a child that was cancelled.
+/// How a child that was cancelled has ended, and its output so far.
 ///
 /// ```
 /// use cancelable::prelude::*;
@@ -54,9 +54,9 @@ pub struct Stopped {
     /// It is `None` if the child was not started, if [`strict`](crate::TryCancelable::strict) has dropped a late output, and
     /// if a killed child has not ended for 10 seconds.
     pub status: Option<ExitStatus>,
-    /// What it wrote to standard output, if that was collected.
+    /// Its standard output, if that was collected.
     pub stdout: Vec<u8>,
-    /// What it wrote to standard error, if that was collected.
+    /// Its standard error, if that was collected.
     pub stderr: Vec<u8>,
 }
 

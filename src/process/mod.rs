@@ -11,7 +11,7 @@
 //! # #[cfg(unix)]
 //! # smol::block_on(async {
 //! let build = Command::new("sh").arg("-c").arg("echo compiling; exec sleep 60");
-//! let error = build.cancelable(timeout(Duration::from_millis(200))).await.unwrap_err();
+//! let error = build.cancelable(timeout(Duration::from_secs(1))).await.unwrap_err();
 //!
 //! let CommandError::Cancelled(stopped) = error else { panic!("{error}") };
 //! assert!(stopped.cancelled.is_timeout());

@@ -1,7 +1,7 @@
 //! `CommandRun`: the work of a command. `StopChild`: what comes after it.
 //!
 //! The work starts the child, and asks it to end when the operation is cancelled. The grace period keeps the work meanwhile.
-//! If the child has not ended by then, the race drops the work, and the clean-up kills the child and collects what is left.
+//! If the child has not ended by then, the race drops the work, and the clean-up kills the child and collects the rest of its output.
 //! Both sides share the child. They never poll at the same time, so each takes it out of the lock while it does.
 
 use std::fmt;
