@@ -14,17 +14,22 @@
 //! stopped (signal: 15 (SIGTERM)): sleep 60
 //! ```
 //!
-//! The exit code is 0 if all steps succeeded, 1 if one failed, 124 after the limit, and 128 + n after signal n.
+//! The exit code is 0 if all steps succeeded, 1 if one failed, and 124 after the limit. After a signal the driver ends by
+//! that signal.
 
 use std::error::Error;
 use std::fmt;
 use std::io::{self, Write};
-use std::process::ExitCode;
 use std::time::Duration;
 
+use cancelable::command_line::{self, End, parse_duration};
+use cancelable::group::TaskError;
 use cancelable::prelude::*;
 use cancelable::process::{Command, CommandError};
 use clap::Parser;
+
+/// How long a step may take to print its output.
+const TO_PRINT: Duration = Duration::from_secs(60);
 
 #[derive(Parser)]
 struct Arguments {
@@ -32,10 +37,10 @@ struct Arguments {
     #[arg(long, default_value_t = 2)]
     jobs: usize,
     /// How long a step that is stopped has to end by itself.
-    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "5s", value_parser = parse_duration)]
     grace: Duration,
     /// How long the build may take.
-    #[arg(long, default_value = "10m", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "10m", value_parser = parse_duration)]
     limit: Duration,
     /// The steps, in the order in which they start.
     #[arg(required = true)]
@@ -85,31 +90,21 @@ async fn run(step: String, grace: Duration) -> Result<(), StepFailed> {
     if how == "ok" { Ok(()) } else { Err(StepFailed { step, how }) }
 }
 
-fn main() -> io::Result<ExitCode> {
-    let arguments = Arguments::parse();
-    let stop = termination()?.second_signal_exits();
-    // After a cancellation, a step first has its own grace period, and prints its output then.
+/// Runs all steps.
+async fn build(arguments: Arguments) -> Result<(), TaskError<StepFailed>> {
+    // A step prints its output after its own grace period, which must end before that of the group.
     let group = TaskGroup::fallible(|task| smol::spawn(task).detach())
         .at_most(arguments.jobs)
-        .grace(arguments.grace + Duration::from_secs(60));
+        .grace(arguments.grace + TO_PRINT);
     for step in arguments.steps {
         group.try_spawn(run(step, arguments.grace));
     }
-    let build = group.try_join_within(any_of((stop, timeout(arguments.limit)))).named("build");
-    let operation = build.operation();
-    let outcome = smol::block_on(build);
-    // A step that failed is a reason of another kind than a signal and the limit.
-    let cancelled = operation.reason().filter(|reason| reason.kind() != ReasonKind::Error);
-    Ok(match (cancelled, outcome) {
-        (Some(reason), _) => {
-            let cancelled = Cancelled::new(reason);
-            eprintln!("build_driver: {cancelled}");
-            cancelled.exit_code()
-        }
-        (None, Err(error)) => {
-            eprintln!("build_driver: {error}");
-            ExitCode::FAILURE
-        }
-        (None, Ok(_)) => ExitCode::SUCCESS,
-    })
+    group.try_join().await?;
+    Ok(())
+}
+
+fn main() -> End {
+    let arguments = Arguments::parse();
+    let (limit, grace) = (arguments.limit, arguments.grace + TO_PRINT);
+    command_line::run(|_| build(arguments)).timeout(limit).grace(grace).block_on()
 }
