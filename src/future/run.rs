@@ -1,14 +1,21 @@
 //! `RunState`: what a race needs besides its work and its source: shields to wait for, the cause, and the
 //! operation.
+//!
+//! * [`cancelling`]: from the cancellation to the end of the work.
+//! * [`join`]: waiting for the children. [`after_work`]: clean-up, and the end.
 
+mod after_work;
+mod cancelling;
 mod join;
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 #[cfg(feature = "time")]
 use std::time::Duration;
+
+pub(crate) use cancelling::error_of_unstarted;
 
 use super::ending::Ending;
 use super::operation_run::{OperationRun, ParentWait};
@@ -16,16 +23,14 @@ use crate::clock;
 use crate::error::Cancelled;
 use crate::frame::dropping;
 use crate::operation::{Hook, InPoll, Operation};
-use crate::panic::{contain, discard, message};
-use crate::poll_context::{self, DropCheck, InShield, Protection, Tracer, register_clean_up};
+use crate::panic::discard;
+use crate::poll_context::{self, DropCheck, Protection, Tracer, register_clean_up};
 use crate::reason::Reason;
 #[cfg(feature = "time")]
 use crate::source::{Limit, timeouts_fired};
 use crate::sync::Mutex;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
-use crate::visits::visit;
-use crate::wait::probe;
 
 /// A [`RunState`] that is allocated when the race becomes an operation, or when the first shield registers in its work.
 /// It takes two words in the race.
@@ -398,282 +403,6 @@ impl RunState {
                 run.operation.end_grace();
             }
         }
-    }
-}
-
-/// From the cancellation to the end of the work.
-impl RunState {
-    /// Returns whether the source has fired, and a shield or a grace period keeps the work.
-    #[inline]
-    pub(crate) fn is_cancelling(&self) -> bool {
-        self.cause.is_some()
-    }
-
-    pub(crate) fn set_cause(&mut self, reason: Reason) {
-        self.cause = Some(reason);
-        #[cfg(feature = "time")]
-        if let Some(run) = &mut self.operation {
-            run.use_grace_of_canceller();
-        }
-    }
-
-    /// Returns whether the work is within its grace period. Its clock starts at the first call.
-    #[cfg(feature = "time")]
-    #[inline]
-    pub(crate) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(run) = &mut self.operation else { return false };
-        // A race around it waits for its clean-up, but usually not for its grace period. It must find out in any case
-        // whether the operation is part of its work.
-        let goes_on = run.poll_grace(cx)
-            && (!run.is_awaited(&mut self.drop_check, cx) || run.grace_is_clean_up);
-        if !goes_on && run.grace.is_some() {
-            run.operation.end_grace();
-        }
-        goes_on
-    }
-
-    /// Returns false: without a clock there is no grace period.
-    #[cfg(not(feature = "time"))]
-    pub(crate) fn poll_grace(&mut self, _cx: &mut Context<'_>) -> bool {
-        false
-    }
-
-    /// Adds shields that have registered in the work.
-    pub(crate) fn add_shields(&mut self, shields: Vec<Arc<Protection>>) {
-        if let Some(operation) = self.watched() {
-            operation.note_shields(&shields);
-        }
-        if self.shields.len() + shields.len() > self.shields.capacity() {
-            // All shields are notified again, which has no effect on shields that were notified before.
-            self.notified = 0;
-            self.shields.retain(|shield| {
-                visit();
-                shield.is_active()
-            });
-            let room = self.shields.len() + shields.len();
-            self.shields.reserve(room);
-        }
-        self.shields.extend(shields);
-    }
-
-    /// Returns whether a shield keeps the work.
-    #[inline]
-    pub(crate) fn is_shielded(&mut self) -> bool {
-        // Look only at the last shield. So if many shields end one by one, each is checked only a few times.
-        while let Some(last) = self.shields.last() {
-            visit();
-            let keeps = match &self.tracer {
-                Some(tracer) if self.shields.len() <= self.notified => last.keeps(tracer),
-                _ => last.is_active(),
-            };
-            if keeps {
-                return true;
-            }
-            self.shields.pop();
-            self.notified = self.notified.min(self.shields.len());
-        }
-        false
-    }
-
-    /// Notifies the shields in the work that this race waits for them. Returns its tracer if there are any.
-    pub(crate) fn await_shields(&mut self) -> Option<Arc<Tracer>> {
-        if !self.is_shielded() {
-            return None;
-        }
-        let tracer = self.tracer();
-        for shield in &self.shields[self.notified..] {
-            visit();
-            let is_new = shield.wait_for(&tracer);
-            if let Some(operation) = self.watched().filter(|_| is_new) {
-                operation.note_awaited_shield(shield);
-            }
-        }
-        self.notified = self.shields.len();
-        Some(tracer)
-    }
-
-    /// Returns the tracer of this race.
-    pub(crate) fn tracer(&mut self) -> Arc<Tracer> {
-        self.tracer.get_or_insert_with(Tracer::new).clone()
-    }
-
-    /// Resolves to the error once no shield keeps the work.
-    pub(crate) fn wait_for_shields(&mut self) -> Poll<Cancelled> {
-        // Shields that have registered in this poll are notified at once, because clean-up begins when it is notified.
-        match self.await_shields() {
-            Some(_) => Poll::Pending,
-            None => Poll::Ready(self.error()),
-        }
-    }
-
-    /// Wakes futures that expected to be dropped with the work and were not. Called once the work is gone.
-    #[inline]
-    fn forget_shields(&mut self) {
-        if let Some(tracer) = self.tracer.take() {
-            self.end_tracer(&tracer);
-        }
-        if self.shields.capacity() > 0 {
-            self.shields = Vec::new();
-        }
-    }
-
-    #[cold]
-    fn end_tracer(&self, tracer: &Arc<Tracer>) {
-        self.shields.iter().for_each(|shield| shield.forget(tracer));
-        tracer.race_is_over();
-    }
-
-    /// Returns the error of a race that was cancelled.
-    pub(crate) fn error(&self) -> Cancelled {
-        let of_operation = || self.operation.as_ref()?.operation.reason();
-        let reason = self.cause.clone().or_else(of_operation).unwrap_or(Reason::Dropped);
-        #[cfg(feature = "time")]
-        let forced = self.operation.as_ref().is_some_and(|run| run.grace.is_some());
-        #[cfg(not(feature = "time"))]
-        let forced = false;
-        self.error_for(reason, forced)
-    }
-
-    /// Returns the error for this reason, with the name of the operation. `forced` says whether the work did not
-    /// end within its grace period.
-    fn error_for(&self, reason: Reason, forced: bool) -> Cancelled {
-        match self.operation() {
-            Some(operation) => operation.cancelled_for(reason, forced),
-            None => reason.into(),
-        }
-    }
-}
-
-/// Returns the error of a race whose source had fired by the first poll. There is no grace period then.
-pub(crate) fn error_of_unstarted(state: &Option<Box<RunState>>, reason: Reason) -> Cancelled {
-    match state {
-        Some(state) => state.error_for(reason, false),
-        None => reason.into(),
-    }
-}
-
-/// After the work.
-impl RunState {
-    /// Runs the clean-up, shielded from everything around it.
-    #[inline]
-    pub(crate) fn poll_clean_up<T, E: Ending<T>>(
-        &mut self,
-        mut ending: Pin<&mut E>,
-        outcome: &mut Option<Result<T, Cancelled>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        if !E::CLEANS_UP {
-            return Poll::Ready(());
-        }
-        let Some(run) = &mut self.operation else { return Poll::Ready(()) };
-        if let Some(operation) = run.watched() {
-            operation.note_clean_up();
-        }
-        let _inside = InShield::enter();
-        loop {
-            match catch_unwind(AssertUnwindSafe(|| ending.as_mut().poll_clean_up(outcome, cx))) {
-                Ok(polled) => {
-                    if polled.is_pending() {
-                        run.owes_clean_up = ending.owes_clean_up();
-                    }
-                    return polled;
-                }
-                // Clean-up that panicked is not polled again. The next iteration runs the clean-up after it.
-                Err(panic) => run.keep_first_panic(panic),
-            }
-        }
-    }
-
-    /// Does what the [function](super::race::contain_drop) of the same name describes.
-    #[inline]
-    pub(super) fn contain_drop(&mut self, drop: impl FnOnce()) -> bool {
-        let dropped = catch_unwind(AssertUnwindSafe(drop));
-        let contained = dropped.is_ok();
-        if let (Err(panic), Some(run)) = (dropped, &mut self.operation) {
-            run.keep_first_panic(panic);
-        }
-        contained
-    }
-
-    /// Polls the source once more, without registering, because the work has returned an error. The work may have seen
-    /// in the same poll that the source has fired, for example with `token.check()?`. Then this cancels the operation.
-    pub(crate) fn note_cause_of_error<S>(&mut self, source: Pin<&mut Option<S>>)
-    where
-        S: Future<Output = Reason>,
-    {
-        let (None, Some(run), Some(source)) = (&self.cause, &self.operation, source.as_pin_mut())
-        else {
-            // Guarantee 6: a source that has fired is not polled again.
-            return;
-        };
-        // A panic of the source must not take the place of the error.
-        let polled = contain(|| source.poll(&mut Context::from_waker(probe())));
-        if let Ok(Poll::Ready(reason)) = polled {
-            run.operation.cancel_with(reason);
-        }
-    }
-
-    /// Returns the error that replaces the value of the work, if the operation is strict and its source has fired by now.
-    /// Takes one more look at the source, without registering: the poll of the work may have taken long.
-    #[cold]
-    pub(crate) fn late_error<S>(&mut self, source: Pin<&mut Option<S>>) -> Option<Cancelled>
-    where
-        S: Future<Output = Reason>,
-    {
-        // Guarantee 6: a source that has fired is not polled again.
-        if let (None, Some(source)) = (&self.cause, source.as_pin_mut()) {
-            let mut cx = Context::from_waker(probe());
-            // A panic of the source must not take the place of the value.
-            let _ = contain(|| self.poll_source(false, source, &mut cx));
-        }
-        let reason = self.operation.as_ref()?.operation.reason()?;
-        Some(self.error_for(reason, false))
-    }
-
-    #[inline]
-    pub(crate) fn is_strict(&self) -> bool {
-        self.operation.as_ref().is_some_and(|run| run.strict)
-    }
-
-    /// Ends the operation. Returns whether a race around it is waiting, so that the caller must not continue.
-    pub(crate) fn end<T, E: Ending<T>>(
-        &mut self,
-        ending: &E,
-        outcome: &Result<T, Cancelled>,
-    ) -> bool {
-        let Some(run) = &mut self.operation else { return false };
-        run.owes_clean_up = false;
-        run.has_ended = true;
-        run.discard_clean_up_lost();
-        let operation = &run.operation;
-        if let Some(panic) = run.panic.get_mut().take() {
-            operation.end_failed(&format_args!("panicked: {}", message(&*panic)));
-            if let Some(cleaning) = run.cleaning.take() {
-                cleaning.end();
-            }
-            resume_unwind(panic);
-        }
-        match (ending.failure(), outcome) {
-            (Some(failure), _) => operation.end_failed(&failure),
-            (None, Err(cancelled)) => operation.end_cancelled(cancelled.reason().clone()),
-            (None, Ok(value)) => {
-                let mut failed = false;
-                if let Some(error_of) = ending.error_of() {
-                    error_of(value, &mut |error| {
-                        failed = true;
-                        operation.end_with_error(error);
-                    });
-                }
-                if !failed {
-                    operation.complete();
-                }
-            }
-        }
-        let awaited = run.cleaning.take().is_some_and(|cleaning| {
-            cleaning.end();
-            cleaning.is_awaited()
-        });
-        awaited || self.stopped
     }
 }
 

@@ -1,0 +1,160 @@
+//! From the cancellation to the end of the work: shields to wait for, the grace period, the error.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::RunState;
+use crate::error::Cancelled;
+use crate::poll_context::{Protection, Tracer};
+use crate::reason::Reason;
+use crate::visits::visit;
+
+impl RunState {
+    /// Returns whether the source has fired, and a shield or a grace period keeps the work.
+    #[inline]
+    pub(crate) fn is_cancelling(&self) -> bool {
+        self.cause.is_some()
+    }
+
+    pub(crate) fn set_cause(&mut self, reason: Reason) {
+        self.cause = Some(reason);
+        #[cfg(feature = "time")]
+        if let Some(run) = &mut self.operation {
+            run.use_grace_of_canceller();
+        }
+    }
+
+    /// Returns whether the work is within its grace period. Its clock starts at the first call.
+    #[cfg(feature = "time")]
+    #[inline]
+    pub(crate) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(run) = &mut self.operation else { return false };
+        // A race around it waits for its clean-up, but usually not for its grace period. It must find out in any case
+        // whether the operation is part of its work.
+        let goes_on = run.poll_grace(cx)
+            && (!run.is_awaited(&mut self.drop_check, cx) || run.grace_is_clean_up);
+        if !goes_on && run.grace.is_some() {
+            run.operation.end_grace();
+        }
+        goes_on
+    }
+
+    /// Returns false: without a clock there is no grace period.
+    #[cfg(not(feature = "time"))]
+    pub(crate) fn poll_grace(&mut self, _cx: &mut Context<'_>) -> bool {
+        false
+    }
+
+    /// Adds shields that have registered in the work.
+    pub(crate) fn add_shields(&mut self, shields: Vec<Arc<Protection>>) {
+        if let Some(operation) = self.watched() {
+            operation.note_shields(&shields);
+        }
+        if self.shields.len() + shields.len() > self.shields.capacity() {
+            // All shields are notified again, which has no effect on shields that were notified before.
+            self.notified = 0;
+            self.shields.retain(|shield| {
+                visit();
+                shield.is_active()
+            });
+            let room = self.shields.len() + shields.len();
+            self.shields.reserve(room);
+        }
+        self.shields.extend(shields);
+    }
+
+    /// Returns whether a shield keeps the work.
+    #[inline]
+    pub(crate) fn is_shielded(&mut self) -> bool {
+        // Look only at the last shield. So if many shields end one by one, each is checked only a few times.
+        while let Some(last) = self.shields.last() {
+            visit();
+            let keeps = match &self.tracer {
+                Some(tracer) if self.shields.len() <= self.notified => last.keeps(tracer),
+                _ => last.is_active(),
+            };
+            if keeps {
+                return true;
+            }
+            self.shields.pop();
+            self.notified = self.notified.min(self.shields.len());
+        }
+        false
+    }
+
+    /// Notifies the shields in the work that this race waits for them. Returns its tracer if there are any.
+    pub(crate) fn await_shields(&mut self) -> Option<Arc<Tracer>> {
+        if !self.is_shielded() {
+            return None;
+        }
+        let tracer = self.tracer();
+        for shield in &self.shields[self.notified..] {
+            visit();
+            let is_new = shield.wait_for(&tracer);
+            if let Some(operation) = self.watched().filter(|_| is_new) {
+                operation.note_awaited_shield(shield);
+            }
+        }
+        self.notified = self.shields.len();
+        Some(tracer)
+    }
+
+    /// Returns the tracer of this race.
+    pub(crate) fn tracer(&mut self) -> Arc<Tracer> {
+        self.tracer.get_or_insert_with(Tracer::new).clone()
+    }
+
+    /// Resolves to the error once no shield keeps the work.
+    pub(crate) fn wait_for_shields(&mut self) -> Poll<Cancelled> {
+        // Shields that have registered in this poll are notified at once, because clean-up begins when it is notified.
+        match self.await_shields() {
+            Some(_) => Poll::Pending,
+            None => Poll::Ready(self.error()),
+        }
+    }
+
+    /// Wakes futures that expected to be dropped with the work and were not. Called once the work is gone.
+    #[inline]
+    pub(super) fn forget_shields(&mut self) {
+        if let Some(tracer) = self.tracer.take() {
+            self.end_tracer(&tracer);
+        }
+        if self.shields.capacity() > 0 {
+            self.shields = Vec::new();
+        }
+    }
+
+    #[cold]
+    fn end_tracer(&self, tracer: &Arc<Tracer>) {
+        self.shields.iter().for_each(|shield| shield.forget(tracer));
+        tracer.race_is_over();
+    }
+
+    /// Returns the error of a race that was cancelled.
+    pub(crate) fn error(&self) -> Cancelled {
+        let of_operation = || self.operation.as_ref()?.operation.reason();
+        let reason = self.cause.clone().or_else(of_operation).unwrap_or(Reason::Dropped);
+        #[cfg(feature = "time")]
+        let forced = self.operation.as_ref().is_some_and(|run| run.grace.is_some());
+        #[cfg(not(feature = "time"))]
+        let forced = false;
+        self.error_for(reason, forced)
+    }
+
+    /// Returns the error for this reason, with the name of the operation. `forced` says whether the work did not
+    /// end within its grace period.
+    pub(super) fn error_for(&self, reason: Reason, forced: bool) -> Cancelled {
+        match self.operation() {
+            Some(operation) => operation.cancelled_for(reason, forced),
+            None => reason.into(),
+        }
+    }
+}
+
+/// Returns the error of a race whose source had fired by the first poll. There is no grace period then.
+pub(crate) fn error_of_unstarted(state: &Option<Box<RunState>>, reason: Reason) -> Cancelled {
+    match state {
+        Some(state) => state.error_for(reason, false),
+        None => reason.into(),
+    }
+}
