@@ -31,25 +31,25 @@
 //! A node without parents, or with several (`linked`), always stores its reason.
 //!
 //! * [`listeners`]: children and callbacks.
+//! * [`parents`]: the links to its parents.
 //! * [`reason`]: whether a node is cancelled, and why.
 //! * [`cancel`]: cancelling a node with its descendants.
 
 mod cancel;
 mod listeners;
+mod parents;
 mod reason;
 
-use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
-use crate::panic::contain;
 use crate::reason::Reason;
-use crate::sync::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, Ordering};
 use crate::text::Text;
-use crate::visits::visit;
 use crate::wait::{HasLatch, Latch};
 #[cfg(feature = "testing")]
 pub(crate) use listeners::CancelCounts;
-use listeners::{Child, Listeners, ReasonFrom};
+use listeners::{Listeners, ReasonFrom};
+use parents::{MoreParents, ParentLink};
 
 // The fields that a cancellation uses come first, so that cancelling many nodes touches few cache lines.
 #[derive(Debug, Default)]
@@ -64,53 +64,6 @@ pub(super) struct Node {
     more_parents: OnceLock<Box<MoreParents>>,
     /// Whether the node ever had a child.
     had_child: AtomicBool,
-}
-
-#[derive(Debug)]
-struct ParentLink {
-    node: Arc<Node>,
-    /// Key of the child among the parent's children, or [`UNREGISTERED`]. Changes once, under the
-    /// parent's lock.
-    key: AtomicUsize,
-}
-
-#[derive(Debug)]
-struct MoreParents {
-    links: Vec<ParentLink>,
-    from: ReasonFrom,
-}
-
-/// The key of a child that its parent does not notify.
-const UNREGISTERED: usize = usize::MAX;
-
-impl ParentLink {
-    #[inline]
-    fn new(node: Arc<Node>) -> Self {
-        ParentLink { node, key: AtomicUsize::new(UNREGISTERED) }
-    }
-
-    fn is_registered(&self) -> bool {
-        // Relaxed is enough. The key is written under the parent's lock, and readers without the lock use it only with a
-        // load of the parent's latch, as `ask_parent` does, or take the lock and look again, as `register` does.
-        self.key.load(Ordering::Relaxed) != UNREGISTERED
-    }
-
-    /// Registers a child with this parent, or cancels the child if the parent is cancelled.
-    fn register(&self, child: &Arc<Node>, from: ReasonFrom) {
-        let registered = self.node.latch.with_extra(|listeners, is_set| {
-            // Another thread may have registered it before this one got the lock.
-            if !is_set && !self.is_registered() {
-                let key = listeners.children.insert((Arc::downgrade(child), from));
-                self.key.store(key, Ordering::Relaxed);
-            }
-            !is_set || self.is_registered()
-        });
-        if !registered {
-            if let Some(reason) = self.node.reason_for_child(from) {
-                child.cancel(reason.clone());
-            }
-        }
-    }
 }
 
 impl Node {
@@ -173,165 +126,10 @@ impl Node {
         None
     }
 
-    fn parents(&self) -> impl Iterator<Item = &ParentLink> {
-        let more = self.more_parents.get().into_iter().flat_map(|more| &more.links);
-        self.parent.iter().chain(more)
-    }
-
-    #[inline]
-    fn first_parent(&self) -> Option<&ParentLink> {
-        self.parent.as_ref().or_else(|| self.more_parents.get()?.links.first())
-    }
-
-    /// Registers this node with its parents, which notify it from now on (invariant 3).
-    #[inline]
-    pub(super) fn register_with_parents(self: &Arc<Self>) {
-        if self.first_parent().is_some_and(|parent| !parent.is_registered()) {
-            self.register_cold();
-        }
-    }
-
-    #[inline(never)]
-    fn register_cold(self: &Arc<Self>) {
-        if let Some(link) = &self.parent {
-            link.register(self, ReasonFrom::Parent);
-        }
-        if let Some(more) = self.more_parents.get() {
-            more.links.iter().for_each(|link| link.register(self, more.from));
-        }
-    }
-
-    /// Makes a node without parents a child of `parent`, unless that would close a cycle. Returns
-    /// whether it is a child of `parent` now.
-    pub(super) fn descend_from(self: &Arc<Self>, parent: &Arc<Node>) -> bool {
-        if self.first_parent().is_some() || is_or_descends_from(parent, self) {
-            return false;
-        }
-        let from = ReasonFrom::ParentWrapped;
-        if let Some(reason) = parent.prepare_child(from) {
-            self.cancel(reason);
-            return true;
-        }
-        // Something may listen to the node already, so the parent must notify it. Register the link first. Otherwise
-        // another thread could find it in the node while it is still unregistered.
-        let link = ParentLink::new(parent.clone());
-        link.register(self, from);
-        // Only the operation that owns the node calls this, so no other thread has set parents.
-        let _ = self.more_parents.set(Box::new(MoreParents { links: vec![link], from }));
-        true
-    }
-
     /// Sets the name of this node in its children's reasons. Only the first call has an effect.
     pub(super) fn set_label(&self, name: Text) {
         let rejected = self.latch.with_extra(|listeners, _| listeners.set_label(name));
         drop(rejected);
-    }
-}
-
-/// Returns whether `node` is `ancestor` or descends from it.
-///
-/// Walks up from `node` and down from `ancestor` at the same time, and stops when one of the walks is complete.
-/// So the cost is proportional to the smaller of the two trees. Building a tree of n nodes with `descend_from`
-/// costs O(n log n) in any order.
-fn is_or_descends_from(node: &Arc<Node>, ancestor: &Arc<Node>) -> bool {
-    if Arc::ptr_eq(node, ancestor) {
-        return true;
-    }
-    if !ancestor.had_child.load(Ordering::Acquire) {
-        return false;
-    }
-    // From here on each node between the two is in the list of its parents (invariant 3).
-    node.register_with_parents();
-    let (mut up, mut down) = (vec![node.clone()], vec![ancestor.clone()]);
-    // Two threads may still close a cycle at the same time. The set ends the walks in that case.
-    let mut visited = HashSet::new();
-    let (mut cost_up, mut cost_down) = (0, 0);
-    loop {
-        visit();
-        // A cancelled node has given up its list of children, so the walk down cannot continue below it. Then that walk
-        // is never complete.
-        let expand = down.last().map(|last| {
-            last.latch.with_extra(|listeners, is_set| (!is_set).then(|| listeners.children.len()))
-        });
-        match expand {
-            None => return false,
-            Some(Some(children)) if cost_down + children <= cost_up => {
-                cost_down += children + 1;
-                let last = down.pop().map(|last| {
-                    last.latch.with_extra(|listeners, _| {
-                        let upgrade = |(child, _): &Child<Node>| child.upgrade();
-                        listeners.children.iter().filter_map(upgrade).collect::<Vec<_>>()
-                    })
-                });
-                for child in last.into_iter().flatten() {
-                    visit();
-                    if Arc::ptr_eq(&child, node) {
-                        return true;
-                    }
-                    down.push(child);
-                }
-            }
-            Some(_) => {
-                let Some(next) = up.pop() else { return false };
-                cost_up += 1;
-                if !visited.insert(Arc::as_ptr(&next)) {
-                    continue;
-                }
-                for link in next.parents() {
-                    if Arc::ptr_eq(&link.node, ancestor) {
-                        return true;
-                    }
-                    up.push(link.node.clone());
-                }
-            }
-        }
-    }
-}
-
-/// Guarantee 11: a dropped node leaves nothing in its parents, and dropping a long chain does not
-/// recurse.
-impl Drop for Node {
-    #[inline]
-    fn drop(&mut self) {
-        if self.parent.is_some() || self.more_parents.get().is_some() {
-            self.leave_parents();
-        }
-    }
-}
-
-impl Node {
-    fn leave_parents(&mut self) {
-        let mut next = self.parent.take();
-        let mut more = self.more_parents.take().map_or_else(Vec::new, |more| more.links);
-        while let Some(mut link) = next.take().or_else(|| more.pop()) {
-            let key = link.key.load(Ordering::Relaxed);
-            // A cancelled parent has given up its list of children.
-            if key != UNREGISTERED && !link.node.latch.is_set() {
-                // Dropping the `Weak` under the lock runs no user code.
-                link.node.latch.with_extra(|listeners, _| listeners.children.remove(key));
-            }
-            // If this was the last handle of the parent, take its parents out first. They are then dropped in this
-            // loop, not in a nested `drop`.
-            let mut take_parents = |node: &mut Node| {
-                next = node.parent.take();
-                if let Some(parents) = node.more_parents.take() {
-                    more.extend(parents.links);
-                }
-            };
-            // The destructor of a callback's value may panic. The remaining parents must still be released.
-            if Arc::strong_count(&link.node) == 1 {
-                // Drop it in place: cheaper than moving it out of the `Arc`.
-                if let Some(node) = Arc::get_mut(&mut link.node) {
-                    take_parents(node);
-                    let _ = contain(|| drop(link.node));
-                    continue;
-                }
-            }
-            if let Some(mut node) = Arc::into_inner(link.node) {
-                take_parents(&mut node);
-                let _ = contain(|| drop(node));
-            }
-        }
     }
 }
 
