@@ -3,13 +3,14 @@
 //! An [`Operation`] is a handle. The other types here are returned by its methods, or by the builder methods
 //! of [`Cancelable`](crate::Cancelable).
 
-// inner.rs: the state that all handles share. hooks.rs: the hooks for the start, for progress and for the
+// inner.rs: the state that all handles share. parent.rs: the link to the parent. deadline.rs: time limits. hooks.rs: the hooks for the start, for progress and for the
 // end. family.rs: the children, and the latch of the end; ended.rs waits for them. run.rs: what the rest of the
 // crate does with an operation. current.rs: the operation that is being polled. activity.rs: stage, shields and
 // polls, for a registry that watches. observe: spans and metrics.
 
 mod activity;
 mod current;
+mod deadline;
 mod ended;
 mod family;
 mod hooks;
@@ -17,6 +18,7 @@ mod id;
 mod in_scope;
 mod inner;
 pub(crate) mod observe;
+mod parent;
 mod progress;
 mod run;
 mod snapshot;

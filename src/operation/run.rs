@@ -8,10 +8,10 @@ use std::time::Instant;
 use super::Operation;
 use super::activity::{Activity, ActivitySnapshot, Watcher};
 use super::current::{Inside, PolledBy, is_protected_from};
+#[cfg(feature = "time")]
+use super::deadline::Overdue;
 use super::ended::ChildrenEnded;
 use super::hooks::{EndHook, Hook};
-#[cfg(feature = "time")]
-use super::inner::Overdue;
 use super::inner::{Inner, Outcome};
 use crate::clock;
 use crate::error::Cancelled;

@@ -1,0 +1,121 @@
+//! The deadline of an operation: its own time limit, and those of its ancestors.
+
+#[cfg(feature = "time")]
+use std::time::Duration;
+use std::time::Instant;
+
+use super::inner::{Details, Inner};
+use super::parent::Link;
+#[cfg(feature = "time")]
+use crate::clock;
+#[cfg(feature = "time")]
+use crate::reason::Reason;
+
+/// A time limit that a source has offered in its first poll.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(feature = "time"),
+    expect(dead_code, reason = "without a clock no source offers one")
+)]
+pub(super) struct Limit {
+    since: Instant,
+    at: Instant,
+}
+
+/// A deadline that has passed, although no poll has noticed it.
+#[cfg(feature = "time")]
+#[derive(Debug)]
+pub(crate) struct Overdue {
+    /// The reason for which the operation is about to be cancelled.
+    pub(crate) reason: Reason,
+    /// How late its timeout may fire.
+    pub(crate) lateness: Duration,
+}
+
+impl Details {
+    /// Lowers the deadline to `at`.
+    #[inline]
+    pub(super) fn lower_deadline(&mut self, at: Option<Instant>) {
+        self.deadline = match (self.deadline, at) {
+            (Some(known), Some(at)) => Some(known.min(at)),
+            (known, at) => known.or(at),
+        };
+    }
+
+    /// Returns the earliest deadline that applies.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let undecided = self.parent.as_ref().and_then(|parent| match parent.link {
+            Link::Undecided(deadline) => deadline,
+            _ => None,
+        });
+        [self.deadline, undecided].into_iter().flatten().min()
+    }
+}
+
+impl Inner {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.details.lock().deadline()
+    }
+
+    /// Sets the limit of the operation's own source, which started at `since`.
+    pub(super) fn set_limit(&self, since: Instant, at: Instant) {
+        let mut details = self.details.lock();
+        details.limit = Some(Limit { since, at });
+        details.lower_deadline(Some(at));
+    }
+
+    /// Drops the limit, because the race is over. If a time is given, drops the limit only if its end has passed by that
+    /// time. In that case the source is still pending, so the limit does not end the race.
+    #[cfg(feature = "time")]
+    pub(super) fn drop_limit(&self, if_passed_by: Option<Instant>) {
+        let passed = |limit: &mut Limit| if_passed_by.is_none_or(|now| limit.at <= now);
+        self.details.lock().limit.take_if(passed);
+    }
+
+    /// Returns the deadline of the operation's own source, or of an ancestor, if it has passed.
+    #[cfg(feature = "time")]
+    pub(super) fn overdue(&self) -> Option<Overdue> {
+        let now = clock::now();
+        // Once the operation has ended, its own limit no longer counts.
+        let passed = |details: &Details| {
+            let limit = details.limit.filter(|limit| limit.at <= now && details.ended.is_none())?;
+            Some(limit.at.saturating_duration_since(limit.since))
+        };
+        let overdue = |reason, after: Duration| Overdue { reason, lateness: after / 512 };
+        let mut next = {
+            let details = self.details.lock();
+            if details.deadline().is_none_or(|at| at > now) {
+                return None;
+            }
+            if let Some(after) = passed(&details) {
+                return Some(overdue(Reason::timeout(after), after));
+            }
+            details.parent.clone()
+        };
+        // Not recursive: chains may be long.
+        while let Some(parent) = next.take().and_then(|parent| parent.binding()) {
+            let details = parent.details.lock();
+            if let Some(after) = passed(&details) {
+                let reason = Reason::parent_named(details.name.clone(), Reason::timeout(after));
+                return Some(overdue(reason, after));
+            }
+            next = details.parent.clone();
+        }
+        None
+    }
+
+    /// Returns the end of the earliest limit of an ancestor that has not passed.
+    #[cfg(feature = "time")]
+    pub(super) fn next_inherited_limit(&self) -> Option<Instant> {
+        let now = clock::now();
+        let mut earliest: Option<Instant> = None;
+        let mut next = self.details.lock().parent.clone();
+        while let Some(parent) = next.take().and_then(|parent| parent.binding()) {
+            let details = parent.details.lock();
+            let limit = details.limit.filter(|limit| limit.at > now && details.ended.is_none());
+            earliest = earliest.into_iter().chain(limit.map(|limit| limit.at)).min();
+            next = details.parent.clone();
+        }
+        earliest
+    }
+}

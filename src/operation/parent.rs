@@ -1,0 +1,223 @@
+//! The link of an operation to its parent.
+
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+use std::time::Instant;
+
+use super::OperationId;
+use super::current::{PolledBy, current_and_waker, is_protected_from};
+use super::inner::Inner;
+use crate::frame::is_shielded;
+use crate::poll_context::is_traced_by;
+use crate::reason::Reason;
+use crate::source::CancellationToken;
+use crate::text::Text;
+use crate::visits::visit;
+
+/// The parent of an operation. The link is weak, so a long chain of operations is not a chain of owners.
+#[derive(Clone, Debug)]
+pub(super) struct Parent {
+    pub(super) id: OperationId,
+    pub(super) name: Option<Text>,
+    pub(super) link: Link,
+    inner: Weak<Inner>,
+    /// The place in the parent's list of children. `None` while it is not there.
+    key: Option<usize>,
+}
+
+/// How an operation is linked to its parent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Link {
+    /// It is cancelled with the parent, and inherits its deadline.
+    Bound,
+    /// A shield is between the two: it is not cancelled with the parent, and does not inherit its deadline.
+    Shielded,
+    /// It is polled with a different waker than the parent. So it is in a combinator such as `FuturesUnordered`, or in
+    /// a task of an executor. In a combinator it is part of the parent's work and is cancelled with it. In a task it is
+    /// not. Its own race finds out which of the two holds. Until then it inherits this deadline.
+    Undecided(Option<Instant>),
+}
+
+impl Parent {
+    /// Returns the parent whose cancellation and deadline apply to the child.
+    pub(super) fn binding(&self) -> Option<Arc<Inner>> {
+        if self.link == Link::Bound { self.inner.upgrade() } else { None }
+    }
+}
+
+/// Returns whether a poll with this waker is part of the poll of an operation.
+fn is_same_task(polled_by: PolledBy, waker: &Waker) -> bool {
+    match polled_by {
+        PolledBy::NOTHING => false,
+        PolledBy::ANYTHING => true,
+        // A race that waits for shields polls its work with a waker of its own.
+        _ => polled_by == PolledBy::waker(waker) || is_traced_by(waker),
+    }
+}
+
+impl Inner {
+    /// Makes it a child of the current operation, unless it has a parent. Returns the token of the parent if the
+    /// operation may not be part of the parent's work: see [`Link::Undecided`].
+    #[inline]
+    pub(super) fn enter_current(
+        this: &Arc<Self>,
+        waker: Option<&Waker>,
+    ) -> Option<CancellationToken> {
+        let (parent, polled_by) = current_and_waker()?;
+        let is_same_task = |waker| is_same_task(polled_by, waker);
+        if is_shielded() || waker.is_none_or(is_same_task) {
+            Inner::enter_below(this, &parent.inner);
+            return None;
+        }
+        parent.inner.label_token();
+        Inner::set_parent(this, &parent.inner, Link::Undecided(parent.deadline()));
+        Some(this.undecided_parent()?.token.clone())
+    }
+
+    /// Makes it a child of `parent`, unless it has a parent or is an ancestor of `parent`.
+    ///
+    /// Within a shield or clean-up of `parent`, the child is not cancelled with it.
+    pub(super) fn enter_below(this: &Arc<Self>, parent: &Arc<Inner>) {
+        if is_protected_from(parent) {
+            return Inner::set_parent(this, parent, Link::Shielded);
+        }
+        parent.label_token();
+        if !this.token.descend_from(&parent.token) {
+            return;
+        }
+        Inner::set_parent(this, parent, Link::Bound);
+        let deadline = parent.deadline();
+        this.details.lock().lower_deadline(deadline);
+    }
+
+    /// Notes the parent, unless there is one.
+    fn set_parent(this: &Arc<Self>, parent: &Arc<Inner>, link: Link) {
+        // Only the future of the operation sets the parent, so no other thread does meanwhile.
+        if this.details.lock().parent.is_some() || Inner::is_above(this, parent) {
+            return;
+        }
+        let name = parent.details.lock().name.clone();
+        let (key, dismissed) = Inner::add_child(parent, this);
+        let (inner, key) = (Arc::downgrade(parent), Some(key));
+        this.details.lock().parent = Some(Parent { id: parent.id, name, link, inner, key });
+        if let Some(reason) = dismissed {
+            this.dismiss(&reason);
+        }
+        if this.is_over() {
+            Inner::settle(this.clone());
+        }
+    }
+
+    /// Returns whether `other` is this operation or below it. Then it cannot be the parent of this operation.
+    fn is_above(this: &Arc<Self>, other: &Arc<Inner>) -> bool {
+        if this.child_count() == 0 {
+            return Arc::ptr_eq(this, other);
+        }
+        let mut next = Some(other.clone());
+        // Not recursive: chains may be long.
+        while let Some(inner) = next {
+            visit();
+            if Arc::ptr_eq(this, &inner) {
+                return true;
+            }
+            next = inner.parent().0;
+        }
+        false
+    }
+
+    /// Returns the parent, if it still exists, and whether a shield is in between.
+    pub(super) fn parent(&self) -> (Option<Arc<Inner>>, bool) {
+        match &self.details.lock().parent {
+            Some(parent) => (parent.inner.upgrade(), parent.link == Link::Shielded),
+            None => (None, false),
+        }
+    }
+
+    /// Calls `update` with the parent and the place in its list, under the lock of the operation. `None` if there is no
+    /// parent.
+    pub(super) fn update_key<R>(
+        &self,
+        update: impl FnOnce(&Weak<Inner>, &mut Option<usize>) -> Option<R>,
+    ) -> Option<R> {
+        let mut details = self.details.lock();
+        let parent = details.parent.as_mut()?;
+        update(&parent.inner, &mut parent.key)
+    }
+
+    fn undecided_parent(&self) -> Option<Arc<Inner>> {
+        let details = self.details.lock();
+        let parent = details.parent.as_ref()?;
+        if let Link::Undecided(_) = parent.link { parent.inner.upgrade() } else { None }
+    }
+
+    /// See [`Operation::is_inside_parent`](super::Operation::is_inside_parent).
+    pub(super) fn is_inside_parent(&self) -> bool {
+        let Some(parent) = self.undecided_parent() else { return false };
+        let mut next = current_and_waker().map(|(current, _)| current.inner);
+        // Not recursive: chains may be long.
+        while let Some(current) = next {
+            if Arc::ptr_eq(&current, &parent) {
+                return true;
+            }
+            next = current.details.lock().parent.as_ref().and_then(|parent| parent.inner.upgrade());
+        }
+        false
+    }
+
+    /// Returns whether a poll with this waker is in the task that polls `parent`, and inside that poll.
+    pub(super) fn is_in_task_of(parent: &Arc<Inner>, waker: &Waker) -> bool {
+        current_and_waker().is_some_and(|(current, polled_by)| {
+            Arc::ptr_eq(&current.inner, parent)
+                && polled_by.is_task()
+                && is_same_task(polled_by, waker)
+        })
+    }
+
+    /// Cancels the operation with its undecided parent, for `reason`.
+    pub(super) fn cancel_with_undecided_parent(&self, reason: Reason) {
+        #[cfg(feature = "time")]
+        let grace_end = self.undecided_parent().and_then(|parent| parent.token.grace_end());
+        #[cfg(not(feature = "time"))]
+        let grace_end = None;
+        self.cancel_until(reason, grace_end);
+    }
+
+    /// See [`Operation::reason_of_parent`](super::Operation::reason_of_parent).
+    pub(super) fn reason_of_parent(&self) -> Option<Reason> {
+        let parent = self.undecided_parent().filter(|parent| !parent.has_ended())?;
+        let cause = parent.cause()?;
+        let name = parent.details.lock().name.clone();
+        Some(Reason::parent_named(name, cause))
+    }
+
+    /// See [`Operation::leave_parent`](super::Operation::leave_parent).
+    pub(super) fn leave_parent(&self) {
+        let undecided = |parent: &mut Parent| matches!(parent.link, Link::Undecided(_));
+        let left = self.details.lock().parent.take_if(undecided);
+        if let Some(parent) = left {
+            Inner::leave_former_parent(parent.inner.upgrade(), parent.key);
+        }
+    }
+
+    /// Cancels the operation with the other children of its parent, unless it is in a shield of the parent.
+    pub(super) fn dismiss(&self, reason: &Reason) {
+        // A child that is just being added has no parent yet.
+        let is_shielded =
+            self.details.lock().parent.as_ref().is_some_and(|parent| parent.link == Link::Shielded);
+        if !is_shielded {
+            self.cancel(reason.clone());
+        }
+    }
+
+    /// Returns the reason for an operation whose future is dropped. If its parent is being cancelled at
+    /// this moment, the parent's reason is on its way and counts.
+    pub(super) fn reason_if_dropped(&self) -> Reason {
+        let parent = self.details.lock().parent.clone();
+        let bound = parent.as_ref().filter(|parent| parent.link != Link::Shielded);
+        let cause = bound.and_then(|parent| parent.inner.upgrade()?.cause());
+        match (parent, cause) {
+            (Some(parent), Some(cause)) => Reason::parent_named(parent.name, cause),
+            _ => Reason::Dropped,
+        }
+    }
+}
