@@ -13,6 +13,8 @@ use pin_project::pin_project;
 
 use crate::Inbound;
 use crate::answer::Answers;
+#[cfg(feature = "axum")]
+use crate::answer::Protocol;
 
 type Name = dyn Fn(&Parts) -> Text + Send + Sync;
 type Value = dyn Fn(&Parts) -> Option<Text> + Send + Sync;
@@ -89,11 +91,13 @@ impl Config {
     }
 }
 
-/// Returns the route of a request, as far as it is known, and else its path.
+/// Returns the route of a request, as far as it is known, and else its path. In gRPC, the path is the method, and one
+/// route of axum stands for all methods of a service.
 fn route(head: &Parts) -> &str {
     #[cfg(feature = "axum")]
-    if let Some(route) = head.extensions.get::<axum::extract::MatchedPath>() {
-        return route.as_str();
+    match head.extensions.get::<axum::extract::MatchedPath>() {
+        Some(route) if Protocol::of(&head.headers) != Protocol::Grpc => return route.as_str(),
+        _ => {}
     }
     head.uri.path()
 }

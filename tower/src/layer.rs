@@ -99,8 +99,8 @@ impl OperationLayer {
     ///
     /// The operation is named by the method and the path of the request, such as `GET /users/7`. With the feature `axum`,
     /// the route of axum takes the place of the path, as in `GET /users/{id}`, if a route has matched and the layer was
-    /// added with `Router::layer` or `Router::route_layer`. The operation has the metadata `status` once the response has
-    /// begun.
+    /// added with `Router::layer` or `Router::route_layer`. A call of gRPC keeps its path, which names the method. The
+    /// operation has the metadata `status` once the response has begun.
     ///
     /// ```
     /// let layer = cancelable_tower::OperationLayer::new();

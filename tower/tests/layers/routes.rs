@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::routing::get;
+use axum::routing::{any, get};
 use cancelable::prelude::*;
 use cancelable::registry::HistoryQuery;
 use cancelable_tower::OperationLayer;
@@ -30,5 +30,19 @@ fn named_by_the_route() {
             let last = registry.history(HistoryQuery::all().last(1)).remove(0);
             assert_eq!(last.snapshot.name.as_deref(), Some(name));
         }
+    });
+}
+
+#[test]
+fn grpc_calls_are_named_by_their_method() {
+    run(async {
+        let registry = Registry::new();
+        let app = Router::new()
+            .route("/shop.Cart/{*method}", any(async || ""))
+            .layer(OperationLayer::new().registered_in(&registry));
+        let call = Request::post("/shop.Cart/Add").header("content-type", "application/grpc");
+        app.oneshot(call.body(Body::empty()).unwrap()).await.unwrap();
+        let last = registry.history(HistoryQuery::all().last(1)).remove(0);
+        assert_eq!(last.snapshot.name.as_deref(), Some("POST /shop.Cart/Add"));
     });
 }
