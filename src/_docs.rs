@@ -16,6 +16,12 @@ pub mod semantics {}
 #[doc = include_str!("../docs/platforms.md")]
 pub mod platforms {}
 
+/// What an upgrade may change, the oldest Rust, and the features.
+///
+#[doc = include_str!("../docs/links.txt")]
+#[doc = include_str!("../docs/versions.md")]
+pub mod versions {}
+
 /// How the crate is built.
 ///
 #[doc = include_str!("../docs/pictures/layers.uri")]
