@@ -177,7 +177,7 @@ fn write_summary(
     }
 }
 
-/// How a service ended. Returned by [`Registry::shutdown_when`].
+/// How a service ended. Returned by [`Registry::shutdown_when`](crate::Registry::shutdown_when).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ServiceEnd {
