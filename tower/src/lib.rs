@@ -38,7 +38,7 @@ mod dashboard;
 
 pub use call::{PropagateBody, PropagateError, PropagateFuture};
 #[cfg(feature = "dashboard")]
-pub use dashboard::{Dashboard, DashboardBody};
+pub use dashboard::{Dashboard, DashboardBody, Table};
 pub use inbound::Inbound;
 pub use layer::{OperationLayer, OperationService};
 pub use outbound::Outbound;

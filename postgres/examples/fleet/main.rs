@@ -7,8 +7,11 @@
 //! ```text
 //! cargo run --example fleet -p cancelable-postgres [OPERATIONS PER WORKER]
 //! ```
+//!
+//! While it runs, it serves a page that shows the processes, at the address that it prints.
 
 mod asker;
+mod page;
 mod report;
 mod worker;
 
@@ -105,12 +108,16 @@ fn supervise(operations: usize) -> Result<()> {
         "{WORKERS} workers with {operations} operations each; {half} of {total} are cancelled"
     );
 
+    let page = page::serve(&fleet)?;
+    println!("the fleet: {}", page.url);
+
     let workers = (0..WORKERS).map(|place| fleet.spawn(&format!("worker{place}")));
     let workers = workers.collect::<Result<Vec<_>>>()?;
     let asker = fleet.spawn("asker")?;
     for line in lines_of(asker)? {
         println!("{line}");
     }
+    page.print()?;
     // A worker ends when its input is closed. Close all inputs before waiting for the first worker.
     let mut late = BTreeMap::new();
     let (mut waiting, mut outputs) = (Vec::new(), Vec::new());

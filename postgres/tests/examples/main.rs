@@ -17,4 +17,10 @@ fn fleet() {
     for line in ["delivered: 5000", "receipts: 5000", "cancelled: 5000, untouched: 5000"] {
         assert!(printed.lines().any(|printed| printed == line), "{printed}");
     }
+    // Half of the operations of each worker are left then.
+    for worker in 0..4 {
+        let start = format!("on the page: worker {worker} | ");
+        let row = printed.lines().find(|line| line.starts_with(&start));
+        assert!(row.is_some_and(|row| row.ends_with(" | lasts | 1250 | 0")), "{printed}");
+    }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use cancelable::registry::{Event, Events, Filter, HistoryQuery, Phase};
 use cancelable::source::Timeout;
-use cancelable::{Operation, Registry, timeout};
+use cancelable::{Operation, Registry, Text, timeout};
 use futures_core::Stream;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -30,8 +30,8 @@ const FRAME: usize = 64 * 1024;
 
 /// A stream of server-sent events with data in JSON.
 ///
-/// * `hello` comes first. It has the id of this stream, whether the client may cancel operations, and the operations
-///   that ended in the last minute.
+/// * `hello` comes first. It has the id of this stream, whether the client may cancel operations, the names of
+///   the program's tables, and the operations that ended in the last minute.
 /// * `operations` lists the running operations. It comes after `hello`, and again after the client has missed events.
 /// * `change` is one event of the registry.
 /// * `stats` are the statistics.
@@ -39,6 +39,7 @@ const FRAME: usize = 64 * 1024;
 pub(super) struct Messages {
     registry: Registry,
     may_cancel: bool,
+    tables: Vec<Text>,
     /// `None` before the first poll.
     changes: Option<Events>,
     next_numbers: Timeout,
@@ -46,9 +47,9 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    pub(super) fn new(registry: Registry, may_cancel: bool) -> Self {
+    pub(super) fn new(registry: Registry, may_cancel: bool, tables: Vec<Text>) -> Self {
         let next_numbers = timeout(NUMBERS_EVERY);
-        Messages { registry, may_cancel, changes: None, next_numbers, is_over: false }
+        Messages { registry, may_cancel, tables, changes: None, next_numbers, is_over: false }
     }
 
     fn hello(&mut self, text: &mut String) -> Events {
@@ -71,8 +72,7 @@ impl Messages {
                 json!({ "record": record, "ago": ago.as_secs_f64() })
             })
             .collect();
-        let hello =
-            json!({ "operation": operation, "may_cancel": self.may_cancel, "ended": ended });
+        let hello = json!({ "operation": operation, "may_cancel": self.may_cancel, "tables": self.tables, "ended": ended });
         write(text, "hello", &hello);
         write(text, "operations", &self.registry.list());
         self.numbers(text);

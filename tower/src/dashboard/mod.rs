@@ -2,6 +2,7 @@
 
 mod body;
 mod messages;
+mod table;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -10,9 +11,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use cancelable::Registry;
 use cancelable::operation::OperationId;
 use cancelable::registry::Filter;
+use cancelable::{Registry, Text};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, ORIGIN,
     X_CONTENT_TYPE_OPTIONS,
@@ -25,6 +26,8 @@ use tower_service::Service;
 
 pub use body::DashboardBody;
 use messages::Messages;
+use table::NamedTable;
+pub use table::Table;
 
 const PAGE: &str = include_str!("page.html");
 
@@ -46,6 +49,7 @@ type Permission = dyn Fn(&Parts) -> bool + Send + Sync;
 /// | `GET /operations`, `?name=work` | the running operations, as JSON |
 /// | `GET /stats` | statistics, as JSON |
 /// | `GET /events` | changes, as server-sent events |
+/// | `GET /tables/0` | a page with the first [table](Self::table) that was added |
 /// | `POST /operations/7/cancel` | 200 if this cancelled it, 409 if it was cancelled before, 404 if it is not running |
 ///
 /// The stream of events ends after the last operation of a registry that has been closed. Put an
@@ -76,6 +80,7 @@ type Permission = dyn Fn(&Parts) -> bool + Send + Sync;
 pub struct Dashboard {
     registry: Registry,
     may_cancel: Option<Arc<Permission>>,
+    tables: Vec<NamedTable>,
 }
 
 impl Dashboard {
@@ -86,7 +91,7 @@ impl Dashboard {
     /// # let _ = dashboard;
     /// ```
     pub fn new(registry: &Registry) -> Self {
-        Dashboard { registry: registry.clone(), may_cancel: None }
+        Dashboard { registry: registry.clone(), may_cancel: None, tables: Vec::new() }
     }
 
     /// Lets those requests cancel operations that `allow` accepts, such as those with the session of an
@@ -115,13 +120,45 @@ impl Dashboard {
         self
     }
 
+    /// Adds a page with a table of the program's own, and a link to it. An open page is loaded again each second, and each time
+    /// `make` is called. It must not block: return what another task has prepared.
+    ///
+    /// ```
+    /// use cancelable_tower::{Dashboard, Table};
+    /// use http::Request;
+    /// use tower::ServiceExt;
+    ///
+    /// # smol::block_on(async {
+    /// let dashboard = Dashboard::new(cancelable::Registry::global())
+    ///     .table("Queues", || Table::new(["Queue", "Jobs"]).row(["mail", "7"]));
+    /// let request = Request::get("/tables/0").body(()).unwrap();
+    /// assert_eq!(dashboard.oneshot(request).await.unwrap().status(), 200);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn table(
+        mut self,
+        name: impl Into<Text>,
+        make: impl Fn() -> Table + Send + Sync + 'static,
+    ) -> Self {
+        self.tables.push(NamedTable::new(name.into(), make));
+        self
+    }
+
+    /// Returns the table of a path.
+    fn table_at(&self, path: &str) -> Option<&NamedTable> {
+        self.tables.get(path.strip_prefix("tables/")?.parse::<usize>().ok()?)
+    }
+
     fn answer(&self, head: &Parts) -> Response<DashboardBody> {
         let path = head.uri.path().trim_matches('/');
         let id_to_cancel =
             path.strip_prefix("operations/").and_then(|rest| rest.strip_suffix("/cancel"));
         let method = if id_to_cancel.is_some() { Method::POST } else { Method::GET };
-        let known =
-            id_to_cancel.is_some() || matches!(path, "" | "operations" | "stats" | "events");
+        let table = self.table_at(path);
+        let known = id_to_cancel.is_some()
+            || table.is_some()
+            || matches!(path, "" | "operations" | "stats" | "events");
         if !known {
             return json(StatusCode::NOT_FOUND, &json!({ "error": "no such page" }));
         }
@@ -138,6 +175,9 @@ impl Dashboard {
         if let Some(id) = id_to_cancel {
             return self.cancel(head, id);
         }
+        if let Some(table) = table {
+            return html(Bytes::from(table.page()));
+        }
         match path {
             "operations" => {
                 let name = query(head, "name");
@@ -146,20 +186,16 @@ impl Dashboard {
             }
             "stats" => json(StatusCode::OK, &self.registry.stats()),
             "events" => {
-                let messages = Messages::new(self.registry.clone(), self.may_cancel(head));
+                let messages = self.messages(head);
                 respond(StatusCode::OK, "text/event-stream", DashboardBody::stream(messages))
             }
-            _ => {
-                let mut page = respond(
-                    StatusCode::OK,
-                    "text/html; charset=utf-8",
-                    DashboardBody::whole(Bytes::from_static(PAGE.as_bytes())),
-                );
-                page.headers_mut()
-                    .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-                page
-            }
+            _ => html(Bytes::from_static(PAGE.as_bytes())),
         }
+    }
+
+    fn messages(&self, head: &Parts) -> Messages {
+        let tables = self.tables.iter().map(|table| table.name.clone()).collect();
+        Messages::new(self.registry.clone(), self.may_cancel(head), tables)
     }
 
     fn may_cancel(&self, head: &Parts) -> bool {
@@ -238,6 +274,13 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response<DashboardBody> {
             respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", DashboardBody::whole(text))
         }
     }
+}
+
+fn html(page: Bytes) -> Response<DashboardBody> {
+    let page = DashboardBody::whole(page);
+    let mut page = respond(StatusCode::OK, "text/html; charset=utf-8", page);
+    page.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    page
 }
 
 fn respond(status: StatusCode, kind: &'static str, body: DashboardBody) -> Response<DashboardBody> {

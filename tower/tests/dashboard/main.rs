@@ -3,9 +3,11 @@
 
 use std::future::pending;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cancelable::prelude::*;
-use cancelable_tower::{Dashboard, DashboardBody, OperationLayer};
+use cancelable_tower::{Dashboard, DashboardBody, OperationLayer, Table};
 use http::{HeaderValue, Method, Request, Response};
 use http_body::Body as _;
 use http_body_util::BodyExt;
@@ -94,6 +96,45 @@ fn cancels_only_with_permission() {
         assert_eq!(ask(&admin, request(Method::POST, &path)).await.status(), 409);
         assert_eq!(work.await, Err(Cancelled::new("cancelled by hand")));
         assert_eq!(ask(&admin, request(Method::POST, &path)).await.status(), 404);
+    });
+}
+
+#[test]
+fn tables_are_escaped_pages() {
+    smol::block_on(async {
+        let rows = Arc::new(AtomicUsize::new(0));
+        let count = rows.clone();
+        let dashboard = Dashboard::new(&Registry::new())
+            .table("Empty", || Table::new(["Host"]))
+            .table("<Fleet>", move || {
+                let rows = count.fetch_add(1, Ordering::SeqCst).to_string();
+                Table::new(["Host", "Rows"])
+                    .row(["a & b".to_owned(), rows, "left out".to_owned()])
+                    .row(["alone".to_owned()])
+            });
+        for path in ["/tables/2", "/tables/-1", "/tables/", "/tables/x"] {
+            assert_eq!(ask(&dashboard, request(Method::GET, path)).await.status(), 404, "{path}");
+        }
+        assert_eq!(ask(&dashboard, request(Method::POST, "/tables/0")).await.status(), 405);
+        for round in 0..2 {
+            let response = ask(&dashboard, request(Method::GET, "/tables/1")).await;
+            assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
+            assert!(response.headers().contains_key("content-security-policy"));
+            let page = response.into_body().collect().await.unwrap().to_bytes();
+            let page = std::str::from_utf8(&page).unwrap();
+            assert!(page.contains("<h1 id=\"name\">&lt;Fleet&gt;</h1>"), "{page}");
+            let row = format!("<tr><td>a &amp; b</td><td class=\"number\">{round}</td></tr>");
+            assert!(page.contains(&row), "{page}");
+            assert!(page.contains("<tr><td>alone</td><td></td></tr>"), "{page}");
+            assert!(page.contains("prefers-color-scheme"), "the style of the main page");
+        }
+        let empty = ask(&dashboard, request(Method::GET, "/tables/0")).await;
+        let page = empty.into_body().collect().await.unwrap().to_bytes();
+        assert!(std::str::from_utf8(&page).unwrap().contains("No rows"));
+        let events = ask(&dashboard, request(Method::GET, "/events")).await;
+        let hello = events.into_body().frame().await.unwrap().unwrap().into_data().unwrap();
+        let hello = std::str::from_utf8(&hello).unwrap();
+        assert!(hello.contains(r#""tables":["Empty","<Fleet>"]"#), "{hello}");
     });
 }
 
