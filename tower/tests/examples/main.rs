@@ -23,19 +23,22 @@ fn example(name: &str) -> PathBuf {
 
 #[test]
 fn chain() {
-    // The example has its own limit of time.
-    let output = Command::new(example("chain")).output().expect("the example was built");
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{printed}{errors}");
-    for hop in ["gateway", "users", "store"] {
-        assert!(printed.contains(&format!("{hop}: ")), "{printed}");
-    }
-    for record in [
+    let expected = [
+        "gateway: ",
+        "users: ",
+        "store: ",
         "record of store: cancelled: timed out after",
         "record of users: answered 504: the store said: deadline exceeded",
         "record of gateway: answered 504: users said: the store said: deadline exceeded",
-    ] {
-        assert!(printed.contains(record), "{printed}");
+    ];
+    let mut printed = String::new();
+    // A machine that is busy with other tests may miss the budget of 500 ms.
+    for _ in 0..5 {
+        let output = Command::new(example("chain")).output().expect("the example was built");
+        printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        if output.status.success() && expected.iter().all(|line| printed.contains(line)) {
+            return;
+        }
     }
+    panic!("{printed}");
 }
