@@ -330,8 +330,8 @@ pub trait Engine: Send + Sync + 'static {
         requests: &[RequestId],
     ) -> impl Future<Output = Result<Vec<(RequestId, Vec<Target>)>, Self::Error>> + Send;
 
-    /// Returns the processes of a scope that the store still has a row of, in any order. For people who look at the
-    /// fleet: this may take as long as counting all live runs takes.
+    /// Returns the processes of a scope that have a row, in any order. It may count all live runs, because it is only called
+    /// to show the fleet.
     fn processes(
         &self,
         scope: &Scope,

@@ -1,7 +1,7 @@
 //! A program whose operations are spans and metrics.
 //!
-//! `cargo run -p cancelable-observed` imports two feeds, of which the second does not answer. It prints a line for each span
-//! that closes on the standard error, and then the metrics on the standard output, as Prometheus would scrape them.
+//! `cargo run -p cancelable-observed` imports two feeds. The second feed does not answer. The program prints a line on standard error
+//! for each span that closes, and then the metrics on standard output, in the format of Prometheus.
 
 use std::future::pending;
 use std::io;

@@ -1,4 +1,4 @@
-//! Subscribers that panic harm nobody else.
+//! Subscribers that panic do not affect operations.
 
 use std::future::pending;
 use std::pin::pin;

@@ -378,8 +378,10 @@ impl<E: Engine> Bus<E> {
         }
     }
 
-    /// Returns the processes of the scope, for people who look at the fleet, ordered by host. Processes that have left or crashed are in
-    /// the list until the retention time is over.
+    /// Returns the processes of the scope, ordered by host. A process that has left or crashed stays in the list until the
+    /// retention time is over.
+    ///
+    /// Use it for a page or a tool that shows the fleet. It takes the store as long as counting all live runs.
     ///
     /// # Errors
     ///

@@ -107,7 +107,7 @@ fn series_are_bounded() {
     assert!(series.iter().all(|series| series.contains(r#"operation="other""#)), "{series:?}");
 }
 
-/// A panic of the work goes on to its caller, and is a failure in the metrics.
+/// A panic of the work reaches its caller, and the metrics count a failure.
 #[test]
 fn panic_is_a_failure() {
     let _watchdog = watchdog();

@@ -87,7 +87,7 @@ fn nested() {
 fn across_a_scope_and_a_group() {
     let _watchdog = watchdog();
     let spans = exported(|| {
-        // The subscriber is that of the thread that spawns, which may be one of a member.
+        // `spawn` passes on the subscriber of the thread that calls it.
         let group = TaskGroup::new(spawn).scope(never(), async |group| {
             group.spawn(async { async {}.cancelable(never()).named("in a member").await.unwrap() });
             group.spawn_cancelable(async {}.cancelable(never()).named("member"));
@@ -163,7 +163,7 @@ impl SpanExporter for Hostile {
     }
 }
 
-/// An exporter that panics harms nobody else: operations end, and call their hooks.
+/// An exporter that panics does not affect operations: they end, and call their hooks.
 #[test]
 fn exporter_that_panics() {
     let _watchdog = watchdog();
