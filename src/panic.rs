@@ -9,7 +9,7 @@ use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
-use crate::frame::OutsideWork;
+use crate::frame::{OutsideWork, is_dropping};
 
 #[cfg(feature = "tracing")]
 macro_rules! warning {
@@ -77,8 +77,14 @@ pub(crate) fn wake(waker: Waker) {
 /// Drops a value whose destructor is user code, such as a waker. A panic of the destructor is contained.
 #[inline]
 pub(crate) fn discard<T>(value: T) {
-    if std::mem::needs_drop::<T>() {
+    if !std::mem::needs_drop::<T>() {
+        return;
+    }
+    if is_dropping() {
         let _ = contain(|| drop(value));
+    } else if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // Without the guard of `contain`, which has nothing to change here, this takes half as many instructions.
+        report(payload);
     }
 }
 

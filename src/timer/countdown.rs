@@ -98,29 +98,26 @@ impl Countdown {
         }
     }
 
-    // Not inlined, so that the fast path is small enough to be inlined into the poll of the race.
+    // Not inlined, so that the fast path is small enough to be inlined into the poll of the race. The two usual cases
+    // come first and save few registers: the first look, after which most limits are dropped, and the registration.
     #[inline(never)]
     fn poll_slow(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
+        let is_plain = poll_context::operation_start().is_none();
         match self.state {
-            State::New => self.poll_first(what, cx),
-            _ => self.poll_started(what, cx),
+            State::New if is_plain && is_probe(cx.waker()) && !self.length.is_zero() => {
+                self.state = State::Running { since: clock::now() };
+                Poll::Pending
+            }
+            State::Running { since } if is_plain && !is_probe(cx.waker()) => {
+                self.register(what, since, cx)
+            }
+            _ => self.poll_rare(what, cx),
         }
     }
 
-    // Not inlined, so that it saves no registers for the other polls. Most limits see only this one poll, with
-    // the probe.
     #[inline(never)]
-    fn poll_first(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
-        if self.length.is_zero() {
-            return self.finish();
-        }
+    fn poll_rare(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         let operation_start = poll_context::operation_start();
-        self.start(operation_start.unwrap_or_else(clock::now), operation_start);
-        if is_probe(cx.waker()) { Poll::Pending } else { self.poll_started(what, cx) }
-    }
-
-    #[inline(never)]
-    fn poll_started(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         let is_probe = is_probe(cx.waker());
         let since = match &mut self.state {
             State::Registered(slot) => {
@@ -138,47 +135,47 @@ impl Countdown {
                 if is_probe && clock::now().saturating_duration_since(since) >= self.length {
                     return self.finish();
                 }
-                if poll_context::operation_start().is_some() {
+                if operation_start.is_some() {
                     self.offer(since);
                 }
                 since
             }
-            State::Until(at) => {
-                let operation_start = poll_context::operation_start();
+            State::New | State::Until(_) => {
                 let now = operation_start.unwrap_or_else(clock::now);
-                self.length = at.saturating_duration_since(now);
+                if let State::Until(at) = self.state {
+                    self.length = at.saturating_duration_since(now);
+                }
                 if self.length.is_zero() {
                     return self.finish();
                 }
-                self.start(now, operation_start)
+                self.state = State::Running { since: now };
+                if operation_start.is_some() {
+                    self.offer(now);
+                }
+                now
             }
             State::Never => return Poll::Pending,
             State::Done => polled_after_completion(what),
-            State::New => unreachable!("`poll_first` starts it"),
         };
         if is_probe { Poll::Pending } else { self.register(what, since, cx) }
     }
 
+    #[inline(never)]
     fn register(&mut self, what: &str, since: Instant, cx: &mut Context<'_>) -> Poll<Duration> {
         // If the reactor cannot be created, `slot_of` panics. If the caller catches the panic and polls again, the next
         // poll must not panic.
         self.state = State::Never;
         REGISTERED.set(REGISTERED.get() + 1);
         let Some(slot) = slot_of(since, self.length) else { return Poll::Pending };
-        let mut slot = Waiter::new(slot);
-        // Another thread may fire the slot before this thread registers. Then the poll below finds it set.
-        let registered = slot.register(cx);
-        self.state = State::Registered(slot);
-        if registered { Poll::Pending } else { self.poll_started(what, cx) }
-    }
-
-    #[inline(always)]
-    fn start(&mut self, since: Instant, operation_start: Option<Instant>) -> Instant {
-        if operation_start.is_some() {
-            self.offer(since);
+        // Stored before it registers, because it is costly to move.
+        self.state = State::Registered(Waiter::new(slot));
+        if let State::Registered(slot) = &mut self.state {
+            if slot.register(cx) {
+                return Poll::Pending;
+            }
         }
-        self.state = State::Running { since };
-        since
+        // Another thread has fired the slot before this one registered.
+        self.poll_rare(what, cx)
     }
 
     /// Offers its end to the operation around it.
@@ -203,5 +200,51 @@ impl Countdown {
     /// Returns true if it has fired.
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
+    }
+}
+
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests {
+    use super::*;
+    use crate::wait::{CountWakes, HasLatch};
+    use std::task::Waker;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// Returns a limit whose slot is stored, but does not have its waker. Cloning the waker has panicked, or another
+    /// thread may fire the slot before this one registers.
+    fn not_registered(slot: &Arc<Slot>) -> Countdown {
+        Countdown { length: HOUR, state: State::Registered(Waiter::new(slot.clone())) }
+    }
+
+    fn fire(slot: &Arc<Slot>) {
+        slot.latch().set(()).unwrap().wake_all();
+    }
+
+    #[test]
+    fn waker_that_could_not_be_cloned_is_registered_later() {
+        let (slot, count) = (Slot::new(clock::now() + HOUR), Arc::new(CountWakes::default()));
+        let waker = Waker::from(count.clone());
+        let mut cx = Context::from_waker(&waker);
+        let mut limit = not_registered(&slot);
+        assert!(!limit.is_unchanged(&cx));
+        assert_eq!(limit.poll("limit", &mut cx), Poll::Pending);
+        assert!(limit.is_unchanged(&cx));
+        fire(&slot);
+        assert_eq!(count.get(), 1);
+        assert_eq!(limit.poll("limit", &mut cx), Poll::Ready(HOUR));
+        assert!(limit.is_done());
+    }
+
+    #[test]
+    fn slot_that_fires_before_the_registration_is_noticed() {
+        let slot = Slot::new(clock::now() + HOUR);
+        let mut limit = not_registered(&slot);
+        fire(&slot);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(limit.poll("limit", &mut cx), Poll::Ready(HOUR));
+        assert!(limit.is_done());
+        drop(limit);
+        assert_eq!(Arc::strong_count(&slot), 1);
     }
 }

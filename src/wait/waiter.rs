@@ -128,8 +128,8 @@ impl<L: HasLatch> Waiter<L> {
         if let State::Done = self.state {
             polled_after_completion(what);
         }
-        let is_set = self.latch.latch().is_set();
-        if !is_set && (is_probe(cx.waker()) || self.register(cx)) {
+        // A probe comes here only if the value is set.
+        if !self.latch.latch().is_set() && self.register(cx) {
             return Poll::Pending;
         }
         // Setting the latch has emptied the wait list, so `drop` has nothing to remove.
