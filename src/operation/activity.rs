@@ -97,10 +97,16 @@ const IN_GRACE: usize = 1;
 #[cfg(feature = "time")]
 const FORCED: usize = 2;
 
+/// A watcher, and the roster that lists the operation for it.
+struct Watched {
+    /// `None` once it has been notified that the operation has ended.
+    watcher: Option<Arc<dyn Watcher>>,
+    /// It stays after the end, because tasks may come even then.
+    roster: WatchedIn,
+}
+
 pub(crate) struct Activity {
-    watchers: Mutex<Vec<Arc<dyn Watcher>>>,
-    /// The rosters of all watchers. They stay after the end, because tasks may come even then.
-    rosters: Mutex<Vec<WatchedIn>>,
+    watchers: Mutex<Vec<Watched>>,
     /// The times below are in nanoseconds from this instant. One is added to each, because 0 means none.
     origin: Instant,
     /// When the current poll began; 0 if the operation is not being polled.
@@ -125,7 +131,6 @@ impl Activity {
     pub(super) fn new() -> Self {
         Activity {
             watchers: Mutex::default(),
-            rosters: Mutex::default(),
             origin: clock::now(),
             poll_began: AtomicU64::new(0),
             poll_returned: AtomicU64::new(0),
@@ -222,17 +227,18 @@ impl Activity {
     }
 
     pub(super) fn add_watcher(&self, watcher: Arc<dyn Watcher>) {
-        self.rosters.lock().push(watcher.roster());
-        self.watchers.lock().push(watcher);
+        let roster = watcher.roster();
+        self.watchers.lock().push(Watched { watcher: Some(watcher), roster });
     }
 
     pub(super) fn is_watched(&self) -> bool {
-        self.observed.is_observed() || !self.rosters.lock().is_empty()
+        self.observed.is_observed() || !self.watchers.lock().is_empty()
     }
 
     /// Adds a task of the operation to the rosters that list the operation.
     pub(super) fn add_task(&self, task: &Operation) {
-        let rosters = self.rosters.lock().clone();
+        let rosters: Vec<_> =
+            self.watchers.lock().iter().map(|watched| watched.roster.clone()).collect();
         for WatchedIn { roster, is_daemon } in rosters {
             if let Some(roster) = roster.upgrade() {
                 roster.add_task(task, is_daemon);
@@ -252,12 +258,12 @@ impl Activity {
         // The list is cloned, so that watchers are called with no lock held. Usually there is one, and then the clone
         // needs no allocation.
         let watchers = self.watchers.lock();
-        if let [watcher] = &watchers[..] {
-            let watcher = watcher.clone();
+        if let [watched] = &watchers[..] {
+            let watcher = watched.watcher.clone();
             drop(watchers);
-            return tell(&*watcher);
+            return watcher.into_iter().for_each(|watcher| tell(&*watcher));
         }
-        let all = watchers.clone();
+        let all: Vec<_> = watchers.iter().filter_map(|watched| watched.watcher.clone()).collect();
         drop(watchers);
         all.iter().for_each(|watcher| tell(&**watcher));
     }
@@ -267,8 +273,13 @@ impl Activity {
         #[cfg(feature = "time")]
         self.forced_waker.clear();
         // A watcher owns the operation, and the operation owns its watchers. Taking them out breaks that circle.
-        let watchers = std::mem::take(&mut *self.watchers.lock());
-        watchers.iter().for_each(|watcher| watcher.left());
+        while let Some(watcher) = self.take_watcher() {
+            watcher.left();
+        }
+    }
+
+    fn take_watcher(&self) -> Option<Arc<dyn Watcher>> {
+        self.watchers.lock().iter_mut().find_map(|watched| watched.watcher.take())
     }
 }
 

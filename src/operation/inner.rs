@@ -231,7 +231,7 @@ impl Inner {
     pub(super) fn set_name(this: &mut Arc<Self>, name: Option<Text>) {
         let label = Inner::update(this, |details| {
             details.name = name;
-            details.name.clone().filter(|_| details.token_has_label)
+            if details.token_has_label { details.name.clone() } else { None }
         });
         // The token was handed out before there was a name.
         if let Some(label) = label {

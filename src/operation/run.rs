@@ -86,6 +86,11 @@ impl Operation {
         Inside::of(self.clone(), polled_by)
     }
 
+    /// Returns whether its end has been recorded.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.inner.has_ended()
+    }
+
     /// Returns the cause. The caller knows that it is cancelled.
     pub(crate) fn cause(&self) -> Reason {
         self.reason().unwrap_or(Reason::Dropped)

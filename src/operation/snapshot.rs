@@ -62,10 +62,12 @@ impl Snapshot {
         let details = inner.details.lock().clone();
         let outcome = details.ended.as_ref().map(|ended| ended.outcome);
         let (status, reason) = inner.standing(details.started.is_some(), outcome);
-        let now = clock::now();
-        let until = details.ended.as_ref().map_or(now, |ended| ended.at);
-        let ran = details.started.map(|since| until.saturating_duration_since(since));
+        let ended_at = details.ended.as_ref().map(|ended| ended.at);
         let deadline = details.deadline();
+        // If the operation has ended and has no deadline, there is no need to read the clock.
+        let now = ended_at.filter(|_| deadline.is_none()).unwrap_or_else(clock::now);
+        let until = ended_at.unwrap_or(now);
+        let ran = details.started.map(|since| until.saturating_duration_since(since));
         let (parent_id, parent_name) = match details.parent {
             Some(parent) => (Some(parent.id), parent.name),
             None => (None, None),

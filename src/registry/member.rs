@@ -152,7 +152,7 @@ impl Member {
         is_daemon: bool,
         admission: Admission,
     ) -> bool {
-        if operation.status().is_final() {
+        if operation.has_ended() {
             return true;
         }
         let member = Arc::new(Member {

@@ -11,7 +11,7 @@
 //! For 3: `remove` lowers the counts, then reads the flag. `close` sets the flag, then reads the counts. Both have a
 //! fence between their two steps, so at least one of the two threads sees what the other wrote.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
@@ -128,9 +128,7 @@ impl<M> MemberMap<M> {
         member: &Arc<M>,
     ) -> Insertion {
         let mut shard = self.shard(id).lock();
-        if shard.contains_key(&id) {
-            return Insertion::Known;
-        }
+        let hash_map::Entry::Vacant(place) = shard.entry(id) else { return Insertion::Known };
         let mut is_regular = !is_daemon;
         if !self.is_closed() {
             self.all.add();
@@ -144,7 +142,7 @@ impl<M> MemberMap<M> {
         } else {
             return Insertion::Refused;
         }
-        shard.insert(id, Entry { member: member.clone(), is_regular });
+        place.insert(Entry { member: member.clone(), is_regular });
         Insertion::Done
     }
 
