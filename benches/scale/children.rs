@@ -88,7 +88,7 @@ fn parent_cancelled(table: &mut Table) {
         taken
     };
     table.row(
-        ("so many children to whom nobody listens: their parent is cancelled", Some(0.7)),
+        ("children without waiters: their parent is cancelled", Some(0.7)),
         &SIZES,
         vec![Contestant::new("cancelable", ours), Contestant::new("tokio-util", theirs)],
     );
@@ -115,7 +115,7 @@ fn parent_cancelled(table: &mut Table) {
         waited((0..size).map(|_| parent.child_token().cancelled_owned()), || parent.cancel())
     };
     table.row(
-        ("so many children that are each waited for: their parent is cancelled", Some(0.7)),
+        ("children with a waiter each: their parent is cancelled", Some(0.7)),
         &SIZES,
         vec![Contestant::new("cancelable", ours), Contestant::new("tokio-util", theirs)],
     );
@@ -145,7 +145,7 @@ fn chain(table: &mut Table) {
         taken
     };
     table.row(
-        ("a chain of so many is cancelled and dropped", Some(1.0)),
+        ("a chain of tokens is cancelled and dropped", Some(1.0)),
         &SIZES,
         vec![Contestant::new("cancelable", ours), Contestant::new("tokio-util", theirs)],
     );

@@ -63,9 +63,9 @@ pub(crate) fn outstanding(table: &mut Table) {
     }
     table.rows(
         [
-            ("so many limits of mixed length: set", None),
-            ("so many limits of mixed length: dropped before their end", None),
-            ("so many limits of mixed length: set, and dropped unfired", Some(0.5)),
+            ("limits of mixed length: set", None),
+            ("limits of mixed length: dropped before their end", None),
+            ("limits of mixed length: set, and dropped unfired", Some(1.0)),
         ],
         &[1_000, 10_000, 100_000, 1_000_000],
         vec![
@@ -114,8 +114,8 @@ impl Drop for Floor {
 
 pub(crate) fn ending(table: &mut Table) {
     let titles = [
-        ("so many limits end within one second: past it, until the last task is done", Some(0.9)),
-        ("so many limits end within one second: time of the processors", Some(0.9)),
+        ("limits end within one second: past it, until the last task is done", Some(0.9)),
+        ("limits end within one second: time of the processors", Some(1.15)),
     ];
     ending_on(table, new_runtime, titles);
     let titles = [

@@ -35,7 +35,7 @@ pub(crate) fn rows(table: &mut Table) {
     let (ours, theirs, stop) = (CancellationToken::new(), TokioToken::new(), StopSource::new());
     let items = |size: usize| iter(0..size);
     table.row(
-        ("a stream of so many items under a token, each item", Some(0.6)),
+        ("a stream under a token, each item", Some(0.6)),
         &[1_000, 100_000, 1_000_000],
         vec![
             Contestant::new("cancelable", |size| {
@@ -52,7 +52,7 @@ pub(crate) fn rows(table: &mut Table) {
     );
     #[cfg(feature = "io")]
     table.row(
-        ("so many reads of a reader under a token, each read", None),
+        ("a reader under a token, each read", None),
         &[1_000, 100_000, 1_000_000],
         vec![
             Contestant::new("cancelable", |size| {

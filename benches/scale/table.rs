@@ -11,6 +11,12 @@ const STEEPEST: f64 = 1.15;
 /// Two exponents this close count as equal.
 const ALIKE: f64 = 0.05;
 
+/// How the name of a contestant begins that does only what no limit can do without.
+const FLOOR: &str = "floor";
+
+/// How many times as long as its floor a row may take.
+const ABOVE_FLOOR: f64 = 1.1;
+
 /// The title of a row, and its goal: our share of the first peer's time.
 pub(crate) type Title<'a> = (&'a str, Option<f64>);
 
@@ -73,9 +79,7 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(quick: bool) -> Self {
-        println!(
-            "Nanoseconds for each of so many: the median of the rounds. The share is ours, which"
-        );
+        println!("Nanoseconds for each one: the median of the rounds. The share is ours, which");
         println!(
             "comes first, of each other's at the largest size. The exponent says how the whole"
         );
@@ -147,6 +151,9 @@ impl Table {
         }
         if judged.is_steep() {
             println!("  grows faster than in proportion: exponent {:.2}", judged.exponent);
+        }
+        if let Some(floor) = others.iter().find(|other| other.name.starts_with(FLOOR)) {
+            self.judge_size((&format!("{name}, of its floor"), Some(ABOVE_FLOOR)), share(floor));
         }
     }
 

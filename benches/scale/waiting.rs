@@ -120,7 +120,7 @@ fn cancel_until_done<F: Future<Output = ()> + 'static>(
 
 pub(crate) fn rows(table: &mut Table) {
     table.row(
-        ("so many wait for one token: the call of `cancel`", Some(0.25)),
+        ("tasks wait for one token: the call of `cancel`", Some(0.25)),
         &SIZES,
         vec![
             Contestant::new("cancelable", |size| cancel_of(ours(size))),
@@ -130,7 +130,7 @@ pub(crate) fn rows(table: &mut Table) {
     );
 
     table.row(
-        ("so many wait for one token: until the last task has ended", Some(0.7)),
+        ("tasks wait for one token: until the last task has ended", Some(0.7)),
         &SIZES,
         vec![
             Contestant::new("cancelable", |size| cancel_until_done(ours(size))),
@@ -157,8 +157,8 @@ pub(crate) fn rows(table: &mut Table) {
 
     table.rows(
         [
-            ("so many tasks of tokio wait for one token: the call of `cancel`", None),
-            ("so many tasks of tokio wait for one token: until the last has ended", None),
+            ("tasks of tokio wait for one token: the call of `cancel`", None),
+            ("tasks of tokio wait for one token: until the last has ended", None),
         ],
         &SIZES,
         vec![
