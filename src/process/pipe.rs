@@ -7,8 +7,10 @@ use std::task::{Context, Poll, ready};
 use async_process::ChildStdin;
 use futures::io::{AsyncRead, AsyncWrite};
 
-/// How much is read at once.
-const CHUNK: usize = 16 * 1024;
+/// How much is read at once, at first and at most. A chunk is as large as the output so far: each is filled with zeros, which
+/// costs more than a read of nothing.
+const FIRST_CHUNK: usize = 512;
+const CHUNK: usize = 64 * 1024;
 
 /// How many chunks are read in one poll, so that a child that writes without end does not occupy the thread.
 const CHUNKS: usize = 64;
@@ -67,7 +69,7 @@ impl<P: AsyncRead + Unpin> Collected<P> {
         let Some(pipe) = &mut self.pipe else { return Poll::Ready(Ok(())) };
         for _ in 0..CHUNKS {
             let end = self.bytes.len();
-            self.bytes.resize(end + CHUNK, 0);
+            self.bytes.resize(end + end.clamp(FIRST_CHUNK, CHUNK), 0);
             let read = Pin::new(&mut *pipe).poll_read(cx, &mut self.bytes[end..]);
             let count = if let Poll::Ready(Ok(count)) = read { count } else { 0 };
             self.bytes.truncate(end + count);
