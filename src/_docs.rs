@@ -66,6 +66,7 @@ pub mod readme {}
 /// 18. [Shutdown](guide::shutdown): let a service finish, then stop it; axum, hyper and tower.
 /// 19. [Readers and writers](guide::readers_and_writers): code that reads and writes by itself.
 /// 20. [Services](guide::services): HTTP and gRPC requests as operations, with the package `cancelable-tower`.
+/// 21. [Spans and metrics](guide::spans_and_metrics): operations in `tracing`, `tokio-console`, Prometheus and Grafana.
 /// 22. [Child processes](guide::child_processes): ask them to end, then kill them.
 pub mod guide {
     #[doc = include_str!("../docs/pictures/polls.uri")]
@@ -156,6 +157,11 @@ pub mod guide {
     #[doc = include_str!("../docs/links.txt")]
     #[doc = include_str!("../docs/guide/20-services.md")]
     pub mod services {}
+
+    #[cfg(all(feature = "tracing", feature = "metrics"))]
+    #[doc = include_str!("../docs/links.txt")]
+    #[doc = include_str!("../docs/guide/21-spans-and-metrics.md")]
+    pub mod spans_and_metrics {}
 
     #[cfg(feature = "process")]
     #[doc = include_str!("../docs/links.txt")]

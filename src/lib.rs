@@ -122,6 +122,7 @@
 //! [tasks](_docs::guide::tasks) ·
 //! [readers and writers](_docs::guide::readers_and_writers) ·
 //! [child processes](_docs::guide::child_processes) ·
+//! [spans and metrics](_docs::guide::spans_and_metrics) ·
 //! [services](_docs::guide::services)
 //!
 //! Coming from [tokio-util](_docs::migration::from_tokio_util),
