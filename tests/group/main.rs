@@ -20,3 +20,4 @@ mod model;
 mod own_group;
 mod results;
 mod scope;
+mod trees;
