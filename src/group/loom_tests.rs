@@ -1,16 +1,21 @@
 //! Models of a group's counts: the end of the last member against the wait for it, against a new member, and against
-//! the queue; and the count of plain members against the end of the group's operation.
+//! the queue; and the count of plain members against the end of the group's operation. Also of members in place: their first poll and their wake-ups
+//! against a poll of the group, and against its drop.
 
 use std::convert::Infallible;
 use std::future::{poll_fn, ready};
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
 use loom::thread;
 
+use super::in_place::InPlace;
 use super::join_handle::JoinHandle;
 use super::launcher::{Launcher, Place};
+use super::shared::Seat;
 use crate::loom_tests::{Count, block_on, model_within};
 use crate::operation::Operation;
+use crate::sync::Mutex;
 use crate::wait::{HasLatch, Waiter};
 
 type Group = Arc<Launcher<'static, (), Infallible>>;
@@ -215,5 +220,99 @@ fn loom_tasks_come_and_go_after_the_end_of_the_operation() {
         assert_eq!((above.child_count(), group.shared.operation.child_count()), (1, 1));
         group.member_ended(second.seat, true, Ok(()));
         assert_eq!(above.child_count(), 0);
+    });
+}
+
+fn group_in_place() -> Group {
+    Launcher::new(Place::InPlace(InPlace::new()))
+}
+
+/// A member that ends when this is dropped.
+struct EndOnDrop(Group, Seat);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.member_ended(self.1, true, Ok(()));
+    }
+}
+
+/// Adds a member in place, whose future is `work`.
+fn add(group: &Group, work: impl Future<Output = ()> + Send + 'static) {
+    let Some(admitted) = group.shared.admit(true) else { return };
+    let ends = EndOnDrop(group.clone(), admitted.seat);
+    let task = async move {
+        let _ends = ends;
+        work.await;
+    };
+    group.start(admitted, Box::pin(task));
+}
+
+/// Polls the members until all have ended.
+fn drive(group: &Group) {
+    group.shared.release();
+    let mut waiter = Waiter::new(group.clone());
+    block_on(poll_fn(|cx| {
+        group.poll_in_place(cx);
+        waiter.poll("a model", cx, |()| ())
+    }));
+    assert_eq!(group.shared.len(), 0);
+}
+
+#[test]
+fn loom_member_in_place_comes_during_a_poll() {
+    model_within(2, || {
+        let group = group_in_place();
+        let admitted = group.shared.admit(true).unwrap();
+        let adds = {
+            let group = group.clone();
+            let ends = EndOnDrop(group.clone(), admitted.seat);
+            let task = async move { drop(ends) };
+            thread::spawn(move || group.start(admitted, Box::pin(task)))
+        };
+        drive(&group);
+        adds.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_member_in_place_is_woken_during_a_poll() {
+    model_within(2, || {
+        let group = group_in_place();
+        // Under a lock, because loom does not know the atomics of the list in which a wake-up puts the member.
+        let flag: Arc<Mutex<(bool, Option<Waker>)>> = Arc::default();
+        let seen = flag.clone();
+        add(
+            &group,
+            poll_fn(move |cx| {
+                let mut flag = seen.lock();
+                flag.1 = Some(cx.waker().clone());
+                if flag.0 { Poll::Ready(()) } else { Poll::Pending }
+            }),
+        );
+        let wakes = thread::spawn(move || {
+            let waker = {
+                let mut flag = flag.lock();
+                flag.0 = true;
+                flag.1.take()
+            };
+            waker.into_iter().for_each(Waker::wake);
+        });
+        drive(&group);
+        wakes.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_member_in_place_comes_as_the_group_is_dropped() {
+    model_within(2, || {
+        let group = group_in_place();
+        let adds = {
+            let group = group.clone();
+            thread::spawn(move || add(&group, std::future::pending()))
+        };
+        group.abandon();
+        adds.join().unwrap();
+        assert_eq!((group.shared.len(), group.shared.operation.child_count()), (0, 0));
+        assert!(group.latch().is_set());
     });
 }
