@@ -11,9 +11,20 @@ use tokio_util::sync::CancellationToken as TokioToken;
 use tokio_util::task::TaskTracker;
 
 use crate::measure::{Contestant, timed};
+use crate::memory;
 use crate::table::Table;
 
 const SIZES: [usize; 2] = [1_000, 100_000];
+
+/// How many tasks there are at once if they come in waves.
+const WAVE: usize = 1_000;
+
+/// The number of tasks that come in waves.
+const MANY: usize = 1_000_000;
+
+const GROUP: &str = "a group";
+const JOIN_SET: &str = "JoinSet";
+const TRACKER: &str = "TaskTracker";
 
 pub(crate) fn rows(table: &mut Table) {
     let runtime = Builder::new_current_thread().build().expect("tokio has a runtime");
@@ -24,6 +35,77 @@ pub(crate) fn rows(table: &mut Table) {
         yield_now().await;
         black_box(number)
     });
+    many(table, &runtime);
+}
+
+/// Measures many tasks that come in waves, and the memory that their owner keeps of them.
+fn many(table: &mut Table, runtime: &Runtime) {
+    let contestants = [GROUP, JOIN_SET, TRACKER].map(|who| {
+        let waves = move |size| timed(|| runtime.block_on(in_waves(who, size, &mut || ()))).0;
+        Contestant::new(who, waves)
+    });
+    let size = table.few(MANY);
+    let name = format!("tasks come in waves of {WAVE}, through one owner");
+    table.row((&name, None), &[size], Vec::from(contestants));
+    println!("\nbytes that the owner keeps after {size} tasks in waves of {WAVE}");
+    for who in [GROUP, JOIN_SET, TRACKER] {
+        match memory::of_child(who, size) {
+            Some(kept) => println!("  {who:<34} {kept:.0}"),
+            None => println!("  {who:<34} not known on this system"),
+        }
+    }
+}
+
+/// Runs the tasks in waves, and returns by how many bytes memory has grown since the first wave. Their owner is alive.
+pub(crate) fn retained(who: &str, size: usize) -> Option<f64> {
+    let runtime = Builder::new_current_thread().build().ok()?;
+    let mut sizes = Vec::with_capacity(size / WAVE + 1);
+    runtime.block_on(in_waves(who, size, &mut || sizes.push(memory::resident())));
+    Some((*sizes.last()?)? - (*sizes.first()?)?)
+}
+
+/// Returns whether [`retained`] knows this owner of tasks.
+pub(crate) fn owns_tasks(who: &str) -> bool {
+    [GROUP, JOIN_SET, TRACKER].contains(&who)
+}
+
+/// Runs `size` tasks through one owner, in waves, and calls `after` after each wave.
+async fn in_waves(who: &str, size: usize, after: &mut dyn FnMut()) {
+    let (waves, work) = (0..size.div_ceil(WAVE), async |number: usize| black_box(number));
+    match who {
+        GROUP => {
+            let group = TaskGroup::new(|task| {
+                tokio::spawn(task);
+            });
+            let group = group.discard_results();
+            for _ in waves {
+                (0..WAVE).for_each(|number| drop(group.spawn(work(number))));
+                group.operation().children_ended().await;
+                after();
+            }
+        }
+        JOIN_SET => {
+            let mut set = JoinSet::new();
+            for _ in waves {
+                (0..WAVE).for_each(|number| drop(set.spawn(work(number))));
+                while set.join_next().await.is_some() {}
+                after();
+            }
+        }
+        _ => {
+            let (tracker, token) = (TaskTracker::new(), TokioToken::new());
+            for _ in waves {
+                for number in 0..WAVE {
+                    let (token, work) = (token.clone(), work(number));
+                    tracker.spawn(async move { token.run_until_cancelled(work).await });
+                }
+                tracker.close();
+                tracker.wait().await;
+                tracker.reopen();
+                after();
+            }
+        }
+    }
 }
 
 /// Measures each way to spawn `size` tasks and to wait for all of them.

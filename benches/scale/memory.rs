@@ -9,6 +9,7 @@ use std::time::Duration;
 use cancelable::prelude::*;
 use tokio_util::sync::CancellationToken as TokioToken;
 
+use crate::group;
 use crate::limits::{length, new_runtime};
 use crate::table::{Table, Title};
 
@@ -34,15 +35,26 @@ impl Wake for Ignore {
 /// Returns the bytes per wait. A fresh child process holds them: a counting allocator would slow down all
 /// other rows.
 fn held(who: &str, lengths: &str, size: usize) -> Option<f64> {
+    of_child(&format!("{who}, {lengths}"), size)
+}
+
+/// Returns what [`hold`] prints in a fresh process.
+pub(crate) fn of_child(who: &str, size: usize) -> Option<f64> {
     let this = std::env::current_exe().ok()?;
     let size = size.to_string();
-    let output = Command::new(this).args([HOLD, &format!("{who}, {lengths}"), &size]).output();
+    let output = Command::new(this).args([HOLD, who, &size]).output();
     String::from_utf8(output.ok()?.stdout).ok()?.trim().parse().ok()
 }
 
-/// Holds the waits, and prints by how many bytes per wait the memory has grown.
+/// Holds the waits, and prints by how many bytes per wait the memory has grown. For an owner of tasks, prints by how many
+/// bytes in all.
 pub(crate) fn hold(who: &str, size: &str) -> ExitCode {
     let Ok(size) = size.parse() else { return ExitCode::FAILURE };
+    if group::owns_tasks(who) {
+        let Some(kept) = group::retained(who, size) else { return ExitCode::FAILURE };
+        println!("{kept}");
+        return ExitCode::SUCCESS;
+    }
     let runtime = new_runtime();
     let _entered = runtime.enter();
     let limit = |number| if who.ends_with(SAME) { LIMIT } else { length(number) };
@@ -95,7 +107,7 @@ fn growth<F: Future>(size: usize, wait: impl Fn(usize) -> F) -> Option<f64> {
 }
 
 /// Returns the bytes of memory in use by this process.
-fn resident() -> Option<f64> {
+pub(crate) fn resident() -> Option<f64> {
     let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"))?;
     let kilobytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
