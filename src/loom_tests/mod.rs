@@ -12,13 +12,14 @@
 //! * [`callbacks`]: callbacks of a token.
 //! * [`limit`]: limits that are moved.
 //! * [`tree`]: children and linked tokens.
-//! * [`operation`]: the cause and the ending of an operation, its hooks and its parents.
+//! * [`operation`]: the cause and the ending of an operation, and its hooks. [`family`]: parents and children.
 //! * [`registry`]: members of a registry, and its shutdown.
 //! * [`shield`]: a shield and the races around it.
 //!
 //! The models of deadline slots are in `timer`, those of groups in `group`.
 
 mod callbacks;
+mod family;
 #[cfg(feature = "time")]
 mod limit;
 mod operation;

@@ -1,4 +1,4 @@
-//! Models of operations: cancelling, recording the end, and running hooks on several threads.
+//! Models of one operation: cancelling, recording the end, and running hooks on several threads.
 //!
 //! With a third thread there are many interleavings. Two preemptions are enough to find each mistake that these
 //! models look for.
@@ -19,36 +19,36 @@ use super::{Count, block_on, bounded_model, model, model_within};
 use crate::operation::{Operation, Status};
 use crate::{Progress, Reason};
 
-fn started() -> Operation {
+pub(super) fn started() -> Operation {
     let mut operation = Operation::new();
     operation.start(None);
     operation
 }
 
-fn cancel(operation: &Operation, message: &'static str) -> thread::JoinHandle<bool> {
+pub(super) fn cancel(operation: &Operation, message: &'static str) -> thread::JoinHandle<bool> {
     let remote = operation.clone();
     thread::spawn(move || remote.cancel_with(message))
 }
 
-fn complete(operation: &Operation) -> thread::JoinHandle<()> {
+pub(super) fn complete(operation: &Operation) -> thread::JoinHandle<()> {
     let run = operation.clone();
     thread::spawn(move || run.complete())
 }
 
 /// The reasons that hooks have been called with.
-type Heard = Arc<Mutex<Vec<Reason>>>;
+pub(super) type Heard = Arc<Mutex<Vec<Reason>>>;
 
 /// Counts the calls of hooks, by the kind of end.
 #[derive(Default)]
-struct Called {
+pub(super) struct Called {
     complete: Arc<Count>,
     cancel: Arc<Count>,
     error: Arc<Count>,
-    heard: Heard,
+    pub(super) heard: Heard,
 }
 
 impl Called {
-    fn by(operation: &Operation) -> Self {
+    pub(super) fn by(operation: &Operation) -> Self {
         let called = Called::default();
         let count = called.complete.clone();
         operation.on_complete(move |_| count.add());
@@ -77,7 +77,7 @@ impl Called {
 
 /// Asserts that every view of the operation agrees on its status and reason.
 #[track_caller]
-fn assert_views(operation: &Operation, status: Status, reason: Option<&Reason>) {
+pub(super) fn assert_views(operation: &Operation, status: Status, reason: Option<&Reason>) {
     assert_eq!(operation.reason().as_ref(), reason);
     assert_eq!(operation.is_cancelled(), reason.is_some());
     assert_eq!(operation.check().err().as_ref().map(|cancelled| cancelled.reason()), reason);
@@ -377,99 +377,6 @@ fn progress_hook_given_at_the_end() {
     });
 }
 
-fn below(name: Option<&'static str>, message: &'static str) -> Reason {
-    Reason::parent_named(name.map(Into::into), Reason::manual(message))
-}
-
-/// An operation becomes a child of another while that one is cancelled, and is cancelled with it.
-#[test]
-fn child_enters_cancelled_parent() {
-    model(|| {
-        let (mut parent, child) = (started(), Operation::new());
-        parent.set_name("parent".into());
-        let canceller = cancel(&parent, "stop");
-        child.enter_below(&parent);
-        assert!(canceller.join().unwrap());
-        assert_eq!(child.parent_id(), Some(parent.id()));
-        let expected = below(Some("parent"), "stop");
-        assert_views(&child, Status::Pending, Some(&expected));
-    });
-}
-
-/// As above, for an operation that starts within its parent.
-#[test]
-fn child_starts_in_cancelled_parent() {
-    model(|| {
-        let (parent, mut child) = (started(), Operation::new());
-        let canceller = cancel(&parent, "stop");
-        let inside = parent.enter(crate::operation::PolledBy::ANYTHING);
-        child.start(None);
-        drop(inside);
-        assert!(canceller.join().unwrap());
-        assert_views(&child, Status::Cancelling, Some(&below(None, "stop")));
-    });
-}
-
-/// An operation is cancelled directly and with its parent at the same time. One reason stays.
-#[test]
-fn cancelled_with_parent_and_directly() {
-    model(|| {
-        let (parent, mut child) = (started(), Operation::new());
-        child.enter_below(&parent);
-        child.start(None);
-        let canceller = cancel(&parent, "above");
-        let won = child.cancel_with("here");
-        let seen = child.reason();
-        assert!(canceller.join().unwrap());
-        let expected = if won { Reason::manual("here") } else { below(None, "above") };
-        assert_eq!(seen.as_ref(), Some(&expected));
-        assert_views(&child, Status::Cancelling, Some(&expected));
-    });
-}
-
-/// A parent is cancelled while its child completes. Once the child has a reason, it keeps that reason.
-#[test]
-fn cancelled_with_parent_at_completion() {
-    bounded_model(|| {
-        let (parent, mut child) = (started(), Operation::new());
-        child.enter_below(&parent);
-        child.start(None);
-        let run = complete(&child);
-        let canceller = cancel(&parent, "above");
-        let seen = child.reason();
-        run.join().unwrap();
-        assert!(canceller.join().unwrap());
-        let last = child.reason();
-        if seen.is_some() {
-            assert_eq!(seen, last);
-        }
-        if last.is_some() {
-            assert_eq!(last, Some(below(None, "above")));
-        }
-        assert_views(&child, Status::Completed, last.as_ref());
-        assert!(parent.is_cancelled());
-    });
-}
-
-/// A parent is cancelled while the future of its child is dropped. The hook gets the reason that stays.
-#[test]
-fn cancelled_with_parent_at_drop() {
-    model(|| {
-        let (parent, mut child) = (started(), Operation::new());
-        child.enter_below(&parent);
-        child.start(None);
-        let called = Called::by(&child);
-        let canceller = cancel(&parent, "above");
-        child.end_cancelled(Reason::Dropped);
-        assert!(canceller.join().unwrap());
-        let reason = child.reason().unwrap();
-        assert!([below(None, "above"), Reason::Dropped].contains(&reason));
-        assert_views(&child, Status::Cancelled, Some(&reason));
-        assert_eq!(child.token().reason().as_ref(), Some(&reason));
-        assert_eq!(*called.heard.lock().unwrap(), [reason]);
-    });
-}
-
 /// Two threads force an operation while its grace period begins. Its task learns of it. If it was in the grace period,
 /// exactly one call says that it ended that.
 #[test]
@@ -537,76 +444,5 @@ fn ended_is_awaited_during_a_drop() {
         let run = thread::spawn(move || run.end_unpolled());
         assert_eq!(block_on(operation.ended()), Status::Cancelled);
         run.join().unwrap();
-    });
-}
-
-/// An operation and its child end at the same time, while a task waits for everything below the grandparent. Each
-/// leaves its list once, and the task is woken.
-#[test]
-fn children_leave_during_the_wait() {
-    model_within(2, || {
-        let top = started();
-        let middle = Operation::new();
-        middle.enter_below(&top);
-        let bottom = Operation::new();
-        bottom.enter_below(&middle);
-        let run = middle.clone();
-        let leaves = thread::spawn(move || run.end_unpolled());
-        bottom.complete();
-        block_on(top.children_ended());
-        leaves.join().unwrap();
-        assert_eq!([top.child_count(), middle.child_count()], [0, 0]);
-    });
-}
-
-/// An operation ends while it gets a child. It is in its parent's list until the child has ended, too.
-#[test]
-fn child_comes_at_the_end() {
-    model_within(2, || {
-        let (top, middle, leaf) = (started(), started(), started());
-        middle.enter_below(&top);
-        let run = complete(&middle);
-        leaf.enter_below(&middle);
-        run.join().unwrap();
-        assert_eq!([top.child_count(), middle.child_count()], [1, 1]);
-        leaf.complete();
-        assert_eq!([top.child_count(), middle.child_count()], [0, 0]);
-    });
-}
-
-/// A child of an operation that has ended ends while another one comes.
-#[test]
-fn children_come_and_go_after_the_end() {
-    model_within(2, || {
-        let (top, middle, first, second) = (started(), started(), started(), started());
-        middle.enter_below(&top);
-        middle.complete();
-        first.enter_below(&middle);
-        let run = complete(&first);
-        second.enter_below(&middle);
-        run.join().unwrap();
-        assert_eq!([top.child_count(), middle.child_count()], [1, 1]);
-        let run = complete(&second);
-        block_on(top.children_ended());
-        run.join().unwrap();
-        assert_eq!([top.child_count(), middle.child_count()], [0, 0]);
-    });
-}
-
-/// A child comes while the operation cancels its children. It is cancelled too.
-#[test]
-fn child_comes_while_children_are_cancelled() {
-    bounded_model(|| {
-        let (parent, child) = (started(), started());
-        let late = child.clone();
-        let above = parent.clone();
-        let adds = thread::spawn(move || late.enter_below(&above));
-        let joined = parent.join_children(true);
-        adds.join().unwrap();
-        assert!(child.is_cancelled() && !parent.is_cancelled());
-        let ends = thread::spawn(move || child.complete());
-        block_on(joined);
-        assert_eq!(parent.child_count(), 0);
-        ends.join().unwrap();
     });
 }
