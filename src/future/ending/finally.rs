@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project::pin_project;
 
-use super::{Ending, ErrorOf, clean_up_after_earlier, sealed};
+use super::{Ending, ErrorOf, clean_up_after_earlier, passed_to_earlier, sealed};
 use crate::error::Cancelled;
 #[cfg(feature = "time")]
 use crate::frame::InLimitedSection;
@@ -58,10 +58,7 @@ where
     Fut: Future,
 {
     clean_up_after_earlier!(T, joins: E::JOINS);
-
-    fn failure(&self) -> Option<Text> {
-        self.earlier.failure()
-    }
+    passed_to_earlier!(T);
 
     fn note_started(self: Pin<&mut Self>) {
         self.project().earlier.note_started();
@@ -73,14 +70,6 @@ where
 
     fn hand_over(self: Pin<&mut Self>) {
         self.project().earlier.hand_over();
-    }
-
-    fn poll_while_joining(
-        self: Pin<&mut Self>,
-        outcome: &Result<T, Cancelled>,
-        cx: &mut Context<'_>,
-    ) {
-        self.project().earlier.poll_while_joining(outcome, cx);
     }
 
     fn poll_clean_up(

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project::{pin_project, pinned_drop};
 
-use super::{Ending, ErrorOf, clean_up_after_earlier, sealed};
+use super::{Ending, ErrorOf, clean_up_after_earlier, passed_to_earlier, sealed};
 use crate::error::Cancelled;
 use crate::reason::Reason;
 use crate::spawner::{Spawner, hand_over};
@@ -68,10 +68,7 @@ where
     P: Spawner,
 {
     clean_up_after_earlier!(T, joins: E::JOINS);
-
-    fn failure(&self) -> Option<Text> {
-        self.earlier.failure()
-    }
+    passed_to_earlier!(T);
 
     fn note_started(self: Pin<&mut Self>) {
         let this = self.project();
@@ -95,14 +92,6 @@ where
             }
             (None, None) => {}
         }
-    }
-
-    fn poll_while_joining(
-        self: Pin<&mut Self>,
-        outcome: &Result<T, Cancelled>,
-        cx: &mut Context<'_>,
-    ) {
-        self.project().earlier.poll_while_joining(outcome, cx);
     }
 
     fn poll_clean_up(

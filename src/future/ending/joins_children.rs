@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use pin_project::pin_project;
 
-use super::{Ending, ErrorOf, clean_up_after_earlier, sealed};
+use super::{Ending, ErrorOf, clean_up_after_earlier, passed_to_earlier, sealed};
 use crate::error::Cancelled;
 use crate::text::Text;
 
@@ -30,10 +30,7 @@ impl<T, E> JoinsChildren<T, E> {
 
 impl<T, E: Ending<T>> sealed::Ending<T> for JoinsChildren<T, E> {
     clean_up_after_earlier!(T, joins: true);
-
-    fn failure(&self) -> Option<Text> {
-        self.earlier.failure()
-    }
+    passed_to_earlier!(T);
 
     fn note_started(self: Pin<&mut Self>) {
         self.project().earlier.note_started();
@@ -45,14 +42,6 @@ impl<T, E: Ending<T>> sealed::Ending<T> for JoinsChildren<T, E> {
 
     fn hand_over(self: Pin<&mut Self>) {
         self.project().earlier.hand_over();
-    }
-
-    fn poll_while_joining(
-        self: Pin<&mut Self>,
-        outcome: &Result<T, Cancelled>,
-        cx: &mut Context<'_>,
-    ) {
-        self.project().earlier.poll_while_joining(outcome, cx);
     }
 
     fn poll_clean_up(

@@ -125,6 +125,24 @@ macro_rules! clean_up_after_earlier {
 }
 pub(crate) use clean_up_after_earlier;
 
+/// The methods of `Ending` that clean-up passes on to the `earlier` ending, unless it is of a group.
+macro_rules! passed_to_earlier {
+    ($T:ty) => {
+        fn failure(&self) -> Option<Text> {
+            self.earlier.failure()
+        }
+
+        fn poll_while_joining(
+            self: Pin<&mut Self>,
+            outcome: &Result<$T, Cancelled>,
+            cx: &mut Context<'_>,
+        ) {
+            self.project().earlier.poll_while_joining(outcome, cx);
+        }
+    };
+}
+use passed_to_earlier;
+
 /// Work that cannot fail, without clean-up.
 impl<T> sealed::Ending<T> for () {
     const CLEANS_UP: bool = false;
