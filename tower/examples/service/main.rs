@@ -12,19 +12,22 @@
 //! Anyone who can reach this service can cancel its operations. Put a real service behind a login.
 
 use std::collections::HashMap;
+use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Query};
-use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum::routing::get;
 use axum::{Json, Router};
 use cancelable::prelude::*;
 use cancelable::registry::ShutdownPlan;
 use cancelable_tower::{Dashboard, Inbound, OperationLayer};
 use clap::Parser;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower::ServiceBuilder;
@@ -37,6 +40,7 @@ Requests:
   POST /operations/7/cancel    cancels one of them
   GET /stats                   statistics, as JSON
   GET /events                  changes, as server-sent events
+  GET /metrics                 metrics, as Prometheus scrapes them
 
 SIGINT (Ctrl-C) and SIGTERM shut it down: requests have two seconds to finish. A
 second signal cancels them at once. It exits with 0 if all of them stopped.";
@@ -59,10 +63,13 @@ const FINISH: Duration = Duration::from_secs(2);
 /// How long the last answers may take to reach their clients.
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
+/// The upper ends of the buckets of histograms, in seconds.
+const BUCKETS: [f64; 8] = [0.000_1, 0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 300.0];
+
 /// How often slow work reports progress.
 const STEP: Duration = Duration::from_millis(100);
 
-fn routes(registry: &Registry) -> Router {
+fn routes(registry: &Registry, metrics: PrometheusHandle) -> Router {
     // Clients of a real service learn the reason only if they may.
     let layer = OperationLayer::new()
         .metadata("query", |head| head.uri.query().map(str::to_owned))
@@ -74,11 +81,22 @@ fn routes(registry: &Registry) -> Router {
         .explain()
         .outermost();
     let requests = layer.clone().limit(LIMIT).inbound(Inbound::grpc()).registered_in(registry);
+    let requests = requests.named_by(name);
     // These show the shutdown, so they are cancelled last.
     let dashboard = ServiceBuilder::new()
         .layer(layer.daemon_in(registry))
         .service(Dashboard::new(registry).allow_cancel(|_head| true));
-    Router::new().route("/work", get(work)).layer(requests).fallback_service(dashboard)
+    let routes = Router::new().route("/work", get(work)).layer(requests);
+    let routes = routes.route("/metrics", get(move || ready(metrics.render())));
+    routes.fallback_service(dashboard)
+}
+
+/// Names a request of `/work`. The names are literals, so they are labels of the metrics.
+fn name(head: &Parts) -> &'static str {
+    match head.method {
+        Method::GET => "GET /work",
+        _ => "other methods of /work",
+    }
 }
 
 /// Work that takes as long as requested. Cancelling drops it, like any future.
@@ -104,6 +122,10 @@ async fn main() -> io::Result<ExitCode> {
     let args = Args::parse();
     let listener = TcpListener::bind(args.address).await?;
 
+    let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS).map_err(io::Error::other)?;
+    let metrics = recorder.install_recorder().map_err(io::Error::other)?;
+    cancelable::metrics::enable();
+
     let registry = Registry::global();
     let plan =
         ShutdownPlan::new().finish(FINISH).on_request(|reason| eprintln!("stopping: {reason}"));
@@ -111,7 +133,7 @@ async fn main() -> io::Result<ExitCode> {
     let stop = registry.shutdown_on_termination(plan)?;
     println!("listening on http://{}", listener.local_addr()?);
 
-    let app = routes(registry).into_make_service_with_connect_info::<SocketAddr>();
+    let app = routes(registry, metrics).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, app).with_graceful_shutdown(async {
         registry.closing().await;
     });

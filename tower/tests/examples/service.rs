@@ -1,5 +1,6 @@
 //! The example `service`, over plain connections.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::net::Shutdown;
 use std::thread;
@@ -151,6 +152,36 @@ fn termination_answers_and_reports() {
     assert_eq!(says[..2], ["stopping: received SIGTERM (15)", "received SIGTERM (15)"]);
     assert!(says[2].starts_with("shutdown: all 3 operations stopped in "), "{}", end.stderr);
     assert!(says[2].ends_with("(2 cancelled, 1 completed)"), "{}", end.stderr);
+}
+
+/// Requests are counted by name, and only the names that are literals are labels.
+#[test]
+fn serves_metrics() {
+    let (_running, address) = service();
+    assert_eq!(ask(&address, "GET", "/work?ms=20").0, 200);
+    assert_eq!(ask(&address, "POST", "/work").0, 405);
+    let work = send(&address, "GET", LONG_WORK);
+    let id = wait_for_work(&address, 1)[0];
+    assert_eq!(ask(&address, "POST", &format!("/operations/{id}/cancel")).0, 200);
+    assert_eq!(answer(work).0, 503);
+
+    let (code, text) = answer(send(&address, "GET", "/metrics"));
+    assert_eq!(code, 200);
+    let running = r#"cancelable_operations_running{operation="GET /work"} 0"#;
+    let started = r#"cancelable_operations_started_total{operation="GET /work"} 2"#;
+    let ended = |labels: &str, count| {
+        format!("cancelable_operations_ended_total{{operation={labels}}} {count}")
+    };
+    let completed = ended(r#""GET /work",outcome="completed",reason="none""#, 1);
+    let cancelled = ended(r#""GET /work",outcome="cancelled",reason="manual""#, 1);
+    let other = ended(r#""other methods of /work",outcome="completed",reason="none""#, 1);
+    for line in [running, started, &completed, &cancelled, &other] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    let operations = text.split("operation=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let operations: BTreeSet<_> = operations.collect();
+    // The requests of the dashboard have names that are made at run time.
+    assert_eq!(operations, BTreeSet::from(["GET /work", "other", "other methods of /work"]));
 }
 
 #[test]
