@@ -17,8 +17,8 @@ use crate::wait::polled_after_completion;
 /// Runs the work of a command-line program. The first Ctrl-C or `SIGTERM` cancels it, and the second one kills the
 /// process.
 ///
-/// Returns a future of an [`End`]. Await it on any executor, or call [`block_on`](Run::block_on). Return the `End` from
-/// `main`.
+/// Returns a future of an [`End`]. Await it in the main future of any executor, or call [`block_on`](Run::block_on). It is not
+/// `Send`, so it cannot be spawned. Return the `End` from `main`.
 ///
 /// `body` gets the handle of the operation. It returns what an [`End`] is made from, such as `io::Result<()>` or
 /// `anyhow::Result<ExitCode>`. Without a [grace period](Run::grace) the work is dropped when it is cancelled. With one,

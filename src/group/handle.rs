@@ -236,7 +236,7 @@ impl<'env, T, E> GroupHandle<'env, T, E> {
     /// of [`join`](crate::TaskGroup::join).
     ///
     /// Members may call this too. A member does not wait for itself: if all members that are left wait here, the last
-    /// one that begins to wait gets `None`. Members in the queue of a [bound](crate::TaskGroup::at_most) count as members
+    /// one that begins to wait gets `None`, even if another one waits with a time limit, and has a result later. Members in the queue of a [bound](crate::TaskGroup::at_most) count as members
     /// that are left.
     ///
     /// # Cancel safety

@@ -39,7 +39,8 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     ///
     /// A member that awaits its own group waits for the other members, not for itself. It then takes no place of the
     /// [bound](Self::at_most), and its own result is not part of the list. This holds for every method that waits for the
-    /// members.
+    /// members. A group that is polled inside a member counts as awaited by that member, also if the member runs an executor
+    /// that polls it.
     ///
     /// The returned future is an operation with all methods of a [`Cancelable`]. If it is dropped, the group is.
     ///

@@ -2,7 +2,9 @@
 //!
 //! 1. The number of a process belongs to the child until it has been waited for, and then perhaps to a stranger. So no signal
 //!    is sent once `status` is known. Only a poll of `waits`, or the drop of the last handle, waits for the child.
-//! 2. The number of its group belongs to the group at least as long. So a group is killed before its leader is waited for.
+//! 2. The number of its group belongs to the group for as long as it has a process, one that has not been waited for
+//!    included. So if the output tells when the group has ended, its leader is waited for last. Otherwise the group `lingers`
+//!    after its leader: it is looked at in short intervals, and not signalled once it is gone.
 //! 3. A child that is dropped before its end is killed with its group, and the thread of `async-process` waits for it.
 
 use std::fmt;
@@ -23,6 +25,9 @@ use crate::timer::Countdown;
 /// How long the output is read after the child has ended, if another process holds it.
 const READ_ON: Duration = Duration::from_secs(1);
 
+/// How often a group without its leader is looked at: nothing tells when its last process ends.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// How long a killed child is waited for. It may be stuck in a system call that nothing can interrupt.
 const KILLED: Duration = Duration::from_secs(10);
 
@@ -34,12 +39,19 @@ pub(super) struct Child {
     input: Input,
     stdout: Collected<ChildStdout>,
     stderr: Collected<ChildStderr>,
+    /// Whether an output is collected. Its end tells when the last process of a group has ended.
+    collects: bool,
     /// How the process ended, once it has been waited for.
     status: Option<ExitStatus>,
     stop: StopBy,
     /// Why it was asked to end, if it was.
     asked: Option<Cancelled>,
     was_killed: bool,
+    /// Whether processes of the group may be left, in their grace period, after the leader has been waited for.
+    lingers: bool,
+    /// Whether waiting for the child failed, so that its number may belong to another process.
+    is_lost: bool,
+    look: Option<Countdown>,
     /// How long to wait for the rest of the output after the end, or for the end after the kill.
     rest: Option<Countdown>,
 }
@@ -47,6 +59,7 @@ pub(super) struct Child {
 impl Child {
     pub(super) fn new(mut process: async_process::Child, input: Vec<u8>, stop: StopBy) -> Self {
         let input = Input::new(process.stdin.take(), input);
+        let collects = process.stdout.is_some() || process.stderr.is_some();
         let stdout = Collected::new(process.stdout.take());
         let stderr = Collected::new(process.stderr.take());
         Child {
@@ -55,10 +68,14 @@ impl Child {
             input,
             stdout,
             stderr,
+            collects,
             status: None,
             stop,
             asked: None,
             was_killed: false,
+            lingers: false,
+            is_lost: false,
+            look: None,
             rest: None,
         }
     }
@@ -69,12 +86,21 @@ impl Child {
         self.input.poll(cx);
         let mut closed = self.poll_output(cx)?;
         if self.status.is_none() {
-            if let Poll::Ready(status) = self.poll_status(closed, cx)? {
-                self.status = Some(status);
+            if let Poll::Ready(status) = self.poll_status(closed, cx) {
+                self.is_lost = status.is_err();
+                self.status = Some(status?);
+                self.lingers = self.stop.is_group && self.asked.is_some() && !self.was_killed;
                 self.rest = Some(Countdown::lasting(READ_ON));
                 // Its last output is in the pipes by now.
                 closed = self.poll_output(cx)?;
             }
+        }
+        if self.lingers {
+            if self.poll_group(closed, cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.lingers = false;
+            self.rest = Some(Countdown::lasting(READ_ON));
         }
         let is_over = self.status.is_some() && closed
             || self.rest.as_mut().is_some_and(|rest| rest.poll("Command", cx).is_ready());
@@ -100,7 +126,8 @@ impl Child {
         output_is_closed: bool,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<ExitStatus>> {
-        if self.stop.is_group && self.asked.is_some() && !self.was_killed && self.has_ended() {
+        let stops_group = self.stop.is_group && self.asked.is_some() && !self.was_killed;
+        if stops_group && self.collects && self.has_ended() {
             if !output_is_closed {
                 // Others of the group are ending. When they have, or when the grace period is over, the task is woken.
                 return Poll::Pending;
@@ -108,6 +135,22 @@ impl Child {
             self.kill();
         }
         self.waits.as_mut().poll(cx)
+    }
+
+    /// Waits for the end of a group whose leader has been waited for.
+    fn poll_group(&mut self, output_is_closed: bool, cx: &mut Context<'_>) -> Poll<()> {
+        while self.group_exists() {
+            if self.collects && output_is_closed {
+                self.kill_group();
+                break;
+            }
+            let look = self.look.get_or_insert_with(|| Countdown::lasting(LOOK));
+            if look.poll("Command", cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.look = None;
+        }
+        Poll::Ready(())
     }
 
     /// Returns whether the child had ended by itself when it was last polled.
@@ -123,9 +166,14 @@ impl Child {
         }
     }
 
-    /// Kills it because it has not ended in its grace period, unless it has by now.
+    /// Kills it, and its group, because they have not ended in the grace period, unless they have by now.
     pub(super) fn force(&mut self, cancelled: &Cancelled) {
-        if self.status.is_none() && !self.was_killed {
+        if self.lingers {
+            self.asked = Some(cancelled.clone());
+            self.lingers = false;
+            self.rest = Some(Countdown::lasting(READ_ON));
+            self.kill_group();
+        } else if self.status.is_none() && !self.was_killed {
             self.asked = Some(cancelled.clone());
             self.kill();
         }
@@ -156,7 +204,8 @@ impl Child {
 
 #[cfg(unix)]
 mod signals {
-    use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+    use rustix::io::Errno;
+    use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 
     use super::Child;
 
@@ -184,7 +233,14 @@ mod signals {
         pub(super) fn send_stop_signal(&self) {
             if let Some(signal) = Signal::from_named_raw(self.stop.signal.number()) {
                 self.send(signal);
+                // A process that is stopped, perhaps because it has read from the terminal, handles no other signal.
+                self.send(Signal::CONT);
             }
+        }
+
+        /// Returns whether the group has a process, one that has not been waited for included.
+        pub(super) fn group_exists(&self) -> bool {
+            self.pid().is_some_and(|pid| test_kill_process_group(pid) != Err(Errno::SRCH))
         }
 
         pub(super) fn kill_group(&self) {
@@ -213,11 +269,15 @@ impl Child {
 
     /// Does nothing: there are no groups.
     fn kill_group(&self) {}
+
+    fn group_exists(&self) -> bool {
+        false
+    }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if self.status.is_none() {
+        if self.lingers || self.status.is_none() && !self.is_lost {
             self.kill_group();
         }
     }

@@ -214,11 +214,12 @@ impl Command {
     /// Makes the child the leader of a new process group, and sends signals to the whole group.
     ///
     /// Use it for a child that starts processes of its own, such as a shell or `make`, which does not always pass a signal on. The
-    /// whole group gets the signal. Its remaining processes are killed when the grace period is over, or earlier, once the
-    /// child has ended and no process holds its output.
+    /// whole group gets the signal and has the grace period. Then its remaining processes are killed. If an output is
+    /// collected, they are killed earlier: once the child has ended and no process holds that output.
     ///
-    /// * A Ctrl-C at the terminal does not reach a group of its own. Use [`ctrl_c`](crate::ctrl_c) as a source.
-    /// * The child cannot read from the terminal.
+    /// * A Ctrl-C at the terminal does not reach a group of its own. Use [`ctrl_c`](crate::ctrl_c) as a source. If a second
+    ///   Ctrl-C ends this program, the group continues.
+    /// * The child cannot read from the terminal: the system stops it if it tries.
     /// * If the child ends by itself, the other processes of its group continue.
     ///
     /// ```

@@ -33,6 +33,9 @@
 //! On Windows a program cannot be asked to end without unsafe code. There, step 2 sends nothing: the child has the grace
 //! period to end by itself, for instance because Ctrl-C reaches all programs of a console.
 //!
+//! The numbers of processes are only safe to signal while nothing else waits for the children of this program. So `SIGCHLD` must
+//! not be ignored, and no other part may call `waitpid(-1)`.
+//!
 //! All of this counts as clean-up: every race around the command waits for it, as it does for
 //! [`finally`](crate::Cancelable::finally). If the future is dropped, the child is killed at once, and a thread of the
 //! crate `async-process` waits for it.

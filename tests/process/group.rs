@@ -1,6 +1,9 @@
 //! Children that lead a process group.
 
+use std::process::Stdio;
+
 use cancelable::prelude::*;
+use cancelable::process::Command;
 
 use super::{LONG, Place, SHORT, status, stopped, until};
 use crate::support;
@@ -98,5 +101,68 @@ fn group_of_a_child_that_ended_by_itself_continues() {
         let other = place.process("other");
         assert!(!other.has_ended());
         other.kill();
+    });
+}
+
+/// Nothing tells when the group has closed its output, because no output is collected.
+fn silent(place: &Place, script: &str) -> Command {
+    place.sh(script).process_group().stdout(Stdio::null()).stderr(Stdio::null())
+}
+
+#[test]
+fn g20_group_without_collected_output_has_the_grace_period() {
+    let _watchdog = support::watchdog();
+    smol::block_on(async {
+        let place = Place::new();
+        let other =
+            "trap 'sleep 0.3; note saved; exit' TERM; note ready; while :; do sleep 0.01; done";
+        let run = silent(&place, &format!("({other}) & wait")).cancelable(never()).grace(LONG);
+        let operation = run.operation();
+        let cancels = async {
+            place.until("ready").await;
+            operation.cancel();
+        };
+        let stopped = stopped(futures::join!(run, cancels).0);
+        assert!(!stopped.cancelled.was_forced());
+        assert!(place.path("saved").exists());
+    });
+}
+
+#[test]
+fn g20_stubborn_group_without_collected_output_is_killed() {
+    let _watchdog = support::watchdog();
+    smol::block_on(async {
+        let place = Place::new();
+        let other = "trap '' TERM; note armed; exec sleep 600";
+        let script = format!("({other}) & note other $!; {WHEN_ARMED}; wait");
+        let run = silent(&place, &script).cancelable(never()).grace(SHORT);
+        let operation = run.operation();
+        let cancels = async {
+            place.until("ready").await;
+            operation.cancel();
+        };
+        let stopped = stopped(futures::join!(run, cancels).0);
+        assert!(stopped.cancelled.was_forced());
+        until(|| place.process("other").has_ended()).await;
+    });
+}
+
+/// The child is stopped by a signal. SIGCONT lets it handle the other one.
+#[test]
+fn g20_stopped_child_is_continued() {
+    let _watchdog = support::watchdog();
+    smol::block_on(async {
+        let place = Place::new();
+        let script = "note ready; kill -STOP $$; wait";
+        let run = place.sh(script).cancelable(never()).grace(LONG);
+        let operation = run.operation();
+        let cancels = async {
+            place.until("ready").await;
+            smol::Timer::after(std::time::Duration::from_millis(100)).await;
+            operation.cancel();
+        };
+        let stopped = stopped(futures::join!(run, cancels).0);
+        assert_eq!(status(&stopped), "signal: 15 (SIGTERM)");
+        assert!(!stopped.cancelled.was_forced());
     });
 }

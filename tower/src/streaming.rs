@@ -141,6 +141,10 @@ impl<B: Body<Error: Into<BoxError>>> Streaming<B> {
             Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => {
                 frame.into_trailers().map_or(Rest::Nothing, |found| Rest::Trailers(Box::new(found)))
             }
+            Poll::Ready(Some(Err(error))) => {
+                *this.peeked = Some(Some(Err(error.into())));
+                Rest::More
+            }
             _ if !*this.polled_to_end => Rest::Nothing,
             Poll::Pending => Rest::More,
             Poll::Ready(other) => {

@@ -1,9 +1,11 @@
 //! `Observed` with one of the features `tracing` and `metrics`.
 //!
 //! 1. Subscribers and recorders are user code. They are called with no lock held, and their panics are contained.
-//! 2. The request to cancel is reported at most once, and never after the end. It comes from a callback of the
-//!    operation's token. If the operation ends before that callback runs, the thread that ends it reports the request.
-//! 3. An operation that has ended owns no span, so that the span closes then, even if handles of the operation remain.
+//! 2. The request to cancel is reported at most once. It comes from a callback of the operation's token. If the operation ends
+//!    before that callback runs, the thread that ends it reports the request. If the callback runs on another thread at
+//!    that moment, its event may come just after the end, or not at all.
+//! 3. An operation that has ended owns no span, so that the span closes then, even if handles of the operation remain. A thread
+//!    that is just reporting the request holds it until it is done.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
