@@ -1,7 +1,7 @@
 //! `Events`: what happens in a registry, as a stream for each listener.
 //!
-//! Each listener has a bounded queue. If it falls behind, the oldest events are dropped and
-//! the stream yields their number. An operation never waits for a listener.
+//! Each listener has a bounded queue. If the listener falls behind, the oldest events are dropped and the stream
+//! yields their number. An operation never waits for a listener.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -118,8 +118,8 @@ impl Event {
 
 /// Stream of [`Registry::events`](super::Registry::events).
 ///
-/// It ends when the registry no longer exists: once its last handle is dropped and its last operation
-/// has ended.
+/// The stream ends when the registry no longer exists: once the last handle is dropped and the last operation has
+/// ended.
 ///
 /// # Cancel safety
 ///
@@ -151,7 +151,7 @@ impl Stream for Events {
         if let Poll::Ready(event) = self.listener.take() {
             return Poll::Ready(event);
         }
-        // An event that came before the waker was registered has woken nothing. So look again after registering.
+        // An event that came before the waker was registered has woken no task. So look again after registering.
         self.listener.waker.register(cx.waker());
         self.listener.take()
     }
@@ -194,7 +194,7 @@ struct Listener {
 #[derive(Default)]
 struct Queue {
     events: VecDeque<Event>,
-    /// The number of events dropped since one was last taken.
+    /// The number of events dropped since an event was last taken.
     missed: u64,
     /// Whether the registry no longer exists, so that no more events come.
     ended: bool,
@@ -223,8 +223,8 @@ impl Drop for Queue {
 }
 
 impl Listener {
-    /// Adds an event. Returns the event that was dropped for it, if any: its destructor must not run
-    /// under a lock.
+    /// Adds an event. Returns the event that was dropped to make room, if any: its destructor must not run under a
+    /// lock.
     fn push(&self, event: Event) -> Option<Event> {
         let mut queue = self.queue.lock();
         let is_full = queue.events.len() >= self.capacity;
@@ -320,8 +320,8 @@ impl Drop for Listeners {
 
 /// Events that are sent together.
 ///
-/// `push` may be called with a lock held. The batch itself must be dropped with no lock held: that wakes the
-/// listeners, and drops the events that they had no room for.
+/// `push` may be called with a lock held. The batch itself must be dropped with no lock held, because dropping it
+/// wakes the listeners and drops the events that they had no room for.
 pub(super) struct EventBatch {
     receivers: Option<Receivers>,
     /// Events to drop once no lock is held.
@@ -344,7 +344,7 @@ impl EventBatch {
 
 impl Drop for EventBatch {
     fn drop(&mut self) {
-        // Each is dropped or woken by itself, so a panic of one does not affect the next.
+        // Each event is dropped, and each listener woken, on its own. So a panic in one does not affect the next.
         let has_events = !self.dropped.is_empty();
         self.dropped.drain(..).for_each(discard);
         let Some(receivers) = self.receivers.take() else { return };

@@ -51,7 +51,8 @@ impl Filter {
         Filter::default()
     }
 
-    /// Matches operations with this status, or another status that the filter was given.
+    /// Matches operations with this status. After several calls, it matches operations with any of the given
+    /// statuses.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -64,8 +65,8 @@ impl Filter {
         self
     }
 
-    /// Matches operations whose name contains `part`, ignoring case. An operation without a name never
-    /// matches, not even the empty string.
+    /// Matches operations whose name contains `part`, ignoring case. An operation without a name never matches, even
+    /// if `part` is empty.
     ///
     /// ```
     /// use cancelable::prelude::*;

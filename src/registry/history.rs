@@ -40,8 +40,8 @@ pub struct Record {
 }
 
 impl Registry {
-    /// Returns the records of ended operations that match the query, the latest last. The query can be a
-    /// [`Filter`].
+    /// Returns the records of ended operations that match the query, with the most recent one last. The query can be
+    /// a [`Filter`].
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -67,8 +67,7 @@ impl Registry {
         self.shared.history.lock().limit()
     }
 
-    /// Sets the number of records that the history keeps. The oldest ones are removed if there are
-    /// more.
+    /// Sets the number of records that the history keeps. If it holds more, the oldest ones are removed.
     ///
     /// ```
     /// let registry = cancelable::Registry::new();
@@ -76,7 +75,7 @@ impl Registry {
     /// assert_eq!(registry.history_limit(), 10);
     /// ```
     pub fn set_history_limit(&self, limit: usize) {
-        // The guard of the lock ends with this statement, before the destructors of the records run.
+        // The lock is released at the end of this statement, before the destructors of the records run.
         let evicted = self.shared.history.lock().set_limit(limit);
         evicted.into_iter().for_each(discard);
     }
@@ -184,8 +183,9 @@ impl From<Filter> for HistoryQuery {
     }
 }
 
-/// The records and counts. The registry keeps it under a lock, so records that it evicts are returned:
-/// their destructors are user code, and must be [discarded](crate::panic::discard) with the lock released.
+/// The records and counts of a registry, which keeps them under a lock. Methods that evict records return them: the
+/// destructors of records are user code, so the caller [discards](crate::panic::discard) the records after it has
+/// released the lock.
 #[derive(Debug)]
 pub(super) struct History {
     /// Shared, so that a reader holds the lock only while it clones the pointers.
@@ -248,7 +248,7 @@ impl History {
 
 impl Drop for History {
     fn drop(&mut self) {
-        // They are dropped one by one, because two panics in one drop abort the process.
+        // Records are dropped one by one, because two panics in one drop abort the process.
         self.records.drain(..).for_each(discard);
     }
 }

@@ -19,7 +19,7 @@ pub enum Phase {
     Pending,
     /// Its work is being polled, or waits for something.
     Running,
-    /// It is cancelled, and its work uses its grace period.
+    /// It is cancelled, and its work is in its grace period.
     Grace,
     /// It is in a shield, which must finish first.
     #[non_exhaustive]
@@ -31,7 +31,7 @@ pub enum Phase {
     Finally,
     /// It has ended, and its hooks are running.
     Hooks,
-    /// It has a child operation that has not ended, and is presumably waiting for it.
+    /// It has a child operation that has not ended. It is presumably waiting for that child.
     #[non_exhaustive]
     Child {
         /// The id of the child.

@@ -1,5 +1,5 @@
-//! `Member`: an operation in a registry, from its registration to its end; and `Shared`, the state of the
-//! registry that its handles and members share.
+//! `Member`: an operation in a registry, from its registration to its end; and `Shared`, the state that the handles
+//! and members of a registry share.
 
 use std::collections::HashSet;
 use std::ops::{Deref, DerefMut};
@@ -48,7 +48,7 @@ impl Shared {
         Members(self.members.list())
     }
 
-    /// Closes the registry. Returns whether this call did it.
+    /// Closes the registry. Returns whether this call closed it.
     pub(super) fn close(&self, reason: &Reason) -> bool {
         let closed = self.members.close();
         if closed {
@@ -72,7 +72,7 @@ impl Shared {
         None
     }
 
-    /// Cancels an operation that comes after the registry was closed.
+    /// Cancels an operation that is registered after the registry was closed.
     fn refuse(&self, operation: &Operation) {
         self.history.lock().count_refused();
         operation.cancel_with(SHUTTING_DOWN);
@@ -136,7 +136,8 @@ impl Member {
         if Member::admit(shared, operation, is_daemon, Admission::Registered) {
             return;
         }
-        // A member of a closed registry may need further operations in order to finish. Those of a daemon are daemons.
+        // A member of a closed registry may need further operations in order to finish. Operations below a daemon are
+        // daemons.
         let is_admitted = shared.member_above(operation).is_some_and(|above| {
             Member::admit(shared, operation, is_daemon || above.is_daemon, Admission::Below)
         });
@@ -145,7 +146,8 @@ impl Member {
         }
     }
 
-    /// Adds an operation to the members, unless it has ended or is one already. Returns `false` if it is refused.
+    /// Adds an operation to the members, unless it has ended or is already a member. Returns `false` if it is
+    /// refused.
     fn admit(
         shared: &Arc<Shared>,
         operation: &Operation,
@@ -191,8 +193,8 @@ impl Member {
         let mut state = self.state.lock();
         batch.push(Event::Registered(snapshot));
         state.announced = true;
-        // A cancellation until now has sent no event, because `Registered` must come first. The snapshot may have been
-        // taken before that cancellation. So send the event of the cancellation here.
+        // A cancellation before this point has sent no event, because `Registered` must come first. The snapshot may
+        // be older than that cancellation. So send the event of the cancellation here.
         let reason = state.cancelled_at.and_then(|_| self.operation.reason());
         if let Some(reason) = reason {
             batch.push(self.cancelling(reason));
@@ -206,7 +208,7 @@ impl Member {
     /// Notes that the operation has just been cancelled.
     fn note_cancelled(&self, reason: &Reason) {
         if !self.operation.is_cancelled() {
-            // Its token was cancelled after its end, which does not cancel the operation.
+            // The token was cancelled after the operation had ended, which does not cancel the operation.
             return;
         }
         let now = clock::now();
@@ -352,8 +354,9 @@ pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
             others.push((member, member.operation.reason()));
         }
     }
-    // Each of the others was cancelled either with one of these members, which counts, or earlier. All operations below
-    // a cancelled operation share one allocated reason, so the address of the reason shows which case it is.
+    // Each of the others was cancelled either together with one of these members, and then it counts, or earlier. All
+    // operations below a cancelled operation share one allocated reason, so the address of the reason shows which
+    // case it is.
     others.retain(|(_, reason)| parent_address(reason).is_some());
     let mut causes = HashSet::new();
     if !others.is_empty() {

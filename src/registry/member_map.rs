@@ -1,15 +1,14 @@
 //! `MemberMap`: the operations in a registry, split over several locks, and whether it accepts new ones.
 //!
 //! 1. The count is raised before a member is inserted into the map, and lowered after it has been removed.
-//! 2. Once the map is closed, only operations below members are inserted, and a count that is zero is not raised any
-//!    more.
+//! 2. Once the map is closed, only operations below members are inserted, and a count of zero is never raised again.
 //! 3. The latch of a count is set once the map is closed and the count is zero, and not before.
 //!
 //! For 2: `insert` reads the flag with the lock of its shard held. `close` sets the flag, then takes each
 //! lock once. So an insertion that did not see the flag has been counted when `close` continues.
 //!
 //! For 3: `remove` lowers the counts, then reads the flag. `close` sets the flag, then reads the counts. Both have a
-//! fence between their two steps, so at least one of the two threads sees what the other wrote.
+//! fence between their two steps, so at least one of the two threads sees what the other one wrote.
 
 use std::collections::{HashMap, hash_map};
 use std::hash::BuildHasherDefault;
@@ -37,10 +36,10 @@ struct Entry<M> {
     is_regular: bool,
 }
 
-/// How an operation comes into the map.
+/// Why an operation is added to the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// It is registered.
+    /// It was registered.
     Registered,
     /// It is below an operation that is or was a member, or it is a task of such an operation.
     Below,
@@ -55,7 +54,7 @@ pub(crate) struct MemberMap<M> {
     closed: AtomicBool,
 }
 
-/// A number of members, and a latch for the moment when there are none left.
+/// The number of members, and a latch that is set when the map is closed and none are left.
 #[derive(Debug)]
 struct Count {
     count: AtomicUsize,
@@ -99,7 +98,7 @@ impl Count {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Insertion {
     Done,
-    /// The map has a member with this id already.
+    /// The map already has a member with this id.
     Known,
     /// The map is closed.
     Refused,
@@ -152,18 +151,18 @@ impl<M> MemberMap<M> {
         let removed = shard.remove(&id);
         let (len, capacity) = (shard.len(), shard.capacity());
         if capacity > KEPT_CAPACITY && len < capacity / 8 {
-            // This moves the remaining members and drops none. For each member that is moved, several have left before,
+            // This moves the remaining members and drops none. Several members have left for each one that is moved,
             // so the cost of a removal is constant on average.
             shard.shrink_to((2 * len).max(KEPT_CAPACITY / 2));
         }
-        // Setting the latch wakes tasks, so the lock is released before.
+        // Setting the latch wakes tasks, so the lock is released first.
         drop(shard);
         if let Some(removed) = &removed {
             self.all.remove();
             if removed.is_regular {
                 self.regular.remove();
             }
-            // The counts are lowered before the flag is read, and `close` does it in the other order (3).
+            // This thread lowers the counts, then reads the flag. `close` sets the flag, then reads the counts (3).
             fence(Ordering::SeqCst);
             if self.is_closed() {
                 self.set_gone_if_zero();
@@ -173,7 +172,7 @@ impl<M> MemberMap<M> {
         drop(removed);
     }
 
-    /// Closes the map. Returns whether this call did it.
+    /// Closes the map. Returns whether this call closed it.
     pub(crate) fn close(&self) -> bool {
         // If two threads close the map, the first to get the lock of the first shard returns `true`.
         let first = self.shards[0].lock();
@@ -209,7 +208,7 @@ impl<M> MemberMap<M> {
         &self.all.gone
     }
 
-    /// Returns the latch that is set once the map is closed and only daemons are left, if any.
+    /// Returns the latch that is set once the map is closed and no members are left except daemons.
     #[cfg(any(feature = "time", cancelable_loom))]
     pub(crate) fn regular_gone(&self) -> &Arc<Latch<()>> {
         &self.regular.gone

@@ -59,7 +59,8 @@ const HISTORY_LIMIT: usize = 1000;
 /// it ends. All methods may be called from any thread, and from hooks. They return copies, which do not
 /// change afterwards.
 ///
-/// This is a handle. Its clones refer to the same registry, and two handles are equal if they do.
+/// A `Registry` is a handle. Clones refer to the same registry. Two handles are equal if they refer to the same
+/// registry.
 ///
 /// # Implementation
 ///
@@ -168,8 +169,8 @@ impl Registry {
         (!member.operation.status().is_final()).then(|| member.operation.clone())
     }
 
-    /// Cancels the operation with this id. Returns whether this call did it: false if the operation is
-    /// not in the registry, or was cancelled before.
+    /// Cancels the operation with this id. Returns `true` if this call cancelled it, and `false` if the operation is
+    /// not in the registry or was already cancelled.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -182,13 +183,14 @@ impl Registry {
     pub fn cancel(&self, id: OperationId, reason: impl Into<Reason>) -> bool {
         let Some(member) = self.shared.members.get(id) else { return false };
         let cancelled = member.operation.cancel_with(reason.into());
-        // The operation may have ended meanwhile. Then this may be the last owner of its error, a user value.
+        // The operation may have ended meanwhile. Then `member` may be the last owner of its error, whose destructor
+        // is user code.
         discard(member);
         cancelled
     }
 
-    /// Cancels the operations that match the filter. Returns how many of them this call cancelled. An
-    /// operation that was cancelled before does not count.
+    /// Cancels the operations that match the filter. Returns how many of them this call cancelled. An operation that
+    /// was already cancelled does not count.
     ///
     /// If one of them is a child of another, only the parent gets `reason`. The child is cancelled with it,
     /// for the reason [`Parent`](Reason::Parent), and counts as well.
@@ -260,10 +262,11 @@ impl Registry {
         stats
     }
 
-    /// Creates a stream of what happens from now on, for dashboards and logs.
+    /// Creates a stream of the events in this registry from now on, for dashboards and logs.
     ///
-    /// At most `capacity` events wait in its queue (at least one). If more come, the oldest are dropped
-    /// and the stream yields [how many](Event::Missed). No operation ever waits for a listener.
+    /// The queue of the stream holds at most `capacity` events, and at least one. When the queue is full, the oldest
+    /// event is dropped, and the stream yields [how many](Event::Missed) were dropped. No operation ever waits for a
+    /// listener.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -282,11 +285,11 @@ impl Registry {
         Events::new(&self.shared.listeners, capacity)
     }
 
-    /// Closes the registry to new operations, for good. Returns whether this call did it.
+    /// Closes the registry to new operations permanently. Returns whether this call closed it.
     ///
-    /// Operations that are registered later are not listed. They are cancelled for the reason `"shutting
-    /// down"`, and their first poll returns that. Operations already in the registry continue. What they
-    /// need in order to finish is still accepted: an operation inside or below one that is registered.
+    /// Operations that are registered later are not listed. They are cancelled for the reason `"shutting down"`, and
+    /// their first poll returns that error. Operations already in the registry continue. An operation inside or below
+    /// a registered one is still accepted, because the registered one may need it in order to finish.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -301,10 +304,10 @@ impl Registry {
         self.shared.close(&SHUTTING_DOWN.into())
     }
 
-    /// Waits until the registry is closed. Use it to stop the intake: cancel the loop that accepts requests or takes
-    /// jobs when this fires, and let the operations finish.
+    /// Waits until the registry is closed. Use it to stop the intake: when this future resolves, cancel the loop that
+    /// accepts requests or takes jobs, and let the operations finish.
     ///
-    /// The reason is `"shutting down"`, or the reason of the shutdown.
+    /// The reason is that of the shutdown, or `"shutting down"` after [`close`](Self::close).
     ///
     /// # Cancel safety
     ///
@@ -335,8 +338,8 @@ impl Registry {
         self.shared.members.is_closed()
     }
 
-    /// Waits until the registry is [closed](Self::close) and its last operation has ended. Cancels
-    /// nothing and has no time limit; for that, see [`shutdown`](Self::shutdown).
+    /// Waits until the registry is [closed](Self::close) and its last operation has ended. It cancels nothing and has
+    /// no time limit. To cancel operations, or to limit the wait, use [`shutdown`](Self::shutdown).
     ///
     /// # Cancel safety
     ///

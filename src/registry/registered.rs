@@ -28,12 +28,12 @@ impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
     /// Registers the operation at once. Until its first poll it is listed as
     /// [`Pending`](crate::Status::Pending).
     ///
-    /// It leaves the registry when it has ended and its clean-up and hooks have run. It also leaves when it is
-    /// dropped, even before its first poll. An operation may be in several registries. Registering it
-    /// twice in one registry has no further effect.
+    /// The operation leaves the registry when it has ended and its clean-up and hooks have run. It also leaves when
+    /// it is dropped, even before its first poll. An operation may be in several registries. Registering it twice in
+    /// one registry has no further effect.
     ///
-    /// If the registry is [closed](Registry::close), the operation is cancelled for the reason
-    /// `"shutting down"`, and its first poll returns that. An operation inside or below one of the registry is accepted.
+    /// If the registry is [closed](Registry::close), the operation is cancelled for the reason `"shutting down"`, and
+    /// its first poll returns that error. An operation inside or below one that is in the registry is still accepted.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -51,12 +51,13 @@ impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
         self.show(|operation| Member::register(&registry.shared, operation, false))
     }
 
-    /// Registers the operation at once, as a daemon: work that others rely on until they have ended, such
-    /// as a log writer or a cache that is kept fresh.
+    /// Registers the operation at once, as a daemon. A daemon is work that other operations rely on until they have
+    /// ended, such as a log writer or a task that keeps a cache fresh.
     ///
     /// A [shutdown](Registry::shutdown) does not wait for daemons to finish. It cancels them last: once all
-    /// operations that are not daemons have left, or when its grace is over. In all other ways a daemon is a registered
-    /// operation like any other. Whether an operation is a daemon is decided by its first registration in a registry.
+    /// operations that are not daemons have left, or when the grace of the shutdown is over. In all other ways a
+    /// daemon is a registered operation like any other. If an operation is registered twice in one registry, the
+    /// first registration decides whether it is a daemon.
     ///
     /// ```
     /// use cancelable::prelude::*;

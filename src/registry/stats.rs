@@ -234,11 +234,11 @@ impl Durations {
         (self.count > 0).then_some(self.max)
     }
 
-    /// Returns the duration that `percent` of all durations did not exceed, or `None` if there are
-    /// none. `percentile(50.0)` is the median.
+    /// Returns the duration that `percent` percent of all durations did not exceed, or `None` if there are none.
+    /// `percentile(50.0)` is the median.
     ///
-    /// `percent` is clamped to `0.0..=100.0`; NaN counts as 0. The result is never too small. It may be too
-    /// large by 1/32 (3.1 %), but never exceeds [`max`](Durations::max).
+    /// `percent` is clamped to `0.0..=100.0`; NaN counts as 0. The result is never too small. It may be too large by
+    /// at most 1/32 (3.1 %), but never exceeds [`max`](Durations::max).
     ///
     /// ```
     /// use cancelable::{Registry, Status};

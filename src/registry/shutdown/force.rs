@@ -1,4 +1,4 @@
-//! `Force`: makes shutdowns that are waiting stop waiting for grace periods.
+//! `Force`: tells waiting shutdowns to stop waiting for grace periods.
 
 use std::sync::Arc;
 

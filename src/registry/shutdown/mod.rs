@@ -53,20 +53,20 @@ impl Registry {
     ///    has left, so the shutdown of an idle registry takes no time. [Daemons] are cancelled once the
     ///    other operations have left.
     /// 3. **Grace.** The operations that are left are cancelled for the reason `"shutting down"`, and get at most
-    ///    [`grace`](Shutdown::grace) to stop. Those with a grace period of their own use it, shields are finished,
-    ///    clean-up runs. An operation inside the shield or clean-up of another is protected with it, and is not
-    ///    cancelled. At the end of the grace, daemons are cancelled too.
+    ///    [`grace`](Shutdown::grace) to stop. Operations with a grace period of their own use it, shields finish, and
+    ///    clean-up runs. An operation inside the shield or clean-up of another one is protected too, and is not
+    ///    cancelled. At the end of the grace, daemons are cancelled as well.
     /// 4. **Force.** The remaining grace periods are cut short, as [`force`](Self::force) does. If anything was
-    ///    cancelled or cut short now, it waits a little longer: see [`settle`](Shutdown::settle). Shields and
-    ///    clean-up are not interrupted.
+    ///    cancelled or cut short at this moment, the shutdown waits a little longer: see
+    ///    [`settle`](Shutdown::settle). Shields and clean-up are not interrupted.
     /// 5. **Report.** Operations still running are left alone; dropping them is their owner's job.
     ///
     /// To cancel at once, use `shutdown(Duration::ZERO)`.
     ///
-    /// All of this begins at the first poll. This future does not poll the operations: their own tasks
-    /// must do that. An operation that awaits the shutdown of its own registry makes it wait for the whole of `finish`,
-    /// is then cancelled, and the report is lost. On an executor with one thread, work that does not yield also keeps
-    /// this future from being polled. In that case, run the shutdown on another thread.
+    /// All of this begins at the first poll. This future does not poll the operations: their own tasks must do that.
+    /// If an operation awaits the shutdown of its own registry, the shutdown waits for the whole of `finish` and then
+    /// cancels that operation, and the report is lost. On an executor with one thread, work that does not yield also
+    /// keeps this future from being polled. In that case, run the shutdown on another thread.
     ///
     /// # Cancel safety
     ///
@@ -106,14 +106,14 @@ impl Registry {
         }
     }
 
-    /// Cuts the grace periods of all operations short, and returns how many were in one.
+    /// Cuts the grace periods of all operations short. Returns how many operations were in their grace period.
     ///
-    /// An operation in its grace period is dropped at its next poll. One that is not cancelled continues, and
-    /// will have no grace period when it is cancelled. Operations that are registered later keep
+    /// An operation in its grace period is dropped at its next poll. An operation that is not cancelled yet
+    /// continues, and will have no grace period when it is cancelled. Operations that are registered later keep
     /// theirs. Shields and clean-up are not interrupted.
     ///
-    /// A [shutdown](Self::shutdown) that is waiting cancels the remaining operations and proceeds to its last step. A shutdown that
-    /// begins later is not affected.
+    /// A [shutdown](Self::shutdown) that is waiting cancels the remaining operations and proceeds to its last step. A
+    /// shutdown that begins later is not affected.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -165,13 +165,13 @@ enum State {
 struct Wait {
     since: Instant,
     step: Step,
-    /// The operations that were registered when it began.
+    /// The operations that were registered when the shutdown began.
     asked: Members,
     drained: Waiter<Arc<Latch<()>>>,
     /// `None` once only daemons are left.
     regular_gone: Option<Waiter<Arc<Latch<()>>>>,
     forced: Waiter<Arc<Latch<()>>>,
-    /// The number of grace periods that had been cut short before.
+    /// The number of grace periods that had been cut short before the shutdown began.
     cut_short_before: u64,
 }
 
@@ -254,7 +254,7 @@ impl Shutdown {
     }
 
     fn begin(&self) -> Wait {
-        // Created before anything else, so that it notices a call of `force` by user code that runs meanwhile.
+        // Created first, so that the shutdown notices a call of `force` by user code that runs in this function.
         let forced = Waiter::new(self.shared.force.latch());
         let since = clock::now();
         // The members are listed before `closing` fires, so that operations which then finish at once are reported too.
@@ -336,7 +336,7 @@ impl Future for Shutdown {
                 wait.cancel(Step::CancelledAll, shared, &this.reason);
             }
         }
-        // Waiting for both at once would wake this task twice when the last operation leaves.
+        // Waiting for both latches at once would wake this task twice when the last operation leaves.
         let mut is_over =
             wait.regular_gone.is_none() && wait.drained.poll("Shutdown", cx, |()| ()).is_ready();
         if !is_over && wait.step < Step::Forced {

@@ -20,9 +20,10 @@ use crate::text::Text;
 /// Use it if one part of a program must stop before another: the servers that accept requests before
 /// the workers that answer them, the workers before the connection pool.
 ///
-/// The next phase begins when the shutdown of the registry before has ended: at once if all operations have left, and
-/// otherwise after the time to finish, the grace and the last wait. Until a phase begins, its registry stays open and
-/// its operations continue. A phase that does not stop in time delays the others, but does not prevent them.
+/// The next phase begins when the shutdown of the previous registry has ended: as soon as all its operations have
+/// left, and at the latest when the time to finish, the grace and the last wait are over. Until a phase begins, its
+/// registry stays open and its operations continue. A phase that does not stop in time delays the others, but does
+/// not prevent them.
 ///
 /// # Examples
 ///
@@ -74,8 +75,8 @@ impl Shutdown {
 }
 
 impl ShutdownPhases {
-    /// Adds a phase after the others: the operations of `registry` may take `finish` to finish, in place of
-    /// [`ShutdownPlan::finish`]. With zero they are cancelled at once. The [grace](ShutdownPlan::grace) of the
+    /// Adds a phase after the others. The operations of `registry` have the time `finish` to finish, instead of
+    /// [`ShutdownPlan::finish`]. If it is zero, they are cancelled at once. The [grace](ShutdownPlan::grace) of the
     /// plan applies to each phase.
     pub fn then(mut self, name: impl Into<Text>, registry: &Registry, finish: Duration) -> Self {
         let finish = Some((name.into(), finish));
@@ -83,7 +84,7 @@ impl ShutdownPhases {
         self
     }
 
-    /// Waits until the source fires, then shuts the phases down in their order. Hooks, the delay for load
+    /// Waits until the source fires, then shuts the phases down one after the other. Hooks, the delay for load
     /// balancers and a second request to shut down work as in [`Registry::shutdown_when`]. The delay comes once,
     /// before the first phase.
     ///
@@ -117,7 +118,7 @@ impl fmt::Debug for ShutdownPhases {
     }
 }
 
-/// The phases are shutting down.
+/// The state while the phases are shutting down.
 pub(super) struct Stopping {
     pub(super) reason: Reason,
     /// The number of the current phase.
@@ -138,7 +139,7 @@ impl Stopping {
         self.shutdown = phases.get(self.phase).map(|phase| {
             let mut shutdown = plan.shutdown(phase, &self.reason);
             if insisted {
-                // It must have begun: otherwise it would not notice that it is forced.
+                // Start the shutdown first. A shutdown that has not begun does not notice `force`.
                 shutdown.start();
                 phase.registry.force();
             }

@@ -10,8 +10,8 @@ use crate::reason::Reason;
 use crate::signal_kind::Signal;
 use crate::sync::Mutex;
 
-/// How long operations may take to finish by default. With the grace and the last second it stays below the 30
-/// seconds after which Kubernetes kills a process.
+/// How long operations may take to finish by default. Together with the grace and the last second, it stays below the
+/// 30 seconds after which Kubernetes kills a process.
 const FINISH: Duration = Duration::from_secs(20);
 
 type Hook = Box<dyn FnOnce(&Reason) + Send>;
@@ -42,7 +42,7 @@ pub struct ShutdownPlan {
     finish: Duration,
     grace: Option<Duration>,
     settle: Option<Duration>,
-    /// Never contended: the lock makes the plan `Sync`.
+    /// The lock only makes the plan `Sync`. It is never contended.
     on_request: Mutex<Vec<Hook>>,
 }
 
@@ -59,7 +59,8 @@ impl ShutdownPlan {
     }
 
     /// Sets a fixed delay before the shutdown. Use it if load balancers send requests for a while after the readiness
-    /// check has failed. For that long, the service continues as usual, with the registry open, even if it is idle.
+    /// check has failed. During the delay, the service continues as usual and the registry stays open, even if it is
+    /// idle.
     ///
     /// There is no delay after Ctrl-C (`SIGINT`), because a person is waiting. A second request to shut down
     /// ends the delay. The default is no delay.
@@ -76,8 +77,8 @@ impl ShutdownPlan {
         self
     }
 
-    /// Sets how long operations may take to finish before they are cancelled. The shutdown ends as soon as all
-    /// of them have. The default is 20 seconds. See [`shutdown`](crate::Registry::shutdown).
+    /// Sets how long operations may take to finish before they are cancelled. The shutdown ends as soon as all of
+    /// them have finished. The default is 20 seconds. See [`shutdown`](crate::Registry::shutdown).
     pub fn finish(mut self, limit: Duration) -> Self {
         self.finish = limit;
         self

@@ -1,5 +1,5 @@
-//! `ShutdownReport`: the operations that stopped, and the remaining ones; for each phase, how many. `ServiceEnd`: the
-//! same for a service, with the reason and the exit code.
+//! `ShutdownReport`: the operations that stopped and those that did not, with a summary of each phase. `ServiceEnd`:
+//! the report of a service, with the reason and the exit code.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -42,12 +42,12 @@ use crate::text::{Brief, Text};
 pub struct ShutdownReport {
     /// How long the shutdown took.
     pub took: Duration,
-    /// Whether grace periods were cut short: because the time was over, or by
+    /// Whether grace periods were cut short, because the time was over or by a call of
     /// [`force`](crate::Registry::force).
     pub forced: bool,
     /// The number of grace periods that were cut short.
     pub cut_short: usize,
-    /// The operations that were registered when it began and have left since, ordered by id.
+    /// The operations that were registered when the shutdown began and have left since, ordered by id.
     pub stopped: Vec<Record>,
     /// The operations that have not left, ordered by id.
     pub remaining: Vec<Inspection>,
@@ -62,7 +62,7 @@ pub struct ShutdownReport {
 pub struct PhaseReport {
     /// The name of the phase.
     pub name: Text,
-    /// How long its operations could take to finish.
+    /// The time that its operations had to finish.
     pub finish: Duration,
     /// How long it took.
     pub took: Duration,
@@ -190,8 +190,8 @@ pub struct ServiceEnd {
 }
 
 impl ServiceEnd {
-    /// Returns the exit code for the process: 0 if all operations stopped, and 1 otherwise. After a second request it is
-    /// 128 plus the number of the first signal, or 1 if the first request was not a signal.
+    /// Returns the exit code for the process: 0 if all operations stopped, and 1 otherwise. After a second request,
+    /// the code is 128 plus the number of the first signal, or 1 if the first request was not a signal.
     ///
     /// ```
     /// use cancelable::prelude::*;

@@ -1,4 +1,4 @@
-//! `ShutdownWhen`: shuts a service down once a source fires, and returns how that went.
+//! `ShutdownWhen`: shuts a service down once a source fires, and returns the result as a `ServiceEnd`.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -23,13 +23,13 @@ use crate::timer::Countdown;
 use crate::wait::polled_after_completion;
 
 impl Registry {
-    /// Waits until the source fires, then shuts the service down as the plan says: calls the hooks,
-    /// waits for the delay for load balancers if there is one, [shuts down](Self::shutdown) for the reason of the source,
-    /// and returns how that went.
+    /// Waits until the source fires, then shuts the service down as the plan says. It calls the hooks, waits for the
+    /// delay for load balancers if there is one, [shuts down](Self::shutdown) for the reason of the source, and
+    /// returns a [`ServiceEnd`].
     ///
     /// # Cancel safety
     ///
-    /// As for the source; once the shutdown has begun, as for [`shutdown`](Self::shutdown).
+    /// The same as for the source. Once the shutdown has begun, the same as for [`shutdown`](Self::shutdown).
     ///
     /// # Panics
     ///
@@ -72,9 +72,8 @@ impl Registry {
     /// 2. A second signal, of either kind, cancels the remaining operations, without a grace period.
     /// 3. A third one ends the process at once, as [`exit_like`](crate::reason::exit_like) does.
     ///
-    /// The first signal is registered by this call. See [`signal`](crate::signal()) for what that does
-    /// to its default action. This future begins to listen for the second signal once it has seen the
-    /// first.
+    /// This call starts to listen for the first signal. See [`signal`](crate::signal()) for how that affects the
+    /// default action of the signal. The future starts to listen for the second signal once it has seen the first.
     ///
     /// # Errors
     ///
@@ -118,7 +117,7 @@ pub struct ShutdownWhen<S> {
     #[pin]
     source: Option<S>,
     plan: ShutdownPlan,
-    /// Never contended, and user code runs with it released: the lock makes the future `Sync`.
+    /// The lock only makes the future `Sync`. It is never contended, and is not held while user code runs.
     second: Mutex<Second>,
     insisted: bool,
     stage: Stage,
@@ -129,7 +128,7 @@ pub struct ShutdownWhen<S> {
 enum Second {
     #[default]
     None,
-    /// Makes the source, after the first request.
+    /// Makes the source. Called after the first request.
     Make(Box<dyn FnOnce() -> Option<SecondSource> + Send>),
     Wait(SecondSource),
 }
@@ -173,8 +172,7 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     }
 
     /// Accepts a second request, which ends any delay, cancels the remaining operations, and [cuts grace periods
-    /// short](Registry::force). `second` is called after the first request, and makes the source of the
-    /// second.
+    /// short](Registry::force). `second` is called after the first request, and returns the source of the second one.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -198,11 +196,11 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
         self
     }
 
-    /// Runs the service until the shutdown has ended, then drops it. Returns the output of the service,
-    /// if it has completed, and how it ended.
+    /// Runs the service until the shutdown has ended, then drops it. Returns the output of the service, if it has
+    /// completed, and how the shutdown ended.
     ///
-    /// If the service has not sent a response by then, the response is lost. To finish something after the operations,
-    /// spawn the service instead, await this future alone, and then await the service.
+    /// If the service has not sent a response by then, the response is lost. If the service must finish something
+    /// after the operations have ended, spawn it, await this future alone, and then await the service.
     ///
     /// If the service returns by itself, that counts as the first request, with the reason `"the service ended"` and
     /// without a delay for load balancers.
