@@ -15,8 +15,8 @@ use crate::text::Text;
 /// [`source`](Error::source) returns the error within a [`Reason::Error`]. The text of that error is part of what
 /// `Display` prints, so a log shows it even if the chain is not walked.
 ///
-/// It is two words in size, and clones share their content. Creating one allocates, unless the reason
-/// carries no data, as when a token is cancelled without a message, and the operation has no name.
+/// It is two words in size, and clones share their content. Creating one allocates, except if the reason carries no
+/// data and the operation has no name. A token that is cancelled without a message gives such a reason.
 ///
 /// Two errors are equal if their reasons are equal, and [`was_forced`](Self::was_forced) is the same for both. The
 /// name of the operation does not count.
@@ -40,7 +40,7 @@ use crate::text::Text;
 #[derive(Clone)]
 pub struct Cancelled(Why);
 
-/// It takes two words, so that a `Result` with a small value is returned in registers. Nearly all of these
+/// The error takes two words, so that a `Result` with a small value is returned in registers. Nearly all of these
 /// results hold a value.
 #[derive(Clone)]
 enum Why {
@@ -135,12 +135,12 @@ impl Cancelled {
         }
     }
 
-    /// Returns the exit code for a process that ends because of this error: 124 for time limits, as the command
-    /// `timeout`; 128 + n for signal n, as a shell; and 1 otherwise.
+    /// Returns the exit code for a process that ends because of this error: 124 for time limits, like the command
+    /// `timeout`; 128 + n for signal n, like a shell; and 1 otherwise.
     ///
-    /// It looks at the [root](Reason::root) of the reason. Of a [`Reason::All`], the first signal in it counts; without a
-    /// signal, the code is 124 if all of it is time limits. To end by the signal itself, use
-    /// [`exit_like`](crate::reason::exit_like). For the end of a service, see
+    /// It looks at the [root](Reason::root) of the reason. For a [`Reason::All`], the first signal in it counts. If
+    /// it contains no signal, the code is 124 if all its reasons are time limits, and 1 otherwise. To end by the
+    /// signal itself, use [`exit_like`](crate::reason::exit_like). For the end of a service, see
     /// [`ServiceEnd::exit_code`](crate::registry::ServiceEnd::exit_code).
     ///
     /// ```
@@ -274,7 +274,7 @@ impl Cancelled {
 }
 
 impl Cancelled {
-    /// Converts into an error of a reader or a writer, which must not be of the kind `Interrupted`.
+    /// Converts into an error that a reader or a writer can return. Its kind must not be `Interrupted`.
     #[cfg(feature = "io")]
     pub(crate) fn into_io_error(self) -> io::Error {
         self.into_error_of_kind(io::ErrorKind::Other)
@@ -296,7 +296,7 @@ impl fmt::Display for Cancelled {
         let Some(name) = self.operation_name() else { return reason.fmt(f) };
         write!(f, "`{name}` ")?;
         match reason {
-            // Their texts start with "cancelled" already.
+            // The texts of these two start with "cancelled" already.
             Reason::Manual { .. } | Reason::Error { .. } => reason.fmt(f),
             reason => write!(f, "cancelled: {reason}"),
         }

@@ -1,9 +1,10 @@
 //! The frame of a poll: whether a race around it is about to drop its work, and whether it is inside a shield.
 //!
-//! A frame belongs to a thread. It is only a hint, because a thread may poll other tasks inside the poll of a race: an
-//! executor may run there, or a destructor may call `block_on`. A future that would stay pending because of the frame
-//! asks its [`DropCheck`](crate::poll_context::DropCheck) first. Destructors may also run in any poll of the work, so
-//! they need that check anyway. That is why a race does not change the frame while it drops its work.
+//! A frame belongs to a thread. It is only a hint, because a thread may poll other tasks inside the poll of a race:
+//! an executor may run there, or a destructor may call `block_on`. A future that would stay pending because of the
+//! frame asks its [`DropCheck`](crate::poll_context::DropCheck) first. Destructors may also run in any poll of the
+//! work, so futures that destructors poll need that check anyway. That is why a race does not change the frame while
+//! it drops its work.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -104,7 +105,8 @@ impl Drop for InLimitedSection {
     }
 }
 
-/// Changes the frame for as long as it lives. Most guards change nothing, and then cost one or two comparisons.
+/// Changes the frame for as long as this guard lives. Most guards change nothing, and then cost one or two
+/// comparisons.
 #[derive(Debug)]
 struct Changed {
     /// The frame to restore. `None` if it has not changed.
@@ -165,7 +167,7 @@ impl OutsideWork {
         OutsideWork { _changed: Changed::to(frame) }
     }
 
-    /// Leaves the clean-up around this poll, to poll something that is no part of it: a member of a group, which ends
+    /// Leaves the clean-up around this poll, to poll something that is not part of it: a member of a group ends
     /// during the clean-up of the group.
     #[inline]
     pub(crate) fn out_of_clean_up() -> Self {

@@ -2,7 +2,7 @@
 
 use std::hash::Hasher;
 
-/// Hashes one number by one multiplication.
+/// Hashes one number with one multiplication.
 ///
 /// An attacker who can choose keys could make them collide. All keys here are made by this crate.
 #[derive(Debug, Default)]

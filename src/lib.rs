@@ -17,7 +17,8 @@
 //!   source fires it yields the error once, then `None`.
 //! * A [`Registry`] lists the operations that were [registered](Cancelable::registered) in it, shuts
 //!   them down, and reports which of them did not stop and what they were doing. See [`registry`].
-//! * [`command_line::run`] does in a program what its users expect of Ctrl-C, time limits and exit codes.
+//! * [`command_line::run`] gives a program the behaviour that its users expect from Ctrl-C, time limits and exit
+//!   codes.
 //! * A [`TaskGroup`] owns tasks on any executor. It ends after all of them, and cancels the others if one
 //!   fails. See [`group`].
 //!

@@ -1,9 +1,8 @@
 //! `PoolTask`: a closure on the thread pool of the crate `blocking`, and the future of its result.
 //!
-//! `async-task`, which that pool uses, aborts the process if user code panics in some places: when it
-//! wakes, clones or drops the waker it was polled with, and when it drops a closure that has not begun or
-//! a result that was not taken. So it gets a waker of this crate, and values whose destructors are
-//! contained (guarantee 12).
+//! `async-task`, which that pool uses, aborts the process if user code panics in some places: when it wakes, clones
+//! or drops the waker it was polled with, and when it drops a closure that has not begun or a result that was not
+//! taken. So `PoolTask` gives it a waker of this crate, and values whose destructors are contained (guarantee 12).
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;

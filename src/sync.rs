@@ -68,8 +68,8 @@ mod modelled {
 
     /// The cell of the model checker: a real cell, and a flag that says whether its value is set.
     ///
-    /// Loom follows the flag. The thread that sets it writes the value in the same step, so the two never differ.
-    /// A thread that sets a value too late has acquired the flag, as with the real cell.
+    /// Loom follows the flag. The thread that sets it writes the value in the same step, so the two never differ. A
+    /// thread that comes too late to set the value has acquired the flag, as with the real cell.
     pub(crate) struct OnceLock<T> {
         value: std::sync::OnceLock<T>,
         set: loom::sync::atomic::AtomicBool,

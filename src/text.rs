@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// A name or a message: a string literal, or a string that its clones share.
 ///
-/// Methods that take a text accept `impl Into<Text>`: a literal, which is not copied, a `String`, or a
-/// `&String`, which is. Another `&str` may not live long enough: write `text.to_owned()`.
+/// Methods that take a text accept `impl Into<Text>`: a literal, a `String`, or a `&String`. A literal is not copied;
+/// a `&String` is. Any other `&str` may not live long enough, so write `text.to_owned()`.
 ///
 /// Cloning never allocates. A `Text` dereferences to `str`, and compares, orders and hashes like one.
 ///

@@ -23,7 +23,7 @@ fn visits_of(f: impl FnOnce()) -> usize {
     VISITS.get() - before
 }
 
-/// What is done to n things takes at most a fixed number of visits for each of them.
+/// Tests that an action on n things makes at most a fixed number of visits for each of them.
 #[cfg(all(test, feature = "time", not(cancelable_loom)))]
 mod tests {
     use std::future::{Future, pending};
@@ -95,7 +95,7 @@ mod tests {
             let child = || pending::<()>().cancelable(never()).child_of(&parent);
             let mut children: Vec<_> = (0..number).map(|_| child()).collect();
             assert!(poll(waits.as_mut()).is_pending());
-            // One comes and goes beside the others, which go from the front.
+            // Each new child joins the others, and then an older child leaves.
             for _ in 0..number {
                 children.push(child());
                 drop(children.swap_remove(0));
@@ -106,7 +106,7 @@ mod tests {
         });
     }
 
-    /// The list of the parent is empty again and again, and the parent has ended.
+    /// The parent has ended, and its list of children becomes empty after each child.
     #[test]
     fn children_of_an_ended_parent() {
         assert_linear(16, |number| {
@@ -183,10 +183,10 @@ mod tests {
                 }
             };
             poll_all(&mut waits);
-            // Moved later: it looks at no task.
+            // Moving the limit to a later time looks at no task.
             (0..number).for_each(|_| assert!(limit.extend(LONG)));
             assert_eq!(count.get(), 0);
-            // Moved earlier: each task is woken once.
+            // Moving it to an earlier time wakes each task once.
             assert!(limit.set(clock::now() + LONG / 2));
             assert_eq!(count.get(), number);
             poll_all(&mut waits);

@@ -69,8 +69,8 @@ impl Reason {
 
     /// Creates a [`Parent`](Reason::Parent) reason from the reason of the parent.
     ///
-    /// A reason that is a [`Parent`](Reason::Parent) already is returned unchanged, so that it still
-    /// holds the reason at the top.
+    /// A reason that is a [`Parent`](Reason::Parent) already is returned unchanged, so that it still holds the reason
+    /// at the top of the tree.
     ///
     /// ```
     /// use cancelable::Reason;

@@ -1,4 +1,4 @@
-//! The exit code for a reason; `exit_like`: ends the process as a reason asks for.
+//! The exit code for a reason; `exit_like`: ends the process in the way that fits a reason.
 
 #[cfg(feature = "signal")]
 use std::io::{self, Write};
@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::{Reason, ReasonKind};
 use crate::signal_kind::Signal;
 
-/// Ends the process as the reason asks for: by the signal, if a signal was the reason, so that a shell sees that
-/// the process died of it; otherwise with an exit code.
+/// Ends the process in the way that fits the reason. If the reason is a signal, the process dies of that signal, so
+/// that a shell sees it. Otherwise the process exits with a code.
 ///
 /// Use it at the end of a command-line tool that has cleaned up after Ctrl-C. A shell that runs a script stops the
 /// script if a command has died of SIGINT, and goes on if the command has exited with the code 130.
@@ -22,14 +22,15 @@ use crate::signal_kind::Signal;
 /// |---|---|
 /// | [`Reason::Signal`], on Unix | the default action of the signal; the code 128 + n if that does not end the process |
 /// | [`Reason::Signal`], elsewhere | the code 128 + n |
-/// | [`Reason::Timeout`] | the code 124, as `timeout` of the GNU tools |
+/// | [`Reason::Timeout`] | the code 124, like GNU `timeout` |
 /// | any other | the code 1 |
 ///
-/// It looks at the [root](Reason::root) of the reason. For a [`Reason::All`], the first signal in it counts; without
-/// a signal, the code is 124 if all of it is time limits. As for [`std::process::exit`], no destructors run.
+/// The function looks at the [root](Reason::root) of the reason. For a [`Reason::All`], the first signal in it
+/// counts. If it contains no signal, the code is 124 if all its reasons are time limits, and 1 otherwise. As for
+/// [`std::process::exit`], no destructors run.
 ///
-/// It flushes the standard output, and gives up on that after 100 ms. The first process of a container (number 1)
-/// has no default actions, so it exits with a code.
+/// The function flushes the standard output, and gives up after 100 ms. The first process of a container (process
+/// number 1) has no default actions, so it exits with a code.
 ///
 /// # Examples
 ///
@@ -68,8 +69,8 @@ pub(crate) fn end_by(signal: Signal) -> ! {
         die_of(signal);
         process::exit(128 + signal.number())
     };
-    // A process that dies of a signal flushes nothing. This thread may own the lock of the standard output, so it
-    // flushes, and another thread keeps the time.
+    // A process that dies of a signal flushes nothing. This thread may own the lock of the standard output, so this
+    // thread does the flush, and another one keeps the time.
     let late = move || {
         thread::sleep(FLUSH_LIMIT);
         end()
@@ -107,7 +108,7 @@ fn signal_in(reason: &Reason) -> Option<Signal> {
 fn die_of(signal: Signal) {
     // The kernel ignores the default actions of process 1, and `signal-hook` would abort.
     if process::id() != 1 {
-        // It fails for a signal that does not exist. The exit code says the rest.
+        // This fails if the signal does not exist. Then the caller exits with a code.
         let _ = signal_hook::low_level::emulate_default_handler(signal.number());
     }
 }

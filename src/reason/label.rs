@@ -43,7 +43,7 @@ impl PartialEq for TimeoutLabel {
 
 impl Eq for TimeoutLabel {}
 
-/// Returns whether two labels are equal. A label with neither name nor cause equals none.
+/// Returns whether two labels are equal. A label with neither a name nor a cause equals no label.
 pub(super) fn are_equal(a: Option<&TimeoutLabel>, b: Option<&TimeoutLabel>) -> bool {
     let says_something = |label: &&TimeoutLabel| label.name.is_some() || label.cause.is_some();
     a.filter(says_something) == b.filter(says_something)
@@ -65,8 +65,7 @@ impl TimeoutLabel {
         self.name.as_deref()
     }
 
-    /// Returns why the limit was set, if it was told: the argument of
-    /// [`because`](crate::source::Timeout::because).
+    /// Returns why the limit was set: the argument of [`because`](crate::source::Timeout::because), if it was called.
     ///
     /// ```
     /// use cancelable::Reason;
@@ -104,7 +103,7 @@ impl TimeoutLabel {
 
 #[cfg(feature = "time")]
 impl Reason {
-    /// Puts a label on the reason of a time limit.
+    /// Adds a label to the reason of a time limit.
     pub(crate) fn labelled(mut self, with: &Arc<TimeoutLabel>) -> Self {
         if let Reason::Timeout { label, .. } = &mut self {
             *label = Some(with.clone());
@@ -121,7 +120,7 @@ impl fmt::Display for TimeoutLabel {
         }
         match &self.cause {
             None | Some(Reason::Manual { message: None }) => Ok(()),
-            // Their texts start with "cancelled", and nothing but the limit has cancelled anything.
+            // The texts of these two start with "cancelled", but here only the limit has cancelled anything.
             Some(Reason::Manual { message: Some(message) }) => write!(f, ": {message}"),
             Some(Reason::Error { error }) => write!(f, ": {error}"),
             Some(cause) => write!(f, ": {cause}"),

@@ -73,7 +73,7 @@ pub enum Reason {
         /// Number of checks, including the one that returned true.
         checks: u64,
     },
-    /// A parent was cancelled: a parent token, or an operation further out.
+    /// A parent was cancelled: a parent token, or an enclosing operation.
     ///
     /// It holds the reason at the top of the tree, however deep the tree is, and never another
     /// `Parent`.
@@ -102,7 +102,7 @@ pub enum Reason {
     Dropped,
 }
 
-// Every poll that is ready moves a reason, so it stays small.
+// A source moves its reason when it fires, so a reason is kept small.
 const _: () = assert!(size_of::<Reason>() <= 4 * size_of::<u64>());
 
 impl Reason {
@@ -171,7 +171,7 @@ impl Reason {
         }
     }
 
-    /// Returns the name in this reason: of the time limit, of the condition, or of the parent.
+    /// Returns the name of the time limit, of the condition, or of the parent in this reason.
     ///
     /// ```
     /// use cancelable::Reason;
@@ -230,7 +230,7 @@ impl fmt::Display for Reason {
                     _ if !label.is_some_and(|label| label.is_deadline) => {
                         write!(f, "timed out after {after:?}")?;
                     }
-                    // It had passed before the work started.
+                    // The deadline had passed before the work started.
                     0 => f.write_str("deadline passed")?,
                     _ => write!(f, "deadline passed after {}", Brief(*after))?,
                 }

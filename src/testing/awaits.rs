@@ -92,7 +92,7 @@ impl fmt::Display for At {
 /// poll, and so on. Returns the number of operations that were cancelled.
 ///
 /// Use it to test that clean-up leaves nothing behind, wherever the work is cancelled. The series stops when an
-/// operation ends before it is cancelled, or when nothing but the cancellation could end it.
+/// operation ends before it is cancelled, or when only the cancellation could end it.
 ///
 /// `make` creates the operation from a token, for example with the token as the source of a race. Each operation is
 /// driven to its end in virtual time, as by [`run`](super::run). Then `check` receives the place of the cancellation

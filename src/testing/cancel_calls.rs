@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::source::{CancelCounts, CancellationToken};
 
-/// Counts how often a token is cancelled: first calls and refused ones.
+/// Counts the calls that cancel a token: the one that cancelled it, and those that were refused.
 ///
 /// Use it to test that code cancels exactly once, or that it does not try again. Every call of
 /// [`cancel`](CancellationToken::cancel) and [`cancel_with`](CancellationToken::cancel_with) counts,
@@ -33,7 +33,7 @@ pub struct CancelCalls(Arc<CancelCounts>);
 impl CancelCalls {
     /// Counts the calls on this token from now on.
     ///
-    /// Called again for the same token, returns a handle to the same counts.
+    /// If it is called again for the same token, it returns a handle to the same counts.
     ///
     /// ```
     /// use cancelable::CancellationToken;

@@ -34,7 +34,7 @@ use crate::text::Text;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Event {
-    /// Time since the recorder was created, on the clock of the thread on which the event occurred.
+    /// Time since the first event that the recorder recorded, on the clock of the thread on which the event occurred.
     pub at: Duration,
     /// Id of the operation.
     pub operation: OperationId,

@@ -9,10 +9,11 @@
 //!   feature `testing-tokio`.
 //! * [`cancel_at_every_await`] and [`drop_at_every_await`] create the same operation again and again, and cancel or
 //!   drop each one at a different await. [`cancel_at_poll`] cancels at one await only.
-//! * [`Recorder`] records the events of operations as lines to compare with.
+//! * [`Recorder`] records the events of operations as lines of text, and compares them with the lines that you
+//!   expect.
 //! * [`Scenario`] is a script for one operation, such as "cancel it after 20 ms, and expect that it is cancelled".
 //! * [`CancelCalls`] counts the calls that cancel a token.
-//! * [`Wakes`] is a waker that counts, for polling by hand.
+//! * [`Wakes`] is a waker that counts its wakes, for polling by hand.
 //! * [`slow_stream`] yields items with pauses in between.
 //! * [`Network`] delivers text or bytes as a network does: in chunks, with bursts and stalls.
 //!

@@ -233,8 +233,8 @@ impl<'a> Scenario<'a> {
     /// Panics if an expectation is not met, or if nothing will ever wake the operation. The message has the
     /// expectation, the output, and everything that happened until then.
     ///
-    /// A panic of the operation propagates. If the operation must not have ended at that time, the message reports both
-    /// the panic and the expectation.
+    /// A panic of the operation propagates. If the operation panics at a time when it must not have ended, the
+    /// message reports both the panic and the expectation.
     ///
     /// # Examples
     ///

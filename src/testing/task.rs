@@ -1,4 +1,4 @@
-//! `Task`: drives a future on this thread, by virtual time and by its wakes.
+//! `Task`: drives a future on this thread with a virtual clock.
 
 use std::fmt;
 use std::pin::Pin;
@@ -22,9 +22,9 @@ pub(super) struct Task<F> {
     woken: Arc<Woken>,
     waker: Waker,
     polls: usize,
-    /// Number of times it moved the clock.
+    /// Number of times the task moved the clock.
     jumps: u64,
-    /// When it started, in real time.
+    /// When the task started, in real time.
     since: Instant,
     /// Number of polls in a row that were each followed by a wake, and the time of the first check.
     busy: (u64, Option<Instant>),

@@ -171,9 +171,9 @@ impl PausedTime {
     /// Advances the clock. Every limit that ends within this step fires at its own instant, in order,
     /// and wakes its waiters. Nothing is polled until this call returns.
     ///
-    /// So a limit that is started by such a poll starts at the end of the step. A
-    /// [`condition`](crate::condition()), for instance, makes one check for each step, however long the
-    /// step is. Take small steps, or use [`block_on`](Self::block_on), to run every check.
+    /// A limit that starts in a later poll therefore starts at the end of the step. A
+    /// [`condition`](crate::condition()), for instance, makes one check for each step, however long the step is. Take
+    /// small steps, or use [`block_on`](Self::block_on), to run every check.
     ///
     /// # Panics
     ///

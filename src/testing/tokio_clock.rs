@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 
-/// Makes everything that this crate measures on this thread use the clock of tokio, until the returned guard is
-/// dropped.
+/// Makes this crate measure all time on this thread with tokio's clock, until the returned guard is dropped.
 ///
 /// Call it first in a test with `#[tokio::test(start_paused = true)]`, or after `tokio::time::pause()`. Then
 /// [`timeout`](crate::timeout()), [`deadline`](crate::deadline()), [`grace`](crate::Cancelable::grace),
@@ -19,20 +18,20 @@ use crate::clock;
 ///
 /// # The clock
 ///
-/// Limits have the precision of tokio's timers: they end at a millisecond of its clock. For a
-/// [`deadline`](crate::deadline()), use [`FollowedClock::now`]. If the clock is not paused, limits follow it all the
-/// same.
+/// Limits have the precision of tokio's timers: they end at a whole millisecond of its clock. To compute a
+/// [`deadline`](crate::deadline()), use [`FollowedClock::now`]. Limits also follow a clock that is not paused.
 ///
 /// A runtime whose clock is paused has one thread. Other threads, such as those of
-/// [`condition_blocking`](crate::condition_blocking()), use real time. So does this thread outside of a runtime.
+/// [`condition_blocking`](crate::condition_blocking()), use real time. This thread also uses real time outside of a
+/// runtime.
 ///
 /// Limits that were pending before the call use real time. Limits that are pending when the guard is dropped still
-/// follow tokio's clock. If the runtime ends before them, their rest passes in real time.
+/// follow tokio's clock. If the runtime ends before such a limit, the rest of the limit passes in real time.
 ///
 /// # Without it
 ///
-/// If a limit starts under a paused clock that the thread does not follow, this crate prints a warning to stderr, once
-/// for each thread. It can know that only with the feature `testing-tokio`.
+/// If a limit starts under a paused clock that the thread does not follow, this crate prints a warning to stderr,
+/// once for each thread. The crate can detect this only with the feature `testing-tokio`.
 ///
 /// # Panics
 ///
@@ -98,7 +97,7 @@ impl FollowedClock {
         clock::now()
     }
 
-    /// Returns the time of tokio's clock that has passed since the guard was made.
+    /// Returns the time that has passed on tokio's clock since the guard was created.
     ///
     /// ```
     /// use cancelable::testing;

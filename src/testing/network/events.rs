@@ -40,11 +40,11 @@ pub struct NetworkEvents<I> {
     position: usize,
     /// How many chunks of the current burst are left.
     burst_left: usize,
-    /// The chunk that comes next. `None` before it is polled for.
+    /// The next chunk. `None` until it is polled for.
     next: Option<Next>,
 }
 
-/// How the next chunk comes.
+/// The size and the timing of the next chunk.
 #[derive(Debug)]
 struct Next {
     size: usize,
@@ -65,8 +65,8 @@ impl<I: NetworkInput> NetworkEvents<I> {
 }
 
 impl<I> NetworkEvents<I> {
-    /// Decides how the next chunk comes. Every chunk draws the same number of random numbers, so the sizes do not depend
-    /// on the other settings.
+    /// Chooses the size and the timing of the next chunk. Every chunk draws the same number of random numbers, so the
+    /// sizes do not depend on the other settings.
     fn draw(&mut self) -> Next {
         let [size, jitters, jitter, bursts, stalls] =
             std::array::from_fn(|_| self.random.next_number());
@@ -143,7 +143,7 @@ impl<I: NetworkInput> Stream for NetworkStream<I> {
     }
 }
 
-/// Returns `numerator` 2³²ths of `time`.
+/// Returns `time * numerator / 2^32`.
 fn fraction_of(time: Duration, numerator: u32) -> Duration {
     const NANOS: u128 = 1_000_000_000;
     // A duration has at most 94 bits of nanoseconds.

@@ -1,7 +1,7 @@
 //! `NetworkInput`: what a `Network` can deliver.
 
-/// Text or bytes that a [`Network`](super::Network) delivers. `&str` and `&[u8]` come in chunks that borrow from them,
-/// `String` and `Vec<u8>` in chunks of their own type.
+/// Text or bytes that a [`Network`](super::Network) delivers. The chunks of a `&str` or `&[u8]` borrow from it. The
+/// chunks of a `String` or `Vec<u8>` have the same type as the input.
 ///
 /// This trait is implemented for these types only.
 pub trait NetworkInput: sealed::Cut + Unpin {
@@ -17,8 +17,8 @@ pub(super) mod sealed {
         /// Returns the length in bytes.
         fn length(&self) -> usize;
 
-        /// Returns where a chunk ends that begins at `from` and has `size` characters or bytes. The end of the input ends
-        /// it earlier.
+        /// Returns the end of a chunk that begins at `from` and has `size` characters or bytes. If the input ends
+        /// earlier, returns the end of the input.
         fn end_of_chunk(&self, from: usize, size: usize) -> usize;
     }
 

@@ -11,15 +11,15 @@ use std::time::Duration;
 pub use events::{NetworkEvent, NetworkEvents, NetworkStream};
 pub use input::NetworkInput;
 
-/// The most entries that a list of chunk sizes may have.
+/// The maximum number of entries in a list of chunk sizes.
 const MOST_SIZES: usize = 1 << 16;
 
 /// Settings of a simulated network. It delivers text or bytes in chunks, with delays, jitter, bursts and
 /// stalls.
 ///
-/// Use it for code that reads from a network, such as the answer of a language model that comes word by word: does it
-/// handle chunks of any size, a pause in the middle, and a cancellation at any point? The same seed and the same
-/// settings give the same chunks at the same times.
+/// Use it for code that reads from a network, such as the answer of a language model that comes word by word. Does
+/// the code handle chunks of any size, a pause in the middle, and a cancellation at any point? The same seed and the
+/// same settings give the same chunks at the same times.
 ///
 /// | setting | default |
 /// |---|---|
@@ -64,7 +64,7 @@ pub struct Network {
     stalls: Chance<Duration>,
 }
 
-/// What happens with this probability.
+/// Something that happens with a given probability.
 #[derive(Clone, Copy, Debug)]
 struct Chance<T> {
     probability: f64,
@@ -166,7 +166,7 @@ impl Network {
         self
     }
 
-    /// Starts a burst after a chunk with this probability: this many chunks follow it without a delay.
+    /// Starts a burst after a chunk with this probability: the next `chunks` chunks follow without a delay.
     ///
     /// ```
     /// use cancelable::testing::{self, Network, NetworkEvent};
@@ -183,8 +183,8 @@ impl Network {
         self
     }
 
-    /// Stalls for this long before a chunk, with this probability. The delay follows the stall. There is no stall inside a
-    /// burst.
+    /// Stalls for this long before a chunk, with this probability. The delay comes after the stall. There is no stall
+    /// inside a burst.
     ///
     /// ```
     /// use cancelable::testing::{self, Network, NetworkEvent};
@@ -279,7 +279,8 @@ impl Network {
     }
 }
 
-/// The error returned when the settings of a [`Network`] are out of range. Its text says which one, and the range.
+/// The error returned when the settings of a [`Network`] are out of range. Its text names the setting and the allowed
+/// range.
 ///
 /// ```
 /// use cancelable::testing::Network;
