@@ -6,8 +6,8 @@ use crate::engine::{Received, TargetState};
 
 /// What became of a request, for one run.
 ///
-/// There is no "cancelled": a run that got the request may still finish, in a shield, in clean-up, or because it was
-/// done.
+/// There is no variant for "cancelled": a run that got the request may still finish, in a shield, in clean-up, or
+/// because its work was done.
 ///
 /// ```
 /// use cancelable_bus::Delivery;
@@ -48,7 +48,7 @@ impl From<TargetState> for Delivery {
 }
 
 impl TargetState {
-    /// Returns whether waiting longer cannot tell more, unless a process comes back.
+    /// Returns whether waiting longer would tell nothing new, unless a process comes back.
     pub(crate) fn is_settled(self) -> bool {
         !matches!(self, TargetState::NotBegun | TargetState::Live)
     }

@@ -15,14 +15,15 @@
 //! 2. A call may be dropped at any time, or return an error although it has been committed. The bus then makes the same
 //!    call again. So each method does nothing the second time.
 //! 3. All times are the store's, read within the transaction.
-//! 4. A [hint](Engine::hint) may be lost, doubled or late. The tables are the truth.
-//! 5. No read asks for rows after the last one that was seen: transactions commit in another order than they begin.
+//! 4. A [hint](Engine::hint) may be lost, repeated or late. The tables are the truth.
+//! 5. No read asks only for the rows after the last one that was seen: transactions may commit in a different order
+//!    than they began.
 //!
 //! # When a request has a run as its target
 //!
 //! | recipient | the run is a target if |
 //! |---|---|
-//! | [`Run`](Recipient::Run) | its identifier is that one, and it began before the lifetime of the request ended |
+//! | [`Run`](Recipient::Run) | it has that identifier, and it began before the lifetime of the request ended |
 //! | [`Key`](Recipient::Key) | it had that key and had not ended, as the transaction of the request saw it |
 //! | [`Block`](Recipient::Block) | the same, or it has that key and began before the lifetime of the request ended |
 //!
@@ -139,7 +140,7 @@ pub enum Received {
     AlreadyEnded,
 }
 
-/// The confirmation of a process that a run got a request.
+/// A process's confirmation that a run got a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Receipt {
@@ -192,7 +193,7 @@ impl Target {
     }
 }
 
-/// What the store knows about a target of a request. The first line that applies counts.
+/// What the store knows about a target of a request. The first variant that applies counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TargetState {
@@ -246,22 +247,24 @@ pub trait Engine: Send + Sync + 'static {
     /// Drives the connection for as long as it is polled. The driver of the bus polls one such future from its start to its
     /// end, beside the calls of the other methods. So an engine needs no task of its own.
     ///
-    /// It never ends. When a connection is lost it waits for the next one, which [`connect`](Self::connect) makes.
+    /// The future never completes. When a connection is lost, it waits for the next one, which
+    /// [`connect`](Self::connect) makes.
     ///
     /// # Cancel safety
     ///
-    /// When it is dropped, the engine is not used again by this process.
+    /// Once the future is dropped, this process does not use the engine again.
     fn drive(&self) -> impl Future<Output = Infallible> + Send;
 
     /// Waits until something may have changed for this process: one of its runs has a new request, or one of its
     /// requests has a new receipt. Also resolves after the connection was lost.
     ///
-    /// A change that comes while no such future exists is remembered: the next one resolves at once. Several
+    /// A change that comes while no such future exists is remembered: the next future resolves at once. Several
     /// changes may become one.
     ///
     /// # Cancel safety
     ///
-    /// A change is not lost by dropping it. Only the driver of the bus calls this, one at a time.
+    /// Dropping the future loses no change. Only the driver of the bus calls this, and has at most one such future at
+    /// a time.
     fn hint(&self) -> impl Future<Output = ()> + Send;
 
     /// Makes a new connection in place of any earlier one, starts to listen for hints, and then inserts the process or
@@ -274,19 +277,19 @@ pub trait Engine: Send + Sync + 'static {
         lease: Duration,
     ) -> impl Future<Output = Result<Enrolled, Self::Error>> + Send;
 
-    /// Renews the lease of the process, and returns every request that one of its live runs has as a target and has no
-    /// receipt for. Returns `None`, and changes nothing, if there is no row of the process.
+    /// Renews the lease of the process. Returns every request that has a live run of the process as a target without
+    /// a receipt. Returns `None`, and changes nothing, if there is no row of the process.
     fn poll(
         &self,
         process: ProcessId,
         lease: Duration,
     ) -> impl Future<Output = Result<Option<Polled>, Self::Error>> + Send;
 
-    /// Inserts runs. Returns those that it refused: runs that have a row already, unless the row belongs to the same
+    /// Inserts runs. Returns those that it refused: runs that already have a row, unless the row belongs to the same
     /// process.
     ///
     /// Reads no requests. The driver polls afterwards, in a later transaction. If the process has no row, this may do
-    /// nothing: that poll returns `None`.
+    /// nothing, because that poll returns `None`.
     fn begin(
         &self,
         process: ProcessId,
@@ -304,8 +307,8 @@ pub trait Engine: Send + Sync + 'static {
         ends: &[RunEnd],
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Inserts a request and its targets, and gives a hint to the processes of these. If there is a request with that
-    /// identifier, changes nothing, whatever the request says.
+    /// Inserts a request and its targets, and gives a hint to the processes of the targets. If there is already a
+    /// request with that identifier, changes nothing, even if the two requests differ.
     ///
     /// For a recipient that is one run, the target is inserted whether the run has begun or not.
     fn request(
@@ -340,10 +343,10 @@ pub trait Engine: Send + Sync + 'static {
     /// Deletes at most `at_most` rows of each table that have not been needed for `retention`. Returns how many it
     /// deleted.
     ///
-    /// * Runs that ended so long ago, and those of processes that are deleted. Their targets and receipts go with them, except
-    ///   those of requests for one run.
-    /// * Requests whose lifetime ended so long ago, with their targets, unless one of these is live and has no receipt.
-    /// * Processes whose lease ended so long ago.
+    /// * Runs that ended that long ago, and the runs of processes that are deleted. Their targets and receipts are
+    ///   deleted with them, except those of requests for one run.
+    /// * Requests whose lifetime ended that long ago, with their targets, unless a target is live and has no receipt.
+    /// * Processes whose lease ended that long ago.
     fn forget(
         &self,
         retention: Duration,

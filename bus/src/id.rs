@@ -28,7 +28,7 @@ macro_rules! ids {
     ($($(#[$doc:meta])* $Id:ident;)*) => {$(
         $(#[$doc])*
         ///
-        /// It is a random UUID. Identifiers are never counted up, so none comes back after a restart.
+        /// It is a random UUID. Identifiers do not come from a counter, so a restart never repeats one.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $Id(Uuid);
 
@@ -71,7 +71,7 @@ macro_rules! ids {
 ids! {
     /// Identifies a run: one execution of one operation that is registered with the bus.
     ///
-    /// Use it as a fencing token: a second run of the same job has another one.
+    /// Use it as a fencing token: a second run of the same job has a different one.
     ///
     /// ```
     /// use cancelable_bus::RunId;
@@ -88,7 +88,7 @@ ids! {
     /// ```
     RequestId;
 
-    /// Identifies one life of a process: it gets another one when it restarts.
+    /// Identifies one lifetime of a process: the process gets a new identifier when it restarts.
     ///
     /// ```
     /// use cancelable_bus::ProcessId;

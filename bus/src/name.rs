@@ -21,7 +21,7 @@ macro_rules! names {
         pub struct $Name(Text);
 
         impl $Name {
-            /// Checks the text and makes a name of it.
+            /// Checks the text and creates a name from it.
             ///
             /// # Errors
             ///

@@ -35,7 +35,7 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Creates a ticket with a fresh identifier, without a key and a deadline.
+    /// Creates a ticket with a fresh identifier, without a key or a deadline.
     #[allow(clippy::new_without_default, reason = "each call returns another value")]
     pub fn new() -> Self {
         Ticket { run: RunId::new(), key: None, deadline: None }
@@ -48,8 +48,8 @@ impl Ticket {
         self
     }
 
-    /// Sets the deadline, on the clock of the store: [`Bus::now`](crate::Bus::now) and the time that is left. The process
-    /// that does the work passes it to [`Bus::deadline`](crate::Bus::deadline).
+    /// Sets the deadline, on the clock of the store: the result of [`Bus::now`](crate::Bus::now) plus the time that
+    /// is left. The process that does the work passes it to [`Bus::deadline`](crate::Bus::deadline).
     #[must_use]
     pub fn until(mut self, deadline: StoreTime) -> Self {
         self.deadline = Some(deadline);

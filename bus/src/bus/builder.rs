@@ -71,7 +71,7 @@ impl<E: Engine> BusBuilder<E> {
         self
     }
 
-    /// Sets the time between two polls. A request whose hint was lost arrives that much later.
+    /// Sets the time between two polls. A request whose hint was lost arrives with the next poll.
     pub fn poll_every(mut self, interval: Duration) -> Self {
         self.settings.poll_every = interval;
         self

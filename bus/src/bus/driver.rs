@@ -3,8 +3,9 @@
 //! It makes one call at a time, and repeats each call that may have been lost. Each round
 //!
 //! 1. writes the rows of runs that begin;
-//! 2. polls, if runs began in 1, after a hint, and when the poll interval is over. So a run that has begun is always followed by
-//!    a poll, and each request is read or hinted at, whichever came first;
+//! 2. polls if runs began in step 1, if a hint came, or if the poll interval is over. So a run that has begun is
+//!    always followed by a poll. Each request is then either read by that poll or announced by a hint, whether the
+//!    run or the request came first;
 //! 3. cancels the operations that got a request;
 //! 4. writes receipts, and the ends of runs;
 //! 5. reads the targets that askers wait for;
@@ -26,7 +27,7 @@ use crate::engine::{Engine, Enrolled, NewRun, Receipt, Received, RunEnd};
 use crate::error::Error;
 use crate::id::{RequestId, RunId};
 
-/// The most rows that one call writes or reads.
+/// The maximum number of rows that one call writes or reads.
 const BATCH: usize = 1000;
 
 /// The shortest and the longest pause between two attempts to connect.
@@ -40,7 +41,8 @@ const FORGET_EVERY: Duration = Duration::from_secs(60);
 /// Spawn it on any executor, or poll it beside your own work. It spawns nothing. It resolves after
 /// [`Bus::close`](super::Bus::close).
 ///
-/// Operations are cancelled in its polls. So the callbacks of their tokens run there, and must not block.
+/// Operations are cancelled in the polls of this future. So the callbacks of their tokens run there, and must not
+/// block.
 ///
 /// # Cancel safety
 ///
@@ -80,7 +82,7 @@ pub(super) fn start<E: Engine>(shared: Arc<Shared<E>>) -> Driver {
 /// The state that survives a lost connection.
 struct Sessions<'a, E: Engine> {
     shared: &'a Shared<E>,
-    /// Runs whose rows are being written, or are written and not followed by a poll yet.
+    /// Runs whose rows are being written, or have been written but not been followed by a poll.
     begins: Vec<NewRun>,
     receipts: HashMap<(RequestId, RunId), Received>,
     ends: Vec<RunEnd>,
@@ -198,7 +200,7 @@ impl<'a, E: Engine> Sessions<'a, E> {
         self.poll_at = sent + shared.settings.poll_every;
         shared.note_heard(sent, &polled);
         for pending in &polled.pending {
-            // A receipt that is still to be written stands for a request that was delivered.
+            // If a receipt is still to be written, its request has been delivered already.
             let receipt = self.receipts.entry((pending.request, pending.run));
             receipt.or_insert_with(|| shared.deliver(pending));
         }
@@ -214,7 +216,8 @@ impl<'a, E: Engine> Sessions<'a, E> {
             let receipts: Vec<_> = receipts
                 .map(|((request, run), received)| Receipt::new(*request, *run, *received))
                 .collect();
-            // Receipts come first: with the end of its run, a request without a receipt counts as one that came too late.
+            // Receipts are written first: once the end of a run is written, a request without a receipt counts as too
+            // late.
             let is_last = receipts.len() == self.receipts.len();
             let ends = if is_last { self.ends.len().min(BATCH) } else { 0 };
             let finish = shared.engine.finish(shared.process.id, &receipts, &self.ends[..ends]);
@@ -246,7 +249,7 @@ impl<'a, E: Engine> Sessions<'a, E> {
         Ok(())
     }
 
-    /// Deletes old rows from time to time. Every process does, so each starts at another time.
+    /// Deletes old rows from time to time. Every process does this, so each starts at a different time.
     async fn forget(&mut self) -> Result<(), End> {
         let shared = self.shared;
         let now = shared.clock.now();
@@ -282,7 +285,7 @@ impl<'a, E: Engine> Sessions<'a, E> {
     }
 }
 
-/// Returns a random part of a length.
+/// Returns a random length from zero to `length`.
 fn random(length: Duration) -> Duration {
     let fraction = Uuid::new_v4().as_u128() as u32;
     length.mul_f64(f64::from(fraction) / f64::from(u32::MAX))

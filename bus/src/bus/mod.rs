@@ -104,14 +104,14 @@ impl<E: Engine> Bus<E> {
 
     /// Registers an operation, so that other processes can cancel it by its run or its key, until it ends.
     ///
-    /// Call this before the operation is polled first, and await [`begun`](Run::begun). It does not wait itself: the driver
-    /// writes the row of the run. During an outage it does so later, and the work continues.
+    /// Call this before the first poll of the operation, then await [`begun`](Run::begun). This call does not wait:
+    /// the driver writes the row of the run. During an outage the driver writes it later, and the work continues.
     ///
     /// The ticket is a [`Ticket`], or a [`Key`] for a run with a fresh identifier. The deadline of the ticket is not
     /// enforced: add [`deadline`](Self::deadline) to the sources of the operation.
     ///
-    /// If another process has begun a run with the same identifier, or this bus has a live one, the operation is cancelled.
-    /// A run that ends before its row was written gets no row.
+    /// If another process has begun a run with the same identifier, or if such a run is live on this bus, the
+    /// operation is cancelled. A run that ends before its row was written gets no row.
     pub fn register(&self, operation: &Operation, ticket: impl Into<Ticket>) -> Run {
         let ticket = ticket.into();
         let (id, shared) = (ticket.run(), &self.shared);
@@ -131,7 +131,7 @@ impl<E: Engine> Bus<E> {
         Run { id, begun, limit: shared.settings.call_limit }
     }
 
-    /// Cancels one run, in whichever process it is. Returns the identifier of the request, for
+    /// Cancels one run, in whichever process it runs. Returns the identifier of the request, for
     /// [`delivery`](Self::delivery).
     ///
     /// To be able to repeat the call after an error, make a [`Request`] and [send](Self::send) it.
@@ -180,7 +180,7 @@ impl<E: Engine> Bus<E> {
 
     /// Ends every block of a key. Returns how many were in force.
     ///
-    /// A run that began before is still cancelled.
+    /// A run that began before this call is still cancelled.
     ///
     /// # Errors
     ///
@@ -207,8 +207,8 @@ impl<E: Engine> Bus<E> {
         self.shared.call(self.shared.engine.request(&self.shared.process, request)).await
     }
 
-    /// Waits for the delivery of a request to each of its runs, and returns it. After `limit` it returns the latest answer
-    /// of the store, so a limit of zero asks once.
+    /// Waits until the delivery of a request to each of its runs is known, and returns the deliveries. After `limit`
+    /// it returns the latest answer of the store, so a limit of zero asks once.
     ///
     /// It waits for runs whose delivery is [`Unconfirmed`](Delivery::Unconfirmed), and for a run that has not begun. A
     /// request for a key that no run had returns an empty list.
@@ -262,14 +262,15 @@ impl<E: Engine> Bus<E> {
         Ok(deliveries.first().map_or(Delivery::Unknown, |(_, delivery)| *delivery))
     }
 
-    /// Creates a source that fires when the store has not been heard for `length`: no poll was answered that had been sent
-    /// since.
+    /// Creates a source that fires when the store has not been heard for `length`: no poll that was sent within that
+    /// time has been answered.
     ///
-    /// Without it, work continues during an outage. Use it for work that must not run while it cannot be cancelled. With a
-    /// length below the [lease](BusBuilder::lease) of the process, the operation is cancelled before askers learn that
-    /// the run is [`Unknown`](Delivery::Unknown).
+    /// Without this source, work continues during an outage. Use it for work that must not run while it cannot be
+    /// cancelled. With a length below the [lease](BusBuilder::lease) of the process, the operation is cancelled
+    /// before askers learn that the run is [`Unknown`](Delivery::Unknown).
     ///
-    /// The length starts with the last poll that was answered, or with the bus.
+    /// The time starts when the last answered poll was sent. Before the first answer, it starts when the bus was
+    /// built.
     ///
     /// # Examples
     ///
@@ -301,8 +302,8 @@ impl<E: Engine> Bus<E> {
         WaitForLease::new(lease)
     }
 
-    /// Returns the time of the store, as estimated from the last poll: it is early by at most the time that the poll took. `None`
-    /// before the first poll.
+    /// Returns the time of the store, as estimated from the last poll. The estimate is early by at most the time that
+    /// the poll took. Returns `None` before the first poll.
     ///
     /// Use it for the [deadline](Ticket::until) of a ticket.
     pub fn now(&self) -> Option<StoreTime> {
@@ -381,7 +382,7 @@ impl<E: Engine> Bus<E> {
     /// Returns the processes of the scope, ordered by host. A process that has left or crashed stays in the list until the
     /// retention time is over.
     ///
-    /// Use it for a page or a tool that shows the fleet. It takes the store as long as counting all live runs.
+    /// Use it for a page or a tool that shows the fleet. The store may have to count all live runs for it.
     ///
     /// # Errors
     ///
@@ -430,7 +431,7 @@ pub struct Health {
     pub connected: bool,
     /// The time since the last answered poll was sent. Before the first answer, the time since the bus was built.
     pub unheard_for: Duration,
-    /// The number of attempts that have failed since then.
+    /// The number of attempts that have failed in a row.
     pub failures: u32,
     /// Why the last attempt failed.
     pub error: Option<Text>,

@@ -26,15 +26,15 @@ impl Run {
         self.id
     }
 
-    /// Waits until the run has begun: the store has it, and the requests that were made for it before have been
-    /// delivered. Returns `true` then.
+    /// Waits until the run has begun, and returns `true` then. A run has begun when its row is in the store, and the
+    /// requests that were made for it earlier have been delivered.
     ///
-    /// Await this before the work is polled first. Then a run that was cancelled before it began does no work, and from
-    /// here on every request reaches the run.
+    /// Await this before the first poll of the work. Then a run that was cancelled before it began does no work, and
+    /// every later request reaches the run.
     ///
-    /// Returns `false` if that takes longer than the [call limit](super::BusBuilder::call_limit), because the store cannot
-    /// be reached. The run still begins once it can. Also returns `false` if the operation has ended, and if its
-    /// identifier is [taken](super::Bus::register).
+    /// Returns `false` if that takes longer than the [call limit](super::BusBuilder::call_limit), because the store
+    /// cannot be reached. The run still begins once the store can be reached. Also returns `false` if the operation
+    /// has ended, or if its identifier is [taken](super::Bus::register).
     ///
     /// # Cancel safety
     ///
@@ -68,8 +68,9 @@ impl Run {
     }
 }
 
-/// Notes how an operation ended. The hooks for the three ends share it. The hook for the end that comes sets the status, and
-/// the last hook that is dropped notifies the bus. An operation that was dropped before it started calls none of them.
+/// Notes how an operation ended. The hooks for the three kinds of end share it. The hook that is called sets the
+/// status, and the last hook that is dropped notifies the bus. If an operation is dropped before it starts, no hook
+/// is called.
 struct End<E: Engine> {
     shared: Weak<Shared<E>>,
     run: RunId,

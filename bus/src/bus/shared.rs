@@ -1,8 +1,8 @@
 //! The state that the handles of a bus and its driver share.
 //!
 //! 1. One lock guards the state. No user code runs, no task is woken and no operation is dropped while it is held.
-//! 2. The driver sleeps only after it has found, under the lock, that there is nothing to do. Each change that makes work for
-//!    it notifies it, unless it is awake.
+//! 2. The driver sleeps only after it has found, under the lock, that there is nothing to do. Each change that makes
+//!    work for the driver notifies it, unless the driver is awake.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
@@ -29,7 +29,7 @@ pub(super) struct Shared<E> {
     pub(super) settings: Settings,
     pub(super) clock: Clock,
     state: Mutex<State>,
-    /// Notified when there is something to do for the driver.
+    /// Notified when the driver has something to do.
     pub(super) work: Signal,
     /// Notified when the connection is made or lost, and after the first poll.
     pub(super) news: Signal,
@@ -41,8 +41,8 @@ pub(super) struct Shared<E> {
 pub(super) struct State {
     /// The runs that have not ended.
     pub(super) runs: HashMap<RunId, LiveRun>,
-    /// The live runs whose rows the driver has not begun to write. A run that ends while it is here never gets a row. So an
-    /// outage of any length keeps nothing of the runs that began and ended in it.
+    /// The live runs whose rows the driver has not begun to write. A run that ends while it is here never gets a row.
+    /// So the runs that begin and end during an outage leave nothing behind, however long it lasts.
     queued: HashSet<RunId>,
     /// The ends that the driver has not written.
     ends: Vec<RunEnd>,
@@ -66,11 +66,11 @@ pub(super) struct LiveRun {
 #[derive(Debug, Default)]
 pub(super) struct Link {
     pub(super) is_connected: bool,
-    /// When the last poll that was answered had been sent.
+    /// When the last answered poll was sent.
     pub(super) heard: Option<Duration>,
     /// The store's time of that poll.
     store: Option<StoreTime>,
-    /// How many attempts failed since.
+    /// The number of attempts that have failed in a row.
     pub(super) failures: u32,
     pub(super) error: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -224,15 +224,15 @@ impl<E: Engine> Shared<E> {
         }
     }
 
-    /// Notes that a whole round of the driver succeeded. A poll is not enough: if only later calls failed, the attempts would
-    /// never become rarer.
+    /// Notes that a whole round of the driver succeeded. A successful poll is not enough: if only the calls after it
+    /// failed, the pauses between attempts would never grow.
     pub(super) fn note_settled(&self) {
         let error = {
             let link = &mut self.lock().link;
             link.failures = 0;
             link.error.take()
         };
-        // Its destructor is user code, so it runs after the lock is released.
+        // The destructor of the error is user code, so it runs after the lock is released.
         drop(error);
     }
 
@@ -293,7 +293,7 @@ impl<E: Engine> Shared<E> {
         }
     }
 
-    /// Returns what the driver has to do. If that is nothing, the driver is asleep from now on.
+    /// Returns whether the driver has something to do. If not, it counts as asleep from now on.
     pub(super) fn look_for_work(&self) -> bool {
         let mut state = self.lock();
         let has_work = !state.queued.is_empty()
@@ -317,7 +317,7 @@ impl<E: Engine> Drop for Stopping<E> {
     }
 }
 
-/// Cuts a name, and replaces the characters that a store may not hold.
+/// Cuts a name to the allowed length, and replaces the characters that a store may not hold.
 fn shortened(name: &str) -> String {
     let end = (0..=name.len().min(LONGEST_NAME)).rev().find(|end| name.is_char_boundary(*end));
     let kept = name.get(..end.unwrap_or(0)).unwrap_or_default();

@@ -19,7 +19,7 @@ pub(super) struct Watches {
     /// By the number of the asker.
     entries: HashMap<u64, Entry>,
     next: u64,
-    /// The askers that the driver has not looked for.
+    /// The askers whose requests the driver has not begun to read.
     new: Vec<u64>,
 }
 
@@ -67,7 +67,7 @@ impl Watches {
         requests
     }
 
-    /// Makes the driver look again for the askers that it has not looked for.
+    /// Makes the driver read the requests again that it has not read yet, because the call failed.
     pub(super) fn ask_again(&mut self) {
         let unread = self.entries.iter().filter(|(_, entry)| entry.found == Found::NotRead);
         self.new = unread.map(|(asker, _)| *asker).collect();
@@ -97,7 +97,7 @@ impl Watches {
     }
 }
 
-/// An asker that waits. It is forgotten when this is dropped.
+/// An asker that waits. Dropping this removes it.
 pub(super) struct Watch<'a, E: Engine> {
     shared: &'a Shared<E>,
     asker: u64,

@@ -25,7 +25,7 @@ pub use fault::{Call, Fault, Unreachable};
 use listener::Listener;
 use tables::{Hints, Tables};
 
-/// Where the clock of the store starts, so that its times look like times.
+/// Where the clock of the store starts, so that its times look like real ones.
 const EPOCH: StoreTime = StoreTime::from_micros(1_000_000_000_000_000);
 
 type Faults = dyn FnMut(Call) -> Fault + Send;
@@ -101,7 +101,7 @@ impl Memory {
         self.faults.as_ref().map_or(Fault::None, |decide| decide.lock()(call))
     }
 
-    /// Runs a transaction, with what goes wrong around it.
+    /// Runs a transaction, with the fault that the test has chosen for this call.
     async fn transact<R>(
         &self,
         call: Call,

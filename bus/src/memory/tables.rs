@@ -361,7 +361,7 @@ impl Tables {
 }
 
 impl RequestRow {
-    /// Returns whether the run is one that the request is for, and has no receipt of it.
+    /// Returns whether the request is for this run and has no receipt from it.
     fn reaches(&self, run: RunId, row: &RunRow) -> bool {
         let is_late = row.begun > self.expires;
         self.scope == row.scope
