@@ -16,7 +16,7 @@ use crate::text::Text;
 /// `Display` prints, so a log shows it even if the chain is not walked.
 ///
 /// It is two words in size, and clones share their content. Creating one allocates, except if the reason carries no
-/// data and the operation has no name. A token that is cancelled without a message gives such a reason.
+/// data and the operation has no name. For example, a token that is cancelled without a message gives such a reason.
 ///
 /// Two errors are equal if their reasons are equal, and [`was_forced`](Self::was_forced) is the same for both. The
 /// name of the operation does not count.

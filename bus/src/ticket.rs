@@ -14,8 +14,8 @@ use crate::time::StoreTime;
 /// header. The run can then be cancelled before it begins. If nothing needs the identifier that early, the process that
 /// does the work creates the ticket, from a key or from nothing.
 ///
-/// A ticket is good for one run: [`Bus::register`](crate::Bus::register) cancels an operation whose identifier another
-/// process has begun. For another attempt at the same job, use [`again`](Self::again).
+/// A ticket is good for one run: [`Bus::register`](crate::Bus::register) cancels the operation if another process has
+/// already begun a run with that identifier. For another attempt at the same job, use [`again`](Self::again).
 ///
 /// # Examples
 ///

@@ -210,8 +210,8 @@ impl<E: Engine> Bus<E> {
     /// Waits until the delivery of a request to each of its runs is known, and returns the deliveries. After `limit`
     /// it returns the latest answer of the store, so a limit of zero asks once.
     ///
-    /// It waits for runs whose delivery is [`Unconfirmed`](Delivery::Unconfirmed), and for a run that has not begun. A
-    /// request for a key that no run had returns an empty list.
+    /// It waits for runs whose delivery is [`Unconfirmed`](Delivery::Unconfirmed), and for a run that has not begun.
+    /// If the request is for a key that no run had, the list is empty.
     ///
     /// # Cancel safety
     ///

@@ -67,7 +67,7 @@ impl Watches {
         requests
     }
 
-    /// Makes the driver read the requests again that it has not read yet, because the call failed.
+    /// Queues the requests that have not been read yet, so that the driver reads them again after a failed call.
     pub(super) fn ask_again(&mut self) {
         let unread = self.entries.iter().filter(|(_, entry)| entry.found == Found::NotRead);
         self.new = unread.map(|(asker, _)| *asker).collect();
