@@ -85,7 +85,8 @@ impl Registry {
     /// use cancelable::Registry;
     /// use cancelable::registry::ShutdownPlan;
     /// use std::io;
-    ///     /// use std::time::Duration;
+    /// use std::process::ExitCode;
+    /// use std::time::Duration;
     ///
     /// # async fn accept() -> io::Result<()> { std::future::pending().await }
     /// fn main() -> io::Result<ExitCode> {
