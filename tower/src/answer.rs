@@ -11,10 +11,10 @@ use http::header::{
 use http::request::Parts;
 use http::{Response, StatusCode};
 
-/// The answer that the user of the layer gives.
+/// The user's function that makes an answer.
 type Custom = dyn Fn(&Cancelled, &Parts) -> Response<String> + Send + Sync;
 
-/// How requests that are cancelled are answered.
+/// How cancelled requests are answered.
 #[derive(Clone, Default)]
 pub(crate) struct Answers {
     pub(crate) custom: Option<Arc<Custom>>,
@@ -58,7 +58,7 @@ impl Protocol {
     }
 }
 
-/// The status codes of gRPC that a cancelled request is answered with.
+/// The gRPC status codes with which cancelled requests are answered.
 #[derive(Clone, Copy)]
 enum GrpcStatus {
     Cancelled = 1,

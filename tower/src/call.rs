@@ -12,13 +12,13 @@ use pin_project::pin_project;
 
 use crate::BoxError;
 
-/// Why a request is not sent.
+/// The reason why a request is not sent.
 pub(crate) enum Refusal {
     Cancelled(Cancelled),
     NoTimeLeft,
 }
 
-/// A source that fires when an operation is cancelled. It is `Sync`, because the bodies of reqwest are.
+/// A source that fires when an operation is cancelled. It is `Sync`, because reqwest requires that of bodies.
 type End = Pin<Box<dyn Future<Output = Reason> + Send + Sync>>;
 
 fn end_of(operation: &Operation) -> End {
@@ -30,7 +30,7 @@ fn end_of(operation: &Operation) -> End {
 ///
 /// # Cancel safety
 ///
-/// As for the future of the inner service.
+/// The same as that of the future of the inner service.
 ///
 /// # Errors
 ///
@@ -99,18 +99,18 @@ impl<F> fmt::Debug for PropagateFuture<F> {
     }
 }
 
-/// The body of a response that ends with the operation of its request. It looks at the operation before each frame.
+/// A response body that ends with the operation of its request. It checks the operation before each frame.
 ///
 /// # Cancel safety
 ///
-/// As for the inner body.
+/// The same as that of the inner body.
 ///
 /// # Errors
 ///
 /// The error of the inner body, or [`Cancelled`] if the operation is cancelled before the body has ended.
 #[pin_project]
 pub struct PropagateBody<B> {
-    /// `None` once it was cancelled.
+    /// `None` once the operation was cancelled.
     #[pin]
     body: Option<B>,
     /// Fires when the operation is cancelled.
@@ -127,7 +127,7 @@ impl<B: Body<Error: Into<BoxError>>> Body for PropagateBody<B> {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
         let Some(body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        // The body may be ready each time, so the operation comes first.
+        // The body may be ready at every poll, so the operation is checked first.
         if let Some(Poll::Ready(reason)) = this.end.as_mut().map(|end| end.as_mut().poll(cx)) {
             *this.end = None;
             this.body.set(None);
@@ -152,7 +152,7 @@ impl<B> fmt::Debug for PropagateBody<B> {
     }
 }
 
-/// Why a call through [`Propagate`](crate::Propagate) failed.
+/// The error of a call through [`Propagate`](crate::Propagate).
 ///
 /// ```
 /// use cancelable::Cancelled;
@@ -169,8 +169,8 @@ pub enum PropagateError<E> {
     Service(E),
     /// The operation of the request was cancelled.
     Cancelled(Cancelled),
-    /// The operation had less time left than the header can state after the
-    /// [reserve](crate::Outbound::reserve), so the request was not sent.
+    /// After the [reserve](crate::Outbound::reserve), the operation had less time left than the header can state, so
+    /// the request was not sent.
     NoTimeLeft,
 }
 

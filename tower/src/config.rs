@@ -76,7 +76,7 @@ impl Config {
         inbound.chain(self.limit).min()
     }
 
-    /// Returns what can cancel a request.
+    /// Returns the source that can cancel a request.
     pub(crate) fn source_of(&self, head: &Parts, limit: Option<Duration>) -> RequestSource {
         if self.sources.is_empty() {
             return limit.map_or(RequestSource::Never, |limit| {
@@ -91,8 +91,8 @@ impl Config {
     }
 }
 
-/// Returns the route of a request, as far as it is known, and else its path. In gRPC, the path is the method, and one
-/// route of axum stands for all methods of a service.
+/// Returns the route of a request if it is known, and its path otherwise. A gRPC request always gets its path, because
+/// the path names the method and one axum route stands for all methods of a service.
 fn route(head: &Parts) -> &str {
     #[cfg(feature = "axum")]
     match head.extensions.get::<axum::extract::MatchedPath>() {
@@ -102,7 +102,7 @@ fn route(head: &Parts) -> &str {
     head.uri.path()
 }
 
-/// What can cancel a request. A box is needed only if the user has added sources.
+/// The source that can cancel a request. It is boxed only if the user has added sources.
 #[pin_project(project = RequestSourceProjection)]
 pub(crate) enum RequestSource {
     Never,

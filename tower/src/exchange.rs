@@ -1,4 +1,4 @@
-//! `Exchange`: one request, as a stream of the parts of its answer. It is what the operation of a request races.
+//! `Exchange`: one request, as a stream of the parts of its answer. The operation of the request races this stream.
 
 use std::any::Any;
 use std::fmt::{self, Display};
@@ -16,14 +16,14 @@ use crate::streaming::{BodyState, Pulled, Streaming};
 
 /// A part of an answer.
 pub(crate) enum Piece<D> {
-    /// Status and headers, with the first frame of the body if it was there at once.
+    /// Status and headers, with the first frame of the body if that frame was ready at once.
     Head(response::Parts, BodyState, Option<Pulled<D>>),
     /// Data or trailers.
     Frame(Pulled<D>),
 }
 
 impl<D> Piece<D> {
-    /// Returns whether the server asks for no more parts, so that the operation is over.
+    /// Returns whether the server asks for no more parts after this one. The operation is then over.
     pub(crate) fn is_last(&self) -> bool {
         match self {
             Piece::Head(_, state, None) => state.last,
@@ -32,9 +32,9 @@ impl<D> Piece<D> {
     }
 }
 
-/// Why an answer has no further parts.
+/// The reason why an answer has no further parts.
 pub(crate) enum Fault {
-    /// The error of the service, and its text. [`ResponseFuture`](crate::ResponseFuture) knows its type.
+    /// The error of the service, and its text. [`ResponseFuture`](crate::ResponseFuture) knows the type of the error.
     Service(Box<dyn Any + Send>, String),
     Body(BoxError),
     Cancelled(Cancelled),
@@ -59,7 +59,7 @@ impl Display for Fault {
 /// One request: the call of the service, its future, then the body of its response.
 #[pin_project]
 pub(crate) struct Exchange<C, F, B: Body> {
-    /// Whether the client gets no body.
+    /// Whether the client asked for the head only, so that it gets no body.
     head_only: bool,
     version: Version,
     #[pin]
@@ -68,8 +68,8 @@ pub(crate) struct Exchange<C, F, B: Body> {
 
 #[pin_project(project = StageProjection)]
 enum Stage<C, F, B: Body> {
-    /// The service is called in the first poll, which is inside the operation. A request that is refused never gets
-    /// there. `None` if that call has panicked.
+    /// The service has not been called. The first poll calls it, inside the operation. If the request is refused, there
+    /// is no such poll. `None` if the call has panicked.
     Waiting(Option<C>),
     Calling(#[pin] F),
     Streaming(#[pin] Streaming<B>),
@@ -77,7 +77,7 @@ enum Stage<C, F, B: Body> {
 }
 
 impl<C, F, B: Body> Exchange<C, F, B> {
-    /// Creates the exchange of a request of this version. `call` calls the service.
+    /// Creates the exchange of a request of this HTTP version. `call` calls the service.
     pub(crate) fn new(head_only: bool, version: Version, call: C) -> Self {
         Exchange { head_only, version, stage: Stage::Waiting(Some(call)) }
     }

@@ -15,7 +15,7 @@ pub(crate) struct Format {
 
 #[derive(Clone, Debug)]
 enum Unit {
-    /// As in `grpc-timeout`, which names the unit.
+    /// The value names its unit, as in `grpc-timeout`.
     Named,
     /// A whole number of milliseconds with at most this number of digits.
     Millis(usize),
@@ -43,7 +43,7 @@ impl Format {
         }
     }
 
-    /// Writes a limit, rounded down. Returns `None` if nothing is left of it then.
+    /// Writes a limit, rounded down. Returns `None` if that makes it zero.
     pub(crate) fn write(&self, limit: Duration) -> Option<HeaderValue> {
         let written = match &self.unit {
             Unit::Named => grpc_timeout::write(limit)?,

@@ -19,36 +19,36 @@ use crate::exchange::Exchange;
 use crate::running::Running;
 use crate::{BoxError, Inbound, ResponseFuture};
 
-/// Makes an operation of each request: with a name, a limit, an entry in a registry, and an answer if it is
-/// cancelled.
+/// Turns each request into an operation with a name, a limit and an entry in a registry, and answers the request if it
+/// is cancelled.
 ///
-/// An operation begins when the service is called, and ends when the body of its response has ended. So a
-/// download or a stream of events is covered to its last byte. The inner service is called in the first poll, inside the
-/// operation: [`Operation::current`] returns it, and shields, children and progress reports work as in any other
-/// operation. The service must be `Clone`: a request takes the service that is ready, and leaves a clone of it.
+/// An operation begins when the service is called, and ends when the body of its response has ended. So a download or a
+/// stream of events is covered to its last byte. The inner service is called when the operation is first polled, inside
+/// the operation: [`Operation::current`] returns it, and shields, children and progress reports work as in any other
+/// operation. The service must be `Clone`: a request takes the service that is ready, and a clone takes its place.
 ///
 /// # Which side wins
 ///
-/// The limit and the other sources are looked at before the service is called, and before each frame of the body. A
-/// request whose source has fired by the first poll is answered without a call of the service. A frame
-/// that has been pulled is always sent. If the limit passes after the last frame, and before the server asks
-/// whether the body has ended, the response is cancelled.
+/// The limit and the other sources are checked before the service is called, and before each frame of the body. A
+/// request whose source has fired by the first poll is answered without calling the service. A frame that has been
+/// pulled from the body is always sent. If the limit passes after the last frame, and before the server asks whether
+/// the body has ended, the response is cancelled.
 ///
-/// A body of known length that consists of one frame, and is ready at once, is pulled together with the head. Its
-/// operation then ends with the head. Any other body of known length ends its operation with its last byte. Over HTTP/2,
-/// it may still send trailers, and the operation lasts until then.
+/// If a body of known length consists of one frame that is ready at once, it is pulled together with the head, and the
+/// operation ends with the head. With any other body of known length, the operation ends with the last byte. Over
+/// HTTP/2, trailers may follow that byte, so the operation lasts until the body has ended.
 ///
 /// # Cancelled requests
 ///
-/// If no part of the response has been sent, the client gets an [answer](Self::answer). Otherwise, a gRPC response
-/// ends with trailers that say so, a stream of server-sent events with an event `cancelled`, and any other body
-/// with an error, upon which the server closes the connection or resets the stream. A stream with a `content-encoding`
-/// is such a body, too.
+/// If no part of the response has been sent, the client gets an [answer](Self::answer). Otherwise the end depends on
+/// the protocol. A gRPC response ends with trailers that carry the status. A stream of server-sent events ends with an
+/// event `cancelled`. Any other body ends with an error, so the server closes the connection or resets the stream. An
+/// event stream with a `content-encoding` ends with an error, too.
 ///
 /// # Dropped requests
 ///
-/// A server drops the future of a request when its client has gone. Its operation is then cancelled with the
-/// reason [`Dropped`], or with [`Disconnected`] if the layer is the [outermost](Self::outermost) one.
+/// A server drops the future of a request when its client has gone. The operation is then cancelled with the reason
+/// [`Dropped`], or with [`Disconnected`] if the layer is the [outermost](Self::outermost) one.
 ///
 /// [`Dropped`]: cancelable::Reason::Dropped
 /// [`Disconnected`]: cancelable::Reason::Disconnected
@@ -95,12 +95,12 @@ impl Default for OperationLayer {
 }
 
 impl OperationLayer {
-    /// Creates a layer that makes an operation of each request, without a limit.
+    /// Creates a layer that turns each request into an operation, without a limit.
     ///
-    /// The operation is named by the method and the path of the request, such as `GET /users/7`. With the feature `axum`,
-    /// the route of axum takes the place of the path, as in `GET /users/{id}`, if a route has matched and the layer was
-    /// added with `Router::layer` or `Router::route_layer`. A call of gRPC keeps its path, which names the method. The
-    /// operation has the metadata `status` once the response has begun.
+    /// The operation is named by the method and the path of the request, such as `GET /users/7`. With the feature
+    /// `axum`, the route of axum takes the place of the path, as in `GET /users/{id}`, if a route has matched and the
+    /// layer was added with `Router::layer` or `Router::route_layer`. A gRPC call keeps its path, which names the
+    /// method. The operation has the metadata `status` once the response has begun.
     ///
     /// ```
     /// let layer = cancelable_tower::OperationLayer::new();
@@ -115,8 +115,8 @@ impl OperationLayer {
         self
     }
 
-    /// Names each operation by a function of the head of its request. Use it if the default name, the method and the
-    /// path or route, is not what statistics and metrics are to be grouped by.
+    /// Names each operation with a function of the head of its request. Statistics and metrics are grouped by this
+    /// name. Use it if they should not be grouped by the default name, which is the method and the path or route.
     ///
     /// ```
     /// let layer = cancelable_tower::OperationLayer::new().named_by(|head| {
@@ -133,7 +133,7 @@ impl OperationLayer {
         self.with(|config| config.name = Some(Arc::new(move |head| name(head).into())))
     }
 
-    /// Adds metadata to each operation, if `value` returns some for the head of its request.
+    /// Adds a metadata entry to each operation for which `value` returns `Some`. `value` gets the head of the request.
     ///
     /// ```
     /// let layer = cancelable_tower::OperationLayer::new()
@@ -164,7 +164,7 @@ impl OperationLayer {
     }
 
     /// Lets requests bring a time limit with them. The shortest limit counts, so a request never gets more than
-    /// [`limit`](Self::limit). May be called more than once, for several headers.
+    /// [`limit`](Self::limit). Call it several times to read several headers.
     ///
     /// A request without any time left is answered as timed out, and the service is not called.
     ///
@@ -196,8 +196,8 @@ impl OperationLayer {
         })
     }
 
-    /// Makes each request a child of `parent`: it is cancelled with it. By default, a request is a child of the
-    /// operation that the service is called in, if there is one.
+    /// Makes each request a child of `parent`, so that a request is cancelled when `parent` is. By default, a request
+    /// is a child of the operation that the service is called in, if there is one.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -221,8 +221,8 @@ impl OperationLayer {
         self.registered_in(Registry::global())
     }
 
-    /// Registers each request in `registry`. Once that is closed, new requests are answered as cancelled, and the
-    /// service is not called.
+    /// Registers each request in `registry`. Once the registry is closed, new requests are answered as cancelled, and
+    /// the service is not called.
     ///
     /// ```
     /// let registry = cancelable::Registry::new();
@@ -236,8 +236,8 @@ impl OperationLayer {
         })
     }
 
-    /// Registers each request in `registry` as a daemon, so that a shutdown cancels it last, once all others have ended.
-    /// Use it for what shows or serves the others, such as metrics, health and logs.
+    /// Registers each request in `registry` as a daemon, so that a shutdown cancels it last, once all other operations
+    /// have ended. Use it for endpoints that show or serve the other operations, such as metrics, health and logs.
     ///
     /// ```
     /// let registry = cancelable::Registry::new();
@@ -248,8 +248,8 @@ impl OperationLayer {
         self.registered_in(registry).with(|config| config.daemon = true)
     }
 
-    /// Gives each request a grace period: after a cancellation it may continue for up to `limit`, and stop by
-    /// itself.
+    /// Gives each request a grace period: after a cancellation, the request may continue for up to `limit`, so that it
+    /// can end by itself.
     ///
     /// ```
     /// use std::time::Duration;
@@ -274,11 +274,11 @@ impl OperationLayer {
         self.with(|config| config.outermost = true)
     }
 
-    /// Lets shielded sections continue if the request is dropped. The spawner gets the rest of the
-    /// request: it is cancelled, and ends as soon as no shield holds it.
+    /// Lets shielded sections continue if the request is dropped. The spawner gets the rest of the request as a future.
+    /// The request is cancelled, so this future ends as soon as no shield holds it.
     ///
-    /// Without a spawner, a shielded section is dropped with the request. A spawner that panics drops it, too, and the
-    /// panic goes no further.
+    /// Without a spawner, a shielded section is dropped with the request. If the spawner panics, the section is
+    /// dropped, too, and the panic is caught.
     ///
     /// ```
     /// let layer = cancelable_tower::OperationLayer::new().spawner(|rest| {
@@ -290,11 +290,11 @@ impl OperationLayer {
         self.with(|config| config.spawner = Some(Arc::new(spawner)))
     }
 
-    /// Answers requests that are cancelled before their response has begun.
+    /// Sets the answer to requests that are cancelled before their response has begun.
     ///
-    /// The default answer to a request of gRPC has status 200 and, as `grpc-status`, 4 (deadline exceeded) after a
-    /// timeout, 14 (unavailable) during a shutdown, and 1 (cancelled) otherwise. Any other request is answered by
-    /// 504 after a timeout and by 503 with `retry-after` otherwise.
+    /// The default answer to a gRPC request has status 200 and, as `grpc-status`, 4 (deadline exceeded) after a
+    /// timeout, 14 (unavailable) during a shutdown, and 1 (cancelled) otherwise. Any other request is answered with 504
+    /// after a timeout and with 503 and `retry-after` otherwise.
     ///
     /// ```
     /// use cancelable_tower::OperationLayer;
@@ -333,7 +333,7 @@ impl<S> Layer<S> for OperationLayer {
     }
 }
 
-/// A service whose requests are operations. [`OperationLayer`] creates it.
+/// A service that runs each request as an operation. [`OperationLayer`] creates it.
 #[derive(Clone, Debug)]
 pub struct OperationService<S> {
     inner: S,
@@ -368,7 +368,7 @@ where
         let protocol = Protocol::of(&head.headers);
         let head_only = head.method == Method::HEAD;
         let kept = config.answers.custom.is_some().then(|| Box::new(head.clone()));
-        // The clone is not ready yet. It takes the place of the service that is.
+        // The clone is not ready yet, so it takes the place of the ready service, which serves this request.
         let next = self.inner.clone();
         let mut service = std::mem::replace(&mut self.inner, next);
         let version = head.version;

@@ -45,10 +45,10 @@ pub use outbound::Outbound;
 pub use propagate::{Propagate, PropagateLayer};
 pub use response::{ResponseBody, ResponseFuture};
 
-/// An error of any type, as bodies have it.
+/// A boxed error of any type, as the bodies of this crate return it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Pages of the documentation of `cancelable` about services, so that their snippets are compiled.
+/// The pages about services from the documentation of `cancelable`. Including them here compiles their snippets.
 #[cfg(doctest)]
 mod pages {
     #[doc = include_str!("../../docs/guide/20-services.md")]

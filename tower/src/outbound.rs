@@ -55,8 +55,8 @@ impl Outbound {
         Outbound { format: Format::millis(name), reserve: Duration::ZERO }
     }
 
-    /// Keeps `reserve` of the time for the way back and for what the caller still has to do. The header states
-    /// the rest.
+    /// Keeps `reserve` of the time that is left, for the way back and for what the caller still has to do. The header
+    /// states the rest.
     ///
     /// ```
     /// use std::time::Duration;
@@ -68,14 +68,16 @@ impl Outbound {
         self
     }
 
-    /// Shortens the limit in `headers` to what `remaining` leaves. Returns `false` if nothing is left.
+    /// Writes the limit into `headers`: `remaining` less the reserve, or a shorter limit that is there already. Returns
+    /// `false` if no time is left.
     pub(crate) fn shorten(&self, headers: &mut HeaderMap, remaining: Duration) -> bool {
         let name = &self.format.name;
         let left = remaining.saturating_sub(self.reserve);
         let given = headers.get_all(name);
         let shortest = given.iter().filter_map(|value| self.format.parse(value)).min();
         let limit = shortest.map_or(left, |shortest| shortest.min(left));
-        // A peer that reads one of several headers may read the longest, so one is left.
+        // If there were several headers, a peer might read only the longest limit. So they are replaced by a single
+        // header.
         if shortest == Some(limit) && !limit.is_zero() && given.iter().count() == 1 {
             return true;
         }

@@ -1,4 +1,4 @@
-//! `PropagateLayer`: requests of a client carry the time that their operation has left, and end with it.
+//! `PropagateLayer`: requests of a client carry the time that their operation has left, and end with that operation.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,19 +16,19 @@ use crate::{BoxError, Outbound};
 #[derive(Debug)]
 pub(crate) struct Config {
     outbound: Outbound,
-    /// The hosts whose requests get the header. `None` stands for all.
+    /// The hosts whose requests get the header. `None` means all hosts.
     hosts: Option<Vec<String>>,
     detached: bool,
 }
 
-/// Lets the requests of a client carry the time that their operation has left, and ends them with it.
+/// Sends each request of a client with the time that its operation has left, and ends the request with the operation.
 ///
-/// A request that is called inside an operation with a [deadline](Operation::deadline) gets a header with the time
-/// that remains, less a [reserve](Outbound::reserve). If the request has that header already, the
-/// shorter limit counts. Put this layer below any that repeats requests, so that each attempt gets the time that is left
-/// then. A request outside any operation, or in one without a deadline, keeps its headers.
+/// A request that is called inside an operation with a [deadline](Operation::deadline) gets a header with the time that
+/// remains, less a [reserve](Outbound::reserve). If the request has that header already, the shorter limit counts. Put
+/// this layer below any layer that repeats requests, so that each attempt gets the time that is left when it starts. A
+/// request outside any operation, or in one without a deadline, keeps its headers.
 ///
-/// The call ends with the operation, and so does the body of its response, in whatever task they are polled.
+/// The call ends with the operation, and so does the body of its response, whichever task polls them.
 ///
 /// # Errors
 ///
@@ -88,9 +88,9 @@ impl PropagateLayer {
     /// Writes the header only into requests to these hosts. Requests to other hosts keep their headers; they still
     /// end with their operation.
     ///
-    /// Only the name of the host is compared, without the scheme and the port. A redirect that a client follows below this
-    /// layer takes the header to the host that it leads to, and reqwest follows redirects below its middleware. Turn
-    /// redirects off if another host must not learn the time limit.
+    /// Only the name of the host is compared, without the scheme and the port. If the client follows a redirect below
+    /// this layer, the request to the new host carries the header, too. reqwest follows redirects below its middleware.
+    /// Turn redirects off if another host must not learn the time limit.
     ///
     /// ```
     /// use cancelable_tower::{Outbound, PropagateLayer};
@@ -173,7 +173,7 @@ impl Config {
         if is_sent { Ok(()) } else { Err(Refusal::NoTimeLeft) }
     }
 
-    /// Returns the operation that ends the request, unless requests are detached.
+    /// Returns the operation that the request ends with, or `None` if requests are detached.
     pub(crate) fn ends(&self, operation: Operation) -> Option<Operation> {
         (!self.detached).then_some(operation)
     }

@@ -13,15 +13,15 @@ use crate::call::{PropagateError, PropagateFuture};
 
 /// Does for the requests of `reqwest` what the layer does for those of a tower service.
 ///
-/// A call that is cancelled fails with an [`Error::Middleware`] that holds a [`Cancelled`](cancelable::Cancelled), and a call
-/// without any time left with one that holds a [`PropagateError`]. The body of a response that is cancelled
-/// fails with an error whose source is the [`Cancelled`](cancelable::Cancelled).
+/// A call that is cancelled fails with an [`Error::Middleware`] that holds a [`Cancelled`](cancelable::Cancelled). If
+/// no time is left, the call fails with one that holds a [`PropagateError`]. If a response is cancelled, its body fails
+/// with an error whose source is the [`Cancelled`](cancelable::Cancelled).
 ///
-/// `reqwest` follows redirects without calling its middleware again, so a redirect takes the header along to any host, also
-/// to one that [`only_to`](PropagateLayer::only_to) does not name. `redirect(Policy::none())` on its builder turns
-/// redirects off.
+/// `reqwest` follows redirects without calling its middleware again, so a redirected request carries the header to any
+/// host, even to one that [`only_to`](PropagateLayer::only_to) does not name. To turn redirects off, call
+/// `redirect(Policy::none())` on the builder of the client.
 ///
-/// Add it after any middleware that repeats requests, so that each attempt gets the time that is left then.
+/// Add this middleware after any other that repeats requests, so that each attempt gets the time that is left then.
 impl Middleware for PropagateLayer {
     fn handle<'this, 'extensions, 'next, 'call>(
         &'this self,
@@ -62,7 +62,8 @@ impl Middleware for PropagateLayer {
     }
 }
 
-/// Adds the address that the response came from. It is lost when a response of `reqwest` becomes one of `http`.
+/// Adds the address that the response came from. Converting a response of `reqwest` into one of `http` loses this
+/// address.
 fn with_url(mut response: http::Response<Body>, url: Url) -> http::Response<Body> {
     let with_url = http::Response::builder().url(url).body(());
     if let Ok(with_url) = with_url {

@@ -23,10 +23,11 @@ use crate::streaming::{BodyState, Pulled};
 ///
 /// # Errors
 ///
-/// The error of the service. A cancellation is not an error but an [answer](crate::OperationLayer::answer).
+/// The error of the service. A cancellation is not an error: the client gets an
+/// [answer](crate::OperationLayer::answer).
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct ResponseFuture<B: Body<Data: 'static>, E> {
-    /// `None` once the response is there.
+    /// `None` once the future is ready.
     running: Option<Running<B::Data>>,
     _error: PhantomData<fn() -> E>,
 }
@@ -105,7 +106,7 @@ impl<B: Body<Data: 'static>, E> fmt::Debug for ResponseFuture<B, E> {
     }
 }
 
-/// The body of a response. Its request is an operation until the last frame.
+/// The body of a response. The operation of its request lasts until the last frame.
 ///
 /// # Cancel safety
 ///
@@ -118,14 +119,14 @@ impl<B: Body<Data: 'static>, E> fmt::Debug for ResponseFuture<B, E> {
 pub struct ResponseBody<B: Body<Data: 'static>> {
     /// `None` once the operation is over.
     running: Option<Running<B::Data>>,
-    /// What was pulled together with the head.
+    /// The first frame, if it was there with the head.
     first: Option<Pulled<B::Data>>,
-    /// What was pulled together with the last data.
+    /// The trailers, if they were pulled together with the last data.
     trailers: Option<Box<HeaderMap>>,
     state: BodyState,
 }
 
-// Nothing in it is pinned in place: a running request is boxed.
+// No field has to stay in place: the stream of a running request is boxed.
 impl<B: Body<Data: 'static>> Unpin for ResponseBody<B> {}
 
 impl<B> Body for ResponseBody<B>

@@ -15,19 +15,19 @@ use crate::answer::Protocol;
 use crate::config::Config;
 use crate::exchange::{Fault, Piece};
 
-/// The operation of a request, whatever the types of its service.
+/// The operation of a request. The types of its service are erased.
 type Pieces<D> = Pin<Box<dyn Stream<Item = Result<Piece<D>, Fault>> + Send>>;
 
-/// A request that has not ended. If it is dropped before, its operation is cancelled.
+/// A request that has not ended. If it is dropped before its end, its operation is cancelled.
 pub(crate) struct Running<D: 'static> {
     /// `None` once the operation has ended.
     pieces: Option<Pieces<D>>,
     operation: Operation,
     pub(crate) config: Arc<Config>,
     pub(crate) protocol: Protocol,
-    /// Whether the client gets no body.
+    /// Whether the client asked for the head only, so that it gets no body.
     pub(crate) head_only: bool,
-    /// The head of the request, if the answer to a cancelled one needs it.
+    /// The head of the request, if the answer to a cancelled request needs it.
     pub(crate) request: Option<Box<Parts>>,
 }
 
@@ -51,7 +51,7 @@ impl<D> Running<D> {
             self.operation.set_metadata("status", status_text(head.status));
         }
         let over = match &polled {
-            // Nothing more is pulled, so the operation learns of its end here.
+            // The server does not ask for more after the last part, so this poll lets the operation end.
             Some(Ok(piece)) => piece.is_last() && pieces.as_mut().poll_next(cx).is_ready(),
             Some(Err(_)) | None => true,
         };
@@ -86,8 +86,8 @@ impl<D> Drop for Running<D> {
         }
         if let Some(spawner) = &self.config.spawner {
             let spawn = AssertUnwindSafe(|| spawner(Box::pin(Rest(pieces))));
-            // A panic would end the connection of other requests. It has been printed. Its payload may panic when it is
-            // dropped, so it is not.
+            // A panic would end a connection that other requests share. The panic hook has printed it already. The
+            // payload may panic when it is dropped, so it is leaked.
             catch_unwind(spawn).unwrap_or_else(std::mem::forget);
         }
     }
@@ -106,7 +106,7 @@ impl<D> Future for Rest<D> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // The operation is cancelled, so this ends as soon as no shield holds it.
+        // The operation is cancelled, so the stream ends as soon as no shield holds it.
         while let Some(Ok(_)) = ready!(self.0.as_mut().poll_next(cx)) {}
         Poll::Ready(())
     }

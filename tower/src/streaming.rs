@@ -14,14 +14,14 @@ use crate::BoxError;
 #[derive(Clone, Debug)]
 pub(crate) struct BodyState {
     pub(crate) hint: SizeHint,
-    /// What the body says of its end.
+    /// Whether the body says that it has ended.
     pub(crate) ended: bool,
-    /// Nothing more is pulled from the body, so the operation is over.
+    /// Whether nothing more is pulled from the body, so that the operation is over.
     pub(crate) last: bool,
 }
 
 impl BodyState {
-    /// The state of a body that has ended.
+    /// Returns the state of a body that has ended.
     pub(crate) fn over() -> Self {
         BodyState { hint: SizeHint::with_exact(0), ended: true, last: true }
     }
@@ -30,7 +30,7 @@ impl BodyState {
 /// A frame, and the state of the body after it.
 pub(crate) struct Pulled<D> {
     pub(crate) frame: Frame<D>,
-    /// The trailers, if this is the last data and they were there at once.
+    /// The trailers, if the frame is the last data and the trailers were ready at once.
     pub(crate) trailers: Option<Box<HeaderMap>>,
     pub(crate) state: BodyState,
 }
@@ -53,7 +53,7 @@ pub(crate) struct Streaming<B: Body> {
     /// Whether the server polls the body to its end, as it does in HTTP/2. In HTTP/1 it drops a body of known length
     /// after its last byte.
     polled_to_end: bool,
-    /// What the body has returned and has not been handed out.
+    /// A result that the body has returned but that has not been handed out yet.
     peeked: Option<Option<Result<Frame<B::Data>, BoxError>>>,
 }
 
@@ -62,8 +62,8 @@ impl<B: Body<Error: Into<BoxError>>> Streaming<B> {
         Streaming { body, left, polled_to_end, peeked: None }
     }
 
-    /// Pulls what can be sent together with the head: the first frame of a body of known length, since most of
-    /// them have only one. A body of unknown length may be slow, and its head must not wait for it.
+    /// Pulls what can be sent together with the head: the first frame of a body of known length, since most such bodies
+    /// have only one frame. A body of unknown length may be slow, and its head must not wait for it.
     ///
     /// Returns the state of the body before that frame.
     pub(crate) fn pull_first(

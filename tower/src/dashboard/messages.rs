@@ -22,10 +22,10 @@ const CAPACITY: usize = 4096;
 /// How far back a page that has just been opened can look.
 const PAST: Duration = Duration::from_secs(60);
 
-/// How many operations that have ended a page gets when it is opened.
+/// How many ended operations a page gets when it is opened.
 const MOST_ENDED: usize = 200;
 
-/// The size of a frame above which no further changes are added to it.
+/// Once a frame has this size, no further changes are added to it.
 const FRAME: usize = 64 * 1024;
 
 /// A stream of server-sent events with data in JSON.
@@ -35,7 +35,7 @@ const FRAME: usize = 64 * 1024;
 /// * `operations` lists the running operations. It comes after `hello`, and again after the client has missed events.
 /// * `change` is one event of the registry.
 /// * `stats` are the statistics.
-/// * `phases` has the phase of each operation that is in another one than pending or running, such as clean-up.
+/// * `phases` lists the operations whose phase is neither pending nor running, but for example clean-up.
 pub(super) struct Messages {
     registry: Registry,
     may_cancel: bool,
@@ -128,7 +128,7 @@ impl Stream for Messages {
 }
 
 fn write(text: &mut String, event: &str, data: &impl Serialize) {
-    // That does not fail with these types.
+    // Serializing these types does not fail.
     if let Ok(data) = serde_json::to_string(data) {
         text.push_str("event: ");
         text.push_str(event);

@@ -31,7 +31,7 @@ pub use table::Table;
 
 const PAGE: &str = include_str!("page.html");
 
-/// The page has its script and its style in itself, and connects to nothing else than its server.
+/// The page contains its script and its style, and connects only to its own server.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
     img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -53,13 +53,14 @@ type Permission = dyn Fn(&Parts) -> bool + Send + Sync;
 /// | `POST /operations/7/cancel` | 200 if this cancelled it, 409 if it was cancelled before, 404 if it is not running |
 ///
 /// The stream of events ends after the last operation of a registry that has been closed. Put an
-/// [`OperationLayer`](crate::OperationLayer) with [`daemon_in`](crate::OperationLayer::daemon_in) around it, and a shutdown ends
-/// it too.
+/// [`OperationLayer`](crate::OperationLayer) with [`daemon_in`](crate::OperationLayer::daemon_in) around the dashboard,
+/// so that a shutdown ends the stream, too.
 ///
 /// # Permissions
 ///
-/// Names and metadata of operations may be confidential. Put the dashboard behind a login, as everything else that
-/// shows the inside of a service. No request may cancel an operation unless [`allow_cancel`](Self::allow_cancel) accepts it.
+/// Names and metadata of operations may be confidential. Put the dashboard behind a login, like everything else that
+/// shows the inside of a service. No request may cancel an operation unless [`allow_cancel`](Self::allow_cancel)
+/// accepts it.
 ///
 /// # Examples
 ///
@@ -84,7 +85,7 @@ pub struct Dashboard {
 }
 
 impl Dashboard {
-    /// Creates a dashboard of `registry`, which cancels nothing.
+    /// Creates a dashboard of `registry` that does not cancel operations.
     ///
     /// ```
     /// let dashboard = cancelable_tower::Dashboard::new(cancelable::Registry::global());
@@ -94,8 +95,8 @@ impl Dashboard {
         Dashboard { registry: registry.clone(), may_cancel: None, tables: Vec::new() }
     }
 
-    /// Lets those requests cancel operations that `allow` accepts, such as those with the session of an
-    /// administrator. The page shows its buttons to the same requests.
+    /// Lets requests cancel operations if `allow` accepts them, such as requests with the session of an administrator.
+    /// The page shows its buttons only to clients whose requests `allow` accepts.
     ///
     /// Requests that a browser sends for a page of another site are refused before `allow` is called. A proxy in front must keep
     /// the header `Host`.
@@ -120,8 +121,8 @@ impl Dashboard {
         self
     }
 
-    /// Adds a page with a table of the program's own, and a link to it. An open page is loaded again each second, and each time
-    /// `make` is called. It must not block: return what another task has prepared.
+    /// Adds a page with a table of your own, and a link to that page. An open page is loaded again each second, and
+    /// each time `make` is called. `make` must not block: let it return data that another task has prepared.
     ///
     /// ```
     /// use cancelable_tower::{Dashboard, Table};
@@ -223,8 +224,8 @@ impl Dashboard {
     }
 }
 
-/// Returns whether a page of another site sent the request. Browsers name the page's origin in every request that is a
-/// `POST`, and `Sec-Fetch-Site` only in those to an address that is secure or local.
+/// Returns whether a page of another site sent the request. Browsers name the page's origin in every `POST` request.
+/// They send `Sec-Fetch-Site` only to addresses that are secure or local.
 fn is_foreign(head: &Parts) -> bool {
     let site = head.headers.get(HeaderName::from_static("sec-fetch-site"));
     if site.is_some_and(|site| site == "cross-site" || site == "same-site") {
@@ -268,7 +269,7 @@ fn decoded(value: &str) -> String {
 fn json(status: StatusCode, value: &impl Serialize) -> Response<DashboardBody> {
     match serde_json::to_vec(value) {
         Ok(text) => respond(status, "application/json", DashboardBody::whole(text.into())),
-        // That does not happen with these types.
+        // Serializing these types does not fail.
         Err(error) => {
             let text = error.to_string().into();
             respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", DashboardBody::whole(text))

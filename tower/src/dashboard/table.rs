@@ -1,4 +1,4 @@
-//! `Table`: what a program adds to its dashboard, on a page of its own.
+//! `Table`: a table that a program adds to its dashboard, on a page of its own.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ const MAIN_PAGE: &str = include_str!("page.html");
 /// How often an open page is loaded again, in seconds.
 const RELOAD: u32 = 1;
 
-/// A table that a [`Dashboard`](super::Dashboard) shows, such as the processes of a fleet.
+/// A table that a [`Dashboard`](super::Dashboard) shows, such as a table of the processes of a fleet.
 ///
 /// ```
 /// use cancelable_tower::Table;
@@ -26,7 +26,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Creates a table without rows. The columns are the texts of its head.
+    /// Creates a table without rows. `columns` are the headings of its columns.
     pub fn new<T: Into<Text>>(columns: impl IntoIterator<Item = T>) -> Self {
         Table { columns: columns.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
@@ -100,7 +100,7 @@ impl NamedTable {
     }
 }
 
-/// Returns the class of cells, which aligns them to the right if all of them are numbers.
+/// Returns the attribute that aligns cells to the right if all of them are numbers, and no attribute otherwise.
 fn class<'a>(cells: impl IntoIterator<Item = &'a Text>) -> &'static str {
     let mut cells = cells.into_iter().peekable();
     let has_cells = cells.peek().is_some();
