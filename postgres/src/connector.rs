@@ -1,4 +1,4 @@
-//! `Connector` and `Tls`: how a connection to the server is opened. Both are closures of the user.
+//! `Connector` and `Tls`: how a connection to the server is opened. The user passes both as closures.
 
 use std::io;
 
@@ -6,10 +6,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::NoTls;
 use tokio_postgres::tls::{TlsConnect, TlsStream};
 
-/// Opens streams to the server. Every function or closure without arguments that returns a future of an `io::Result` of a
-/// stream is a connector.
+/// Opens streams to the server. A function or closure is a connector if it takes no arguments and returns a future
+/// whose output is an `io::Result` with a stream.
 ///
-/// Implement it for a type of your own if the type of the engine has to be named.
+/// The type of a closure has no name. If you have to name the type of the engine, implement this trait for a type of
+/// your own.
 pub trait Connector: Send + Sync + 'static {
     /// The stream that it opens.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
@@ -31,8 +32,8 @@ where
     }
 }
 
-/// Makes a TLS connector for each connection. Every function or closure that returns a
-/// [`TlsConnect`] is one, and so is [`NoTls`].
+/// Makes a TLS connector for each connection. Every function or closure that returns a [`TlsConnect`] implements this
+/// trait, and so does [`NoTls`].
 pub trait Tls<S>: Send + Sync + 'static {
     /// The connector. It is used once.
     type Connect: TlsConnect<S, Stream = Self::Stream, Future: Send> + Send;

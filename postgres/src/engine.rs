@@ -1,4 +1,4 @@
-//! The calls of the bus, as rows of the tables.
+//! `Engine` for `Postgres`: each call of the bus becomes statements on the tables.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -34,7 +34,7 @@ impl<C: Connector, T: Tls<C::Stream>> Engine for Postgres<C, T> {
     async fn connect(&self, process: &Process, lease: Duration) -> Result<Enrolled, Error> {
         let session = self.connected().await?;
         let (id, scope, host) = (process.id.as_uuid(), process.scope.as_str(), &*process.host);
-        // Listens before the process reads for the first time.
+        // Start to listen before the process reads for the first time.
         session.listen(id).await?;
         let parameters = [&id as _, &scope as _, &host as _, &lease.as_secs_f64() as _];
         let rows = session.call(&session.statements.enrol, &parameters).await?;
@@ -73,7 +73,7 @@ impl<C: Connector, T: Tls<C::Stream>> Engine for Postgres<C, T> {
         let adopt = session.call(&session.statements.adopt, &parameters[..2]);
         let (rows, _) = try_join(begin, adopt).await?;
         if rows.is_empty() {
-            // The process is unknown. The poll that follows says so.
+            // The process is unknown. The next poll reports that.
             return Ok(Vec::new());
         }
         let begun = rows.iter().filter_map(|row| row.try_get::<_, Option<Uuid>>(0).transpose());
@@ -111,7 +111,7 @@ impl<C: Connector, T: Tls<C::Stream>> Engine for Postgres<C, T> {
             Recipient::Run(run) => ("run", Some(run.as_uuid()), None),
             Recipient::Key(key) => ("key", None, Some(key.as_str())),
             Recipient::Block(key) => ("block", None, Some(key.as_str())),
-            // The enum may grow. This crate has the version of the bus that it was made for.
+            // The enum may grow, but this crate always depends on exactly the version of the bus that it was made for.
             other => unreachable!("a recipient that this engine does not know: {other:?}"),
         };
         let reason = request.reason();

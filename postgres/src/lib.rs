@@ -20,5 +20,5 @@ mod engine;
 pub use connector::{Connector, Tls};
 pub use error::Error;
 pub use postgres::{MIGRATION, Postgres};
-/// The crate that speaks PostgreSQL's protocol: configuration and TLS connectors are of its types.
+/// The crate that speaks PostgreSQL's protocol. It defines the types of the configuration and of the TLS connectors.
 pub use tokio_postgres;

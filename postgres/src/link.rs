@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::{AsyncMessage, Connection};
 
-/// The state shared by the driving, the waiting and the connecting future.
+/// The state that three futures share: one drives the connection, one waits for hints, and one connects.
 pub(crate) struct Link<S, T> {
     /// A connection that the driving future has not taken yet.
     next: Mutex<Option<Connection<S, T>>>,

@@ -28,13 +28,13 @@ const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(4971023557)";
 /// The shortest time between two polls that look for targets of crashed askers. Polls after a hint come more often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Shown in `pg_stat_activity`.
+/// The default application name, which `pg_stat_activity` shows.
 const APPLICATION_NAME: &str = "cancelable";
 
 /// Keeps the tables of a [`Bus`](cancelable_bus) in a PostgreSQL database.
 ///
-/// It uses one connection for each process, over a stream that the user opens, and it is driven by the driver of the bus.
-/// So it runs on any executor, and starts no task and no thread.
+/// The engine uses one connection for each process. The user opens the stream, and the driver of the bus polls the
+/// connection. So the engine runs on any executor, and starts no task and no thread.
 pub struct Postgres<C: Connector, T: Tls<C::Stream> = NoTls> {
     config: Config,
     connector: C,
@@ -51,7 +51,7 @@ impl<C: Connector> Postgres<C> {
     /// The configuration gives user, password, database, options and application name. The connector opens the stream, so the
     /// host, the port and the time limits in the configuration have no effect. Set `TCP_NODELAY` on a TCP stream.
     ///
-    /// Connects to nothing yet.
+    /// This does not connect yet.
     ///
     /// # Examples
     ///
@@ -116,10 +116,10 @@ impl<C: Connector, T: Tls<C::Stream>> Postgres<C, T> {
         Postgres { config, connector, tls, link, session, looked }
     }
 
-    /// Creates the tables, in the schema `cancelable`. If they exist, changes nothing.
+    /// Creates the tables in the schema `cancelable`. If they exist already, nothing changes.
     ///
-    /// Uses a connection of its own, so it may be called before or beside the bus. The user of the database needs the
-    /// right to create a schema. Several processes may call this at the same time.
+    /// Uses a connection of its own, so it may be called before the bus is built or while it runs. The user of the
+    /// database needs the right to create a schema. Several processes may call this at the same time.
     ///
     /// # Cancel safety
     ///
@@ -127,14 +127,14 @@ impl<C: Connector, T: Tls<C::Stream>> Postgres<C, T> {
     ///
     /// # Errors
     ///
-    /// If the server cannot be reached, or refuses.
+    /// Returns an error if the server cannot be reached, or refuses the migration.
     pub async fn migrate(&self) -> Result<(), Error> {
         let (client, connection) = self.open().await?;
         let text = format!("BEGIN; {MIGRATION_LOCK}; {MIGRATION} COMMIT;");
         let migration = std::pin::pin!(client.batch_execute(&text));
         match select(migration, connection).await {
             Either::Left((migrated, _)) => Ok(migrated?),
-            // The connection ended first, and with it the migration.
+            // The connection ended first, so the migration has ended, too.
             Either::Right((_, migration)) => Ok(migration.await?),
         }
     }
@@ -159,7 +159,8 @@ impl<C: Connector, T: Tls<C::Stream>> Postgres<C, T> {
         drop(old);
     }
 
-    /// Returns whether the next poll should look for targets of crashed askers, and assumes that it does.
+    /// Returns whether the next poll should look for targets of crashed askers, and counts that poll as one that
+    /// looked.
     pub(crate) fn is_time_to_look(&self) -> bool {
         let mut looked = self.looked.lock();
         let is_time = looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY);

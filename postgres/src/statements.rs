@@ -2,15 +2,15 @@
 //!
 //! 1. Each statement is one transaction. A call is one statement or two. The second handles the rows that the first could
 //!    not see. If the call fails between them, the bus repeats it.
-//! 2. `clock_timestamp()` is the time within the transaction, after it has waited for locks.
-//! 3. The cost of a call depends on the rows that it delivers or writes, not on the number of runs. The planner would go through all live
-//!    runs of a process if it could: its statistics of a table that grows are old. So where runs are found by identifier, the
-//!    conditions fit no other index. They say `outcome IS NULL` for runs that have not ended, and compare the process with `IS NOT
-//!    DISTINCT FROM`, and times by their difference.
-//! 4. A target has the process of its run from the moment at which both are known. If a run begins while a request for it is made,
-//!    neither transaction sees the other's rows. So each looks again after its commit: [`ADOPT`] for the run, and [`RESOLVE_RUN`]
-//!    or [`RESOLVE_BLOCK`] for the request. The later one of the two sees both. If an asker crashes before it looks again, [`LOOK`]
-//!    finds the request.
+//! 2. `clock_timestamp()` is the time at which it is evaluated. By then the transaction may have waited for locks.
+//! 3. The cost of a call depends on the rows that it delivers or writes, not on the number of runs. If it could, the
+//!    planner would go through all live runs of a process, because its statistics of a growing table are old. So if a
+//!    statement finds runs by identifier, its conditions fit no other index. They say `outcome IS NULL` for runs that
+//!    have not ended, compare the process with `IS NOT DISTINCT FROM`, and compare times by their difference.
+//! 4. A target has the process of its run once both the target and the run are known. If a run begins while a request
+//!    for it is made, neither transaction sees the other's rows. So each looks again after its commit: [`ADOPT`] for
+//!    the run, and [`RESOLVE_RUN`] or [`RESOLVE_BLOCK`] for the request. The later one of the two sees both. If an
+//!    asker crashes before it looks again, [`LOOK`] finds the request.
 
 use futures::future::try_join_all;
 use tokio_postgres::{Client, Error, Statement};
@@ -260,7 +260,7 @@ macro_rules! statements {
         }
 
         impl Statements {
-            /// Prepares all of them, in one round trip.
+            /// Prepares all statements in one round trip.
             pub(crate) async fn prepare(client: &Client) -> Result<Self, Error> {
                 let texts = [$($text,)*];
                 let all = try_join_all(texts.map(|text| client.prepare(text))).await?;

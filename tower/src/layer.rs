@@ -116,7 +116,8 @@ impl OperationLayer {
     }
 
     /// Names each operation with a function of the head of its request. Statistics and metrics are grouped by this
-    /// name. Use it if they should not be grouped by the default name, which is the method and the path or route.
+    /// name. Use this method if they should not be grouped by the default name, which is the method and the path or
+    /// route.
     ///
     /// ```
     /// let layer = cancelable_tower::OperationLayer::new().named_by(|head| {

@@ -35,7 +35,8 @@ const FRAME: usize = 64 * 1024;
 /// * `operations` lists the running operations. It comes after `hello`, and again after the client has missed events.
 /// * `change` is one event of the registry.
 /// * `stats` are the statistics.
-/// * `phases` lists the operations whose phase is neither pending nor running, but for example clean-up.
+/// * `phases` lists the operations that are in another phase than pending or running, such as clean-up, and their
+///   phases.
 pub(super) struct Messages {
     registry: Registry,
     may_cancel: bool,
