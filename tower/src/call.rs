@@ -18,7 +18,7 @@ pub(crate) enum Refusal {
     NoTimeLeft,
 }
 
-/// A source that fires when an operation is cancelled. It is `Sync`, because reqwest requires that of bodies.
+/// A source that fires when an operation is cancelled. It is `Sync`, because bodies in reqwest must be `Sync`.
 type End = Pin<Box<dyn Future<Output = Reason> + Send + Sync>>;
 
 fn end_of(operation: &Operation) -> End {
@@ -30,7 +30,7 @@ fn end_of(operation: &Operation) -> End {
 ///
 /// # Cancel safety
 ///
-/// The same as that of the future of the inner service.
+/// It is as cancel safe as the future of the inner service.
 ///
 /// # Errors
 ///
@@ -103,7 +103,7 @@ impl<F> fmt::Debug for PropagateFuture<F> {
 ///
 /// # Cancel safety
 ///
-/// The same as that of the inner body.
+/// It is as cancel safe as the inner body.
 ///
 /// # Errors
 ///
