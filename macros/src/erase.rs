@@ -4,7 +4,7 @@ use syn::{
     GenericArgument, Path, PathArguments, ReturnType, Type, TypeInfer, TypeParamBound, TypePath,
 };
 
-/// Replaces each `impl Trait` in the type by `_`: only signatures may contain `impl Trait`.
+/// Replaces each `impl Trait` in the type by `_`, because only signatures may contain `impl Trait`.
 pub(crate) fn without_impl_trait(mut ty: Type) -> Type {
     erase(&mut ty);
     ty

@@ -90,8 +90,8 @@ fn cancelable(args: &Args, mut function: Function) -> TokenStream {
     let pin = pin(output, place);
     let krate = krate(place);
     let work_place = at(braces.span.join());
-    // The body stays in a block of its own, so that its items do not shadow names in the return type.
-    // The braces have a span of the macro, or a lint would ask the user to remove them.
+    // The body stays in a block of its own, so that its items do not shadow names in the return type. The braces have
+    // a span of the macro. Otherwise a lint would ask the user to remove them.
     let work = quote_spanned!(work_place=> async move { #pin { #body } });
     // Built in a block, so that only the operation itself is alive across the await.
     let run = quote_spanned! {place=>
@@ -117,8 +117,8 @@ fn cancelable(args: &Args, mut function: Function) -> TokenStream {
     tokens
 }
 
-/// Fixes the type that the work returns, so that `?` and literals in the body are inferred as in any
-/// function. The code never runs.
+/// Pins down the type that the work returns, so that `?` and literals in the body are inferred as in any function.
+/// The code never runs.
 fn pin(output: Option<&Type>, place: Span) -> TokenStream {
     let Some(output) = output else { return TokenStream::new() };
     let output = without_impl_trait(output.clone());
@@ -137,7 +137,7 @@ mod tests {
         squeezed(expand(args.parse().unwrap(), item.parse().unwrap()))
     }
 
-    /// Removes whitespace: how tokens are spaced depends on how they were made.
+    /// Removes whitespace, because the spacing of tokens depends on how they were made.
     fn squeezed(tokens: TokenStream) -> String {
         tokens.to_string().split_whitespace().collect()
     }

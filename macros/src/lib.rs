@@ -23,8 +23,8 @@ use proc_macro::TokenStream;
 /// rule for ties: a source that has fired by the first poll wins over the body; later, a value that is
 /// ready wins over the sources; among sources that have fired, the first one written wins.
 ///
-/// Each call is an operation. It has a name and a status, is a child of the operation in which it is
-/// first polled, and is cancelled with it. Without any source, only its parent or a handle cancels it.
+/// Each call is an operation. It has a name and a status. It is a child of the operation in which it is first polled,
+/// and is cancelled with that operation. Without any source, only its parent or a handle cancels it.
 ///
 /// # Keys
 ///
@@ -60,17 +60,18 @@ use proc_macro::TokenStream;
 /// A parameter of type `Operation` receives the handle of the operation. The attribute removes it from
 /// the signature: callers of `async fn copy(from: &str, operation: Operation)` write `copy("a")`.
 ///
-/// The attribute recognizes the type by the last name in its path. A type of yours that is also called
-/// `Operation` does not compile as a parameter, unless it is a type parameter of the function. To take
-/// an operation from the caller, rename the type: `use cancelable::Operation as Handle;`.
+/// The attribute recognizes the type by the last name in its path. A type of your own that is also called `Operation`
+/// does not compile as a parameter, unless it is a type parameter of the function. To take an operation from the
+/// caller, rename the type: `use cancelable::Operation as Handle;`.
 ///
 /// # Values
 ///
-/// Values are expressions. They may use the function's arguments, the handle, and `self`. Each is
-/// evaluated once, in the order in which they are written, at the first poll and before the operation
-/// starts. This is also when the clock of a `timeout` starts and when a `signal` is registered.
+/// Values are expressions. They may use the function's arguments, the handle, and `self`. Each value is evaluated
+/// once, in the order in which the values are written, at the first poll and before the operation starts. This is
+/// also when the clock of a `timeout` starts and when a `signal` is registered.
 ///
-/// After that, the body takes ownership of the arguments that it uses. So a value should not hold on to them:
+/// After that, the body takes ownership of the arguments that it uses. So a value should not keep or borrow an
+/// argument that the body uses:
 ///
 /// * `token` borrows its value and clones the token. `token = token`, `token = &token` and
 ///   `token = self.token` all leave the argument to the body, even with `&mut self`.
@@ -90,8 +91,8 @@ use proc_macro::TokenStream;
 ///
 /// # Cancel safety
 ///
-/// A cancellation drops the body at its current await, after its last poll. With `grace`, it does so after the grace period.
-/// Dropping the function's future drops the body at once.
+/// A cancellation drops the body at its current await, after its last poll. With `grace`, the body is dropped only
+/// after the grace period. Dropping the function's future drops the body at once.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The expressions that evaluate the keys' values.
+//! Creates the expressions that evaluate the values of the keys.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ pub(crate) fn make(value: &Value, krate: &Crate<'_>, place: Span) -> TokenStream
                 }
             }
         }
-        // Called here so that a value that is not a source is reported at that value.
+        // Called here, so that the compiler reports a value that is not a source at that value.
         Value::Source(expr) => quote_spanned! {at(expr.span())=>
             #krate::__private::Source::into_source(#expr)
         },

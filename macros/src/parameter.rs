@@ -13,7 +13,7 @@ enum Kind {
     Other,
 }
 
-/// Adds the errors of parameters that look like the handle.
+/// Adds an error for each parameter that looks like the handle but cannot be it.
 pub(crate) fn check(signature: &Signature, problems: &mut Problems) {
     let mut found = false;
     for parameter in typed(signature) {

@@ -39,7 +39,7 @@ pub(crate) enum Signal {
 }
 
 impl Value {
-    /// Returns whether it is a source. Only sources may be given several times.
+    /// Returns whether the value is a source. Only sources may be given several times.
     pub(crate) fn is_source(&self) -> bool {
         !matches!(self, Value::Name(_) | Value::Grace(_) | Value::StalledAfter(_))
     }

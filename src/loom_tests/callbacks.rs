@@ -31,7 +31,7 @@ fn registered_meanwhile() {
     });
 }
 
-/// Of two concurrent cancellations the callback runs in one, with the reason that stays.
+/// Two threads cancel at the same time. The callback runs in one of the two calls, with the reason that stays.
 #[test]
 fn two_cancellations() {
     model(|| {
@@ -83,7 +83,7 @@ fn one_of_two_unregistered() {
     });
 }
 
-/// A callback unregistered while the last handle of its token is dropped is itself dropped, without a
+/// A callback is unregistered while the last handle of its token is dropped. The callback is dropped, too, without a
 /// deadlock.
 #[test]
 fn registration_outlives_token() {
@@ -99,7 +99,7 @@ fn registration_outlives_token() {
     });
 }
 
-/// A callback that was unregistered too late is over once the wait is: it does not run afterwards.
+/// A callback that was unregistered too late has ended when the wait ends. It does not run afterwards.
 #[test]
 fn unregistered_and_waited() {
     bounded_model(|| {
@@ -116,7 +116,7 @@ fn unregistered_and_waited() {
     });
 }
 
-/// A callback that is tried during the cancellation either runs once, or is returned.
+/// A callback that is registered with `try_on_cancel` during the cancellation either runs once or is returned.
 #[test]
 fn tried_meanwhile() {
     model(|| {

@@ -11,7 +11,7 @@ fn below(name: Option<&'static str>, message: &'static str) -> Reason {
     Reason::parent_named(name.map(Into::into), Reason::manual(message))
 }
 
-/// An operation becomes a child of another while that one is cancelled, and is cancelled with it.
+/// An operation becomes the child of another operation while that parent is cancelled. The child is cancelled, too.
 #[test]
 fn child_enters_cancelled_parent() {
     model(|| {
@@ -26,7 +26,7 @@ fn child_enters_cancelled_parent() {
     });
 }
 
-/// As above, for an operation that starts within its parent.
+/// The same as above, for an operation that starts within its parent.
 #[test]
 fn child_starts_in_cancelled_parent() {
     model(|| {
@@ -119,7 +119,7 @@ fn children_leave_during_the_wait() {
     });
 }
 
-/// An operation ends while it gets a child. It is in its parent's list until the child has ended, too.
+/// An operation ends while it gets a child. It stays in its parent's list until that child has ended, too.
 #[test]
 fn child_comes_at_the_end() {
     model_within(2, || {
@@ -134,7 +134,7 @@ fn child_comes_at_the_end() {
     });
 }
 
-/// A child of an operation that has ended ends while another one comes.
+/// An operation has ended. One of its children ends while it gets another child.
 #[test]
 fn children_come_and_go_after_the_end() {
     model_within(2, || {
@@ -153,7 +153,7 @@ fn children_come_and_go_after_the_end() {
     });
 }
 
-/// A child comes while the operation cancels its children. It is cancelled too.
+/// An operation gets a new child while it cancels its children. The new child is cancelled, too.
 #[test]
 fn child_comes_while_children_are_cancelled() {
     bounded_model(|| {

@@ -26,7 +26,7 @@ fn armed_meanwhile() {
     });
 }
 
-/// The task that fires the limit wakes the other one, which waits or begins to.
+/// The task that fires the limit wakes the other task, which is waiting or begins to wait.
 #[test]
 fn fired_by_one_of_two() {
     bounded_model(|| {
@@ -40,7 +40,7 @@ fn fired_by_one_of_two() {
     });
 }
 
-/// Of two moves the later one counts, whichever that is, and a task waits for its end.
+/// Two threads change the limit. The later change counts, whichever that is, and a task waits for the end.
 #[test]
 fn armed_and_disarmed() {
     bounded_model(|| {

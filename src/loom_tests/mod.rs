@@ -2,10 +2,10 @@
 //!
 //! Run with `RUSTFLAGS="--cfg cancelable_loom"`, in release mode, with only the feature `time`.
 //!
-//! Loom checks the locks, flags, cells and parking that `sync` replaces with loom's. It does not check `Arc`,
-//! nor a cell of the standard library that is guarded by such a flag or lock. Thread-locals are shared by all
-//! threads of a model. No model asserts anything in a waker or a callback, where a panic is contained: they
-//! count, and the model checks the count afterwards.
+//! Loom checks the locks, flags, cells and parking that `sync` replaces with loom's. It checks neither `Arc` nor a
+//! standard-library cell that such a flag or lock guards. Thread-locals are shared by all threads of a model. Panics
+//! in wakers and callbacks are contained, so no model asserts anything there. They count, and the model checks the
+//! count afterwards.
 //!
 //! * [`wait`]: latches and their waiters.
 //! * [`token`]: one token, its waiters and races.
@@ -53,7 +53,7 @@ pub(crate) fn model_within(preemptions: usize, body: impl Fn() + Send + Sync + '
     builder.check(body);
 }
 
-/// Polls, and sleeps until it is woken. If it is never woken, loom reports a deadlock.
+/// Polls the future, and sleeps until it is woken. If it is never woken, loom reports a deadlock.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     struct Alert(Notify);
     impl Wake for Alert {

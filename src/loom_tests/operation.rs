@@ -3,7 +3,7 @@
 //! With a third thread there are many interleavings. Two preemptions are enough to find each mistake that these
 //! models look for.
 //!
-//! At most one thread of a model runs the hooks of an end: the operation is the current one meanwhile, and all
+//! At most one thread of a model runs the hooks of an end. While they run, the operation is the current one, and all
 //! threads of a model share that thread-local.
 
 #[cfg(feature = "time")]
@@ -35,7 +35,7 @@ pub(super) fn complete(operation: &Operation) -> thread::JoinHandle<()> {
     thread::spawn(move || run.complete())
 }
 
-/// The reasons that hooks have been called with.
+/// The reasons with which hooks have been called.
 pub(super) type Heard = Arc<Mutex<Vec<Reason>>>;
 
 /// Counts the calls of hooks, by the kind of end.
@@ -158,8 +158,8 @@ fn cancelled_at_the_end_unobserved() {
     });
 }
 
-/// A third thread reads the reason. If it has seen a reason, that reason stays. If `cancel` returns `false`, it sees
-/// none.
+/// A third thread reads the reason. If it has seen a reason, that reason stays. If `cancel` returns `false`, the
+/// third thread sees no reason.
 #[test]
 fn reason_stays() {
     model_within(2, || {
@@ -195,7 +195,7 @@ fn cancelled_stays() {
     });
 }
 
-/// The status is `Cancelling` only if it was cancelled before its end, and a final status stays.
+/// The status is `Cancelling` only if the operation was cancelled before its end, and a final status stays.
 #[test]
 fn status_goes_forward() {
     model_within(2, || {
@@ -278,8 +278,8 @@ fn completed_and_failed() {
     });
 }
 
-/// It is cancelled while the work returns an error. Status, reason and hooks agree: it was cancelled
-/// if it has a cause, and has failed otherwise.
+/// The operation is cancelled while the work returns an error. Status, reason and hooks agree: the operation was
+/// cancelled if it has a cause, and has failed otherwise.
 #[test]
 fn failed_and_cancelled() {
     bounded_model(|| {
@@ -377,8 +377,8 @@ fn progress_hook_given_at_the_end() {
     });
 }
 
-/// Two threads force an operation while its grace period begins. Its task learns of it. If it was in the grace period,
-/// exactly one call says that it ended that.
+/// Two threads force an operation while its grace period begins. Its task learns of that. If the operation was in the
+/// grace period, exactly one call says that it ended the grace period.
 #[test]
 #[cfg(feature = "time")]
 fn forced_by_two_as_the_grace_period_begins() {

@@ -126,7 +126,8 @@ fn loom_last_regular_member_removed_during_close() {
     });
 }
 
-/// A task comes while the map is closed and its last member leaves. It is refused, or the map is drained only after it.
+/// A task joins while the map is closed and its last member leaves. Either the task is refused, or the map is drained
+/// only after the task has left.
 #[test]
 fn loom_task_during_close() {
     bounded_model(|| {

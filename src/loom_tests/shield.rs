@@ -26,8 +26,8 @@ fn poll(protection: &Protection, count: &Arc<Count>) -> bool {
     protection.poll_awaited(&mut Context::from_waker(&Waker::from(count.clone())))
 }
 
-/// A race begins to wait while the section ends. It finds that it has ended, or the section finds
-/// that it is waited for: the code after it does not run unseen.
+/// A race begins to wait while the section ends. Either the race finds that the section has ended, or the section
+/// finds that a race waits for it. So the code after the section does not run unseen.
 #[test]
 fn an_end_is_seen_or_sees() {
     model(|| {
@@ -55,7 +55,7 @@ fn no_wake_up_is_lost() {
     });
 }
 
-/// The same, counted: a task that is not woken has seen the race.
+/// The same, with the wake-ups counted: a task that is not woken has seen the race.
 #[test]
 fn told_or_woken() {
     model(|| {
@@ -149,7 +149,7 @@ fn a_race_is_woken_by_an_end_elsewhere() {
     });
 }
 
-/// A future that has expected to be dropped is dropped while the race ends: its waker is woken at most once, and
+/// A future that expects to be dropped is dropped while the race ends. Its waker is woken at most once, and is
 /// dropped.
 #[test]
 fn a_stopped_future_goes_while_the_race_ends() {
@@ -165,7 +165,7 @@ fn a_stopped_future_goes_while_the_race_ends() {
     });
 }
 
-/// A future that stays is woken.
+/// A future that is not dropped is woken.
 #[test]
 fn a_stopped_future_that_stays_is_woken() {
     model(|| {

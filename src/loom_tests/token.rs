@@ -28,7 +28,7 @@ fn no_lost_wake() {
     });
 }
 
-/// Of two concurrent cancellations one returns true, and its reason stays.
+/// Two threads cancel at the same time. One call returns true, and its reason stays.
 #[test]
 fn one_cancellation_wins() {
     model(|| {

@@ -41,8 +41,8 @@ fn waiter_of_child_created_meanwhile() {
     });
 }
 
-/// An unregistered child asks its parent. It and its parent are cancelled at the same time: a reason that
-/// was observed stays.
+/// An unregistered child asks its parent. The child and its parent are cancelled at the same time. A reason that was
+/// observed stays.
 #[test]
 fn unregistered_child() {
     bounded_model(|| {
@@ -263,8 +263,8 @@ fn middle_dropped() {
     });
 }
 
-/// The last two handles of a tree are dropped at the same time. Its tokens are dropped once, and with
-/// them what a callback of the top token owns.
+/// The last two handles of a tree are dropped at the same time. Each token is dropped once. So is the value that a
+/// callback of the top token owns.
 #[test]
 fn last_handles_dropped() {
     bounded_model(|| {

@@ -52,8 +52,8 @@ fn one_value_stays() {
     });
 }
 
-/// A thread that sees the flag sees the value, and all that was written before the value was set. It takes no lock:
-/// the flag alone orders the two.
+/// A thread that sees the flag sees the value, and all that was written before the value was set. The reading thread
+/// takes no lock: the flag alone orders the two threads.
 #[test]
 fn flag_publishes() {
     model(|| {
@@ -89,7 +89,7 @@ fn waiting_publishes() {
     });
 }
 
-/// A waiter that is polled with another waker is woken through that one, or sees the value.
+/// A waiter that is polled with a second waker is woken through the second one, or sees the value.
 #[test]
 fn last_waker_is_woken() {
     model(|| {
@@ -137,7 +137,7 @@ fn leave_while_it_is_set() {
     });
 }
 
-/// An index that is free again is reused by the next waiter, and that one is woken.
+/// The next waiter reuses an index that is free again, and is woken.
 #[test]
 fn index_is_reused() {
     bounded_model(|| {

@@ -104,8 +104,8 @@ pub trait Source {
     fn into_source(self) -> Self::Future;
 }
 
-// Not for every `IntoFuture`: compile errors would then say "is not a future", without the help above. The attribute
-// is needed for the same reason.
+// Not implemented for every `IntoFuture`: compile errors would then say "is not a future", without the help above.
+// The attribute is needed for the same reason.
 #[diagnostic::do_not_recommend]
 impl<F: Future<Output = Reason>> Source for F {
     type Future = F;

@@ -57,8 +57,8 @@ pub fn timeout(after: Duration) -> Timeout {
 /// Creates a source that fires at `at`, with the reason [`Reason::Timeout`]. The length in that reason
 /// is the time from the first poll to `at`. Its text is rounded, as in "deadline passed after 1.5s".
 ///
-/// A deadline that has already passed fires in its first poll, before the work is polled. A deadline
-/// never fires early. It fires late as a [`timeout`] of that length does.
+/// A deadline that has already passed fires in its first poll, before the work is polled. A deadline never fires
+/// early. It may fire as late as a [`timeout`] of that length.
 ///
 /// # Cancel safety
 ///
@@ -86,7 +86,7 @@ pub fn deadline(at: Instant) -> Deadline {
 }
 
 impl Timeout {
-    /// Starts the timeout now instead of at its first poll. Use it if the first poll may come late, such as when
+    /// Starts the timeout now instead of at its first poll. Use it if the first poll may come late, for example when
     /// the work is handed to another task.
     ///
     /// ```
@@ -111,7 +111,7 @@ thread_local! {
     static FIRED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Returns how many time limits have fired on this thread. A race compares it before and after a poll of its
+/// Returns how many time limits have fired on this thread. A race compares the counts before and after a poll of its
 /// source, to find out whether the source continues after its limit.
 #[inline]
 pub(crate) fn timeouts_fired() -> usize {

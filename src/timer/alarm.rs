@@ -43,7 +43,7 @@ mod real {
             Alarm(Timer::at(at))
         }
 
-        /// Resolves once the alarm is due. If it is polled earlier, the waker is woken when it is due.
+        /// Resolves once the alarm is due. If the alarm is polled earlier, the waker is woken when the alarm is due.
         pub(in crate::timer) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
             let failed = FailedOnPanic;
             let polled = Pin::new(&mut self.0).poll(cx).map(drop);
@@ -108,7 +108,7 @@ mod modelled {
         }
     }
 
-    /// Takes the timer out of the reactor, unless it is ringing.
+    /// Takes the alarm out of the reactor, unless it is ringing.
     impl Drop for Alarm {
         fn drop(&mut self) {
             let Some(number) = self.number.filter(|_| !std::thread::panicking()) else { return };
@@ -130,7 +130,7 @@ mod modelled {
         })
     }
 
-    /// Lets time pass until `moment` and rings the alarms of that time.
+    /// Lets time pass until `moment` and rings the alarms that are due by then.
     #[cfg(test)]
     pub(in crate::timer) fn ring_until(moment: Instant) {
         let mut reactor = REACTOR.lock();

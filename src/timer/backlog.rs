@@ -1,13 +1,13 @@
-//! `Backlog`: tasks whose slots have fired and that have not been woken yet.
+//! `Backlog`: tasks that have not been woken yet although their slots have fired.
 //!
 //! Two kinds of threads wake these tasks, a few at a time:
 //!
-//! * A thread of an executor wakes up to [`WAKE_PER_DRIVE`] tasks. They land in its own run queue, so they are polled
-//!   soon. The poll of each wakes more.
-//! * The reactor's thread wakes one task when the alarm rings. Its wake-ups go through a queue that a busy executor
-//!   looks at only once in many polls (tokio: one task every 60 to 120 polls). When that task is polled, its executor
-//!   wakes the others. If no executor has woken a task one tick later, the reactor's thread wakes two tasks, then four,
-//!   and so on.
+//! * A thread of an executor wakes up to [`WAKE_PER_DRIVE`] tasks. They land in the run queue of that thread, so they
+//!   are polled soon. Each of these polls wakes more tasks.
+//! * The reactor's thread wakes one task when the alarm rings. Tasks that it wakes go through a queue that a busy
+//!   executor looks at only once in many polls (tokio: one task every 60 to 120 polls). When that task is polled, its
+//!   executor wakes the others. If no executor has woken a task one tick later, the reactor's thread wakes two tasks,
+//!   then four, and so on.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -22,7 +22,7 @@ const WAKE_ON_ALARM: usize = 1;
 /// sockets were late by 213 ms (median) instead of 3.4 ms.
 pub(super) const WAKE_PER_DRIVE: usize = if cfg!(cancelable_loom) { 1 } else { 32 };
 
-/// The maximum number of tasks that were woken by executors and have not been polled. With more, the run queue of a
+/// The maximum number of tasks that executors have woken and that have not been polled. With more, the run queue of a
 /// busy tokio thread overflows into the queue from which it takes one task every 60 to 120 polls.
 const MAX_WOKEN: usize = 128;
 
@@ -30,7 +30,7 @@ const MAX_WOKEN: usize = 128;
 /// may poll its task at once, and that poll drives the wheel again.
 pub(super) const MAX_DRIVERS: usize = 8;
 
-/// Tasks whose slots have fired and that have not been woken yet. Guarded by the wheel's lock.
+/// Tasks that have not been woken yet although their slots have fired. Guarded by the wheel's lock.
 ///
 /// The argument `woken` of its methods is the number of tasks that were woken minus the number of fired limits that
 /// were polled. It wraps below zero, because a limit may be polled without being woken from here. It may also stay too
@@ -41,7 +41,7 @@ pub(super) struct Backlog {
     wakers: VecDeque<Waker>,
     /// The number of tasks that the next ring wakes.
     wake_on_alarm: usize,
-    /// The tick of the next ring, while there are tasks to wake.
+    /// The tick at which the alarm rings next, while there are tasks to wake.
     retry: u64,
     /// The number of threads of executors that are waking tasks.
     drivers: usize,
@@ -84,8 +84,8 @@ impl Backlog {
         some
     }
 
-    /// Takes out the tasks that a ring wakes: twice as many as the last ring, if no executor has woken a task since. So
-    /// if one executor is stuck, the tasks of other executors are late by only a few ticks.
+    /// Takes out the tasks that a ring wakes: twice as many as the last ring woke, if no executor has woken a task
+    /// since. So if one executor is stuck, the tasks of other executors are late by only a few ticks.
     pub(super) fn take_on_alarm(&mut self, now: u64, woken: &AtomicU64) -> Vec<Waker> {
         if self.wake_on_alarm > WAKE_ON_ALARM {
             woken.store(0, Ordering::Relaxed);

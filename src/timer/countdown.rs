@@ -15,7 +15,7 @@ thread_local! {
     /// The number of times that a limit has registered with a slot on this thread.
     static REGISTERED: Cell<usize> = const { Cell::new(0) };
 
-    /// The end and the length of the limit that has fired last on this thread, until it is taken.
+    /// The end and the length of the limit that fired last on this thread, until they are taken.
     static FIRED: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn registered_limits() -> usize {
     REGISTERED.get()
 }
 
-/// Takes the end and the length of the limit that has fired last on this thread.
+/// Takes the end and the length of the limit that fired last on this thread.
 pub(crate) fn take_fired() -> Option<(Instant, Duration)> {
     FIRED.take()
 }
@@ -76,7 +76,7 @@ impl Countdown {
         Countdown { length: Duration::ZERO, state: State::Until(at) }
     }
 
-    /// Starts it now instead of at its first poll, if it is not running yet and has a length.
+    /// Starts the limit now instead of at its first poll, if it is not running yet and lasts for a given length.
     pub(crate) fn start_now(&mut self) {
         // A limit of zero fires in its first poll anyway.
         if matches!(self.state, State::New) && !self.length.is_zero() {
@@ -99,7 +99,7 @@ impl Countdown {
     }
 
     // Not inlined, so that the fast path is small enough to be inlined into the poll of the race. The two usual cases
-    // come first and save few registers: the first look, after which most limits are dropped, and the registration.
+    // come first and save few registers: the first poll, after which most limits are dropped, and the registration.
     #[inline(never)]
     fn poll_slow(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         let is_plain = poll_context::operation_start().is_none();
@@ -130,8 +130,8 @@ impl Countdown {
             }
             State::Running { since } => {
                 let since = *since;
-                // A second poll with the probe: the limit was lent to an earlier race whose work was ready at once. It
-                // has no slot that would show that it has passed, so read the clock.
+                // A second poll with the probe: an earlier race borrowed the limit, and its work was ready at once.
+                // The limit has no slot that would show whether it has passed, so read the clock.
                 if is_probe && clock::now().saturating_duration_since(since) >= self.length {
                     return self.finish();
                 }
@@ -167,7 +167,7 @@ impl Countdown {
         self.state = State::Never;
         REGISTERED.set(REGISTERED.get() + 1);
         let Some(slot) = slot_of(since, self.length) else { return Poll::Pending };
-        // Stored before it registers, because it is costly to move.
+        // The waiter is stored before it registers, because it is costly to move.
         self.state = State::Registered(Waiter::new(slot));
         if let State::Registered(slot) = &mut self.state {
             if slot.register(cx) {
@@ -178,7 +178,7 @@ impl Countdown {
         self.poll_rare(what, cx)
     }
 
-    /// Offers its end to the operation around it.
+    /// Offers the end of the limit to the operation around it.
     #[inline(never)]
     fn offer(&self, since: Instant) {
         if let Some(at) = since.checked_add(self.length) {
@@ -191,13 +191,13 @@ impl Countdown {
         Poll::Ready(self.length)
     }
 
-    /// Returns true if its slot has this waker and has not fired.
+    /// Returns true if the slot of the limit has this waker and has not fired.
     #[inline(always)]
     pub(crate) fn is_unchanged(&self, cx: &Context<'_>) -> bool {
         matches!(&self.state, State::Registered(slot) if slot.is_unchanged(cx))
     }
 
-    /// Returns true if it has fired.
+    /// Returns true if the limit has fired.
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
     }
@@ -211,8 +211,8 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// Returns a limit whose slot is stored, but does not have its waker. Cloning the waker has panicked, or another
-    /// thread may fire the slot before this one registers.
+    /// Returns a limit that stores its slot but whose waker is not registered there. That happens if cloning the
+    /// waker panicked, or between storing the slot and registering.
     fn not_registered(slot: &Arc<Slot>) -> Countdown {
         Countdown { length: HOUR, state: State::Registered(Waiter::new(slot.clone())) }
     }

@@ -126,7 +126,7 @@ fn slots_ring_in_turn() {
     });
 }
 
-/// A limit that ends later registers while the first slot fires. It has an alarm afterwards.
+/// A limit that ends later registers while the first slot fires. Its slot has an alarm afterwards.
 #[test]
 fn later_limit_while_it_rings() {
     bounded_model(|| {
@@ -142,7 +142,7 @@ fn later_limit_while_it_rings() {
     });
 }
 
-/// Two threads set alarms for slots of their own while time passes. Both slots fire.
+/// Two threads set alarms for different slots while time passes. Both slots fire.
 #[test]
 fn two_alarms_at_once() {
     bounded_model(|| {
@@ -179,8 +179,8 @@ fn ring_while_the_alarm_is_set() {
     });
 }
 
-/// The next slot is deserted and about to be forgotten. A limit that looks for it meanwhile gets a slot that fires,
-/// the old one or a new one.
+/// The next slot is deserted and about to be forgotten. A limit that looks for the slot meanwhile gets a slot that
+/// fires: the old one or a new one.
 #[test]
 fn find_while_a_slot_is_forgotten() {
     bounded_model(|| {
@@ -204,7 +204,7 @@ fn find_while_a_slot_is_forgotten() {
     });
 }
 
-/// A wheel that is woken twice at once, once without need, loses no slot and fires none early.
+/// A wheel that is woken twice at once, one time needlessly, loses no slot and fires none early.
 #[test]
 fn stray_ring() {
     bounded_model(|| {
@@ -222,8 +222,8 @@ fn stray_ring() {
     });
 }
 
-/// A limit that is dropped while the alarm rings takes no wake-up from another limit of the same slot, and leaves
-/// nothing behind.
+/// A limit that is dropped while the alarm rings does not use up the wake-up of another limit in the same slot, and
+/// leaves nothing behind.
 #[test]
 fn leave_while_it_rings() {
     bounded_model(|| {
@@ -246,8 +246,8 @@ fn leave_while_it_rings() {
     });
 }
 
-/// Three tasks wait. A ring wakes one, and an executor drives the wheel at the same time. Each task is woken
-/// once, by one of them or by the rings that follow.
+/// Three tasks wait. A ring wakes one, and an executor drives the wheel at the same time. Each task is woken once: by
+/// the ring, by the executor, or by the rings that follow.
 #[test]
 fn ring_and_drive() {
     bounded_model(|| {
@@ -258,7 +258,7 @@ fn ring_and_drive() {
         limits.wheel.drive(slot.end());
         reactor.join().unwrap();
         assert!(is_set(&slot));
-        // One ring wakes one task, the next one two.
+        // One ring wakes one task, and the next ring wakes two.
         ring_all();
         assert_eq!(all.each_ref().map(|one| one.0.get()), [1, 1, 1]);
         drop(all);
@@ -283,7 +283,7 @@ fn two_drive_at_once() {
     });
 }
 
-/// An executor fires a slot whose alarm is about to be set. The slot after it has an alarm all the same.
+/// An executor fires a slot whose alarm is about to be set. The next slot still gets an alarm.
 #[test]
 fn drive_while_the_alarm_is_set() {
     bounded_model(|| {
@@ -302,7 +302,7 @@ fn drive_while_the_alarm_is_set() {
     });
 }
 
-/// An executor fires the first slot while the reactor rings for it. The slot after it has an alarm all the same.
+/// An executor fires the first slot while the reactor rings for it. The next slot still gets an alarm.
 #[test]
 fn drive_while_it_rings() {
     bounded_model(|| {
@@ -321,8 +321,8 @@ fn drive_while_it_rings() {
     });
 }
 
-/// A slot fires while its alarm is about to be set, and the alarm that is set is far off. The tasks that are left
-/// to be woken do not wait for that one.
+/// A slot fires while its alarm is about to be set, and the alarm that is already set is far off. The remaining tasks
+/// do not wait for that far-off alarm.
 #[test]
 fn backlog_has_an_alarm() {
     bounded_model(|| {
@@ -344,8 +344,8 @@ fn backlog_has_an_alarm() {
     });
 }
 
-/// A slot is forgotten while its alarm is about to be set, and the alarm that is set is far off. The next slot does
-/// not wait for that one.
+/// A slot is forgotten while its alarm is about to be set, and the alarm that is already set is far off. The next
+/// slot does not wait for that far-off alarm.
 #[test]
 fn alarm_is_set_while_a_slot_is_forgotten() {
     model_within(5, || {

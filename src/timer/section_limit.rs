@@ -24,12 +24,13 @@ impl SectionLimit {
         *self.since.get_or_insert_with(clock::now)
     }
 
-    /// Starts its clock, unless it has started. Returns its end, unless that overflows the clock.
+    /// Starts the limit, unless it has started. Returns its end, or `None` if the end overflows the clock.
     pub(crate) fn start(&mut self) -> Option<Instant> {
         self.since().checked_add(self.length)
     }
 
-    /// Returns whether the limit has passed. If not, the task is woken when it has. Starts its clock.
+    /// Returns whether the limit has passed. If not, the task is woken when it has passed. Starts the limit, unless
+    /// it has started.
     ///
     /// The section may be inside the source of an operation. Its limit must not become that operation's deadline, so
     /// this drops the end that the limit offers.
@@ -38,7 +39,7 @@ impl SectionLimit {
         ask_for_limit(since, || self.countdown.poll(what, cx)).0.is_ready()
     }
 
-    /// Returns whether it has passed.
+    /// Returns whether a poll has found that the limit has passed.
     pub(crate) fn is_done(&self) -> bool {
         self.countdown.is_done()
     }

@@ -12,7 +12,7 @@ use crate::wait::{HasLatch, Latch};
 #[derive(Debug)]
 pub(super) struct Slot {
     end: Instant,
-    /// Set when the slot fires. Until then, its wait list has the tasks whose limits end here.
+    /// Set when the slot fires. Until then, its wait list holds the tasks whose limits end with this slot.
     latch: Latch<()>,
     /// Fires the slot, if it follows tokio's clock. Dropped with the slot, so that tokio does not advance its clock for
     /// a limit that is gone.
@@ -21,7 +21,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Creates a slot that ends `at`. The caller makes sure that it fires then.
+    /// Creates a slot that ends at `at`. The caller makes sure that the slot fires then.
     pub(super) fn new(at: Instant) -> Arc<Slot> {
         Arc::new(Slot {
             end: at,

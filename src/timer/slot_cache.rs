@@ -40,8 +40,8 @@ fn cache_index(length: Duration) -> usize {
     (bits.wrapping_mul(0x9e37_79b9) >> (u32::BITS - LENGTHS.ilog2())) as usize
 }
 
-/// Returns the slot for a limit of this length that began at `since`, as [`Wheel::slot`] does, without a lock if
-/// the cache has it. Then fires other slots that are due: `since` has just been read from the clock.
+/// Returns the slot for a limit of this length that began at `since`, as [`Wheel::slot`] does. Takes no lock if the
+/// cache has the slot. Then fires other slots that are due, because `since` has just been read from the clock.
 #[inline]
 pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
     let cached = CACHE.try_with(|cache| {
@@ -57,7 +57,7 @@ pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
         _ => find(since, length)?,
     };
     let wheel = Wheel::shared();
-    // The wheel's `due` is a relaxed load and may be stale. Then a later call or the alarm fires the slots.
+    // The wheel's `due` is a relaxed load and may be stale. In that case, a later call or the alarm fires the slots.
     let (due, at) = DUE.get();
     if wheel.due() != due || at.is_some_and(|at| at <= since) {
         drive(wheel, since);
@@ -83,7 +83,7 @@ fn find(since: Instant, length: Duration) -> Option<Arc<Slot>> {
             let found = again.then(|| Found { from: since, until, slot: slot.clone() });
             cached.replace(CachedLength { length, found })
         });
-        // Dropped outside of the cell, because the destructors of user wakers may run then.
+        // Dropped after the cell is released, because this may run the destructors of user wakers.
         drop(replaced);
     }
     Some(slot)

@@ -1,10 +1,10 @@
 //! Ticks: the times at which slots end.
 //!
-//! Time is counted in ticks of a millisecond. A limit of up to four seconds ends with its tick. For a longer one, the
-//! width of the slot is the largest power of two ticks that is at most 1/512 of the time beyond four seconds, and at
-//! least one tick. So a limit fires late by less than a millisecond or by less than 1/512 of its length, and never
-//! early. Limits of one length are in at most about 1,100 slots if they are longer than a minute, and in at most about
-//! 5,000 otherwise, however many limits there are.
+//! Time is counted in ticks of a millisecond. A limit of up to four seconds ends with its tick. For a longer limit,
+//! the width of the slot is the largest power of two ticks that is at most 1/512 of the time beyond four seconds, and
+//! at least one tick. So a limit fires late by less than a millisecond or by less than 1/512 of its length, and never
+//! early. Limits of one length are in at most about 1,100 slots if they are longer than a minute, and in at most
+//! about 5,000 otherwise, however many limits there are.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The limits of a thread that follows tokio's clock.
 //!
-//! Each limit has a slot and a timer of tokio of its own. No task polls the timer after it is set: tokio wakes its
-//! waker, and the waker fires the slot. So tokio's auto-advance knows the limits of this crate.
+//! Each limit has its own slot and its own tokio timer. No task polls the timer after it is set: tokio wakes its
+//! waker, and the waker fires the slot. So tokio's auto-advance takes the limits of this crate into account.
 
 use std::cell::Cell;
 use std::io::{self, Write};
@@ -26,8 +26,8 @@ thread_local! {
     static WARNED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns the slot for a limit of this length that began at `since`: one that tokio's clock fires if this thread
-/// follows it, otherwise a shared one from [`slot_cache::slot`].
+/// Returns the slot for a limit of this length that began at `since`: if this thread follows tokio's clock, a slot
+/// that this clock fires; otherwise a shared one from [`slot_cache::slot`].
 pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
     if !clock::follows() {
         warn_if_paused(length);
@@ -58,7 +58,8 @@ impl Wake for Ring {
         if left.is_zero() {
             slot.fire();
         } else {
-            // The runtime shuts down, and wakes all timers. The rest of the limit passes in real time.
+            // The timer is early, because a runtime that shuts down wakes all timers. The rest of the limit passes in
+            // real time.
             hand_over(slot, clock::real(), left);
         }
     }

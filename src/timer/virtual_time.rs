@@ -1,8 +1,8 @@
 //! Virtual time: the limits of a thread on which time is paused.
 //!
 //! Each limit has a slot of its own, which ends when the limit does, to the nanosecond. A limit belongs to the thread
-//! on which it registered, even if another thread polls it later. When time is resumed there, the rest of the
-//! limit passes in real time.
+//! on which it registered, even if another thread polls it later. When time is resumed on that thread, the rest of
+//! the limit passes in real time.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use crate::clock;
 use crate::panic::contain;
 use crate::wait::HasLatch;
 
-/// With fewer entries than this, the list is not searched for dropped limits.
+/// A list with fewer entries than this is not searched for dropped limits.
 const FEW: usize = 64;
 
 thread_local! {
@@ -30,11 +30,11 @@ thread_local! {
 
 /// The limits of this thread that have not passed.
 struct Limits {
-    /// By their end, and then in the order in which they registered. The limits own the slots.
+    /// Sorted by the ends of the limits, then by the order in which they registered. The limits own the slots.
     slots: BTreeMap<(Instant, u64), Weak<Slot>>,
     /// The number of limits that have ever registered.
     registered: u64,
-    /// With this many entries, the entries of dropped limits are removed.
+    /// When the list has this many entries, those of dropped limits are removed.
     purge_at: usize,
 }
 
@@ -64,7 +64,7 @@ impl Limits {
         None
     }
 
-    /// Takes out the next limit that ends by then.
+    /// Takes out the next limit, if it ends at `by` or earlier.
     fn take_due(&mut self, by: Instant) -> Option<(Instant, Weak<Slot>)> {
         let first = self.slots.first_entry()?;
         if first.key().0 > by {
@@ -75,7 +75,7 @@ impl Limits {
     }
 }
 
-/// A thread that ends while time is paused hands its limits over. Its other destructors see real time.
+/// A thread that ends while time is paused hands its limits over. Other destructors of the thread see real time.
 impl Drop for Limits {
     fn drop(&mut self) {
         if let Some(now) = clock::virtual_now() {
@@ -107,8 +107,8 @@ pub(crate) fn next() -> Option<Instant> {
     LIMITS.try_with(|limits| limits.borrow_mut().next()).ok()?
 }
 
-/// Moves the virtual clock of this thread to `moment`. The limits that end by then fire in order, each at its own
-/// time.
+/// Moves the virtual clock of this thread to `moment`. The limits that end by then fire in order, and each sees its
+/// own end on the clock.
 pub(crate) fn move_to(moment: Instant) {
     let due = || LIMITS.try_with(|limits| limits.borrow_mut().take_due(moment)).ok()?;
     while let Some((end, slot)) = due() {
@@ -120,7 +120,7 @@ pub(crate) fn move_to(moment: Instant) {
     forward(moment);
 }
 
-/// Moves the clock forward. It never goes back, even if a waker has moved it meanwhile.
+/// Moves the clock forward. The clock never goes back, even if a waker has moved it further meanwhile.
 fn forward(moment: Instant) {
     clock::set(clock::virtual_now().map(|now| now.max(moment)));
 }

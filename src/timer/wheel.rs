@@ -76,21 +76,21 @@ impl Wheel {
         };
         let first = state.take_unset();
         drop(state);
-        // The alarm is set with the lock released, because the reactor may drop user wakers meanwhile. Another limit
-        // may find the slot before that. It waits for the same alarm.
+        // The alarm is set with the lock released, because the reactor may drop user wakers meanwhile. Before the
+        // alarm is set, another limit may find the slot. That limit waits for the same alarm.
         if first.is_some_and(|tick| !self.set_alarm(tick)) {
             self.ring();
         }
         Some(slot)
     }
 
-    /// Returns when there is something to do for a thread of an executor, as a hint. A relaxed load.
+    /// Returns when a thread of an executor has something to do, as a hint. Costs one relaxed load.
     #[inline]
     pub(super) fn due(&self) -> u64 {
         self.due.load(Ordering::Relaxed)
     }
 
-    /// Returns the instant for a result of `due`. `None` means never.
+    /// Converts a result of `due` to an instant. `None` means never.
     pub(super) fn moment(&self, due: u64) -> Option<Instant> {
         if due == NEVER { None } else { self.epoch.checked_add(Duration::from_nanos(due)) }
     }
@@ -130,7 +130,7 @@ impl Wheel {
         self.state.lock().backlog.end_drive();
     }
 
-    /// Returns when a slot of that tick ends, unless that overflows the clock.
+    /// Returns when a slot of this tick ends. `None` if that overflows the clock.
     fn end(&self, tick: u64) -> Option<Instant> {
         self.epoch.checked_add(Duration::from_nanos(tick.checked_mul(TICK)?))
     }
@@ -142,7 +142,7 @@ impl Wheel {
     /// Sets the alarm for a tick. Returns false if the tick is past.
     fn set_alarm(self: &Arc<Self>, tick: u64) -> bool {
         let Some(end) = self.end(tick) else { return true };
-        // If the reactor cannot be made, this panics, and the next limit must try again.
+        // If the reactor cannot be created, this panics, and the next limit must try again.
         let unset = UnsetOnPanic(self);
         let mut alarm = Alarm::new(end);
         let waker = Waker::from(self.clone());
@@ -152,8 +152,8 @@ impl Wheel {
             return false;
         }
         let mut state = self.state.lock();
-        // The lock was released, so `next` may have changed: the wheel has rung since, or another thread is setting an
-        // earlier alarm. A ring sets the alarm that comes next, so this one is not needed then.
+        // The lock was released, so `next` may have changed: the wheel has rung since, or another thread is setting
+        // an earlier alarm. A ring sets the next alarm itself, so this alarm is not needed in that case.
         let is_needed = state.next == Some(tick)
             && state.alarm.as_ref().is_none_or(|&(earlier, _)| tick < earlier);
         let spare = if is_needed {
@@ -162,7 +162,8 @@ impl Wheel {
             Some(alarm)
         };
         drop(state);
-        // Its destructor takes the timer out of the reactor, which may drop user wakers.
+        // The destructor of the alarm takes the timer out of the reactor, which may drop user wakers. So the lock is
+        // released first.
         drop(spare);
         true
     }
@@ -212,7 +213,7 @@ impl Wheel {
     }
 }
 
-/// The waker that the reactor wakes when an alarm rings.
+/// The waker that the reactor calls when an alarm rings.
 impl Wake for Wheel {
     fn wake(self: Arc<Self>) {
         self.ring();
@@ -253,7 +254,7 @@ mod tests {
         }
     }
 
-    /// The wheel is made when the first limit registers, which may be long after that limit began.
+    /// The wheel is created when the first limit registers. That may be long after the limit began.
     #[test]
     fn limit_before_the_epoch() {
         let epoch = clock::now();

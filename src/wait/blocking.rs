@@ -1,4 +1,4 @@
-//! Blocking a thread until a latch is set. The waker of such a waiter unparks its thread.
+//! Blocking a thread until a latch is set. The waker of such a wait unparks the thread.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -40,7 +40,8 @@ pub(crate) fn blocking_wait_timeout<L: HasLatch<Value: Clone>>(
         if !left.is_zero() {
             park_timeout(left);
         }
-        // True after a sleep, even if the time is over now: the latch is polled once more before this gives up.
+        // Returns true after a sleep, even if the time is up now, so that the latch is polled once more before this
+        // gives up.
         !left.is_zero()
     })
 }
@@ -58,7 +59,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Polls the latch and calls `sleep` in turn, until the latch is set or `sleep` returns false.
+/// Polls the latch and calls `sleep` alternately, until the latch is set or `sleep` returns false.
 fn poll_and_sleep<L>(latch: L, mut sleep: impl FnMut() -> bool) -> Option<L::Value>
 where
     L: HasLatch<Value: Clone>,

@@ -4,9 +4,9 @@
 //! 2. The wakers that are in the list when the flag is set are woken, after the lock is released.
 //! 3. No waker enters the list once the flag is set.
 //!
-//! No wake-up is lost. A waiter looks at the flag and enters the list under one lock. Either the flag was set
-//! before, and the waiter sees it; or it is set later, by a thread that gets the same lock and then finds the
-//! waiter in the list.
+//! No wake-up is lost. A waiter looks at the flag and enters the list under one lock. If the flag was set before, the
+//! waiter sees it. If the flag is set later, the thread that sets it takes the same lock and finds the waiter in the
+//! list.
 //!
 //! Reading takes no lock. The value is written before the flag is stored with release ordering, so a thread that loads
 //! the flag with acquire ordering sees the value. A latch may also be set without a value. A child token that is
@@ -49,7 +49,7 @@ impl<T, X: Default> Latch<T, X> {
 }
 
 impl<T, X> Latch<T, X> {
-    /// Returns true if it is set. Lock-free.
+    /// Returns true if the latch is set. Lock-free.
     #[inline]
     pub(crate) fn is_set(&self) -> bool {
         self.set.load(Ordering::Acquire)
@@ -64,23 +64,23 @@ impl<T, X> Latch<T, X> {
         self.set.load(Ordering::Relaxed)
     }
 
-    /// Returns the value, if it is set and was given one. Lock-free.
+    /// Returns the value, if the latch is set and has one. Lock-free.
     #[inline]
     pub(crate) fn get(&self) -> Option<&T> {
         if self.is_set() { self.value.get() } else { None }
     }
 
-    /// Sets the value and returns the waiters; `None` if it was set before.
+    /// Sets the value and returns the waiters. Returns `None` if the latch was set before.
     ///
     /// The caller wakes the waiters once it holds no lock.
     pub(crate) fn set(&self, value: T) -> Option<Wakers> {
         self.set_with(Some(value), |waiters, _| Wakers::of(waiters))
     }
 
-    /// Sets the latch and returns the result of `take`; `None` if it was set before.
+    /// Sets the latch and returns the result of `take`. Returns `None` if the latch was set before.
     ///
-    /// `take` runs under the lock and must take all waiters out of the list. Without a value, the latch is set
-    /// and has none until it is [filled in](Self::fill).
+    /// `take` runs under the lock and must take all waiters out of the list. If `value` is `None`, the latch is set
+    /// but has no value until one is [filled in](Self::fill).
     #[inline]
     pub(crate) fn set_with<R>(
         &self,
@@ -95,7 +95,7 @@ impl<T, X> Latch<T, X> {
         // The flag changes only under this lock, so relaxed is enough here and below.
         if self.set.load(Ordering::Relaxed) {
             drop(state);
-            // The value may hold user code with a destructor, so it is dropped after the lock.
+            // The value may hold user code with a destructor, so it is dropped after the lock is released.
             drop(value);
             return None;
         }
@@ -108,7 +108,8 @@ impl<T, X> Latch<T, X> {
         Some(take(waiters, extra))
     }
 
-    /// Fills in a value that was left out. If two threads do so at once, both have the same value, and one is dropped.
+    /// Fills in a value that was left out. If two threads fill it in at once, both have the same value, and one of
+    /// the two is dropped.
     pub(crate) fn fill(&self, value: T) {
         let superfluous = self.value.set(value);
         drop(superfluous);
@@ -135,10 +136,10 @@ impl<T, X> Latch<T, X> {
     #[inline(always)]
     pub(crate) fn register(&self, index: Option<usize>, waker: Waker) -> Option<usize> {
         let mut state = self.state.lock();
-        // Looking at the flag without the lock is not enough: it could be set, and the list taken, before this waker is
-        // in the list (3).
+        // Checking the flag without the lock is not enough: another thread could set it and take the list before this
+        // waker is in the list (3).
         if self.set.load(Ordering::Relaxed) {
-            // The waker is dropped when this returns, after the lock.
+            // The waker is dropped when this function returns, after the lock is released.
             drop(state);
             return None;
         }
@@ -152,9 +153,9 @@ impl<T, X> Latch<T, X> {
     /// Takes a waker out of the wait list. Once the latch is set, there is no list to leave.
     pub(super) fn unregister(&self, index: usize) {
         if !self.is_set() {
-            // If the latch is set after this look, the list is empty by the time the lock is held, and stays empty (3).
-            // Then there is nothing to remove. The lock is released at the end of this statement, before the waker is
-            // dropped.
+            // If the latch is set after this check, the list is empty by the time this thread gets the lock, and
+            // stays empty (3). Then there is nothing to remove. The lock is released at the end of this statement,
+            // before the waker is dropped.
             let removed = self.state.lock().waiters.remove(index);
             discard(removed);
         }

@@ -3,11 +3,11 @@
 //! * [`latch`]: a value that is set once, and the wait list of the tasks that wait for it. It serves tokens,
 //!   deadline slots and the signal hub.
 //! * [`waiter`]: one waiting future, which leaves the wait list when it is dropped.
-//! * [`wakers`]: wakers in a wait list, and wakers that were taken out of one list or of many.
+//! * [`wakers`]: wakers in a wait list, and wakers that were taken out of one or more lists.
 //! * [`blocking`]: a thread that waits.
 //! * [`slab`]: values with stable indices.
 //! * [`waker_slot`]: a place for one waker.
-//! * [`probe`]: the waker of a poll that only asks whether a source has fired.
+//! * [`probe`]: the waker for a poll that only asks whether a source has fired.
 
 mod blocking;
 mod latch;

@@ -7,7 +7,7 @@ const CAPACITY_KEPT: usize = 64;
 
 /// Values with stable indices, so that a value is removed without a search. Indices are reused.
 ///
-/// Most slabs hold one value at a time. That one is stored inline, without an allocation.
+/// Most slabs hold one value at a time. That value is stored inline, without an allocation.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
     /// The value at index 0.
@@ -21,8 +21,8 @@ struct Entries<T> {
     entries: Vec<Entry<T>>,
     /// The number of occupied entries.
     occupied: usize,
-    /// The entry that was vacated last, which is the head of the list of vacant entries. `entries.len()` if
-    /// none is vacant.
+    /// The entry that was vacated last, which is the head of the list of vacant entries. It is `entries.len()` if no
+    /// entry is vacant.
     vacant: usize,
 }
 
@@ -155,8 +155,8 @@ impl<T> Slab<T> {
         std::mem::take(self)
     }
 
-    /// Maps the value at index 0, and separately the others. If `R` has the size of an entry, the vector of the
-    /// results reuses the allocation of the entries.
+    /// Maps all values. Returns the result for index 0 apart from the others. If `R` has the size of an entry, the
+    /// vector of the results reuses the allocation of the entries.
     pub(crate) fn filter_map<R>(self, mut f: impl FnMut(T) -> Option<R>) -> (Option<R>, Vec<R>) {
         let first = self.first.and_then(&mut f);
         let others = self.others.map_or_else(Vec::new, |others| {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::{Latch, is_probe, polled_after_completion};
 
-/// Something that has a latch to wait for.
+/// A type with a latch that a future can wait for.
 pub(crate) trait HasLatch {
     type Value;
     type Extra;
@@ -60,7 +60,7 @@ impl<L: HasLatch> HasLatch for Arc<L> {
     }
 }
 
-/// A future that waits. `L` is a latch, or owns or borrows one.
+/// A future that waits for a latch. `L` is a latch, or owns or borrows one.
 pub(crate) struct Waiter<L: HasLatch> {
     latch: L,
     /// The waker that is in the wait list, or `WakerId::NONE`. It is kept outside `state`, so that one comparison tells
@@ -103,9 +103,10 @@ impl<L: HasLatch> Waiter<L> {
         }
     }
 
-    /// Returns true if this is the first look and the value is not set.
+    /// Returns true if the task polls with the probe and the value is not set.
     ///
-    /// It looks at the waker first. Where the first look is inlined, the compiler knows the answer, so this is one load.
+    /// It checks for the probe first. If the poll with the probe is inlined, the compiler knows the result of that
+    /// check, and only one load is left.
     #[inline(always)]
     fn is_unset_probe(&self, cx: &Context<'_>) -> bool {
         is_probe(cx.waker()) && !self.latch.latch().is_set_relaxed()
@@ -156,7 +157,7 @@ impl<L: HasLatch> Waiter<L> {
         true
     }
 
-    /// Returns the latch, or the value that has it.
+    /// Returns the `L` that the waiter was created with.
     pub(crate) fn latched(&self) -> &L {
         &self.latch
     }
@@ -188,9 +189,9 @@ impl<L: HasLatch> fmt::Debug for Waiter<L> {
 
 /// The identity of the waker in the list: two addresses, which are cheaper to keep than a second clone.
 ///
-/// The addresses are those of the clone in the list. While that clone lives, no other waker has the same addresses, so
-/// comparing them gives the same answer as `Waker::will_wake`. For some wakers, each clone has an address of its own.
-/// These never compare equal, and the waker in the list is replaced at every poll.
+/// The addresses are those of the clone in the list. While that clone lives, no other waker has the same addresses,
+/// so comparing them gives the same answer as `Waker::will_wake`. For some wakers, each clone has its own address.
+/// Such wakers never compare equal, and the waker in the list is replaced at every poll.
 #[derive(Debug, PartialEq)]
 struct WakerId {
     data: usize,

@@ -8,10 +8,10 @@ use crate::sync::Mutex;
 
 /// A place for one waker.
 ///
-/// The waker is cloned, woken and dropped with the lock released, since all three run user code. A panic while it
-/// is woken or dropped is contained. (`futures::task::AtomicWaker` clones and drops wakers while it has marked its slot
-/// as in use. A panic there leaves the mark, and it never wakes a task again. `event_listener::Event` wakes with its
-/// lock held.)
+/// The waker is cloned, woken and dropped with the lock released, since all three run user code. A panic while it is
+/// woken or dropped is contained. (`futures::task::AtomicWaker` clones and drops wakers while its slot is marked as
+/// in use. If that panics, the mark stays, and the slot never wakes a task again. `event_listener::Event` wakes with
+/// its lock held.)
 ///
 /// The waiting task must register before it checks its condition, and the other side must change the condition
 /// before it wakes. Both take the lock. If the task is first, the other side finds its waker. If the other side is
@@ -20,13 +20,13 @@ use crate::sync::Mutex;
 pub(crate) struct WakerSlot(Mutex<Option<Waker>>);
 
 impl WakerSlot {
-    /// Stores the waker, unless the stored one wakes the same task. The probe is not stored.
+    /// Stores the waker, unless the stored waker wakes the same task. Does not store the probe.
     ///
-    /// After this, the caller must check its condition again.
+    /// After this call, the caller must check its condition again.
     #[inline]
     pub(crate) fn register(&self, waker: &Waker) {
-        // The lock is taken twice, because the clone in between runs user code. If the event comes between the two, it
-        // finds the old waker or none. The caller's check afterwards sees the event.
+        // The lock is taken twice, because the clone in between runs user code. If the event happens between the two,
+        // it finds the old waker or none. The caller's check afterwards sees the event.
         let known = self.0.lock().as_ref().is_some_and(|known| known.will_wake(waker));
         if !known && !is_probe(waker) {
             let waker = waker.clone();

@@ -45,7 +45,7 @@ pub(crate) fn wake_each(wakers: impl IntoIterator<Item = Waker>) {
     while contain(|| wakers.by_ref().for_each(Waker::wake)).is_err() {}
 }
 
-/// The wakers of many wait lists. Most lists have one entry.
+/// The wakers of many wait lists. Most of these lists have one entry.
 #[must_use = "the tasks must be woken"]
 #[derive(Debug, Default)]
 pub(crate) struct WakeBatch {
@@ -55,8 +55,9 @@ pub(crate) struct WakeBatch {
 }
 
 impl WakeBatch {
-    /// Takes all wakers out of a list. The caller may hold the list's lock. A list with a single waker is not kept: its
-    /// waker is returned, so that the caller can collect those of many lists and [add](Self::add) them in one step.
+    /// Takes all wakers out of a list. The caller may hold the list's lock. A list with a single waker is not kept:
+    /// its waker is returned, so that the caller can collect such wakers from many lists and [add](Self::add) them in
+    /// one step.
     #[inline]
     pub(crate) fn take(&mut self, list: &mut WaitList) -> Option<Waker> {
         let only = list.take_only();

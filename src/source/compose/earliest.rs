@@ -16,7 +16,8 @@ fn registered_limits() -> usize {
     0
 }
 
-/// The sources of a list that hold a time limit, as bits. They are found out in the poll that registers the sources.
+/// The sources of a list that hold a time limit, as bits. The poll that registers the sources finds out which they
+/// are.
 ///
 /// After another source has fired, only these are polled again. A poll of any other future might return a value, and
 /// that value would be lost.
@@ -54,7 +55,7 @@ impl Limits {
 pub(super) struct Earliest {
     pub(super) reason: Reason,
     /// The end of the limit and its length. If two limits share a slot, the shorter one counts as earlier. `None` if
-    /// the reason does not come from a time limit. Such a reason stays.
+    /// the reason does not come from a time limit. Such a reason is not replaced.
     #[cfg(feature = "time")]
     ended: Option<(Instant, Duration)>,
 }
@@ -84,7 +85,7 @@ impl Earliest {
     }
 }
 
-/// Returns the end of the limit that has fired last on this thread, if `reason` is its reason.
+/// Returns the end and the length of the limit that fired last on this thread, if `reason` is its reason.
 #[cfg(feature = "time")]
 fn ended(reason: &Reason) -> Option<(Instant, Duration)> {
     let (end, length) = take_fired()?;

@@ -74,7 +74,7 @@ impl<S: Future<Output = Reason>> Future for EveryOf<S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Vec<Reason>> {
         match &mut self.sources {
             None => Poll::Pending,
-            // `join_all` hides which sources have a limit, so the list reports none.
+            // `join_all` hides which sources have a limit, so this future reports no limit.
             Some(sources) => poll_context::ignore_limits(|| Pin::new(sources).poll(cx)),
         }
     }

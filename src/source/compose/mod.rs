@@ -94,12 +94,12 @@ pub fn all_of<L: Sources>(sources: L) -> AllOf<L> {
 /// A list of sources, for [`any_of`] and [`all_of`]: a tuple of up to twelve sources of any types, or
 /// an array, a `Vec`, a boxed slice or an `Option` of sources of one type.
 ///
-/// Each element may be any [`Source`](crate::Source): a future of a [`Reason`], or a token such as `&token`. Tuples and options are polled in place; the others allocate once. Collect an iterator into a
-/// `Vec` first.
+/// Each element may be any [`Source`](crate::Source): a future of a [`Reason`], or a token such as `&token`. Tuples
+/// and options are polled in place; the others allocate once. Collect an iterator into a `Vec` first.
 ///
-/// An `Option` is a list of at most one source, and `any_of(None)` never fires. So `any_of(option)` is how
-/// an optional source is raced, or takes part in a tuple: `any_of((timeout(limit), any_of(option)))`. An
-/// `Option` alone is no source, because only the standard library could make it a future.
+/// An `Option` is a list of at most one source, and `any_of(None)` never fires. So write `any_of(option)` to race an
+/// optional source, alone or in a tuple: `any_of((timeout(limit), any_of(option)))`. An `Option` itself is not a
+/// source, because only the standard library could make it a future.
 ///
 /// ```
 /// use cancelable::prelude::*;
@@ -158,7 +158,7 @@ pub struct AnyOf<L: Sources> {
 impl<L: Sources> Future for AnyOf<L> {
     type Output = Reason;
 
-    // Always inlined, like the polls of the tuples below it.
+    // Always inlined, like the polls of the tuples that it calls.
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
         let mut sources = self.project().sources;

@@ -76,7 +76,7 @@ impl<P: FnMut() -> Fut, Fut: Future<Output = bool>> sealed::Check for Async<P, F
             Ok(Poll::Ready(met)) => Ok(met),
             Err(message) => Err(message),
         };
-        // Drop it even if it panicked: it must not be polled again. Its destructor may panic too.
+        // Drop the check even if it panicked, because it must not be polled again. Its destructor may panic too.
         let dropped = contain(|| this.running.set(None));
         Poll::Ready(dropped.and(outcome))
     }

@@ -24,7 +24,7 @@ use crate::wait::polled_after_completion;
 /// Pause between two checks, unless [`every`](Condition::every) sets another.
 const DEFAULT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Shortest pause between two checks. With none, a condition would keep its thread busy.
+/// Shortest pause between two checks. Without a pause, a condition would keep its thread busy.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Creates a source that fires when `check` returns true, with the reason [`Reason::Condition`].

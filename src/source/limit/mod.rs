@@ -1,6 +1,6 @@
-//! `Limit`: a time limit that its handles move.
+//! `Limit`: a time limit that can be moved through its handles.
 //!
-//! * `state`: what its handles and sources share, and how they move and fire it.
+//! * `state`: the state that its handles and sources share, and how they move and fire the limit.
 //! * [`wait`]: the source, which waits for the limit.
 
 mod state;
@@ -19,26 +19,26 @@ pub use wait::WaitForLimit;
 
 /// A time limit that can be moved while something waits for it.
 ///
-/// Use it for work that may take long while it makes progress.
+/// Use it for work that may take any time, as long as it makes progress.
 ///
 /// Pass `limit` or `&limit` wherever a source is expected. Clones are handles to the same limit, and any task or
 /// thread may move it. Several races may wait for one limit.
 ///
-/// It fires once, with the reason [`Reason::Timeout`], in the first poll that finds its end passed. From then on
-/// it stays fired: every source of it is ready, and a handle that moves it gets `false`. If its end has passed
-/// and no source was polled since, it has not fired, and can still be moved.
+/// A limit fires once, with the reason [`Reason::Timeout`], in the first poll that finds that its end has passed.
+/// From then on it stays fired: all its sources are ready, and the methods that move it return `false`. If its end
+/// has passed but no source has been polled since, the limit has not fired, and can still be moved.
 ///
-/// The clock starts at the first poll of a source. As for a [`timeout`](crate::timeout()), it never fires early,
-/// and fires late by at most the larger of 1 ms and 1/512 of the time since it was moved last, plus scheduling
-/// delays. An end that overflows the clock means never.
+/// The clock starts at the first poll of a source. As for a [`timeout`](crate::timeout()), it never fires early, and
+/// fires late by at most the larger of 1 ms and 1/512 of the time since it was moved last, plus scheduling delays. If
+/// its end overflows the clock, it never fires.
 ///
-/// An operation does not take the end of a limit for its [deadline](crate::Operation::deadline), because that
-/// end may move.
+/// An operation does not report the end of a limit as its [deadline](crate::Operation::deadline), because that end
+/// may move.
 ///
 /// # Implementation
 ///
-/// Moving a limit takes one lock and, if it starts anew, reads the clock. A limit that moves later wakes no task:
-/// a waiting source is woken once, at the earlier end, and continues to wait. A limit that moves earlier wakes the
+/// Moving a limit takes one lock and, if it starts anew, reads the clock. Moving it to a later end wakes no task: a
+/// waiting source is woken once, at the earlier end, and continues to wait. Moving it to an earlier end wakes the
 /// tasks that wait for it.
 ///
 /// # Examples
@@ -73,7 +73,7 @@ pub struct Limit {
 impl Limit {
     /// Creates a limit that fires `length` after the first poll of one of its sources, unless it is moved.
     ///
-    /// For a limit that waits to be [set](Self::set), pass [`Duration::MAX`].
+    /// For a limit that does not fire until it is [set](Self::set), pass [`Duration::MAX`].
     ///
     /// ```
     /// use cancelable::{Limit, Reason};
@@ -123,7 +123,7 @@ impl Limit {
         let mut label = self.shared.state.lock().label.clone().unwrap_or_default();
         change(Arc::make_mut(&mut label));
         let replaced = self.shared.state.lock().label.replace(label);
-        // A cause may hold user code with a destructor, so it is dropped after the lock.
+        // A cause may hold user code with a destructor, so it is dropped after the lock is released.
         drop(replaced);
         self
     }
@@ -234,7 +234,7 @@ impl Limit {
         }
     }
 
-    /// Returns whether the limit has fired, which it does in a poll of one of its sources.
+    /// Returns whether the limit has fired. It fires only in a poll of one of its sources.
     ///
     /// ```
     /// use cancelable::Limit;

@@ -1,12 +1,12 @@
-//! What the handles of a limit and its sources share.
+//! The state that the handles of a limit and its sources share.
 //!
 //! 1. One lock guards the state. No user code runs and no task is woken while it is held.
-//! 2. A source that waits is registered twice: with the deadline slot of the end that the limit had when the source
-//!    last looked, and with the current round. If the slot fires, the source looks again, because the limit may have
+//! 2. A waiting source is registered twice: with the deadline slot of the end that the limit had when the source last
+//!    looked, and with the current round. If the slot fires, the source looks again, because the limit may have
 //!    moved.
-//! 3. A round is the group of sources that a move to an earlier end wakes. `awaited` is at least as late as the end for
-//!    which each of them waits. A move to an end before `awaited` ends the round: its sources are woken, look again,
-//!    and join the next round.
+//! 3. A round is the group of sources that a move to an earlier end wakes. None of them waits for an end later than
+//!    `awaited`. A move to an end before `awaited` ends the round: its sources are woken, look again, and join the
+//!    next round.
 //!
 //! No wake-up is lost. A source looks at the end and joins the round under one lock. So it either sees a move, or is in
 //! the round when the move comes.
@@ -63,10 +63,10 @@ impl End {
     }
 }
 
-/// What a source finds when it looks.
+/// The result of [`Shared::look`].
 pub(super) enum Look {
     Fired(Reason),
-    /// The end to wait for, and the round to join; no round if the poll only asks.
+    /// The end to wait for, and the round to join. No round if the poll only asks whether the limit has fired.
     Pending(End, Option<Arc<Latch<()>>>),
 }
 
@@ -116,8 +116,8 @@ impl Shared {
         true
     }
 
-    /// Looks whether the limit has fired, and fires it if its end has passed. If it is pending and `joins` is true, the
-    /// source joins the current round.
+    /// Checks whether the limit has fired, and fires it if its end has passed. If it is pending and `joins` is true,
+    /// the source joins the current round.
     pub(super) fn look(&self, joins: bool) -> Look {
         let now = clock::now();
         let mut state = self.state.lock();

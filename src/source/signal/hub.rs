@@ -1,9 +1,9 @@
 //! The signal hub: the one place in the process that listens for operating system signals.
 //!
-//! Each kind of signal that a source has ever listened to has a queue. The handler of the operating system
-//! writes to that queue. Each set of signals that a source listens to has one latch. A delivered signal sets
-//! the latches of all sets that contain it, and removes them from the list. A source that is created later
-//! gets a new latch. So each source sees the first signal that is delivered after its creation.
+//! Each kind of signal that a source has ever listened to has a queue. The signal handler writes to that queue. Each
+//! set of signals that a source listens to has one latch. A delivered signal sets the latches of all sets that
+//! contain it, and removes them from the list. A source that is created later gets a new latch. So each source sees
+//! the first signal that is delivered after its creation.
 //!
 //! The hub needs no task: the reactor wakes it, and it reads its queues on the reactor's thread.
 
@@ -28,7 +28,7 @@ pub(super) fn listen(set: SignalSet) -> io::Result<Arc<Latch<Signal>>> {
     HUB.listen(set)
 }
 
-/// Makes the second signal in `set` from now on end the process.
+/// Makes the process end at the second signal in `set`, counted from this call.
 pub(super) fn exit_on_second(set: SignalSet) {
     let mut state = HUB.state.lock();
     let set = SignalSet(state.exit_on_second.set.0 | set.0);
@@ -100,7 +100,7 @@ struct Hub {
 struct State {
     /// The queue of each kind of signal that a source has ever listened to.
     ///
-    /// With a queue for each kind, a full queue only drops signals of a kind that is delivered anyway.
+    /// Each kind has a queue of its own. So a full queue drops only signals of a kind that is delivered anyway.
     queues: Vec<(Signal, Signals)>,
     /// One latch for each set that sources listen to. A program has only a few sets, so a list is enough.
     latches: Vec<(SignalSet, Arc<Latch<Signal>>)>,
@@ -172,8 +172,8 @@ impl Hub {
         }
     }
 
-    /// Reads at most one signal of each kind, so that a flood of one kind does not hold up the others,
-    /// and removes the latches that each signal is to set.
+    /// Reads at most one signal of each kind, so that a flood of one kind does not hold up the others. Also takes the
+    /// latches that each signal sets out of the list.
     fn read(&self, cx: &mut Context<'_>) -> Vec<Delivery> {
         let mut state = self.state.lock();
         let State { queues, latches, exit_on_second } = &mut *state;
@@ -212,11 +212,11 @@ fn has_arrived(queue: &mut Signals, cx: &mut Context<'_>) -> bool {
     }
 }
 
-/// The waker that the reactor wakes when a signal has arrived.
+/// The waker that the reactor calls when a signal has arrived.
 impl Wake for Hub {
     fn wake(self: Arc<Self>) {
-        // The first caller reads until the count is used up. A caller in the meantime only adds to the count, whether
-        // it is inside the read or on another thread. So no wake-up blocks or is lost.
+        // The first caller reads until the count is used up. Meanwhile, any other call only adds to the count,
+        // whether it comes from inside the read or from another thread. So no wake-up blocks, and none is lost.
         if self.wakes.fetch_add(1, Ordering::AcqRel) > 0 {
             return;
         }

@@ -157,13 +157,13 @@ pub struct SignalSource {
 impl SignalSource {
     /// Makes the second of these signals end the process, as [`exit_like`](crate::reason::exit_like) does.
     ///
-    /// Users of command-line tools expect this: the first Ctrl-C asks the program to stop, the second
-    /// forces it to. The count is one for the whole process. It starts at this call, starts again if
-    /// this is called again, and does not depend on this source staying alive.
+    /// Users of command-line tools expect this: the first Ctrl-C asks the program to stop, the second forces it to.
+    /// The whole process has one count of these signals. The count starts at this call, and starts again if this
+    /// method is called again. It does not depend on this source staying alive.
     ///
-    /// The process ends on the reactor's thread, so no destructor runs. On Unix it takes the default action of the
-    /// second signal, so a shell sees that the process died of it. Elsewhere it exits with the code 128 plus the
-    /// number of the signal.
+    /// The process ends on the reactor's thread, so no destructor runs. On Unix, the second signal takes its default
+    /// action, so a shell sees that the process was killed by that signal. Elsewhere, the process exits with the code
+    /// 128 plus the number of the signal.
     ///
     /// The operating system may merge signals of one kind that come in quick succession; they count as
     /// one.

@@ -1,4 +1,4 @@
-//! `Registration`: a callback of a token, which is unregistered when this is dropped.
+//! `Registration`: a registered callback of a token. Dropping the registration unregisters the callback.
 
 use std::fmt;
 use std::pin::Pin;
@@ -43,7 +43,7 @@ struct Registered {
 /// Whether a callback has begun to run, on which thread, and whether it has ended.
 #[derive(Default)]
 struct CallbackRun {
-    /// The thread, once it has begun; zero before.
+    /// The thread that runs the callback. Zero until the callback begins.
     thread: AtomicUsize,
     ended: Latch<()>,
 }
@@ -71,7 +71,7 @@ impl CallbackRun {
         }
     }
 
-    /// Returns whether this thread is running it, so that waiting for its end would take forever.
+    /// Returns whether this thread is running the callback. If so, waiting for its end would take forever.
     fn is_on_this_thread(&self) -> bool {
         self.thread.load(Ordering::Acquire) == this_thread()
     }
@@ -155,8 +155,8 @@ impl Registration {
     /// Unregisters the callback like [`unregister`](Self::unregister), and waits if it is running on another
     /// thread. After that, the callback neither runs nor owns anything, so the values that it uses may be freed.
     ///
-    /// Called from within the callback itself, it returns `false` at once. If the callback waits for the task
-    /// that awaits this, both wait forever.
+    /// Called from within the callback itself, it returns `false` at once. If the callback waits for the task that
+    /// awaits this future, both wait forever.
     ///
     /// # Cancel safety
     ///
@@ -228,8 +228,8 @@ impl Future for Unregister {
             let callback = registration.callback.take();
             let in_time = callback.as_ref().is_some_and(Registered::unregister);
             match callback {
-                // The callback is no longer in the node: it has run, is running or is about to run. Each time, its end is
-                // noted in `ended`.
+                // The callback is no longer in the node: it has run, is running or is about to run. In each case, its
+                // end is noted in `ended`.
                 Some(callback) if !in_time && !callback.run.is_on_this_thread() => {
                     self.state = State::Running(Waiter::new(callback.run));
                 }

@@ -287,7 +287,8 @@ impl CancellationToken {
         Registration::new(&self.node, callback)
     }
 
-    /// Registers a callback that is never unregistered. Without a handle it takes one allocation instead of two.
+    /// Registers a callback that is never unregistered. It needs no handle, so it takes one allocation instead of
+    /// two.
     pub(crate) fn on_cancel_detached(&self, callback: impl FnOnce(&Reason) + Send + 'static) {
         self.node.add_callback(Box::new(callback));
     }
@@ -324,20 +325,20 @@ impl CancellationToken {
         self.node.cancel_counts()
     }
 
-    /// Like [`cancel_with`](Self::cancel_with). If `grace_end` is given, operations that are cancelled by this may continue
-    /// until then.
+    /// Like [`cancel_with`](Self::cancel_with). If `grace_end` is given, the operations that this cancels may
+    /// continue until then.
     #[inline]
     pub(crate) fn cancel_until(&self, reason: Reason, grace_end: Option<Instant>) -> bool {
         self.node.cancel_by_call(reason, grace_end)
     }
 
-    /// Returns the end of the grace period that the canceller has chosen. The token is cancelled.
+    /// Returns the end of the grace period that the canceller has chosen. Called only if the token is cancelled.
     #[cfg(feature = "time")]
     pub(crate) fn grace_end(&self) -> Option<Instant> {
         self.node.grace_end()
     }
 
-    /// Makes the token a child of `parent`, and returns whether it did. It does not if the token is a child
+    /// Makes the token a child of `parent`, and returns whether it did so. It does nothing if the token is a child
     /// already, or an ancestor of `parent`.
     pub(crate) fn descend_from(&self, parent: &CancellationToken) -> bool {
         self.node.descend_from(&parent.node)

@@ -33,14 +33,15 @@ macro_rules! futures {
                 $future { waiting: Waiter::new(node) }
             }
 
-            /// Returns whether it is pending, and a cancellation would wake the task.
+            /// Returns whether the future is pending and a cancellation would wake the task.
             #[inline(always)]
             pub(crate) fn is_unchanged(&self, cx: &Context<'_>) -> bool {
                 self.waiting.is_unchanged(cx)
             }
 
-            /// Polls it, unless the calling code is in a section that protects it. Then it only registers the waker: the
-            /// task may poll it outside of the section later, and must have been woken by then.
+            /// Polls the future, unless `is_protected` says that the calling code is in a section that protects it.
+            /// In that case, this only registers the waker: the task may poll the future outside of the section
+            /// later, and a cancellation must have woken it by then.
             pub(crate) fn poll_unless(
                 &mut self,
                 is_protected: bool,

@@ -1,12 +1,12 @@
 //! `WheelState`: the slots by the tick at which they end, and the tick for which the alarm is set.
 //!
-//! 1. Each slot is listed by the tick at which it ends. So limits whose slots have different widths share a slot if
-//!    their slots end at the same tick. `order` has the same ticks.
+//! 1. Each slot is listed by the tick at which it ends. So two limits share a slot if their slots end at the same
+//!    tick, even if the widths differ. `order` has the same ticks.
 //! 2. While there are slots or a backlog, `next` is the tick at which the reactor has something to do, or an earlier
 //!    one. The alarm for `next` is set, or a thread is about to set it with the lock released. If setting it fails,
 //!    `next` becomes `None`, and the next limit that registers tries again.
-//! 3. A stored alarm has not rung yet, or its ring is waiting for the lock. Once the tick of that alarm is past, only a
-//!    ring changes `next`. So invariant 2 still holds after an executor has fired the slot.
+//! 3. A stored alarm has not rung yet, or its ring is waiting for the lock. Once the tick of the stored alarm is
+//!    past, only a ring changes `next`. So invariant 2 still holds after an executor has fired the slot.
 
 use std::cmp::Reverse;
 use std::collections::binary_heap::{BinaryHeap, PeekMut};
@@ -43,7 +43,7 @@ impl WheelState {
         slot.into_iter().chain(self.backlog.retry()).min()
     }
 
-    /// Returns when there is something to do for a thread of an executor.
+    /// Returns when a thread of an executor has something to do.
     pub(super) fn due(&self) -> u64 {
         match self.order.peek() {
             _ if !self.backlog.is_empty() => 0,
@@ -58,7 +58,8 @@ impl WheelState {
         if self.next.is_some_and(|next| next <= first) {
             return None;
         }
-        // Noted before the alarm is set. So if several limits come at once, only one of them sets it.
+        // This is noted before the alarm is set. So if several limits register at once, only one of them sets the
+        // alarm.
         self.next = Some(first);
         Some(first)
     }
@@ -69,7 +70,7 @@ impl WheelState {
         while let Some(first) = self.order.peek_mut().filter(|first| has_come(first.0)) {
             let Reverse(tick) = PeekMut::pop(first);
             let Some(slot) = self.slots.remove(&tick) else { continue };
-            // A limit may have found the slot and not registered yet. It then sees that the latch is set.
+            // A limit may have found the slot but not registered yet. It will see that the latch is set.
             self.backlog.add(slot.latch().set(()).into_iter().flatten());
             fired.push(slot);
         }
@@ -82,7 +83,7 @@ impl WheelState {
     fn forget_deserted(&mut self) {
         while let Some(first) = self.order.peek_mut() {
             let Entry::Occupied(mut slot) = self.slots.entry(first.0) else { return };
-            // No limit can find the slot meanwhile: that takes the lock which is held here.
+            // No limit can find the slot meanwhile, because that takes the lock, which is held here.
             if !Arc::get_mut(slot.get_mut()).is_some_and(|slot| slot.has_no_waiters()) {
                 return;
             }

@@ -16,14 +16,14 @@ use crate::sync::{AtomicBool, Ordering};
 use crate::visits::visit;
 use crate::wait::{WaitList, WakeBatch, Wakers};
 
-/// Whether any token counts its calls. If none does, `cancel` takes no lock for it.
+/// Whether any token counts its calls. If none does, `cancel` takes no lock to count.
 #[cfg(feature = "testing")]
 static ANY_COUNTED: AtomicBool = AtomicBool::new(false);
 
 /// The cancellation of a tree, walked breadth first.
 #[derive(Debug, Default)]
 struct CancelWalk {
-    /// Nodes that are cancelled and whose children are not yet.
+    /// Cancelled nodes whose children are not marked as cancelled yet.
     unvisited: VecDeque<Arc<Node>>,
     /// The waiters of all nodes that were cancelled.
     waiters: WakeBatch,
@@ -125,8 +125,8 @@ impl Node {
     /// Marks this node as cancelled. Returns `take(waiters)` and whether it has children or callbacks;
     /// `None` if it was cancelled already.
     ///
-    /// `reason` is `None` for a child that reads its parent's. The end of the grace period is written under the lock, so
-    /// [`grace_end`](Self::grace_end) finds it together with the reason.
+    /// `reason` is `None` for a child that reads its parent's reason. The end of the grace period is written under
+    /// the lock, so [`grace_end`](Self::grace_end) finds it together with the reason.
     #[inline(always)]
     fn mark<R>(
         &self,
@@ -146,8 +146,8 @@ impl Node {
     /// Returns the end of the grace period that the canceller of this cancelled node has chosen.
     #[cfg(feature = "time")]
     pub(in crate::source::token) fn grace_end(&self) -> Option<Instant> {
-        // The caller has seen the flag without the lock, perhaps before the end was written. The canceller still holds
-        // the lock then.
+        // The caller has seen the flag without the lock, perhaps before the end was written. In that case the
+        // canceller still holds the lock, and this waits for it.
         self.latch.with_extra(|listeners, _| listeners.grace_end())
     }
 
@@ -198,7 +198,7 @@ impl Node {
         })
     }
 
-    /// Removes a callback, unless it has begun to run. Returns whether it did.
+    /// Removes a callback, unless it has begun to run. Returns whether the callback was removed.
     pub(in crate::source::token) fn remove_callback(&self, number: u64) -> bool {
         let callback = self.latch.with_extra(|listeners, _| listeners.remove_callback(number));
         let removed = callback.is_some();
@@ -207,7 +207,7 @@ impl Node {
         removed
     }
 
-    /// Returns the counts of calls that cancel this node, which counts from now on.
+    /// Returns the counts of the calls that cancel this node. From now on, the node counts them.
     #[cfg(feature = "testing")]
     pub(in crate::source::token) fn cancel_counts(&self) -> Arc<CancelCounts> {
         ANY_COUNTED.store(true, Ordering::Relaxed);

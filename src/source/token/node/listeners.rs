@@ -29,10 +29,10 @@ pub(super) enum ReasonFrom {
     ParentAsIs,
 }
 
-/// A child that is notified.
+/// A child that the node notifies.
 pub(super) type Child<N> = (Weak<N>, ReasonFrom);
 
-/// The children and callbacks of a node of type `N`. Tasks and threads that wait are in its latch.
+/// The children and callbacks of a node of type `N`. Waiting tasks and threads are in the wait list of its latch.
 ///
 /// Guarded by the node's lock, so no method here runs user code.
 pub(in crate::source::token) struct Listeners<N> {
@@ -140,7 +140,8 @@ impl<N> Listeners<N> {
         self.optional.as_ref().map_or(0, |optional| optional.callbacks.len)
     }
 
-    /// Sets the label. If there is a label already, reasons may show it, so it stays, and the new one is returned.
+    /// Sets the label. If there is a label already, it stays, because reasons may show it. Then the new label is
+    /// returned.
     pub(super) fn set_label(&mut self, name: Text) -> Option<Text> {
         let label = &mut self.optional().label;
         if label.is_some() {

@@ -3,11 +3,11 @@
 //! 1. The latch holds the reason. It is set at most once: setting it is the cancellation. A child that
 //!    is cancelled with its parent stores no reason and reads its parent's, so cancelling a child only
 //!    sets a flag.
-//! 2. A node owns its parents. A parent has a `Weak` of a registered child, which the child removes
-//!    when it is dropped.
-//! 3. A node is registered with its parents, which then notify it, as soon as anything listens to it: a
-//!    waiter, a callback or a child. Until then, each query of the node asks its parent. So a child that is
-//!    only checked costs its parent nothing.
+//! 2. A node owns its parents. A parent has a `Weak` of each registered child. The child removes it when the child is
+//!    dropped.
+//! 3. As soon as anything listens to a node (a waiter, a callback or a child), the node registers with its parents.
+//!    From then on they notify it. Until then, each query of the node asks its parent. So a child that is only
+//!    checked costs its parent nothing.
 //! 4. A node gets no waiter, child or callback once its latch is set. All of them are guarded by the
 //!    latch's lock.
 //! 5. Every walk of the tree uses a list of its own, not recursion, and holds at most one lock at a
@@ -56,7 +56,7 @@ use parents::{MoreParents, ParentLink};
 #[repr(C)]
 pub(super) struct Node {
     latch: Latch<Reason, Listeners<Node>>,
-    /// `Reason::Parent` around this node's reason, once a child has asked. Written under the lock.
+    /// `Reason::Parent` around this node's reason. Set once a child has asked for it. Written under the lock.
     wrapped_reason: OnceLock<Box<Reason>>,
     /// The parent of a node that was made as a child.
     parent: Option<ParentLink>,
@@ -67,7 +67,7 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// Creates a node without parents. Built inside the `Arc`: cheaper than moving it there.
+    /// Creates a node without parents. The node is built inside the `Arc`, which is cheaper than moving it there.
     pub(super) fn new() -> Arc<Self> {
         Arc::default()
     }
@@ -117,7 +117,7 @@ impl Node {
     /// Prepares this node to have a child. Returns the child's reason if this node is cancelled.
     #[inline]
     fn prepare_child(self: &Arc<Self>, from: ReasonFrom) -> Option<Reason> {
-        // A node with children is notified by its own parents: the children ask only this node.
+        // The parents of a node with children must notify it, because the children ask only this node.
         self.register_with_parents();
         if self.latch.is_set() {
             return self.reason_for_child(from).cloned();

@@ -1,4 +1,4 @@
-//! The links of a node to its parents: registering with them, a parent that comes later, and leaving them.
+//! The links of a node to its parents: registering with them, adding a parent later, and leaving them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -33,8 +33,8 @@ impl ParentLink {
     }
 
     pub(super) fn is_registered(&self) -> bool {
-        // Relaxed is enough. The key is written under the parent's lock, and readers without the lock use it only with a
-        // load of the parent's latch, as `ask_parent` does, or take the lock and look again, as `register` does.
+        // Relaxed is enough. The key is written under the parent's lock. A reader without the lock either also loads
+        // the parent's latch, as `ask_parent` does, or takes the lock and looks again, as `register` does.
         self.key.load(Ordering::Relaxed) != UNREGISTERED
     }
 
@@ -126,8 +126,8 @@ fn is_or_descends_from(node: &Arc<Node>, ancestor: &Arc<Node>) -> bool {
     let (mut cost_up, mut cost_down) = (0, 0);
     loop {
         visit();
-        // A cancelled node has given up its list of children, so the walk down cannot continue below it. Then that walk
-        // is never complete.
+        // A cancelled node has given up its list of children, so the walk down cannot continue below it. In that case
+        // only the walk up can be completed.
         let expand = down.last().map(|last| {
             last.latch.with_extra(|listeners, is_set| (!is_set).then(|| listeners.children.len()))
         });

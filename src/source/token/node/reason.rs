@@ -15,8 +15,8 @@ impl Node {
         if self.is_cancelled() { self.known_reason() } else { None }
     }
 
-    /// Returns whether an unregistered child is cancelled because its parent is. If so, it sets the
-    /// child's latch: the child stays cancelled.
+    /// Returns whether an unregistered child is cancelled because its parent is. If so, it also sets the child's
+    /// latch, so the child stays cancelled.
     fn ask_parent(&self, parent: &ParentLink) -> bool {
         if parent.is_registered() || !parent.node.latch.is_set() {
             return false;
@@ -33,7 +33,7 @@ impl Node {
         true
     }
 
-    /// Returns the reason if the latch is set, without asking the parent whether it is.
+    /// Returns the reason if the latch is set, without asking the parent whether it is cancelled.
     #[inline]
     pub(super) fn known_reason(&self) -> Option<&Reason> {
         if !self.latch.is_set() {
