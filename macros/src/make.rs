@@ -1,4 +1,4 @@
-//! Creates the expressions that evaluate the values of the keys.
+//! The expressions that evaluate the values of the keys.
 
 use std::time::Duration;
 

@@ -71,7 +71,7 @@ fn is_set(slot: &Arc<Slot>) -> bool {
     slot.latch().is_set()
 }
 
-/// A limit that registers with its slot while the alarm rings sees that it has fired, or is woken.
+/// A limit that registers with its slot while the alarm rings sees that the slot has fired, or is woken.
 #[test]
 fn register_while_it_rings() {
     model(|| {
@@ -171,7 +171,7 @@ fn ring_while_the_alarm_is_set() {
         let mut waiting = wait(slot.clone());
         let seen = count.poll(waiting.as_mut());
         reactor.join().unwrap();
-        // If the reactor came too early, it comes again.
+        // If the reactor rang too early, it rings again.
         ring();
         assert!(is_set(&slot));
         assert_eq!(limits.slots(), 0, "a slot that has rung is still in the wheel");
@@ -334,7 +334,7 @@ fn backlog_has_an_alarm() {
         let all: [_; 3] = waits(&slot);
         ring_until(slot.end());
         other.join().unwrap();
-        // If the reactor came too early, it comes again.
+        // If the reactor rang too early, it rings again.
         for _ in 0..3 {
             ring_until(slot.end() + LENGTH / 2);
         }

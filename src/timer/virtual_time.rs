@@ -107,8 +107,8 @@ pub(crate) fn next() -> Option<Instant> {
     LIMITS.try_with(|limits| limits.borrow_mut().next()).ok()?
 }
 
-/// Moves the virtual clock of this thread to `moment`. The limits that end by then fire in order, and each sees its
-/// own end on the clock.
+/// Moves the virtual clock of this thread to `moment`. The limits that end by then fire in order, each when the clock
+/// shows its end.
 pub(crate) fn move_to(moment: Instant) {
     let due = || LIMITS.try_with(|limits| limits.borrow_mut().take_due(moment)).ok()?;
     while let Some((end, slot)) = due() {

@@ -24,7 +24,7 @@ use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::wait::wake_each;
 use state::WheelState;
 
-/// A time at which nothing is due.
+/// The time that means never.
 pub(super) const NEVER: u64 = u64::MAX;
 
 static WHEEL: LazyLock<Arc<Wheel>> = LazyLock::new(|| Arc::new(Wheel::new(clock::real())));
@@ -32,7 +32,7 @@ static WHEEL: LazyLock<Arc<Wheel>> = LazyLock::new(|| Arc::new(Wheel::new(clock:
 /// All slots that have not fired, and the alarm of the first of them.
 #[derive(Debug)]
 pub(super) struct Wheel {
-    /// Ticks are counted from here.
+    /// The instant from which ticks are counted.
     epoch: Instant,
     /// The earliest time at which a thread of an executor has something to do, in nanoseconds after the epoch. It is
     /// read without the lock, as a hint.

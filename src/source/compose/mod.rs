@@ -29,7 +29,7 @@ use crate::wait::polled_after_completion;
 ///
 /// For sources of this crate, `a | b` does the same.
 ///
-/// Sources nest to any depth. Polling and dropping nested boxed sources uses stack for each level: a
+/// Sources nest to any depth. Polling and dropping nested boxed sources uses stack space for each level: a
 /// thousand levels fit into 2 MiB in a debug build.
 ///
 /// # Cancel safety
@@ -62,7 +62,7 @@ pub fn any_of<L: Sources>(sources: L) -> AnyOf<L> {
 ///
 /// For sources of this crate, `a & b` does the same.
 ///
-/// Sources nest to any depth. Polling and dropping nested boxed sources uses stack for each level: a
+/// Sources nest to any depth. Polling and dropping nested boxed sources uses stack space for each level: a
 /// thousand levels fit into 2 MiB in a debug build, or seven hundred if each level is a list of more
 /// than thirty sources.
 ///

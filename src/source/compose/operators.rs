@@ -22,7 +22,7 @@ use crate::source::token::{CancellationToken, WaitForCancellation, WaitForCancel
 
 macro_rules! operators {
     ($($(#[$cfg:meta])? [$($generics:tt)*] $source:ty $(where $($bounds:tt)*)?;)*) => {$(
-        /// Same as [`any_of`](crate::any_of()) of the two.
+        /// Same as [`any_of`](crate::any_of()) of the two sources.
         $(#[$cfg])?
         impl<Other: Source, $($generics)*> BitOr<Other> for $source
         $(where $($bounds)*)?
@@ -34,7 +34,7 @@ macro_rules! operators {
             }
         }
 
-        /// Same as [`all_of`](crate::all_of()) of the two.
+        /// Same as [`all_of`](crate::all_of()) of the two sources.
         $(#[$cfg])?
         impl<Other: Source, $($generics)*> BitAnd<Other> for $source
         $(where $($bounds)*)?
