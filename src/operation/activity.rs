@@ -1,8 +1,8 @@
 //! `Activity`: the stage, shields and polls of an operation, for the registry that watches it, and for spans and metrics.
 //!
-//! Only operations that a registry watches, that have a span or metrics, or that are in a grace period or forced have one.
-//! The others pay nothing for it. The numbers help people to find operations that do not stop. They are read one by one
-//! without a lock, so they may not belong to the same moment.
+//! An operation has one only if a registry watches it, if it has a span or metrics, or if it is in a grace period or
+//! forced. Other operations pay nothing for it. The numbers help people to find operations that do not stop. The
+//! numbers are read one by one without a lock, so they may belong to slightly different moments.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -29,16 +29,17 @@ pub(crate) trait Watcher: Send + Sync {
     fn roster(&self) -> WatchedIn;
 }
 
-/// A list of operations that also lists the tasks that run [`in_scope`](Operation::in_scope) of them.
+/// A list of operations, and of the tasks that run [`in_scope`](Operation::in_scope) of these operations.
 pub(crate) trait Roster: Send + Sync {
     fn add_task(self: Arc<Self>, task: &Operation, is_daemon: bool);
 }
 
-/// The roster that lists an operation. The link is weak, because a handle of an ended operation may stay for long.
+/// The roster that lists an operation. The link is weak, because a handle may be kept for a long time after its
+/// operation has ended.
 #[derive(Clone)]
 pub(crate) struct WatchedIn {
     pub(crate) roster: Weak<dyn Roster>,
-    /// Whether the operation is a daemon there.
+    /// Whether the roster lists the operation as a daemon.
     pub(crate) is_daemon: bool,
 }
 
@@ -74,7 +75,7 @@ pub(crate) struct ActiveShield {
     pub(crate) own: bool,
 }
 
-/// A shield in the work. `own` as in [`ActiveShield`].
+/// A shield in the work. `own` has the same meaning as in [`ActiveShield`].
 struct KnownShield {
     protection: Arc<Protection>,
     own: bool,
@@ -93,7 +94,7 @@ impl KnownShield {
 
 /// The operation is in its grace period.
 const IN_GRACE: usize = 1;
-/// The grace period is cut short, or will be when it begins. This bit stays.
+/// The grace period is cut short, or will be when it begins. This bit is never cleared.
 #[cfg(feature = "time")]
 const FORCED: usize = 2;
 
@@ -101,7 +102,7 @@ const FORCED: usize = 2;
 struct Watched {
     /// `None` once it has been notified that the operation has ended.
     watcher: Option<Arc<dyn Watcher>>,
-    /// It stays after the end, because tasks may come even then.
+    /// Kept after the end, because tasks may be added even then.
     roster: WatchedIn,
 }
 
@@ -189,7 +190,7 @@ impl Activity {
         }
     }
 
-    /// Returns an active shield: if the operation has shields of its own, the oldest of these.
+    /// Returns an active shield. If the operation has shields of its own, returns the oldest of them.
     fn shield(&self) -> Option<ActiveShield> {
         let shields = self.shields.lock();
         let active = shields.iter().filter_map(KnownShield::active);
@@ -272,7 +273,7 @@ impl Activity {
     pub(super) fn tell_left(&self) {
         #[cfg(feature = "time")]
         self.forced_waker.clear();
-        // A watcher owns the operation, and the operation owns its watchers. Taking them out breaks that circle.
+        // A watcher owns the operation, and the operation owns its watchers. Taking them out breaks that cycle.
         while let Some(watcher) = self.take_watcher() {
             watcher.left();
         }
@@ -285,7 +286,7 @@ impl Activity {
 
 #[cfg(feature = "time")]
 impl Activity {
-    /// Cuts the grace period short. Returns whether the operation is in one and this call cut it short.
+    /// Cuts the grace period short. Returns whether the operation was in a grace period that this call cut short.
     pub(super) fn force(&self) -> bool {
         let before = self.grace.fetch_or(FORCED, Ordering::AcqRel);
         self.forced_waker.wake();
@@ -300,10 +301,10 @@ impl Activity {
         self.grace.load(Ordering::Acquire) == IN_GRACE && self.force()
     }
 
-    /// Returns whether the grace period is cut short. If not, the operation is in it, and `waker` is woken when it is
-    /// cut short.
+    /// Marks the operation as being in its grace period. Returns whether the grace period is cut short. If it is not,
+    /// `waker` is woken when that happens.
     pub(super) fn poll_forced(&self, waker: &std::task::Waker) -> bool {
-        // Register first. A call of `force` in between finds the waker, and an earlier one has set the bit.
+        // Register first. A call of `force` in between then finds the waker, and an earlier call has set the bit.
         self.forced_waker.register(waker);
         let before = self.grace.fetch_or(IN_GRACE, Ordering::AcqRel);
         if before == 0 {

@@ -58,7 +58,7 @@ impl PolledBy {
 pub(super) struct PollPlace {
     /// The number of the thread, or 0 if no thread polls the operation.
     thread: AtomicU64,
-    /// The number of sections around the poll.
+    /// The number of sections, which are shields and clean-up, around the poll.
     sections: AtomicU64,
 }
 
@@ -74,16 +74,16 @@ impl PollPlace {
         self.thread.store(0, Ordering::Relaxed);
     }
 
-    /// Returns whether this thread is polling the operation, and a section is between that poll and the caller.
+    /// Returns whether this thread is polling the operation, and the caller is in a section inside that poll.
     fn is_outside_section(&self) -> bool {
-        // If another thread polls the operation, its number is not the one of this thread.
+        // If another thread polls the operation, the number is not that of this thread.
         self.thread.load(Ordering::Relaxed) == this_thread() as u64
             && self.sections.load(Ordering::Relaxed) < u64::from(sections())
     }
 }
 
 /// Returns whether the calling code is in a section that protects it from the cancellation of this operation: in a
-/// shield or in clean-up that the operation polls, also if other operations are in between.
+/// shield or in clean-up that the operation polls, even if other operations are in between.
 pub(super) fn is_protected_from(inner: &Arc<Inner>) -> bool {
     if sections() == 0 {
         return false;
@@ -114,9 +114,9 @@ pub(super) fn is_current(inner: &Arc<Inner>) -> bool {
     is_current
 }
 
-/// Makes an operation the current one on this thread, from [`enter`](Self::enter) to [`leave`](Self::leave) or to the
-/// drop.
-// It is filled in place, because a poll that moved it would copy it several times.
+/// Makes an operation the current one on this thread, from [`enter`](Self::enter) until [`leave`](Self::leave), or
+/// until this is dropped.
+// Filled in place, because moving it would copy it several times in each poll.
 #[derive(Debug)]
 pub(crate) struct InOperation {
     entered: bool,
@@ -169,7 +169,7 @@ impl Drop for InOperation {
     }
 }
 
-/// An operation that is the current one on this thread, and whose span is entered, until the drop.
+/// Keeps an operation the current one on this thread, and its span entered, until this is dropped.
 pub(crate) struct Inside {
     _span: Option<Entered>,
     _inside: InOperation,
@@ -215,7 +215,7 @@ impl InPoll {
     pub(crate) fn leave(mut self) -> Option<Operation> {
         self.timed.end();
         let operation = self.inside.leave();
-        // There is nothing left to restore, and the destructor would look.
+        // There is nothing left to restore. This saves the check in the destructor.
         std::mem::forget(self);
         operation
     }

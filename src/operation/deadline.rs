@@ -22,7 +22,7 @@ pub(super) struct Limit {
     at: Instant,
 }
 
-/// A deadline that has passed, although no poll has noticed it.
+/// A deadline that has passed, but that no poll has noticed yet.
 #[cfg(feature = "time")]
 #[derive(Debug)]
 pub(crate) struct Overdue {
@@ -64,8 +64,8 @@ impl Inner {
         details.lower_deadline(Some(at));
     }
 
-    /// Drops the limit, because the race is over. If a time is given, drops the limit only if its end has passed by that
-    /// time. In that case the source is still pending, so the limit does not end the race.
+    /// Drops the limit, because the race is over. If a time is given, drops the limit only if it has passed by that
+    /// time. The source is still pending then, so the limit does not end the race.
     #[cfg(feature = "time")]
     pub(super) fn drop_limit(&self, if_passed_by: Option<Instant>) {
         let passed = |limit: &mut Limit| if_passed_by.is_none_or(|now| limit.at <= now);
@@ -104,7 +104,7 @@ impl Inner {
         None
     }
 
-    /// Returns the end of the earliest limit of an ancestor that has not passed.
+    /// Returns the end of the earliest limit of the ancestors, ignoring limits that have passed.
     #[cfg(feature = "time")]
     pub(super) fn next_inherited_limit(&self) -> Option<Instant> {
         let now = clock::now();

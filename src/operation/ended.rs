@@ -17,10 +17,10 @@ use crate::wait::{Latch, Waiter, blocking_wait, blocking_wait_timeout, polled_af
 impl Operation {
     /// Waits until the operation has ended, and its clean-up and hooks have run. Returns the final status.
     ///
-    /// Any number of tasks may wait, also after the end. A future that is dropped ends its operation too, even
-    /// before its first poll.
+    /// Any number of tasks may wait, even after the end. Dropping the future of the operation ends the operation too,
+    /// even before its first poll.
     ///
-    /// An operation cannot wait for its own end: work, clean-up and hooks that await it would wait forever.
+    /// An operation cannot wait for its own end: if its work, clean-up or hooks await this, they wait forever.
     ///
     /// # Cancel safety
     ///
@@ -49,7 +49,8 @@ impl Operation {
 
     /// Cancels the operation for `reason`, then waits until it has ended. Returns the final status.
     ///
-    /// The call cancels, the future waits. If the operation was cancelled before, its reason stays.
+    /// The call itself cancels the operation, and the returned future waits. If the operation was already cancelled, it
+    /// keeps its reason.
     ///
     /// # Cancel safety
     ///
@@ -114,12 +115,13 @@ impl Operation {
 impl Operation {
     /// Returns handles of the children, in the order of their ids.
     ///
-    /// A child is in this list from the moment it gets its parent, before its first poll, until it has ended and
-    /// everything below it has ended. An operation gets its parent from [`child_of`](crate::Cancelable::child_of), or
-    /// at its first poll. For a future that runs [`in_scope`](Self::in_scope), the list has a child without a name.
+    /// A child is in this list from the moment it gets its parent, even before its first poll. It leaves the list once
+    /// it and everything below it have ended. An operation gets its parent from
+    /// [`child_of`](crate::Cancelable::child_of), or at its first poll. For a future that runs
+    /// [`in_scope`](Self::in_scope), the list has a child without a name.
     ///
-    /// A member of a [`TaskGroup`](crate::TaskGroup) that is no operation has no handle. It is a child of the group's
-    /// operation that is not in this list, but [`child_count`](Self::child_count) includes it, and
+    /// A member of a [`TaskGroup`](crate::TaskGroup) that is not an operation has no handle, so it is not in this list.
+    /// It is still a child of the group's operation: [`child_count`](Self::child_count) includes it, and
     /// [`children_ended`](Self::children_ended) waits for it.
     ///
     /// ```
@@ -138,8 +140,8 @@ impl Operation {
 
     /// Returns the number of children.
     ///
-    /// It includes what [`children`](Self::children) has no handles of: the members and daemons of a
-    /// [`TaskGroup`](crate::TaskGroup) that are no operations.
+    /// The number includes the members and daemons of a [`TaskGroup`](crate::TaskGroup) that are not operations.
+    /// [`children`](Self::children) returns no handles of these.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -151,10 +153,10 @@ impl Operation {
         self.inner.child_count()
     }
 
-    /// Waits until the operation has no children: everything below it has ended.
+    /// Waits until the operation has no children, because everything below it has ended.
     ///
-    /// Children that come while it waits are waited for too. It does not wait for the operation itself, and does
-    /// not stop new children from coming. If a child awaits it, both wait forever.
+    /// This also waits for children that are added meanwhile. It does not wait for the operation itself, and does not
+    /// keep new children from being added. If a child awaits it, the wait never ends.
     ///
     /// # Cancel safety
     ///
@@ -233,7 +235,7 @@ impl Future for ChildrenEnded {
                     return Poll::Pending;
                 }
             }
-            // The list was empty. Others may have come since.
+            // The list was empty. Children may have been added since.
             this.waiter = this.operation.inner.children_latch().map(Waiter::new);
             if this.waiter.is_none() {
                 this.done = true;

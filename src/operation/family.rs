@@ -3,22 +3,24 @@
 //! 1. The latch is set once the operation is over: it has ended, and its clean-up and hooks have run.
 //! 2. An operation is in the list of its parent until it is over and its own list is empty. So the list of an
 //!    operation is empty if and only if everything below it is over.
-//! 3. An operation that is over leaves its parent's list when its own list is empty, and returns if it gets a child
-//!    later. A thread that changes the list of an operation that is over must therefore settle the operation: take it
-//!    out of the parent's list, or put it back. After that it looks at the operation's list again, because another
-//!    thread may have changed the list meanwhile. The key of the operation changes under the operation's lock, so two
-//!    threads do not take it out, or put it back, twice. If the parent's list has become empty or was empty before, the
-//!    thread then settles the parent, and so on. This is a loop, because chains may be long.
-//! 4. Only operations with children or waiters have a `Family`. If the operation is over already, the thread that
-//!    creates the family sets the latch. That thread creates the family, then reads `over`. The thread that ends the
-//!    operation sets `over`, then looks for a family. Both have a fence between their two steps, so at least one of
-//!    them sets the latch.
-//! 5. The list owns the children. So operations further down can find a child of the list even if the child is over.
-//!    Only the list changes under the lock of the latch. Wakers are woken, and operations dropped, after its release.
-//! 6. Tasks of a group that are no operations are children that have no place in the list: the operation of the group
-//!    only counts them. The list counts as empty if there are no such tasks either. Their number changes under the lock
-//!    of the group. The thread that changes it from or to zero looks at the list afterwards, under the lock of the latch,
-//!    and then settles the operation, as 3 requires.
+//! 3. An operation that is over leaves its parent's list when its own list is empty, and returns to that list if it
+//!    gets a child later. A thread that changes the list of an operation that is over must therefore settle the
+//!    operation: it takes the operation out of the parent's list, or puts it back. After that, the thread looks at the
+//!    operation's own list again, because another thread may have changed the list meanwhile. The key of the operation
+//!    changes under the operation's lock, so two threads cannot both take it out, or both put it back. If the parent's
+//!    list has become empty or was empty before, the thread then settles the parent, and so on. This is a loop, because
+//!    chains may be long.
+//! 4. Only operations with children or waiters have a `Family`. If the operation is already over when its family is
+//!    created, the thread that creates the family sets the latch. That thread creates the family, then reads `over`.
+//!    The thread that ends the operation sets `over`, then looks for a family. Both have a fence between their two
+//!    steps, so at least one of them sets the latch.
+//! 5. The list owns the children. So operations further down can find a child in the list even if the child is over.
+//!    Under the lock of the latch, only the list is changed. Wakers are woken, and operations are dropped, after the
+//!    lock is released.
+//! 6. Tasks of a group that are not operations are children too, but they are not in the list: the operation of the
+//!    group only counts them. The list counts as empty only if there are no such tasks either. Their number changes
+//!    under the lock of the group. A thread that changes the number from or to zero looks at the list afterwards, under
+//!    the lock of the latch, and then settles the operation, as 3 requires.
 
 use std::sync::Arc;
 
@@ -33,7 +35,7 @@ use crate::wait::{HasLatch, Latch, Slab, Wakers};
 #[derive(Default)]
 pub(super) struct Family {
     latch: Latch<Status, Children>,
-    /// The number of tasks of the operation's group that are no operations (6).
+    /// The number of tasks of the operation's group that are not operations (6).
     tasks: AtomicUsize,
 }
 
@@ -43,7 +45,8 @@ pub(crate) struct Children {
     list: Slab<Arc<Inner>>,
     /// Set the next time that the list becomes empty. Created for the first waiter.
     none: Option<Arc<Latch<()>>>,
-    /// Why children that come from now on are cancelled at once. Set when the operation cancels its children.
+    /// The reason for which children that are added from now on are cancelled at once. Set when the operation cancels
+    /// its children.
     dismissed: Option<Reason>,
 }
 
@@ -102,7 +105,7 @@ fn wake_waiters(none: Option<Arc<Latch<()>>>) {
 }
 
 impl Inner {
-    /// Returns the family, and makes it if there is none.
+    /// Returns the family. Creates it if there is none.
     fn family(&self) -> &Family {
         if let Some(family) = self.family.get() {
             return family;
@@ -115,8 +118,8 @@ impl Inner {
         family
     }
 
-    /// Adds a child to the list. Returns its key, and why the child must be cancelled if the operation has cancelled
-    /// its children.
+    /// Adds a child to the list. Returns its key. If the operation has cancelled its children, also returns the reason
+    /// for which this child must be cancelled.
     pub(super) fn add_child(this: &Arc<Self>, child: &Arc<Inner>) -> (usize, Option<Reason>) {
         let added = this.family().latch.with_extra(|children, _| {
             let (key, _) = children.insert(child);
@@ -128,8 +131,8 @@ impl Inner {
         added
     }
 
-    /// Cancels the children for `reason`, and those that come later. Does not cancel children in a shield or in
-    /// clean-up.
+    /// Cancels the children for `reason`, and also children that are added later. Does not cancel children in a shield
+    /// or in clean-up.
     pub(super) fn dismiss_children(&self, reason: &Reason) {
         let children: Vec<_> = self.family().latch.with_extra(|children, _| {
             children.dismissed = Some(reason.clone());
@@ -141,7 +144,7 @@ impl Inner {
         }
     }
 
-    /// Takes the children out of the list that may not be part of the work: see `Link::Undecided`.
+    /// Takes children out of the list if they may not be part of the work: see `Link::Undecided`.
     pub(super) fn release_undecided_children(&self) {
         for child in self.children() {
             child.leave_parent();
@@ -175,13 +178,15 @@ impl Inner {
         self.change_tasks(|tasks| tasks + 1) == 1
     }
 
-    /// Counts the end of such a task. Returns whether it was the last one, with the same consequence.
+    /// Counts the end of such a task. Returns whether it was the last one. If so, the caller also calls
+    /// [`tasks_changed`](Self::tasks_changed) after the release.
     #[inline]
     pub(super) fn remove_task(&self) -> bool {
         self.change_tasks(|tasks| tasks - 1) == 0
     }
 
-    /// Changes the number of tasks, and returns the new one. The lock of the group makes this one step.
+    /// Changes the number of tasks, and returns the new number. The caller holds the lock of the group, so no other
+    /// thread changes the number meanwhile.
     #[inline]
     fn change_tasks(&self, change: impl FnOnce(usize) -> usize) -> usize {
         let tasks = &self.family().tasks;
@@ -230,8 +235,8 @@ impl Inner {
         }
     }
 
-    /// If the operation is over, takes it out of its parent's list or puts it back, as its own list requires. Returns
-    /// the parent if its list has become empty, or was empty before.
+    /// If the operation is over, takes it out of its parent's list or puts it back, depending on whether its own list
+    /// is empty. Returns the parent if the parent's list has become empty, or was empty before.
     fn settle_in_parents_list(this: &Arc<Self>) -> Option<Arc<Inner>> {
         let mut to_settle = None;
         while this.is_over() {
@@ -248,8 +253,8 @@ impl Inner {
         to_settle
     }
 
-    /// Puts the operation back into its parent's list, unless it is there. Returns the parent, and whether the list was
-    /// empty.
+    /// Puts the operation back into its parent's list, unless it is there. Returns the parent, and whether the parent's
+    /// list was empty before.
     fn put_back(this: &Arc<Self>) -> Option<(Arc<Inner>, bool)> {
         this.update_key(|parent, key| {
             if key.is_some() {
@@ -262,8 +267,8 @@ impl Inner {
         })
     }
 
-    /// Takes the operation out of its parent's list, if it is there. Returns the parent, and whether the list is empty
-    /// now.
+    /// Takes the operation out of its parent's list, if it is there. Returns the parent, and whether the parent's list
+    /// is empty now.
     fn leave_list(&self) -> Option<(Arc<Inner>, bool)> {
         let (parent, key) = self.update_key(|parent, key| Some((parent.clone(), key.take()?)))?;
         let parent = parent.upgrade()?;

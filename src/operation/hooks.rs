@@ -2,9 +2,9 @@
 //!
 //! 1. Hooks run in the order in which they were added, one after another, with no lock held. A hook that panics
 //!    affects neither the others nor the operation.
-//! 2. A hook of an end runs at most once. The thread that records the end runs the hooks in the list, and
-//!    closes the list in the same step in which it finds it empty. A hook that is added later is run by the
-//!    thread that adds it.
+//! 2. A hook of an end runs at most once. The thread that records the end runs the hooks in the list. It closes the
+//!    list in the same step in which it finds the list empty. A hook that is added later is run by the thread that adds
+//!    it.
 //! 3. A hook that will not run is dropped at once: when the list is closed, or when it is added later.
 
 use std::collections::VecDeque;
@@ -77,7 +77,8 @@ impl State {
         self.lists.get_or_insert_default()
     }
 
-    /// Accepts no more hooks. Returns the ones that will not run; the caller drops them without the lock.
+    /// Accepts no more hooks. Returns the hooks that will not run. The caller drops them after it has released the
+    /// lock.
     fn close(&mut self, closed: Closed) -> Option<Lists> {
         self.closed = closed;
         let lists = self.lists.as_deref_mut()?;
@@ -111,7 +112,7 @@ impl Hooks {
         true
     }
 
-    /// Adds a hook for an end. If it returns `true`, the operation has ended that way, and the caller must call
+    /// Adds a hook for an end. Returns `true` if the operation has already ended that way. The caller must then call
     /// [`run_late`](Self::run_late).
     pub(super) fn on_end(&self, hook: EndHook) -> bool {
         let mut state = self.state.lock();
@@ -164,7 +165,7 @@ impl Hooks {
     }
 
     /// Runs hooks that were added after the list was closed. If a thread is already running such hooks, that thread
-    /// runs these too. It may be this thread, if one of the hooks has added another one.
+    /// runs these too. That thread may be this one, if one of the hooks has added another hook.
     pub(super) fn run_late(&self, call: impl Fn(EndHook)) {
         if std::mem::replace(&mut self.state.lock().running, true) {
             return;
@@ -173,7 +174,8 @@ impl Hooks {
             let next = {
                 let mut state = self.state.lock();
                 let next = state.lists().on_end.pop_front();
-                // Cleared under the lock that finds the list empty, so no hook is left behind without a thread.
+                // Cleared under the same lock under which the list is found empty, so no hook is left without a thread
+                // that runs it.
                 state.running = next.is_some();
                 next
             };

@@ -39,7 +39,7 @@ impl OperationId {
         self.0
     }
 
-    /// Creates the identifier with a number that came from [`as_u64`](Self::as_u64).
+    /// Creates an identifier from a number that came from [`as_u64`](Self::as_u64).
     ///
     /// ```
     /// use cancelable::prelude::*;

@@ -1,7 +1,7 @@
 //! `InScope`: a future that runs within an operation, wherever it is polled.
 //!
-//! The operation has a child for it, which ends with the future. So a task that waits for the children of the operation
-//! waits for the future, and the registries of the operation list it.
+//! The operation has a child that stands for the future, and ends with it. So a task that waits for the children of the
+//! operation also waits for the future, and the registries of the operation list the future.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

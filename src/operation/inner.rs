@@ -145,9 +145,9 @@ impl Inner {
         self.standing(started, outcome).0
     }
 
-    /// Returns a status and a cause that match. The caller has read whether the operation has started and how it has
-    /// ended, and the operation may have ended since. The two match all the same, because a cancellation after the end
-    /// does not count.
+    /// Returns a status and a cause that match. The caller has read whether the operation had started and how it had
+    /// ended. Even if the operation has ended since, the two match, because a cancellation after the end does not
+    /// count.
     pub(super) fn standing(
         &self,
         started: bool,
@@ -233,14 +233,14 @@ impl Inner {
             details.name = name;
             if details.token_has_label { details.name.clone() } else { None }
         });
-        // The token was handed out before there was a name.
+        // The token was handed out before the operation had a name.
         if let Some(label) = label {
             this.token.label(label);
         }
     }
 
-    /// Labels the token with the name of the operation. Called before the token is handed out or gets a
-    /// child, because the reasons of children show the label. Not done earlier: a label allocates.
+    /// Labels the token with the name of the operation. Called before the token is handed out or gets a child, because
+    /// the reasons of children show the label. This is not done earlier, because a label allocates.
     pub(super) fn label_token(&self) {
         let name = {
             let mut details = self.details.lock();
@@ -273,15 +273,15 @@ impl Inner {
             details.started = Some(now);
             details.parent.as_ref().and_then(Parent::binding)
         });
-        // If the parent had not started when this became its child, its deadline was not known then.
+        // If the parent had not started when this became its child, the parent's deadline was not known then.
         let parent = parent?;
         let deadline = parent.deadline()?;
         this.details.lock().lower_deadline(Some(deadline));
         (!Inner::is_in_task_of(&parent, waker?)).then_some(deadline)
     }
 
-    /// Records the end, unless there is one. If this call did it, returns the final status, and whether there is a
-    /// parent.
+    /// Records the end, unless an end is recorded already. If this call did it, returns the final status, and whether
+    /// there is a parent.
     pub(super) fn end(&self, outcome: Outcome, error: Option<Text>) -> Option<(Status, bool)> {
         let ended = EndRecord { at: clock::now(), outcome, error };
         let mut details = self.details.lock();

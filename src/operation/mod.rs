@@ -3,10 +3,11 @@
 //! An [`Operation`] is a handle. The other types here are returned by its methods, or by the builder methods
 //! of [`Cancelable`](crate::Cancelable).
 
-// inner.rs: the state that all handles share. parent.rs: the link to the parent. deadline.rs: time limits. hooks.rs: the hooks for the start, for progress and for the
-// end. family.rs: the children, and the latch of the end; ended.rs waits for them. run.rs: what the rest of the
-// crate does with an operation. current.rs: the operation that is being polled. activity.rs: stage, shields and
-// polls, for a registry that watches. observe: spans and metrics.
+// inner.rs: the state that all handles share. parent.rs: the link to the parent. deadline.rs: time limits. hooks.rs:
+// the hooks for the start, for progress and for the end. family.rs: the children, and the latch that is set at the end.
+// ended.rs: the futures that wait for either. run.rs: the methods that the rest of the crate calls. current.rs: the
+// operation that is being polled. activity.rs: the stage, shields and polls of an operation that a registry watches.
+// observe: spans and metrics.
 
 mod activity;
 mod current;
@@ -184,7 +185,7 @@ impl Operation {
         self.inner.details.lock().ended.as_ref()?.error.clone()
     }
 
-    /// Returns whether the operation is cancelled. It is true from the cancellation on, even within shields and
+    /// Returns whether the operation is cancelled. Returns `true` from the cancellation on, even within shields and
     /// clean-up. Takes no lock.
     ///
     /// ```
@@ -215,11 +216,12 @@ impl Operation {
         ran.unwrap_or_default()
     }
 
-    /// Returns the earliest of its own time limits and those of its ancestors, from its first poll on.
+    /// Returns the deadline: the earliest of the time limits of the operation and of its ancestors. It is known from
+    /// the first poll on.
     ///
-    /// In a shield and in clean-up of the operation, returns the end of that section's own limit instead, which
-    /// [`shield_for`](crate::shield_for) or [`finally_for`](crate::Cancelable::finally_for) has set. Without such
-    /// a limit there is no deadline.
+    /// In a shield or in clean-up of the operation, these limits do not apply. There, this returns the end of the limit
+    /// that [`shield_for`](crate::shield_for) or [`finally_for`](crate::Cancelable::finally_for) has set for the
+    /// section, or `None` if it has no limit.
     ///
     /// * Limits within [`any_of`](crate::any_of()) count.
     /// * If every source of an [`all_of`](crate::all_of()) tuple is a limit, the latest of them counts.
@@ -338,16 +340,18 @@ impl Operation {
     /// Cancels the operation for `reason`, and lets its work continue for up to `grace`. Returns `false` and changes
     /// nothing if it is already cancelled or has ended.
     ///
-    /// Use it if the caller knows how urgent the stop is: a button may give a minute, a supervisor a second. The work
-    /// learns of the cancellation, and continues as in its own [grace period](crate::Cancelable::grace). The clock starts
-    /// in this call.
+    /// Use it if the caller knows how urgent the cancellation is: a button may allow a minute, a supervisor a second.
+    /// The work learns of the cancellation, and continues as in its own [grace period](crate::Cancelable::grace). The
+    /// time counts from this call.
     ///
-    /// * `grace` replaces the grace period of the operation itself, whether that is shorter, longer or missing. With
-    ///   zero the work gets its last poll, and is dropped if it is pending then.
-    /// * It also applies to the operations below it that are cancelled with it. They get what is left of it.
+    /// * `grace` replaces the grace period of the operation itself, whether that is shorter, longer or missing. If
+    ///   `grace` is zero, the work gets one last poll, and is dropped if it is still pending.
+    /// * `grace` also applies to the operations below this one that are cancelled with it. They get the time that is
+    ///   left.
     /// * If several callers cancel the operation, the first one decides, with or without a grace period.
-    /// * [`force`](Self::force) ends it, and so does a shutdown of the registry when its own grace is over.
-    /// * Shields and clean-up are not limited by it.
+    /// * [`force`](Self::force) ends the grace period early, and so does a shutdown of the registry when its own grace
+    ///   period is over.
+    /// * `grace` does not limit shields and clean-up.
     /// * If the operation has not started, there is no grace period: its work never starts.
     ///
     /// ```
@@ -377,8 +381,8 @@ impl Operation {
     /// poll. If it returns a value in that poll, the value is the outcome. Otherwise the work is dropped, and
     /// [`was_forced`](Cancelled::was_forced) returns `true`. A stream is dropped without a last poll.
     ///
-    /// * It does not cancel. An operation that is not cancelled continues, and has no grace period when it is cancelled
-    ///   later. So `cancel` and `force` can be called in any order, even before the first poll.
+    /// * This does not cancel the operation. If the operation is not cancelled, it continues, and has no grace period
+    ///   when it is cancelled later. So `cancel` and `force` can be called in any order, even before the first poll.
     /// * An active shield finishes before the work is dropped. Clean-up is not interrupted.
     /// * If the operation [joins its children](crate::Cancelable::joins_children) and is cancelled, it stops waiting for
     ///   them.

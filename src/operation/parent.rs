@@ -56,7 +56,7 @@ fn is_same_task(polled_by: PolledBy, waker: &Waker) -> bool {
 }
 
 impl Inner {
-    /// Makes it a child of the current operation, unless it has a parent. Returns the token of the parent if the
+    /// Makes the operation a child of the current one, unless it has a parent. Returns the token of the parent if the
     /// operation may not be part of the parent's work: see [`Link::Undecided`].
     #[inline]
     pub(super) fn enter_current(
@@ -74,7 +74,7 @@ impl Inner {
         Some(this.undecided_parent()?.token.clone())
     }
 
-    /// Makes it a child of `parent`, unless it has a parent or is an ancestor of `parent`.
+    /// Makes the operation a child of `parent`, unless it has a parent or is an ancestor of `parent`.
     ///
     /// Within a shield or clean-up of `parent`, the child is not cancelled with it.
     pub(super) fn enter_below(this: &Arc<Self>, parent: &Arc<Inner>) {
@@ -90,7 +90,7 @@ impl Inner {
         this.details.lock().lower_deadline(deadline);
     }
 
-    /// Notes the parent, unless there is one.
+    /// Sets the parent, unless the operation has one.
     fn set_parent(this: &Arc<Self>, parent: &Arc<Inner>, link: Link) {
         // Only the future of the operation sets the parent, so no other thread does meanwhile.
         if this.details.lock().parent.is_some() || Inner::is_above(this, parent) {
@@ -108,7 +108,7 @@ impl Inner {
         }
     }
 
-    /// Returns whether `other` is this operation or below it. Then it cannot be the parent of this operation.
+    /// Returns whether `other` is this operation or below it. If so, `other` cannot be the parent of this operation.
     fn is_above(this: &Arc<Self>, other: &Arc<Inner>) -> bool {
         if this.child_count() == 0 {
             return Arc::ptr_eq(this, other);
@@ -133,8 +133,8 @@ impl Inner {
         }
     }
 
-    /// Calls `update` with the parent and the place in its list, under the lock of the operation. `None` if there is no
-    /// parent.
+    /// Calls `update` with the parent and the place in its list, under the lock of the operation. Returns `None` if
+    /// there is no parent.
     pub(super) fn update_key<R>(
         &self,
         update: impl FnOnce(&Weak<Inner>, &mut Option<usize>) -> Option<R>,

@@ -1,4 +1,4 @@
-//! What the rest of the crate does with an operation: its race starts and ends it, a registry watches it.
+//! The methods of an operation for the rest of the crate: for its race, its group, and the registry that watches it.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl Operation {
         Inner::set_name(&mut self.inner, Some(name).filter(|name| !name.is_empty()));
     }
 
-    /// Makes it a child of `parent`, unless it has a parent or is an ancestor of `parent`.
+    /// Makes the operation a child of `parent`, unless it has a parent or is an ancestor of `parent`.
     pub(crate) fn enter_below(&self, parent: &Operation) {
         Inner::enter_below(&self.inner, &parent.inner);
     }
@@ -51,7 +51,8 @@ impl Operation {
         self.inner.hooks.on_start(hook);
     }
 
-    /// Starts it, as a child of the current operation. Called once, before [`run_start_hooks`](Self::run_start_hooks).
+    /// Starts the operation, as a child of the current one. Called once, before
+    /// [`run_start_hooks`](Self::run_start_hooks).
     ///
     /// `waker` is the waker of the poll, if it starts in one.
     #[inline]
@@ -81,7 +82,7 @@ impl Operation {
         self.activity().into_iter().for_each(Activity::tell_started);
     }
 
-    /// Makes it the current operation on this thread, in its span, while the guard lives.
+    /// Makes this the current operation on this thread, and enters its span, until the guard is dropped.
     pub(crate) fn enter(&self, polled_by: PolledBy) -> Inside {
         Inside::of(self.clone(), polled_by)
     }
@@ -91,7 +92,7 @@ impl Operation {
         self.inner.has_ended()
     }
 
-    /// Returns the cause. The caller knows that it is cancelled.
+    /// Returns the cause. The caller knows that the operation is cancelled.
     pub(crate) fn cause(&self) -> Reason {
         self.reason().unwrap_or(Reason::Dropped)
     }
@@ -112,8 +113,8 @@ impl Operation {
         self.inner.token.clone().cancelled_owned()
     }
 
-    /// Begins to wait for the children, once the work is gone. If `cancels`, cancels them first, unless the operation is
-    /// cancelled.
+    /// Begins to wait for the children, once the work is gone. If `cancels` is true, cancels the children first, unless
+    /// the operation itself is cancelled.
     #[cold]
     pub(crate) fn join_children(&self, cancels: bool) -> ChildrenEnded {
         self.inner.release_undecided_children();
@@ -129,12 +130,12 @@ impl Operation {
         self.inner.is_inside_parent()
     }
 
-    /// Returns why the parent is cancelled, if it is and has not ended.
+    /// Returns the reason of the parent, if the parent is cancelled and has not ended.
     pub(crate) fn reason_of_parent(&self) -> Option<Reason> {
         self.inner.reason_of_parent()
     }
 
-    /// Cancels it for `reason`, with its parent, whose grace period applies to it too.
+    /// Cancels the operation with its parent, for `reason`. The parent's grace period applies to the operation too.
     pub(crate) fn cancel_with_undecided_parent(&self, reason: Reason) {
         self.inner.cancel_with_undecided_parent(reason);
     }
@@ -154,13 +155,13 @@ impl Operation {
         self.inner.set_limit(since, at);
     }
 
-    /// Drops that limit. If a time is given, drops it only if it has passed by then.
+    /// Drops that limit. If a time is given, drops the limit only if it has passed by that time.
     #[cfg(feature = "time")]
     pub(crate) fn drop_limit(&self, if_passed_by: Option<Instant>) {
         self.inner.drop_limit(if_passed_by);
     }
 
-    /// Returns the end of the earliest limit of an ancestor that has not passed.
+    /// Returns the end of the earliest limit of the ancestors, ignoring limits that have passed.
     #[cfg(feature = "time")]
     pub(crate) fn next_inherited_limit(&self) -> Option<Instant> {
         self.inner.next_inherited_limit()
@@ -182,7 +183,7 @@ impl Operation {
         self.end(Outcome::Err, Some(text_of(error)), error);
     }
 
-    /// Ends as failed even if it has a cause: with a panic of the work, or because a member of a group failed.
+    /// Ends as failed even if it has a cause, because the work panicked or a member of a group failed.
     pub(crate) fn end_failed(&self, error: &dyn Display) {
         self.end(Outcome::Failed, Some(text_of(error)), error);
     }
@@ -214,7 +215,7 @@ impl Operation {
         }
     }
 
-    /// Records the end, unless there is one, and runs its hooks.
+    /// Records the end, unless an end is recorded already, and runs its hooks.
     fn end(&self, outcome: Outcome, text: Option<Text>, error: &dyn Display) {
         if let Some((status, has_parent)) = self.inner.end(outcome, text) {
             self.inner.hooks.run_end(status, |hook| self.call_hook(hook, error));
@@ -234,15 +235,15 @@ impl Operation {
 
 /// For the group of the operation.
 impl Operation {
-    /// Creates the operation of a group, whose tasks it counts.
+    /// Creates the operation of a group, which counts the tasks of the group.
     pub(crate) fn of_group() -> Self {
         let operation = Operation::new();
         operation.inner.expect_tasks();
         operation
     }
 
-    /// Counts a task of the group that is no operation as a child. Called under the lock of the group. If it returns
-    /// true, the caller must call [`tasks_changed`](Self::tasks_changed) after the release.
+    /// Counts a task of the group that is not an operation as a child. Called under the lock of the group. If it
+    /// returns true, the caller must call [`tasks_changed`](Self::tasks_changed) after the release.
     #[inline]
     pub(crate) fn add_task(&self) -> bool {
         self.inner.add_task()
@@ -329,7 +330,7 @@ impl Operation {
         (inner.map(|inner| Operation { inner }), shielded)
     }
 
-    /// Runs `callback` when it is cancelled, or at once if it has been.
+    /// Runs `callback` when the operation is cancelled, or at once if it already is.
     pub(crate) fn on_request(&self, callback: impl FnOnce(&Reason) + Send + 'static) {
         self.inner.token.on_cancel_detached(callback);
     }
@@ -345,12 +346,14 @@ impl Operation {
 
 #[cfg(feature = "time")]
 impl Operation {
-    /// Returns whether its grace period is cut short. If not, it is in it, and the task is woken when it is cut short.
+    /// Marks the operation as being in its grace period. Returns whether the grace period is cut short. If it is not,
+    /// the task is woken when that happens.
     pub(crate) fn poll_forced(&self, waker: &std::task::Waker) -> bool {
         self.make_activity().poll_forced(waker)
     }
 
-    /// Returns the end of the grace period that its canceller has chosen. It is cancelled.
+    /// Returns the end of the grace period that the canceller has chosen. The caller knows that the operation is
+    /// cancelled.
     pub(crate) fn grace_end(&self) -> Option<Instant> {
         self.inner.token.grace_end()
     }

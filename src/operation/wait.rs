@@ -46,7 +46,7 @@ impl FusedFuture for WaitUntilCancelled<'_> {
     }
 }
 
-/// Like [`WaitUntilCancelled`], but owns its handle. The source of calls that stop with an operation.
+/// Like [`WaitUntilCancelled`], but owns its handle. It is the source of calls that are cancelled with an operation.
 #[derive(Debug)]
 pub(crate) struct WaitUntilCancelledOwned {
     operation: Operation,

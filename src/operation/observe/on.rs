@@ -58,7 +58,7 @@ pub(super) struct End {
     pub(super) work: Duration,
     /// From the request to cancel until the work was gone. `None` if the work was gone before, or there was no request.
     pub(super) stopping: Option<Duration>,
-    /// From then until the end.
+    /// From the moment when the work was gone until the end.
     pub(super) clean_up: Duration,
     /// From the request to cancel until the end.
     pub(super) cancellation: Option<Duration>,
@@ -66,8 +66,8 @@ pub(super) struct End {
 }
 
 impl Operation {
-    /// Begins to report the operation, which has started `at`, if a subscriber or a recorder wants to know. Returns
-    /// whether it does.
+    /// Begins to report the operation, which started at the time `at`, if a subscriber or a recorder is interested.
+    /// Returns whether it does so.
     #[inline]
     pub(crate) fn observe(&self, at: Instant, span: &mut SpanMaker) -> bool {
         #[cfg(feature = "metrics")]
@@ -192,7 +192,7 @@ impl Observed {
 }
 
 impl Observation {
-    /// Returns how the operation has ended. `None` if that was reported.
+    /// Returns how the operation has ended, or `None` if the end has already been reported.
     fn end(&self, operation: &Operation) -> Option<End> {
         let at = operation.inner.details.lock().ended.as_ref()?.at;
         let (requested, work_over, started) = {

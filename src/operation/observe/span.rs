@@ -31,8 +31,8 @@ mod real {
 
     type MakeSpan = Box<dyn FnOnce(&Operation) -> Span + Send>;
 
-    /// Makes the span of an operation that starts.
-    // The lock is never contended. With it, the race is `Sync` if its parts are.
+    /// Creates the span of an operation when it starts.
+    // The lock is never contended. It makes the race `Sync` if its parts are.
     #[derive(Default)]
     pub(crate) struct SpanMaker(Mutex<Option<MakeSpan>>);
 
@@ -43,7 +43,7 @@ mod real {
             discard(earlier);
         }
 
-        /// Returns false if no subscriber wants a span. A load and a comparison.
+        /// Returns false if no subscriber wants a span. Costs a load and a comparison.
         #[inline]
         pub(in crate::operation::observe) fn is_wanted(&mut self) -> bool {
             (Level::INFO <= STATIC_MAX_LEVEL && Level::INFO <= LevelFilter::current())
@@ -64,7 +64,7 @@ mod real {
         }
     }
 
-    /// Makes the default span. If it is disabled, nothing but the level and the call site is looked at.
+    /// Makes the default span. If the span is disabled, only its level and call site are looked at.
     fn default_span(operation: &Operation) -> Span {
         let name = || operation.inner.details.lock().name.clone();
         info_span!(
@@ -86,9 +86,9 @@ mod real {
         )
     }
 
-    /// Returns the span below which the span of an operation belongs: that of the nearest operation above it that has
-    /// one. If that operation is being polled around this call, returns the current span, which may be a span of the
-    /// user inside it.
+    /// Returns the parent for the span of an operation: the span of the nearest operation above it that has one. If
+    /// that operation is being polled around this call, returns the current span instead, which may be a span that user
+    /// code has entered inside it.
     fn parent_span(operation: &Operation) -> Span {
         let mut next = operation.parent().0;
         // Not recursive: chains may be long.
@@ -162,7 +162,7 @@ mod real {
             self.event(|span| info!(target: TARGET, parent: span, "waits for its children"));
         }
 
-        /// Records the end, and gives the span up.
+        /// Records the end, and gives up the span.
         pub(in crate::operation::observe) fn close(&self, end: &End) {
             let span = self.0.lock().take();
             if let Some(span) = &span {
@@ -192,7 +192,7 @@ mod real {
         span.record("operation.clean_up_ns", nanos(end.clean_up));
     }
 
-    /// The span is entered on this thread, until this is dropped.
+    /// Keeps a span entered on this thread until this is dropped.
     #[derive(Default)]
     pub(crate) struct Entered(Option<Arc<Span>>);
 
@@ -230,7 +230,7 @@ mod real {
         /// Returns the span of the operation, to add fields, or to link it from other spans. Returns a disabled span before
         /// the first poll, after the end, and if no subscriber is interested.
         ///
-        /// A handle of the span keeps the span open. Inside the operation, it is not needed: its span is
+        /// A handle of the span keeps the span open. Inside the operation you do not need this method: the span is
         /// [entered](Span::enter) around each poll.
         ///
         /// ```
