@@ -14,9 +14,9 @@ const ARGUMENT: Messages = Messages {
 
 /// Parses a duration such as `30s`, `1m30s` or `1.5h`, as the attribute [`cancelable`](macro@crate::cancelable) does.
 ///
-/// It is one or more numbers, each with its unit: `h`, `m`, `s`, `ms`, `us` (or `µs`) or `ns`. Each unit comes once, from
-/// large to small. The last number may have a fraction. There is no space, and no number without a unit. Zero is
-/// allowed: a time limit of `0s` has passed before the work starts.
+/// A duration is one or more numbers, each with its unit: `h`, `m`, `s`, `ms`, `us` (or `µs`) or `ns`. Each unit comes
+/// once, from large to small. The last number may have a fraction. Spaces are not allowed, and neither is a number
+/// without a unit. Zero is allowed: a time limit of `0s` has passed before the work starts.
 ///
 /// # Errors
 ///

@@ -26,9 +26,9 @@ use crate::reason::{Reason, exit_like, exit_number};
 /// `Box<dyn Error>`: an [`io::Error`], a [`Cancelled`], a `String`, a `Box<dyn Error>`, an `anyhow::Error`. For a
 /// `Box<dyn Error + Send + Sync>`, write `.map_err(|error| error as Box<dyn Error>)`.
 ///
-/// An `anyhow::Error` hides the type of an error that got no context. To end a program as its `Cancelled` asks for, give
-/// that a context, or call `reallocate_into_boxed_dyn_error_without_backtrace`. This is not needed for the work of
-/// [`run`](super::run), which knows why it was cancelled.
+/// An `anyhow::Error` without a context hides the type of the error inside. If that error is a `Cancelled` that decides
+/// how the program ends, add a context to it, or call `reallocate_into_boxed_dyn_error_without_backtrace`. The work of
+/// [`run`](super::run) does not need this, because `run` knows why it was cancelled.
 ///
 /// # Examples
 ///
@@ -72,7 +72,7 @@ impl End {
 
     /// Returns the cancellation that decides how the process ends. Use it for clean-up after a cancellation.
     ///
-    /// If there are several among the error and its causes, it is the first one by a signal or by time limits.
+    /// If there are several among the error and its causes, this returns the first one by a signal or by time limits.
     ///
     /// ```
     /// use cancelable::command_line::End;
@@ -147,7 +147,7 @@ fn deciding<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Cancelled> {
     among().find(|cancelled| decides(cancelled)).or_else(|| among().next())
 }
 
-/// Returns whether a cancellation asks for another end than any error does.
+/// Returns whether a cancellation ends the program differently from any other error.
 fn decides(cancelled: &Cancelled) -> bool {
     exit_number(cancelled.reason()) != 1
 }
@@ -155,13 +155,13 @@ fn decides(cancelled: &Cancelled) -> bool {
 /// Iterates over an error and its causes.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
-        // Its `source` skips the error inside.
+        // The `source` of an `io::Error` skips the error inside it.
         Some(error) => error.get_ref().map(|inner| inner as &(dyn Error + 'static)),
         None => error.source(),
     })
 }
 
-/// Prints an error and its causes in one line. Leaves out a cause that the text before ends with.
+/// Prints an error and its causes in one line. Leaves out a cause if the text before it ends with the same words.
 struct WithCauses<'a>(&'a (dyn Error + 'static));
 
 impl fmt::Display for WithCauses<'_> {

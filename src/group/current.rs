@@ -1,4 +1,5 @@
-//! The members that are being polled on this thread. With them, a group finds out that one of its own members awaits it.
+//! The members that are being polled on this thread. A group uses them to find out that one of its own members awaits
+//! it.
 //!
 //! A member can be polled inside a member of another group. That is rare, so the innermost member has a cell of its own,
 //! and only the members around it are in a list.
@@ -44,7 +45,7 @@ impl Drop for InMember {
 impl InMember {
     #[cold]
     fn enter_nested(&self) {
-        // Fails only while the thread ends. Then the members around are not known.
+        // This fails only while the thread ends. In that case the members around are not known.
         let _ = AROUND.try_with(|around| around.borrow_mut().push(self.outer));
     }
 

@@ -1,7 +1,7 @@
 //! `JoinMembers`: what runs after the work of a group. It waits until every member has ended.
 //!
-//! If the group has not completed, it cancels the members first. It waits like clean-up: shielded from every race around
-//! the group. So the operation ends, and its outcome is returned, after every member.
+//! If the group has not completed, it cancels the members first. Like clean-up, it is shielded from every race around
+//! the group. So the operation ends, and its outcome is returned, only after every member has ended.
 
 use std::fmt;
 use std::pin::Pin;
@@ -143,7 +143,7 @@ where
     }
 }
 
-/// Polls members in place, which are no part of the clean-up.
+/// Polls members that run in place. They are not part of the clean-up.
 fn poll_in_place<T, E>(launcher: &Launcher<'_, T, E>, cx: &mut Context<'_>) {
     launcher.note_host();
     let _member = OutsideWork::out_of_clean_up();

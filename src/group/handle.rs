@@ -20,8 +20,8 @@ use crate::source::never;
 /// A handle of a [`TaskGroup`](crate::TaskGroup), which adds members and takes their results. Made by
 /// [`handle`](Self::handle), and passed to the body of a [`scope`](crate::TaskGroup::scope).
 ///
-/// Clones are handles of the same group. A handle does not keep the group: once the group is closed, a new member is
-/// cancelled without having been started. Members may own handles, to add further members.
+/// Clones are handles of the same group. A handle does not keep the group open: once the group is closed, a new member
+/// is cancelled without being started. Members may own handles, and add further members with them.
 pub struct GroupHandle<'env, T, E> {
     pub(super) launcher: Arc<Launcher<'env, T, E>>,
 }
@@ -36,10 +36,10 @@ where
     ///
     /// Inside the future, the operation of the group is the [current](Operation::current) one. When the group is
     /// cancelled, the future is dropped, and its result is [`TaskError::Cancelled`](super::TaskError::Cancelled) with
-    /// [`Reason::Parent`]. A deadline of the group holds for the future too, even if nothing awaits the group.
+    /// [`Reason::Parent`]. A deadline of the group applies to the future too, even if nothing awaits the group.
     ///
-    /// If the group is closed, the result is `Cancelled` too, and belongs to the returned handle only. A member that
-    /// the spawner drops or refuses ends as cancelled, with [`Reason::Dropped`].
+    /// If the group is closed, the result is `Cancelled` too, and only the returned handle gets it. A member that the
+    /// spawner drops or refuses ends as cancelled, with [`Reason::Dropped`].
     ///
     /// A future that is itself a [`Cancelable`] keeps its own `Result`. To flatten it, use
     /// [`spawn_cancelable`](Self::spawn_cancelable).
@@ -63,8 +63,8 @@ where
         self.launch(future.into_future(), Kind::infallible())
     }
 
-    /// Adds a member that runs fallible work. If it returns `Err`, it has failed, which cancels the group unless that
-    /// [keeps going](crate::TaskGroup::keep_going).
+    /// Adds a member that runs fallible work. If the work returns `Err`, the member has failed. This cancels the group,
+    /// unless the group [keeps going](crate::TaskGroup::keep_going).
     ///
     /// See [`spawn`](Self::spawn) for everything else.
     ///
@@ -92,8 +92,9 @@ where
 
     /// Adds a member that is an operation of its own, as a child of the group's operation.
     ///
-    /// Use it for a member with a name, a source, hooks, a grace period or clean-up. The group waits for the
-    /// clean-up. If the source of the member fires, its result is [`TaskError::Cancelled`](super::TaskError::Cancelled), which is no failure.
+    /// Use it for a member with a name, a source, hooks, a grace period or clean-up. The group waits for the clean-up.
+    /// If the source of the member fires, its result is [`TaskError::Cancelled`](super::TaskError::Cancelled). That is
+    /// not a failure.
     ///
     /// # Examples
     ///
@@ -150,8 +151,8 @@ where
     /// ended, or with the group.
     ///
     /// Use it for a progress line, a heartbeat or a cache that serves the other members. It has no handle and no
-    /// result, and is not bounded by [`at_most`](crate::TaskGroup::at_most). The group waits until it is gone. A
-    /// daemon that panics fails the group.
+    /// result, and does not count towards the bound of [`at_most`](crate::TaskGroup::at_most). The group waits until it
+    /// is gone. A daemon that panics fails the group.
     ///
     /// # Examples
     ///
@@ -179,7 +180,7 @@ where
         launcher.start_now(Box::pin(Daemon::new(race, launcher.shared.clone())));
     }
 
-    /// Starts a member that is no operation, unless members have a grace period.
+    /// Starts a member that is not an operation. If members have a grace period, the member becomes an operation.
     fn launch<F, V>(&self, future: F, kind: Kind<V, T, E>) -> JoinHandle<T, E>
     where
         F: Future<Output = V> + Send + 'env,
@@ -228,16 +229,17 @@ fn refuse<W, T, E>(work: W) -> JoinHandle<T, E> {
     JoinHandle::refused()
 }
 
-/// The results of members, and what holds for the whole group.
+/// The results of members, and the state of the whole group.
 impl<'env, T, E> GroupHandle<'env, T, E> {
     /// Waits for the next result, in the order in which members end. Returns `None` if no member is left.
     ///
     /// It returns the results of members whose [`JoinHandle`] has been dropped. A result that it returns is not part
     /// of [`join`](crate::TaskGroup::join).
     ///
-    /// Members may call this too. A member does not wait for itself: if all members that are left wait here, the last
-    /// one that begins to wait gets `None`, even if another one waits with a time limit, and has a result later. Members in the queue of a [bound](crate::TaskGroup::at_most) count as members
-    /// that are left.
+    /// Members may call this too. A member does not wait for itself: if all members that are left wait here, none of
+    /// them can have a result. So the last one that begins to wait gets `None`. This holds even if another one waits
+    /// with a time limit, and has a result later. Members in the queue of a [bound](crate::TaskGroup::at_most) count as
+    /// members that are left.
     ///
     /// # Cancel safety
     ///
@@ -355,7 +357,8 @@ impl<'env, T, E> GroupHandle<'env, T, E> {
         self.launcher.shared.operation.clone()
     }
 
-    /// Returns a handle of the same group. The same as `clone`, also on a [`TaskGroup`](crate::TaskGroup).
+    /// Returns a handle of the same group. This is the same as `clone`, but also works on a
+    /// [`TaskGroup`](crate::TaskGroup).
     ///
     /// ```
     /// let group = cancelable::TaskGroup::<()>::new(|task| smol::spawn(task).detach());

@@ -1,7 +1,8 @@
 //! The host: the member of a group that awaits the group itself.
 //!
-//! 1. The group does not wait for its host, which would wait for itself. So the host is not counted as a member, and takes
-//!    no place of the bound. It stays a child of the group's operation, and still leaves one result.
+//! 1. The group does not wait for its host, because the host would then wait for itself. So the host is not counted as
+//!    a member, and does not count towards the bound. It stays a child of the group's operation, and still leaves one
+//!    result.
 //! 2. The host changes only in a poll of the group, under the lock of the group. If the group is polled elsewhere later,
 //!    the member is counted again, unless it or the group has ended.
 
@@ -10,7 +11,7 @@ use super::shared::Shared;
 use crate::sync::Ordering;
 
 impl<T, E> Launcher<'_, T, E> {
-    /// Notes which member the group is polled in, if it is one of its own. Called in each poll of the group.
+    /// If the group is polled inside one of its own members, notes which one. Called in each poll of the group.
     #[inline]
     pub(super) fn note_host(&self) {
         let host = self.shared.current_member().unwrap_or(0);

@@ -1,10 +1,11 @@
 //! `InPlace`: the members of a group that are polled inside the future of the group, not as tasks of an executor.
 //!
 //! 1. New members wait in `incoming` until the future of the group is polled. Adding one wakes it.
-//! 2. Members own the group, which owns them here. So a group that is dropped clears this, and then it takes no more.
+//! 2. Members own the group, and the group owns them here. To break this cycle, a group that is dropped clears this,
+//!    which accepts no more members then.
 //! 3. Members are polled and dropped with no lock held.
-//! 4. Members that add members which end at once could go on forever in one poll. So a poll ends after [`ROUNDS`], and
-//!    wakes the group.
+//! 4. If members keep adding members that end at once, one poll could go on forever. So a poll ends after [`ROUNDS`],
+//!    and wakes the group.
 
 use std::task::{Context, Poll};
 
@@ -75,7 +76,7 @@ impl<'env> InPlace<'env> {
         again
     }
 
-    /// Drops all members, and takes no more.
+    /// Drops all members, and accepts no more.
     pub(super) fn clear(&self) {
         let incoming = self.incoming.lock().take();
         let members = self.members.lock().take();

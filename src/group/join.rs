@@ -37,12 +37,12 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     /// Members may still be added while this waits, through a handle. When the last one ends, the group is closed.
     /// Results that a [`JoinHandle`](super::JoinHandle) or [`next`](GroupHandle::next) took are not part of the list.
     ///
-    /// A member that awaits its own group waits for the other members, not for itself. It then takes no place of the
-    /// [bound](Self::at_most), and its own result is not part of the list. This holds for every method that waits for the
-    /// members. A group that is polled inside a member counts as awaited by that member, also if the member runs an executor
-    /// that polls it.
+    /// A member that awaits its own group waits for the other members, not for itself. It then does not count towards
+    /// the [bound](Self::at_most), and its own result is not part of the list. This holds for every method that waits
+    /// for the members. If a group is polled inside one of its members, that member counts as awaiting it, even if the
+    /// member runs an executor that polls the group.
     ///
-    /// The returned future is an operation with all methods of a [`Cancelable`]. If it is dropped, the group is.
+    /// The returned future is an operation with all methods of a [`Cancelable`]. Dropping it drops the group.
     ///
     /// # Cancel safety
     ///
@@ -50,8 +50,8 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] if the group was cancelled, other than by the failure of a member. Every member has ended by
-    /// then too, and [`take_results`](GroupHandle::take_results) returns what they left.
+    /// [`Cancelled`] if the group was cancelled, other than by the failure of a member. In that case, too, every member
+    /// has ended, and [`take_results`](GroupHandle::take_results) returns the results.
     ///
     /// # Examples
     ///
@@ -105,7 +105,7 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     /// Waits until all members have ended. Returns their values in the order in which they were spawned, or the
     /// failure that cancelled the group.
     ///
-    /// See [`join`](Self::join) for everything else. If the group keeps going, or a member was cancelled for itself,
+    /// See [`join`](Self::join) for everything else. If the group keeps going, or a member was cancelled on its own,
     /// this returns the first error in the order of spawning.
     ///
     /// # Cancel safety
@@ -166,11 +166,11 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
         TryCancelable::of(run)
     }
 
-    /// Passes a handle of the group to `body`, and waits for the future that it returns, and then for all members.
-    /// Cancels both when `source` fires.
+    /// Passes a handle of the group to `body`. Waits for the future that `body` returns, and then for all members.
+    /// Cancels the future and the members when `source` fires.
     ///
-    /// Use it if members are added over time, such as in an accept loop, or if a time limit must include that. The
-    /// body is called at once, outside of the operation. Returns the value of the body.
+    /// Use it if members are added over time, such as in an accept loop, or if a time limit must include the time in
+    /// which they are added. The body is called at once, outside of the operation. Returns the value of the body.
     ///
     /// If a member fails, the body is cancelled too.
     ///
@@ -180,7 +180,7 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] if the group was cancelled or a member failed. Every member has ended by then too.
+    /// [`Cancelled`] if the group was cancelled or a member failed. In that case, too, every member has ended.
     ///
     /// # Examples
     ///
@@ -209,8 +209,8 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
 
     /// Like [`scope`](Self::scope), for a fallible body, with one `Result` instead of two.
     ///
-    /// If the body returns `Err`, the members are cancelled. If a member fails, the body is, and its error is
-    /// converted.
+    /// If the body returns `Err`, the members are cancelled. If a member fails, the body is cancelled, and the error of
+    /// the member is converted.
     ///
     /// # Cancel safety
     ///

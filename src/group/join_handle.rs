@@ -22,7 +22,7 @@ use crate::wait::polled_after_completion;
 ///
 /// # Cancel safety
 ///
-/// Dropping it loses nothing: the group then has the result.
+/// Dropping it loses nothing: the result then belongs to the group.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
 //! `Launcher`: starts the tasks of members, on an executor or inside the future of the group.
 //!
 //! With a bound, members are queued at their admission. At most one thread at a time starts members of the queue, so
-//! they start in the order of admission. It looks at the queue again before it gives up that role, under the lock, so
-//! no member stays in the queue while there is room. The spawner is called with no lock held.
+//! they start in the order of admission. Before that thread gives up the role, it looks at the queue again under the
+//! lock. So no member stays in the queue while there is room. The spawner is called with no lock held.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -20,7 +20,7 @@ pub(super) type Task<'env> = Pin<Box<dyn Future<Output = ()> + Send + 'env>>;
 
 /// Where the tasks of members run.
 pub(super) enum Place<'env> {
-    /// On an executor, which this function passes them to.
+    /// On an executor, to which this function passes them.
     Executor(Box<dyn Fn(Task<'env>) + Send + Sync + 'env>),
     /// In the future of the group.
     InPlace(InPlace<'env>),
@@ -36,7 +36,7 @@ pub(super) struct Launcher<'env, T, E> {
 #[derive(Default)]
 struct Queue<'env> {
     tasks: VecDeque<Task<'env>>,
-    /// How many members run at once, if there is a bound.
+    /// The largest number of members that run at once, if there is a bound.
     bound: Option<usize>,
     /// If there is a bound, the number of members that have not ended and are not in the queue.
     running: usize,
@@ -51,7 +51,7 @@ impl<'env, T, E> Launcher<'env, T, E> {
 
     pub(super) fn set_bound(&self, bound: usize) {
         let mut state = self.shared.state.lock();
-        // Under both locks, so that a member that ends meanwhile is counted in neither or in both.
+        // Done under both locks. So a member that ends meanwhile is included in both counts, or in neither.
         let mut queue = self.queue.lock();
         if state.policy.bound.replace(bound).is_none() {
             queue.running = state.members;
@@ -71,7 +71,7 @@ impl<'env, T, E> Launcher<'env, T, E> {
         }
     }
 
-    /// Starts a task. If the spawner panics or drops it, the task ends as dropped.
+    /// Starts a task. If the spawner panics or drops the task, the task ends as dropped.
     pub(super) fn start_now(&self, task: Task<'env>) {
         match &self.place {
             Place::Executor(spawner) => {
@@ -81,7 +81,7 @@ impl<'env, T, E> Launcher<'env, T, E> {
         }
     }
 
-    /// Changes the number of running members, because `comes` of them are counted from now on, and `goes` no longer.
+    /// Changes the number of running members: `comes` members are counted from now on, and `goes` members no longer.
     pub(super) fn change_running(&self, comes: usize, goes: usize) {
         let mut queue = self.queue.lock();
         queue.running = queue.running + comes - goes;
@@ -107,7 +107,8 @@ impl<'env, T, E> Launcher<'env, T, E> {
         }
     }
 
-    /// Counts the end of a member, and leaves its result. If it had a place of the bound, starts others.
+    /// Counts the end of a member, and leaves its result. If the member counted towards the bound, starts queued
+    /// members.
     pub(super) fn member_ended(&self, seat: Seat, is_plain: bool, result: TaskResult<T, E>) {
         if self.shared.member_ended(seat, is_plain, result) {
             self.change_running(0, 1);

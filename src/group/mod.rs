@@ -1,12 +1,12 @@
 //! `TaskGroup`: a group that owns its tasks, on any executor.
 //!
 //! * [`TaskGroup`] is the owner: it sets up the group, and waits for it. [`GroupHandle`] adds members.
-//! * [`JoinHandle`] is a future of one member's result, [`Next`] of the next one.
+//! * [`JoinHandle`] is a future of one member's result. [`Next`] is a future of the next result of any member.
 //! * [`TaskError`] says how a member ended without a value.
 
-// Inside, `shared` counts members, `results` keeps what they leave, `launcher` starts them, and `member` is the task of
-// one. `work` and `ending` are the work and the clean-up of the group's operation. `current` and `host` are for members that
-// await their own group.
+// Internally, `shared` counts members, `results` keeps their results, `launcher` starts them, and `member` is the task
+// of a member. `work` and `ending` are the work and the clean-up of the group's operation. `current` and `host` are for
+// members that await their own group.
 
 mod current;
 mod ending;

@@ -15,7 +15,7 @@ use crate::wait::polled_after_completion;
 pub struct Next<'a, T, E> {
     shared: &'a Shared<T, E>,
     place: Option<Place>,
-    /// The member that this is counted for as waiting.
+    /// The member that counts as waiting because of this future.
     member: Option<u64>,
     is_done: bool,
 }

@@ -1,10 +1,10 @@
 //! `Results`: the results of members, until they are taken.
 //!
-//! 1. A member has a slot from its admission until its result is taken out of it, or its handle is dropped and the
-//!    member has ended.
+//! 1. A member has a slot from its admission. The slot is freed when the result is taken out of it, or once the handle
+//!    is dropped and the member has ended.
 //! 2. A result is in one place: in the slot if the handle is alive, otherwise in the list of the group.
-//! 3. If all members that are left wait for a result, none will come. So the last member that begins to wait gets `None`
-//!    instead. If that state comes about because a member ends, the waiting tasks are woken, and the first one to look
+//! 3. If all members that are left wait for a result, none will come. So the last member that begins to wait gets
+//!    `None` instead. If this happens because a member ends, the waiting tasks are woken, and the first one that looks
 //!    gets `None`.
 
 use std::collections::btree_map::Entry;
@@ -30,13 +30,13 @@ pub(super) struct Results<T, E> {
     waiters: WaitList,
     /// The members among these tasks, by number, each with the number of its futures that wait (3).
     waiting: BTreeMap<u64, usize>,
-    /// How often the waiters were taken out. A place in the list is valid until then.
+    /// How often the waiters have been taken out of the list. A place in the list is valid until this number changes.
     wakes: u64,
 }
 
 /// A member that has a handle or has not ended.
 enum Slot<T, E> {
-    /// It has not ended. The waker is that of its handle, once it was polled.
+    /// It has not ended. The waker is that of its handle, once the handle has been polled.
     Running(Option<Waker>),
     /// It has not ended, and its handle is gone.
     Detached,
@@ -132,7 +132,7 @@ impl<T, E> Results<T, E> {
         }
     }
 
-    /// Counts the end of that wait.
+    /// Counts the end of such a wait.
     fn uncount_waiting(&mut self, member: Option<u64>) {
         if let Some(Entry::Occupied(mut entry)) = member.map(|member| self.waiting.entry(member)) {
             *entry.get_mut() -= 1;
@@ -151,21 +151,21 @@ impl<T, E> Results<T, E> {
 
 impl<T, E> State<T, E> {
     /// Returns whether there may be another result for a future that is not counted as waiting. `member` is the member
-    /// that it belongs to.
+    /// that the future belongs to.
     fn may_come_for(&self, member: Option<u64>) -> bool {
         let Some(member) = member else { return self.members > 0 };
         let waiting = &self.results.waiting;
         self.members > waiting.len() + usize::from(!waiting.contains_key(&member))
     }
 
-    /// Returns whether the result of a detached member is kept. The result that failed the group always is.
+    /// Returns whether the result of a detached member is kept. The result that failed the group is always kept.
     pub(super) fn keeps_result_of(&self, number: u64) -> bool {
         let failed = self.failure.as_ref().is_some_and(|failure| failure.number == Some(number));
         !self.policy.discards || failed
     }
 }
 
-/// What handles do.
+/// The methods for the handles of members.
 impl<T, E> Shared<T, E> {
     /// Takes the result of a member out of its slot, or leaves the waker of its handle there.
     pub(super) fn poll_slot(&self, slot: usize, cx: &Context<'_>) -> Poll<TaskResult<T, E>> {
@@ -233,7 +233,7 @@ impl<T, E> Shared<T, E> {
     }
 }
 
-/// What takes the results of detached members.
+/// The methods that take the results of detached members.
 impl<T, E> Shared<T, E> {
     /// Takes the results, in the order in which the members were spawned.
     pub(super) fn take_results(&self) -> Vec<TaskResult<T, E>> {
@@ -241,7 +241,7 @@ impl<T, E> Shared<T, E> {
         in_order(untaken.into())
     }
 
-    /// Takes the results if all are values. Otherwise returns the error that failed the group, or the first one.
+    /// Takes the results if all are values. Otherwise returns the error that failed the group, or else the first error.
     pub(super) fn try_take_results(&self) -> Result<Vec<T>, TaskError<E>> {
         let failed = self.take_failure();
         let values = self.take_results().into_iter().collect();
@@ -251,7 +251,8 @@ impl<T, E> Shared<T, E> {
         }
     }
 
-    /// Takes the error that failed the group. If a handle has it, returns the reason of the group.
+    /// Takes the error that failed the group. If a handle has that error, returns a cancellation with the reason of the
+    /// group instead.
     pub(super) fn take_failure(&self) -> Option<TaskError<E>> {
         let mut state = self.state.lock();
         let failed = state.failure.as_ref()?;
@@ -267,7 +268,8 @@ impl<T, E> Shared<T, E> {
         }
     }
 
-    /// Takes the next result, for a future that is not counted as waiting. `Err` says whether there may be one later.
+    /// Takes the next result, for a future that is not counted as waiting. If there is no result, returns `Err`, which
+    /// says whether one may come later.
     pub(super) fn take_next(&self, member: Option<u64>) -> Result<TaskResult<T, E>, bool> {
         let mut state = self.state.lock();
         let may_come = state.may_come_for(member);
@@ -279,8 +281,8 @@ impl<T, E> Shared<T, E> {
         Ok(result)
     }
 
-    /// Adds a waker to the tasks that wait for a result, in place of an earlier one. `member` is the member that it
-    /// belongs to. Returns `None` instead if there is a result, or none will come.
+    /// Adds a waker to the list of tasks that wait for a result, or replaces the one at `place`. `member` is the member
+    /// that the waiting future belongs to. Returns `None` instead if there is a result, or none will come.
     pub(super) fn add_waiter(
         &self,
         place: Option<Place>,
@@ -312,7 +314,7 @@ impl<T, E> Shared<T, E> {
         }
     }
 
-    /// Takes a waker out of that list, unless it was woken.
+    /// Takes a waker out of the list of waiting tasks, unless it was woken.
     pub(super) fn remove_waiter(&self, place: Place, member: Option<u64>) {
         let mut state = self.state.lock();
         state.results.uncount_waiting(member);
@@ -332,7 +334,7 @@ fn in_order<R>(mut numbered: Vec<(u64, R)>) -> Vec<R> {
         numbered.sort_unstable_by_key(|(number, _)| *number);
         return numbered.into_iter().map(|(_, result)| result).collect();
     }
-    // Numbers are mostly dense. Then each result goes to its place, which takes linear time.
+    // The numbers are mostly dense. If so, each result goes directly to its place, which takes linear time.
     let mut places: Vec<Option<R>> = std::iter::repeat_with(|| None).take(span).collect();
     for (number, result) in numbered {
         places[(number - first) as usize] = Some(result);

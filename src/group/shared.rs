@@ -1,15 +1,15 @@
-//! `Shared`: what a group, its handles and its members share: the number of members, and the results that were not
-//! taken yet.
+//! `Shared`: the state that a group, its handles and its members share. It has the number of members, and the results
+//! that have not been taken yet.
 //!
 //! 1. A member is counted from its admission until it has ended. The owner of the group, or the body of its scope,
 //!    *holds* the group. When neither holds it any more, the end of the last member closes the group in the same step.
 //!    So no member is admitted afterwards.
-//! 2. The same step stops the daemons. The latch is set once the daemons have ended too, and not before.
+//! 2. The same step stops the daemons. The latch is set only once the daemons have ended too.
 //! 3. A member leaves its result in its slot, if its handle is alive, or else in the list of the group. Its end is
 //!    counted in the same step, so a group without members has all results.
 //! 4. Wakers are woken and results are dropped with no lock held.
-//! 5. A *plain* member is no operation. The operation of the group counts plain members and daemons as its children.
-//!    Their number changes under the lock of the group.
+//! 5. A *plain* member is not an operation. The operation of the group counts plain members and daemons as its
+//!    children. Their number changes under the lock of the group.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,11 +28,11 @@ use crate::wait::{HasLatch, Latch, Wakers};
 /// How a member ended.
 pub(super) type TaskResult<T, E> = Result<T, TaskError<E>>;
 
-// Reachable, because an outcome is made of it, but not exported.
+// It is `pub`, because the methods of the trait `Outcome` take it. It is not exported.
 #[allow(unreachable_pub, reason = "part of a trait that is sealed by being unreachable")]
 pub struct Shared<T, E> {
     pub(super) operation: Operation,
-    /// A child of the operation's token. Members that are no operations race against it.
+    /// A child of the operation's token. Members that are not operations race against it.
     pub(super) token: CancellationToken,
     /// Like `token`, for daemons.
     pub(super) daemon_token: CancellationToken,
@@ -66,7 +66,8 @@ pub(super) struct State<T, E> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Admitted {
     pub(super) seat: Seat,
-    /// Whether the operation of the group is the current one in there. Otherwise the member is an operation itself.
+    /// Whether the operation of the group is the current one inside the member. Otherwise the member is an operation
+    /// itself.
     pub(super) is_plain: bool,
     /// Whether the member waits in the queue until there is room.
     pub(super) is_bounded: bool,
@@ -85,7 +86,7 @@ pub(super) struct Seat {
 
 #[derive(Clone, Copy, Default)]
 pub(super) struct Policy {
-    /// How many members run at once, if there is a bound.
+    /// The largest number of members that run at once, if there is a bound.
     pub(super) bound: Option<usize>,
     /// Whether the others continue after a failure.
     pub(super) keeps_going: bool,
@@ -142,7 +143,7 @@ impl<T, E> State<T, E> {
         self.closed && !self.held && self.members == 0 && self.daemons == 0
     }
 
-    /// Takes the tasks that wait for a result, if every member that is left is one of them, or none is left.
+    /// Takes the tasks that wait for a result, if every member that is left waits too, or no member is left.
     pub(super) fn take_waiters_if_stuck(&mut self) -> Option<Wakers> {
         if self.members == self.results.waiting_members() {
             self.results.take_waiters()
@@ -190,8 +191,8 @@ impl<T, E> Shared<T, E> {
         self.state.lock().closed
     }
 
-    /// Counts a new member; `None` if the group is closed. If members have a grace period, it does not become a plain
-    /// one.
+    /// Counts a new member. Returns `None` if the group is closed. If members have a grace period, the member does not
+    /// become a plain one.
     pub(super) fn admit(&self, is_plain: bool) -> Option<Admitted> {
         let mut state = self.state.lock();
         if state.closed {
@@ -273,7 +274,7 @@ impl<T, E> Shared<T, E> {
 
 /// The end of members, and of the group.
 impl<T, E> Shared<T, E> {
-    /// Counts the end of a member, and leaves its result. Returns whether it had a place of a bound.
+    /// Counts the end of a member, and leaves its result. Returns whether the member counted towards a bound.
     pub(super) fn member_ended(
         &self,
         seat: Seat,
@@ -291,7 +292,7 @@ impl<T, E> Shared<T, E> {
         let had_place = !was_host && state.policy.bound.is_some();
         let keeps = state.keeps_result_of(seat.number);
         let delivered = state.results.deliver(seat, result, keeps);
-        // Tasks that wait for a result are woken if there is one, and if there may be no other one.
+        // Tasks that wait for a result are woken if there is one, or if none may come any more.
         let waiters = if delivered.is_kept {
             state.results.take_waiters()
         } else {

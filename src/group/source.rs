@@ -29,7 +29,7 @@ enum Limit {
 }
 
 impl GroupSource {
-    /// `keeps_limit` is false if the member is polled by the group, which keeps its deadline itself.
+    /// `keeps_limit` is false if the group polls the member, because the group then keeps its deadline itself.
     pub(super) fn new(token: &CancellationToken, keeps_limit: bool) -> Self {
         #[cfg(not(feature = "time"))]
         let _ = keeps_limit;
@@ -55,7 +55,8 @@ impl GroupSource {
             return false;
         }
         self.limit = Limit::None;
-        // The operation has none if its race is over, or if the limit was one of several that must all pass.
+        // No limit is overdue if the race of the operation is over, or if the limit was one of several that must all
+        // pass.
         let Some(operation) = Operation::current() else { return false };
         match operation.overdue() {
             Some(overdue) => operation.cancel_with(overdue.reason),

@@ -34,10 +34,10 @@ use crate::spawner::Spawner;
 ///
 /// # Memory
 ///
-/// The group keeps the result of every member whose [`JoinHandle`](super::JoinHandle) was dropped until it is taken.
-/// For many members, take results with [`next`](GroupHandle::next), or [discard](Self::discard_results) them. Then the group keeps
-/// nothing of a member that has ended. It has a small place for each of the most members that it has had at once, and
-/// frees these when no member is left.
+/// If the [`JoinHandle`](super::JoinHandle) of a member was dropped, the group keeps the result until it is taken. If
+/// there are many members, take results with [`next`](GroupHandle::next), or [discard](Self::discard_results) them. The
+/// group then keeps nothing of a member that has ended. Its memory grows with the largest number of members that it has
+/// had at once: it has a small slot for each of these. It frees the slots when no member is left.
 ///
 /// # The time limit
 ///
@@ -62,7 +62,7 @@ use crate::spawner::Spawner;
 #[must_use = "dropping a group cancels its members"]
 pub struct TaskGroup<'env, T = (), E = Infallible> {
     pub(super) handle: GroupHandle<'env, T, E>,
-    /// `None` once the group has passed to the future of a method.
+    /// `None` once a method has moved the group into its future.
     owner: Option<Owner<'env, T, E>>,
 }
 
@@ -124,8 +124,8 @@ impl<'env, T> TaskGroup<'env, T> {
     /// Creates a group whose members run inside the future of the group, without an executor. So they may borrow.
     ///
     /// Its members run concurrently, but not in parallel, and only while the future of [`join`](Self::join) or of the
-    /// [scope](Self::scope) is polled. In everything else it is the group that [`new`](Self::new) makes. If it is
-    /// dropped, its members are dropped at once.
+    /// [scope](Self::scope) is polled. In all other respects it is like a group that [`new`](Self::new) creates. If it
+    /// is dropped, its members are dropped at once.
     ///
     /// Members may borrow what was declared before the group, but not what the body of a scope declares: they belong to
     /// the group, which outlives the body. They must be `Send`.
@@ -176,8 +176,8 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     }
 
     /// Lets at most `bound` members run at once. Further members are queued, and start in the order in which they were
-    /// spawned. A member that is cancelled in the queue never starts. A member that waits for a queued one keeps its place, so
-    /// it may wait until it is cancelled.
+    /// spawned. A member that is cancelled in the queue never starts. A member that waits for a queued one still counts
+    /// as running, so it may wait until it is cancelled.
     ///
     /// # Panics
     ///
@@ -243,8 +243,8 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     /// queue do not start.
     ///
     /// A member sees the request through its [current](crate::Operation::current) operation. To give the body of a
-    /// scope time as well, use [`grace`](crate::Cancelable::grace) of the future of the scope. Each member is then an
-    /// operation of its own, which costs more than a plain member.
+    /// scope time as well, use [`grace`](crate::Cancelable::grace) of the future of the scope. With `limit`, each
+    /// member is an operation of its own, which costs more than a plain member.
     ///
     /// ```
     /// use cancelable::{Operation, TaskGroup};
@@ -288,7 +288,7 @@ impl<'env, T, E> Deref for TaskGroup<'env, T, E> {
 impl<T, E> Drop for TaskGroup<'_, T, E> {
     fn drop(&mut self) {
         if self.owner.is_some() {
-            // If the race is dropped before its first poll, that ends the operation.
+            // Dropping the race before its first poll ends the operation.
             drop(self.take_owner().run::<_, OfBody<(), T, E>, _, _>(ready(()), never(), ()));
         }
     }

@@ -90,8 +90,8 @@ where
     }
 }
 
-/// Returns `Pending` for a group that is cancelled and has no members left. Nothing needs the rest of its grace period, so
-/// this cuts it short. If it begins after this poll, the next one cuts it short.
+/// Returns `Pending` for a group that is cancelled and has no members left. Nothing needs the rest of its grace period,
+/// so this cuts it short. If the grace period begins after this poll, the next poll cuts it short.
 fn pending_until_dropped<T>(group: &Operation, cx: &Context<'_>) -> Poll<T> {
     if !group.cut_grace() {
         cx.waker().wake_by_ref();

@@ -166,7 +166,7 @@ impl Inner {
         family.latch.with_extra(|children, _| family.count(children))
     }
 
-    /// Makes room for the count of tasks. Called before the operation can end.
+    /// Creates the family, which counts the tasks. Called before the operation can end.
     pub(super) fn expect_tasks(&self) {
         self.family();
     }

@@ -204,7 +204,7 @@ impl Operation {
         }
     }
 
-    /// Ends because its future was dropped before its first poll. No hook runs: none had started.
+    /// Ends because its future was dropped before its first poll. No hook runs, because the operation never started.
     pub(crate) fn end_unpolled(&self) {
         let _inside = self.enter(PolledBy::NOTHING);
         self.inner.token.cancel_with(self.inner.reason_if_dropped());

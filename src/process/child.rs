@@ -1,10 +1,11 @@
 //! `Child`: a child process that has started.
 //!
-//! 1. The number of a process belongs to the child until it has been waited for, and then perhaps to a stranger. So no signal
-//!    is sent once `status` is known. Only a poll of `waits`, or the drop of the last handle, waits for the child.
-//! 2. The number of its group belongs to the group for as long as it has a process, one that has not been waited for
-//!    included. So if the output tells when the group has ended, its leader is waited for last. Otherwise the group `lingers`
-//!    after its leader: it is looked at in short intervals, and not signalled once it is gone.
+//! 1. The process ID belongs to the child until the child has been waited for. After that, it may belong to an
+//!    unrelated process. So no signal is sent once `status` is known. Only a poll of `waits`, or the drop of the last
+//!    handle, waits for the child.
+//! 2. The group ID belongs to the group for as long as the group has a process, even one that has ended but has not
+//!    been waited for. So if the output tells when the group has ended, the leader is waited for last. Otherwise the
+//!    group `lingers` after its leader: the group is checked at short intervals, and gets no signal once it is gone.
 //! 3. A child that is dropped before its end is killed with its group, and the thread of `async-process` waits for it.
 
 use std::fmt;
@@ -22,10 +23,10 @@ use super::pipe::{Collected, Input};
 use crate::error::Cancelled;
 use crate::timer::Countdown;
 
-/// How long the output is read after the child has ended, if another process holds it.
+/// How long the output is read after the child has ended, if another process holds it open.
 const READ_ON: Duration = Duration::from_secs(1);
 
-/// How often a group without its leader is looked at: nothing tells when its last process ends.
+/// How often a group without its leader is checked. There is no notification when its last process ends.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// How long a killed child is waited for. It may be stuck in a system call that nothing can interrupt.
@@ -39,7 +40,7 @@ pub(super) struct Child {
     input: Input,
     stdout: Collected<ChildStdout>,
     stderr: Collected<ChildStderr>,
-    /// Whether an output is collected. Its end tells when the last process of a group has ended.
+    /// Whether an output is collected. The end of the output tells when the last process of a group has ended.
     collects: bool,
     /// How the process ended, once it has been waited for.
     status: Option<ExitStatus>,
@@ -49,7 +50,7 @@ pub(super) struct Child {
     was_killed: bool,
     /// Whether processes of the group may be left, in their grace period, after the leader has been waited for.
     lingers: bool,
-    /// Whether waiting for the child failed, so that its number may belong to another process.
+    /// Whether waiting for the child failed, so that its process ID may belong to another process.
     is_lost: bool,
     look: Option<Countdown>,
     /// How long to wait for the rest of the output after the end, or for the end after the kill.
@@ -80,8 +81,8 @@ impl Child {
         }
     }
 
-    /// Writes the input, reads the output, and waits. Ready once the child has ended and its output is closed, or at the end
-    /// of the time for the rest.
+    /// Writes the input, reads the output, and waits. Ready once the child has ended and its output is closed, or when
+    /// the time for the rest is over.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.input.poll(cx);
         let mut closed = self.poll_output(cx)?;
@@ -129,7 +130,8 @@ impl Child {
         let stops_group = self.stop.is_group && self.asked.is_some() && !self.was_killed;
         if stops_group && self.collects && self.has_ended() {
             if !output_is_closed {
-                // Others of the group are ending. When they have, or when the grace period is over, the task is woken.
+                // Other processes of the group are still ending. The task is woken when they have ended, or when the
+                // grace period is over.
                 return Poll::Pending;
             }
             self.kill();
@@ -158,7 +160,7 @@ impl Child {
         self.status.is_some() && self.asked.is_none()
     }
 
-    /// Asks it to end, unless it was asked before.
+    /// Asks the child to end, unless it has been asked before or has ended.
     pub(super) fn ask(&mut self, cancelled: impl FnOnce() -> Cancelled) {
         if self.asked.is_none() && self.status.is_none() {
             self.asked = Some(cancelled());
@@ -166,7 +168,7 @@ impl Child {
         }
     }
 
-    /// Kills it, and its group, because they have not ended in the grace period, unless they have by now.
+    /// Kills the child and its group, because the grace period is over. Does nothing if they have ended by now.
     pub(super) fn force(&mut self, cancelled: &Cancelled) {
         if self.lingers {
             self.asked = Some(cancelled.clone());
@@ -179,12 +181,12 @@ impl Child {
         }
     }
 
-    /// Kills it and its group. It has not been waited for.
+    /// Kills the child and its group. The child has not been waited for.
     fn kill(&mut self) {
         self.was_killed = true;
         self.rest = Some(Countdown::lasting(KILLED));
         self.kill_group();
-        // It fails if the process is gone.
+        // This fails if the process is gone.
         let _ = self.process.kill();
     }
 
@@ -214,8 +216,8 @@ mod signals {
             Pid::from_raw(i32::try_from(self.process.id()).ok()?)
         }
 
-        /// Returns whether the child has ended, without waiting for it, so its number and the number of its group
-        /// stay taken.
+        /// Returns whether the child has ended, without waiting for it. So its process ID and the ID of its group stay
+        /// taken.
         #[cfg(not(any(target_os = "openbsd", target_os = "redox", target_os = "cygwin")))]
         pub(super) fn has_ended(&self) -> bool {
             use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -233,12 +235,13 @@ mod signals {
         pub(super) fn send_stop_signal(&self) {
             if let Some(signal) = Signal::from_named_raw(self.stop.signal.number()) {
                 self.send(signal);
-                // A process that is stopped, perhaps because it has read from the terminal, handles no other signal.
+                // A stopped process handles no other signal. It may have been stopped because it read from the
+                // terminal.
                 self.send(Signal::CONT);
             }
         }
 
-        /// Returns whether the group has a process, one that has not been waited for included.
+        /// Returns whether the group has a process, even one that has ended but has not been waited for.
         pub(super) fn group_exists(&self) -> bool {
             self.pid().is_some_and(|pid| test_kill_process_group(pid) != Err(Errno::SRCH))
         }
@@ -249,7 +252,7 @@ mod signals {
             }
         }
 
-        /// Sends a signal to the child or its group. It fails if they are gone, or if they run as another user.
+        /// Sends a signal to the child or its group. This fails if they are gone, or if they run as another user.
         fn send(&self, signal: Signal) {
             let Some(pid) = self.pid() else { return };
             let send = if self.stop.is_group { kill_process_group } else { kill_process };

@@ -16,7 +16,8 @@ use crate::source::Source;
 
 /// A child process to be run and, if it is cancelled, to be stopped.
 ///
-/// It has the methods that most programs need. For the others, such as a user ID, convert a [`std::process::Command`].
+/// It has the methods that most programs need. For other settings, such as a user ID, convert a
+/// [`std::process::Command`].
 ///
 /// Without further calls, standard input is empty, and both outputs are collected.
 ///
@@ -41,7 +42,7 @@ pub struct Command {
     stop: StopBy,
 }
 
-/// The request to end.
+/// How the child is asked to end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StopBy {
     #[cfg_attr(not(unix), expect(dead_code, reason = "there are no signals to send"))]
@@ -121,8 +122,8 @@ impl Command {
 
     /// Writes these bytes to the child's standard input, and closes it.
     ///
-    /// They are written while the output is read, so there may be any number of them. A child that closes its standard input
-    /// early does not get the rest, and that is no error.
+    /// They are written while the output is read, so there may be any number of them. A child that closes its standard
+    /// input early does not get the rest, which is not an error.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -213,9 +214,9 @@ impl Command {
 
     /// Makes the child the leader of a new process group, and sends signals to the whole group.
     ///
-    /// Use it for a child that starts processes of its own, such as a shell or `make`, which does not always pass a signal on. The
-    /// whole group gets the signal and has the grace period. Then its remaining processes are killed. If an output is
-    /// collected, they are killed earlier: once the child has ended and no process holds that output.
+    /// Use it for a child that starts processes of its own, such as a shell or `make`, which does not always pass a
+    /// signal on. The whole group gets the signal and has the grace period. Then its remaining processes are killed. If
+    /// an output is collected, they are killed earlier: once the child has ended and no process holds that output open.
     ///
     /// * A Ctrl-C at the terminal does not reach a group of its own. Use [`ctrl_c`](crate::ctrl_c) as a source. If a second
     ///   Ctrl-C ends this program, the group continues.
@@ -243,14 +244,14 @@ impl Command {
     /// Runs the command to its end, unless `source` fires first. Returns the output of the child, whatever its exit status
     /// is.
     ///
-    /// [How a child is stopped](super#how-a-child-is-stopped) describes what a cancellation does. The future is an operation
-    /// that has the name of the program, and all the methods of [`TryCancelable`]. For instance, `grace` sets how long the child has to
-    /// end.
+    /// [How a child is stopped](super#how-a-child-is-stopped) describes what a cancellation does. The future is an
+    /// operation that has the name of the program, and all the methods of [`TryCancelable`]. For instance, `grace` sets
+    /// how much time the child has to end.
     ///
     /// The child is started at the first poll. If the source has fired by then, nothing is started.
     ///
-    /// A process that the child has started may hold the output open after the child has ended. The output is read on for at
-    /// most one second then.
+    /// A process that the child has started may hold the output open after the child has ended. In that case the output
+    /// is read for at most one more second.
     ///
     /// # Cancel safety
     ///

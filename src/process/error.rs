@@ -51,8 +51,8 @@ pub struct Stopped {
     pub cancelled: Cancelled,
     /// How the child ended.
     ///
-    /// It is `None` if the child was not started, if [`strict`](crate::TryCancelable::strict) has dropped a late output, and
-    /// if a killed child has not ended for 10 seconds.
+    /// It is `None` if the child was not started, if [`strict`](crate::TryCancelable::strict) has dropped a late
+    /// output, or if a killed child has not ended within 10 seconds.
     pub status: Option<ExitStatus>,
     /// Its standard output, if that was collected.
     pub stdout: Vec<u8>,

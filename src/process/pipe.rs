@@ -7,15 +7,16 @@ use std::task::{Context, Poll, ready};
 use async_process::ChildStdin;
 use futures::io::{AsyncRead, AsyncWrite};
 
-/// How much is read at once, at first and at most. A chunk is as large as the output so far: each is filled with zeros, which
-/// costs more than a read of nothing.
+/// How much is read at once: the smallest and the largest chunk. Between these, a chunk is as large as the output so
+/// far. Large chunks from the start would waste time, because each is filled with zeros, which costs more than a read
+/// of nothing.
 const FIRST_CHUNK: usize = 512;
 const CHUNK: usize = 64 * 1024;
 
 /// How many chunks are read in one poll, so that a child that writes without end does not occupy the thread.
 const CHUNKS: usize = 64;
 
-/// Bytes for the standard input of a child. Closes it once they are written, or if the child does not want them.
+/// Bytes for the standard input of a child. Closes the pipe once they are written, or if the child has closed its end.
 #[derive(Debug)]
 pub(super) struct Input {
     /// `None` once it is closed.
@@ -29,7 +30,7 @@ impl Input {
         Input { pipe, bytes, written: 0 }
     }
 
-    /// Writes what the pipe takes. If it is full, the task is woken when there is room.
+    /// Writes as much as the pipe takes. If it is full, the task is woken when there is room.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
         let Some(pipe) = &mut self.pipe else { return };
         let mut pipe = Pin::new(pipe);
@@ -64,7 +65,7 @@ impl<P: AsyncRead + Unpin> Collected<P> {
         Collected { pipe, bytes: Vec::new() }
     }
 
-    /// Reads what there is. Ready once every process has closed it.
+    /// Reads what is available. Ready once every process has closed the output.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(pipe) = &mut self.pipe else { return Poll::Ready(Ok(())) };
         for _ in 0..CHUNKS {

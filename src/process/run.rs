@@ -1,8 +1,9 @@
 //! `CommandRun`: the work of a command. `StopChild`: what comes after it.
 //!
-//! The work starts the child, and asks it to end when the operation is cancelled. The grace period keeps the work meanwhile.
-//! If the child has not ended by then, the race drops the work, and the clean-up kills the child and collects the rest of its output.
-//! Both sides share the child. They never poll at the same time, so each takes it out of the lock while it does.
+//! The work starts the child, and asks it to end when the operation is cancelled. During the grace period, the work
+//! continues. If the child has not ended by then, the race drops the work, and the clean-up kills the child and
+//! collects the rest of its output. The work and the clean-up share the child. They never poll it at the same time, so
+//! each takes the child out of the lock while it polls.
 
 use std::fmt;
 use std::pin::Pin;
@@ -49,7 +50,7 @@ impl Future for CommandRun {
         let mut ended = child.poll_end(cx).map_err(CommandError::Failed)?;
         if let Some(operation) = Operation::current().filter(Operation::is_cancelled) {
             if child.has_ended_unasked() {
-                // It is too late to stop it. At most its output is still open.
+                // The child has ended, so it is too late to stop it. At most its output is still open.
                 ended = Poll::Ready(());
             } else {
                 child.ask(|| operation.cancelled_for(operation.cause(), false));
