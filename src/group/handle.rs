@@ -119,10 +119,11 @@ where
         self.launch_operation(work, Kind::infallible())
     }
 
-    /// Adds a member that is a fallible operation of its own: [`spawn_cancelable`](Self::spawn_cancelable) for the
-    /// futures of [`try_cancelable`](crate::CancelableExt::try_cancelable) and [`try_scope`](crate::try_scope).
+    /// Adds a member that is a fallible operation of its own. Like [`spawn_cancelable`](Self::spawn_cancelable), but
+    /// for the futures of [`try_cancelable`](crate::CancelableExt::try_cancelable) and [`try_scope`](crate::try_scope).
     ///
-    /// If the source of the member fires, its result is [`TaskError::Cancelled`](super::TaskError::Cancelled). The error is not converted.
+    /// If the source of the member fires, its result is [`TaskError::Cancelled`](super::TaskError::Cancelled). The error
+    /// is not converted.
     ///
     /// # Examples
     ///

@@ -1,6 +1,7 @@
-//! Models of a group's counts: the end of the last member against the wait for it, against a new member, and against
-//! the queue; and the count of plain members against the end of the group's operation. Also of members in place: their first poll and their wake-ups
-//! against a poll of the group, and against its drop.
+//! Models of a group's counts: the end of the last member races against the wait for it, against a new member, and
+//! against the queue, and the count of plain members races against the end of the group's operation. There are also
+//! models of members in place: their first poll and their wake-ups race against a poll of the group, and against its
+//! drop.
 
 use std::convert::Infallible;
 use std::future::{poll_fn, ready};
@@ -278,7 +279,7 @@ fn loom_member_in_place_comes_during_a_poll() {
 fn loom_member_in_place_is_woken_during_a_poll() {
     model_within(2, || {
         let group = group_in_place();
-        // Under a lock, because loom does not know the atomics of the list in which a wake-up puts the member.
+        // Kept under a lock, because loom does not see the atomics of the list in which a wake-up puts the member.
         let flag: Arc<Mutex<(bool, Option<Waker>)>> = Arc::default();
         let seen = flag.clone();
         add(

@@ -3,13 +3,13 @@
 //! 1. The latch is set once the operation is over: it has ended, and its clean-up and hooks have run.
 //! 2. An operation is in the list of its parent until it is over and its own list is empty. So the list of an
 //!    operation is empty if and only if everything below it is over.
-//! 3. An operation that is over leaves its parent's list when its own list is empty, and returns to that list if it
-//!    gets a child later. A thread that changes the list of an operation that is over must therefore settle the
+//! 3. An operation that is over leaves its parent's list when its own list is empty, and returns to the parent's list
+//!    if it gets a child later. A thread that changes the list of an operation that is over must therefore settle the
 //!    operation: it takes the operation out of the parent's list, or puts it back. After that, the thread looks at the
 //!    operation's own list again, because another thread may have changed the list meanwhile. The key of the operation
-//!    changes under the operation's lock, so two threads cannot both take it out, or both put it back. If the parent's
-//!    list has become empty or was empty before, the thread then settles the parent, and so on. This is a loop, because
-//!    chains may be long.
+//!    changes under the operation's lock, so two threads cannot both take the operation out, or both put it back. If
+//!    the parent's list has become empty or was empty before, the thread then settles the parent, and so on. This is a
+//!    loop, because chains may be long.
 //! 4. Only operations with children or waiters have a `Family`. If the operation is already over when its family is
 //!    created, the thread that creates the family sets the latch. That thread creates the family, then reads `over`.
 //!    The thread that ends the operation sets `over`, then looks for a family. Both have a fence between their two

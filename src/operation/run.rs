@@ -352,8 +352,8 @@ impl Operation {
         self.make_activity().poll_forced(waker)
     }
 
-    /// Returns the end of the grace period that the canceller has chosen. The caller knows that the operation is
-    /// cancelled.
+    /// Returns the end of the grace period that was chosen for this cancellation. The caller knows that the operation
+    /// is cancelled.
     pub(crate) fn grace_end(&self) -> Option<Instant> {
         self.inner.token.grace_end()
     }
