@@ -8,8 +8,8 @@
 //! |---|---|
 //! | finished | the exit code 0, or its own |
 //! | failed | the message `program: error` and the exit code 1 |
-//! | reached its time limit | the message and the exit code 124, as the command `timeout` |
-//! | was stopped by a signal | the message, and death by that signal; the code 128 + n where a signal cannot end the process |
+//! | reached its time limit | the message and the exit code 124, like the command `timeout` |
+//! | was stopped by a signal | the message, and death by that signal; the exit code 128 + n if a signal cannot end the process |
 //! | got a second signal | death by that signal at once |
 //!
 //! # Examples
