@@ -2,11 +2,11 @@
 //!
 //! They are public for that code only, and hidden from the documentation.
 //!
-//! The attribute accepts any error type that can be made from [`Cancelled`]; `Display` is not
-//! required. An operation records the text of an error all the same: what `Display` prints, else what
-//! `Debug` prints, else the name of the type. Autoderef picks one at compile time:
-//! `errors(&work).way()` resolves to the method of [`Errors`] if the error has `Display`, else to
-//! the one of [`Debugged`], else to the one of [`Unprintable`].
+//! The attribute accepts any error type that can be made from [`Cancelled`]; `Display` is not required.
+//! An operation still records a text for the error: the output of `Display`, or else the output of
+//! `Debug`, or else the name of the type. Autoderef picks one of the three at compile time.
+//! `errors(&work).way()` resolves to the method of [`Errors`] if the error has `Display`, to the method
+//! of [`Debugged`] if it has only `Debug`, and to the method of [`Unprintable`] otherwise.
 
 use std::any::type_name;
 use std::fmt::{Debug, Display};
@@ -26,7 +26,7 @@ pub fn operation() -> (Operation, Operation) {
     (operation.clone(), operation)
 }
 
-/// Converts the name. If its type is wrong, the compiler reports this call.
+/// Converts the name of the operation. If the name has the wrong type, the compiler reports this call.
 pub fn name(name: impl Into<Text>) -> Text {
     name.into()
 }
@@ -47,7 +47,7 @@ where
     run.named(name)
 }
 
-/// Turns the result of that race into one `Result`, for the caller of the function.
+/// Turns the result of that race into the `Result` that the annotated function returns.
 pub fn result<T, X: From<Cancelled>>(result: Result<Result<T, X>, Cancelled>) -> Result<T, X> {
     result?
 }
@@ -57,15 +57,15 @@ pub fn errors<F: Future<Output = Result<T, X>>, T, X>(_work: &F) -> Errors<X> {
     Errors(Debugged(Unprintable(PhantomData)))
 }
 
-/// Errors that may have `Display`.
+/// Autoderef selects this type for errors that have `Display`.
 #[derive(Debug)]
 pub struct Errors<X>(Debugged<X>);
 
-/// Errors that have no `Display`, and may have `Debug`.
+/// Autoderef selects this type for errors that have `Debug` but not `Display`.
 #[derive(Debug)]
 pub struct Debugged<X>(Unprintable<X>);
 
-/// Errors that have neither.
+/// Autoderef selects this type for errors that have neither.
 #[derive(Debug)]
 pub struct Unprintable<X>(PhantomData<fn() -> X>);
 

@@ -1,5 +1,5 @@
-//! The builder methods of `Cancelable` and `TryCancelable`: those of every operation, with examples for
-//! futures, and `strict`.
+//! The builder methods of `Cancelable` and `TryCancelable`: the methods that every operation has, with
+//! examples for futures, and `strict`.
 
 use std::fmt::Display;
 #[cfg(feature = "time")]
@@ -183,7 +183,7 @@ macro_rules! methods_of_futures {
             /// ```
             on_cancel,
 
-            /// It has failed if the work panicked, or if fallible work returned an error.
+            /// An operation fails if the work panics, or if fallible work returns an error.
             ///
             /// ```
             /// use cancelable::prelude::*;
@@ -336,20 +336,21 @@ macro_rules! methods_of_futures {
             on_clean_up_lost,
         }
 
-        /// Turns a value that comes after the cancellation into the error.
+        /// Returns the error, not the value, if the work returns a value after the cancellation.
         ///
-        /// Without this method, a finished value is never thrown away: if the source fires and the work returns in its
-        /// last poll, in its grace period or beside a shield, the value is the outcome. Use this method if a late value is
-        /// of no use, such as an answer after the deadline of its request.
+        /// Without this method, a finished value is never thrown away: if the source fires and the work still returns a
+        /// value, in its last poll, in its grace period or while a shield keeps it, the value is the outcome. Use this
+        /// method if a late value is useless, such as an answer that comes after the deadline of its request.
         ///
-        /// * The value is replaced if the source has fired, or the operation is cancelled otherwise, by the time the work
-        ///   returns. The source gets one more look then, because that poll of the work may have taken long.
-        /// * The error has the reason of the cancellation, and [`was_forced`](Cancelled::was_forced) returns `false`. The
-        ///   value is dropped, and the operation ends as [`Cancelled`](crate::Status::Cancelled).
+        /// * The value is replaced if, by the time the work returns, the source has fired or the operation has been
+        ///   cancelled in another way. The source is polled once more at that point, because the poll in which the
+        ///   work returned may have taken long.
+        /// * The error carries the reason for the cancellation, and [`was_forced`](Cancelled::was_forced) returns
+        ///   `false`. The value is dropped, and the operation ends as [`Cancelled`](crate::Status::Cancelled).
         /// * The work still gets its last poll and its [grace period](Self::grace), and shields still finish. So the work
         ///   can wind down, but not succeed.
-        /// * An `Err` of fallible work stays what it is, in a [`TryCancelable`] and in a function with the attribute. A
-        ///   [`Cancelable`] takes any value for a success, also a `Result`.
+        /// * An `Err` that fallible work returns is not replaced, in a [`TryCancelable`] and in a function with the
+        ///   attribute. A [`Cancelable`] treats any value as a success, even an `Err`.
         /// * Clean-up runs afterwards, and sees the error. A cancellation during clean-up, or while the operation
         ///   [waits for its children](Self::joins_children), comes too late to replace the value.
         ///

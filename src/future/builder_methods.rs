@@ -1,15 +1,15 @@
 //! The builder methods that `Cancelable`, `TryCancelable` and `CancelableStream` share: name, hooks,
 //! grace period, clean-up.
 //!
-//! The macro `builder_methods` writes them, with their documentation, into an `impl` block of each of
+//! The macro `builder_methods` generates them, with their documentation, in an `impl` block of each of
 //! the three types. It uses five private methods of the type: `run_state`, `handle`, `is_running`,
-//! `is_over` and `map_ending`. The names in it are looked up where the macro is used.
+//! `is_over` and `map_ending`. Names in the macro are resolved at the place where the macro is used.
 
 /// Writes the builder methods.
 ///
 /// * `finally`, `finally_or_spawn` and `joins`: the types that these methods return; `joins` is for `joins_children`
-///   and `cancels_children`. They may use the type parameters of the methods.
-/// * For each method: documentation that is specific to the type, and an example.
+///   and `cancels_children`. These types may use the type parameters of the methods.
+/// * For each method: documentation that applies only to this type, and an example.
 macro_rules! builder_methods {
     (
         output: $Output:ty,
@@ -37,9 +37,9 @@ macro_rules! builder_methods {
     ) => {
         /// Returns a handle of the operation, before the first poll or after it.
         ///
-        /// Call this before the first poll. If no builder method was called by then, the race is not an
-        /// operation yet. A cancellation through a handle that you take later takes effect at the next
-        /// poll, and a handle that you take after the end does not know the outcome.
+        /// Call this before the first poll. If no builder method has been called before the first poll,
+        /// the race is not an operation yet. A cancellation through a handle that you take later takes
+        /// effect at the next poll, and a handle that you take after the end does not know the outcome.
         ///
         $(#[$operation])*
         pub fn operation(&self) -> Operation {
@@ -63,8 +63,8 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Makes the operation a child of `parent`, instead of the operation that is current at the
-        /// first poll. If this is called more than once, the first parent stays.
+        /// Makes the operation a child of `parent`, instead of a child of the operation that is current
+        /// at the first poll. If this is called more than once, the first call counts.
         ///
         $(#[$child_of])*
         pub fn child_of(mut self, parent: &Operation) -> Self {
@@ -75,10 +75,10 @@ macro_rules! builder_methods {
         /// Makes the span of the operation with `make`, at the first poll, instead of the default span.
         ///
         /// Use it to choose the target, the level and the fields of the span, which `tracing` needs to know at
-        /// compile time. The current span at the call is the one that the new span belongs below. Of the
-        /// fields of the default span, those are recorded that the span declares: see the guide. With
-        /// `|_| Span::none()`, the operation has no span. If this is called more than once, the last call
-        /// counts.
+        /// compile time. When `make` is called, the span of the parent is the current span, so the new span
+        /// becomes its child. Of the fields of the default span, only those that the new span declares are
+        /// recorded: see the guide. With `|_| Span::none()`, the operation has no span. If this is called more
+        /// than once, the last call counts.
         ///
         $(#[$in_span])*
         #[cfg(feature = "tracing")]
@@ -114,7 +114,7 @@ macro_rules! builder_methods {
 
         /// Calls `hook` when the operation has completed.
         ///
-        /// An operation completes, fails or is cancelled, and calls only the hooks of that ending. It
+        /// An operation completes, fails or is cancelled, and calls only the hooks for what happened. It
         /// calls them after the work has been dropped and clean-up has run.
         ///
         $(#[$on_complete])*
@@ -145,16 +145,17 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Lets the work continue for up to `limit` after a cancellation, so that it can end by
+        /// Lets the work continue for up to `limit` after a cancellation, so that it can finish by
         /// itself.
         ///
         /// When the source fires, the operation is [cancelled](Operation::cancelled) and the work
-        /// continues. If the work ends in time, its outcome stands, and the handle still reports the
-        /// reason. Otherwise it is dropped, and [`was_forced`](Cancelled::was_forced) returns `true`.
+        /// continues. If the work ends in time, its outcome counts, and the handle still reports the
+        /// reason. Otherwise the work is dropped, and [`was_forced`](Cancelled::was_forced) returns
+        /// `true`.
         ///
-        /// The clock starts at the first poll after the cancellation. There is no grace period if the
-        /// source has fired by the very first poll, because the work never starts then. Without this
-        /// method, a cancellation drops the work at once.
+        /// The clock starts at the first poll after the cancellation. If the source has fired by the
+        /// very first poll, the work never starts, so there is no grace period. Without this method, a
+        /// cancellation drops the work at once.
         ///
         $(#[$grace])*
         #[cfg(feature = "time")]
@@ -165,13 +166,13 @@ macro_rules! builder_methods {
 
         /// Cancels the operation if it reports no progress for `limit`. The source may have other limits.
         ///
-        /// Use it for work that may take long while it makes progress. The clock starts at the first poll,
-        /// and starts anew at each [report](Operation::report_progress) of this operation. Reports of its
-        /// children do not count. The reason is a [`Reason::Timeout`] with the name
-        /// `no progress`. A limit that overflows the clock never passes. If this is called more than once,
-        /// the last limit counts.
+        /// Use it for work that may take long but keeps making progress. The clock starts at the first
+        /// poll, and restarts at each [report](Operation::report_progress) of this operation. Reports of
+        /// its children do not count. The reason is a [`Reason::Timeout`] with the name `no progress`. A
+        /// limit that is too long for the clock never passes. If this is called more than once, the last
+        /// limit counts.
         ///
-        /// It is built on [`Limit`](crate::Limit), and does not count as a
+        /// This limit is built on [`Limit`](crate::Limit), and does not count as a
         /// [deadline](Operation::deadline).
         ///
         $(#[$stalled_after])*
@@ -181,20 +182,21 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Waits for the [children](Operation::children) once the work is gone: clean-up runs, and the outcome is
-        /// returned, after everything below the operation has ended, in whatever task.
+        /// Waits for the [children](Operation::children) once the work is gone. Clean-up runs, and the outcome is
+        /// returned, only after every operation below this one has ended, in whatever task it runs.
         ///
-        /// Use it for children in other tasks that use what the clean-up closes. It waits however the work ended. By
-        /// default, an operation that completes or fails leaves its children alone, and one that is cancelled cancels
-        /// them and does not wait.
+        /// Use it for children in other tasks that use what the clean-up closes. The operation waits however the work
+        /// ended. By default, an operation that completes or fails leaves its children alone, and an operation that
+        /// is cancelled cancels its children and does not wait for them.
         ///
         /// The source, the parent and handles can cancel the operation during the wait. That cancels the children, and
-        /// the outcome stays. After a cancellation, the wait ends with the [grace period](Self::grace), if there is
-        /// one, or when the operation is [forced](Operation::force). Races around the operation wait
-        /// with it. If the operation is dropped, nothing waits for the children.
+        /// does not change the outcome. After a cancellation, the wait ends with the [grace period](Self::grace), if
+        /// there is one, or when the operation is [forced](Operation::force). Races around the operation wait for the
+        /// children too. If the operation is dropped, nothing waits for them.
         ///
-        /// If the children need code to continue that awaits this operation, such as a part of a `join!` that is
-        /// polled afterwards, they wait for each other.
+        /// This can deadlock. If the children cannot end until the code that awaits this operation continues,
+        /// for example because they need a part of a `join!` that is polled afterwards, the operation and its
+        /// children wait for each other.
         ///
         $(#[$joins_children])*
         pub fn joins_children(mut self) -> $Joins {
@@ -205,8 +207,8 @@ macro_rules! builder_methods {
         /// Like [`joins_children`](Self::joins_children), but cancels the children first, for the reason
         /// [`Parent`](Reason::Parent).
         ///
-        /// Use it if the children are of no use without the work. The operation itself is not cancelled by that, and
-        /// its outcome stays. Operations that become children later are cancelled too. Children in a shield of the
+        /// Use it if the children are useless without the work. This does not cancel the operation itself or change
+        /// its outcome. Operations that become children later are cancelled too. Children in a shield of the
         /// operation are not cancelled.
         ///
         $(#[$cancels_children])*
@@ -253,8 +255,9 @@ macro_rules! builder_methods {
         /// Like [`finally`](Self::finally), but hands unfinished clean-up to `spawn` if the operation
         /// is dropped.
         ///
-        /// If the clean-up had not begun by then, its outcome is [`Reason::Dropped`]. If the operation is
-        /// dropped before its first poll, there is nothing to clean up, and `spawn` is not called.
+        /// If the clean-up has not begun by then, it receives the outcome [`Reason::Dropped`]. If the
+        /// operation is dropped before its first poll, there is nothing to clean up, and `spawn` is not
+        /// called.
         ///
         $(#[$finally_or_spawn])*
         pub fn finally_or_spawn<P, C, Fut>(mut self, spawn: P, clean_up: C) -> $FinallyOrSpawn
@@ -279,7 +282,8 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Passes the operation to `show`, which may [watch](Operation::watch) it, unless it has ended.
+        /// Passes the operation to `show`, which may [watch](Operation::watch) it. Does nothing if the
+        /// operation has ended.
         pub(crate) fn show(mut self, show: impl FnOnce(&Operation)) -> Self {
             if !self.is_over() {
                 // If the work has been polled already, taking a handle starts the operation.

@@ -2,10 +2,10 @@
 //!
 //! A call does not start once the operation is cancelled, or once the deadline of the operation has passed.
 //!
-//! If no poll has noticed the deadline yet, the call waits until the race of the operation has had time to
-//! notice it. If the race does not, the call cancels the operation itself. It waits first because a user's
-//! own source may contain a timeout and continue after it. Such a timeout looks like a deadline, but is not
-//! one.
+//! If no poll has noticed the deadline yet, the call first gives the race of the operation time to notice
+//! it. If the race does not notice it, the call cancels the operation itself. The call waits first because
+//! a source written by the user may contain a timeout and stay pending after that timeout. Such a timeout
+//! looks like a deadline, but is not one.
 
 #[cfg(feature = "blocking")]
 mod blocking;
@@ -34,8 +34,8 @@ use crate::wait::polled_after_completion;
 #[cfg(feature = "time")]
 use crate::{poll_context::ignore_limits, timer::Countdown};
 
-/// How long a call waits for the race to notice the deadline. It counts from the latest time at which the race's timer
-/// fires.
+/// How long a call waits for the race to notice the deadline. The wait is counted from the latest time at which the
+/// race's timer can fire.
 #[cfg(feature = "time")]
 const NOTICE: Duration = Duration::from_millis(100);
 
@@ -45,10 +45,10 @@ impl Operation {
     ///
     /// No call starts after the [deadline](Self::deadline), even if no poll has noticed the deadline yet.
     ///
-    /// In a retry loop, an error that is [`Cancelled`] must end the loop. Return it from the work with `?`,
+    /// In a retry loop, a [`Cancelled`] error must end the loop. Return the error from the work with `?`,
     /// under [`try_scope`](crate::try_scope) or [`try_cancelable`](crate::CancelableExt::try_cancelable).
-    /// Under [`scope`](crate::scope) it would be a value, `Ok(Err(Cancelled))`, and the operation
-    /// `Completed`.
+    /// Under [`scope`](crate::scope), the error would become a value, `Ok(Err(Cancelled))`, and the status
+    /// of the operation would be `Completed`.
     ///
     /// # Cancel safety
     ///
@@ -91,10 +91,10 @@ impl Operation {
     /// The closure is queued at once, unless the operation is cancelled or its [deadline](Self::deadline) has
     /// passed. If the operation is cancelled before the closure has begun, the closure does not run.
     ///
-    /// A closure that has begun cannot be stopped from outside. Like a [`shield`], it runs to its end before a
-    /// cancellation takes effect, so clean-up does not run beside it. Its result is dropped. Call
-    /// `operation.check()?` in the closure to end it early, or [`abandon_on_cancel`](Call::abandon_on_cancel)
-    /// to continue without it.
+    /// A closure that has begun cannot be interrupted from outside. Like a [`shield`], it runs to its end
+    /// before a cancellation takes effect, so clean-up never runs at the same time. After a cancellation, the
+    /// result of the closure is dropped. To end the closure early, call `operation.check()?` in it. To
+    /// continue without it, use [`abandon_on_cancel`](Call::abandon_on_cancel).
     ///
     /// # Cancel safety
     ///
@@ -103,9 +103,10 @@ impl Operation {
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] if the operation is cancelled first. Return it from the work with `?`, under
+    /// [`Cancelled`] if the operation is cancelled first. Return the error from the work with `?`, under
     /// [`try_scope`](crate::try_scope) or [`try_cancelable`](crate::CancelableExt::try_cancelable). Under
-    /// [`scope`](crate::scope) it would be a value, `Ok(Err(Cancelled))`, and the operation `Completed`.
+    /// [`scope`](crate::scope), the error would become a value, `Ok(Err(Cancelled))`, and the status of
+    /// the operation would be `Completed`.
     ///
     /// # Panics
     ///
@@ -135,7 +136,8 @@ impl Operation {
         Call::new(self, QueuedCall::new(self, closure))
     }
 
-    /// Shields a section, as [`shield`] does: every race around the section waits for it, not only this operation.
+    /// Shields a section, as [`shield`] does. Every race around the section waits for it, not only the race of
+    /// this operation.
     ///
     /// # Cancel safety
     ///
@@ -159,7 +161,7 @@ impl Operation {
 pub trait Start<Fut> {
     fn start(self) -> Fut;
 
-    /// Returns whether the call was cancelled before it began, although it had been started.
+    /// Returns whether the call had been started, but was cancelled before the closure began.
     fn is_refused(_call: &Fut) -> bool {
         false
     }
@@ -184,8 +186,8 @@ impl<Fut> Start<Fut> for Infallible {
     }
 }
 
-/// A call of a [wrapped](Operation::wrap) function, or of a
-/// [blocking](Operation#method.run_blocking) one. `S` is what starts it.
+/// A call of a [wrapped](Operation::wrap) function, or of a [blocking](Operation#method.run_blocking)
+/// one. `S` starts the call.
 ///
 /// # Panics
 ///
@@ -232,7 +234,7 @@ impl<Fut: Future, S: Start<Fut>> Call<Fut, S> {
         }
     }
 
-    /// Polls the race between the call and the operation, whose error has the name of the operation.
+    /// Polls the race between the call and the operation. Its error carries the name of the operation.
     fn poll_running(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -245,7 +247,7 @@ impl<Fut: Future, S: Start<Fut>> Call<Fut, S> {
             |cancelled: Cancelled| this.operation.cancelled_for(cancelled.into_reason(), false);
         let polled = running.as_mut().poll(cx).map_err(named);
         if polled.is_pending() && running.work.as_ref().is_some_and(S::is_refused) {
-            // It was queued outside of the section that polls it here.
+            // The closure was queued outside of the section that polls the call here.
             let cancelled = this.operation.cancelled_for(this.operation.cause(), false);
             self.project().state.set(State::Refused(None));
             return Poll::Ready(Err(cancelled));
@@ -274,7 +276,7 @@ impl<Fut: Future, S: Start<Fut>> Call<Fut, S> {
                 // If this runs inside the source of an operation, the limit is not that operation's
                 // deadline.
                 ready!(ignore_limits(|| notice.limit.poll("Call", cx)));
-                // Nothing has polled the race in this time: its task is busy.
+                // The race has not been polled in all this time: its task is busy.
                 this.operation.cancel_with(overdue.reason);
             }
             return Poll::Ready(this.operation.check());
@@ -283,7 +285,7 @@ impl<Fut: Future, S: Start<Fut>> Call<Fut, S> {
     }
 }
 
-/// Returns whether the deadline has passed without having been noticed.
+/// Returns whether the deadline has passed and no poll has noticed that.
 fn is_late(operation: &Operation) -> bool {
     #[cfg(feature = "time")]
     return !operation.is_protected_here() && operation.overdue().is_some();

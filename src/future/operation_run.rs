@@ -35,7 +35,8 @@ pub(super) struct OperationRun {
     pub(super) has_ended: bool,
     /// When the operation started, if it has.
     pub(super) since: Option<Instant>,
-    /// Whether a registry watches the operation, or it has a span or metrics. A copy, so that a poll needs no atomic read.
+    /// Whether a registry watches the operation, or it has a span or metrics. This is a copy, so that a poll needs no
+    /// atomic read.
     pub(super) watched: bool,
     /// Makes the span, at the start.
     pub(super) span: SpanMaker,
@@ -115,19 +116,21 @@ impl OperationRun {
         }
     }
 
-    /// Returns the operation, if it is watched.
+    /// Returns the operation if it is watched.
     #[inline]
     pub(super) fn watched(&self) -> Option<&Operation> {
         self.watched.then_some(&self.operation)
     }
 
-    /// Cancels the operation and returns its reason, which an earlier cancellation may have set.
+    /// Cancels the operation. Returns the reason that it keeps, which an earlier cancellation may have
+    /// set.
     pub(super) fn cancel(&self, reason: Reason) -> Reason {
         self.operation.cancel_with(reason);
         self.operation.cause()
     }
 
-    /// Returns why the operation is to be cancelled, other than for its source and its token, which is rare.
+    /// Returns a reason to cancel the operation that comes neither from its source nor from its token. This
+    /// is rare.
     #[inline]
     pub(super) fn poll_others(
         &mut self,
@@ -164,7 +167,8 @@ impl OperationRun {
         self.is_awaited(drop_check, cx).then(|| self.operation.reason_if_dropped())
     }
 
-    /// Returns whether the operation is cancelled. If not, wakes the task when it is.
+    /// Returns whether the operation is cancelled. If it is not, registers the task to be woken when it
+    /// is.
     #[inline]
     pub(super) fn poll_token(&mut self, cx: &mut Context<'_>) -> bool {
         match &self.token_wait {
@@ -173,7 +177,8 @@ impl OperationRun {
         }
     }
 
-    // Not inlined, so that a later poll with the same waker saves no registers for it.
+    // Not inlined, so that the fast path, a later poll with the same waker, need not save registers for
+    // this call.
     #[inline(never)]
     fn poll_token_slow(&mut self, cx: &mut Context<'_>) -> bool {
         if is_probe(cx.waker()) {
@@ -190,7 +195,7 @@ impl OperationRun {
         self.operation.drop_limit(Some(clock::now()));
     }
 
-    /// Drops the limit: the race is over.
+    /// Drops the limit, because the race is over.
     #[inline]
     pub(super) fn drop_limit(&mut self) {
         #[cfg(feature = "time")]
@@ -199,8 +204,9 @@ impl OperationRun {
         }
     }
 
-    /// Returns why the operation is cancelled with its parent, if the operation is polled with a different waker than the
-    /// parent and turns out to be part of the parent's work. Until then, the cancellation of the parent wakes the task.
+    /// Finds out whether the operation is cancelled with its parent although it is polled with a different waker than
+    /// the parent. Returns the reason if the operation turns out to be part of the parent's work. Until that is
+    /// decided, the cancellation of the parent wakes the task.
     fn poll_undecided_parent(
         &mut self,
         drop_check: &mut DropCheck,
@@ -211,7 +217,7 @@ impl OperationRun {
             return None;
         }
         if !parent_wait.is_inside {
-            // It is polled outside of the parent, so it is not part of the parent's work.
+            // The operation is polled outside of the parent, so it is not part of the parent's work.
             self.leave_parent();
             return None;
         }
@@ -222,9 +228,9 @@ impl OperationRun {
         let reason = self.operation.reason_of_parent()?;
         let enclosure = match drop_check.traced_enclosure(cx) {
             Some(enclosure) => enclosure,
-            // The parent has not been polled since its cancellation. Once it is, it polls its work with a tracer. If
-            // that poll does not come, the operation is not part of the parent's work: it is in a `block_on`, or its
-            // own work outlives the parent's.
+            // The parent has not been polled since its cancellation. When it is polled, it polls its work with a
+            // tracer. If that poll never comes, the operation is not part of the parent's work: the operation is in
+            // a `block_on`, or its own work outlives the parent's.
             None if dropping() == 0 => drop_check.untraced_enclosure(cx),
             // The parent drops its work after this poll.
             None => Enclosure::Unknown,
@@ -240,7 +246,8 @@ impl OperationRun {
         None
     }
 
-    /// Notes whether this poll is inside a poll of the undecided parent, which is the current operation or around it.
+    /// Notes whether this poll is inside a poll of the undecided parent. That parent is then the current operation or
+    /// is around it.
     #[inline]
     pub(super) fn note_whether_inside_parent(&mut self) {
         if let Some(parent_wait) = &mut self.parent_wait {
@@ -253,14 +260,16 @@ impl OperationRun {
         self.parent_wait = None;
     }
 
-    /// Returns whether a race around the operation waits for its clean-up. If not, wakes the task when one does.
+    /// Returns whether a race around the operation waits for its clean-up. If none does, registers the task to
+    /// be woken when one does.
     #[inline]
     pub(super) fn is_awaited(&self, drop_check: &mut DropCheck, cx: &Context<'_>) -> bool {
         let Some(cleaning) = &self.cleaning else { return false };
         is_awaited(cleaning, drop_check, cx)
     }
 
-    /// Sets the grace period that the canceller has chosen, if it has. The operation is cancelled.
+    /// Sets the grace period that the canceller has chosen, if it has chosen one. The operation must be
+    /// cancelled already.
     #[cfg(feature = "time")]
     pub(super) fn use_grace_of_canceller(&mut self) {
         if let Some(at) = self.operation.grace_end() {
@@ -268,7 +277,8 @@ impl OperationRun {
         }
     }
 
-    /// Returns whether the work is within its grace period. Its clock starts at the first call.
+    /// Returns whether the work is within its grace period. The clock of the grace period starts at the
+    /// first call.
     #[cfg(feature = "time")]
     pub(super) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
         let OperationRun { operation, grace: Some(grace), .. } = self else { return false };
@@ -277,14 +287,14 @@ impl OperationRun {
             && grace.poll("Cancelable", cx).is_pending()
     }
 
-    /// Keeps a panic. Returns the outcome for the clean-up.
+    /// Keeps a panic. Returns the outcome that the clean-up gets.
     pub(super) fn keep_panic(&mut self, panic: Box<dyn Any + Send>) -> Cancelled {
         let cancelled = Reason::error(format!("panicked: {}", message(&*panic))).into();
         *self.panic.get_mut() = Some(panic);
         cancelled
     }
 
-    /// Keeps a panic, unless there is one: the first one is resumed.
+    /// Keeps a panic, unless an earlier one is kept already: only the first panic is resumed.
     pub(super) fn keep_first_panic(&mut self, panic: Box<dyn Any + Send>) {
         if self.panic.get_mut().is_none() {
             self.keep_panic(panic);
@@ -292,7 +302,7 @@ impl OperationRun {
     }
 }
 
-/// Guarantee 9: if an operation is dropped after its first poll and before its end, that is a cancellation.
+/// Guarantee 9: dropping an operation after its first poll and before its end is a cancellation.
 impl Drop for OperationRun {
     fn drop(&mut self) {
         if let Some(cleaning) = &self.cleaning {
@@ -314,7 +324,8 @@ impl Drop for OperationRun {
 }
 
 impl OperationRun {
-    /// Drops the hooks that will not run, one by one: two that panic in one drop would abort the process.
+    /// Drops the hooks that will not run, one by one. If two of them panicked within one drop, the
+    /// process would abort.
     #[inline]
     pub(super) fn discard_clean_up_lost(&mut self) {
         if !self.on_clean_up_lost.get_mut().is_empty() {
@@ -326,7 +337,7 @@ impl OperationRun {
     fn tell_clean_up_lost(&mut self) {
         warn_clean_up_lost(&self.operation.snapshot());
         for hook in std::mem::take(self.on_clean_up_lost.get_mut()) {
-            // A panic of the hook has been printed, and there is no caller to return it to.
+            // The panic of the hook has been printed already, and there is no caller to return it to.
             let _ = contain(|| hook(&self.operation));
         }
     }
@@ -344,7 +355,8 @@ fn is_awaited(cleaning: &Protection, drop_check: &mut DropCheck, cx: &Context<'_
     }
     let enclosure = drop_check.enclosure(cx);
     if enclosure == Enclosure::Outside {
-        // The thread of that race also polled this task, but the task is not part of the work of that race.
+        // The race that waits was polled on the same thread as this task, but the task is not part of the
+        // work of that race.
         cleaning.release(dropping());
     }
     enclosure == Enclosure::Inside

@@ -1,8 +1,9 @@
 //! The race: the order in which the source and the work are polled, and which of them wins a tie.
 //!
-//! 1. The first poll begins with the first look: it polls the source with the probe, so that nothing is registered. If
-//!    the source has fired, it wins, and the work is never polled. Otherwise the work is polled. If the work is
-//!    pending, the source is polled again, to register the task's waker. If it has fired meanwhile, 3 applies.
+//! 1. The first poll begins with the *first look*: it polls the source with the probe waker, so that nothing is
+//!    registered. If the source has fired, it wins, and the work is never polled. Otherwise the work is polled. If the
+//!    work is pending, the source is polled again, to register the task's waker. If the source has fired meanwhile, 3
+//!    applies.
 //! 2. Every later poll polls the source, and then the work.
 //! 3. When the source fires after the first look, the work gets one last poll in the same call. If it is ready,
 //!    its value wins: a finished value is never thrown away. If it is pending, it is dropped, unless a shield or
@@ -27,16 +28,16 @@ pub(super) enum Polled<T> {
     Pending,
     /// The work is ready.
     Value(T),
-    /// The source has fired at the first look.
+    /// The source had fired by the first look.
     FiredFirst(Reason),
-    /// The source has fired later: the work gets a last poll.
+    /// The source fired later, so the work gets a last poll.
     Fired(Reason),
 }
 
 pub(super) trait Race {
     type Value;
 
-    /// Polls the source. `first` says that this is the first look.
+    /// Polls the source. `first` is true at the first look.
     fn poll_source(&mut self, first: bool, cx: &mut Context<'_>) -> Poll<Reason>;
 
     fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Self::Value>;
@@ -67,8 +68,8 @@ pub(super) trait Race {
     }
 }
 
-/// A race that is not an operation and whose source has not fired. A poll of it costs two reads of a counter, besides
-/// the polls of the source and the work.
+/// A race that is not an operation and whose source has not fired. Polling it costs two reads of a counter, in
+/// addition to the polls of the source and the work.
 pub(super) struct PlainRace<'a, F, S> {
     pub(super) work: Pin<&'a mut F>,
     pub(super) source: Pin<&'a mut S>,
@@ -95,8 +96,8 @@ impl<F: Future, S: Future<Output = Reason>> Race for PlainRace<'_, F, S> {
 }
 
 /// Handles any race, including operations, races with shields, and races whose source has fired.
-// The outcome is written through a reference. It is large and mostly absent, and each function that returned it
-// would copy it.
+// The outcome is written through a reference. It is large and absent in most polls, and every function that
+// returned it by value would copy it.
 pub(super) struct SlowRace<'a, F: Future, S> {
     pub(super) work: Pin<&'a mut F>,
     pub(super) source: Pin<&'a mut Option<S>>,
@@ -157,7 +158,7 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
     }
 
     /// Polls the work and collects the shields that register in it. `dropping` is the number of this race if only
-    /// shields keep the work, else 0.
+    /// shields keep the work, and 0 otherwise.
     #[inline(always)]
     fn poll_work_in(&mut self, dropping: u64, cx: &mut Context<'_>) -> Poll<()> {
         let before = poll_context::registrations();
@@ -207,7 +208,7 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
     fn poll_kept_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(state) = self.state.as_deref_mut() else { return Poll::Pending };
         if state.poll_grace(cx) {
-            // With the tracer, operations in the work find out that they are part of it. They are cancelled with this
+            // The tracer lets operations in the work find out that they are part of it. They are cancelled with this
             // one.
             let tracer = state.tracer();
             return self.poll_traced(&tracer, 0, cx);
@@ -247,7 +248,7 @@ pub(super) fn is_operation(state: &Option<Box<RunState>>) -> bool {
 }
 
 /// Returns whether the code after the race must not run (guarantee 10). That is so if a race around this one waits for
-/// the shield that kept this one, or if that race was cancelled and this one with it.
+/// the shield that kept this one. It is also so if that race was cancelled, and this one was cancelled with it.
 pub(crate) fn is_stopped<T>(
     outcome: &Result<T, Cancelled>,
     shielded: bool,
@@ -257,8 +258,8 @@ pub(crate) fn is_stopped<T>(
     (shielded || is_operation && cancelled.is_parent()) && is_dropping()
 }
 
-/// Calls `drop`, which drops user values. If the race is an operation, a panic of a destructor is kept until the
-/// operation has ended (guarantee 13). Returns false if there was a panic.
+/// Calls `drop`, a closure that drops user values. If the race is an operation, a panic of a destructor is kept
+/// until the operation has ended (guarantee 13), and the function returns false.
 #[inline]
 pub(crate) fn contain_drop(state: &mut Option<Box<RunState>>, drop: impl FnOnce()) -> bool {
     match state {

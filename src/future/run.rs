@@ -32,11 +32,11 @@ use crate::sync::Mutex;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
 
-/// A [`RunState`] that is allocated when the race becomes an operation, or when the first shield registers in its work.
-/// It takes two words in the race.
+/// A [`RunState`] that is allocated only when the race becomes an operation, or when the first shield registers in its
+/// work. It takes two words in the race.
 #[derive(Default)]
 pub(crate) struct LazyRunState {
-    /// The lock is for a call of `operation()` through a shared reference. Polling has exclusive access and takes no
+    /// The lock is needed because `operation()` takes a shared reference. Polling has exclusive access and takes no
     /// lock.
     state: Mutex<Option<Box<RunState>>>,
 }
@@ -47,7 +47,7 @@ impl LazyRunState {
         self.state.get_mut()
     }
 
-    /// Returns the operation, if the race is one.
+    /// Returns the operation if the race is one.
     pub(crate) fn operation(&self) -> Option<Operation> {
         self.state.lock().as_deref()?.operation().cloned()
     }
@@ -74,7 +74,7 @@ impl Drop for LazyRunState {
     }
 }
 
-// Not inlined, so that dropping a race without state takes no call.
+// Kept out of line, so that dropping a race without state needs no function call.
 #[cold]
 #[inline(never)]
 fn drop_state(state: Box<RunState>) {
@@ -106,7 +106,7 @@ impl RunState {
         self.operation = Some(OperationRun::new(operation));
     }
 
-    /// Returns the operation, and makes one if there is none.
+    /// Returns the operation. Creates it if there is none.
     pub(crate) fn make_operation(&mut self) -> &mut Operation {
         &mut self.operation_run().operation
     }
@@ -122,7 +122,7 @@ impl RunState {
         run.watched = run.operation.is_watched();
     }
 
-    /// Makes the span of the operation with `make`.
+    /// Sets the function that makes the span of the operation.
     #[cfg(feature = "tracing")]
     pub(crate) fn set_span(
         &mut self,
@@ -152,12 +152,12 @@ impl RunState {
         run.extra_limits.get_or_insert_default().set_stall(limit.reached());
     }
 
-    /// Replaces a value that comes after the cancellation by the error.
+    /// Makes the operation strict: a value that comes after the cancellation is replaced with the error.
     pub(crate) fn set_strict(&mut self) {
         self.operation_run().strict = true;
     }
 
-    /// Cancels the children once the work is gone, unless the operation is cancelled.
+    /// Makes the operation cancel its children once the work is gone, unless it is cancelled itself.
     pub(crate) fn cancel_children(&mut self) {
         self.operation_run().cancels_children = true;
     }
@@ -175,7 +175,7 @@ impl RunState {
         Some(&self.operation.as_ref()?.operation)
     }
 
-    /// Returns the operation, if it is watched.
+    /// Returns the operation if it is watched.
     #[inline]
     fn watched(&self) -> Option<&Operation> {
         self.operation.as_ref().and_then(OperationRun::watched)
@@ -197,13 +197,13 @@ impl RunState {
 
     /// Starts the operation. If `cleans_up`, the races around it wait for its clean-up from now on.
     ///
-    /// `waker` is the waker of the poll, if it starts in one.
+    /// `waker` is the waker of the poll in which the operation starts, if it starts in a poll.
     #[inline(never)]
     fn start(&mut self, cleans_up: bool, waker: Option<&Waker>) {
         if let Some(run) = &mut self.operation {
             if cleans_up {
-                // A race that is about to drop its work does not wait for it: if the operation were part of that
-                // work, it would not start.
+                // If a race is about to drop its work now, it does not wait for this clean-up. The operation is
+                // not part of that work: if it were, it would not start.
                 run.cleaning = Some(register_clean_up(dropping()));
             }
             let started = run.operation.start(waker);
@@ -218,8 +218,8 @@ impl RunState {
         }
     }
 
-    /// Begins to report the operation to subscribers of `tracing` and recorders of metrics. The operation is not the
-    /// current one yet.
+    /// Begins to report the operation to `tracing` subscribers and metrics recorders. At this point, the operation
+    /// is not the current one yet.
     #[inline]
     fn observe(&mut self) {
         if let Some(OperationRun { operation, span, watched, since: Some(since), .. }) =
@@ -229,7 +229,7 @@ impl RunState {
         }
     }
 
-    /// Runs the hooks of the start. The operation is the current one by then.
+    /// Runs the start hooks. The operation must be the current one already.
     #[inline(never)]
     fn run_start_hooks(&mut self) {
         if let Some(run) = &mut self.operation {
@@ -240,18 +240,19 @@ impl RunState {
         }
     }
 
-    /// Starts an operation that was made after the first poll. It has no start hooks.
+    /// Starts an operation that was created after the first poll. It has no start hooks.
     fn start_late(&mut self) {
         if self.is_unstarted() {
             self.start(false, None);
-            // It may be cancelled already and wait for a shield.
+            // The race may be cancelled already and wait for a shield.
             if let (Some(cause), Some(run)) = (self.cause.clone(), &self.operation) {
                 self.cause = Some(run.cancel(cause));
             }
         }
     }
 
-    /// Makes the races around the operation wait for its clean-up. Returns whether they did not before.
+    /// Makes the races around the operation wait for its clean-up. Returns true if they did not wait for
+    /// it before.
     pub(crate) fn hold_clean_up(&mut self) -> bool {
         match &mut self.operation {
             Some(run) if run.cleaning.is_none() => {
@@ -287,7 +288,7 @@ impl RunState {
             self.observe();
         }
         let Some(run) = &mut self.operation else { return };
-        // Checked before this operation becomes the current one.
+        // This is checked before this operation becomes the current one.
         run.note_whether_inside_parent();
         let current = match run.current.take() {
             Some(current) => current,

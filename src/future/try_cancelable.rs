@@ -17,8 +17,8 @@ use crate::source::Source;
 ///
 /// It has the methods of [`Cancelable`]. If the work returns `Err`, the operation ends as
 /// [`Cancelled`](crate::Status::Cancelled) if it has a [reason](crate::Operation::reason), and as
-/// [`Failed`](crate::Status::Failed) otherwise. Which error it is makes no difference: the error of a
-/// cancelled race within the work counts as a failure too.
+/// [`Failed`](crate::Status::Failed) otherwise. It makes no difference which error it is: even the error
+/// of a cancelled race inside the work counts as a failure.
 ///
 /// # Cancel safety
 ///

@@ -15,7 +15,7 @@ use crate::reason::Reason;
 use crate::stream::IdleTimeout;
 use crate::stream::{UNREGISTERED_POLLS, poll_source};
 
-/// A source, a limit on each wait, and the cancellation once one of them has fired.
+/// The source, the limit on each wait, and the cancellation once either of them has fired.
 ///
 /// The calls of one object come from one task at a time, so the source has one waker.
 #[pin_project]
@@ -23,7 +23,8 @@ pub(super) struct Beside<S> {
     /// `None` once it has fired.
     #[pin]
     source: Option<S>,
-    /// The number of polls of the source until it has the task's waker. Zero if it has it.
+    /// The number of polls until the source is given the task's waker. Zero if the source has the waker
+    /// already.
     unregistered_polls: u8,
     #[cfg(feature = "time")]
     idle: Option<IdleTimeout>,
@@ -91,7 +92,8 @@ impl<S: Future<Output = Reason>> Beside<S> {
     fn poll_cancelled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Cancelled> {
         let this = self.as_ref();
         if this.unregistered_polls > 0 && operation_start().is_some() {
-            // The caller is part of the source of an operation. The limits in here are not that operation's deadline.
+            // This call runs inside the source of an operation. The limits in here are not that operation's
+            // deadline.
             return ignore_limits(|| self.poll_source(cx));
         }
         self.poll_source(cx)
@@ -126,7 +128,7 @@ impl<S: Future<Output = Reason>> Beside<S> {
         Poll::Pending
     }
 
-    /// Notes the cancellation, and drops the source.
+    /// Stores the cancellation, and drops the source.
     #[cold]
     fn fire(self: Pin<&mut Self>, reason: Reason) -> Cancelled {
         let mut this = self.project();

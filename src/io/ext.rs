@@ -7,12 +7,14 @@ use super::{CancelableReader, CancelableSink, CancelableWriter};
 use crate::error::Cancelled;
 use crate::source::Source;
 
-/// Races a reader against a source. Every [`AsyncRead`] has this trait; the prelude contains it.
+/// Races a reader against a source. Every [`AsyncRead`] type implements this trait, and the prelude
+/// exports it.
 ///
-/// The method has a name of its own, because a type may be a reader, a writer, a stream and a future at the same time.
+/// Its method is not called `cancelable`, because a type may be a reader, a writer, a stream and a future at the same
+/// time.
 pub trait CancelableReadExt: AsyncRead {
-    /// Races each read of this reader against a source. The wrapper is a reader too, and buffered or seekable if this
-    /// one is. If this reader is also a writer, so is the wrapper: writes pass through.
+    /// Races each read of this reader against a source. The wrapper is a reader too, and is buffered or seekable if
+    /// this reader is. If this reader is also a writer, so is the wrapper, and writes pass through.
     ///
     /// A [`timeout`](crate::timeout()) starts at the first call and limits all calls together. To limit each wait for
     /// bytes, use [`idle_timeout`](CancelableReader::idle_timeout). See the [module](crate::io) for which side wins.
@@ -29,7 +31,7 @@ pub trait CancelableReadExt: AsyncRead {
     ///
     /// # Examples
     ///
-    /// What was read before the cancellation stays:
+    /// The bytes that were read before the cancellation are kept:
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -62,21 +64,22 @@ pub trait CancelableReadExt: AsyncRead {
 
 impl<R: AsyncRead> CancelableReadExt for R {}
 
-/// Races a writer against a source. Every [`AsyncWrite`] has this trait; the prelude contains it.
+/// Races a writer against a source. Every [`AsyncWrite`] type implements this trait, and the prelude
+/// exports it.
 pub trait CancelableWriteExt: AsyncWrite {
-    /// Races each write, flush and close of this writer against a source. The wrapper is a writer too, and seekable if
-    /// this one is. If this writer is also a reader, so is the wrapper: reads pass through.
+    /// Races each write, flush and close of this writer against a source. The wrapper is a writer too, and is seekable
+    /// if this writer is. If this writer is also a reader, so is the wrapper, and reads pass through.
     ///
     /// A [`timeout`](crate::timeout()) starts at the first call and limits all calls together. To limit each wait,
     /// use [`idle_timeout`](CancelableWriter::idle_timeout). See the [module](crate::io) for which side wins.
     ///
-    /// A cancelled writer refuses to flush and to close as well. To do that, take the inner writer with
-    /// [`into_inner`](CancelableWriter::into_inner), and set a new limit.
+    /// After the cancellation, the wrapper refuses to flush or close as well. To flush or close the
+    /// inner writer, take it out with [`into_inner`](CancelableWriter::into_inner), and set a new limit.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future of `write` loses no bytes. How much of its buffer `write_all` has written when it returns the
-    /// error is not known, as with any other error.
+    /// Dropping the future of `write` loses no bytes. If `write_all` returns the error, it is not known how much of the
+    /// buffer was written, as with any other error.
     ///
     /// # Errors
     ///
@@ -109,14 +112,14 @@ pub trait CancelableWriteExt: AsyncWrite {
 
 impl<W: AsyncWrite> CancelableWriteExt for W {}
 
-/// Races a sink against a source. Every [`Sink`] has this trait; the prelude contains it.
+/// Races a sink against a source. Every [`Sink`] type implements this trait, and the prelude exports it.
 pub trait CancelableSinkExt<Item>: Sink<Item> {
-    /// Races each call of this sink against a source. If this sink is also a stream, so is the wrapper: items pass
-    /// through.
+    /// Races each call of this sink against a source. If this sink is also a stream, so is the wrapper, and items
+    /// pass through.
     ///
     /// The error type of the sink must implement `From<Cancelled>`, as for
-    /// [`try_cancelable`](crate::CancelableExt::try_cancelable). If it is not, convert it first, with `sink_map_err` of
-    /// the crate `futures`.
+    /// [`try_cancelable`](crate::CancelableExt::try_cancelable). If it does not, convert the error first, with
+    /// `sink_map_err` of the crate `futures`.
     ///
     /// # Cancel safety
     ///

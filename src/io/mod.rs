@@ -1,28 +1,29 @@
 //! Readers, writers and sinks raced against a source.
 //!
-//! [`cancelable_reader`](CancelableReadExt::cancelable_reader), [`cancelable_writer`](CancelableWriteExt::cancelable_writer)
-//! and [`cancelable_sink`](CancelableSinkExt::cancelable_sink) return a wrapper that is a reader, writer or sink itself.
-//! Use them if the code that reads or writes is not yours, so that you cannot race its futures: a parser, a TLS library,
-//! a framed protocol. If it is yours, `reader.read(&mut buffer).cancelable(source)` needs no wrapper.
+//! [`cancelable_reader`](CancelableReadExt::cancelable_reader),
+//! [`cancelable_writer`](CancelableWriteExt::cancelable_writer) and
+//! [`cancelable_sink`](CancelableSinkExt::cancelable_sink) return a wrapper that is a reader, writer or sink itself.
+//! Use them if the code that reads or writes is not yours, so that you cannot race its futures: a parser, a TLS
+//! library, a framed protocol. If the code is yours, `reader.read(&mut buffer).cancelable(source)` needs no wrapper.
 //!
-//! The traits are those of [`futures::io`]. For the traits of tokio, convert with `compat()` of the crate `tokio-util`,
-//! before and after.
+//! The traits are those of [`futures::io`]. For the traits of tokio, convert the inner object and then the wrapper,
+//! with `compat()` of the crate `tokio-util`.
 //!
 //! # Which side wins
 //!
 //! * The source is polled before each call. Once it has fired, the inner object is not called again, and every call
 //!   returns the error. So a reader that never waits is cancelled too.
 //! * If a call is pending and the source fires, the task is woken, and the call returns the error.
-//! * Bytes are never lost: a read that has its bytes returns them. The inner object is not dropped. `into_inner` returns it,
-//!   with all that it has buffered.
+//! * Bytes are never lost: a read that has its bytes returns them. The inner object is not dropped: `into_inner`
+//!   returns it, with everything that it has buffered.
 //!
 //! [Semantics](crate::_docs::semantics), number 19, has the whole contract.
 //!
 //! # Errors
 //!
-//! A reader or a writer returns an [`io::Error`](std::io::Error) that holds the [`Cancelled`](crate::Cancelled). Its kind is `TimedOut`
-//! if only time limits caused the cancellation, and `Other` otherwise. It is never `Interrupted`, because loops of the
-//! standard library retry such a call.
+//! A reader or a writer returns an [`io::Error`](std::io::Error) that holds the [`Cancelled`](crate::Cancelled). Its
+//! kind is `TimedOut` if only time limits caused the cancellation, and `Other` otherwise. It is never `Interrupted`,
+//! because the loops of the standard library retry a call that returns `Interrupted`.
 //!
 //! ```
 //! use cancelable::prelude::*;
@@ -53,12 +54,13 @@ pub use reader::CancelableReader;
 pub use sink::CancelableSink;
 pub use writer::CancelableWriter;
 
-/// Defines the methods that the wrappers share. `$example` is an expression that makes one, for the documentation.
+/// Defines the methods that the wrappers share. `$example` is an expression that creates a wrapper, for the
+/// documentation.
 macro_rules! wrapper_methods {
     ($wrapper:ident, $inner:literal, $example:literal) => {
         impl<T, S> $wrapper<T, S> {
-            /// Cancels if one call waits for longer than `limit`. Each call that returns starts the limit anew. The reason is
-            /// [`Reason::Timeout`](crate::Reason::Timeout).
+            /// Cancels if one call waits for longer than `limit`. Each call that returns resets the limit. The reason
+            /// is [`Reason::Timeout`](crate::Reason::Timeout).
             ///
             /// The limit starts when a call becomes pending, so the time that the caller takes between two calls does not
             /// count.
@@ -117,7 +119,8 @@ macro_rules! wrapper_methods {
 
             #[doc = concat!("Returns the inner ", $inner, ", and drops the source.")]
             ///
-            /// A cancellation has neither dropped nor closed it. So you can use it to say goodbye to the other side.
+            /// A cancellation neither drops nor closes it. So you can still use it, for example to tell the other
+            /// side that you are closing.
             ///
             /// ```
             /// use cancelable::prelude::*;

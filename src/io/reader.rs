@@ -17,7 +17,7 @@ use crate::source::Source;
 ///
 /// # Examples
 ///
-/// A limit on each wait for bytes:
+/// This limits each wait for bytes:
 ///
 /// ```
 /// use cancelable::prelude::*;

@@ -16,7 +16,7 @@ use crate::source::Source;
 ///
 /// # Examples
 ///
-/// The receiver is too slow:
+/// The receiver is too slow, so the limit cancels the sink:
 ///
 /// ```
 /// use cancelable::prelude::*;
@@ -80,7 +80,8 @@ where
         let this = self.project();
         match this.beside.cancelled() {
             Some(cancelled) => Err(cancelled.clone().into()),
-            // The sink has said that it has room, so the item is accepted even if the source has fired since.
+            // `poll_ready` has reported that there is room, so the item is accepted even if the source has
+            // fired since.
             None => this.inner.start_send(item),
         }
     }

@@ -17,7 +17,7 @@ use crate::source::Source;
 ///
 /// # Examples
 ///
-/// Both directions of a connection, each with its own source and its own limit. They may be split and used by two tasks:
+/// Each direction of a connection gets its own source and its own limit. The two halves can be used by two tasks:
 ///
 /// ```
 /// use cancelable::prelude::*;

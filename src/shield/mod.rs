@@ -25,9 +25,9 @@ pub use or_spawn::ShieldOrSpawn;
 /// Finishes a section before a cancellation takes effect.
 ///
 /// Use it for a few steps that must not be separated, such as writing a file and renaming it. Every
-/// [`Cancelable`](crate::Cancelable) around the section waits for its end. If a cancellation is waiting then, the code
-/// after the section does not run: the work is dropped at that point. If the cancellation comes before the section has
-/// started, the section does not start.
+/// [`Cancelable`](crate::Cancelable) around the section waits for the section to end. If a cancellation is waiting by
+/// then, the code after the section does not run: the work is dropped at that point. If the cancellation comes before
+/// the section has started, the section does not start.
 ///
 /// Shields nest. If several sections run at once, as in a `join!`, races wait for all of them. A shield protects
 /// against cancellation by this crate. It does not protect against a plain drop, `abort()`, or a runtime that shuts
@@ -77,7 +77,7 @@ pub fn shield<F: IntoFuture>(section: F) -> Shield<F::IntoFuture> {
 
 /// Finishes a section before a cancellation takes effect, like [`shield`], but protects it for at most `limit`.
 ///
-/// Use it if the section waits for something that may never happen. The time counts from the first poll. When the time
+/// Use it if the section waits for something that may never happen. The time is counted from the first poll. When it
 /// is over, the section continues without protection, and so do the shields inside it. A limit of zero protects
 /// nothing.
 ///
@@ -125,7 +125,8 @@ pub struct Shield<F: Future> {
 }
 
 impl<F: Future> Shield<F> {
-    /// Names the section. The report of a [shutdown](crate::Registry::shutdown) that has to wait for it shows the name.
+    /// Names the section. If a [shutdown](crate::Registry::shutdown) has to wait for the section, its report shows the
+    /// name.
     ///
     /// Call this before the first poll. An empty name is ignored.
     ///
@@ -143,7 +144,7 @@ impl<F: Future> Shield<F> {
 
 enum State {
     NotPolled,
-    /// The races around the section wait for its end.
+    /// The races around the section wait for the section to end.
     Protecting(Arc<Protection>),
     /// The limit has passed.
     #[cfg(feature = "time")]
@@ -185,7 +186,7 @@ impl<F: Future> Future for Shield<F> {
             *this.state = if this.drop_check.expects_drop(cx) {
                 State::Stopped
             } else {
-                // If a race is about to drop its work, this shield is not part of that work.
+                // Even if some race is about to drop its work now, this shield is not part of that work.
                 State::Protecting(register_shield(this.name.as_ref(), dropping()))
             };
         }

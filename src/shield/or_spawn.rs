@@ -12,7 +12,7 @@ use crate::poll_context::DropCheck;
 use crate::spawner::{Spawner, hand_over};
 
 impl<F: Future + Send + 'static> Shield<F> {
-    /// Hands the rest of the section to `spawn` if the shield is dropped in the middle of it.
+    /// Hands the rest of the section to `spawn` if the shield is dropped in the middle of the section.
     ///
     /// Use it if the section must also survive a plain drop, for instance by a `select!`, by `abort()`, or because a
     /// client hangs up. A shield alone does not protect against these. With [`shield_for`](crate::shield_for), a
@@ -21,12 +21,14 @@ impl<F: Future + Send + 'static> Shield<F> {
     /// Call this before the first poll. A section that has not started or that has panicked is not handed over. The
     /// value of a section that is handed over is dropped. A panic of `spawn` is contained.
     ///
-    /// The section is boxed, so it cannot borrow. [`Operation::current`](crate::Operation::current) is `None` in the
-    /// rest of it, unless `spawn` uses [`in_scope`](crate::Operation::in_scope).
+    /// The section is boxed, so it cannot borrow. After the handover,
+    /// [`Operation::current`](crate::Operation::current) is `None` in it, unless `spawn` uses
+    /// [`in_scope`](crate::Operation::in_scope).
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses nothing: the section runs to its end, as long as the executor behind `spawn` runs.
+    /// Dropping the future loses nothing: the section runs to its end, as long as the executor behind
+    /// `spawn` runs.
     ///
     /// # Panics
     ///
@@ -76,7 +78,8 @@ pub struct ShieldOrSpawn<F: Future + Send + 'static, P: Spawner> {
 
 /// A section that can be moved to another task.
 struct Movable<F> {
-    /// Taken out for each poll. If the poll panics, it stays `None`, so a section that has panicked is never handed over.
+    /// The section, taken out for each poll. If the poll panics, the field stays `None`, so a section that has panicked
+    /// is never handed over.
     section: Option<Pin<Box<F>>>,
     started: bool,
 }

@@ -14,14 +14,14 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     /// Cancels the stream with [`Reason::Timeout`](crate::Reason::Timeout) if it takes longer than `limit` to
     /// produce an item.
     ///
-    /// This is independent of the source, which may limit the whole stream.
+    /// This limit is independent of the source, which may limit the whole stream.
     ///
     /// The clock starts when a poll finds no item, and stops when the next item comes. So the time that the
     /// consumer spends on an item does not count. Dropping the future of
     /// [`next`](futures::StreamExt::next) does not stop the clock. With a limit of zero, the stream is
     /// cancelled by the first poll that finds no item.
     ///
-    /// The limit is as precise as a [`timeout`](crate::timeout()), and an item costs no registration. If
+    /// The limit is as precise as a [`timeout`](crate::timeout()), and items do not register timers. If
     /// this is called more than once, the last limit counts.
     ///
     /// ```
@@ -44,9 +44,9 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
 
     /// Reports progress after every `items` items of the stream; zero turns reports off.
     ///
-    /// The report comes before the last of these items is yielded. Its detail `items` is the number of items so far. If
-    /// the stream knows how many are left, the report also counts [steps](crate::Progress::steps). The end of the
-    /// stream is not reported.
+    /// Each report is made just before the last of these items is yielded. Its detail `items` is the number of items so
+    /// far. If the stream knows how many items are left, the report also has [steps](crate::Progress::steps). The end
+    /// of the stream is not reported.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -93,8 +93,8 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
 
     /// Returns a handle that reads how far the stream got, however it ends.
     ///
-    /// Call this before the first poll. Items that came before are counted but not kept, unless they are
-    /// in a [chunk](Self::chunks) that has not been yielded.
+    /// Call this before the first poll. Items that came before this call are counted but not kept,
+    /// unless they are in a [chunk](Self::chunks) that has not been yielded.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -121,13 +121,13 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
 }
 
 impl<St: Stream, S, E> CancelableStream<St, S, E> {
-    /// Yields the items in vectors of `size` items. The last one may be shorter; none is empty.
+    /// Yields the items in vectors of `size` items. The last vector may be shorter. No vector is empty.
     ///
     /// The source is still polled before each item. Reports and the idle timeout count items, not chunks.
     ///
     /// If the stream is cancelled, the items of an incomplete chunk are not yielded. They go into the
     /// [partial result](Self::partial), together with the items that [`keep_last`](Self::keep_last) keeps.
-    /// No item is there twice.
+    /// The partial result contains no item twice.
     ///
     /// # Panics
     ///
@@ -166,10 +166,11 @@ where
     St: Stream<Item = Result<T, X>>,
     X: From<Cancelled>,
 {
-    /// Yields the values in vectors of `size` values. The last one may be shorter; none is empty.
+    /// Yields the values in vectors of `size` values. The last vector may be shorter. No vector is
+    /// empty.
     ///
-    /// As for [other streams](CancelableStream::chunks). The values of an incomplete chunk before an
-    /// error go into the [partial result](Self::partial).
+    /// This works as for [other streams](CancelableStream::chunks). If an error interrupts a chunk, the
+    /// values of the incomplete chunk go into the [partial result](Self::partial).
     ///
     /// # Panics
     ///

@@ -119,7 +119,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// ```
         on_start,
 
-        /// A stream reports by itself if [`report_every`](Self::report_every) asks for it.
+        /// Use [`report_every`](Self::report_every) to make the stream report by itself.
         ///
         /// ```
         /// use cancelable::prelude::*;
@@ -148,7 +148,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// ```
         on_complete,
 
-        /// A stream that is dropped before its end was cancelled with [`Reason::Dropped`].
+        /// A stream that is dropped before its end counts as cancelled, with [`Reason::Dropped`].
         ///
         /// ```
         /// use cancelable::prelude::*;
@@ -162,7 +162,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// ```
         on_cancel,
 
-        /// A stream has failed if it panicked, or if an `Err` ended a stream of
+        /// A stream fails if it panics, or if an `Err` ends a stream of
         /// [`try_cancelable_stream`](crate::CancelableStreamExt::try_cancelable_stream).
         ///
         /// ```

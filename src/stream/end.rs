@@ -19,7 +19,7 @@ where
     M: Batching<St::Item>,
 {
     /// Drops the inner stream, then the source, and hands out the last chunk or the outcome. Called when the
-    /// race is over. `shielded` is true if a shield has kept the stream.
+    /// race is over. `shielded` is true if a shield kept the stream.
     #[inline(never)]
     pub(super) fn finish(
         mut self: Pin<&mut Self>,
@@ -52,12 +52,13 @@ where
         if let Some(state) = state {
             state.end_race(stopped, E::CLEANS_UP, E::JOINS);
         }
-        // Empty, unless the stream is complete.
+        // `None`, unless the stream is complete and ended with a part of a chunk.
         let chunk = this.buffer.finish();
         if is_operation {
             *this.stage = Stage::Ending(Some(outcome));
             let Some(chunk) = chunk else { return self.end(cx) };
-            // While the consumer has an item, races around it do not wait: see `wait_slow`.
+            // While the consumer has an item, races around the stream do not wait for its clean-up: see
+            // `wait_slow`.
             if let (true, Some(state)) = (E::CLEANS_UP, this.state.get_mut()) {
                 state.release_clean_up();
             }
@@ -71,7 +72,8 @@ where
         Poll::Ready(chunk.map(Ok).or(M::error(outcome).map(Err)))
     }
 
-    /// Joins the children if the operation does that, runs the clean-up, then ends the operation.
+    /// Waits for the children if the operation joins them, runs the clean-up, and then ends the
+    /// operation.
     pub(super) fn end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<M::Item, M::Error> {
         let mut this = self.project();
         let Some(state) = this.state.get_mut() else { unreachable!("it is an operation") };

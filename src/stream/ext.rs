@@ -9,11 +9,11 @@ use crate::error::Cancelled;
 use crate::future::Fallible;
 use crate::source::Source;
 
-/// Races a stream against a source. Every stream has this trait; the prelude contains it.
+/// Races a stream against a source. Every stream implements this trait, and the prelude exports it.
 ///
-/// The method of futures, in [`CancelableExt`](crate::CancelableExt), is called `cancelable`. This
-/// one has another name because some types are both a future and a stream, such as the timers of
-/// `async-io`, and on those the same name would be ambiguous.
+/// The method for futures, in [`CancelableExt`](crate::CancelableExt), is called `cancelable`. The
+/// method for streams has another name because some types, such as the timers of `async-io`, are both a
+/// future and a stream. On those types, the same name would be ambiguous.
 ///
 /// ```
 /// use cancelable::prelude::*;
@@ -77,10 +77,10 @@ pub trait CancelableStreamExt: Stream {
     /// Races a stream of results against a source: values come as `Ok`, and the first `Err` ends the
     /// stream.
     ///
-    /// The operation then ends as cancelled if it has a [reason](crate::Operation::reason), and as
-    /// failed otherwise. The [partial result](CancelableStream::partial) contains the values before
-    /// the error. If the source fires first, [`Cancelled`] is converted into the error type of the
-    /// stream.
+    /// If an `Err` ends the stream, the operation ends as cancelled if it has a
+    /// [reason](crate::Operation::reason), and as failed otherwise. The [partial
+    /// result](CancelableStream::partial) contains the values before the error. If the source fires
+    /// first, [`Cancelled`] is converted into the error type of the stream.
     ///
     /// With [`cancelable_stream`](Self::cancelable_stream), an `Err` is an item like any other, and the stream
     /// continues.

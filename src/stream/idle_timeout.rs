@@ -9,15 +9,16 @@ use crate::{clock, poll_context};
 
 /// A limit on each wait for an item.
 ///
-/// An item ends the wait, but does not touch the timer. If the timer fires after its wait has ended, it is set
-/// again, for the current wait. So the timer registers at most once per `limit`, however many items come. Each wait
-/// reads the clock once, when it begins.
+/// An item ends the wait, but does not touch the timer. If the timer fires after the wait that it was set for has
+/// ended, it is set again, for the current wait. So the timer registers at most once per `limit`, however many
+/// items come. Each wait reads the clock once, when it begins.
 #[derive(Debug)]
 pub(crate) struct IdleTimeout {
     limit: Duration,
     /// When the current wait began.
     since: Option<Instant>,
-    /// The timer, and the time at which it fires. That is never later than the end of the current wait.
+    /// The timer, and the time at which it fires. That time is never later than the end of the current
+    /// wait.
     timer: Option<(Instant, Countdown)>,
 }
 
@@ -41,7 +42,8 @@ impl IdleTimeout {
             match &mut self.timer {
                 None => self.timer = Some((end, Countdown::until(end))),
                 Some((at, countdown)) => {
-                    // This limit moves, so it is not the deadline of an operation around it.
+                    // This limit moves with each item, so it is not a deadline of the operation around
+                    // the stream.
                     let poll = || countdown.poll("CancelableStream", cx);
                     if poll_context::ignore_limits(poll).is_pending() {
                         return Poll::Pending;

@@ -73,8 +73,8 @@ pub struct Chunks {
 #[derive(Clone, Copy, Debug)]
 pub struct Results<B = Items>(pub(super) B);
 
-/// The maximum initial capacity of the first chunk. The size of a chunk may be far more than the number of
-/// items in the stream.
+/// The maximum initial capacity of the first chunk. It exists because the size of a chunk may far exceed
+/// the number of items in the stream.
 const FIRST_CAPACITY: usize = 64;
 
 /// The parts of [`Batching`] for items that are handed out as they are.
@@ -188,7 +188,7 @@ pub(super) struct ItemBuffer<T, M> {
     pub(super) batching: M,
     #[cfg(feature = "time")]
     pub(super) idle: Option<IdleTimeout>,
-    /// Progress is reported each time the count is a multiple of this. Zero: never.
+    /// Progress is reported each time the count is a multiple of this. Zero means never.
     pub(super) report_every: u64,
 }
 

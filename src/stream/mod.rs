@@ -5,7 +5,8 @@
 // Files:
 //
 // * `ext`: the extension trait.
-// * `builder`: the builder methods that only streams have. `builder_methods`: those of every operation.
+// * `builder`: the builder methods that only streams have. `builder_methods`: the methods of every
+//   operation.
 // * `items`: how items are buffered and handed out, one by one or in chunks.
 // * `partial`: the partial result, readable from outside.
 // * `idle_timeout`: the limit on each wait for an item.
@@ -54,18 +55,18 @@ pub(crate) use poll::{UNREGISTERED_POLLS, poll_source};
 /// If the items are results, [`try_cancelable_stream`](CancelableStreamExt::try_cancelable_stream) makes the first
 /// `Err` the end of the stream.
 ///
-/// Its methods collect items into chunks, limit each wait for an item, and keep the partial result of
-/// a stream that was cancelled. It also has the methods of a [`Cancelable`](crate::Cancelable), for
-/// names, hooks, progress reports and clean-up. Calling one of these, or
-/// [`partial`](CancelableStream::partial), makes the whole stream one
+/// The methods of a `CancelableStream` collect items into chunks, limit each wait for an item, and keep
+/// the partial result of a stream that was cancelled. It also has the methods of a
+/// [`Cancelable`](crate::Cancelable), for names, hooks, progress reports and clean-up. Calling one of
+/// these, or [`partial`](CancelableStream::partial), makes the whole stream one
 /// [`Operation`](crate::Operation). The operation starts at the first poll and completes when the stream
-/// ends. A stream that is not an operation allocates nothing but chunks.
+/// ends. A stream that is not an operation allocates nothing except chunks.
 ///
 /// # Implementation
 ///
 /// The source is polled before each item. It gets the task's waker when the stream is pending for the
-/// first time, or after 64 items in a row. So it is registered once, not once per item. Before that,
-/// polling a time limit reads the clock. Afterwards it reads a flag.
+/// first time, or after 64 items in a row. So it is registered once, not once per item. Before a time
+/// limit is registered, polling it reads the clock. Afterwards, polling it reads a flag.
 ///
 /// # Cancel safety
 ///
@@ -109,8 +110,8 @@ pub struct CancelableStream<St: Stream, S, E = (), M: Batching<St::Item> = Items
     #[pin]
     ending: E,
     stage: Stage<M::End>,
-    /// The number of polls of the source until it has the task's waker, including the poll that passes
-    /// the waker. Zero if the source has it.
+    /// The number of polls until the source has the task's waker, including the poll that passes the
+    /// waker. Zero if the source has the waker already.
     unregistered_polls: u8,
     /// Shields to wait for, and the operation. Most streams have neither.
     state: LazyRunState,
@@ -118,7 +119,7 @@ pub struct CancelableStream<St: Stream, S, E = (), M: Batching<St::Item> = Items
 
 /// Why the fast path of `poll_next` hands a poll over to `poll_slow`.
 enum Handover<End> {
-    /// It is the first poll, or the stream is an operation, is shielded or has ended.
+    /// This is the first poll, or the stream is an operation, is shielded or has ended.
     Untouched,
     /// The source has been polled in this poll, and has not fired. The first poll does that before anything else.
     Looked,
@@ -132,7 +133,7 @@ enum Stage<End> {
     /// Not polled yet.
     New,
     Streaming,
-    /// The stream has been dropped. Clean-up is about to run, or is running and holds the outcome.
+    /// The inner stream has been dropped. Clean-up is about to run, or is running and holds the outcome.
     Ending(Option<Result<End, Cancelled>>),
     /// A race around this one is about to drop it, so the consumer must not continue. If that race only borrowed
     /// the stream, the stream may be polled again. Then it hands out the error.
@@ -238,7 +239,7 @@ where
             (_, None) => return (0, Some(1)),
             (_, Some(stream)) => stream.size_hint(),
         };
-        // The error may come next, or after all items that the stream has left.
+        // The error may be the next item, or may come after all items that the stream has left.
         let upper = upper.and_then(|upper| self.buffer.upper_bound(upper));
         (0, upper.and_then(|upper| upper.checked_add(1)))
     }

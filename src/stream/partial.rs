@@ -51,7 +51,7 @@ struct Kept<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StreamEnd {
-    /// The stream ended by itself, so the items are all there are.
+    /// The stream ended by itself, so no item is missing.
     Complete,
     /// The stream panicked, or an `Err` ended it.
     Failed,
@@ -90,8 +90,8 @@ impl<T> Partial<T> {
     /// [`keep_last`](crate::CancelableStream::keep_last). If the stream did not complete, they include all
     /// items of the incomplete chunk.
     ///
-    /// The items are cloned under a lock that the stream and all handles of this partial result
-    /// share. If an item's `clone` uses such a handle, or only prints it, this call deadlocks.
+    /// The items are cloned under a lock that the stream and all handles of this partial result share.
+    /// If an item's `clone` uses such a handle, even just to print it, this call deadlocks.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -219,7 +219,7 @@ impl<T> fmt::Debug for Partial<T> {
     }
 }
 
-/// Clones an item. A function pointer, so that only `keep_last` needs `T: Clone`.
+/// Clones an item. This is a function pointer, so that only `keep_last` needs `T: Clone`.
 type CloneItem<T> = fn(&T) -> T;
 
 /// The stream's side of the partial result.
@@ -229,7 +229,7 @@ pub(super) struct PartialWriter<T> {
     chunk: Vec<T>,
     /// How many items to keep, and how to clone one.
     keep_last: Option<(usize, CloneItem<T>)>,
-    /// Shared with the handles, once there is one.
+    /// Shared with the handles, once there is a handle.
     kept: OnceLock<Arc<Mutex<Kept<T>>>>,
 }
 
@@ -295,7 +295,7 @@ impl<T> PartialWriter<T> {
         }
     }
 
-    /// Keeps the items of the incomplete chunk, because the stream is over before its end.
+    /// Keeps the items of the incomplete chunk, because the stream did not reach its end.
     pub(super) fn keep_chunk(&mut self) {
         let mut chunk = VecDeque::from(std::mem::take(&mut self.chunk));
         if let Some(kept) = self.kept.get() {
@@ -308,7 +308,7 @@ impl<T> PartialWriter<T> {
     }
 }
 
-/// A stream that is dropped before its end.
+/// Keeps the incomplete chunk of a stream that is dropped before its end.
 impl<T> Drop for PartialWriter<T> {
     fn drop(&mut self) {
         self.keep_chunk();

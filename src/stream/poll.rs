@@ -50,7 +50,7 @@ where
             // Operations usually start at the first poll. If the stream became an operation later, it starts
             // now.
             let starts = state.is_unstarted() && this.stream.is_some();
-            // Races around it do not wait for its clean-up yet: see `wait_slow`.
+            // Races around the stream do not wait for its clean-up yet: see `wait_slow`.
             let starting = starts.then_some(this.ending.as_mut());
             state.enter_poll(&mut inside, starting, false, cx.waker());
         }
@@ -98,7 +98,7 @@ where
         }
     }
 
-    /// Handles the first poll. A source that has fired by now wins, and the stream is never polled.
+    /// Handles the first poll. If the source has fired by now, it wins, and the stream is never polled.
     fn poll_first(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<M::Item, M::Error> {
         *self.as_mut().project().stage = Stage::Streaming;
         if let Poll::Ready(reason) =
@@ -107,7 +107,7 @@ where
             let error = error_of_unstarted(self.as_mut().project().state.get_mut(), reason);
             return self.finish(Err(error), false, cx);
         }
-        // Not `poll_next`, which would enter the operation once more.
+        // This does not call `poll_next`, which would enter the operation once more.
         self.poll_as_current(Handover::Looked, cx)
     }
 
@@ -179,12 +179,13 @@ where
         }
     }
 
-    /// Notes why the stream is cancelled. Returns the error at once if nothing can keep the stream.
+    /// Records why the stream is cancelled. Returns the error at once if nothing can keep the stream.
     fn note_cause(self: Pin<&mut Self>, reason: Reason) -> Result<(), Cancelled> {
         let Some(state) = self.project().state.get_mut() else { return Err(reason.into()) };
         let reason = match state.operation() {
-            // The first cancellation of the operation decides. The operation does not know that the idle timeout
-            // has fired. If the source has fired, this call changes nothing.
+            // The first cancellation of the operation decides the reason. If the idle timeout has fired, the
+            // operation does not know it yet, and this call cancels it. If the source has fired, this call
+            // changes nothing.
             Some(operation) => {
                 operation.cancel_with(reason.clone());
                 operation.reason().unwrap_or(reason)
@@ -224,11 +225,12 @@ where
         self.wait_for_shields().map(Err)
     }
 
-    /// Like [`wait_slow`](Self::wait_slow), within the grace period. Returns whether that continues.
+    /// Like [`wait_slow`](Self::wait_slow), within the grace period. Returns whether the grace period
+    /// continues.
     fn wait_in_grace(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         let Some(state) = self.project().state.get_mut() else { return true };
-        // Poll once more to register the task: a race around it may begin to wait for the clean-up later, and must
-        // wake the task then.
+        // Poll once more to register the task. A race around the stream may begin to wait for the clean-up later,
+        // and must wake the task then.
         !(E::CLEANS_UP && state.hold_clean_up()) || state.poll_grace(cx)
     }
 
@@ -241,7 +243,7 @@ where
     }
 
     /// Polls the inner stream, and notes the shields that register meanwhile. `dropping` is the number
-    /// of the race if only shields keep the stream, else 0.
+    /// of the race if only shields keep the stream, and 0 otherwise.
     fn poll_stream(
         self: Pin<&mut Self>,
         dropping: u64,
@@ -250,7 +252,7 @@ where
         let this = self.project();
         let Some(mut stream) = this.stream.as_pin_mut() else { unreachable!("it is streaming") };
         let partial = &mut this.buffer.partial;
-        // Kept items are cloned in here, so that a panic of `clone` counts as one of the stream.
+        // Kept items are cloned in here, so that a panic of `clone` counts as a panic of the stream.
         let mut next = poll_fn(|cx| {
             stream.as_mut().poll_next(cx).map(|item| {
                 let item = item.map_or_else(|| ControlFlow::Break(M::end()), M::split);
@@ -287,8 +289,8 @@ where
         let this = self.as_mut().project();
         let mut register = std::mem::take(this.unregistered_polls) > 0;
         if let Some(state) = this.state.get_mut() {
-            // A race around it waits for the clean-up only while the consumer waits for an item. Between two items
-            // nothing polls this stream, and the race could wait forever.
+            // A race around the stream waits for the clean-up only while the consumer waits for an item. Between
+            // two items, nothing polls this stream, so the race could wait forever.
             register |= E::CLEANS_UP && state.hold_clean_up();
         }
         if register {
@@ -335,7 +337,7 @@ pub(crate) fn poll_source<S: Future<Output = Reason>>(
     }
 }
 
-/// Not inlined, so that the polls after these stay small.
+/// Not inlined, so that the code for later polls stays small.
 #[inline(never)]
 fn poll_source_cold<S: Future<Output = Reason>>(
     source: Pin<&mut S>,

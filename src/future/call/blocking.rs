@@ -25,14 +25,15 @@ pub struct QueuedCall<T> {
 impl<T: Send + 'static> QueuedCall<T> {
     pub(super) fn new(operation: &Operation, closure: impl FnOnce() -> T + Send + 'static) -> Self {
         let operation = operation.clone();
-        // Called in a shield, the closure is part of the section.
+        // If this is called in a shield, the closure is part of the shielded section.
         let section = operation.is_protected_here().then(section_end);
         let protected = section.is_some();
         let queue = move || {
             let begun = Arc::new(AtomicBool::new(false));
             let (inside, has_begun) = (operation.clone(), begun.clone());
             let task = pool::spawn(move || {
-                // Refused by the task of the call, which has seen that the operation is cancelled.
+                // The task of the call has seen that the operation is cancelled, and has refused the
+                // closure.
                 if has_begun.swap(true, Ordering::AcqRel) {
                     return None;
                 }
@@ -65,13 +66,13 @@ impl<T> Start<BlockingCall<T>> for QueuedCall<T> {
 /// A blocking closure on the thread pool: the future within a
 /// [`run_blocking`](Operation#method.run_blocking).
 pub struct BlockingCall<T> {
-    /// The closure, until a call that waits for it is polled first.
+    /// The closure. If the call waits for it, its first poll moves it into `section`.
     task: Option<ClosureTask<T>>,
     /// Makes the races around the call wait for the closure.
     section: Option<Shield<ClosureTask<T>>>,
     /// Whether a cancellation waits for a closure that has begun.
     waits: bool,
-    /// Whether the closure did not run, because the operation was cancelled before.
+    /// Whether the closure was not run because the operation had been cancelled before.
     refused: bool,
 }
 
@@ -92,7 +93,7 @@ impl<T> Future for BlockingCall<T> {
             }
         }
         let polled = match (&mut this.section, &mut this.task) {
-            // The call around it returns the error.
+            // The `Call` around this future returns the error.
             _ if this.refused => return Poll::Pending,
             (Some(section), _) => Pin::new(section).poll(cx),
             (None, Some(task)) => Pin::new(task).poll(cx),
@@ -112,9 +113,11 @@ impl<T> Future for BlockingCall<T> {
 struct ClosureTask<T> {
     task: PoolTask<Option<T>>,
     operation: Operation,
-    /// Whether the closure has begun, or must not begin any more. The thread that changes it decides which.
+    /// True once the closure has begun or must not begin any more. The thread that sets this flag decides
+    /// which of the two it is.
     begun: Arc<AtomicBool>,
-    /// Whether it was called in a section that protects it, so that it begins although the operation is cancelled.
+    /// Whether `run_blocking` was called in a shielded section. If so, the closure begins even if the operation is
+    /// cancelled.
     protected: bool,
 }
 
@@ -123,7 +126,7 @@ impl<T> Future for ClosureTask<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let polled = Pin::new(&mut self.task).poll(cx);
-        // The race around the call is woken by the cancellation, so this sees a cancellation in any case.
+        // A cancellation wakes the race around the call, so this check never misses one.
         let refuses = polled.is_pending()
             && !self.protected
             && self.operation.is_cancelled()
@@ -133,8 +136,9 @@ impl<T> Future for ClosureTask<T> {
 }
 
 impl<T> Call<BlockingCall<T>, QueuedCall<T>> {
-    /// Makes a cancellation not wait for the closure: the call resolves at once, and a closure that has begun
-    /// runs on, beside clean-up and after the end of the operation. Its result is dropped.
+    /// Lets a cancellation take effect without waiting for the closure. The call resolves at once. A closure
+    /// that has begun continues, at the same time as clean-up and past the end of the operation, and its
+    /// result is dropped.
     ///
     /// Use it for a closure that may block for long and harms nothing if it ends late. Call this before the
     /// first poll.

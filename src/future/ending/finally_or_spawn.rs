@@ -53,7 +53,7 @@ where
         }
     }
 
-    /// Sets whether the operation has started already.
+    /// Records whether the operation has started already.
     pub(crate) fn started(mut self, started: bool) -> Self {
         self.started = started;
         self

@@ -18,8 +18,8 @@ pub(crate) use sealed::ErrorOf;
 use crate::error::Cancelled;
 use crate::text::Text;
 
-/// What a race does once its work is gone. This trait is sealed. Its implementations are put together by
-/// [`finally`](crate::Cancelable::finally) and the other methods for what comes after the work.
+/// What a race does once its work is gone. This trait is sealed. [`finally`](crate::Cancelable::finally)
+/// and the other methods for what happens after the work combine its implementations.
 pub trait Ending<T>: sealed::Ending<T> {}
 
 impl<T, E: sealed::Ending<T>> Ending<T> for E {}
@@ -27,13 +27,14 @@ impl<T, E: sealed::Ending<T>> Ending<T> for E {}
 pub(crate) mod sealed {
     use super::*;
 
-    /// A function that passes the error to its second argument, a closure, if the value is an error. It does
-    /// not return the text of the error, because that text may borrow from a temporary.
+    /// A function that looks for an error in a value. If there is one, it passes the error to its second
+    /// argument, a closure. It does not return the text of the error, because that text may borrow from a
+    /// temporary.
     #[allow(unreachable_pub, reason = "part of a trait that is sealed by being unreachable")]
     pub type ErrorOf<T> = fn(&T, &mut dyn FnMut(&dyn Display));
 
     pub trait Ending<T> {
-        /// Whether there is clean-up, or children are joined.
+        /// Whether there is clean-up, or the operation joins its children.
         const CLEANS_UP: bool;
 
         /// Whether the operation waits for its children before its clean-up.
@@ -63,7 +64,8 @@ pub(crate) mod sealed {
         /// Notes that the operation has started. From now on there is something to clean up.
         fn note_started(self: Pin<&mut Self>) {}
 
-        /// Stores the outcome of a race whose caller must not continue, if there is a place for it.
+        /// Stores the outcome of a race whose caller must not continue, if this ending has a place for
+        /// the outcome.
         fn store_outcome(self: Pin<&mut Self>, _outcome: &mut Option<Result<T, Cancelled>>) {}
 
         /// Moves the stored outcome back, if there is one.
@@ -77,7 +79,8 @@ pub(crate) mod sealed {
         /// Hands unfinished clean-up to its spawners, in the order in which it was added.
         fn hand_over(self: Pin<&mut Self>) {}
 
-        /// Drives children that only the ending drives, in each poll in which the operation waits for its children.
+        /// Polls the children that no other task polls. Called in each poll in which the operation waits for its
+        /// children.
         fn poll_while_joining(
             self: Pin<&mut Self>,
             _outcome: &Result<T, Cancelled>,
@@ -85,8 +88,8 @@ pub(crate) mod sealed {
         ) {
         }
 
-        /// Runs the clean-up. While it is pending, the outcome is stored in here; once it is ready, the
-        /// outcome is back in `outcome`.
+        /// Runs the clean-up. While the clean-up is pending, this ending stores the outcome. Once it is
+        /// ready, the outcome is back in `outcome`.
         fn poll_clean_up(
             self: Pin<&mut Self>,
             _outcome: &mut Option<Result<T, Cancelled>>,
@@ -125,7 +128,8 @@ macro_rules! clean_up_after_earlier {
 }
 pub(crate) use clean_up_after_earlier;
 
-/// The methods of `Ending` that clean-up passes on to the `earlier` ending, unless it is of a group.
+/// The methods of `Ending` that clean-up passes on to the `earlier` ending. The ending of a group does
+/// not use this macro.
 macro_rules! passed_to_earlier {
     ($T:ty) => {
         fn failure(&self) -> Option<Text> {

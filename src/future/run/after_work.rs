@@ -37,7 +37,7 @@ impl RunState {
                     }
                     return polled;
                 }
-                // Clean-up that panicked is not polled again. The next iteration runs the clean-up after it.
+                // A clean-up that panicked is not polled again. The next iteration runs the next clean-up.
                 Err(panic) => run.keep_first_panic(panic),
             }
         }
@@ -54,8 +54,9 @@ impl RunState {
         contained
     }
 
-    /// Polls the source once more, without registering, because the work has returned an error. The work may have seen
-    /// in the same poll that the source has fired, for example with `token.check()?`. Then this cancels the operation.
+    /// Polls the source once more, without registering, because the work has returned an error. In its last poll, the
+    /// work may have noticed that the source has fired, for example with `token.check()?`. If the source has fired,
+    /// this cancels the operation.
     pub(crate) fn note_cause_of_error<S>(&mut self, source: Pin<&mut Option<S>>)
     where
         S: Future<Output = Reason>,

@@ -24,13 +24,14 @@ impl RunState {
         }
     }
 
-    /// Returns whether the work is within its grace period. Its clock starts at the first call.
+    /// Returns whether the work is within its grace period. The clock of the grace period starts at the
+    /// first call.
     #[cfg(feature = "time")]
     #[inline]
     pub(crate) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(run) = &mut self.operation else { return false };
-        // A race around it waits for its clean-up, but usually not for its grace period. It must find out in any case
-        // whether the operation is part of its work.
+        // A race around the operation waits for its clean-up, but usually not for its grace period. Either way, the
+        // operation must find out whether it is part of the work of that race.
         let goes_on = run.poll_grace(cx)
             && (!run.is_awaited(&mut self.drop_check, cx) || run.grace_is_clean_up);
         if !goes_on && run.grace.is_some() {
@@ -51,7 +52,8 @@ impl RunState {
             operation.note_shields(&shields);
         }
         if self.shields.len() + shields.len() > self.shields.capacity() {
-            // All shields are notified again, which has no effect on shields that were notified before.
+            // All shields will be notified again, which has no effect on those that were notified
+            // before.
             self.notified = 0;
             self.shields.retain(|shield| {
                 visit();
@@ -66,7 +68,8 @@ impl RunState {
     /// Returns whether a shield keeps the work.
     #[inline]
     pub(crate) fn is_shielded(&mut self) -> bool {
-        // Look only at the last shield. So if many shields end one by one, each is checked only a few times.
+        // Look only at the last shield. So even if many shields end one by one, each is checked only a few
+        // times.
         while let Some(last) = self.shields.last() {
             visit();
             let keeps = match &self.tracer {
@@ -82,7 +85,8 @@ impl RunState {
         false
     }
 
-    /// Notifies the shields in the work that this race waits for them. Returns its tracer if there are any.
+    /// Notifies the shields in the work that this race waits for them. Returns the tracer of the race if
+    /// there are such shields.
     pub(crate) fn await_shields(&mut self) -> Option<Arc<Tracer>> {
         if !self.is_shielded() {
             return None;
@@ -106,14 +110,14 @@ impl RunState {
 
     /// Resolves to the error once no shield keeps the work.
     pub(crate) fn wait_for_shields(&mut self) -> Poll<Cancelled> {
-        // Shields that have registered in this poll are notified at once, because clean-up begins when it is notified.
+        // Shields that registered in this poll are notified at once. Clean-up among them begins when it is notified.
         match self.await_shields() {
             Some(_) => Poll::Pending,
             None => Poll::Ready(self.error()),
         }
     }
 
-    /// Wakes futures that expected to be dropped with the work and were not. Called once the work is gone.
+    /// Wakes futures that expected to be dropped with the work but were not. Called once the work is gone.
     #[inline]
     pub(super) fn forget_shields(&mut self) {
         if let Some(tracer) = self.tracer.take() {
@@ -141,7 +145,7 @@ impl RunState {
         self.error_for(reason, forced)
     }
 
-    /// Returns the error for this reason, with the name of the operation. `forced` says whether the work did not
+    /// Returns the error for this reason, with the name of the operation. `forced` is true if the work did not
     /// end within its grace period.
     pub(super) fn error_for(&self, reason: Reason, forced: bool) -> Cancelled {
         match self.operation() {

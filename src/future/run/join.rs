@@ -11,11 +11,11 @@ use crate::poll_context::InShield;
 use crate::reason::Reason;
 
 impl RunState {
-    /// Waits until everything below the operation has ended. The work is gone.
+    /// Waits until every operation below this one has ended. The work must be gone already.
     ///
-    /// The operation can still be cancelled meanwhile, by its source, its parent or a handle. That cancels the children,
-    /// and drops the source. After a cancellation, the wait ends with the grace period of the operation, if it has one, or
-    /// when the operation is forced.
+    /// During the wait, the operation can still be cancelled by its source, its parent or a handle. That cancels the
+    /// children, and drops the source. After a cancellation, the wait ends with the grace period of the operation, if
+    /// it has one, or when the operation is forced.
     #[inline(never)]
     pub(crate) fn poll_join<S: Future<Output = Reason>>(
         &mut self,
@@ -61,7 +61,7 @@ impl RunState {
         Poll::Ready(())
     }
 
-    /// Drives children that only the ending drives, shielded as in the clean-up.
+    /// Polls the children that no other task polls. They are shielded, as clean-up is.
     pub(crate) fn poll_while_joining<T, E: Ending<T>>(
         &mut self,
         ending: Pin<&mut E>,
@@ -72,7 +72,7 @@ impl RunState {
         ending.poll_while_joining(outcome, cx);
     }
 
-    /// Returns whether the wait goes on although the operation is cancelled.
+    /// Returns whether the wait continues although the operation is cancelled.
     #[cfg(feature = "time")]
     fn poll_join_grace(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(run) = &mut self.operation else { return false };
