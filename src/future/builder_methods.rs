@@ -145,13 +145,11 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Lets the work continue for up to `limit` after a cancellation, so that it can finish by
-        /// itself.
+        /// Lets the work continue for up to `limit` after a cancellation, so that it can finish by itself.
         ///
         /// When the source fires, the operation is [cancelled](Operation::cancelled) and the work
         /// continues. If the work ends in time, its outcome counts, and the handle still reports the
-        /// reason. Otherwise the work is dropped, and [`was_forced`](Cancelled::was_forced) returns
-        /// `true`.
+        /// reason. Otherwise the work is dropped, and [`was_forced`](Cancelled::was_forced) returns `true`.
         ///
         /// The clock starts at the first poll after the cancellation. If the source has fired by the
         /// very first poll, the work never starts, so there is no grace period. Without this method, a
@@ -166,11 +164,10 @@ macro_rules! builder_methods {
 
         /// Cancels the operation if it reports no progress for `limit`. The source may have other limits.
         ///
-        /// Use it for work that may take long but keeps making progress. The clock starts at the first
-        /// poll, and restarts at each [report](Operation::report_progress) of this operation. Reports of
-        /// its children do not count. The reason is a [`Reason::Timeout`] with the name `no progress`. A
-        /// limit that is too long for the clock never passes. If this is called more than once, the last
-        /// limit counts.
+        /// Use it for work that may take long but keeps making progress. The clock starts at the first poll,
+        /// and restarts at each [report](Operation::report_progress) of this operation. Reports of its children
+        /// do not count. The reason is a [`Reason::Timeout`] with the name `no progress`. A limit that is too
+        /// long for the clock never passes. If this is called more than once, the last limit counts.
         ///
         /// This limit is built on [`Limit`](crate::Limit), and does not count as a
         /// [deadline](Operation::deadline).
@@ -255,9 +252,8 @@ macro_rules! builder_methods {
         /// Like [`finally`](Self::finally), but hands unfinished clean-up to `spawn` if the operation
         /// is dropped.
         ///
-        /// If the clean-up has not begun by then, it receives the outcome [`Reason::Dropped`]. If the
-        /// operation is dropped before its first poll, there is nothing to clean up, and `spawn` is not
-        /// called.
+        /// If the clean-up has not begun by then, it receives the outcome [`Reason::Dropped`]. If the operation
+        /// is dropped before its first poll, there is nothing to clean up, and `spawn` is not called.
         ///
         $(#[$finally_or_spawn])*
         pub fn finally_or_spawn<P, C, Fut>(mut self, spawn: P, clean_up: C) -> $FinallyOrSpawn

@@ -35,8 +35,8 @@ pub(super) struct OperationRun {
     pub(super) has_ended: bool,
     /// When the operation started, if it has.
     pub(super) since: Option<Instant>,
-    /// Whether a registry watches the operation, or it has a span or metrics. This is a copy, so that a poll needs no
-    /// atomic read.
+    /// Whether a registry watches the operation, or it has a span or metrics. This is a copy, so
+    /// that a poll needs no atomic read.
     pub(super) watched: bool,
     /// Makes the span, at the start.
     pub(super) span: SpanMaker,
@@ -122,15 +122,13 @@ impl OperationRun {
         self.watched.then_some(&self.operation)
     }
 
-    /// Cancels the operation. Returns the reason that it keeps, which an earlier cancellation may have
-    /// set.
+    /// Cancels the operation. Returns the reason that it keeps, which an earlier cancellation may have set.
     pub(super) fn cancel(&self, reason: Reason) -> Reason {
         self.operation.cancel_with(reason);
         self.operation.cause()
     }
 
-    /// Returns a reason to cancel the operation that comes neither from its source nor from its token. This
-    /// is rare.
+    /// Returns a reason to cancel the operation that comes neither from its source nor from its token. This is rare.
     #[inline]
     pub(super) fn poll_others(
         &mut self,
@@ -167,8 +165,7 @@ impl OperationRun {
         self.is_awaited(drop_check, cx).then(|| self.operation.reason_if_dropped())
     }
 
-    /// Returns whether the operation is cancelled. If it is not, registers the task to be woken when it
-    /// is.
+    /// Returns whether the operation is cancelled. If it is not, registers the task to be woken when it is.
     #[inline]
     pub(super) fn poll_token(&mut self, cx: &mut Context<'_>) -> bool {
         match &self.token_wait {
@@ -177,8 +174,7 @@ impl OperationRun {
         }
     }
 
-    // Not inlined, so that the fast path, a later poll with the same waker, need not save registers for
-    // this call.
+    // Not inlined, so that the fast path, a later poll with the same waker, need not save registers for this call.
     #[inline(never)]
     fn poll_token_slow(&mut self, cx: &mut Context<'_>) -> bool {
         if is_probe(cx.waker()) {
@@ -246,8 +242,8 @@ impl OperationRun {
         None
     }
 
-    /// Notes whether this poll is inside a poll of the undecided parent. That parent is then the current operation or
-    /// is around it.
+    /// Notes whether this poll is inside a poll of the undecided parent. That parent is then the
+    /// current operation or is around it.
     #[inline]
     pub(super) fn note_whether_inside_parent(&mut self) {
         if let Some(parent_wait) = &mut self.parent_wait {
@@ -277,8 +273,7 @@ impl OperationRun {
         }
     }
 
-    /// Returns whether the work is within its grace period. The clock of the grace period starts at the
-    /// first call.
+    /// Returns whether the work is within its grace period. The clock of the grace period starts at the first call.
     #[cfg(feature = "time")]
     pub(super) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
         let OperationRun { operation, grace: Some(grace), .. } = self else { return false };

@@ -1,9 +1,9 @@
 //! The race: the order in which the source and the work are polled, and which of them wins a tie.
 //!
-//! 1. The first poll begins with the *first look*: it polls the source with the probe waker, so that nothing is
-//!    registered. If the source has fired, it wins, and the work is never polled. Otherwise the work is polled. If the
-//!    work is pending, the source is polled again, to register the task's waker. If the source has fired meanwhile, 3
-//!    applies.
+//! 1. The first poll begins with the *first look*: it polls the source with the probe waker, so
+//!    that nothing is registered. If the source has fired, it wins, and the work is never polled.
+//!    Otherwise the work is polled. If the work is pending, the source is polled again, to register
+//!    the task's waker. If the source has fired meanwhile, 3 applies.
 //! 2. Every later poll polls the source, and then the work.
 //! 3. When the source fires after the first look, the work gets one last poll in the same call. If it is ready,
 //!    its value wins: a finished value is never thrown away. If it is pending, it is dropped, unless a shield or
@@ -208,8 +208,8 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
     fn poll_kept_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(state) = self.state.as_deref_mut() else { return Poll::Pending };
         if state.poll_grace(cx) {
-            // The tracer lets operations in the work find out that they are part of it. They are cancelled with this
-            // one.
+            // The tracer lets operations in the work find out that they are part of it. They are
+            // cancelled with this one.
             let tracer = state.tracer();
             return self.poll_traced(&tracer, 0, cx);
         }

@@ -36,8 +36,8 @@ use crate::timer::Countdown;
 /// work. It takes two words in the race.
 #[derive(Default)]
 pub(crate) struct LazyRunState {
-    /// The lock is needed because `operation()` takes a shared reference. Polling has exclusive access and takes no
-    /// lock.
+    /// The lock is needed because `operation()` takes a shared reference. Polling has exclusive
+    /// access and takes no lock.
     state: Mutex<Option<Box<RunState>>>,
 }
 
@@ -251,8 +251,7 @@ impl RunState {
         }
     }
 
-    /// Makes the races around the operation wait for its clean-up. Returns true if they did not wait for
-    /// it before.
+    /// Makes the races around the operation wait for its clean-up. Returns true if they did not wait for it before.
     pub(crate) fn hold_clean_up(&mut self) -> bool {
         match &mut self.operation {
             Some(run) if run.cleaning.is_none() => {

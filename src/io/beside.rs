@@ -23,8 +23,7 @@ pub(super) struct Beside<S> {
     /// `None` once it has fired.
     #[pin]
     source: Option<S>,
-    /// The number of polls until the source is given the task's waker. Zero if the source has the waker
-    /// already.
+    /// The number of polls until the source is given the task's waker. Zero if the source has the waker already.
     unregistered_polls: u8,
     #[cfg(feature = "time")]
     idle: Option<IdleTimeout>,
@@ -92,8 +91,7 @@ impl<S: Future<Output = Reason>> Beside<S> {
     fn poll_cancelled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Cancelled> {
         let this = self.as_ref();
         if this.unregistered_polls > 0 && operation_start().is_some() {
-            // This call runs inside the source of an operation. The limits in here are not that operation's
-            // deadline.
+            // This call runs inside the source of an operation. The limits in here are not that operation's deadline.
             return ignore_limits(|| self.poll_source(cx));
         }
         self.poll_source(cx)

@@ -7,11 +7,10 @@ use super::{CancelableReader, CancelableSink, CancelableWriter};
 use crate::error::Cancelled;
 use crate::source::Source;
 
-/// Races a reader against a source. Every [`AsyncRead`] type implements this trait, and the prelude
-/// exports it.
+/// Races a reader against a source. Every [`AsyncRead`] type implements this trait, and the prelude exports it.
 ///
-/// Its method is not called `cancelable`, because a type may be a reader, a writer, a stream and a future at the same
-/// time.
+/// Its method is not called `cancelable`, because a type may be a reader, a writer, a stream and a
+/// future at the same time.
 pub trait CancelableReadExt: AsyncRead {
     /// Races each read of this reader against a source. The wrapper is a reader too, and is buffered or seekable if
     /// this reader is. If this reader is also a writer, so is the wrapper, and writes pass through.
@@ -64,8 +63,7 @@ pub trait CancelableReadExt: AsyncRead {
 
 impl<R: AsyncRead> CancelableReadExt for R {}
 
-/// Races a writer against a source. Every [`AsyncWrite`] type implements this trait, and the prelude
-/// exports it.
+/// Races a writer against a source. Every [`AsyncWrite`] type implements this trait, and the prelude exports it.
 pub trait CancelableWriteExt: AsyncWrite {
     /// Races each write, flush and close of this writer against a source. The wrapper is a writer too, and is seekable
     /// if this writer is. If this writer is also a reader, so is the wrapper, and reads pass through.
@@ -114,8 +112,8 @@ impl<W: AsyncWrite> CancelableWriteExt for W {}
 
 /// Races a sink against a source. Every [`Sink`] type implements this trait, and the prelude exports it.
 pub trait CancelableSinkExt<Item>: Sink<Item> {
-    /// Races each call of this sink against a source. If this sink is also a stream, so is the wrapper, and items
-    /// pass through.
+    /// Races each call of this sink against a source. If this sink is also a stream, so is the
+    /// wrapper, and items pass through.
     ///
     /// The error type of the sink must implement `From<Cancelled>`, as for
     /// [`try_cancelable`](crate::CancelableExt::try_cancelable). If it does not, convert the error first, with

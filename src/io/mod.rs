@@ -54,8 +54,7 @@ pub use reader::CancelableReader;
 pub use sink::CancelableSink;
 pub use writer::CancelableWriter;
 
-/// Defines the methods that the wrappers share. `$example` is an expression that creates a wrapper, for the
-/// documentation.
+/// Defines the methods that the wrappers share. `$example` is an expression that creates a wrapper, for the documentation.
 macro_rules! wrapper_methods {
     ($wrapper:ident, $inner:literal, $example:literal) => {
         impl<T, S> $wrapper<T, S> {

@@ -80,8 +80,7 @@ where
         let this = self.project();
         match this.beside.cancelled() {
             Some(cancelled) => Err(cancelled.clone().into()),
-            // `poll_ready` has reported that there is room, so the item is accepted even if the source has
-            // fired since.
+            // `poll_ready` has reported that there is room, so the item is accepted even if the source has fired since.
             None => this.inner.start_send(item),
         }
     }

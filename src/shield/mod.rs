@@ -77,8 +77,8 @@ pub fn shield<F: IntoFuture>(section: F) -> Shield<F::IntoFuture> {
 
 /// Finishes a section before a cancellation takes effect, like [`shield`], but protects it for at most `limit`.
 ///
-/// Use it if the section waits for something that may never happen. The time is counted from the first poll. When it
-/// is over, the section continues without protection, and so do the shields inside it. A limit of zero protects
+/// Use it if the section waits for something that may never happen. The time is counted from the first poll. When the
+/// time is over, the section continues without protection, and so do the shields inside it. A limit of zero protects
 /// nothing.
 ///
 /// # Cancel safety
@@ -125,8 +125,8 @@ pub struct Shield<F: Future> {
 }
 
 impl<F: Future> Shield<F> {
-    /// Names the section. If a [shutdown](crate::Registry::shutdown) has to wait for the section, its report shows the
-    /// name.
+    /// Names the section. If a [shutdown](crate::Registry::shutdown) has to wait for the section,
+    /// its report shows the name.
     ///
     /// Call this before the first poll. An empty name is ignored.
     ///

@@ -27,8 +27,7 @@ impl<F: Future + Send + 'static> Shield<F> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: the section runs to its end, as long as the executor behind
-    /// `spawn` runs.
+    /// Dropping the future loses nothing: the section runs to its end, as long as the executor behind `spawn` runs.
     ///
     /// # Panics
     ///

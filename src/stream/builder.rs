@@ -166,8 +166,7 @@ where
     St: Stream<Item = Result<T, X>>,
     X: From<Cancelled>,
 {
-    /// Yields the values in vectors of `size` values. The last vector may be shorter. No vector is
-    /// empty.
+    /// Yields the values in vectors of `size` values. The last vector may be shorter. No vector is empty.
     ///
     /// This works as for [other streams](CancelableStream::chunks). If an error interrupts a chunk, the
     /// values of the incomplete chunk go into the [partial result](Self::partial).

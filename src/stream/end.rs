@@ -57,8 +57,7 @@ where
         if is_operation {
             *this.stage = Stage::Ending(Some(outcome));
             let Some(chunk) = chunk else { return self.end(cx) };
-            // While the consumer has an item, races around the stream do not wait for its clean-up: see
-            // `wait_slow`.
+            // While the consumer has an item, races around the stream do not wait for its clean-up: see `wait_slow`.
             if let (true, Some(state)) = (E::CLEANS_UP, this.state.get_mut()) {
                 state.release_clean_up();
             }
@@ -72,8 +71,7 @@ where
         Poll::Ready(chunk.map(Ok).or(M::error(outcome).map(Err)))
     }
 
-    /// Waits for the children if the operation joins them, runs the clean-up, and then ends the
-    /// operation.
+    /// Waits for the children if the operation joins them, runs the clean-up, and then ends the operation.
     pub(super) fn end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<M::Item, M::Error> {
         let mut this = self.project();
         let Some(state) = this.state.get_mut() else { unreachable!("it is an operation") };

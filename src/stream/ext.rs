@@ -77,10 +77,9 @@ pub trait CancelableStreamExt: Stream {
     /// Races a stream of results against a source: values come as `Ok`, and the first `Err` ends the
     /// stream.
     ///
-    /// If an `Err` ends the stream, the operation ends as cancelled if it has a
-    /// [reason](crate::Operation::reason), and as failed otherwise. The [partial
-    /// result](CancelableStream::partial) contains the values before the error. If the source fires
-    /// first, [`Cancelled`] is converted into the error type of the stream.
+    /// If an `Err` ends the stream, the operation ends as cancelled if it has a [reason](crate::Operation::reason),
+    /// and as failed otherwise. The [partial result](CancelableStream::partial) contains the values before the
+    /// error. If the source fires first, [`Cancelled`] is converted into the error type of the stream.
     ///
     /// With [`cancelable_stream`](Self::cancelable_stream), an `Err` is an item like any other, and the stream
     /// continues.

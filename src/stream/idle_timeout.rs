@@ -17,8 +17,7 @@ pub(crate) struct IdleTimeout {
     limit: Duration,
     /// When the current wait began.
     since: Option<Instant>,
-    /// The timer, and the time at which it fires. That time is never later than the end of the current
-    /// wait.
+    /// The timer, and the time at which it fires. That time is never later than the end of the current wait.
     timer: Option<(Instant, Countdown)>,
 }
 
@@ -42,8 +41,7 @@ impl IdleTimeout {
             match &mut self.timer {
                 None => self.timer = Some((end, Countdown::until(end))),
                 Some((at, countdown)) => {
-                    // This limit moves with each item, so it is not a deadline of the operation around
-                    // the stream.
+                    // This limit moves with each item, so it is not a deadline of the operation around the stream.
                     let poll = || countdown.poll("CancelableStream", cx);
                     if poll_context::ignore_limits(poll).is_pending() {
                         return Poll::Pending;

@@ -5,8 +5,7 @@
 // Files:
 //
 // * `ext`: the extension trait.
-// * `builder`: the builder methods that only streams have. `builder_methods`: the methods of every
-//   operation.
+// * `builder`: the builder methods that only streams have. `builder_methods`: the methods of every operation.
 // * `items`: how items are buffered and handed out, one by one or in chunks.
 // * `partial`: the partial result, readable from outside.
 // * `idle_timeout`: the limit on each wait for an item.

@@ -51,7 +51,7 @@ struct Kept<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StreamEnd {
-    /// The stream ended by itself, so no item is missing.
+    /// The stream ended by itself, after its last item.
     Complete,
     /// The stream panicked, or an `Err` ended it.
     Failed,

@@ -225,8 +225,7 @@ where
         self.wait_for_shields().map(Err)
     }
 
-    /// Like [`wait_slow`](Self::wait_slow), within the grace period. Returns whether the grace period
-    /// continues.
+    /// Like [`wait_slow`](Self::wait_slow), within the grace period. Returns whether the grace period continues.
     fn wait_in_grace(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         let Some(state) = self.project().state.get_mut() else { return true };
         // Poll once more to register the task. A race around the stream may begin to wait for the clean-up later,

@@ -32,8 +32,7 @@ impl<T: Send + 'static> QueuedCall<T> {
             let begun = Arc::new(AtomicBool::new(false));
             let (inside, has_begun) = (operation.clone(), begun.clone());
             let task = pool::spawn(move || {
-                // The task of the call has seen that the operation is cancelled, and has refused the
-                // closure.
+                // The task of the call has seen that the operation is cancelled, and has refused the closure.
                 if has_begun.swap(true, Ordering::AcqRel) {
                     return None;
                 }
@@ -116,8 +115,8 @@ struct ClosureTask<T> {
     /// True once the closure has begun or must not begin any more. The thread that sets this flag decides
     /// which of the two it is.
     begun: Arc<AtomicBool>,
-    /// Whether `run_blocking` was called in a shielded section. If so, the closure begins even if the operation is
-    /// cancelled.
+    /// Whether `run_blocking` was called in a shielded section. If so, the closure begins even if
+    /// the operation is cancelled.
     protected: bool,
 }
 

@@ -13,8 +13,8 @@ use crate::text::Text;
 /// What [`joins_children`](crate::Cancelable::joins_children) and
 /// [`cancels_children`](crate::Cancelable::cancels_children) add to an operation.
 ///
-/// It only requests the wait, and stores the outcome during the wait. The race does the waiting, before it polls
-/// any clean-up.
+/// It only requests the wait, and stores the outcome during the wait. The race does the waiting,
+/// before it polls any clean-up.
 #[pin_project]
 pub struct JoinsChildren<T, E> {
     #[pin]

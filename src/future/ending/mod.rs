@@ -27,9 +27,8 @@ impl<T, E: sealed::Ending<T>> Ending<T> for E {}
 pub(crate) mod sealed {
     use super::*;
 
-    /// A function that looks for an error in a value. If there is one, it passes the error to its second
-    /// argument, a closure. It does not return the text of the error, because that text may borrow from a
-    /// temporary.
+    /// A function that looks for an error in a value. If there is one, it passes the error to its second argument,
+    /// a closure. It does not return the text of the error, because that text may borrow from a temporary.
     #[allow(unreachable_pub, reason = "part of a trait that is sealed by being unreachable")]
     pub type ErrorOf<T> = fn(&T, &mut dyn FnMut(&dyn Display));
 
@@ -64,8 +63,7 @@ pub(crate) mod sealed {
         /// Notes that the operation has started. From now on there is something to clean up.
         fn note_started(self: Pin<&mut Self>) {}
 
-        /// Stores the outcome of a race whose caller must not continue, if this ending has a place for
-        /// the outcome.
+        /// Stores the outcome of a race whose caller must not continue, if this ending has a place for the outcome.
         fn store_outcome(self: Pin<&mut Self>, _outcome: &mut Option<Result<T, Cancelled>>) {}
 
         /// Moves the stored outcome back, if there is one.
@@ -79,8 +77,8 @@ pub(crate) mod sealed {
         /// Hands unfinished clean-up to its spawners, in the order in which it was added.
         fn hand_over(self: Pin<&mut Self>) {}
 
-        /// Polls the children that no other task polls. Called in each poll in which the operation waits for its
-        /// children.
+        /// Polls the children that no other task polls. Called in each poll in which the operation
+        /// waits for its children.
         fn poll_while_joining(
             self: Pin<&mut Self>,
             _outcome: &Result<T, Cancelled>,

@@ -54,9 +54,9 @@ impl RunState {
         contained
     }
 
-    /// Polls the source once more, without registering, because the work has returned an error. In its last poll, the
-    /// work may have noticed that the source has fired, for example with `token.check()?`. If the source has fired,
-    /// this cancels the operation.
+    /// Polls the source once more, without registering, because the work has returned an error. In the poll that
+    /// returned the error, the work may have noticed that the source has fired, for example with `token.check()?`. If
+    /// the source has fired, this cancels the operation.
     pub(crate) fn note_cause_of_error<S>(&mut self, source: Pin<&mut Option<S>>)
     where
         S: Future<Output = Reason>,

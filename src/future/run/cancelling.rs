@@ -24,8 +24,7 @@ impl RunState {
         }
     }
 
-    /// Returns whether the work is within its grace period. The clock of the grace period starts at the
-    /// first call.
+    /// Returns whether the work is within its grace period. The clock of the grace period starts at the first call.
     #[cfg(feature = "time")]
     #[inline]
     pub(crate) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
@@ -52,8 +51,7 @@ impl RunState {
             operation.note_shields(&shields);
         }
         if self.shields.len() + shields.len() > self.shields.capacity() {
-            // All shields will be notified again, which has no effect on those that were notified
-            // before.
+            // All shields will be notified again, which has no effect on those that were notified before.
             self.notified = 0;
             self.shields.retain(|shield| {
                 visit();
@@ -68,8 +66,7 @@ impl RunState {
     /// Returns whether a shield keeps the work.
     #[inline]
     pub(crate) fn is_shielded(&mut self) -> bool {
-        // Look only at the last shield. So even if many shields end one by one, each is checked only a few
-        // times.
+        // Look only at the last shield. So even if many shields end one by one, each is checked only a few times.
         while let Some(last) = self.shields.last() {
             visit();
             let keeps = match &self.tracer {
