@@ -96,8 +96,8 @@ impl<F: Future, S: Future<Output = Reason>> Race for PlainRace<'_, F, S> {
 }
 
 /// Handles any race, including operations, races with shields, and races whose source has fired.
-// The outcome is written through a reference. It is large and absent in most polls, and every function that
-// returned it by value would copy it.
+// The outcome is written through a reference. An outcome is large, and most polls do not produce one. If functions
+// returned it by value, each of them would copy that space on every poll.
 pub(super) struct SlowRace<'a, F: Future, S> {
     pub(super) work: Pin<&'a mut F>,
     pub(super) source: Pin<&'a mut Option<S>>,
@@ -157,8 +157,8 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
         Poll::Ready(())
     }
 
-    /// Polls the work and collects the shields that register in it. `dropping` is the number of this race if only
-    /// shields keep the work, and 0 otherwise.
+    /// Polls the work and collects the shields that register in it. If only shields keep the work alive, `dropping`
+    /// is the number of this race. Otherwise it is 0.
     #[inline(always)]
     fn poll_work_in(&mut self, dropping: u64, cx: &mut Context<'_>) -> Poll<()> {
         let before = poll_context::registrations();
@@ -208,8 +208,8 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
     fn poll_kept_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(state) = self.state.as_deref_mut() else { return Poll::Pending };
         if state.poll_grace(cx) {
-            // The tracer lets operations in the work find out that they are part of it. They are
-            // cancelled with this one.
+            // The tracer tells operations inside the work that they belong to it, so that they are cancelled with
+            // this operation.
             let tracer = state.tracer();
             return self.poll_traced(&tracer, 0, cx);
         }
@@ -247,8 +247,8 @@ pub(super) fn is_operation(state: &Option<Box<RunState>>) -> bool {
     state.as_deref().is_some_and(RunState::is_operation)
 }
 
-/// Returns whether the code after the race must not run (guarantee 10). That is so if a race around this one waits for
-/// the shield that kept this one. It is also so if that race was cancelled, and this one was cancelled with it.
+/// Returns whether the code after the race must not run (guarantee 10). The code must not run if an enclosing race
+/// waits for the shield that kept this race alive, or if this race was cancelled because an enclosing race was.
 pub(crate) fn is_stopped<T>(
     outcome: &Result<T, Cancelled>,
     shielded: bool,

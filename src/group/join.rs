@@ -39,8 +39,8 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     ///
     /// A member that awaits its own group waits for the other members, not for itself. It then does not count towards
     /// the [bound](Self::at_most), and its own result is not part of the list. This holds for every method that waits
-    /// for the members. If a group is polled inside one of its members, that member counts as awaiting it, even if the
-    /// member runs an executor that polls the group.
+    /// for the members. A member counts as awaiting its group whenever the group is polled inside that member. This
+    /// includes polls by an executor that the member runs itself.
     ///
     /// The returned future is an operation with all methods of a [`Cancelable`]. Dropping it drops the group.
     ///
@@ -71,8 +71,8 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
 
     /// Like [`join`](Self::join), but cancels the group when `source` fires.
     ///
-    /// The source is first polled with the returned future, so that is when a time limit starts. To let a limit
-    /// include the time in which members are added, use [`scope`](Self::scope).
+    /// The source is first polled when the returned future is, so a time limit starts then. To let a limit include
+    /// the time in which members are added, use [`scope`](Self::scope).
     ///
     /// # Cancel safety
     ///
@@ -80,7 +80,8 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] if the source fires first, or the group was cancelled in another way than by a failure.
+    /// [`Cancelled`] if the source fires first, or if the group was cancelled for another reason than a member's
+    /// failure.
     ///
     /// # Examples
     ///
@@ -105,8 +106,8 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     /// Waits until all members have ended. Returns their values in the order in which they were spawned, or the
     /// failure that cancelled the group.
     ///
-    /// See [`join`](Self::join) for everything else. If the group keeps going, or a member was cancelled on its own,
-    /// this returns the first error in the order of spawning.
+    /// See [`join`](Self::join) for everything else. A member can fail or be cancelled without cancelling the group,
+    /// for instance if the group keeps going. Then this returns the error of the member that was spawned first.
     ///
     /// # Cancel safety
     ///

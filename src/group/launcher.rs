@@ -81,7 +81,7 @@ impl<'env, T, E> Launcher<'env, T, E> {
         }
     }
 
-    /// Changes the number of running members: `comes` members are counted from now on, and `goes` members no longer.
+    /// Adds `comes` to the number of running members, and subtracts `goes`.
     pub(super) fn change_running(&self, comes: usize, goes: usize) {
         let mut queue = self.queue.lock();
         queue.running = queue.running + comes - goes;
@@ -107,8 +107,8 @@ impl<'env, T, E> Launcher<'env, T, E> {
         }
     }
 
-    /// Counts the end of a member, and leaves its result. If the member counted towards the bound, starts queued
-    /// members.
+    /// Records that a member has ended, and stores its result for the group. If the member counted towards the bound,
+    /// starts queued members.
     pub(super) fn member_ended(&self, seat: Seat, is_plain: bool, result: TaskResult<T, E>) {
         if self.shared.member_ended(seat, is_plain, result) {
             self.change_running(0, 1);

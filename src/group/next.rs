@@ -15,7 +15,7 @@ use crate::wait::polled_after_completion;
 pub struct Next<'a, T, E> {
     shared: &'a Shared<T, E>,
     place: Option<Place>,
-    /// The member that counts as waiting because of this future.
+    /// The member that polled this future. It counts as waiting until the future ends.
     member: Option<u64>,
     is_done: bool,
 }

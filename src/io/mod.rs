@@ -3,8 +3,8 @@
 //! [`cancelable_reader`](CancelableReadExt::cancelable_reader),
 //! [`cancelable_writer`](CancelableWriteExt::cancelable_writer) and
 //! [`cancelable_sink`](CancelableSinkExt::cancelable_sink) return a wrapper that is a reader, writer or sink itself.
-//! Use them if the code that reads or writes is not yours, so that you cannot race its futures: a parser, a TLS
-//! library, a framed protocol. If the code is yours, `reader.read(&mut buffer).cancelable(source)` needs no wrapper.
+//! Use them if a parser, a TLS library or a framed protocol reads or writes. You cannot race the futures inside such
+//! code yourself. If the code is yours, `reader.read(&mut buffer).cancelable(source)` needs no wrapper.
 //!
 //! The traits are those of [`futures::io`]. For the traits of tokio, convert the inner object and then the wrapper,
 //! with `compat()` of the crate `tokio-util`.

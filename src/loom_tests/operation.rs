@@ -3,8 +3,8 @@
 //! With a third thread there are many interleavings. Two preemptions are enough to find each mistake that these
 //! models look for.
 //!
-//! At most one thread of a model runs the hooks of an end. While they run, the operation is the current one, and all
-//! threads of a model share that thread-local.
+//! At most one thread of a model runs the hooks of an end, because all threads of a model share the thread-local of
+//! the current operation, and running a hook sets it.
 
 #[cfg(feature = "time")]
 use std::future::poll_fn;
@@ -331,7 +331,7 @@ fn hooks_given_at_failure() {
     hooks_given_while(|operation| operation.end_with_error(&"no disk"), [0, 0, 1]);
 }
 
-/// Hooks that are added while the future is dropped unpolled are dropped, and never called.
+/// The future is dropped before its first poll while hooks are added. The hooks are dropped, and never called.
 #[test]
 fn hooks_given_while_dropped_unpolled() {
     bounded_model(|| {
@@ -377,8 +377,8 @@ fn progress_hook_given_at_the_end() {
     });
 }
 
-/// Two threads force an operation while its grace period begins. Its task learns of that. If the operation was in the
-/// grace period, exactly one call says that it ended the grace period.
+/// Two threads force an operation while its grace period begins. The task of the operation sees that the grace period
+/// was cut short. If the operation was in the grace period, exactly one call says that it ended the grace period.
 #[test]
 #[cfg(feature = "time")]
 fn forced_by_two_as_the_grace_period_begins() {

@@ -215,11 +215,12 @@ impl Command {
     /// Makes the child the leader of a new process group, and sends signals to the whole group.
     ///
     /// Use it for a child that starts processes of its own, such as a shell or `make`, which does not always pass a
-    /// signal on. The whole group gets the signal and has the grace period. Then its remaining processes are killed. If
-    /// an output is collected, they are killed earlier: once the child has ended and no process holds that output open.
+    /// signal on. The whole group gets the signal and has the grace period. Then its remaining processes are killed.
+    /// If an output is collected, they may be killed earlier: once the child has ended and every process has closed
+    /// that output.
     ///
-    /// * A Ctrl-C at the terminal does not reach a group of its own. Use [`ctrl_c`](crate::ctrl_c) as a source. If a second
-    ///   Ctrl-C ends this program, the group continues.
+    /// * A child in a process group of its own does not receive a Ctrl-C from the terminal. Use
+    ///   [`ctrl_c`](crate::ctrl_c) as a source. If a second Ctrl-C ends this program, the group continues.
     /// * The child cannot read from the terminal: the system stops it if it tries.
     /// * If the child ends by itself, the other processes of its group continue.
     ///
@@ -245,8 +246,8 @@ impl Command {
     /// is.
     ///
     /// [How a child is stopped](super#how-a-child-is-stopped) describes what a cancellation does. The future is an
-    /// operation that has the name of the program, and all the methods of [`TryCancelable`]. For instance, `grace` sets
-    /// how much time the child has to end.
+    /// operation named after the program. It has all the methods of [`TryCancelable`]. For instance, `grace` sets how
+    /// much time the child has to end.
     ///
     /// The child is started at the first poll. If the source has fired by then, nothing is started.
     ///

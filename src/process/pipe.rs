@@ -8,8 +8,8 @@ use async_process::ChildStdin;
 use futures::io::{AsyncRead, AsyncWrite};
 
 /// How much is read at once: the smallest and the largest chunk. Between these, a chunk is as large as the output so
-/// far. Large chunks from the start would waste time, because each is filled with zeros, which costs more than a read
-/// of nothing.
+/// far. To start with large chunks would waste time: each chunk is filled with zeros first, and that costs more than
+/// a read that returns nothing.
 const FIRST_CHUNK: usize = 512;
 const CHUNK: usize = 64 * 1024;
 

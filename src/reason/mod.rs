@@ -84,7 +84,7 @@ pub enum Reason {
     },
     /// Every source of an [`all_of`](crate::all_of()) fired.
     ///
-    /// The list is flat: it contains neither another `All` nor the `Parent` of one.
+    /// The list is flat: it never contains an `All`, nor a `Parent` that wraps an `All`.
     #[non_exhaustive]
     All {
         /// The reason of each source, in the order of the list.

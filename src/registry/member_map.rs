@@ -1,7 +1,7 @@
 //! `MemberMap`: the operations in a registry, split over several locks, and whether it accepts new ones.
 //!
 //! 1. The count is raised before a member is inserted into the map, and lowered after it has been removed.
-//! 2. Once the map is closed, only operations below members are inserted, and a count of zero is never raised again.
+//! 2. Once the map is closed, it accepts only operations below its members. A count that has reached zero stays zero.
 //! 3. The latch of a count is set once the map is closed and the count is zero, and not before.
 //!
 //! For 2: `insert` reads the flag with the lock of its shard held. `close` sets the flag, then takes each
@@ -151,8 +151,8 @@ impl<M> MemberMap<M> {
         let removed = shard.remove(&id);
         let (len, capacity) = (shard.len(), shard.capacity());
         if capacity > KEPT_CAPACITY && len < capacity / 8 {
-            // This moves the remaining members and drops none. Several members have left for each one that is moved,
-            // so the cost of a removal is constant on average.
+            // This moves the remaining members and drops none. The shard shrinks only after several members have left
+            // for each one that it moves, so a removal takes constant time on average.
             shard.shrink_to((2 * len).max(KEPT_CAPACITY / 2));
         }
         // Setting the latch wakes tasks, so the lock is released first.

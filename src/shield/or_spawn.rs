@@ -16,12 +16,12 @@ impl<F: Future + Send + 'static> Shield<F> {
     ///
     /// Use it if the section must also survive a plain drop, for instance by a `select!`, by `abort()`, or because a
     /// client hangs up. A shield alone does not protect against these. With [`shield_for`](crate::shield_for), a
-    /// cancellation still waits no longer than the limit. After that, the section continues in the background.
+    /// cancellation still waits at most `limit` for the section. After that, the section continues in the background.
     ///
     /// Call this before the first poll. A section that has not started or that has panicked is not handed over. The
     /// value of a section that is handed over is dropped. A panic of `spawn` is contained.
     ///
-    /// The section is boxed, so it cannot borrow. After the handover,
+    /// The section may move to another task, so it must be `'static`. After the handover,
     /// [`Operation::current`](crate::Operation::current) is `None` in it, unless `spawn` uses
     /// [`in_scope`](crate::Operation::in_scope).
     ///

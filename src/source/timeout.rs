@@ -13,9 +13,9 @@ use crate::timer::Countdown;
 /// Creates a source that fires once `after` has passed since its first poll, with the reason
 /// [`Reason::Timeout`].
 ///
-/// It never fires early, and at most 1 ms late, plus scheduling delays. A timeout of more than four seconds may be late
-/// by 1/512 of the time beyond four seconds, if that is more than 1 ms. A timeout of zero fires in its first poll,
-/// before the work is polled. A timeout that overflows the clock, such as [`Duration::MAX`], never fires.
+/// It never fires early, and at most 1 ms late, plus scheduling delays. Beyond four seconds, it may be late by 1 ms
+/// or by 1/512 of the time over four seconds, whichever is more. A timeout of zero fires in its first poll, before
+/// the work is polled. A timeout that overflows the clock, such as [`Duration::MAX`], never fires.
 ///
 /// Of two timeouts, [`any_of`](crate::any_of()) fires with the shorter and
 /// [`all_of`](crate::all_of()) with the longer one.
@@ -58,7 +58,7 @@ pub fn timeout(after: Duration) -> Timeout {
 /// is the time from the first poll to `at`. Its text is rounded, as in "deadline passed after 1.5s".
 ///
 /// A deadline that has already passed fires in its first poll, before the work is polled. A deadline never fires
-/// early. It may fire as late as a [`timeout`] of that length.
+/// early. It may be as late as a [`timeout`] of the same remaining time.
 ///
 /// # Cancel safety
 ///
@@ -111,8 +111,8 @@ thread_local! {
     static FIRED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Returns how many time limits have fired on this thread. A race compares the counts before and after a poll of its
-/// source, to find out whether the source continues after its limit.
+/// Returns how many time limits have fired on this thread. A race compares the counts before and after it polls its
+/// source. If a limit has fired and the source is still pending, the source continues after its limit.
 #[inline]
 pub(crate) fn timeouts_fired() -> usize {
     FIRED.get()

@@ -37,8 +37,8 @@ pub(crate) fn note_fired(end: Instant, length: Duration) {
 
 /// A time limit that starts at its first poll, and lasts for a given length or until a given instant.
 ///
-/// It reads the clock at its first poll and when it fires. If an operation polls it for the first time, the operation
-/// has just read the clock, and the limit starts at that time instead.
+/// It reads the clock at its first poll and when it fires. If the first poll comes from an operation, the limit
+/// starts at the time that the operation has just read.
 #[derive(Debug)]
 pub(crate) struct Countdown {
     /// How long it lasts. If the end is given instead, the first poll fills this in.
@@ -84,8 +84,8 @@ impl Countdown {
         }
     }
 
-    /// Resolves to the length of the limit once it has passed. `what` names the future in the panic of
-    /// guarantee 15.
+    /// Resolves to the length of the limit once it has passed. `what` is the name of the future in the panic message
+    /// of a poll after completion (guarantee 15).
     ///
     /// # Panics
     ///
@@ -99,7 +99,8 @@ impl Countdown {
     }
 
     // Not inlined, so that the fast path is small enough to be inlined into the poll of the race. The two usual cases
-    // come first and save few registers: the first poll, after which most limits are dropped, and the registration.
+    // come first, because they spill few registers. They are the first poll, after which most limits are dropped, and
+    // the registration.
     #[inline(never)]
     fn poll_slow(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         let is_plain = poll_context::operation_start().is_none();
@@ -123,15 +124,16 @@ impl Countdown {
             State::Registered(slot) => {
                 ready!(slot.poll(what, cx, |()| ()));
                 FIRED.set(Some((slot.latched().end(), self.length)));
-                // This thread belongs to an executor, and its clock read is recent. So it also fires other limits that
-                // are due, and wakes more tasks of the backlog.
+                // This thread belongs to an executor, and it has just read the clock. So it also fires other limits
+                // that are due, and wakes more tasks of the backlog.
                 Wheel::shared().drive_after_firing(clock::real());
                 return self.finish();
             }
             State::Running { since } => {
                 let since = *since;
-                // A second poll with the probe: an earlier race borrowed the limit, and its work was ready at once.
-                // The limit has no slot that would show whether it has passed, so read the clock.
+                // This is the second poll with the probe: an earlier race borrowed this limit, and the work of that
+                // race was ready at once. The limit has no slot that would show whether it has passed, so read the
+                // clock.
                 if is_probe && clock::now().saturating_duration_since(since) >= self.length {
                     return self.finish();
                 }

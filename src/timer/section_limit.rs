@@ -32,8 +32,8 @@ impl SectionLimit {
     /// Returns whether the limit has passed. If not, the task is woken when it has passed. Starts the limit, unless
     /// it has started.
     ///
-    /// The section may be inside the source of an operation. Its limit must not become that operation's deadline, so
-    /// this drops the end that the limit offers.
+    /// The section may be inside the source of an operation. The countdown reports its end as a candidate for the
+    /// operation's deadline. Discard it here, so that it does not become that deadline.
     pub(crate) fn poll(&mut self, what: &str, cx: &mut Context<'_>) -> bool {
         let since = self.since();
         ask_for_limit(since, || self.countdown.poll(what, cx)).0.is_ready()

@@ -14,8 +14,8 @@ pub(super) struct Slot {
     end: Instant,
     /// Set when the slot fires. Until then, its wait list holds the tasks whose limits end with this slot.
     latch: Latch<()>,
-    /// Fires the slot, if it follows tokio's clock. Dropped with the slot, so that tokio does not advance its clock for
-    /// a limit that is gone.
+    /// The tokio timer that fires this slot, if the slot follows tokio's clock. Dropped with the slot, so that tokio
+    /// does not advance its clock for a limit that is gone.
     #[cfg(feature = "testing-tokio")]
     pub(super) timer: OnceLock<Timer>,
 }

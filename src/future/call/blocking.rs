@@ -135,9 +135,8 @@ impl<T> Future for ClosureTask<T> {
 }
 
 impl<T> Call<BlockingCall<T>, QueuedCall<T>> {
-    /// Lets a cancellation take effect without waiting for the closure. The call resolves at once. A closure
-    /// that has begun continues, at the same time as clean-up and past the end of the operation, and its
-    /// result is dropped.
+    /// Lets a cancellation take effect without waiting for the closure. The call resolves at once. A closure that is
+    /// already running keeps running. It may overlap with clean-up and outlive the operation. Its result is dropped.
     ///
     /// Use it for a closure that may block for long and harms nothing if it ends late. Call this before the
     /// first poll.

@@ -34,7 +34,7 @@ struct CancelWalk {
 }
 
 impl Node {
-    /// Handles a call that cancels this token: [`cancel_until`](Self::cancel_until), counted for the test kit.
+    /// Calls [`cancel_until`](Self::cancel_until) for user code, and counts the call for the test kit.
     pub(in crate::source::token) fn cancel_by_call(
         self: &Arc<Self>,
         reason: Reason,
@@ -111,8 +111,8 @@ impl Node {
         };
         let take = |waiters: &mut WaitList| walk.waiters.take(waiters);
         let Some((waker, has_listeners)) = child.mark(reason, walk.grace_end, take) else {
-            // If the other handles were dropped meanwhile, this is the last one. Then the destructor of a value in
-            // its reason may panic. The other children must still be cancelled.
+            // If the other handles were dropped meanwhile, this is the last one. Dropping it also drops the child's
+            // reason, and the destructor of a value in there may panic. The other children must still be cancelled.
             let _ = contain(|| drop(child));
             return None;
         };
@@ -122,8 +122,8 @@ impl Node {
         waker
     }
 
-    /// Marks this node as cancelled. Returns `take(waiters)` and whether it has children or callbacks;
-    /// `None` if it was cancelled already.
+    /// Marks this node as cancelled. Returns the result of `take(waiters)`, and `true` if the node has children or
+    /// callbacks. Returns `None` if the node was already cancelled.
     ///
     /// `reason` is `None` for a child that reads its parent's reason. The end of the grace period is written under
     /// the lock, so [`grace_end`](Self::grace_end) finds it together with the reason.
