@@ -109,11 +109,11 @@ struct Node {
     waker: Option<Waker>,
     /// Whether its future exists.
     is_alive: bool,
-    /// Whether its future was dropped by the executor, so that nothing waits for what is below it.
+    /// Whether the executor dropped its future, so that nothing waits for its descendants.
     is_abandoned: bool,
     /// Its group, once it has begun.
     group: Option<Handle>,
-    /// The number of results that its group owes, and of those that were taken.
+    /// The number of results that its group must return, and the number that has been taken.
     owed: usize,
     taken: usize,
     /// Whether the code after the scope of its group has run.
@@ -146,7 +146,7 @@ impl State {
         false
     }
 
-    /// Returns whether something below a node is alive. With `strictly`, skips what is below abandoned nodes.
+    /// Returns whether a descendant of a node is alive. With `strictly`, skips the descendants of abandoned nodes.
     fn has_alive_below(&self, top: usize, strictly: bool) -> bool {
         (0..self.nodes.len()).any(|node| {
             let excused = strictly

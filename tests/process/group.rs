@@ -1,6 +1,7 @@
 //! Children that lead a process group.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use cancelable::prelude::*;
 use cancelable::process::Command;
@@ -12,8 +13,12 @@ use crate::support;
 const WHEN_ARMED: &str = "until [ -e armed ]; do sleep 0.01; done; note ready";
 
 /// Runs the script as a group, cancels it once it has made the file `ready`, and returns what is left.
-async fn stop(place: &Place, script: &str, grace: std::time::Duration) -> super::Stopped {
-    let run = place.sh(script).process_group().cancelable(never()).grace(grace);
+async fn stop(place: &Place, script: &str, grace: Duration) -> super::Stopped {
+    stop_command(place, place.sh(script).process_group(), grace).await
+}
+
+async fn stop_command(place: &Place, command: Command, grace: Duration) -> super::Stopped {
+    let run = command.cancelable(never()).grace(grace);
     let operation = run.operation();
     let cancels = async {
         place.until("ready").await;
@@ -116,13 +121,8 @@ fn g20_group_without_collected_output_has_the_grace_period() {
         let place = Place::new();
         let other =
             "trap 'sleep 0.3; note saved; exit' TERM; note ready; while :; do sleep 0.01; done";
-        let run = silent(&place, &format!("({other}) & wait")).cancelable(never()).grace(LONG);
-        let operation = run.operation();
-        let cancels = async {
-            place.until("ready").await;
-            operation.cancel();
-        };
-        let stopped = stopped(futures::join!(run, cancels).0);
+        let command = silent(&place, &format!("({other}) & wait"));
+        let stopped = stop_command(&place, command, LONG).await;
         assert!(!stopped.cancelled.was_forced());
         assert!(place.path("saved").exists());
     });
@@ -135,13 +135,7 @@ fn g20_stubborn_group_without_collected_output_is_killed() {
         let place = Place::new();
         let other = "trap '' TERM; note armed; exec sleep 600";
         let script = format!("({other}) & note other $!; {WHEN_ARMED}; wait");
-        let run = silent(&place, &script).cancelable(never()).grace(SHORT);
-        let operation = run.operation();
-        let cancels = async {
-            place.until("ready").await;
-            operation.cancel();
-        };
-        let stopped = stopped(futures::join!(run, cancels).0);
+        let stopped = stop_command(&place, silent(&place, &script), SHORT).await;
         assert!(stopped.cancelled.was_forced());
         until(|| place.process("other").has_ended()).await;
     });
@@ -158,7 +152,7 @@ fn g20_stopped_child_is_continued() {
         let operation = run.operation();
         let cancels = async {
             place.until("ready").await;
-            smol::Timer::after(std::time::Duration::from_millis(100)).await;
+            smol::Timer::after(Duration::from_millis(100)).await;
             operation.cancel();
         };
         let stopped = stopped(futures::join!(run, cancels).0);
