@@ -1,26 +1,27 @@
 //! `DropCheck`: finds out whether a future is part of work that a race is about to drop.
 //!
-//! A future that is part of such work stays pending until it is dropped. The [frame](crate::frame) of the thread says
-//! that a race is about to drop its work. It cannot say whether the future is part of that work: the thread may be
-//! running an executor or a `block_on` inside the race. So the future asks, in this order:
+//! A future that is part of such work must not continue. It stays pending until it is dropped. The [frame](crate::frame) of
+//! the thread says that a race is about to drop its work. But the frame cannot say whether the future is part of that work,
+//! because the thread may be running an executor or a `block_on` inside the race. So the future finds out by these rules, in
+//! this order:
 //!
 //! 1. If no race on the thread is about to drop its work, the answer is no.
-//! 2. If the race waits for shields, it polls its work with a [`Tracer`]. The future makes a test: it wakes itself.
-//!    * If the wake-up reaches the race at once, the answer is yes. The future stays pending. If it outlives the work,
-//!      the race wakes it.
+//! 2. If the race waits for shields, it polls its work with a [`Tracer`]. The future then makes a test: it wakes itself.
+//!    * If the wake-up reaches the race at once, the answer is yes. The future stays pending. If the future outlives the
+//!      work, the race wakes it.
 //!    * If the wake-up does not reach the race, the future asks again in its next poll. After [`TESTS`] such tests the
 //!      answer is no. One test is not enough: another thread may be waking the same combinator at that moment.
-//!    * If the race had already been woken in this poll, a test that does not reach it proves nothing. After more than
-//!      [`UNCLEAR_TESTS`] such tests the answer is no.
-//! 3. If the race does not wait for shields, it drops its work right after this poll. The future wakes itself and stays
-//!    pending.
-//! 4. If the future is polled more than [`POLLS`] times in one poll of the race, the answer is no. Something in the
-//!    race polls the future in a loop, such as a `block_on`, and the race's poll does not return before the future
-//!    continues. A combinator does not poll a part as often. `FuturesUnordered` polls a part that wakes itself at most
-//!    twice in each of its own polls. If n of them are nested, that is at most 2^n polls.
-//! 5. An operation also asks if its parent was cancelled and has not been polled since. Until that poll, the operation
-//!    stays pending and wakes itself each time. Rule 4 ends this inside a `block_on`, which the parent's poll waits
-//!    for.
+//!    * If the race was already woken earlier in this poll, a wake-up that does not reach the race proves nothing. After
+//!      more than [`UNCLEAR_TESTS`] such tests the answer is no.
+//! 3. If the race does not wait for shields, it drops its work right after this poll. The future wakes itself, so that it is
+//!    polled again if it is not dropped, and stays pending.
+//! 4. If the future is polled more than [`POLLS`] times in one poll of the race, the answer is no. In that case, something
+//!    in the race polls the future in a loop, such as a `block_on`, and the poll of the race cannot return before the future
+//!    continues. A combinator does not poll a part that often: `FuturesUnordered` polls a part that wakes itself at most
+//!    twice in each of its own polls. If n `FuturesUnordered` are nested, that is at most 2^n polls.
+//! 5. An operation also asks when its parent has been cancelled but not polled since. Until the parent is polled, the
+//!    operation stays pending and wakes itself each time. If the operation is in a `block_on` inside the parent, the poll of
+//!    the parent waits for the `block_on`. In that case, rule 4 ends the wait.
 //!
 //! A future that stays pending is always woken later: by itself, or by the race once its work is gone.
 
@@ -31,13 +32,13 @@ use super::tracer::{Reached, Tracer, innermost, tracer_of};
 use crate::frame::dropping;
 use crate::panic::contain;
 
-/// How often a future may be polled in one poll of the race before it counts as not part of the work (4).
+/// How often a future may be polled in one poll of the race before the future counts as not part of the work (4).
 const POLLS: u32 = 64;
 
-/// How many tests may prove nothing before a future counts as not part of the work.
+/// How many tests may prove nothing before a future counts as not part of the work (2).
 const UNCLEAR_TESTS: u32 = 1_000;
 
-/// How many tests must fail to reach the race before a future counts as not part of the work.
+/// How many tests must fail to reach the race before a future counts as not part of the work (2).
 const TESTS: u32 = 2;
 
 /// A number that no race has.
@@ -54,7 +55,7 @@ pub(crate) enum Enclosure {
     Inside,
 }
 
-/// Remembers the tests of one future. It takes one word until the first test.
+/// Remembers the tests of one future. A `DropCheck` takes one word, and allocates at the first test.
 #[derive(Debug, Default)]
 pub(crate) struct DropCheck(Option<Box<Findings>>);
 
@@ -77,7 +78,7 @@ struct Findings {
     kept: Option<Kept>,
 }
 
-/// The waker of a future that stays pending. The race wakes it if the future outlives the work.
+/// The waker of a future that stays pending. If the future outlives the work, the race wakes it.
 #[derive(Debug)]
 struct Kept {
     tracer: Arc<Tracer>,
@@ -110,15 +111,15 @@ impl DropCheck {
         }
     }
 
-    /// Returns whether the future is part of the work of the innermost race that waits for shields. `None` if no race
-    /// around this poll does.
+    /// Returns whether the future is part of the work of the innermost race that waits for shields. Returns `None` if no
+    /// race around this poll waits for shields.
     pub(crate) fn traced_enclosure(&mut self, cx: &Context<'_>) -> Option<Enclosure> {
         let tracer = innermost()?;
         Some(self.ask(tracer.race(), cx))
     }
 
-    /// Returns whether the future is part of the work of a race that was cancelled and has not been polled since (5).
-    /// The answer is never yes: after that poll, [`traced_enclosure`](Self::traced_enclosure) gives the answer.
+    /// Returns whether the future is part of the work of a race that was cancelled and has not been polled since (5). The
+    /// answer is never yes. Once the race has been polled, [`traced_enclosure`](Self::traced_enclosure) gives the answer.
     pub(crate) fn untraced_enclosure(&mut self, cx: &Context<'_>) -> Enclosure {
         self.ask(NO_RACE, cx)
     }
@@ -147,7 +148,7 @@ impl Findings {
             if kept.waker.will_wake(waker) {
                 return Enclosure::Inside;
             }
-            // The future is polled with another waker now. It may have been moved into a `block_on`, so test again.
+            // The future is polled with a different waker now. It may have been moved into a `block_on`, so test it again.
             self.kept = None;
         }
         if self.outside {

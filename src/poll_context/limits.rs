@@ -1,8 +1,9 @@
-//! How an operation learns its deadline: its source is a plain future, so the operation cannot call a method of it.
+//! How an operation learns its deadline. The source of an operation is a plain future, and has no method that returns a
+//! deadline.
 //!
-//! Before the operation polls its source for the first time, it stores its start in a thread-local. A time limit that
-//! is first polled in that poll starts at the stored time. It offers its end in a second thread-local, where the
-//! operation finds it.
+//! Before the operation polls its source for the first time, it stores its start in a thread-local. A time limit that is
+//! first polled in that poll starts at the stored time. The limit offers its end in a second thread-local, and the operation
+//! reads it after the poll.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -11,11 +12,11 @@ thread_local! {
     /// The start of the operation that is polling its source for the first time, if there is one.
     static OPERATION_START: Cell<Option<Instant>> = const { Cell::new(None) };
 
-    /// The earliest limit that was offered in that poll.
+    /// The earliest end of a limit that was offered in that poll.
     static EARLIEST: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Guard that restores the previous values, even if a poll panics.
+/// Guard that restores the previous values of both thread-locals, even if a poll panics.
 struct LimitsOnExit {
     operation_start: Option<Instant>,
     earliest: Option<Instant>,
@@ -37,8 +38,8 @@ impl Drop for LimitsOnExit {
     }
 }
 
-/// Returns the start of the operation that is polling its source for the first time, if there is one. Clocks in the
-/// source start at that time.
+/// Returns the start of the operation that is polling its source for the first time, if there is one. Limits in the source
+/// start at that time.
 #[inline]
 pub(crate) fn operation_start() -> Option<Instant> {
     OPERATION_START.get()
@@ -50,7 +51,8 @@ pub(crate) fn offer_limit(at: Instant) {
     EARLIEST.set(Some(EARLIEST.get().map_or(at, |earliest| earliest.min(at))));
 }
 
-/// Runs `poll` for an operation that started at `since`. Returns the earliest limit that was offered in it.
+/// Runs `poll` for an operation that started at `since`. Also returns the earliest end of a limit that was offered in the
+/// poll.
 #[inline]
 pub(crate) fn ask_for_limit<R>(since: Instant, poll: impl FnOnce() -> R) -> (R, Option<Instant>) {
     let outer = LimitsOnExit::enter(Some(since));
@@ -60,7 +62,7 @@ pub(crate) fn ask_for_limit<R>(since: Instant, poll: impl FnOnce() -> R) -> (R, 
     (result, earliest)
 }
 
-/// Runs `poll`. Limits that are offered in it do not reach the operation.
+/// Runs `poll`. Limits that are offered in the poll do not reach the operation.
 pub(crate) fn ignore_limits<R>(poll: impl FnOnce() -> R) -> R {
     let _outer = LimitsOnExit::enter(None);
     poll()

@@ -1,8 +1,8 @@
-//! The context of a poll: the races around it that wait for shields, and the operation that asks for time limits.
+//! The context of a poll: the races around the poll that wait for shields, and the operation that asks for time limits.
 //!
-//! A race cannot pass arguments to a shield deep inside its work, so the context is kept in thread-locals. A guard
-//! changes them for one poll and restores them afterwards, even if the poll panics. The list of shields is the
-//! exception: an entry stays in it until its section ends.
+//! A race (a `Cancelable` that polls its work and its source) cannot pass arguments to a shield deep inside the work, so the
+//! context is kept in thread-locals. A guard changes the thread-locals for one poll and restores them afterwards, even if
+//! the poll panics. The list of shields is the exception: an entry stays in the list until the section in the shield ends.
 //!
 //! * [`shields`]: the shields that a race has to wait for.
 //! * [`tracer`]: the waker with which a race polls its work while it waits for shields.

@@ -1,12 +1,13 @@
-//! The list of shields that a race has to wait for.
+//! The shields that a race has to wait for.
 //!
-//! A shield and the races around it share a [`Protection`]. At its first poll, the shield adds its protection to a list
-//! of the thread and increments a counter. When that poll returns, each race around the shield sees that the counter
+//! A shield and the races around it share a [`Protection`]. At its first poll, the shield adds its protection to a list of
+//! the thread and increments a counter. When the poll of a race around the shield returns, the race sees that the counter
 //! has changed, and copies the protection from the list. A race without shields only compares two numbers.
 //!
-//! 1. A shield stays registered until it ends, even if some polls of the races around it do not poll it.
-//! 2. When a shield ends, it wakes each race that waits for it. A race that is being polled at that moment is not
-//!    woken: it looks at its shields after each poll of its work.
+//! 1. A shield stays registered until it ends, even if the races around it are polled and those polls do not reach the
+//!    shield.
+//! 2. When a shield ends, it wakes each race that waits for it. A race that this thread is polling at that moment is not
+//!    woken, because the race looks at its shields after each poll of its work.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -23,8 +24,8 @@ thread_local! {
     /// How many shields have ever registered on this thread.
     static REGISTRATIONS: Cell<usize> = const { Cell::new(0) };
 
-    /// The registered shields and their numbers, oldest first. Shields that have ended are removed from time to time.
-    /// Unlike the other thread-locals of a poll, this list has a destructor, so it may be gone when a thread ends.
+    /// The registered shields and their numbers, oldest first. Shields that have ended are removed from time to time. Unlike
+    /// the other thread-locals of a poll, this list has a destructor, so the list may be gone while a thread is ending.
     static REGISTERED: RefCell<Vec<(usize, Arc<Protection>)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -32,8 +33,8 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct Protection {
     section: Section,
-    /// The number of a race that must not wait for the section, because the section is not part of its work. 0 if there
-    /// is none. That race was about to drop its work when the section was first polled.
+    /// The number of the race that was about to drop its work when the section was first polled, or 0 if there was none.
+    /// That race must not wait for the section, because the section is not part of its work.
     outside_of: u64,
     /// Whether the section is still running.
     active: AtomicBool,
@@ -87,15 +88,15 @@ impl Protection {
 
     /// Ends the protection: the section has ended, or its time limit has passed.
     pub(crate) fn end(&self) {
-        // This comes before the list is taken, so that a race that comes later sees that the section has ended.
+        // Cleared before the list is taken. So a race that comes too late for the list sees that the section has ended.
         self.active.store(false, Ordering::Release);
         let races = std::mem::take(&mut *self.races.lock());
         wake(races.iter().filter(|race| !race.is_polled_here()));
-        // The list of the thread may keep this value for a while. It must not keep a task alive.
+        // The list of the thread may keep this protection for a while. Clear the waker, because it keeps its task alive.
         self.waker.clear();
     }
 
-    /// Adds a race that waits for the end of the section. Returns whether the race did not wait for it before.
+    /// Adds a race that waits for the end of the section. Returns true if the race did not wait for the section before.
     pub(crate) fn wait_for(&self, race: &Arc<Tracer>) -> bool {
         let is_new = {
             let mut races = self.races.lock();
@@ -117,8 +118,8 @@ impl Protection {
         self.is_active() && self.races.lock().iter().any(|waiting| Arc::ptr_eq(waiting, race))
     }
 
-    /// Releases the race with the number `outside_of` and all races that this thread is not polling. They no longer
-    /// wait for the section, because it has turned out not to be part of their work.
+    /// Releases the race with the number `outside_of` and all races that this thread is not polling. These races no longer
+    /// wait for the section, because the section has turned out not to be part of their work.
     pub(crate) fn release(&self, outside_of: u64) {
         let mut released = Vec::new();
         {
@@ -140,14 +141,16 @@ impl Protection {
         self.races.lock().retain(|waiting| !Arc::ptr_eq(waiting, race));
     }
 
-    /// Returns whether a race waits for the end of the section. If none does, the task is woken when one begins to.
+    /// Returns whether a race waits for the end of the section. If no race does, the task is woken when a race begins to
+    /// wait.
     #[inline]
     pub(crate) fn poll_awaited(&self, cx: &Context<'_>) -> bool {
         self.waker.register(cx.waker());
         self.is_awaited()
     }
 
-    /// Returns `true` at the first call, so that only the innermost operation around the section reports it.
+    /// Returns true at the first call, and false afterwards. So only the innermost operation around the section reports the
+    /// section.
     pub(crate) fn claim(&self) -> bool {
         // The operations around a section call this in one poll, the innermost first.
         let first = !self.claimed.load(Ordering::Relaxed);
@@ -175,11 +178,11 @@ fn register(section: Section, outside_of: u64) -> Arc<Protection> {
     let protection = Arc::new(Protection::new(section, outside_of));
     let number = REGISTRATIONS.get() + 1;
     REGISTRATIONS.set(number);
-    // On a thread that is ending, the list may be gone. Then the section is not protected.
+    // While a thread is ending, the list may be gone. In that case, the section is not protected.
     let _ = REGISTERED.try_with(|all| {
         let mut all = all.borrow_mut();
-        // Remove the sections that have ended, which runs no user code. Do so only when the list is full: a walk of the
-        // whole list at each registration would take quadratic time.
+        // Remove the sections that have ended. This runs no user code. It is done only when the list is full, because a walk
+        // of the whole list at each registration would take quadratic time in total.
         if all.len() == all.capacity() {
             all.retain(|(_, protection)| {
                 visit();
@@ -199,8 +202,8 @@ pub(crate) fn registrations() -> usize {
     REGISTRATIONS.get()
 }
 
-/// Returns the shields that have registered since the count was `before` and have not ended. `race` is the number of
-/// the calling race if it is about to drop its work, else 0.
+/// Returns the shields that have registered since the count was `before` and have not ended. `race` is the number of the
+/// calling race if it is about to drop its work, else 0. Shields that are known to be outside of that work are left out.
 #[cold]
 pub(crate) fn registered_since(before: usize, race: u64) -> Vec<Arc<Protection>> {
     let since = REGISTERED.try_with(|all| {
@@ -216,8 +219,9 @@ pub(crate) fn registered_since(before: usize, race: u64) -> Vec<Arc<Protection>>
     since.unwrap_or_default()
 }
 
-/// Guard for a poll of the section in a shield. Inside it, the frame says that no race is about to drop its work.
-/// Shields that register inside it are removed from the list at its end, so the races around it do not find them.
+/// Guard for a poll of the section in a shield. During the poll, the [frame](crate::frame) says that no race is about to
+/// drop its work. Shields that register during the poll are removed from the list at the end of the poll. So the races
+/// around this shield wait only for this shield.
 #[derive(Debug)]
 pub(crate) struct InShield {
     before: usize,

@@ -1,21 +1,21 @@
 //! `Tracer`: the waker with which a race polls its work while it waits for shields.
 //!
-//! A tracer passes wake-ups on to the task of the race. It also shows whether a future is part of the work. For that,
-//! the future wakes itself while it is polled, and then looks whether the wake-up has reached the tracer:
+//! A tracer passes wake-ups on to the task of the race. It also shows whether a future is part of the work. To find that
+//! out, the future wakes itself while it is polled, and then checks whether the wake-up has reached the tracer:
 //!
-//! * A combinator such as `FuturesUnordered` polls its parts with wakers of its own. Such a waker wakes the waker of
-//!   the combinator at once. So the wake-up reaches the tracer, even through several combinators.
+//! * A combinator such as `FuturesUnordered` polls its parts with wakers of its own. When such a waker is woken, it wakes
+//!   the combinator's own waker at once. So the wake-up reaches the tracer, even through several combinators.
 //! * An executor polls its tasks with wakers of its own, too. But if a task is woken while it is polled, the executor
 //!   only marks it, and looks at the mark after the poll. So the wake-up does not reach the tracer.
 //!
 //! 1. `woken` is cleared before each poll of the work and set by each wake-up. A combinator may pass on only the first
-//!    wake-up of a poll. So a wake-up that does not reach the tracer proves nothing if `woken` was set before it.
-//!    A race in the work may have a tracer of its own, whose waker is this tracer. A wake-up of the inner tracer also
-//!    sets `woken` here. It cannot rely on its waker for that, because it gives up the waker at its first wake-up in a
-//!    poll.
-//! 2. A future that stays pending until the race is over leaves its waker in `stopped`. The waker is removed when the
-//!    future is dropped. When the work is gone, the wakers that remain belong to futures that were not part of the
-//!    work. The race wakes them.
+//!    wake-up of a poll. So a wake-up that does not reach the tracer proves nothing if `woken` was set before it. A race in
+//!    the work may have a tracer of its own, whose waker is this tracer. Each wake-up of the inner tracer also sets `woken`
+//!    in this one. The inner tracer does so directly, because it gives up its waker at its first wake-up in a poll, and
+//!    later wake-ups would not get here.
+//! 2. A future that stays pending until the race is over leaves its waker in `stopped`. When the future is dropped, its
+//!    waker is removed. The wakers that remain when the work is gone belong to futures that were not part of the work. The
+//!    race wakes these futures.
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
@@ -28,7 +28,7 @@ use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, this_thread};
 use crate::wait::{WaitList, WakerSlot, Wakers};
 
 thread_local! {
-    /// The tracer of the innermost race that this thread polls and that waits for shields.
+    /// The tracer of the innermost race that this thread is polling and that waits for shields.
     static TRACER: Cell<Option<ManuallyDrop<Arc<Tracer>>>> = const { Cell::new(None) };
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Tracer {
     polls: AtomicUsize,
     /// The thread that is polling the race, or 0.
     polled_by: AtomicUsize,
-    /// The next tracer on the stack of that thread.
+    /// The tracer of the next race further out on the stack of that thread.
     outer: Mutex<Option<Outer>>,
     /// The waker of the race's task.
     waker: WakerSlot,
@@ -71,7 +71,8 @@ struct Stopped {
 pub(super) enum Reached {
     Yes,
     No,
-    /// This wake-up did not, but an earlier one in this poll did. A combinator may have held this one back (1).
+    /// This wake-up has not reached the race, but an earlier one in this poll has. A combinator may have held this one back
+    /// (1).
     Unclear,
 }
 
@@ -116,11 +117,11 @@ impl Tracer {
 
     /// Wakes `waker`, and returns whether the wake-up has reached the race.
     pub(super) fn test(self: &Arc<Self>, waker: &Waker) -> Reached {
-        // The future is polled with the tracer itself. That needs no test.
+        // If the future is polled with the tracer itself, no test is needed.
         if Waker::from(self.clone()).will_wake(waker) {
             return Reached::Yes;
         }
-        // The flag is cleared for the test, and restored afterwards for the next test in this poll (1).
+        // Clear the flag for this test, and restore it afterwards for the next test in this poll (1).
         let woken_before = self.woken.load(Ordering::SeqCst);
         self.woken.store(false, Ordering::SeqCst);
         let _ = contain(|| waker.wake_by_ref());
@@ -151,7 +152,7 @@ impl Tracer {
         if stopped.over { None } else { stopped.wakers.remove(place) }
     }
 
-    /// Wakes the futures that still exist (2). Called once the work is gone.
+    /// Wakes the futures that have not been dropped with the work (2). Called once the work is gone.
     pub(crate) fn race_is_over(&self) {
         let left = {
             let mut stopped = self.stopped.lock();
@@ -172,7 +173,7 @@ impl Wake for Tracer {
     }
 }
 
-/// Returns the tracer of the race with this number, if this thread polls the race and the race has one.
+/// Returns the tracer of the race with this number, if the race has a tracer and this thread is polling the race.
 pub(super) fn tracer_of(race: u64) -> Option<Arc<Tracer>> {
     let mut next = innermost();
     while let Some(tracer) = next {

@@ -115,7 +115,7 @@ pub struct Shield<F: Future> {
     /// `None` once the section has ended.
     #[pin]
     section: Option<F>,
-    /// The value of the section, if the shield stays pending because a race is about to drop it.
+    /// The value of the section, if the shield stays pending because a race is about to drop the shield.
     value: Option<F::Output>,
     state: State,
     drop_check: DropCheck,
@@ -149,8 +149,8 @@ enum State {
     /// The limit has passed.
     #[cfg(feature = "time")]
     PastLimit,
-    /// The shield stays pending because a race is about to drop it. If the work was only lent to that race, the shield
-    /// continues from here afterwards.
+    /// The shield stays pending because a race is about to drop it. If that race has only borrowed its work, the shield is
+    /// not dropped, and continues after the race.
     Stopped,
     Done,
 }
@@ -169,8 +169,8 @@ impl<F: Future> Future for Shield<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        // The race that was about to drop this shield has ended without dropping it: the work was only lent to that
-        // race.
+        // The race that was about to drop this shield has ended without dropping it, because the race had only borrowed its
+        // work.
         if matches!(this.state, State::Stopped) && !this.drop_check.expects_drop(cx) {
             if let Some(value) = this.value.take() {
                 *this.state = State::Done;
@@ -186,7 +186,8 @@ impl<F: Future> Future for Shield<F> {
             *this.state = if this.drop_check.expects_drop(cx) {
                 State::Stopped
             } else {
-                // Even if some race is about to drop its work now, this shield is not part of that work.
+                // If a race is about to drop its work now, this shield is not part of that work, so that race must not wait
+                // for it.
                 State::Protecting(register_shield(this.name.as_ref(), dropping()))
             };
         }
@@ -223,8 +224,8 @@ impl<F: Future> Future for Shield<F> {
         this.section.set(None);
         let state = std::mem::replace(this.state, State::Done);
         if let State::Protecting(protection) = state {
-            // End the protection first, and check for waiting races afterwards. If a race begins to wait in between, it
-            // sees that the section has ended.
+            // End the protection first, and check for waiting races afterwards. If a race begins to wait in between, the
+            // race sees that the section has ended.
             protection.end();
             if protection.is_awaited() && this.drop_check.expects_drop(cx) {
                 *this.state = State::Stopped;

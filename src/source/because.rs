@@ -20,7 +20,7 @@ use crate::wait::polled_after_completion;
 pub struct Because<F> {
     #[pin]
     future: F,
-    /// `None` once it has fired.
+    /// `None` once the source has fired.
     reason: Option<Reason>,
 }
 
@@ -40,7 +40,7 @@ impl<F: Future> Future for Because<F> {
         }
         match this.future.poll(cx) {
             Poll::Pending => Poll::Pending,
-            // It is `Some`, because that was checked above.
+            // The reason is `Some`, as checked above.
             Poll::Ready(_) => this.reason.take().map_or(Poll::Pending, Poll::Ready),
         }
     }

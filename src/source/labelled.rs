@@ -1,4 +1,4 @@
-//! `Labelled`: a time limit with a name, or with the cause for which it was set.
+//! `Labelled`: a time limit with a name, or with a cause that says why the limit was set.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use super::timeout::{Deadline, Timeout};
 use crate::reason::{Reason, TimeoutLabel};
 use crate::text::Text;
 
-/// A time limit with a label. Made by [`Timeout::named`], [`Timeout::because`] and the same methods of
+/// A time limit with a name, a cause or both. Returned by [`Timeout::named`], [`Timeout::because`] and the same methods of
 /// [`Deadline`].
 ///
 /// # Panics
@@ -61,14 +61,14 @@ impl<S> fmt::Debug for Labelled<S> {
     }
 }
 
-/// Writes `named` and `because` into an `impl` block. `$into` makes a `Labelled` of `self`.
+/// Implements `named` and `because` for each type. `$into` converts `self` into a `Labelled`.
 macro_rules! label_methods {
     ($([$($generics:tt)*] $limit:ty, $Output:ty, $into:expr;)*) => {$(
         impl<$($generics)*> $limit {
-            /// Names the limit. Its reason is still a [`Reason::Timeout`], and its text shows the name. An empty
-            /// name means no name.
+            /// Names the limit. The reason is still a [`Reason::Timeout`], and the text of the reason shows the name. An
+            /// empty name means no name.
             ///
-            /// Use it if several limits may fire, so that a log tells them apart.
+            /// Use this if several limits may fire: a log then shows which of them did.
             ///
             /// ```
             /// use cancelable::prelude::*;
@@ -90,12 +90,12 @@ macro_rules! label_methods {
                 labelled
             }
 
-            /// Attaches the cause for which the limit is set. The reason is still a [`Reason::Timeout`].
+            /// Attaches a cause, which says why the limit is set. The reason is still a [`Reason::Timeout`].
             ///
-            /// Its text ends with the text of the cause. If the cause is an error,
+            /// The text of the reason ends with the text of the cause. If the cause is an error,
             /// [`downcast_ref`](Reason::downcast_ref) and the [source](std::error::Error::source) of
-            /// [`Cancelled`](crate::Cancelled) return it. For any other future,
-            /// [`because`](crate::CancelableExt::because) gives the whole reason.
+            /// [`Cancelled`](crate::Cancelled) return that error. On any other future,
+            /// [`because`](crate::CancelableExt::because) sets the whole reason instead of a cause.
             ///
             /// ```
             /// use cancelable::prelude::*;

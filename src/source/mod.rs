@@ -1,17 +1,17 @@
-//! Sources: futures of a [`Reason`].
+//! Sources: futures that cancel work when they resolve to a [`Reason`].
 //!
-//! A source is any `Future<Output = Reason>`. This module has the sources of this crate. A future of
-//! yours with that output is a source too, and [`because`](crate::CancelableExt::because) turns any
-//! other future into one.
+//! Every `Future<Output = Reason>` is a source. This module has the sources that the crate provides. Your own futures with
+//! that output are sources too, and [`because`](crate::CancelableExt::because) turns any other future into a source.
 //!
-//! [`any_of`](any_of()) (the first to fire wins) and [`all_of`](all_of()) (all must fire) combine
-//! sources into a new one. They are also written `a | b` and `a & b`.
+//! [`any_of`](any_of()) (the first to fire wins) and [`all_of`](all_of()) (all must fire) combine sources into a new source.
+//! For the sources of this crate, you can also write `a | b` and `a & b`.
 //!
 //! # Cancel safety
 //!
-//! Dropping a source removes everything it had registered. A dropped timeout or condition forgets how
-//! much time has passed. A token or a deadline forgets nothing: a new source gives the same answer. For a
-//! signal, create the new source before you drop the old one.
+//! Dropping a source removes everything that the source has registered. A dropped timeout or condition forgets how much time
+//! has passed. Dropping a deadline, or the wait for a token, loses nothing: a new source for the same instant or token fires
+//! just the same. A signal that arrives while there is no source for it is lost, so create the new source before you drop
+//! the old one.
 
 mod because;
 mod compose;
@@ -56,12 +56,12 @@ pub use token::{
     WaitForCancellationOwned,
 };
 
-/// Anything that can cancel work: a future of a [`Reason`], or a token or limit that gives one.
+/// Anything that can cancel work: a future that resolves to a [`Reason`], or a token or limit that converts into such a
+/// future.
 ///
-/// There is nothing to implement. Every `Future<Output = Reason>` is a source, and so are a
-/// [`CancellationToken`], a [`Limit`], and references to them. Use this trait as the bound of
-/// a function that takes a source. A source that is stored or sent needs a bound on its future:
-/// `Source<Future: Send + 'static>`.
+/// There is nothing to implement. Every `Future<Output = Reason>` is a source, and so are a [`CancellationToken`], a
+/// [`Limit`], and references to them. Use this trait as the bound of a function that takes a source. If the function stores
+/// the source or sends it to another thread, bound the future of the source as well: `Source<Future: Send + 'static>`.
 ///
 /// # Examples
 ///
@@ -80,7 +80,7 @@ pub use token::{
 /// # });
 /// ```
 ///
-/// A duration is not a source, but [`timeout`](crate::timeout()) makes one of it:
+/// A duration is not a source, but [`timeout`](crate::timeout()) makes a source of it:
 ///
 /// ```compile_fail
 /// use cancelable::prelude::*;
@@ -104,8 +104,8 @@ pub trait Source {
     fn into_source(self) -> Self::Future;
 }
 
-// Not implemented for every `IntoFuture`: compile errors would then say "is not a future", without the help above.
-// The attribute is needed for the same reason.
+// `Source` is implemented for every future, but not for every `IntoFuture`. Otherwise, compile errors would say "is not a
+// future", without the help above. `do_not_recommend` is needed for the same reason.
 #[diagnostic::do_not_recommend]
 impl<F: Future<Output = Reason>> Source for F {
     type Future = F;
@@ -116,8 +116,8 @@ impl<F: Future<Output = Reason>> Source for F {
     }
 }
 
-/// A boxed source. Use it in a struct, for a list of sources of different types, or for a source chosen at
-/// run time. [`boxed`] makes one.
+/// A boxed source. Use it in a struct, for a list of sources of different types, or for a source chosen at run time. Created
+/// by [`boxed`].
 pub type BoxSource<'a> = Pin<Box<dyn Future<Output = Reason> + Send + 'a>>;
 
 /// Boxes a source.

@@ -7,7 +7,7 @@ use futures::future::FusedFuture;
 
 use crate::reason::Reason;
 
-/// Creates a source that never fires. Pass it where a function requires a source and you have none.
+/// Creates a source that never fires. Pass it to a function that requires a source if you have none.
 ///
 /// # Examples
 ///
@@ -39,7 +39,7 @@ impl Future for Never {
 }
 
 impl FusedFuture for Never {
-    /// Returns true, so that `select!` does not poll it: it has nothing to wait for.
+    /// Always returns true, so that `select!` does not poll this future. It never becomes ready.
     fn is_terminated(&self) -> bool {
         true
     }

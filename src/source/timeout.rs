@@ -10,31 +10,29 @@ use futures::future::FusedFuture;
 use crate::reason::{Reason, TimeoutLabel};
 use crate::timer::Countdown;
 
-/// Creates a source that fires once `after` has passed since its first poll, with the reason
+/// Creates a source that fires once the time `after` has passed since the source's first poll. The reason is
 /// [`Reason::Timeout`].
 ///
-/// It never fires early, and at most 1 ms late, plus scheduling delays. Beyond four seconds, it may be late by 1 ms
-/// or by 1/512 of the time over four seconds, whichever is more. A timeout of zero fires in its first poll, before
-/// the work is polled. A timeout that overflows the clock, such as [`Duration::MAX`], never fires.
+/// A timeout never fires early. Apart from scheduling delays, it fires at most 1 ms late. If the timeout is longer than four
+/// seconds, it may be late by 1 ms or by 1/512 of the time over four seconds, whichever is more. A timeout of zero fires in
+/// its first poll, before the work is polled. A timeout that overflows the clock, such as [`Duration::MAX`], never fires.
 ///
-/// Of two timeouts, [`any_of`](crate::any_of()) fires with the shorter and
-/// [`all_of`](crate::all_of()) with the longer one.
+/// Given two timeouts, [`any_of`](crate::any_of()) fires when the shorter one does, and [`all_of`](crate::all_of()) when the
+/// longer one does.
 ///
 /// # Implementation
 ///
-/// Timeouts that end at about the same time share a slot, and all slots share one timer of the
-/// `async-io` reactor, on every runtime. Setting a timeout that does not fire costs about as much as
-/// taking two locks.
+/// Timeouts that end at about the same time are kept together in a *deadline slot*. All slots share one timer of the
+/// `async-io` reactor, on every runtime. Setting a timeout that does not fire costs about as much as taking two locks.
 ///
 /// # Cancel safety
 ///
-/// Dropping it forgets how much time has passed. Use [`deadline`](crate::deadline()) if the end must
-/// stay the same.
+/// Dropping the source forgets how much time has passed. Use [`deadline`](crate::deadline()) if the end must stay the same.
 ///
 /// # Panics
 ///
-/// The first limit of a process creates the reactor. If that fails because no file descriptor is left, the poll
-/// panics. That timeout then never fires, and does not panic again.
+/// The reactor is created for the first time limit in the process. If it cannot be created because no file descriptor is
+/// left, the poll of the timeout panics. After that, this timeout never fires, and does not panic again.
 ///
 /// # Examples
 ///
@@ -54,15 +52,15 @@ pub fn timeout(after: Duration) -> Timeout {
     Timeout { countdown: Countdown::lasting(after) }
 }
 
-/// Creates a source that fires at `at`, with the reason [`Reason::Timeout`]. The length in that reason
-/// is the time from the first poll to `at`. Its text is rounded, as in "deadline passed after 1.5s".
+/// Creates a source that fires at `at`, with the reason [`Reason::Timeout`]. The reason contains the time from the first
+/// poll to `at`. The text of the reason rounds that time, as in "deadline passed after 1.5s".
 ///
-/// A deadline that has already passed fires in its first poll, before the work is polled. A deadline never fires
-/// early. It may be as late as a [`timeout`] of the same remaining time.
+/// A deadline that has already passed fires in its first poll, before the work is polled. A deadline never fires early. It
+/// may be late by as much as a [`timeout`] of the remaining time.
 ///
 /// # Cancel safety
 ///
-/// Dropping it loses nothing: a new source for the same instant fires at the same time.
+/// Dropping the source loses nothing: a new source for the same instant fires at the same time.
 ///
 /// # Examples
 ///
@@ -86,8 +84,8 @@ pub fn deadline(at: Instant) -> Deadline {
 }
 
 impl Timeout {
-    /// Starts the timeout now instead of at its first poll. Use it if the first poll may come late, for example when
-    /// the work is handed to another task.
+    /// Starts the timeout now instead of at its first poll. Use this if the first poll may come late, for example when the
+    /// work is handed to another task.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -107,12 +105,13 @@ impl Timeout {
 }
 
 thread_local! {
-    /// How many time limits have fired on this thread.
+    /// The number of time limits that have fired on this thread.
     static FIRED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Returns how many time limits have fired on this thread. A race compares the counts before and after it polls its
-/// source. If a limit has fired and the source is still pending, the source continues after its limit.
+/// Returns how many time limits have fired on this thread. An operation compares the counts before and after it polls its
+/// source. If a limit has fired but the source is still pending, the source (an `all_of`, for example) does not end with
+/// that limit. The operation then no longer reports the limit as its deadline.
 #[inline]
 pub(crate) fn timeouts_fired() -> usize {
     FIRED.get()

@@ -1,7 +1,7 @@
-//! Which of several time limits of an `any_of` ended first.
+//! Finds out which of several time limits in an `any_of` ended first.
 //!
-//! If a task is not polled for a while, two limits of an `any_of` may have passed by its next poll. Then the
-//! limit that ended earlier gives the reason, wherever it is in the list (guarantee 7).
+//! If a task is not polled for a while, several limits of an `any_of` may have passed by the next poll of the task. In that
+//! case, the limit that ended first gives the reason, wherever that limit is in the list (guarantee 7).
 
 use std::task::Poll;
 #[cfg(feature = "time")]
@@ -16,11 +16,11 @@ fn registered_limits() -> usize {
     0
 }
 
-/// The sources of a list that hold a time limit, as bits. The poll that registers the sources finds out which they
-/// are.
+/// Which sources of a list hold a time limit, as one bit for each source. The bits are set by the poll that registers the
+/// sources.
 ///
-/// After another source has fired, only these are polled again. A poll of any other future might return a value, and
-/// that value would be lost.
+/// After one source has fired, only sources with a time limit are still polled. A poll of any other source might complete
+/// it, and its reason would be lost.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Limits(u16);
 
@@ -32,7 +32,7 @@ impl Limits {
         self.0 != 0
     }
 
-    /// Polls the source at `index` and notes whether it has registered a limit.
+    /// Polls the source at `index` and notes whether the source has registered a limit.
     pub(super) fn note<R>(&mut self, index: usize, poll: impl FnOnce() -> R) -> R {
         let before = registered_limits();
         let result = poll();
@@ -54,8 +54,8 @@ impl Limits {
 /// The reason of the limit that ended first, among the limits polled so far.
 pub(super) struct Earliest {
     pub(super) reason: Reason,
-    /// The end of the limit and its length. If two limits share a slot, the shorter one counts as earlier. `None` if
-    /// the reason does not come from a time limit. Such a reason is not replaced.
+    /// The end and the length of the limit. Limits that share a deadline slot have the same end here. Of those, the shorter
+    /// one counts as earlier. `None` if the reason does not come from a time limit. Such a reason is not replaced.
     #[cfg(feature = "time")]
     ended: Option<(Instant, Duration)>,
 }
@@ -70,7 +70,7 @@ impl Earliest {
         }
     }
 
-    /// Compares the result of another poll.
+    /// Takes the reason of another source instead, if that source is a limit that ended earlier.
     pub(super) fn compare(&mut self, polled: Poll<Reason>) {
         #[cfg(feature = "time")]
         if let Poll::Ready(reason) = polled {
@@ -85,7 +85,7 @@ impl Earliest {
     }
 }
 
-/// Returns the end and the length of the limit that fired last on this thread, if `reason` is its reason.
+/// Returns the end and the length of the limit that fired last on this thread, if `reason` is the reason of that limit.
 #[cfg(feature = "time")]
 fn ended(reason: &Reason) -> Option<(Instant, Duration)> {
     let (end, length) = take_fired()?;

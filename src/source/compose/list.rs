@@ -63,7 +63,7 @@ pub struct EveryOf<S: Future<Output = Reason>> {
 impl<S: Future<Output = Reason>> EveryOf<S> {
     fn new<I: Source<Future = S>>(sources: impl IntoIterator<Item = I>) -> Self {
         let sources: Vec<_> = sources.into_iter().map(Source::into_source).collect();
-        // `join_all` of an empty list is ready at once.
+        // `join_all` of an empty list would be ready at once, but `all_of([])` must never fire.
         EveryOf { sources: (!sources.is_empty()).then(|| join_all(sources)) }
     }
 }

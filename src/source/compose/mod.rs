@@ -23,9 +23,9 @@ use crate::wait::polled_after_completion;
 
 /// Creates a source that fires as soon as one of `sources` fires, with that source's reason.
 ///
-/// If several are ready in the same poll, the first in the list wins. Time limits are the exception: if several
-/// have passed, the one with the earliest end wins. Once a source has fired, the others are dropped.
-/// `any_of([])` never fires.
+/// If several sources are ready in the same poll, the first in the list wins. Time limits are the exception: if several
+/// limits have passed, the one with the earliest end wins. Once a source has fired, the others are dropped. `any_of([])`
+/// never fires.
 ///
 /// For sources of this crate, `a | b` does the same.
 ///
@@ -34,7 +34,7 @@ use crate::wait::polled_after_completion;
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops every source in it.
+/// Dropping the future drops all its sources.
 ///
 /// # Examples
 ///
@@ -56,9 +56,8 @@ pub fn any_of<L: Sources>(sources: L) -> AnyOf<L> {
 
 /// Creates a source that fires once all of `sources` have fired, with the reason [`Reason::All`].
 ///
-/// That reason holds the reason of each source, in the order of the list. The sources need not fire
-/// at the same time: each is remembered from the moment it fires and is not polled again.
-/// `all_of([])` never fires.
+/// That reason holds the reason of each source, in the order of the list. The sources need not fire at the same time. When a
+/// source fires, its reason is kept, and the source is not polled again. `all_of([])` never fires.
 ///
 /// For sources of this crate, `a & b` does the same.
 ///
@@ -68,7 +67,7 @@ pub fn any_of<L: Sources>(sources: L) -> AnyOf<L> {
 ///
 /// # Cancel safety
 ///
-/// Dropping it forgets which sources have fired.
+/// Dropping the future forgets which sources have fired.
 ///
 /// # Examples
 ///
@@ -94,12 +93,13 @@ pub fn all_of<L: Sources>(sources: L) -> AllOf<L> {
 /// A list of sources, for [`any_of`] and [`all_of`]: a tuple of up to twelve sources of any types, or
 /// an array, a `Vec`, a boxed slice or an `Option` of sources of one type.
 ///
-/// Each element may be any [`Source`](crate::Source): a future of a [`Reason`], or a token such as `&token`. Tuples
-/// and options are polled in place; the others allocate once. Collect an iterator into a `Vec` first.
+/// Each element may be any [`Source`](crate::Source): a future of a [`Reason`], or a token such as `&token`. Tuples and
+/// options are polled in place. The other lists allocate memory when the source is created. Collect an iterator into a `Vec`
+/// first.
 ///
 /// An `Option` is a list of at most one source, and `any_of(None)` never fires. So write `any_of(option)` to race an
-/// optional source, alone or in a tuple: `any_of((timeout(limit), any_of(option)))`. An `Option` itself is not a
-/// source, because only the standard library could make it a future.
+/// optional source, alone or in a tuple: `any_of((timeout(limit), any_of(option)))`. An `Option` itself is not a source,
+/// because only the standard library could make `Option` a future.
 ///
 /// ```
 /// use cancelable::prelude::*;
@@ -158,7 +158,7 @@ pub struct AnyOf<L: Sources> {
 impl<L: Sources> Future for AnyOf<L> {
     type Output = Reason;
 
-    // Always inlined, like the polls of the tuples that it calls.
+    // Always inlined, like the `poll` of the tuples that this function calls.
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
         let mut sources = self.project().sources;

@@ -14,10 +14,10 @@ use crate::reason::Reason;
 use crate::source::Source;
 use crate::wait::is_probe;
 
-/// The latest limit of the sources under an `all_of`.
+/// Finds the time limit of an `all_of`, which an operation then reports as its deadline.
 ///
-/// `all_of` has a limit only if every pending source has one: a source without a limit may never
-/// fire.
+/// That is the latest limit of the sources. If a pending source has no limit, the `all_of` has none either, because that
+/// source may never fire.
 #[derive(Debug, Default)]
 struct Latest {
     latest: Option<Instant>,
@@ -75,7 +75,8 @@ macro_rules! tuples {
         }
 
         impl<$($S: Future<Output = Reason>),*> $first<$($S),*> {
-            /// Polls the sources for the first time with a waker to register, and notes which of them are limits.
+            /// Polls the sources for the first time with a waker that they can register, and notes which sources hold a
+            /// limit.
             #[inline(never)]
             fn register(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
                 let this = self.as_mut().project();
@@ -91,7 +92,7 @@ macro_rules! tuples {
                 Poll::Pending
             }
 
-            /// Returns the reason of the source that has fired, or of a limit after it that ended earlier.
+            /// Returns the reason of the source at index `fired`, or the reason of a later source whose limit ended earlier.
             #[inline(never)]
             fn earliest(
                 self: Pin<&mut Self>,
@@ -127,8 +128,8 @@ macro_rules! tuples {
 
             fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Vec<Reason>> {
                 let mut this = self.as_mut().project();
-                // Polls all of them, so that each registers its waker. `MaybeDone` keeps the reason of
-                // each that has fired.
+                // Polls all sources, so that each of them registers its waker. `MaybeDone` keeps the reason of each source
+                // that has fired.
                 let mut pending = false;
                 let mut limits = Latest::default();
                 $(pending |= limits.poll(|| this.$field.as_mut().poll(cx).is_pending());)*

@@ -26,7 +26,7 @@ mod sealed {
     }
 }
 
-/// The checks of [`condition`](super::condition()): a closure that is called in the poll.
+/// The checks of [`condition`](super::condition()): a closure that is called inside the poll.
 pub struct Inline<P> {
     check: P,
 }
@@ -82,8 +82,8 @@ impl<P: FnMut() -> Fut, Fut: Future<Output = bool>> sealed::Check for Async<P, F
     }
 }
 
-/// The checks of [`condition_blocking`](super::condition_blocking()): each sends the closure to a
-/// thread of the pool, which sends it back.
+/// The checks of [`condition_blocking`](super::condition_blocking()): each check moves the closure to a thread of the pool,
+/// and the closure comes back with the result.
 #[cfg(feature = "blocking")]
 pub struct Blocking<P> {
     state: BlockingState<P>,

@@ -21,7 +21,7 @@ use crate::text::Text;
 use crate::timer::Countdown;
 use crate::wait::polled_after_completion;
 
-/// Pause between two checks, unless [`every`](Condition::every) sets another.
+/// Pause between two checks, unless [`every`](Condition::every) sets a different one.
 const DEFAULT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Shortest pause between two checks. Without a pause, a condition would keep its thread busy.
@@ -29,17 +29,17 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// Creates a source that fires when `check` returns true, with the reason [`Reason::Condition`].
 ///
-/// The first check runs in the first poll, before the work is polled. Each further check runs one
-/// [pause](Condition::every) after the one before: 100 ms by default. Checks run on the task, inside
-/// its poll, so keep them short. Use [`condition_async`] for a check that awaits, and
-/// [`condition_blocking`](crate::source::condition_blocking) (feature `blocking`) for one that blocks.
+/// The first check runs in the first poll, before the work is polled. Between two checks there is a
+/// [pause](Condition::every), which is 100 ms by default. Checks run inside the poll of the task and delay it, so keep them
+/// short. For a check that awaits, use [`condition_async`]. For a check that blocks, use
+/// [`condition_blocking`](crate::source::condition_blocking) (feature `blocking`).
 ///
-/// A check that panics counts as false. The panic hook prints the panic,
-/// [`on_panic`](Condition::on_panic) receives its message, and the operation continues.
+/// A check that panics counts as false, and the work continues. The panic hook of the process prints the panic, and the hook
+/// set with [`on_panic`](Condition::on_panic) receives the message.
 ///
 /// # Cancel safety
 ///
-/// Dropping it forgets the number of checks and when the next one is due.
+/// Dropping the source forgets the number of checks and when the next check is due.
 ///
 /// # Examples
 ///
@@ -65,13 +65,12 @@ pub fn condition<P: FnMut() -> bool>(check: P) -> Condition<Inline<P>> {
 /// Creates a source that fires when the future returned by `check` resolves to true, with the reason
 /// [`Reason::Condition`].
 ///
-/// Same as [`condition`], for checks that await. Checks never overlap: a slow check delays the next
-/// one. If the operation ends during a check, that check is dropped.
+/// Same as [`condition`], for checks that await. Checks never overlap: a slow check delays the next one. If the work ends
+/// during a check, the check is dropped.
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops the running check, and forgets the number of checks and when the next one is
-/// due.
+/// Dropping the source drops the running check, and forgets the number of checks and when the next check is due.
 ///
 /// # Examples
 ///
@@ -92,11 +91,11 @@ where
     Condition::new(Async::new(check))
 }
 
-/// Creates a source that fires when `check` returns true, with the reason [`Reason::Condition`]. Its
-/// checks run on the thread pool of the `blocking` crate.
+/// Creates a source that fires when `check` returns true, with the reason [`Reason::Condition`]. The checks run on the
+/// thread pool of the `blocking` crate.
 ///
-/// Same as [`condition`], for checks that block. If the operation ends during a check, that check
-/// still runs to its end on the pool, and its result is ignored.
+/// Same as [`condition`], for checks that block. If the work ends during a check, the check still runs to its end on the
+/// pool, and its result is ignored.
 ///
 /// # Cancel safety
 ///
@@ -161,8 +160,8 @@ impl<C: Check> Condition<C> {
         }
     }
 
-    /// Sets the pause between the end of one check and the start of the next. The default is 100 ms,
-    /// the minimum 1 ms.
+    /// Sets the pause between the end of one check and the start of the next one. It is 100 ms by default, and at least 1
+    /// ms.
     ///
     /// The pause is as precise as a [`timeout`](crate::timeout()) of its length. A pause that
     /// overflows the clock, such as [`Duration::MAX`], never ends, so there is no second check.
@@ -230,7 +229,7 @@ impl<C: Check> Future for Condition<C> {
     type Output = Reason;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-        // Time limits in the pauses and in the checks are not deadlines of this source.
+        // The time limits of pauses and checks do not cancel the work, so an operation must not report them as its deadline.
         poll_context::ignore_limits(|| self.poll_check(cx))
     }
 }
@@ -245,7 +244,7 @@ impl<C: Check> Condition<C> {
                     *this.checks += 1;
                     let met = outcome.unwrap_or_else(|message| {
                         if let Some(hook) = this.on_panic {
-                            // A panic of the user's hook has been printed by the panic hook.
+                            // If this hook panics, the panic hook of the process has printed the panic.
                             let _ = contain(|| hook(&message));
                         }
                         false

@@ -1,6 +1,6 @@
-//! `Limit`: a time limit that can be moved through its handles.
+//! `Limit`: a time limit whose end can be moved through handles.
 //!
-//! * `state`: the state that its handles and sources share, and how they move and fire the limit.
+//! * `state`: the state that the handles and sources of a limit share, and how they move and fire the limit.
 //! * [`wait`]: the source, which waits for the limit.
 
 mod state;
@@ -17,33 +17,33 @@ use crate::text::Text;
 use state::{Clock, End, Shared};
 pub use wait::WaitForLimit;
 
-/// A time limit that can be moved while something waits for it.
+/// A time limit whose end can be moved while tasks wait for it.
 ///
-/// Use it for work that may take any time, as long as it makes progress.
+/// Use it for work that may take any time, as long as the work makes progress.
 ///
-/// Pass `limit` or `&limit` wherever a source is expected. Clones are handles to the same limit, and any task or
-/// thread may move it. Several races may wait for one limit.
+/// Pass `limit` or `&limit` wherever a source is expected. Clones are handles to the same limit. Any task or thread may move
+/// the limit, and any number of tasks may wait for it.
 ///
-/// A limit fires once, with the reason [`Reason::Timeout`], in the first poll that finds that its end has passed.
-/// From then on it stays fired: all its sources are ready, and the methods that move it return `false`. If its end
-/// has passed but no source has been polled since, the limit has not fired, and can still be moved.
+/// A limit fires once, when one of its sources is polled after the end has passed. The reason is [`Reason::Timeout`]. From
+/// then on the limit stays fired: all its sources are ready, and the methods that move it return `false`. If the end has
+/// passed but no source has been polled since, the limit has not fired yet, and can still be moved.
 ///
-/// The clock starts at the first poll of a source. As for a [`timeout`](crate::timeout()), it never fires early, and
-/// fires late by at most the larger of 1 ms and 1/512 of the time since it was moved last, plus scheduling delays. If
-/// its end overflows the clock, it never fires.
+/// The clock of a limit starts at the first poll of a source. Like a [`timeout`](crate::timeout()), a limit never fires
+/// early. Apart from scheduling delays, it fires late by at most 1 ms or 1/512 of the time since it was last moved,
+/// whichever is more. If its end overflows the clock, a limit never fires.
 ///
 /// An operation does not report the end of a limit as its [deadline](crate::Operation::deadline), because that end
 /// may move.
 ///
 /// # Implementation
 ///
-/// Moving a limit takes one lock and, if it starts anew, reads the clock. Moving it to a later end wakes no task: a
-/// waiting source is woken once, at the earlier end, and continues to wait. Moving it to an earlier end wakes the
-/// tasks that wait for it.
+/// Moving a limit takes one lock and, if the limit starts anew, reads the clock. Moving a limit to a later end wakes no
+/// task: a waiting task is woken once, at the earlier end, and then waits for the later one. Moving a limit to an earlier
+/// end wakes the tasks that wait for it.
 ///
 /// # Examples
 ///
-/// A download that may take any time, but must not stop for 30 seconds:
+/// A download that may take any time, but is cancelled if no data arrives for 30 seconds:
 ///
 /// ```
 /// use cancelable::Limit;
@@ -87,7 +87,7 @@ impl Limit {
         Limit { shared: Arc::new(Shared::new(length)) }
     }
 
-    /// Names the limit. Its reason shows the name, as for [`Timeout::named`](super::Timeout::named).
+    /// Names the limit. The reason shows the name, as for [`Timeout::named`](super::Timeout::named).
     ///
     /// ```
     /// use cancelable::Limit;
@@ -103,7 +103,7 @@ impl Limit {
         self.relabel(|label| label.set_name(name))
     }
 
-    /// Attaches the cause for which the limit is set, as [`Timeout::because`](super::Timeout::because) does.
+    /// Attaches a cause, which says why the limit is set, as [`Timeout::because`](super::Timeout::because) does.
     ///
     /// ```
     /// use cancelable::Limit;
@@ -123,7 +123,8 @@ impl Limit {
         let mut label = self.shared.state.lock().label.clone().unwrap_or_default();
         change(Arc::make_mut(&mut label));
         let replaced = self.shared.state.lock().label.replace(label);
-        // A cause may hold user code with a destructor, so it is dropped after the lock is released.
+        // The old label may hold a user's value as its cause, and the destructor of that value is user code. So the label is
+        // dropped after the lock is released.
         drop(replaced);
         self
     }
@@ -148,7 +149,8 @@ impl Limit {
             state.clock = match state.clock {
                 Clock::Unstarted(_) => Clock::Unstarted(state.length),
                 Clock::Running { .. } | Clock::Disarmed => {
-                    // Read with the lock held, so that of two resets the later one counts.
+                    // The clock is read with the lock held. Otherwise, of two concurrent resets, the one that read the
+                    // earlier time could take the lock last and win.
                     let since = clock::now();
                     Clock::Running { since, end: End::after(since, state.length) }
                 }
@@ -214,8 +216,8 @@ impl Limit {
         self.shared.change(|state| state.clock = Clock::Disarmed)
     }
 
-    /// Returns the time until the end: zero if the end has passed, the full length if the clock has not started, and
-    /// `None` if the limit is disarmed or never ends.
+    /// Returns the time until the end. That is zero if the end has passed, and the full length, including extensions, if the
+    /// clock has not started. Returns `None` if the limit is disarmed or never ends.
     ///
     /// ```
     /// use cancelable::Limit;
@@ -234,7 +236,7 @@ impl Limit {
         }
     }
 
-    /// Returns whether the limit has fired. It fires only in a poll of one of its sources.
+    /// Returns whether the limit has fired. A limit fires only when one of its sources is polled.
     ///
     /// ```
     /// use cancelable::Limit;
@@ -250,7 +252,7 @@ impl Limit {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses nothing: the clock goes on, and a new future waits for the same end.
+    /// Dropping the future loses nothing: the clock goes on, and a new future waits for the same end.
     ///
     /// # Examples
     ///

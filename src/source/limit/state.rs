@@ -1,15 +1,15 @@
-//! The state that the handles of a limit and its sources share.
+//! The state that the handles and sources of a limit share.
 //!
-//! 1. One lock guards the state. No user code runs and no task is woken while it is held.
-//! 2. A waiting source is registered twice: with the deadline slot of the end that the limit had when the source last
-//!    looked, and with the current round. If the slot fires, the source looks again, because the limit may have
-//!    moved.
-//! 3. A round is the group of sources that a move to an earlier end wakes. None of them waits for an end later than
-//!    `awaited`. A move to an end before `awaited` ends the round: its sources are woken, look again, and join the
-//!    next round.
+//! 1. One lock guards the state. While the lock is held, no user code runs and no task is woken.
+//! 2. A waiting source is registered in two places: with a deadline slot and with the current round. The slot fires at the
+//!    end of the limit, or earlier if the end has been moved later since. When the slot fires, the source calls
+//!    [`Shared::look`] again, because the limit may have moved.
+//! 3. A round is the group of sources that wait now. `awaited` is the latest end for which a source of the round waits. A
+//!    move to an end before `awaited` ends the round: the sources of the round are woken, look again, and join the next
+//!    round.
 //!
-//! No wake-up is lost. A source looks at the end and joins the round under one lock. So it either sees a move, or is in
-//! the round when the move comes.
+//! No wake-up is lost, because a source reads the end and joins the round under one lock. If a move came before, the source
+//! reads the new end. If a move comes later, it finds the source in the round.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,13 +27,14 @@ pub(super) struct Shared {
 
 #[derive(Debug)]
 pub(super) struct LimitState {
-    /// The full length, with which [`Limit::reset`](super::Limit::reset) starts.
+    /// The full length. [`Limit::reset`](super::Limit::reset) starts the clock with it.
     pub(super) length: Duration,
     pub(super) clock: Clock,
     pub(super) label: Option<Arc<TimeoutLabel>>,
-    /// The end and the reason, once it has fired.
+    /// The end and the reason, once the limit has fired.
     pub(super) fired: Option<(Instant, Reason)>,
-    /// The current round: a latch that is set when its sources must look again. `None` if no source has joined it yet.
+    /// The latch of the current round. It is set when the sources of the round must look again. `None` if no source has
+    /// joined the round yet.
     round: Option<Arc<Latch<()>>>,
     /// The latest end for which a source of the current round waits.
     awaited: Option<End>,
@@ -41,7 +42,7 @@ pub(super) struct LimitState {
 
 #[derive(Debug)]
 pub(super) enum Clock {
-    /// It starts at the first poll and lasts this long.
+    /// The clock starts at the first poll of a source. The end comes this long after that.
     Unstarted(Duration),
     Running {
         since: Instant,
@@ -66,7 +67,7 @@ impl End {
 /// The result of [`Shared::look`].
 pub(super) enum Look {
     Fired(Reason),
-    /// The end to wait for, and the round to join. No round if the poll only asks whether the limit has fired.
+    /// The end to wait for, and the round to join. The round is `None` if the poll only asks whether the limit has fired.
     Pending(End, Option<Arc<Latch<()>>>),
 }
 
@@ -89,7 +90,7 @@ impl LimitState {
         }
     }
 
-    /// Ends the round. The caller sets its latch once it holds no lock.
+    /// Ends the current round and returns its latch. The caller sets the latch after it has released the lock.
     fn end_round(&mut self) -> Option<Arc<Latch<()>>> {
         self.awaited = None;
         self.round.take()
@@ -116,7 +117,7 @@ impl Shared {
         true
     }
 
-    /// Checks whether the limit has fired, and fires it if its end has passed. If it is pending and `joins` is true,
+    /// Checks whether the limit has fired, and fires it if its end has passed. If the limit is pending and `joins` is true,
     /// the source joins the current round.
     pub(super) fn look(&self, joins: bool) -> Look {
         let now = clock::now();
@@ -125,7 +126,7 @@ impl Shared {
             return fired(*end, reason.clone());
         }
         if let Clock::Unstarted(length) = state.clock {
-            // A clock in the source of an operation starts when the operation does.
+            // If the limit is part of the source of an operation, its clock starts when the operation does.
             let since = poll_context::operation_start().unwrap_or(now);
             state.clock = Clock::Running { since, end: End::after(since, length) };
         }

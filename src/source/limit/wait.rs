@@ -16,11 +16,11 @@ use crate::source::Source;
 use crate::timer::Countdown;
 use crate::wait::{Latch, Waiter, is_probe, polled_after_completion};
 
-/// Future of [`Limit::reached`], and of a [`Limit`] as a source.
+/// Future of [`Limit::reached`]. A [`Limit`] that is used as a source converts into this future.
 ///
 /// # Cancel safety
 ///
-/// Dropping it removes its wakers. The clock of the limit goes on.
+/// Dropping the future removes its wakers. The clock of the limit goes on.
 ///
 /// # Panics
 ///
@@ -29,9 +29,9 @@ use crate::wait::{Latch, Waiter, is_probe, polled_after_completion};
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct WaitForLimit {
     shared: Arc<Shared>,
-    /// The round that it has joined.
+    /// The round that this source has joined.
     round: Option<Waiter<Arc<Latch<()>>>>,
-    /// Fires at this instant, which is not later than the end of the limit.
+    /// A timer, and the instant at which it fires. The timer may fire before the end of the limit: see `poll_timer`.
     timer: Option<(Instant, Countdown)>,
     done: bool,
 }
@@ -76,7 +76,7 @@ impl WaitForLimit {
         }
     }
 
-    /// Registers with the round. Ready if it has ended.
+    /// Registers with the round. Ready if the round has ended.
     fn poll_round(&mut self, round: Arc<Latch<()>>, cx: &mut Context<'_>) -> Poll<()> {
         self.round.take_if(|joined| !Arc::ptr_eq(joined.latched(), &round));
         let joined = self.round.get_or_insert_with(|| Waiter::new(round));
@@ -87,17 +87,18 @@ impl WaitForLimit {
         polled
     }
 
-    /// Registers with the slot of the end. Ready if a slot has fired.
+    /// Registers with the deadline slot of `end`, unless a timer that fires earlier is set already. Ready if the timer has
+    /// fired.
     fn poll_timer(&mut self, end: End, cx: &mut Context<'_>) -> Poll<()> {
         let End::At(end) = end else {
             self.timer = None;
             return Poll::Pending;
         };
-        // Keep a timer that fires too early: the source then looks again. So a limit that is moved often takes a new
-        // slot only when an earlier end passes, and not for each move.
+        // A timer that fires before `end` is kept. When it fires, the source looks at the limit again. So a limit that is
+        // often moved to a later end needs a new slot only when an old end passes, and not for each move.
         self.timer.take_if(|(at, _)| *at > end);
         let (_, timer) = self.timer.get_or_insert_with(|| (end, Countdown::until(end)));
-        // The end may move, so it is not offered to the operation around it as a deadline.
+        // The end may move, so the operation around this source must not take it for its deadline.
         let polled = poll_context::ignore_limits(|| timer.poll("WaitForLimit", cx));
         if polled.is_ready() {
             self.timer = None;

@@ -1,11 +1,11 @@
 //! The signal hub: the one place in the process that listens for operating system signals.
 //!
-//! Each kind of signal that a source has ever listened to has a queue. The signal handler writes to that queue. Each
-//! set of signals that a source listens to has one latch. A delivered signal sets the latches of all sets that
-//! contain it, and removes them from the list. A source that is created later gets a new latch. So each source sees
-//! the first signal that is delivered after its creation.
+//! Each kind of signal that a source has ever listened to has a queue, to which the signal handler writes. The hub also has
+//! a list of the sets of signals that sources listen to. Each set has one [`Latch`]. A delivered signal sets the latches of
+//! all sets that contain the signal, and removes those sets from the list. A source that is created later gets a new latch.
+//! So each source sees the first signal that is delivered after its creation.
 //!
-//! The hub needs no task: the reactor wakes it, and it reads its queues on the reactor's thread.
+//! The hub needs no task: the reactor wakes the hub, and the hub then reads its queues on the reactor's thread.
 
 use std::fmt;
 use std::io;
@@ -23,7 +23,7 @@ use crate::wait::Latch;
 
 static HUB: LazyLock<Arc<Hub>> = LazyLock::new(Arc::default);
 
-/// Returns the latch that the next delivery of a signal in `set` sets.
+/// Returns a latch that is set when the next signal in `set` is delivered.
 pub(super) fn listen(set: SignalSet) -> io::Result<Arc<Latch<Signal>>> {
     HUB.listen(set)
 }
@@ -92,7 +92,7 @@ fn check_catchable(signal: Signal) -> io::Result<()> {
 #[derive(Default)]
 struct Hub {
     state: Mutex<State>,
-    /// Number of times the reactor woke the hub since a thread began to read; 0 while no thread reads.
+    /// How often the reactor has woken the hub since a thread began to read the queues. 0 while no thread reads.
     wakes: AtomicUsize,
 }
 
@@ -100,7 +100,8 @@ struct Hub {
 struct State {
     /// The queue of each kind of signal that a source has ever listened to.
     ///
-    /// Each kind has a queue of its own. So a full queue drops only signals of a kind that is delivered anyway.
+    /// Each kind has a queue of its own, because a full queue drops signals. With separate queues, a dropped signal does no
+    /// harm: an earlier signal of the same kind is still in the queue and will be delivered.
     queues: Vec<(Signal, Signals)>,
     /// One latch for each set that sources listen to. A program has only a few sets, so a list is enough.
     latches: Vec<(SignalSet, Arc<Latch<Signal>>)>,
@@ -145,7 +146,7 @@ impl Hub {
         state.latches.push((set, latch.clone()));
         drop(state);
         if added {
-            // The first read of a queue asks the reactor to wake the hub.
+            // Read the new queues once. Only after a first read does the reactor wake the hub when a signal arrives.
             self.clone().wake();
         }
         Ok(latch)
@@ -172,8 +173,8 @@ impl Hub {
         }
     }
 
-    /// Reads at most one signal of each kind, so that a flood of one kind does not hold up the others. Also takes the
-    /// latches that each signal sets out of the list.
+    /// Reads at most one signal of each kind, so that a flood of one kind does not hold up the others. Also removes from the
+    /// list the latches that these signals must set.
     fn read(&self, cx: &mut Context<'_>) -> Vec<Delivery> {
         let mut state = self.state.lock();
         let State { queues, latches, exit_on_second } = &mut *state;
@@ -199,7 +200,8 @@ impl Hub {
     }
 }
 
-/// Takes a signal out of a queue. If the queue is empty, the reactor wakes the hub once it is not.
+/// Takes a signal out of a queue, and returns whether there was one. If the queue is empty, the reactor wakes the hub when
+/// the next signal arrives.
 ///
 /// A queue that cannot be read, for instance because its descriptor was closed, counts as empty.
 fn has_arrived(queue: &mut Signals, cx: &mut Context<'_>) -> bool {
@@ -215,8 +217,9 @@ fn has_arrived(queue: &mut Signals, cx: &mut Context<'_>) -> bool {
 /// The waker that the reactor calls when a signal has arrived.
 impl Wake for Hub {
     fn wake(self: Arc<Self>) {
-        // The first caller reads until the count is used up. Meanwhile, any other call only adds to the count,
-        // whether it comes from inside the read or from another thread. So no wake-up blocks, and none is lost.
+        // The first caller reads, and reads again if the count has grown during the read. Meanwhile, any other call only
+        // adds to the count, whether it comes from inside the read or from another thread. So no wake-up blocks, and none is
+        // lost.
         if self.wakes.fetch_add(1, Ordering::AcqRel) > 0 {
             return;
         }

@@ -17,9 +17,8 @@ use hub::SignalSet;
 /// Creates a source that fires when the process receives `signal`, with the reason
 /// [`Reason::Signal`].
 ///
-/// The signal is registered in this call, not at the first poll, so that no signal is lost after the
-/// call has returned. A signal that arrives during the very first call for its kind may be lost:
-/// create the source early.
+/// The signal is registered in this call, not at the first poll, so no signal is lost after the call has returned. A signal
+/// that arrives during the very first call for its kind may be lost, so create the source early.
 ///
 /// Registering removes the default action of the signal for the rest of the process's life. For example, a
 /// process that has registered `SIGTERM` once does not end when it receives `SIGTERM`. Command-line tools
@@ -31,8 +30,8 @@ use hub::SignalSet;
 ///
 /// # Cancel safety
 ///
-/// A signal that arrives after one source is dropped and before the next is created reaches neither.
-/// Create the next one first.
+/// A signal that arrives after one source is dropped and before the next is created reaches neither of them. So create the
+/// new source before you drop the old one.
 ///
 /// # Errors
 ///
@@ -58,8 +57,8 @@ pub fn signal(signal: Signal) -> io::Result<SignalSource> {
     signals([signal])
 }
 
-/// Creates a source that fires when the process receives any of these signals, with the reason
-/// [`Reason::Signal`], which says which one it was.
+/// Creates a source that fires when the process receives any of these signals, with the reason [`Reason::Signal`], which
+/// contains the signal.
 ///
 /// Otherwise the same as [`signal`].
 ///
@@ -69,8 +68,8 @@ pub fn signal(signal: Signal) -> io::Result<SignalSource> {
 ///
 /// # Errors
 ///
-/// As for [`signal`], and [`InvalidInput`](io::ErrorKind::InvalidInput) for an empty list. If one of
-/// the signals cannot be caught, or if the process runs out of file descriptors, none is registered.
+/// As for [`signal`], and [`InvalidInput`](io::ErrorKind::InvalidInput) for an empty list. If one of the signals cannot be
+/// caught, or if the process runs out of file descriptors, none of the signals is registered.
 ///
 /// # Examples
 ///
@@ -115,8 +114,8 @@ pub fn ctrl_c() -> io::Result<SignalSource> {
     signal(Signal::Int)
 }
 
-/// Creates a source that fires when the process receives `SIGINT` (Ctrl-C) or `SIGTERM`, with the
-/// reason [`Reason::Signal`]. On Windows, only Ctrl-C.
+/// Creates a source that fires when the process receives `SIGINT` (Ctrl-C) or `SIGTERM`, with the reason [`Reason::Signal`].
+/// On Windows, it fires only on Ctrl-C.
 ///
 /// # Cancel safety
 ///
@@ -155,18 +154,17 @@ pub struct SignalSource {
 }
 
 impl SignalSource {
-    /// Makes the second of these signals end the process, as [`exit_like`](crate::reason::exit_like) does.
+    /// Makes the second of this source's signals end the process, as [`exit_like`](crate::reason::exit_like) does.
     ///
-    /// Users of command-line tools expect this: the first Ctrl-C asks the program to stop, the second forces it to.
-    /// The whole process has one count of these signals. The count starts at this call, and starts again if this
-    /// method is called again. It does not depend on this source staying alive.
+    /// Users of command-line tools expect this: the first Ctrl-C asks the program to stop, the second forces it to. The
+    /// process has a single count, which includes the signals of every source on which this method was called. The count
+    /// starts at this call, and starts again if the method is called again. Dropping the source does not stop the count.
     ///
     /// The process ends on the reactor's thread, so no destructor runs. On Unix, the second signal takes its default
     /// action, so a shell sees that the process was killed by that signal. Elsewhere, the process exits with the code
     /// 128 plus the number of the signal.
     ///
-    /// The operating system may merge signals of one kind that come in quick succession; they count as
-    /// one.
+    /// The operating system may merge signals of one kind that come in quick succession. Merged signals count as one.
     ///
     /// ```no_run
     /// use cancelable::prelude::*;

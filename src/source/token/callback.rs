@@ -1,4 +1,4 @@
-//! `Registration`: a registered callback of a token. Dropping the registration unregisters the callback.
+//! `Registration`: the handle of a callback that is registered with a token. Dropping the handle unregisters the callback.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,13 +12,12 @@ use crate::reason::Reason;
 use crate::sync::{AtomicUsize, Ordering, this_thread};
 use crate::wait::{HasLatch, Latch, Waiter, block_on, polled_after_completion};
 
-/// A registered callback of a token, returned by
-/// [`on_cancel`](super::CancellationToken::on_cancel) and
-/// [`try_on_cancel`](super::CancellationToken::try_on_cancel).
+/// The handle of a callback that is registered with a token. Returned by [`on_cancel`](super::CancellationToken::on_cancel)
+/// and [`try_on_cancel`](super::CancellationToken::try_on_cancel).
 ///
-/// Dropping it unregisters the callback, unless the callback has begun to run. The drop does not wait
-/// for a callback that is running on another thread; [`unregister_and_wait`](Self::unregister_and_wait)
-/// does. A registration does not keep the token alive.
+/// Dropping the registration unregisters the callback, unless the callback has begun to run. The drop does not wait for a
+/// callback that is running on another thread. Call [`unregister_and_wait`](Self::unregister_and_wait) to wait for it. A
+/// registration does not keep the token alive.
 ///
 /// # Examples
 ///
@@ -58,13 +57,14 @@ impl HasLatch for CallbackRun {
 }
 
 impl CallbackRun {
-    /// Wraps a callback, so that its start and its end are noted here.
+    /// Wraps a callback, so that its start and its end are noted in `self`.
     fn note<F>(self: Arc<Self>, callback: F) -> impl FnOnce(&Reason) + Send + 'static
     where
         F: FnOnce(&Reason) + Send + 'static,
     {
         move |reason| {
-            // Noted first, so that a call of `unregister_and_wait` in the callback finds that it must not wait.
+            // The thread is noted first, so that a call of `unregister_and_wait` inside the callback finds that it must not
+            // wait.
             self.thread.store(this_thread(), Ordering::Release);
             let _ended = EndOnDrop(&self);
             callback(reason);
@@ -89,11 +89,12 @@ impl Drop for EndOnDrop<'_> {
 }
 
 impl Registered {
-    /// Unregisters the callback. Returns false if it has begun to run, or is about to.
+    /// Unregisters the callback. Returns false if the callback has begun to run, or is about to.
     fn unregister(&self) -> bool {
         match self.node.upgrade() {
             Some(node) => node.remove_callback(self.number),
-            // A thread that runs a callback keeps the node alive meanwhile. The node is gone, so no callback is running.
+            // The node is gone. A thread that runs a callback keeps the node alive, so the callback has either ended or
+            // never begun.
             None => self.run.thread.load(Ordering::Acquire) == 0,
         }
     }
@@ -137,8 +138,8 @@ impl Registration {
         self.callback = None;
     }
 
-    /// Unregisters the callback and returns whether that came in time: if `true`, the callback has not run and
-    /// never will. If `false`, it has run, or is running on another thread.
+    /// Unregisters the callback and returns whether that came in time. If `true`, the callback has not run and never will.
+    /// If `false`, the callback has run, is running, or is about to run.
     ///
     /// ```
     /// let token = cancelable::CancellationToken::new();
@@ -152,15 +153,15 @@ impl Registration {
         self.callback.take().is_some_and(|callback| callback.unregister())
     }
 
-    /// Unregisters the callback like [`unregister`](Self::unregister), and waits if it is running on another
-    /// thread. After that, the callback neither runs nor owns anything, so the values that it uses may be freed.
+    /// Unregisters the callback like [`unregister`](Self::unregister). If the callback is running on another thread, waits
+    /// until it has ended. After that, the callback neither runs nor owns anything, so the values that it uses may be freed.
     ///
-    /// Called from within the callback itself, it returns `false` at once. If the callback waits for the task that
+    /// If this is called inside the callback itself, it returns `false` at once. If the callback waits for the task that
     /// awaits this future, both wait forever.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it unregisters the callback, without waiting.
+    /// Dropping the future unregisters the callback, without waiting.
     ///
     /// # Examples
     ///

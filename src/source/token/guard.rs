@@ -21,7 +21,7 @@ use crate::reason::Reason;
 #[must_use = "dropping it cancels the token at once"]
 #[derive(Debug)]
 pub struct DropGuard {
-    /// `None` once it has been disarmed.
+    /// `None` once the guard has been disarmed.
     token: Option<CancellationToken>,
 }
 

@@ -1,7 +1,7 @@
 //! `CancellationToken`: a handle with which any task or thread can cancel others.
 //!
 //! * [`node`]: the state of a token, shared by its handles, and its parents and children.
-//! * [`wait`], [`callback`]: tasks and callbacks that listen to it.
+//! * [`wait`], [`callback`]: tasks and callbacks that listen to a token.
 //! * [`guard`]: cancels a token when dropped.
 
 mod callback;
@@ -35,9 +35,8 @@ use node::Node;
 ///
 /// A token is a source: pass `token` or `&token` wherever a source is expected. You can also await it
 /// ([`cancelled`](Self::cancelled)), register callbacks ([`on_cancel`](Self::on_cancel)), block a thread
-/// ([`blocking_wait`](Self::blocking_wait)), and make other tokens depend on it
-/// ([`child_token`](Self::child_token), [`linked`](Self::linked)). When one of these is dropped, it leaves
-/// nothing behind in the token.
+/// ([`blocking_wait`](Self::blocking_wait)), and make other tokens depend on it ([`child_token`](Self::child_token),
+/// [`linked`](Self::linked)). A wait, registration or dependent token that is dropped leaves nothing behind in this token.
 ///
 /// # Order of a cancellation
 ///
@@ -96,7 +95,7 @@ impl CancellationToken {
     /// ```
     #[must_use]
     pub fn linked<'a>(tokens: impl IntoIterator<Item = &'a CancellationToken>) -> Self {
-        // The caller's iterator runs to its end before the first link is made.
+        // The iterator is user code, so it runs to its end before the first link is made.
         let tokens: Vec<_> = tokens.into_iter().map(|token| token.node.clone()).collect();
         CancellationToken { node: Node::linked(tokens) }
     }
@@ -222,7 +221,7 @@ impl CancellationToken {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses nothing: a new future returns the same reason.
+    /// Dropping the future loses nothing: a new future returns the same reason.
     ///
     /// # Examples
     ///
@@ -261,16 +260,16 @@ impl CancellationToken {
         WaitForCancellationOwned::new(self.node)
     }
 
-    /// Registers a callback that runs once, when the token is cancelled. If the token is already
-    /// cancelled, the callback runs in this call.
+    /// Registers a callback that runs once, when the token is cancelled. If the token is already cancelled, the callback
+    /// runs inside this call.
     ///
     /// Callbacks run on the thread that cancels, with no lock held, in the order of registration. A
     /// panic of a callback affects neither the other callbacks nor the caller of `cancel`; the panic
     /// hook prints it.
     ///
-    /// Dropping the [`Registration`] unregisters the callback, unless it has begun to run. The drop does
-    /// not wait for a callback that is running on another thread. A callback that owns a handle of its
-    /// own token and was [detached](Registration::detach) keeps both alive until the token is cancelled.
+    /// Dropping the [`Registration`] unregisters the callback, unless it has begun to run. The drop does not wait for a
+    /// callback that is running on another thread. If a callback owns a handle of its own token and was
+    /// [detached](Registration::detach), the token and the callback keep each other alive until the token is cancelled.
     ///
     /// ```
     /// use std::sync::mpsc::channel;
@@ -287,8 +286,7 @@ impl CancellationToken {
         Registration::new(&self.node, callback)
     }
 
-    /// Registers a callback that is never unregistered. It needs no handle, so it takes one allocation instead of
-    /// two.
+    /// Registers a callback that is never unregistered. Without a handle, this takes one allocation instead of two.
     pub(crate) fn on_cancel_detached(&self, callback: impl FnOnce(&Reason) + Send + 'static) {
         self.node.add_callback(Box::new(callback));
     }
@@ -296,7 +294,8 @@ impl CancellationToken {
     /// Registers a callback like [`on_cancel`](Self::on_cancel), but returns the callback if the token is
     /// already cancelled.
     ///
-    /// Use it while you hold a lock that the callback takes: it never runs in this call.
+    /// Use this while you hold a lock that the callback takes. The callback never runs inside this call, so there is no
+    /// deadlock.
     ///
     /// # Errors
     ///
@@ -325,8 +324,7 @@ impl CancellationToken {
         self.node.cancel_counts()
     }
 
-    /// Like [`cancel_with`](Self::cancel_with). If `grace_end` is given, the operations that this cancels may
-    /// continue until then.
+    /// Like [`cancel_with`](Self::cancel_with). If `grace_end` is given, the cancelled operations may continue until then.
     #[inline]
     pub(crate) fn cancel_until(&self, reason: Reason, grace_end: Option<Instant>) -> bool {
         self.node.cancel_by_call(reason, grace_end)

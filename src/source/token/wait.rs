@@ -16,7 +16,7 @@ macro_rules! futures {
         ///
         /// # Cancel safety
         ///
-        /// Dropping it removes its waker from the token.
+        /// Dropping the future removes its waker from the token.
         ///
         /// # Panics
         ///
@@ -39,9 +39,9 @@ macro_rules! futures {
                 self.waiting.is_unchanged(cx)
             }
 
-            /// Polls the future, unless `is_protected` says that the calling code is in a section that protects it.
-            /// In that case, this only registers the waker: the task may poll the future outside of the section
-            /// later, and a cancellation must have woken it by then.
+            /// Polls the future, unless `is_protected` says that the calling code is in a section that a cancellation must
+            /// not interrupt. Then this only registers the waker. Later, the task may poll the future outside of the
+            /// section, so a cancellation during the section must wake the task.
             pub(crate) fn poll_unless(
                 &mut self,
                 is_protected: bool,
@@ -75,10 +75,10 @@ macro_rules! futures {
 }
 
 futures! {
-    /// Future of [`CancellationToken::cancelled`](super::CancellationToken::cancelled), and of `&token`
-    /// as a source.
+    /// Future of [`CancellationToken::cancelled`](super::CancellationToken::cancelled). If `&token` is used as a source, it
+    /// converts into this future.
     WaitForCancellation ['a], &'a Node;
-    /// Future of [`CancellationToken::cancelled_owned`](super::CancellationToken::cancelled_owned), and
-    /// of `token` as a source. Keeps the token alive.
+    /// Future of [`CancellationToken::cancelled_owned`](super::CancellationToken::cancelled_owned). If `token` is used as a
+    /// source, it converts into this future. The future keeps the token alive.
     WaitForCancellationOwned, Arc<Node>;
 }

@@ -16,7 +16,7 @@ use crate::sync::{AtomicBool, Ordering};
 use crate::visits::visit;
 use crate::wait::{WaitList, WakeBatch, Wakers};
 
-/// Whether any token counts its calls. If none does, `cancel` takes no lock to count.
+/// Whether any token counts the calls that cancel it. If no token does, `cancel` takes no lock for counting.
 #[cfg(feature = "testing")]
 static ANY_COUNTED: AtomicBool = AtomicBool::new(false);
 
@@ -48,7 +48,7 @@ impl Node {
         is_first
     }
 
-    /// Cancels this node and its descendants. Returns false if it was cancelled already.
+    /// Cancels this node and its descendants. Returns false if this node was cancelled already.
     pub(super) fn cancel(self: &Arc<Self>, reason: Reason) -> bool {
         self.cancel_until(reason, None)
     }
@@ -111,8 +111,9 @@ impl Node {
         };
         let take = |waiters: &mut WaitList| walk.waiters.take(waiters);
         let Some((waker, has_listeners)) = child.mark(reason, walk.grace_end, take) else {
-            // If the other handles were dropped meanwhile, this is the last one. Dropping it also drops the child's
-            // reason, and the destructor of a value in there may panic. The other children must still be cancelled.
+            // If the other handles of the child were dropped meanwhile, this is the last one. Dropping it also drops the
+            // child's reason, which may hold a user's value, whose destructor may panic. Contain the panic, because the
+            // other children must still be cancelled.
             let _ = contain(|| drop(child));
             return None;
         };
@@ -146,14 +147,14 @@ impl Node {
     /// Returns the end of the grace period that the canceller of this cancelled node has chosen.
     #[cfg(feature = "time")]
     pub(in crate::source::token) fn grace_end(&self) -> Option<Instant> {
-        // The caller has seen the flag without the lock, perhaps before the end was written. In that case the
-        // canceller still holds the lock, and this waits for it.
+        // The caller has seen the flag without the lock, perhaps before the end was written. In that case the canceller
+        // still holds the lock, and this call waits for it.
         self.latch.with_extra(|listeners, _| listeners.grace_end())
     }
 
     /// Runs the callbacks of this cancelled node, oldest first, with no lock held.
     ///
-    /// Takes the lock for each callback anew, so that a callback can still be unregistered until it begins.
+    /// Takes the lock once for each callback, so that a callback can still be unregistered until it begins.
     fn run_callbacks(&self) {
         while let Some(callback) = self.latch.with_extra(|listeners, _| listeners.pop_callback()) {
             self.run_callback(callback);

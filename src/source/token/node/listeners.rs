@@ -17,7 +17,7 @@ use crate::wait::Slab;
 pub(in crate::source::token) type Callback = Box<dyn FnOnce(&Reason) + Send>;
 
 /// Where a child node gets its reason when a parent is cancelled.
-// One word, like the `Weak` beside it. A `(Weak, u8)` is slow to copy right after its parts were written.
+// As large as the `Weak` beside it, because a `(Weak, u8)` is slow to copy right after its parts were written.
 #[derive(Clone, Copy, Debug)]
 #[repr(usize)]
 pub(super) enum ReasonFrom {
@@ -32,12 +32,12 @@ pub(super) enum ReasonFrom {
 /// A child that the node notifies.
 pub(super) type Child<N> = (Weak<N>, ReasonFrom);
 
-/// The children and callbacks of a node of type `N`. Waiting tasks and threads are in the wait list of its latch.
+/// The children and callbacks of a node of type `N`. Waiting tasks and threads are in the wait list of the node's latch.
 ///
 /// Guarded by the node's lock, so no method here runs user code.
 pub(in crate::source::token) struct Listeners<N> {
     pub(super) children: Slab<Child<N>>,
-    /// Boxed because most nodes have nothing in it.
+    /// Boxed, because most nodes need none of these fields.
     optional: Option<Box<Optional>>,
 }
 
@@ -52,7 +52,8 @@ struct Optional {
     counts: Option<Arc<CancelCounts>>,
 }
 
-/// The callbacks of a node by number. Numbers grow, so the oldest is at the front.
+/// The callbacks of a node, in the order of their numbers. Each new callback gets a higher number, so the oldest is at the
+/// front.
 ///
 /// A removed callback leaves a gap. At most half of the entries are gaps.
 #[derive(Default)]
@@ -140,8 +141,8 @@ impl<N> Listeners<N> {
         self.optional.as_ref().map_or(0, |optional| optional.callbacks.len)
     }
 
-    /// Sets the label. If there is a label already, it stays, because reasons may show it. Then the new label is
-    /// returned.
+    /// Sets the label. If the node already has a label, it keeps that label, because reasons may show it, and the new label
+    /// is returned.
     pub(super) fn set_label(&mut self, name: Text) -> Option<Text> {
         let label = &mut self.optional().label;
         if label.is_some() {
@@ -162,7 +163,7 @@ impl<N> Listeners<N> {
         self.optional.as_ref()?.grace_end
     }
 
-    /// Returns the counts of the node, creating them if `create` is set.
+    /// Returns the counts of the node. Creates them first if `create` is true.
     #[cfg(feature = "testing")]
     pub(super) fn counts(&mut self, create: bool) -> Option<Arc<CancelCounts>> {
         if create {

@@ -1,17 +1,15 @@
 //! `Node`: the state of a token, and its links to parents and children.
 //!
-//! 1. The latch holds the reason. It is set at most once: setting it is the cancellation. A child that
-//!    is cancelled with its parent stores no reason and reads its parent's, so cancelling a child only
-//!    sets a flag.
-//! 2. A node owns its parents. A parent has a `Weak` of each registered child. The child removes it when the child is
-//!    dropped.
-//! 3. As soon as anything listens to a node (a waiter, a callback or a child), the node registers with its parents.
-//!    From then on they notify it. Until then, each query of the node asks its parent. So a child that is only
+//! 1. The latch holds the reason, and is set at most once. Setting the latch is the cancellation. A child that is cancelled
+//!    with its parent stores no reason but reads the parent's, so cancelling a child only sets a flag.
+//! 2. A node owns its parents. A parent has a `Weak` of each registered child. When a child is dropped, it removes its
+//!    `Weak` from the parent.
+//! 3. As soon as anything listens to a node (a waiter, a callback or a child), the node registers with its parents. From
+//!    then on, the parents notify the node. Until then, each query of the node asks its parent. So a child that is only
 //!    checked costs its parent nothing.
-//! 4. A node gets no waiter, child or callback once its latch is set. All of them are guarded by the
-//!    latch's lock.
-//! 5. Every walk of the tree uses a list of its own, not recursion, and holds at most one lock at a
-//!    time.
+//! 4. Once its latch is set, a node gets no more waiters, children or callbacks. The latch's lock guards all of them.
+//! 5. Every walk of the tree uses a list instead of recursion, so that a deep tree does not overflow the stack. A walk holds
+//!    at most one lock at a time.
 //!
 //! The states of a node that was made as a child:
 //!
@@ -28,7 +26,7 @@
 //!         └── a descendant walks up for its reason ───┘
 //! ```
 //!
-//! A node without parents, or with several (`linked`), always stores its reason.
+//! A node without parents, a linked node and a node that became a child later always store their reason.
 //!
 //! * [`listeners`]: children and callbacks.
 //! * [`parents`]: the links to its parents.
@@ -56,7 +54,7 @@ use parents::{MoreParents, ParentLink};
 #[repr(C)]
 pub(super) struct Node {
     latch: Latch<Reason, Listeners<Node>>,
-    /// `Reason::Parent` around this node's reason. Set once a child has asked for it. Written under the lock.
+    /// `Reason::Parent` around this node's reason. Built under the lock when a child first asks for it.
     wrapped_reason: OnceLock<Box<Reason>>,
     /// The parent of a node that was made as a child.
     parent: Option<ParentLink>,
@@ -76,7 +74,7 @@ impl Node {
     #[cold]
     fn cancelled(reason: Reason) -> Arc<Self> {
         let node = Node::new();
-        // It has no waiters to wake.
+        // A new node has no waiters to wake.
         let _ = node.latch.set(reason);
         node
     }
@@ -105,8 +103,8 @@ impl Node {
             Ok(links) => {
                 let node = Node::new();
                 let _ = node.more_parents.set(Box::new(MoreParents { links, from }));
-                // The first parent that is cancelled gives the reason. If the node asked its parents later, it could
-                // not find out which one that was. So they notify it from the start.
+                // The first parent that is cancelled gives the reason. If the node asked its parents later, it could not
+                // find out which of them was cancelled first. So the parents notify the node from the start.
                 node.register_with_parents();
                 node
             }

@@ -12,8 +12,7 @@ use crate::visits::visit;
 #[derive(Debug)]
 pub(super) struct ParentLink {
     pub(super) node: Arc<Node>,
-    /// Key of the child among the parent's children, or [`UNREGISTERED`]. Changes once, under the
-    /// parent's lock.
+    /// The key of the child in the parent's list of children, or [`UNREGISTERED`]. Changes once, under the parent's lock.
     key: AtomicUsize,
 }
 
@@ -23,7 +22,7 @@ pub(super) struct MoreParents {
     pub(super) from: ReasonFrom,
 }
 
-/// The key of a child that its parent does not notify.
+/// The key of a child that is not in its parent's list, so the parent does not notify it.
 const UNREGISTERED: usize = usize::MAX;
 
 impl ParentLink {
@@ -41,7 +40,7 @@ impl ParentLink {
     /// Registers a child with this parent, or cancels the child if the parent is cancelled.
     fn register(&self, child: &Arc<Node>, from: ReasonFrom) {
         let registered = self.node.latch.with_extra(|listeners, is_set| {
-            // Another thread may have registered it before this one got the lock.
+            // Another thread may have registered the child before this thread got the lock.
             if !is_set && !self.is_registered() {
                 let key = listeners.children.insert((Arc::downgrade(child), from));
                 self.key.store(key, Ordering::Relaxed);
@@ -85,8 +84,7 @@ impl Node {
         }
     }
 
-    /// Makes a node without parents a child of `parent`, unless that would close a cycle. Returns
-    /// whether it is a child of `parent` now.
+    /// Makes a node without parents a child of `parent`, unless that would close a cycle. Returns whether it did so.
     pub(in super::super) fn descend_from(self: &Arc<Self>, parent: &Arc<Node>) -> bool {
         if self.first_parent().is_some() || is_or_descends_from(parent, self) {
             return false;
@@ -96,8 +94,8 @@ impl Node {
             self.cancel(reason);
             return true;
         }
-        // Something may listen to the node already, so the parent must notify it. Register the link first. Otherwise
-        // another thread could find it in the node while it is still unregistered.
+        // Something may listen to this node already, so the parent must notify the node. Register the link before storing
+        // it. Otherwise another thread could find an unregistered link in the node.
         let link = ParentLink::new(parent.clone());
         link.register(self, from);
         // Only the operation that owns the node calls this, so no other thread has set parents.
@@ -118,10 +116,11 @@ fn is_or_descends_from(node: &Arc<Node>, ancestor: &Arc<Node>) -> bool {
     if !ancestor.had_child.load(Ordering::Acquire) {
         return false;
     }
-    // From here on each node between the two is in the list of its parents (invariant 3).
+    // Now each node between `ancestor` and `node` is in the lists of its parents (invariant 3), so the walk down can find
+    // it.
     node.register_with_parents();
     let (mut up, mut down) = (vec![node.clone()], vec![ancestor.clone()]);
-    // Two threads may still close a cycle at the same time. The set ends the walks in that case.
+    // Two threads may still close a cycle at the same time. In that case, this set ends the walk up.
     let mut visited = HashSet::new();
     let (mut cost_up, mut cost_down) = (0, 0);
     loop {
@@ -188,17 +187,18 @@ impl Node {
                 // Dropping the `Weak` under the lock runs no user code.
                 link.node.latch.with_extra(|listeners, _| listeners.children.remove(key));
             }
-            // If this was the last handle of the parent, take its parents out first. They are then dropped in this
-            // loop, not in a nested `drop`.
+            // If this was the last handle of the parent, take the parent's own parents out first. They are then dropped in
+            // this loop, not in a nested `drop`.
             let mut take_parents = |node: &mut Node| {
                 next = node.parent.take();
                 if let Some(parents) = node.more_parents.take() {
                     more.extend(parents.links);
                 }
             };
-            // The destructor of a callback's value may panic. The remaining parents must still be released.
+            // Dropping the parent drops its callbacks, whose destructors may panic. Contain the panic, because the remaining
+            // parents must still be released.
             if Arc::strong_count(&link.node) == 1 {
-                // Drop it in place: cheaper than moving it out of the `Arc`.
+                // Dropping the node in place is cheaper than moving it out of the `Arc`.
                 if let Some(node) = Arc::get_mut(&mut link.node) {
                     take_parents(node);
                     let _ = contain(|| drop(link.node));

@@ -1,4 +1,4 @@
-//! Reading whether a node is cancelled, and its reason.
+//! Reads whether a node is cancelled, and the reason.
 
 use super::listeners::ReasonFrom;
 use super::{Node, ParentLink};
@@ -21,8 +21,8 @@ impl Node {
         if parent.is_registered() || !parent.node.latch.is_set() {
             return false;
         }
-        // If another thread registered the child, it did so before the parent's latch was set. This thread has seen
-        // that the latch is set, so it also sees the registration. The parent notifies the child then.
+        // If another thread registered the child, it did so before the parent's latch was set. This thread has seen that the
+        // latch is set, so it also sees the registration. In that case, the parent notifies the child.
         if parent.is_registered() {
             return self.latch.is_set();
         }
@@ -80,7 +80,7 @@ impl Node {
         }
         if self.wrapped_reason.get().is_none() {
             self.latch.with_extra(|listeners, _| {
-                // Another thread may have built it before this one got the lock.
+                // Another thread may have built the reason before this thread got the lock.
                 if self.wrapped_reason.get().is_none() {
                     let _ = self.wrapped_reason.set(Box::new(listeners.wrap_reason(reason)));
                 }
