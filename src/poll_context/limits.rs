@@ -1,5 +1,5 @@
-//! How an operation learns its deadline. The source of an operation is a plain future, and has no method that returns a
-//! deadline.
+//! How an operation learns its deadline. The source of an operation is a plain future and has no method that returns a
+//! deadline, so the deadline is passed through thread-locals.
 //!
 //! Before the operation polls its source for the first time, it stores its start in a thread-local. A time limit that is
 //! first polled in that poll starts at the stored time. The limit offers its end in a second thread-local, and the operation
@@ -12,7 +12,7 @@ thread_local! {
     /// The start of the operation that is polling its source for the first time, if there is one.
     static OPERATION_START: Cell<Option<Instant>> = const { Cell::new(None) };
 
-    /// The earliest end of a limit that was offered in that poll.
+    /// The earliest end among the limits that were offered in that poll.
     static EARLIEST: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 

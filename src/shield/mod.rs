@@ -29,9 +29,9 @@ pub use or_spawn::ShieldOrSpawn;
 /// then, the code after the section does not run: the work is dropped at that point. If the cancellation comes before
 /// the section has started, the section does not start.
 ///
-/// Shields nest. If several sections run at once, as in a `join!`, races wait for all of them. A shield protects
-/// against cancellation by this crate. It does not protect against a plain drop, `abort()`, or a runtime that shuts
-/// down: see [`or_spawn`](Shield::or_spawn).
+/// Shields nest. If several sections run at once, as in a `join!`, a cancellation waits for all of them. A shield protects
+/// against cancellation by this crate. It does not protect against a plain drop, `abort()`, or a runtime that shuts down:
+/// see [`or_spawn`](Shield::or_spawn).
 ///
 /// # Cancel safety
 ///
@@ -75,7 +75,7 @@ pub fn shield<F: IntoFuture>(section: F) -> Shield<F::IntoFuture> {
     }
 }
 
-/// Finishes a section before a cancellation takes effect, like [`shield`], but protects it for at most `limit`.
+/// Finishes a section before a cancellation takes effect, like [`shield`], but protects the section for at most `limit`.
 ///
 /// Use it if the section waits for something that may never happen. The time is counted from the first poll. When the
 /// time is over, the section continues without protection, and so do the shields inside it. A limit of zero protects
@@ -125,8 +125,8 @@ pub struct Shield<F: Future> {
 }
 
 impl<F: Future> Shield<F> {
-    /// Names the section. If a [shutdown](crate::Registry::shutdown) has to wait for the section,
-    /// its report shows the name.
+    /// Names the section. If a [shutdown](crate::Registry::shutdown) has to wait for the section, the report of the shutdown
+    /// shows the name.
     ///
     /// Call this before the first poll. An empty name is ignored.
     ///

@@ -14,7 +14,7 @@ use crate::spawner::{Spawner, hand_over};
 impl<F: Future + Send + 'static> Shield<F> {
     /// Hands the rest of the section to `spawn` if the shield is dropped in the middle of the section.
     ///
-    /// Use it if the section must also survive a plain drop, for instance by a `select!`, by `abort()`, or because a
+    /// Use this if the section must also survive a plain drop, for instance by a `select!`, by `abort()`, or because a
     /// client hangs up. A shield alone does not protect against these. With [`shield_for`](crate::shield_for), a
     /// cancellation still waits at most `limit` for the section. After that, the section continues in the background.
     ///
@@ -22,7 +22,7 @@ impl<F: Future + Send + 'static> Shield<F> {
     /// value of a section that is handed over is dropped. A panic of `spawn` is contained.
     ///
     /// The section may move to another task, so it must be `'static`. After the handover,
-    /// [`Operation::current`](crate::Operation::current) is `None` in it, unless `spawn` uses
+    /// [`Operation::current`](crate::Operation::current) is `None` in the section, unless `spawn` uses
     /// [`in_scope`](crate::Operation::in_scope).
     ///
     /// # Cancel safety

@@ -7,7 +7,7 @@ use futures::future::FusedFuture;
 
 use crate::reason::Reason;
 
-/// Creates a source that never fires. Pass it to a function that requires a source if you have none.
+/// Creates a source that never fires. Use it if a function requires a source and you have none.
 ///
 /// # Examples
 ///

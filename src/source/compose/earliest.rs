@@ -54,8 +54,8 @@ impl Limits {
 /// The reason of the limit that ended first, among the limits polled so far.
 pub(super) struct Earliest {
     pub(super) reason: Reason,
-    /// The end and the length of the limit. Limits that share a deadline slot have the same end here. Of those, the shorter
-    /// one counts as earlier. `None` if the reason does not come from a time limit. Such a reason is not replaced.
+    /// The end and the length of the limit. Limits that share a deadline slot have the same end. The shorter limit then
+    /// counts as earlier. `None` if the reason does not come from a time limit. Such a reason is not replaced.
     #[cfg(feature = "time")]
     ended: Option<(Instant, Duration)>,
 }
@@ -70,7 +70,7 @@ impl Earliest {
         }
     }
 
-    /// Takes the reason of another source instead, if that source is a limit that ended earlier.
+    /// Replaces the reason with that of another source, if that source is a limit that ended earlier.
     pub(super) fn compare(&mut self, polled: Poll<Reason>) {
         #[cfg(feature = "time")]
         if let Poll::Ready(reason) = polled {

@@ -160,8 +160,8 @@ impl<C: Check> Condition<C> {
         }
     }
 
-    /// Sets the pause between the end of one check and the start of the next one. It is 100 ms by default, and at least 1
-    /// ms.
+    /// Sets the pause between the end of one check and the start of the next. The pause is 100 ms by default, and never
+    /// shorter than 1 ms.
     ///
     /// The pause is as precise as a [`timeout`](crate::timeout()) of its length. A pause that
     /// overflows the clock, such as [`Duration::MAX`], never ends, so there is no second check.

@@ -149,7 +149,7 @@ impl Limit {
             state.clock = match state.clock {
                 Clock::Unstarted(_) => Clock::Unstarted(state.length),
                 Clock::Running { .. } | Clock::Disarmed => {
-                    // The clock is read with the lock held. Otherwise, of two concurrent resets, the one that read the
+                    // The clock is read with the lock held. Otherwise, of two concurrent resets, the reset that read the
                     // earlier time could take the lock last and win.
                     let since = clock::now();
                     Clock::Running { since, end: End::after(since, state.length) }
@@ -252,7 +252,7 @@ impl Limit {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: the clock goes on, and a new future waits for the same end.
+    /// Dropping the future loses nothing: the clock keeps running, and a new future waits for the same end.
     ///
     /// # Examples
     ///

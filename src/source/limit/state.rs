@@ -1,15 +1,14 @@
 //! The state that the handles and sources of a limit share.
 //!
 //! 1. One lock guards the state. While the lock is held, no user code runs and no task is woken.
-//! 2. A waiting source is registered in two places: with a deadline slot and with the current round. The slot fires at the
-//!    end of the limit, or earlier if the end has been moved later since. When the slot fires, the source calls
-//!    [`Shared::look`] again, because the limit may have moved.
+//! 2. A waiting source is registered in two places: with a deadline slot and with the current round. When the slot fires,
+//!    the source calls [`Shared::look`] again, because the end may have been moved to a later time.
 //! 3. A round is the group of sources that wait now. `awaited` is the latest end for which a source of the round waits. A
 //!    move to an end before `awaited` ends the round: the sources of the round are woken, look again, and join the next
 //!    round.
 //!
-//! No wake-up is lost, because a source reads the end and joins the round under one lock. If a move came before, the source
-//! reads the new end. If a move comes later, it finds the source in the round.
+//! No wake-up is lost, because a source reads the end and joins the round under one lock. If a move came earlier, the source
+//! reads the new end. If a move comes later, the move finds the source in the round.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

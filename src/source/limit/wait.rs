@@ -20,7 +20,7 @@ use crate::wait::{Latch, Waiter, is_probe, polled_after_completion};
 ///
 /// # Cancel safety
 ///
-/// Dropping the future removes its wakers. The clock of the limit goes on.
+/// Dropping the future removes its wakers. The clock of the limit keeps running.
 ///
 /// # Panics
 ///

@@ -203,7 +203,7 @@ impl Node {
     pub(in crate::source::token) fn remove_callback(&self, number: u64) -> bool {
         let callback = self.latch.with_extra(|listeners, _| listeners.remove_callback(number));
         let removed = callback.is_some();
-        // The callback may own the last handle of this token. Dropping it takes locks, so none is held here.
+        // The callback may own the last handle of this token. Dropping that handle takes locks, so no lock is held here.
         drop(callback);
         removed
     }

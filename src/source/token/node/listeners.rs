@@ -141,8 +141,7 @@ impl<N> Listeners<N> {
         self.optional.as_ref().map_or(0, |optional| optional.callbacks.len)
     }
 
-    /// Sets the label. If the node already has a label, it keeps that label, because reasons may show it, and the new label
-    /// is returned.
+    /// Sets the label, or returns it if the node already has one. The old label stays, because reasons may show it.
     pub(super) fn set_label(&mut self, name: Text) -> Option<Text> {
         let label = &mut self.optional().label;
         if label.is_some() {
