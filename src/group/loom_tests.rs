@@ -8,7 +8,7 @@ use std::future::{poll_fn, ready};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use loom::thread;
+use loom::thread::{self, JoinHandle as Thread};
 
 use super::in_place::InPlace;
 use super::join_handle::JoinHandle;
@@ -28,6 +28,12 @@ fn group() -> (Group, Arc<Count>) {
     (Launcher::new(Place::Executor(Box::new(move |_| count.add()))), spawned)
 }
 
+/// Ends a member on a thread.
+fn end_on_a_thread(group: &Group, member: Seat) -> Thread<()> {
+    let group = group.clone();
+    thread::spawn(move || group.member_ended(member, true, Ok(())))
+}
+
 fn wait(group: &Group) {
     let mut waiter = Waiter::new(group.clone());
     block_on(poll_fn(|cx| waiter.poll("a model", cx, |()| ())));
@@ -39,10 +45,7 @@ fn loom_last_member_wakes_the_wait() {
         let (group, _) = group();
         let admitted = group.shared.admit(true).unwrap();
         group.shared.detach(admitted.seat);
-        let member = {
-            let group = group.clone();
-            thread::spawn(move || group.member_ended(admitted.seat, true, Ok(())))
-        };
+        let member = end_on_a_thread(&group, admitted.seat);
         group.shared.release();
         wait(&group);
         assert_eq!((group.shared.len(), group.shared.take_results().len()), (0, 1));
@@ -56,10 +59,7 @@ fn loom_no_member_after_the_last_end() {
         let (group, _) = group();
         let admitted = group.shared.admit(true).unwrap();
         group.shared.release();
-        let member = {
-            let group = group.clone();
-            thread::spawn(move || group.member_ended(admitted.seat, true, Ok(())))
-        };
+        let member = end_on_a_thread(&group, admitted.seat);
         match group.shared.admit(true) {
             Some(late) => {
                 assert!(!group.latch().is_set(), "it has ended with a member");
@@ -105,10 +105,7 @@ fn loom_queued_member_starts_when_another_ends() {
             (group.shared.admit(true).unwrap(), group.shared.admit(true).unwrap());
         group.start(first, Box::pin(ready(())));
         assert_eq!(spawned.get(), 1);
-        let ends = {
-            let group = group.clone();
-            thread::spawn(move || group.member_ended(first.seat, true, Ok(())))
-        };
+        let ends = end_on_a_thread(&group, first.seat);
         group.start(second, Box::pin(ready(())));
         ends.join().unwrap();
         assert_eq!(spawned.get(), 2, "it stays in the queue");
@@ -138,10 +135,7 @@ fn loom_result_goes_to_the_handle_or_to_the_group() {
         let (group, _) = group();
         let admitted = group.shared.admit(true).unwrap();
         let handle = JoinHandle::new(group.shared.clone(), admitted.seat);
-        let member = {
-            let group = group.clone();
-            thread::spawn(move || group.member_ended(admitted.seat, true, Ok(())))
-        };
+        let member = end_on_a_thread(&group, admitted.seat);
         drop(handle);
         member.join().unwrap();
         assert_eq!(group.shared.take_results().len(), 1);
@@ -154,10 +148,7 @@ fn loom_result_wakes_the_handle() {
         let (group, _) = group();
         let admitted = group.shared.admit(true).unwrap();
         let handle = JoinHandle::new(group.shared.clone(), admitted.seat);
-        let member = {
-            let group = group.clone();
-            thread::spawn(move || group.member_ended(admitted.seat, true, Ok(())))
-        };
+        let member = end_on_a_thread(&group, admitted.seat);
         assert_eq!(block_on(handle), Ok(()));
         member.join().unwrap();
         assert!(group.shared.take_results().is_empty());
@@ -179,10 +170,7 @@ fn loom_last_task_ends_during_the_wait_for_children() {
         let admitted = group.shared.admit(true).unwrap();
         let operation = group.shared.operation.clone();
         let ends = thread::spawn(move || operation.complete());
-        let member = {
-            let group = group.clone();
-            thread::spawn(move || group.member_ended(admitted.seat, true, Ok(())))
-        };
+        let member = end_on_a_thread(&group, admitted.seat);
         block_on(above.children_ended());
         let children = (above.child_count(), group.shared.operation.child_count());
         assert_eq!(children, (0, 0));
@@ -212,10 +200,7 @@ fn loom_tasks_come_and_go_after_the_end_of_the_operation() {
         let (group, above) = group_below();
         let first = group.shared.admit(true).unwrap();
         group.shared.operation.complete();
-        let member = {
-            let group = group.clone();
-            thread::spawn(move || group.member_ended(first.seat, true, Ok(())))
-        };
+        let member = end_on_a_thread(&group, first.seat);
         let second = group.shared.admit(true).unwrap();
         member.join().unwrap();
         assert_eq!((above.child_count(), group.shared.operation.child_count()), (1, 1));

@@ -17,6 +17,7 @@ mod in_place;
 mod in_place_awaits;
 mod members;
 mod model;
+mod orders;
 mod own_group;
 mod results;
 mod scope;

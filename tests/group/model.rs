@@ -1,7 +1,6 @@
 //! Random groups, in place and on an executor that is driven by hand. Whatever happens, every task ends with exactly one outcome, and
 //! nothing is left behind.
 
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,15 +13,8 @@ use proptest::prelude::{Just, Strategy, any};
 use proptest::{collection, option, prop_oneof};
 
 use crate::by_hand::ByHand;
+use crate::orders::{Failed, Inbox, Order, any_order};
 use crate::support::{self, check_random, poll_once};
-
-/// How a member ends, once the test tells it to.
-#[derive(Clone, Copy, Debug)]
-enum Order {
-    Return,
-    Fail,
-    Panic,
-}
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -58,14 +50,12 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let order =
-        prop_oneof![3 => Just(Order::Return), 1 => Just(Order::Fail), 1 => Just(Order::Panic)];
     let at = 0..8_usize;
     let step = prop_oneof![
         6 => (any::<bool>(), any::<bool>()).prop_map(|(kept, operation)| Step::Spawn { kept, operation }),
         1 => Just(Step::SpawnDaemon),
         1 => Just(Step::SpawnNested),
-        5 => (at.clone(), order).prop_map(|(member, order)| Step::Order { member, order }),
+        5 => (at.clone(), any_order()).prop_map(|(member, order)| Step::Order { member, order }),
         6 => at.clone().prop_map(|task| Step::Poll { task }),
         1 => at.clone().prop_map(|task| Step::DropTask { task }),
         1 => at.clone().prop_map(|handle| Step::DropHandle { handle }),
@@ -83,34 +73,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[derive(Clone, Default)]
 struct World {
     /// The orders for the members, by the number of the member.
-    orders: Arc<Mutex<Vec<Entry>>>,
+    orders: Arc<Mutex<Vec<Inbox>>>,
     /// The outcomes that were delivered.
     outcomes: Arc<AtomicUsize>,
     /// Every future and every value of a member holds a clone of this.
     alive: Arc<()>,
-}
-
-/// The order for a member, and the waker of a member that waits for it.
-#[derive(Default)]
-struct Entry {
-    order: Option<Order>,
-    waker: Option<Waker>,
-}
-
-/// The error of members that fail.
-#[derive(Debug)]
-struct Failed;
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no disk")
-    }
-}
-
-impl From<Cancelled> for Failed {
-    fn from(_: Cancelled) -> Self {
-        Failed
-    }
 }
 
 type Value = (usize, Arc<()>);
@@ -121,25 +88,12 @@ impl World {
     fn member(&self) -> impl Future<Output = Result<Value, Failed>> + Send + 'static {
         let mut orders = self.orders.lock().unwrap();
         let number = orders.len();
-        orders.push(Entry::default());
+        orders.push(Inbox::default());
         drop(orders);
         let (orders, alive) = (self.orders.clone(), self.alive.clone());
         async move {
-            let order = poll_fn(|cx| {
-                let entry = &mut orders.lock().unwrap()[number];
-                match entry.order {
-                    None => {
-                        entry.waker = Some(cx.waker().clone());
-                        Poll::Pending
-                    }
-                    Some(order) => Poll::Ready(order),
-                }
-            });
-            match order.await {
-                Order::Return => Ok((number, alive)),
-                Order::Fail => Err(Failed),
-                Order::Panic => panic!("out of cheese"),
-            }
+            let order = poll_fn(|cx| orders.lock().unwrap()[number].poll(cx));
+            order.await.obey((number, alive))
         }
     }
 
@@ -147,7 +101,7 @@ impl World {
         if let Ok((number, _)) = outcome {
             let orders = self.orders.lock().unwrap();
             assert!(
-                matches!(orders[number].order, Some(Order::Return)),
+                matches!(orders[number].order(), Some(Order::Return)),
                 "a value without an order"
             );
         }
@@ -212,10 +166,7 @@ fn run(in_place: bool, bound: Option<usize>, keeps_going: bool, steps: Vec<Step>
             }
             Step::Order { member, order } => {
                 let mut orders = world.orders.lock().unwrap();
-                let waker = orders.get_mut(member).and_then(|entry| {
-                    entry.order.get_or_insert(order);
-                    entry.waker.take()
-                });
+                let waker = orders.get_mut(member).and_then(|inbox| inbox.give(order));
                 drop(orders);
                 waker.into_iter().for_each(Waker::wake);
             }

@@ -7,7 +7,7 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::task::Waker;
 
 use cancelable::group::{GroupHandle, TaskError};
 use cancelable::prelude::*;
@@ -16,6 +16,7 @@ use proptest::{collection, option, prop_oneof};
 use smol::future::yield_now;
 
 use crate::by_hand::ByHand;
+use crate::orders::{Failed, Inbox, Order, any_order};
 use crate::support::{self, Wakes, check_random};
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -40,13 +41,6 @@ enum Kind {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Order {
-    Return,
-    Fail,
-    Panic,
-}
-
-#[derive(Clone, Copy, Debug)]
 enum Step {
     Poll(usize),
     Run,
@@ -56,22 +50,6 @@ enum Step {
     /// Drops a task of the executor.
     DropTask(usize),
     DropRoot,
-}
-
-/// The error of members that fail.
-#[derive(Debug)]
-struct Failed;
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no disk")
-    }
-}
-
-impl From<Cancelled> for Failed {
-    fn from(_: Cancelled) -> Self {
-        Failed
-    }
 }
 
 /// The error of a scope.
@@ -105,8 +83,7 @@ impl fmt::Display for ScopeError {
 struct Node {
     parent: usize,
     kind: Kind,
-    order: Option<Order>,
-    waker: Option<Waker>,
+    inbox: Inbox,
     /// Whether its future exists.
     is_alive: bool,
     /// Whether the executor dropped its future, so that nothing waits for its descendants.
@@ -188,8 +165,7 @@ impl World {
             nodes.push(Node {
                 parent,
                 kind: *kind,
-                order: None,
-                waker: None,
+                inbox: Inbox::default(),
                 is_alive: false,
                 is_abandoned: false,
                 group: None,
@@ -215,27 +191,13 @@ impl World {
     fn order(&self, node: usize) -> impl Future<Output = Result<usize, Failed>> + Send + 'static {
         let world = self.clone();
         async move {
-            let order = poll_fn(|cx| {
-                world.with(|state| {
-                    let node = &mut state.nodes[node];
-                    node.waker = Some(cx.waker().clone());
-                    node.order.map_or(Poll::Pending, Poll::Ready)
-                })
-            });
-            match order.await {
-                Order::Return => Ok(node),
-                Order::Fail => Err(Failed),
-                Order::Panic => panic!("out of cheese"),
-            }
+            let order = poll_fn(|cx| world.with(|state| state.nodes[node].inbox.poll(cx)));
+            order.await.obey(node)
         }
     }
 
     fn give(&self, node: usize, order: Order) {
-        let waker = self.with(|state| {
-            let node = &mut state.nodes[node];
-            node.order.get_or_insert(order);
-            node.waker.take()
-        });
+        let waker = self.with(|state| state.nodes[node].inbox.give(order));
         waker.into_iter().for_each(Waker::wake);
     }
 
@@ -359,13 +321,11 @@ fn plans() -> impl Strategy<Value = Vec<(usize, Kind)>> {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let order =
-        prop_oneof![3 => Just(Order::Return), 1 => Just(Order::Fail), 1 => Just(Order::Panic)];
     let at = 0..10_usize;
     let step = prop_oneof![
         4 => at.clone().prop_map(Step::Poll),
         4 => Just(Step::Run),
-        5 => (at.clone(), order).prop_map(|(node, order)| Step::Order(node, order)),
+        5 => (at.clone(), any_order()).prop_map(|(node, order)| Step::Order(node, order)),
         2 => at.clone().prop_map(Step::Cancel),
         2 => at.prop_map(Step::DropTask),
         1 => Just(Step::DropRoot),
