@@ -141,6 +141,38 @@ fn pages_name_files_that_exist() {
     }
 }
 
+/// A link to another page works on docs.rs only if `docs/links.txt` defines it again.
+#[test]
+fn links_of_pages_work_on_docs_rs() {
+    let defined = |text: &str| {
+        let lines = text.lines().filter_map(|line| line.strip_prefix('[')?.split_once("]: "));
+        lines.map(|(label, to)| (label.to_lowercase(), to.to_owned())).collect::<Vec<_>>()
+    };
+    let text = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let redirected = defined(&text("docs/links.txt")).into_iter().collect::<BTreeMap<_, _>>();
+    let is_relative = |to: &str| !to.starts_with(['#', '<']) && !to.contains(':');
+    let documentation = text("src/_docs.rs");
+    let pages = documentation.split("include_str!(\"../").skip(1);
+    let pages = pages.map(|rest| rest.split('"').next().unwrap());
+    let pages = pages.filter(|page| page.starts_with("docs/") && page.ends_with(".md"));
+    let mut links = 0;
+    for page in pages {
+        let text = text(page);
+        // A picture is defined by a page of its own, which holds the picture itself.
+        let pictures = |to: &str| to.ends_with(".svg");
+        for (label, to) in defined(&text) {
+            links += 1;
+            let works = !is_relative(&to) || pictures(&to) || redirected.contains_key(&label);
+            assert!(works, "{page}: docs/links.txt does not define [{label}]");
+        }
+        for inline in text.split("](").skip(1) {
+            let to = inline.split(')').next().unwrap();
+            assert!(!is_relative(to), "{page}: write the link to {to} as [text] and define it");
+        }
+    }
+    assert!(links > 100, "only {links} links were found");
+}
+
 #[test]
 fn tests_are_in_the_files_that_pages_name() {
     let tests = tests();
