@@ -1,5 +1,5 @@
-//! The builder methods of `Cancelable` and `TryCancelable`: the methods that every operation has, with
-//! examples for futures, and `strict`.
+//! The builder methods of `Cancelable` and `TryCancelable`: `strict`, which only futures have, and the methods that futures
+//! share with streams, with examples for futures.
 
 use std::fmt::Display;
 #[cfg(feature = "time")]
@@ -70,7 +70,7 @@ where
     }
 }
 
-/// The examples of `Cancelable` serve for `TryCancelable` too.
+/// Generates the methods of both types, so the documentation of `TryCancelable` has the examples of `Cancelable` too.
 macro_rules! methods_of_futures {
     ($($types:tt)*) => {
         builder_methods! {
@@ -336,26 +336,26 @@ macro_rules! methods_of_futures {
             on_clean_up_lost,
         }
 
-        /// Returns the error, not the value, if the work returns a value after the cancellation.
+        /// Makes the race return the error, not the value, if the work returns a value after the cancellation.
         ///
-        /// Without this method, a finished value is never thrown away: if the source fires and the work still returns a
-        /// value, in its last poll, in its grace period or while a shield keeps it, the value is the outcome. Use this
-        /// method if a late value is useless, such as an answer that comes after the deadline of its request.
+        /// Without this method, a finished value is never thrown away. If the source fires and the work still returns a
+        /// value, in its last poll, in its grace period or while a shield keeps the work alive, that value is the outcome.
+        /// Use this method if a late value is useless, such as an answer that comes after the deadline of its request.
         ///
         /// * The value is replaced if, by the time the work returns, the source has fired or the operation has been
-        ///   cancelled in another way. The source is polled once more at that point, because the poll in which the
-        ///   work returned may have taken long.
+        ///   cancelled in another way. The source is polled once more at that point, because the poll in which the work
+        ///   returned may have taken a long time.
         /// * The error carries the reason for the cancellation, and [`was_forced`](Cancelled::was_forced) returns
         ///   `false`. The value is dropped, and the operation ends as [`Cancelled`](crate::Status::Cancelled).
         /// * The work still gets its last poll and its [grace period](Self::grace), and shields still finish. So the work
         ///   can wind down, but not succeed.
-        /// * An `Err` that fallible work returns is not replaced, in a [`TryCancelable`] and in a function with the
-        ///   attribute. A [`Cancelable`] treats any value as a success, even an `Err`.
+        /// * In a [`TryCancelable`], and in a function with the attribute `#[cancelable]`, an `Err` that the work returns is
+        ///   not replaced. In a [`Cancelable`], any value counts as a success, even an `Err`.
         /// * Clean-up runs afterwards, and sees the error. A cancellation during clean-up, or while the operation
         ///   [waits for its children](Self::joins_children), comes too late to replace the value.
         ///
-        /// Streams do not have this method: an item is handed out as soon as it comes, and after the last one the consumer
-        /// sees the error.
+        /// Streams do not have this method. A stream hands out each item as soon as it comes, and then the error after the
+        /// last item.
         ///
         /// ```
         /// use cancelable::prelude::*;

@@ -1,15 +1,16 @@
 //! The builder methods that `Cancelable`, `TryCancelable` and `CancelableStream` share: name, hooks,
 //! grace period, clean-up.
 //!
-//! The macro `builder_methods` generates them, with their documentation, in an `impl` block of each of
-//! the three types. It uses five private methods of the type: `run_state`, `handle`, `is_running`,
-//! `is_over` and `map_ending`. Names in the macro are resolved at the place where the macro is used.
+//! The macro `builder_methods` generates them, with their documentation, in an `impl` block of each of the three types. It
+//! uses five private methods of the type: `run_state`, `handle`, `is_running`, `is_over` and `map_ending`. Names in the
+//! macro are resolved where the macro is used, so the files that use it need the same imports.
 
-/// Writes the builder methods.
+/// Generates the builder methods. The arguments of the macro are:
 ///
-/// * `finally`, `finally_or_spawn` and `joins`: the types that these methods return; `joins` is for `joins_children`
-///   and `cancels_children`. These types may use the type parameters of the methods.
-/// * For each method: documentation that applies only to this type, and an example.
+/// * `output`: the type of the value that the work returns.
+/// * `finally`, `finally_or_spawn` and `joins`: the types that the methods return. `joins` is for `joins_children` and
+///   `cancels_children`. The types may use the type parameters of the methods.
+/// * For each method: documentation that applies only to the type with the `impl` block, and an example.
 macro_rules! builder_methods {
     (
         output: $Output:ty,
@@ -35,11 +36,11 @@ macro_rules! builder_methods {
         $(#[$finally_or_spawn:meta])* finally_or_spawn,
         $(#[$on_clean_up_lost:meta])* on_clean_up_lost,
     ) => {
-        /// Returns a handle of the operation, before the first poll or after it.
+        /// Returns a handle of the operation.
         ///
-        /// Call this before the first poll. If no builder method has been called before the first poll,
-        /// the race is not an operation yet. A cancellation through a handle that you take later takes
-        /// effect at the next poll, and a handle that you take after the end does not know the outcome.
+        /// Call this before the first poll. This method, like every other method that needs an operation, makes the race an
+        /// operation. If the race becomes one only after its first poll, a cancellation through the handle takes effect at
+        /// the next poll. If the race becomes one only after its end, the handle does not know the outcome.
         ///
         $(#[$operation])*
         pub fn operation(&self) -> Operation {
@@ -72,13 +73,12 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Makes the span of the operation with `make`, at the first poll, instead of the default span.
+        /// Calls `make` at the first poll, to create the span of the operation. This span replaces the default one.
         ///
-        /// Use it to choose the target, the level and the fields of the span, which `tracing` needs to know at
-        /// compile time. When `make` is called, the span of the parent is the current span, so the new span
-        /// becomes its child. Of the fields of the default span, only those that the new span declares are
-        /// recorded: see the guide. With `|_| Span::none()`, the operation has no span. If this is called more
-        /// than once, the last call counts.
+        /// Use it to choose the target, the level and the fields of the span, which `tracing` needs to know at compile time.
+        /// When `make` is called, the span of the parent is the current span, so the new span becomes its child. The
+        /// operation records a field of the default span only if the new span declares that field: see the guide. With
+        /// `|_| Span::none()`, the operation has no span. If this is called more than once, the last call counts.
         ///
         $(#[$in_span])*
         #[cfg(feature = "tracing")]
@@ -114,8 +114,8 @@ macro_rules! builder_methods {
 
         /// Calls `hook` when the operation has completed.
         ///
-        /// An operation completes, fails or is cancelled, and calls only the hooks for what happened. It
-        /// calls them after the work has been dropped and clean-up has run.
+        /// An operation completes, fails or is cancelled, and only the hooks for that outcome are called, after the work
+        /// has been dropped and clean-up has run.
         ///
         $(#[$on_complete])*
         pub fn on_complete(mut self, hook: impl FnOnce(&Operation) + Send + 'static) -> Self {
@@ -123,7 +123,7 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Calls `hook` when the operation was cancelled.
+        /// Calls `hook` when the operation has ended because it was cancelled.
         ///
         $(#[$on_cancel])*
         pub fn on_cancel(
@@ -147,9 +147,9 @@ macro_rules! builder_methods {
 
         /// Lets the work continue for up to `limit` after a cancellation, so that it can finish by itself.
         ///
-        /// When the source fires, the operation is [cancelled](Operation::cancelled) and the work
-        /// continues. If the work ends in time, its outcome counts, and the handle still reports the
-        /// reason. Otherwise the work is dropped, and [`was_forced`](Cancelled::was_forced) returns `true`.
+        /// When the source fires, the operation is [cancelled](Operation::cancelled) and the work continues. If the work
+        /// ends in time, the race returns the outcome of the work, and the handle still reports the reason for the
+        /// cancellation. Otherwise the work is dropped, and [`was_forced`](Cancelled::was_forced) returns `true`.
         ///
         /// The clock starts at the first poll after the cancellation. If the source has fired by the
         /// very first poll, the work never starts, so there is no grace period. Without this method, a
@@ -164,10 +164,10 @@ macro_rules! builder_methods {
 
         /// Cancels the operation if it reports no progress for `limit`. The source may have other limits.
         ///
-        /// Use it for work that may take long but keeps making progress. The clock starts at the first poll,
-        /// and restarts at each [report](Operation::report_progress) of this operation. Reports of its children
-        /// do not count. The reason is a [`Reason::Timeout`] with the name `no progress`. A limit that is too
-        /// long for the clock never passes. If this is called more than once, the last limit counts.
+        /// Use it for work that may take long but keeps making progress. The clock starts at the first poll, and restarts at
+        /// each [report](Operation::report_progress) of this operation. Reports of its children do not count. The reason is
+        /// a [`Reason::Timeout`] with the name `no progress`. A limit that ends later than an `Instant` can express never
+        /// passes. If this is called more than once, the last limit counts.
         ///
         /// This limit is built on [`Limit`](crate::Limit), and does not count as a
         /// [deadline](Operation::deadline).
@@ -179,21 +179,21 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Waits for the [children](Operation::children) once the work is gone. Clean-up runs, and the outcome is
-        /// returned, only after every operation below this one has ended, in whatever task it runs.
+        /// Makes the operation wait for its [children](Operation::children) once the work is gone. Clean-up begins, and the
+        /// outcome is returned, only after every operation below this one has ended, whichever task runs it.
         ///
-        /// Use it for children in other tasks that use what the clean-up closes. The operation waits however the work
-        /// ended. By default, an operation that completes or fails leaves its children alone, and an operation that
-        /// is cancelled cancels its children and does not wait for them.
+        /// Use it if children in other tasks need something that the clean-up closes. The operation waits no matter how the
+        /// work ended. Without this method, an operation that completes or fails leaves its children alone, and an operation
+        /// that is cancelled cancels its children and does not wait for them.
         ///
-        /// The source, the parent and handles can cancel the operation during the wait. That cancels the children, and
-        /// does not change the outcome. After a cancellation, the wait ends with the [grace period](Self::grace), if
-        /// there is one, or when the operation is [forced](Operation::force). Races around the operation wait for the
-        /// children too. If the operation is dropped, nothing waits for them.
+        /// The source, the parent and handles can cancel the operation during the wait. Such a cancellation cancels the
+        /// children too, but does not change the outcome. Afterwards, the wait ends at the latest when the
+        /// [grace period](Self::grace) is over, if there is one, or when the operation is [forced](Operation::force). Races
+        /// around the operation wait for the children too. If the operation is dropped, nothing waits for them.
         ///
-        /// This can deadlock. If the children cannot end until the code that awaits this operation continues,
-        /// for example because they need a part of a `join!` that is polled afterwards, the operation and its
-        /// children wait for each other.
+        /// This can deadlock: if the children cannot end until the code that awaits this operation continues, the operation
+        /// and its children wait for each other. For example, that code may be about to send the message that a child waits
+        /// for.
         ///
         $(#[$joins_children])*
         pub fn joins_children(mut self) -> $Joins {
@@ -204,9 +204,9 @@ macro_rules! builder_methods {
         /// Like [`joins_children`](Self::joins_children), but cancels the children first, for the reason
         /// [`Parent`](Reason::Parent).
         ///
-        /// Use it if the children are useless without the work. This does not cancel the operation itself or change
-        /// its outcome. Operations that become children later are cancelled too. Children in a shield of the
-        /// operation are not cancelled.
+        /// Use it if the children are useless without the work. This does not cancel the operation itself or change its
+        /// outcome. Operations that become children later are cancelled too. A child that was started inside a shield of the
+        /// operation is not cancelled.
         ///
         $(#[$cancels_children])*
         pub fn cancels_children(mut self) -> $Joins {
@@ -216,14 +216,13 @@ macro_rules! builder_methods {
 
         /// Runs `clean_up` after the work has been dropped and before the outcome is returned.
         ///
-        /// It runs however the work ended. If the work panicked, the panic continues after the clean-up.
-        /// The clean-up is polled as part of the operation and may await. Every race around the operation
-        /// waits for it. Several clean-ups run one after another, in the order in which they were added.
-        /// If the operation is never polled, no clean-up runs.
+        /// The clean-up runs no matter how the work ended. If the work panicked, the panic continues after the clean-up. It
+        /// is polled as part of the operation and may await. Every race around the operation waits for it. Several clean-ups
+        /// run one after another, in the order in which they were added. If the operation is never polled, no clean-up runs.
         ///
-        /// If the operation is dropped before the clean-up has finished, the clean-up is lost.
-        /// [`on_clean_up_lost`](Self::on_clean_up_lost) reports that;
-        /// [`finally_or_spawn`](Self::finally_or_spawn) is for clean-up that must run even then.
+        /// If the operation is dropped before the clean-up has finished, the clean-up is lost. To be told of that, use
+        /// [`on_clean_up_lost`](Self::on_clean_up_lost). If the clean-up must run even then, use
+        /// [`finally_or_spawn`](Self::finally_or_spawn).
         ///
         $(#[$finally])*
         pub fn finally<C, Fut>(mut self, clean_up: C) -> $Finally
@@ -252,8 +251,9 @@ macro_rules! builder_methods {
         /// Like [`finally`](Self::finally), but hands unfinished clean-up to `spawn` if the operation
         /// is dropped.
         ///
-        /// If the clean-up has not begun by then, it receives the outcome [`Reason::Dropped`]. If the operation
-        /// is dropped before its first poll, there is nothing to clean up, and `spawn` is not called.
+        /// If the clean-up has not begun when the operation is dropped, its argument is an error with the reason
+        /// [`Reason::Dropped`]. If the operation is dropped before its first poll, there is nothing to clean up, and `spawn`
+        /// is not called.
         ///
         $(#[$finally_or_spawn])*
         pub fn finally_or_spawn<P, C, Fut>(mut self, spawn: P, clean_up: C) -> $FinallyOrSpawn

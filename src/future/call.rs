@@ -1,11 +1,11 @@
-//! `wrap` and `run_blocking`: calls that stop with an operation.
+//! `wrap` and `run_blocking`: calls of functions and closures that are cancelled together with an operation.
 //!
 //! A call does not start once the operation is cancelled, or once the deadline of the operation has passed.
 //!
-//! If no poll has noticed the deadline yet, the call first gives the race of the operation time to notice
-//! it. If the race does not notice it, the call cancels the operation itself. The call waits first because
-//! a source written by the user may contain a timeout and stay pending after that timeout. Such a timeout
-//! looks like a deadline, but is not one.
+//! The deadline may have passed without being noticed, because no poll has happened since. The call then gives the race of
+//! the operation some time to notice the deadline. If the race does not notice it, the call cancels the operation itself.
+//! The call waits first because a source written by the user may contain a timeout and stay pending after that timeout. Such
+//! a timeout looks like a deadline, but is not one.
 
 #[cfg(feature = "blocking")]
 mod blocking;
@@ -34,21 +34,21 @@ use crate::wait::polled_after_completion;
 #[cfg(feature = "time")]
 use crate::{poll_context::ignore_limits, timer::Countdown};
 
-/// How long a call waits for the race to notice the deadline. The wait is counted from the latest time at which the
-/// race's timer can fire.
+/// How long a call waits for the race to notice that the deadline has passed. The wait begins at the latest time at which
+/// the race's timer can fire.
 #[cfg(feature = "time")]
 const NOTICE: Duration = Duration::from_millis(100);
 
 impl Operation {
-    /// Wraps an async function so that its calls stop with this operation. Once the operation is cancelled, a new
+    /// Wraps an async function, and cancels its calls together with this operation. Once the operation is cancelled, a new
     /// call fails without starting, and a call in progress is dropped.
     ///
     /// No call starts after the [deadline](Self::deadline), even if no poll has noticed the deadline yet.
     ///
-    /// In a retry loop, a [`Cancelled`] error must end the loop. Return the error from the work with `?`,
-    /// under [`try_scope`](crate::try_scope) or [`try_cancelable`](crate::CancelableExt::try_cancelable).
-    /// Under [`scope`](crate::scope), the error would become a value, `Ok(Err(Cancelled))`, and the status
-    /// of the operation would be `Completed`.
+    /// In a retry loop, a [`Cancelled`] error must end the loop. Return the error from the work with `?`, and create the
+    /// operation with [`try_scope`](crate::try_scope) or [`try_cancelable`](crate::CancelableExt::try_cancelable). With
+    /// [`scope`](crate::scope), the error would become a value, `Ok(Err(Cancelled))`, and the status of the operation would
+    /// be `Completed`.
     ///
     /// # Cancel safety
     ///
@@ -91,26 +91,26 @@ impl Operation {
     /// The closure is queued at once, unless the operation is cancelled or its [deadline](Self::deadline) has
     /// passed. If the operation is cancelled before the closure has begun, the closure does not run.
     ///
-    /// A closure that has begun cannot be interrupted from outside. Like a [`shield`], it runs to its end
-    /// before a cancellation takes effect, so clean-up never runs at the same time. After a cancellation, the
-    /// result of the closure is dropped. To end the closure early, call `operation.check()?` in it. To
-    /// continue without it, use [`abandon_on_cancel`](Call::abandon_on_cancel).
+    /// A closure that has begun cannot be interrupted from outside. As with a [`shield`], a cancellation takes effect only
+    /// once the closure has returned, so clean-up never runs at the same time as the closure. After a cancellation, the
+    /// result of the closure is dropped. To end the closure early, call `operation.check()?` in it. To let the cancellation
+    /// take effect without waiting for the closure, use [`abandon_on_cancel`](Call::abandon_on_cancel).
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, a closure that has begun runs to its end, and no race waits for it. A closure
-    /// that has not begun is not run.
+    /// If the future is dropped, a closure that has not begun is not run. A closure that has begun runs to its end, and no
+    /// race waits for it.
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] if the operation is cancelled first. Return the error from the work with `?`, under
-    /// [`try_scope`](crate::try_scope) or [`try_cancelable`](crate::CancelableExt::try_cancelable). Under
-    /// [`scope`](crate::scope), the error would become a value, `Ok(Err(Cancelled))`, and the status of
-    /// the operation would be `Completed`.
+    /// [`Cancelled`] if the operation is cancelled first. Return the error from the work with `?`, and create the operation
+    /// with [`try_scope`](crate::try_scope) or [`try_cancelable`](crate::CancelableExt::try_cancelable). With
+    /// [`scope`](crate::scope), the error would become a value, `Ok(Err(Cancelled))`, and the status of the operation would
+    /// be `Completed`.
     ///
     /// # Panics
     ///
-    /// A panic of the closure propagates to the task that awaits.
+    /// A panic of the closure propagates to the task that awaits the call.
     ///
     /// # Examples
     ///
@@ -161,7 +161,7 @@ impl Operation {
 pub trait Start<Fut> {
     fn start(self) -> Fut;
 
-    /// Returns whether the call had been started, but was cancelled before the closure began.
+    /// Returns whether a blocking call has been started, but was cancelled before its closure began.
     fn is_refused(_call: &Fut) -> bool {
         false
     }
@@ -186,8 +186,8 @@ impl<Fut> Start<Fut> for Infallible {
     }
 }
 
-/// A call of a [wrapped](Operation::wrap) function, or of a [blocking](Operation#method.run_blocking)
-/// one. `S` starts the call.
+/// A call of a [wrapped](Operation::wrap) function or of a [blocking](Operation#method.run_blocking) closure. `S` starts the
+/// call.
 ///
 /// # Panics
 ///
@@ -198,7 +198,7 @@ pub struct Call<Fut: Future, S = Infallible> {
     operation: Operation,
     #[pin]
     state: State<Fut, S>,
-    /// The call waits for the race to notice that the deadline has passed.
+    /// Used while the call waits for the race to notice that the deadline has passed.
     #[cfg(feature = "time")]
     notice: Option<Box<Notice>>,
 }
@@ -206,7 +206,7 @@ pub struct Call<Fut: Future, S = Infallible> {
 #[pin_project(project = StateProj)]
 enum State<Fut: Future, S> {
     Refused(Option<Cancelled>),
-    /// The function has not been called, because the deadline has passed.
+    /// The function has not been called, because the deadline has passed and no poll has noticed that.
     Late(Option<S>),
     /// The function has been called, and the future that it returned has not been polled.
     Called(Option<Fut>),
@@ -234,7 +234,7 @@ impl<Fut: Future, S: Start<Fut>> Call<Fut, S> {
         }
     }
 
-    /// Polls the race between the call and the operation. Its error carries the name of the operation.
+    /// Polls the race between the call and the cancellation of the operation. The error carries the name of the operation.
     fn poll_running(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -247,7 +247,8 @@ impl<Fut: Future, S: Start<Fut>> Call<Fut, S> {
             |cancelled: Cancelled| this.operation.cancelled_for(cancelled.into_reason(), false);
         let polled = running.as_mut().poll(cx).map_err(named);
         if polled.is_pending() && running.work.as_ref().is_some_and(S::is_refused) {
-            // The closure was queued outside of the section that polls the call here.
+            // The closure was refused, but the race is pending. So this poll is in a shielded section, where the
+            // cancellation does not count, and `run_blocking` was called outside of that section.
             let cancelled = this.operation.cancelled_for(this.operation.cause(), false);
             self.project().state.set(State::Refused(None));
             return Poll::Ready(Err(cancelled));
@@ -273,10 +274,10 @@ impl<Fut: Future, S: Start<Fut>> Call<Fut, S> {
                 Box::new(Notice { cancelled: this.operation.cancelled_owned(), limit })
             });
             if Pin::new(&mut notice.cancelled).poll(cx).is_pending() {
-                // If this runs inside the source of an operation, the limit is not that operation's
-                // deadline.
+                // This may run inside the source of an operation. The limit must not count as the deadline of that
+                // operation.
                 ready!(ignore_limits(|| notice.limit.poll("Call", cx)));
-                // The race has not been polled in all this time: its task is busy.
+                // The race has not noticed the deadline in all this time, for example because its task is busy.
                 this.operation.cancel_with(overdue.reason);
             }
             return Poll::Ready(this.operation.check());

@@ -62,8 +62,8 @@ pub trait CancelableExt: Future {
         Cancelable::new(self, source)
     }
 
-    /// Races a future that returns a `Result` against a source. A cancellation becomes an error of the same type, which must be
-    /// `From<Cancelled>`.
+    /// Races a future that returns a `Result` against a source. A cancellation becomes an error of the same type, which must
+    /// implement `From<Cancelled>`.
     ///
     /// # Cancel safety
     ///
@@ -102,7 +102,7 @@ pub trait CancelableExt: Future {
     /// Turns this future into a source. When the future is ready, the source fires for `reason`, and the value of
     /// the future is dropped.
     ///
-    /// To make the reason from that value, use `map` of `futures` or an async block: any future of a
+    /// To make the reason from that value, use `map` of the crate `futures` or an async block instead: any future of a
     /// [`Reason`] is a source.
     ///
     /// # Cancel safety

@@ -13,8 +13,8 @@ use crate::timer::Countdown;
 pub(super) struct ExtraLimits {
     /// Fires when the operation has reported no progress for too long.
     stall: Option<WaitForLimit>,
-    /// Ends at the deadline of a parent in another task. This operation keeps that deadline itself, because the parent's
-    /// task may be blocked then.
+    /// Ends at the deadline of a parent that is polled in another task. This operation has its own timer for that deadline,
+    /// because the parent's task may be blocked when the deadline passes.
     inherited: Option<Countdown>,
 }
 
@@ -42,7 +42,8 @@ impl ExtraLimits {
                 self.inherited = None;
                 return Poll::Ready(overdue.reason);
             }
-            // The limit does not count any more: its operation has ended, or needs more than the limit.
+            // The passed limit does not count any more: the operation that it belonged to has ended, or the source of that
+            // operation needs more than this limit to fire. Continue with the next limit.
             self.inherited = operation.next_inherited_limit().map(Countdown::until);
         }
         Poll::Pending

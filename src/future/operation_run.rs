@@ -28,29 +28,30 @@ use crate::timer::Countdown;
 use crate::wait::is_probe;
 
 /// The state of an operation's race.
-// The two locks are never contended. With them, the race is `Sync` if its parts are.
+// The two locks are never contended. They are only here to make the race `Sync` if its parts are.
 pub(super) struct OperationRun {
     pub(super) operation: Operation,
-    /// Whether the end has been recorded.
+    /// Whether the end of the operation has been recorded.
     pub(super) has_ended: bool,
     /// When the operation started, if it has.
     pub(super) since: Option<Instant>,
-    /// Whether a registry watches the operation, or it has a span or metrics. This is a copy, so
-    /// that a poll needs no atomic read.
+    /// Whether a registry watches the operation, or the operation has a span or metrics. This is a copy, so that a poll
+    /// needs no atomic read.
     pub(super) watched: bool,
-    /// Makes the span, at the start.
+    /// Creates the span when the operation starts.
     pub(super) span: SpanMaker,
     /// Whether the source has a time limit.
     pub(super) has_limit: bool,
-    /// The handle that makes the operation the current one. It is reused, so that no poll clones one.
+    /// The handle that makes the operation the current one. Every poll reuses this handle, so that no poll has to clone one.
     pub(super) current: Option<Operation>,
     /// Waits for the token of the operation while the work is pending. Handles and the parent cancel that token.
     pub(super) token_wait: Option<WaitForCancellationOwned>,
-    /// Waits for the cancellation of a parent, if this operation may not be part of that parent's work.
+    /// Waits for the cancellation of the parent, as long as it is undecided whether the operation is part of the parent's
+    /// work.
     pub(super) parent_wait: Option<Box<ParentWait>>,
     #[cfg(feature = "time")]
     pub(super) grace: Option<Box<Countdown>>,
-    /// Whether a race around the operation waits for its grace period too, and not only for its clean-up.
+    /// Whether the races around the operation wait not only for its clean-up, but for its grace period too.
     #[cfg(feature = "time")]
     pub(super) grace_is_clean_up: bool,
     #[cfg(feature = "time")]
@@ -61,14 +62,15 @@ pub(super) struct OperationRun {
     pub(super) join: Join,
     /// Makes the races around the operation wait for its clean-up.
     pub(super) cleaning: Option<Arc<Protection>>,
-    /// A panic of the work. It is resumed once the operation has ended.
+    /// The first panic of the work, of a destructor or of the clean-up. It is resumed once the operation has ended.
     pub(super) panic: Mutex<Option<Box<dyn Any + Send>>>,
     /// Whether there is unfinished clean-up that has no spawner.
     pub(super) owes_clean_up: bool,
     pub(super) on_clean_up_lost: Mutex<Vec<Hook>>,
 }
 
-/// Waits for the cancellation of a parent.
+/// Waits for the cancellation of an undecided parent: it is not known yet whether the operation is part of that parent's
+/// work.
 pub(super) struct ParentWait {
     cancelled: WaitForCancellationOwned,
     /// Whether this poll is inside a poll of that parent.
@@ -81,7 +83,7 @@ impl ParentWait {
     }
 }
 
-/// Whether the operation has waited for its children. Used only if it joins them.
+/// How far the wait for the children has come. Used only if the operation waits for its children.
 pub(super) enum Join {
     Before,
     Waiting(Box<ChildrenEnded>),
@@ -122,13 +124,15 @@ impl OperationRun {
         self.watched.then_some(&self.operation)
     }
 
-    /// Cancels the operation. Returns the reason that it keeps, which an earlier cancellation may have set.
+    /// Cancels the operation. Returns the reason of the operation, which is a different one if the operation was cancelled
+    /// earlier.
     pub(super) fn cancel(&self, reason: Reason) -> Reason {
         self.operation.cancel_with(reason);
         self.operation.cause()
     }
 
-    /// Returns a reason to cancel the operation that comes neither from its source nor from its token. This is rare.
+    /// Checks whether something other than the source and the token cancels the operation, and returns the reason. This is
+    /// rare.
     #[inline]
     pub(super) fn poll_others(
         &mut self,
@@ -161,11 +165,12 @@ impl OperationRun {
         if let Some(reason) = self.poll_undecided_parent(drop_check, cx) {
             return Some(reason);
         }
-        // If a race around this one is about to drop it, that race waits for the clean-up first.
+        // A race around this one may be about to drop this one and wait for the clean-up. If so, cancel the operation, so
+        // that the clean-up begins.
         self.is_awaited(drop_check, cx).then(|| self.operation.reason_if_dropped())
     }
 
-    /// Returns whether the operation is cancelled. If it is not, registers the task to be woken when it is.
+    /// Returns whether the operation is cancelled. If it is not, registers the task to be woken by a cancellation.
     #[inline]
     pub(super) fn poll_token(&mut self, cx: &mut Context<'_>) -> bool {
         match &self.token_wait {
@@ -174,7 +179,7 @@ impl OperationRun {
         }
     }
 
-    // Not inlined, so that the fast path, a later poll with the same waker, need not save registers for this call.
+    // Not inlined, so that the fast path, which is a later poll with the same waker, need not save registers for this call.
     #[inline(never)]
     fn poll_token_slow(&mut self, cx: &mut Context<'_>) -> bool {
         if is_probe(cx.waker()) {
@@ -184,14 +189,15 @@ impl OperationRun {
         Pin::new(wait).poll(cx).is_ready()
     }
 
-    /// Drops the limit if it has passed. Called when a timeout in the source has fired and the source is still pending.
+    /// Drops the limit of the source if it has passed. Called when a timeout in the source has fired and the source is still
+    /// pending: such a timeout is not the deadline of the operation.
     #[cfg(feature = "time")]
     #[cold]
     pub(super) fn drop_passed_limit(&mut self) {
         self.operation.drop_limit(Some(clock::now()));
     }
 
-    /// Drops the limit, because the race is over.
+    /// Drops the limit of the source, because the race is over.
     #[inline]
     pub(super) fn drop_limit(&mut self) {
         #[cfg(feature = "time")]
@@ -200,9 +206,9 @@ impl OperationRun {
         }
     }
 
-    /// Finds out whether the operation is cancelled with its parent although it is polled with a different waker than
-    /// the parent. Returns the reason if the operation turns out to be part of the parent's work. Until that is
-    /// decided, the cancellation of the parent wakes the task.
+    /// Finds out whether the operation is cancelled with its parent, although it is polled with a different waker than the
+    /// parent. Until the parent is cancelled, only registers the task to be woken by that cancellation. Returns the reason
+    /// if the operation turns out to be part of the parent's work.
     fn poll_undecided_parent(
         &mut self,
         drop_check: &mut DropCheck,
@@ -224,11 +230,11 @@ impl OperationRun {
         let reason = self.operation.reason_of_parent()?;
         let enclosure = match drop_check.traced_enclosure(cx) {
             Some(enclosure) => enclosure,
-            // The parent has not been polled since its cancellation. When it is polled, it polls its work with a
-            // tracer. If that poll never comes, the operation is not part of the parent's work: the operation is in
-            // a `block_on`, or its own work outlives the parent's.
+            // The parent has not been polled since its cancellation. When it is polled, it polls its work with a tracer, and
+            // the arm above decides. If that poll never comes, the operation is not part of the parent's work: the operation
+            // is in a `block_on`, or its own work outlives the parent's.
             None if dropping() == 0 => drop_check.untraced_enclosure(cx),
-            // The parent drops its work after this poll.
+            // A race drops its work after this poll, so the question may never matter.
             None => Enclosure::Unknown,
         };
         match enclosure {
@@ -242,8 +248,8 @@ impl OperationRun {
         None
     }
 
-    /// Notes whether this poll is inside a poll of the undecided parent. That parent is then the
-    /// current operation or is around it.
+    /// Notes whether this poll is inside a poll of the undecided parent. In that case, the parent is the current operation
+    /// or an ancestor of it.
     #[inline]
     pub(super) fn note_whether_inside_parent(&mut self) {
         if let Some(parent_wait) = &mut self.parent_wait {
@@ -256,15 +262,15 @@ impl OperationRun {
         self.parent_wait = None;
     }
 
-    /// Returns whether a race around the operation waits for its clean-up. If none does, registers the task to
-    /// be woken when one does.
+    /// Returns whether a race around the operation waits for its clean-up. If none does, registers the task to be woken when
+    /// a race begins to wait.
     #[inline]
     pub(super) fn is_awaited(&self, drop_check: &mut DropCheck, cx: &Context<'_>) -> bool {
         let Some(cleaning) = &self.cleaning else { return false };
         is_awaited(cleaning, drop_check, cx)
     }
 
-    /// Sets the grace period that the canceller has chosen, if it has chosen one. The operation must be
+    /// Uses the grace period that was chosen together with the cancellation, if one was chosen. The operation must be
     /// cancelled already.
     #[cfg(feature = "time")]
     pub(super) fn use_grace_of_canceller(&mut self) {
@@ -282,14 +288,14 @@ impl OperationRun {
             && grace.poll("Cancelable", cx).is_pending()
     }
 
-    /// Keeps a panic. Returns the outcome that the clean-up gets.
+    /// Keeps a panic, to resume it later. Returns the error that the clean-up sees.
     pub(super) fn keep_panic(&mut self, panic: Box<dyn Any + Send>) -> Cancelled {
         let cancelled = Reason::error(format!("panicked: {}", message(&*panic))).into();
         *self.panic.get_mut() = Some(panic);
         cancelled
     }
 
-    /// Keeps a panic, unless an earlier one is kept already: only the first panic is resumed.
+    /// Keeps a panic, unless an earlier one has been kept: only the first panic is resumed.
     pub(super) fn keep_first_panic(&mut self, panic: Box<dyn Any + Send>) {
         if self.panic.get_mut().is_none() {
             self.keep_panic(panic);
@@ -319,8 +325,8 @@ impl Drop for OperationRun {
 }
 
 impl OperationRun {
-    /// Drops the hooks that will not run, one by one. If two of them panicked within one drop, the
-    /// process would abort.
+    /// Drops the `on_clean_up_lost` hooks, which will not run. They are dropped one by one, because the process would abort
+    /// if two of them panicked within one drop.
     #[inline]
     pub(super) fn discard_clean_up_lost(&mut self) {
         if !self.on_clean_up_lost.get_mut().is_empty() {
@@ -350,8 +356,8 @@ fn is_awaited(cleaning: &Protection, drop_check: &mut DropCheck, cx: &Context<'_
     }
     let enclosure = drop_check.enclosure(cx);
     if enclosure == Enclosure::Outside {
-        // The race that waits was polled on the same thread as this task, but the task is not part of the
-        // work of that race.
+        // The race that waits is being polled on this thread, but this task is not part of its work. So that race need not
+        // wait.
         cleaning.release(dropping());
     }
     enclosure == Enclosure::Inside

@@ -17,7 +17,7 @@ type Queue<T> = Box<dyn FnOnce() -> BlockingCall<T> + Send>;
 
 /// A blocking closure that has not been queued.
 pub struct QueuedCall<T> {
-    /// Never contended: the lock makes this type `Sync`.
+    /// Never contended. The lock is only here to make this type `Sync`.
     queue: Mutex<Option<Queue<T>>>,
     waits: bool,
 }
@@ -25,14 +25,15 @@ pub struct QueuedCall<T> {
 impl<T: Send + 'static> QueuedCall<T> {
     pub(super) fn new(operation: &Operation, closure: impl FnOnce() -> T + Send + 'static) -> Self {
         let operation = operation.clone();
-        // If this is called in a shield, the closure is part of the shielded section.
+        // If `run_blocking` is called in a shield, the closure is part of the shielded section.
         let section = operation.is_protected_here().then(section_end);
         let protected = section.is_some();
         let queue = move || {
             let begun = Arc::new(AtomicBool::new(false));
             let (inside, has_begun) = (operation.clone(), begun.clone());
             let task = pool::spawn(move || {
-                // The task of the call has seen that the operation is cancelled, and has refused the closure.
+                // If `begun` was set already, the task of the call has seen that the operation is cancelled, and has refused
+                // the closure.
                 if has_begun.swap(true, Ordering::AcqRel) {
                     return None;
                 }
@@ -62,16 +63,16 @@ impl<T> Start<BlockingCall<T>> for QueuedCall<T> {
     }
 }
 
-/// A blocking closure on the thread pool: the future within a
-/// [`run_blocking`](Operation#method.run_blocking).
+/// A blocking closure on the thread pool: the future inside the [`Call`] that
+/// [`run_blocking`](Operation#method.run_blocking) returns.
 pub struct BlockingCall<T> {
-    /// The closure. If the call waits for it, its first poll moves it into `section`.
+    /// The closure. If a cancellation waits for the closure, the first poll moves it into `section`.
     task: Option<ClosureTask<T>>,
     /// Makes the races around the call wait for the closure.
     section: Option<Shield<ClosureTask<T>>>,
     /// Whether a cancellation waits for a closure that has begun.
     waits: bool,
-    /// Whether the closure was not run because the operation had been cancelled before.
+    /// Whether the closure was refused, because the operation was cancelled before the closure began.
     refused: bool,
 }
 
@@ -112,11 +113,10 @@ impl<T> Future for BlockingCall<T> {
 struct ClosureTask<T> {
     task: PoolTask<Option<T>>,
     operation: Operation,
-    /// True once the closure has begun or must not begin any more. The thread that sets this flag decides
-    /// which of the two it is.
+    /// True once the closure has begun or has been refused. Both the pool thread and the task of the call set this flag, and
+    /// the first of them decides: the pool thread begins the closure, the task refuses it.
     begun: Arc<AtomicBool>,
-    /// Whether `run_blocking` was called in a shielded section. If so, the closure begins even if
-    /// the operation is cancelled.
+    /// Whether `run_blocking` was called in a shielded section. Then the closure begins even if the operation is cancelled.
     protected: bool,
 }
 
@@ -125,7 +125,8 @@ impl<T> Future for ClosureTask<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let polled = Pin::new(&mut self.task).poll(cx);
-        // A cancellation wakes the race around the call, so this check never misses one.
+        // A cancellation wakes the race around the call, and that race polls this future again. So this check never misses a
+        // cancellation.
         let refuses = polled.is_pending()
             && !self.protected
             && self.operation.is_cancelled()
@@ -135,11 +136,11 @@ impl<T> Future for ClosureTask<T> {
 }
 
 impl<T> Call<BlockingCall<T>, QueuedCall<T>> {
-    /// Lets a cancellation take effect without waiting for the closure. The call resolves at once. A closure that is
-    /// already running keeps running. It may overlap with clean-up and outlive the operation. Its result is dropped.
+    /// Lets a cancellation take effect without waiting for the closure. When the operation is cancelled, the call resolves
+    /// at once. A closure that is already running keeps running. The closure may overlap with clean-up and outlive the
+    /// operation, and its result is dropped.
     ///
-    /// Use it for a closure that may block for long and harms nothing if it ends late. Call this before the
-    /// first poll.
+    /// Use it if the closure may block for a long time and does no harm if it ends late. Call this before the first poll.
     ///
     /// # Examples
     ///

@@ -20,12 +20,12 @@ use crate::timer::SectionLimit;
 pub struct Finally<T, E, C, Fut> {
     #[pin]
     earlier: E,
-    /// Stored here while clean-up is pending.
+    /// The outcome of the race is stored here while clean-up is pending.
     outcome: Option<Result<T, Cancelled>>,
     clean_up: Option<C>,
     #[pin]
     running: Option<Fut>,
-    /// Set during a poll of `running`. If that poll panics, it is still set at the next poll.
+    /// Set during a poll of `running`. If this is still set at the next poll, the previous poll has panicked.
     polling: bool,
     #[cfg(feature = "time")]
     limit: Option<SectionLimit>,

@@ -25,10 +25,10 @@ where
 {
     #[pin]
     earlier: E,
-    /// Stored here while clean-up is pending.
+    /// The outcome of the race is stored here while clean-up is pending.
     outcome: Option<Result<T, Cancelled>>,
     clean_up: Option<C>,
-    /// Never contended: the lock makes this type `Sync`.
+    /// Never contended. The lock is only here to make this type `Sync`.
     running: Mutex<Option<Pin<Box<Fut>>>>,
     /// `None` once there is nothing left to hand over.
     spawner: Option<P>,
@@ -106,7 +106,8 @@ where
         if let (Some(clean_up), Some(outcome)) = (this.clean_up.take(), &*outcome) {
             running = Some(Box::pin(clean_up(outcome)));
         }
-        // The function is taken out before the call. So if the call panics, nothing is left to hand over.
+        // `clean_up` and `running` were taken out before they were called or polled. So if one of them panics, nothing is
+        // left to hand over.
         if let Some(mut running) = running {
             if running.as_mut().poll(cx).is_pending() {
                 *this.running.lock() = Some(running);

@@ -10,16 +10,16 @@ use super::{Ending, ErrorOf, clean_up_after_earlier, passed_to_earlier, sealed};
 use crate::error::Cancelled;
 use crate::text::Text;
 
-/// What [`joins_children`](crate::Cancelable::joins_children) and
+/// The ending that [`joins_children`](crate::Cancelable::joins_children) and
 /// [`cancels_children`](crate::Cancelable::cancels_children) add to an operation.
 ///
-/// It only requests the wait, and stores the outcome during the wait. The race does the waiting,
+/// This ending only tells the race to wait for the children, and stores the outcome meanwhile. The race does the waiting,
 /// before it polls any clean-up.
 #[pin_project]
 pub struct JoinsChildren<T, E> {
     #[pin]
     earlier: E,
-    /// Stored here while children are running, or clean-up is pending.
+    /// The outcome of the race is stored here while children are running or clean-up is pending.
     outcome: Option<Result<T, Cancelled>>,
 }
 

@@ -18,8 +18,9 @@ pub(crate) use sealed::ErrorOf;
 use crate::error::Cancelled;
 use crate::text::Text;
 
-/// What a race does once its work is gone. This trait is sealed. [`finally`](crate::Cancelable::finally)
-/// and the other methods for what happens after the work combine its implementations.
+/// Decides what a race does once its work is gone. This trait is sealed. Methods such as
+/// [`finally`](crate::Cancelable::finally) and [`joins_children`](crate::Cancelable::joins_children) wrap one implementation
+/// in another.
 pub trait Ending<T>: sealed::Ending<T> {}
 
 impl<T, E: sealed::Ending<T>> Ending<T> for E {}
@@ -27,13 +28,13 @@ impl<T, E: sealed::Ending<T>> Ending<T> for E {}
 pub(crate) mod sealed {
     use super::*;
 
-    /// A function that looks for an error in a value. If there is one, it passes the error to its second argument,
-    /// a closure. It does not return the text of the error, because that text may borrow from a temporary.
+    /// A function that looks for an error in a value. If there is one, the function passes the error to its second argument,
+    /// a closure. It does not return the `&dyn Display`, because that may borrow from a temporary.
     #[allow(unreachable_pub, reason = "part of a trait that is sealed by being unreachable")]
     pub type ErrorOf<T> = fn(&T, &mut dyn FnMut(&dyn Display));
 
     pub trait Ending<T> {
-        /// Whether there is clean-up, or the operation joins its children.
+        /// Whether there is clean-up, or the operation waits for its children.
         const CLEANS_UP: bool;
 
         /// Whether the operation waits for its children before its clean-up.
@@ -55,7 +56,7 @@ pub(crate) mod sealed {
             failed
         }
 
-        /// Returns the text of a failure that ends the operation as failed, whatever its outcome.
+        /// Returns the text of a failure, if there is one. The operation then ends as failed, whatever its outcome.
         fn failure(&self) -> Option<Text> {
             None
         }
@@ -63,10 +64,10 @@ pub(crate) mod sealed {
         /// Notes that the operation has started. From now on there is something to clean up.
         fn note_started(self: Pin<&mut Self>) {}
 
-        /// Stores the outcome of a race whose caller must not continue, if this ending has a place for the outcome.
+        /// Stores the outcome, if this ending has a place for it. Called if the code that awaits the race must not continue.
         fn store_outcome(self: Pin<&mut Self>, _outcome: &mut Option<Result<T, Cancelled>>) {}
 
-        /// Moves the stored outcome back, if there is one.
+        /// Moves the stored outcome, if there is one, back into `_outcome`.
         fn restore_outcome(self: Pin<&mut Self>, _outcome: &mut Option<Result<T, Cancelled>>) {}
 
         /// Returns whether there is unfinished clean-up that has no spawner.
@@ -77,8 +78,8 @@ pub(crate) mod sealed {
         /// Hands unfinished clean-up to its spawners, in the order in which it was added.
         fn hand_over(self: Pin<&mut Self>) {}
 
-        /// Polls the children that no other task polls. Called in each poll in which the operation
-        /// waits for its children.
+        /// Polls those children that only this operation polls, such as the members of a group. Called in each poll in which
+        /// the operation waits for its children.
         fn poll_while_joining(
             self: Pin<&mut Self>,
             _outcome: &Result<T, Cancelled>,
@@ -86,8 +87,8 @@ pub(crate) mod sealed {
         ) {
         }
 
-        /// Runs the clean-up. While the clean-up is pending, this ending stores the outcome. Once it is
-        /// ready, the outcome is back in `outcome`.
+        /// Runs the clean-up. While the clean-up is pending, this ending stores the outcome. Once the clean-up is ready, the
+        /// outcome is back in `_outcome`.
         fn poll_clean_up(
             self: Pin<&mut Self>,
             _outcome: &mut Option<Result<T, Cancelled>>,
@@ -98,8 +99,8 @@ pub(crate) mod sealed {
     }
 }
 
-/// The methods of `Ending` that every kind of clean-up shares: the `earlier` ending finds the error, and
-/// this one stores the `outcome`. `joins` is whether the operation joins its children.
+/// The methods of `Ending` that every kind of clean-up shares. The wrapped ending, `earlier`, finds the error. This ending
+/// stores the outcome. `joins` says whether the operation waits for its children.
 macro_rules! clean_up_after_earlier {
     ($T:ty, joins: $joins:expr) => {
         const CLEANS_UP: bool = true;
@@ -126,8 +127,8 @@ macro_rules! clean_up_after_earlier {
 }
 pub(crate) use clean_up_after_earlier;
 
-/// The methods of `Ending` that clean-up passes on to the `earlier` ending. The ending of a group does
-/// not use this macro.
+/// The methods of `Ending` that clean-up passes on to the `earlier` ending. The ending of a task group does not use this
+/// macro, because it implements these methods itself.
 macro_rules! passed_to_earlier {
     ($T:ty) => {
         fn failure(&self) -> Option<Text> {
@@ -156,8 +157,8 @@ impl<T> sealed::Ending<T> for () {
     }
 }
 
-/// Fallible work, without clean-up. If it returns `Err`, its operation ends as cancelled if it has a cause,
-/// and as failed otherwise.
+/// Fallible work, without clean-up. If the work returns `Err`, the operation ends as cancelled if it has been cancelled, and
+/// as failed otherwise.
 ///
 /// Only an operation needs the text of an error, so the error of a plain race needs no `Display`.
 pub struct Fallible<T> {
@@ -188,7 +189,8 @@ impl<T> sealed::Ending<T> for Fallible<T> {
     const CLEANS_UP: bool = false;
 
     fn set_error_of(&self, error_of: ErrorOf<T>) {
-        // All callers for one type set the same function, so the first one may win.
+        // This may be set already. All callers with the same `T` set the same function, so it does not matter which call
+        // comes first.
         let _ = self.error_of.set(error_of);
     }
 
