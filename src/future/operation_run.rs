@@ -234,7 +234,7 @@ impl OperationRun {
             // the arm above decides. If that poll never comes, the operation is not part of the parent's work: the operation
             // is in a `block_on`, or its own work outlives the parent's.
             None if dropping() == 0 => drop_check.untraced_enclosure(cx),
-            // A race drops its work after this poll, so the question may never matter.
+            // The parent drops its work right after this poll. If the operation is part of that work, it is dropped too.
             None => Enclosure::Unknown,
         };
         match enclosure {
@@ -356,8 +356,7 @@ fn is_awaited(cleaning: &Protection, drop_check: &mut DropCheck, cx: &Context<'_
     }
     let enclosure = drop_check.enclosure(cx);
     if enclosure == Enclosure::Outside {
-        // The race that waits is being polled on this thread, but this task is not part of its work. So that race need not
-        // wait.
+        // This task is not part of the work of the race that waits, so that race need not wait.
         cleaning.release(dropping());
     }
     enclosure == Enclosure::Inside

@@ -1,16 +1,16 @@
 //! The race: the order in which the source and the work are polled, and which of them wins a tie.
 //!
-//! 1. The first poll begins with the *first look*: it polls the source with the probe waker, so
-//!    that nothing is registered. If the source has fired, it wins, and the work is never polled.
-//!    Otherwise the work is polled. If the work is pending, the source is polled again, to register
-//!    the task's waker. If the source has fired meanwhile, 3 applies.
+//! 1. The first poll begins with the *first look*: it polls the source with the *probe*, a waker that the sources of this
+//!    crate do not register. If the source has fired, it wins, and the work is never polled. Otherwise the work is polled.
+//!    If the work is pending, the source is polled again, to register the task's waker. If the source has fired in the
+//!    meantime, rule 3 applies.
 //! 2. Every later poll polls the source, and then the work.
-//! 3. When the source fires after the first look, the work gets one last poll in the same call. If it is ready,
-//!    its value wins: a finished value is never thrown away. If it is pending, it is dropped, unless a shield or
-//!    a grace period keeps it.
+//! 3. When the source fires after the first look, the work gets one last poll in the same call. If the work is ready in that
+//!    poll, its value wins: a finished value is never thrown away. If the work is pending, it is dropped, unless a shield or
+//!    a grace period keeps it alive.
 //!
-//! The trait [`Race`] implements 1 and 2 for all races, and [`SlowRace::cancel`] implements 3. A plain race,
-//! without shields and without an operation, is a [`PlainRace`] until its source fires.
+//! The trait [`Race`] implements rules 1 and 2 for all races, and [`SlowRace::cancel`] implements rule 3. A race that is not
+//! an operation is a [`PlainRace`] until its source fires.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -96,8 +96,8 @@ impl<F: Future, S: Future<Output = Reason>> Race for PlainRace<'_, F, S> {
 }
 
 /// Handles any race, including operations, races with shields, and races whose source has fired.
-// The outcome is written through a reference. An outcome is large, and most polls do not produce one. If functions
-// returned it by value, each of them would copy that space on every poll.
+// The outcome is written through a reference, because an outcome may be large and most polls do not produce one. If
+// functions returned it by value, each of them would copy that many bytes on every poll.
 pub(super) struct SlowRace<'a, F: Future, S> {
     pub(super) work: Pin<&'a mut F>,
     pub(super) source: Pin<&'a mut Option<S>>,
@@ -135,7 +135,7 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
         let polled = match fired.take() {
             Some(reason) => Polled::Fired(reason),
             None if first => self.poll_first(cx),
-            // The source has fired: only a shield or a grace period still keeps the work.
+            // The source has fired: only a shield or a grace period still keeps the work alive.
             None if self.state.as_deref().is_some_and(RunState::is_cancelling) => {
                 return self.poll_kept_work(cx);
             }
@@ -157,8 +157,8 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
         Poll::Ready(())
     }
 
-    /// Polls the work and collects the shields that register in it. If only shields keep the work alive, `dropping`
-    /// is the number of this race. Otherwise it is 0.
+    /// Polls the work and collects the shields that register during the poll. If only a shield can keep the work alive after
+    /// this poll, `dropping` is the number of this race. Otherwise `dropping` is 0.
     #[inline(always)]
     fn poll_work_in(&mut self, dropping: u64, cx: &mut Context<'_>) -> Poll<()> {
         let before = poll_context::registrations();
@@ -195,7 +195,7 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
             return Poll::Ready(());
         }
         match self.state {
-            // A shield has begun in this poll.
+            // There is a state now, so a shield has begun in this poll.
             Some(state) => {
                 state.set_cause(reason);
                 self.wait_for_shields()
@@ -208,8 +208,8 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
     fn poll_kept_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(state) = self.state.as_deref_mut() else { return Poll::Pending };
         if state.poll_grace(cx) {
-            // The tracer tells operations inside the work that they belong to it, so that they are cancelled with
-            // this operation.
+            // With the tracer, operations inside the work find out that they are part of it, and are cancelled with this
+            // operation.
             let tracer = state.tracer();
             return self.poll_traced(&tracer, 0, cx);
         }
@@ -234,7 +234,7 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
         self.poll_work_after_fire(dropping, &mut Context::from_waker(&waker))
     }
 
-    /// Ends the race once no shield keeps the work.
+    /// Ends the race once no shield keeps the work alive.
     fn wait_for_shields(&mut self) -> Poll<()> {
         let Some(state) = self.state else { return Poll::Pending };
         let cancelled = ready!(state.wait_for_shields());
@@ -271,7 +271,8 @@ pub(crate) fn contain_drop(state: &mut Option<Box<RunState>>, drop: impl FnOnce(
     }
 }
 
-/// Collects the shields that have registered in a poll of the work. `dropping` is as for [`InRace`].
+/// Collects the shields that have registered in a poll of the work. `before` is the number of registrations before that
+/// poll. `dropping` is the same number that [`InRace::enter`] got.
 #[cold]
 pub(crate) fn collect_shields(state: &mut Option<Box<RunState>>, before: usize, dropping: u64) {
     let shields = poll_context::registered_since(before, dropping);

@@ -1,5 +1,5 @@
-//! `RunState`: what a race needs besides its work and its source: shields to wait for, the cause, and the
-//! operation.
+//! `RunState`: what some races need besides their work and their source: shields to wait for, the reason for a cancellation,
+//! and the operation.
 //!
 //! * [`cancelling`]: from the cancellation to the end of the work.
 //! * [`join`]: waiting for the children. [`after_work`]: clean-up, and the end.
@@ -32,8 +32,8 @@ use crate::sync::Mutex;
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
 
-/// A [`RunState`] that is allocated only when the race becomes an operation, or when the first shield registers in its
-/// work. It takes two words in the race.
+/// A [`RunState`] that is allocated only when the race becomes an operation, or when the first shield registers in its work.
+/// A race without a `RunState` spends only two words on it.
 #[derive(Default)]
 pub(crate) struct LazyRunState {
     /// The lock is needed because `operation()` takes a shared reference. Polling has exclusive
@@ -52,8 +52,8 @@ impl LazyRunState {
         self.state.lock().as_deref()?.operation().cloned()
     }
 
-    /// Returns a handle of the operation. If the race is not an operation yet, makes it one. `polled` is true if the
-    /// work has been polled.
+    /// Returns a handle of the operation. If the race is not an operation yet, makes it one. If the work has been `polled`
+    /// already, also starts the operation.
     pub(crate) fn handle(&self, polled: bool) -> Operation {
         let mut state = self.state.lock();
         let state = state.get_or_insert_default();
@@ -85,16 +85,15 @@ fn drop_state(state: Box<RunState>) {
 pub(crate) struct RunState {
     /// The shields in the work.
     shields: Vec<Arc<Protection>>,
-    /// How many of them, from the front, have been notified that this race waits for them.
+    /// How many of these shields, from the front, have been notified that this race waits for them.
     notified: usize,
     /// The waker with which the work is polled while the race waits for shields.
     tracer: Option<Arc<Tracer>>,
-    /// Whether a race around this one is about to drop it.
+    /// Finds out whether a race around this one is about to drop this one.
     drop_check: DropCheck,
-    /// Why the work is cancelled, once only shields or a grace period keep it.
+    /// Why the work is cancelled. Set once only shields or a grace period can keep the work alive.
     cause: Option<Reason>,
-    /// Whether the code after the race must not run, because a race around this one is about to drop its work
-    /// (guarantee 10).
+    /// Whether the code after this race must not run, because a race around this one is about to drop it (guarantee 10).
     stopped: bool,
     operation: Option<OperationRun>,
 }
@@ -136,7 +135,8 @@ impl RunState {
         self.operation_run().grace = Some(Box::new(grace));
     }
 
-    /// Makes the races around the operation wait for its grace period, too. It must have clean-up.
+    /// Makes the races around the operation wait for its grace period, and not only for its clean-up. The operation must
+    /// have clean-up.
     #[cfg(feature = "process")]
     pub(crate) fn count_grace_as_clean_up(&mut self) {
         self.operation_run().grace_is_clean_up = true;
@@ -157,7 +157,7 @@ impl RunState {
         self.operation_run().strict = true;
     }
 
-    /// Makes the operation cancel its children once the work is gone, unless it is cancelled itself.
+    /// Makes the operation cancel its children once the work is gone, unless the operation itself has been cancelled.
     pub(crate) fn cancel_children(&mut self) {
         self.operation_run().cancels_children = true;
     }
@@ -202,8 +202,8 @@ impl RunState {
     fn start(&mut self, cleans_up: bool, waker: Option<&Waker>) {
         if let Some(run) = &mut self.operation {
             if cleans_up {
-                // If a race is about to drop its work now, it does not wait for this clean-up. The operation is
-                // not part of that work: if it were, it would not start.
+                // If a race is about to drop its work in this poll, that race does not wait for this clean-up. The operation
+                // is not part of that work: otherwise the operation would not start now.
                 run.cleaning = Some(register_clean_up(dropping()));
             }
             let started = run.operation.start(waker);
@@ -218,8 +218,8 @@ impl RunState {
         }
     }
 
-    /// Begins to report the operation to `tracing` subscribers and metrics recorders. At this point, the operation
-    /// is not the current one yet.
+    /// Begins to report the operation to `tracing` subscribers and metrics recorders. Called before the operation becomes
+    /// the current one.
     #[inline]
     fn observe(&mut self) {
         if let Some(OperationRun { operation, span, watched, since: Some(since), .. }) =
@@ -234,7 +234,8 @@ impl RunState {
     fn run_start_hooks(&mut self) {
         if let Some(run) = &mut self.operation {
             if run.operation.run_start_hooks(run.watched) {
-                // The hooks may have taken a while. The source has not been polled, so no clock has started yet.
+                // The hooks may have taken a while. The source has not been polled yet, so its time limits can still start
+                // after the hooks.
                 run.since = Some(clock::now());
             }
         }
@@ -244,7 +245,7 @@ impl RunState {
     fn start_late(&mut self) {
         if self.is_unstarted() {
             self.start(false, None);
-            // The race may be cancelled already and wait for a shield.
+            // The race may have been cancelled already and be waiting for a shield. Then the operation is cancelled too.
             if let (Some(cause), Some(run)) = (self.cause.clone(), &self.operation) {
                 self.cause = Some(run.cancel(cause));
             }
@@ -287,7 +288,7 @@ impl RunState {
             self.observe();
         }
         let Some(run) = &mut self.operation else { return };
-        // This is checked before this operation becomes the current one.
+        // This must happen while the current operation is still the one around this poll.
         run.note_whether_inside_parent();
         let current = match run.current.take() {
             Some(current) => current,
@@ -306,8 +307,8 @@ impl RunState {
         }
     }
 
-    /// Polls the source, and then the token of the operation. If one of them fires, returns the reason that the
-    /// operation keeps. At the `first` look the source also offers its time limit.
+    /// Polls the source, and then everything else that may cancel the operation, such as its token. If one of these fires,
+    /// returns the reason of the operation. At the `first` look, the source also offers its time limit to the operation.
     #[inline(always)]
     pub(crate) fn poll_source<S: Future<Output = Reason>>(
         &mut self,
@@ -345,7 +346,7 @@ impl RunState {
         if run.poll_token(cx) { Poll::Ready(run.operation.cause()) } else { Poll::Pending }
     }
 
-    /// Polls the work. Ready once `outcome` is set. A panic of the work of an operation is kept until the
+    /// Polls the work. Ready once `outcome` is set. If the race is an operation, a panic of the work is kept until the
     /// operation has ended.
     #[inline(always)]
     pub(crate) fn poll_work<F: Future>(
@@ -371,13 +372,15 @@ impl RunState {
         }
     }
 
-    /// Returns whether a race around this one is about to drop it, so that the caller must not continue.
+    /// Returns whether a race around this one is about to drop this one. If so, the code that awaits this race must not
+    /// continue.
     pub(crate) fn expects_drop(&mut self, cx: &Context<'_>) -> bool {
         self.drop_check.expects_drop(cx)
     }
 
-    /// Ends the race, once the work is gone. `stopped` is true if the caller must not continue, `cleans_up` if
-    /// clean-up runs before the operation ends, and `joins` if the operation waits for its children first.
+    /// Ends the race, once the work is gone. `stopped` is true if the code that awaits the race must not continue,
+    /// `cleans_up` if clean-up runs before the operation ends, and `joins` if the operation waits for its children before
+    /// that.
     #[inline]
     pub(crate) fn end_race(&mut self, stopped: bool, cleans_up: bool, joins: bool) {
         self.stopped = stopped;

@@ -1,4 +1,4 @@
-//! `scope` and `try_scope`: operations whose work gets its own handle.
+//! `scope` and `try_scope`: operations whose work gets a handle of its own operation.
 
 use std::fmt::Display;
 
@@ -10,8 +10,8 @@ use crate::source::Source;
 /// Creates an operation, passes its handle to `body`, and races the future that `body` returns against
 /// `source`.
 ///
-/// `body` is called at once, outside of the operation. The future that it returns is polled within the
-/// operation. If the source has fired by the first poll, the future is never polled.
+/// `body` is called at once, outside of the operation. The future that `body` returns is polled within the operation. If the
+/// source has fired by the first poll, the future is never polled.
 ///
 /// # Cancel safety
 ///

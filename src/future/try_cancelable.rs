@@ -12,13 +12,12 @@ use crate::error::Cancelled;
 use crate::reason::Reason;
 use crate::source::Source;
 
-/// A fallible future raced against a source. Made by
-/// [`try_cancelable`](super::CancelableExt::try_cancelable).
+/// A fallible future raced against a source. [`try_cancelable`](super::CancelableExt::try_cancelable) creates it.
 ///
-/// It has the methods of [`Cancelable`]. If the work returns `Err`, the operation ends as
+/// `TryCancelable` has the methods of [`Cancelable`]. If the work returns `Err`, the operation ends as
 /// [`Cancelled`](crate::Status::Cancelled) if it has a [reason](crate::Operation::reason), and as
-/// [`Failed`](crate::Status::Failed) otherwise. It makes no difference which error it is: even the error
-/// of a cancelled race inside the work counts as a failure.
+/// [`Failed`](crate::Status::Failed) otherwise. It makes no difference which error the work returns: even the error of a
+/// cancelled race inside the work counts as a failure.
 ///
 /// # Cancel safety
 ///

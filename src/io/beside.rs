@@ -17,13 +17,14 @@ use crate::stream::{UNREGISTERED_POLLS, poll_source};
 
 /// The source, the limit on each wait, and the cancellation once either of them has fired.
 ///
-/// The calls of one object come from one task at a time, so the source has one waker.
+/// The calls of one object come from one task at a time, so the source needs only one waker.
 #[pin_project]
 pub(super) struct Beside<S> {
-    /// `None` once it has fired.
+    /// `None` once the source or the limit has fired.
     #[pin]
     source: Option<S>,
-    /// The number of polls until the source is given the task's waker. Zero if the source has the waker already.
+    /// The number of polls until the source has the task's waker, including the poll that passes the waker. Zero if the
+    /// source has the waker already.
     unregistered_polls: u8,
     #[cfg(feature = "time")]
     idle: Option<IdleTimeout>,
@@ -52,8 +53,8 @@ impl<S> Beside<S> {
 }
 
 impl<S: Future<Output = Reason>> Beside<S> {
-    /// Makes a call, unless the source has fired. If the call is pending, registers the task with everything that may
-    /// end the wait.
+    /// Makes a call, unless the source has fired. If the call is pending, registers the task with the source and with the
+    /// limit on the wait.
     #[inline]
     pub(super) fn poll<T>(
         mut self: Pin<&mut Self>,
@@ -86,12 +87,14 @@ impl<S: Future<Output = Reason>> Beside<S> {
         polled.map(|outcome| outcome.unwrap_or_else(|cancelled| Err(cancelled.into_io_error())))
     }
 
-    /// Polls the source before a call. Ready if it has fired, now or earlier.
+    /// Polls the source before a call. Ready if the source has fired in this poll, or if the source or the limit has fired
+    /// earlier.
     #[inline]
     fn poll_cancelled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Cancelled> {
         let this = self.as_ref();
         if this.unregistered_polls > 0 && operation_start().is_some() {
-            // This call runs inside the source of an operation. The limits in here are not that operation's deadline.
+            // This call runs inside the source of an operation. The limits in this source must not count as the deadline of
+            // that operation.
             return ignore_limits(|| self.poll_source(cx));
         }
         self.poll_source(cx)
@@ -108,7 +111,7 @@ impl<S: Future<Output = Reason>> Beside<S> {
         fired.map(|reason| self.fire(reason))
     }
 
-    /// Registers the task of a pending call. Ready if the source or the limit of the wait has fired.
+    /// Registers the task of a pending call. Ready if the source or the limit on the wait has fired.
     #[inline(never)]
     fn wait(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Cancelled> {
         let this = self.as_mut().project();

@@ -9,8 +9,8 @@ use crate::source::Source;
 
 /// Races a reader against a source. Every [`AsyncRead`] type implements this trait, and the prelude exports it.
 ///
-/// Its method is not called `cancelable`, because a type may be a reader, a writer, a stream and a
-/// future at the same time.
+/// The method is not called `cancelable`, because a type may be a reader, a writer, a stream and a future at the same time.
+/// On such a type, a call of `cancelable` would be ambiguous.
 pub trait CancelableReadExt: AsyncRead {
     /// Races each read of this reader against a source. The wrapper is a reader too, and is buffered or seekable if
     /// this reader is. If this reader is also a writer, so is the wrapper, and writes pass through.
@@ -26,7 +26,7 @@ pub trait CancelableReadExt: AsyncRead {
     /// # Errors
     ///
     /// Once the source has fired, each call returns an [`io::Error`](std::io::Error) that holds the [`Cancelled`]. Its
-    /// kind is `TimedOut` for time limits and `Other` for the rest.
+    /// kind is `TimedOut` for time limits and `Other` for any other reason.
     ///
     /// # Examples
     ///
@@ -82,7 +82,7 @@ pub trait CancelableWriteExt: AsyncWrite {
     /// # Errors
     ///
     /// Once the source has fired, each call returns an [`io::Error`](std::io::Error) that holds the [`Cancelled`]. Its
-    /// kind is `TimedOut` for time limits and `Other` for the rest.
+    /// kind is `TimedOut` for time limits and `Other` for any other reason.
     ///
     /// # Examples
     ///

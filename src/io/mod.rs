@@ -1,29 +1,28 @@
 //! Readers, writers and sinks raced against a source.
 //!
-//! [`cancelable_reader`](CancelableReadExt::cancelable_reader),
-//! [`cancelable_writer`](CancelableWriteExt::cancelable_writer) and
-//! [`cancelable_sink`](CancelableSinkExt::cancelable_sink) return a wrapper that is a reader, writer or sink itself.
-//! Use them if a parser, a TLS library or a framed protocol reads or writes. You cannot race the futures inside such
-//! code yourself. If the code is yours, `reader.read(&mut buffer).cancelable(source)` needs no wrapper.
+//! [`cancelable_reader`](CancelableReadExt::cancelable_reader), [`cancelable_writer`](CancelableWriteExt::cancelable_writer)
+//! and [`cancelable_sink`](CancelableSinkExt::cancelable_sink) return a wrapper that is a reader, writer or sink itself. Use
+//! them if a parser, a TLS library or a framed protocol does the reading or writing, because you cannot race the futures
+//! inside such code yourself. In your own code, `reader.read(&mut buffer).cancelable(source)` works without a wrapper.
 //!
 //! The traits are those of [`futures::io`]. For the traits of tokio, convert the inner object and then the wrapper,
 //! with `compat()` of the crate `tokio-util`.
 //!
 //! # Which side wins
 //!
-//! * The source is polled before each call. Once it has fired, the inner object is not called again, and every call
-//!   returns the error. So a reader that never waits is cancelled too.
+//! * The source is polled before each call. Once it has fired, the inner object is not called again, and every call returns
+//!   the error. So even a reader that is always ready is cancelled.
 //! * If a call is pending and the source fires, the task is woken, and the call returns the error.
-//! * Bytes are never lost: a read that has its bytes returns them. The inner object is not dropped: `into_inner`
-//!   returns it, with everything that it has buffered.
+//! * Bytes are never lost: a read that has received bytes returns them. The inner object is not dropped: `into_inner`
+//!   returns it, together with everything that it has buffered.
 //!
-//! [Semantics](crate::_docs::semantics), number 19, has the whole contract.
+//! The whole contract is guarantee 19 of the [semantics](crate::_docs::semantics).
 //!
 //! # Errors
 //!
-//! A reader or a writer returns an [`io::Error`](std::io::Error) that holds the [`Cancelled`](crate::Cancelled). Its
-//! kind is `TimedOut` if only time limits caused the cancellation, and `Other` otherwise. It is never `Interrupted`,
-//! because the loops of the standard library retry a call that returns `Interrupted`.
+//! A reader or a writer returns an [`io::Error`](std::io::Error) that holds the [`Cancelled`](crate::Cancelled). The kind of
+//! the error is `TimedOut` if only time limits caused the cancellation, and `Other` otherwise. The kind is never
+//! `Interrupted`, because the loops of the standard library retry a call that returns `Interrupted`.
 //!
 //! ```
 //! use cancelable::prelude::*;
@@ -58,11 +57,11 @@ pub use writer::CancelableWriter;
 macro_rules! wrapper_methods {
     ($wrapper:ident, $inner:literal, $example:literal) => {
         impl<T, S> $wrapper<T, S> {
-            /// Cancels if one call waits for longer than `limit`. Each call that returns resets the limit. The reason
-            /// is [`Reason::Timeout`](crate::Reason::Timeout).
+            /// Limits how long a call may wait. If a call waits for longer than `limit`, it returns an error with the reason
+            /// [`Reason::Timeout`](crate::Reason::Timeout).
             ///
-            /// The limit starts when a call becomes pending, so the time that the caller takes between two calls does not
-            /// count.
+            /// The clock starts when a call becomes pending, and stops when a call returns. So the time that the caller
+            /// takes between two calls does not count.
             ///
             #[doc = concat!("The ", $inner, " is cancelled for good then, as if its source had fired.")]
             ///
@@ -118,8 +117,8 @@ macro_rules! wrapper_methods {
 
             #[doc = concat!("Returns the inner ", $inner, ", and drops the source.")]
             ///
-            /// A cancellation neither drops nor closes it. So you can still use it, for example to tell the other
-            /// side that you are closing.
+            /// A cancellation neither drops nor closes the inner object. So you can still use it, for example to tell the
+            /// other side that you are closing.
             ///
             /// ```
             /// use cancelable::prelude::*;

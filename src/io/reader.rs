@@ -12,8 +12,7 @@ use super::wrapper_methods;
 use crate::reason::Reason;
 use crate::source::Source;
 
-/// A reader raced against a source. Made by
-/// [`cancelable_reader`](super::CancelableReadExt::cancelable_reader).
+/// A reader raced against a source. [`cancelable_reader`](super::CancelableReadExt::cancelable_reader) creates it.
 ///
 /// # Examples
 ///

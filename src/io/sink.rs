@@ -12,7 +12,7 @@ use crate::error::Cancelled;
 use crate::reason::Reason;
 use crate::source::Source;
 
-/// A sink raced against a source. Made by [`cancelable_sink`](super::CancelableSinkExt::cancelable_sink).
+/// A sink raced against a source. [`cancelable_sink`](super::CancelableSinkExt::cancelable_sink) creates it.
 ///
 /// # Examples
 ///

@@ -12,8 +12,7 @@ use super::wrapper_methods;
 use crate::reason::Reason;
 use crate::source::Source;
 
-/// A writer raced against a source. Made by
-/// [`cancelable_writer`](super::CancelableWriteExt::cancelable_writer).
+/// A writer raced against a source. [`cancelable_writer`](super::CancelableWriteExt::cancelable_writer) creates it.
 ///
 /// # Examples
 ///

@@ -13,7 +13,7 @@ use crate::reason::Reason;
 use crate::wait::probe;
 
 impl RunState {
-    /// Runs the clean-up, shielded from everything around it.
+    /// Runs the clean-up, shielded from cancellations of the races around it.
     #[inline]
     pub(crate) fn poll_clean_up<T, E: Ending<T>>(
         &mut self,
@@ -43,7 +43,7 @@ impl RunState {
         }
     }
 
-    /// Does what the [function](crate::future::race::contain_drop) of the same name describes.
+    /// Like the [function](crate::future::race::contain_drop) of the same name, for a race that is an operation.
     #[inline]
     pub(in crate::future) fn contain_drop(&mut self, drop: impl FnOnce()) -> bool {
         let dropped = catch_unwind(AssertUnwindSafe(drop));
@@ -54,9 +54,9 @@ impl RunState {
         contained
     }
 
-    /// Polls the source once more, without registering, because the work has returned an error. In the poll that
-    /// returned the error, the work may have noticed that the source has fired, for example with `token.check()?`. If
-    /// the source has fired, this cancels the operation.
+    /// Polls the source once more, without registering, because the work has returned an error. The work may have returned
+    /// the error because it noticed in this poll that the source has fired, for example with `token.check()?`. If the source
+    /// has fired, cancels the operation.
     pub(crate) fn note_cause_of_error<S>(&mut self, source: Pin<&mut Option<S>>)
     where
         S: Future<Output = Reason>,
@@ -66,15 +66,16 @@ impl RunState {
             // Guarantee 6: a source that has fired is not polled again.
             return;
         };
-        // A panic of the source must not take the place of the error.
+        // A panic of the source must not replace the error.
         let polled = contain(|| source.poll(&mut Context::from_waker(probe())));
         if let Ok(Poll::Ready(reason)) = polled {
             run.operation.cancel_with(reason);
         }
     }
 
-    /// Returns the error that replaces the value of the work, if the operation is strict and its source has fired by now.
-    /// Takes one more look at the source, without registering: the poll of the work may have taken long.
+    /// Called if the operation is strict and its work has returned a value. If the operation has been cancelled by now,
+    /// returns the error that replaces the value. Polls the source once more, without registering, because the poll of the
+    /// work may have taken a long time.
     #[cold]
     pub(crate) fn late_error<S>(&mut self, source: Pin<&mut Option<S>>) -> Option<Cancelled>
     where
@@ -83,7 +84,7 @@ impl RunState {
         // Guarantee 6: a source that has fired is not polled again.
         if let (None, Some(source)) = (&self.cause, source.as_pin_mut()) {
             let mut cx = Context::from_waker(probe());
-            // A panic of the source must not take the place of the value.
+            // A panic of the source must not replace the value.
             let _ = contain(|| self.poll_source(false, source, &mut cx));
         }
         let reason = self.operation.as_ref()?.operation.reason()?;
@@ -95,7 +96,8 @@ impl RunState {
         self.operation.as_ref().is_some_and(|run| run.strict)
     }
 
-    /// Ends the operation. Returns whether a race around it is waiting, so that the caller must not continue.
+    /// Ends the operation. Returns true if a race around it is waiting. In that case, the code that awaits the operation
+    /// must not continue.
     pub(crate) fn end<T, E: Ending<T>>(
         &mut self,
         ending: &E,

@@ -1,4 +1,4 @@
-//! From the cancellation to the end of the work: shields to wait for, the grace period, the error.
+//! From the cancellation to the end of the work: the grace period, the wait for shields, and the error.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,7 +10,7 @@ use crate::reason::Reason;
 use crate::visits::visit;
 
 impl RunState {
-    /// Returns whether the source has fired, and a shield or a grace period keeps the work.
+    /// Returns whether the source has fired and only a shield or a grace period keeps the work alive.
     #[inline]
     pub(crate) fn is_cancelling(&self) -> bool {
         self.cause.is_some()
@@ -29,8 +29,9 @@ impl RunState {
     #[inline]
     pub(crate) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(run) = &mut self.operation else { return false };
-        // A race around the operation waits for its clean-up, but usually not for its grace period. Either way, the
-        // operation must find out whether it is part of the work of that race.
+        // A race around the operation waits for its clean-up, but usually not for its grace period. So if such a race waits,
+        // the grace period ends. `is_awaited` is called in both cases, because it also finds out whether the operation is
+        // part of the work of that race.
         let goes_on = run.poll_grace(cx)
             && (!run.is_awaited(&mut self.drop_check, cx) || run.grace_is_clean_up);
         if !goes_on && run.grace.is_some() {
@@ -45,13 +46,14 @@ impl RunState {
         false
     }
 
-    /// Adds shields that have registered in the work.
+    /// Adds shields that have registered in a poll of the work.
     pub(crate) fn add_shields(&mut self, shields: Vec<Arc<Protection>>) {
         if let Some(operation) = self.watched() {
             operation.note_shields(&shields);
         }
         if self.shields.len() + shields.len() > self.shields.capacity() {
-            // All shields will be notified again, which has no effect on those that were notified before.
+            // Removing shields shifts the list, so `notified` no longer fits. All shields will be notified again, which has
+            // no effect on those that were notified before.
             self.notified = 0;
             self.shields.retain(|shield| {
                 visit();
@@ -63,10 +65,11 @@ impl RunState {
         self.shields.extend(shields);
     }
 
-    /// Returns whether a shield keeps the work.
+    /// Returns whether a shield keeps the work alive.
     #[inline]
     pub(crate) fn is_shielded(&mut self) -> bool {
-        // Look only at the last shield. So even if many shields end one by one, each is checked only a few times.
+        // Look only at the last shield, and remove it if it has ended. So even if many shields end one by one, each is
+        // checked only a few times.
         while let Some(last) = self.shields.last() {
             visit();
             let keeps = match &self.tracer {
@@ -82,8 +85,8 @@ impl RunState {
         false
     }
 
-    /// Notifies the shields in the work that this race waits for them. Returns the tracer of the race if
-    /// there are such shields.
+    /// Notifies the shields in the work that this race waits for them. If there are any such shields, returns the tracer of
+    /// the race.
     pub(crate) fn await_shields(&mut self) -> Option<Arc<Tracer>> {
         if !self.is_shielded() {
             return None;
@@ -105,16 +108,18 @@ impl RunState {
         self.tracer.get_or_insert_with(Tracer::new).clone()
     }
 
-    /// Resolves to the error once no shield keeps the work.
+    /// Resolves to the error once no shield keeps the work alive.
     pub(crate) fn wait_for_shields(&mut self) -> Poll<Cancelled> {
-        // Shields that registered in this poll are notified at once. Clean-up among them begins when it is notified.
+        // Shields that have registered in this poll are notified at once. If one of them is the clean-up of an operation,
+        // the notification makes that clean-up begin.
         match self.await_shields() {
             Some(_) => Poll::Pending,
             None => Poll::Ready(self.error()),
         }
     }
 
-    /// Wakes futures that expected to be dropped with the work but were not. Called once the work is gone.
+    /// Forgets the shields, and wakes futures that expected to be dropped with the work but were not. Called once the work
+    /// is gone.
     #[inline]
     pub(super) fn forget_shields(&mut self) {
         if let Some(tracer) = self.tracer.take() {
@@ -152,7 +157,7 @@ impl RunState {
     }
 }
 
-/// Returns the error of a race whose source had fired by the first poll. There is no grace period then.
+/// Returns the error of a race whose source had fired by the first poll. Such a race has no grace period.
 pub(crate) fn error_of_unstarted(state: &Option<Box<RunState>>, reason: Reason) -> Cancelled {
     match state {
         Some(state) => state.error_for(reason, false),

@@ -1,4 +1,4 @@
-//! Waiting for the children, between the work and the clean-up.
+//! The wait for the children of an operation, after its work and before its clean-up.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,9 +13,9 @@ use crate::reason::Reason;
 impl RunState {
     /// Waits until every operation below this one has ended. The work must be gone already.
     ///
-    /// During the wait, the operation can still be cancelled by its source, its parent or a handle. That cancels the
-    /// children, and drops the source. After a cancellation, the wait ends with the grace period of the operation, if
-    /// it has one, or when the operation is forced.
+    /// During the wait, the operation can still be cancelled by its source, its parent or a handle. Such a cancellation
+    /// cancels the children and drops the source. Afterwards, the wait ends at the latest when the grace period of the
+    /// operation is over, if it has one, or when the operation is forced.
     #[inline(never)]
     pub(crate) fn poll_join<S: Future<Output = Reason>>(
         &mut self,
@@ -61,7 +61,8 @@ impl RunState {
         Poll::Ready(())
     }
 
-    /// Polls the children that no other task polls. They are shielded, as clean-up is.
+    /// Polls those children that only this operation polls, such as the members of a group. They are shielded, as clean-up
+    /// is.
     pub(crate) fn poll_while_joining<T, E: Ending<T>>(
         &mut self,
         ending: Pin<&mut E>,
