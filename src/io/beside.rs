@@ -93,8 +93,8 @@ impl<S: Future<Output = Reason>> Beside<S> {
     fn poll_cancelled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Cancelled> {
         let this = self.as_ref();
         if this.unregistered_polls > 0 && operation_start().is_some() {
-            // This call runs inside the source of an operation. The limits in this source must not count as the deadline of
-            // that operation.
+            // This call runs inside the source of an operation. The limits in the source that is polled here must not count
+            // as the deadline of that operation.
             return ignore_limits(|| self.poll_source(cx));
         }
         self.poll_source(cx)

@@ -21,8 +21,8 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     /// [`next`](futures::StreamExt::next) does not stop the clock. With a limit of zero, the stream is
     /// cancelled by the first poll that finds no item.
     ///
-    /// The limit is as precise as a [`timeout`](crate::timeout()), and items do not register timers. If
-    /// this is called more than once, the last limit counts.
+    /// The limit is as precise as a [`timeout`](crate::timeout()). It does not register a timer for each item. If this is
+    /// called more than once, the last limit counts.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -44,9 +44,9 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
 
     /// Reports progress after every `items` items of the stream; zero turns reports off.
     ///
-    /// Each report is made just before the last of these items is yielded. Its detail `items` is the number of items so
-    /// far. If the stream knows how many items are left, the report also has [steps](crate::Progress::steps). The end
-    /// of the stream is not reported.
+    /// Each report is made just before the last of these items is yielded. The report has a detail `items`, the number of
+    /// items so far. If the stream knows how many items are left, the report also has [steps](crate::Progress::steps). The
+    /// end of the stream is not reported.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -69,8 +69,8 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
 
     /// Keeps clones of the last `items` items for the [partial result](Self::partial).
     ///
-    /// Each further item replaces the oldest. Without a handle to the partial result, nothing is
-    /// cloned. If this is called more than once, the last number counts.
+    /// Once that many are kept, each further item replaces the oldest one. Nothing is cloned until there is a handle to the
+    /// partial result. If this is called more than once, the last number counts.
     ///
     /// ```
     /// use cancelable::prelude::*;

@@ -41,7 +41,8 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     }
 }
 
-/// The methods that make the stream an operation. Where they say "the work", they mean the stream.
+/// The methods that make the stream an operation. In their documentation, "the work" is the inner stream, and "the race" is
+/// the `CancelableStream`.
 #[allow(clippy::type_complexity, reason = "`finally_or_spawn` names the types of its parts")]
 impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     builder_methods! {
@@ -134,7 +135,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// ```
         on_progress,
 
-        /// A stream completes when it ends without having been cancelled.
+        /// A stream completes if it ends without having been cancelled.
         ///
         /// ```
         /// use cancelable::prelude::*;
@@ -162,8 +163,9 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// ```
         on_cancel,
 
-        /// A stream fails if it panics, or if an `Err` ends a stream of
-        /// [`try_cancelable_stream`](crate::CancelableStreamExt::try_cancelable_stream).
+        /// A stream fails if it panics. A stream that
+        /// [`try_cancelable_stream`](crate::CancelableStreamExt::try_cancelable_stream) created also fails if an `Err` ends
+        /// it.
         ///
         /// ```
         /// use cancelable::prelude::*;

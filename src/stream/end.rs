@@ -18,8 +18,8 @@ where
     E: Ending<M::End>,
     M: Batching<St::Item>,
 {
-    /// Drops the inner stream, then the source, and hands out the last chunk or the outcome. Called when the
-    /// race is over. `shielded` is true if a shield kept the stream.
+    /// Drops the inner stream, then the source, and hands out the last chunk or the outcome. Called when the race is over.
+    /// `shielded` is true if a shield kept the stream alive.
     #[inline(never)]
     pub(super) fn finish(
         mut self: Pin<&mut Self>,
@@ -52,7 +52,7 @@ where
         if let Some(state) = state {
             state.end_race(stopped, E::CLEANS_UP, E::JOINS);
         }
-        // `None`, unless the stream is complete and ended with a part of a chunk.
+        // The last items, if the stream is complete and they do not fill a chunk. Otherwise `None`.
         let chunk = this.buffer.finish();
         if is_operation {
             *this.stage = Stage::Ending(Some(outcome));
@@ -71,7 +71,7 @@ where
         Poll::Ready(chunk.map(Ok).or(M::error(outcome).map(Err)))
     }
 
-    /// Waits for the children if the operation joins them, runs the clean-up, and then ends the operation.
+    /// Waits for the children if the operation is to wait for them, runs the clean-up, and then ends the operation.
     pub(super) fn end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<M::Item, M::Error> {
         let mut this = self.project();
         let Some(state) = this.state.get_mut() else { unreachable!("it is an operation") };

@@ -25,8 +25,8 @@ use crate::source::Source;
 /// # Ok::<(), Cancelled>(()) }).unwrap();
 /// ```
 pub trait CancelableStreamExt: Stream {
-    /// Races this stream against a source. Items come as `Ok`. If the source fires before the stream ends,
-    /// one `Err` with the reason comes last.
+    /// Races this stream against a source. Items are yielded as `Ok`. If the source fires before the stream ends, an `Err`
+    /// with the reason is yielded last.
     ///
     /// A [`Source`] is one of [`cancelable::source`](crate::source), a [token](crate::CancellationToken), a
     /// reference to a token, or any future of a [`Reason`](crate::Reason). The clock of a
@@ -74,8 +74,7 @@ pub trait CancelableStreamExt: Stream {
         CancelableStream::new(self, source)
     }
 
-    /// Races a stream of results against a source: values come as `Ok`, and the first `Err` ends the
-    /// stream.
+    /// Races a stream of results against a source. Values are yielded as `Ok`, and the first `Err` ends the stream.
     ///
     /// If an `Err` ends the stream, the operation ends as cancelled if it has a [reason](crate::Operation::reason),
     /// and as failed otherwise. The [partial result](CancelableStream::partial) contains the values before the

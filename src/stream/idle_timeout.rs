@@ -9,15 +9,16 @@ use crate::{clock, poll_context};
 
 /// A limit on each wait for an item.
 ///
-/// An item ends the wait, but does not touch the timer. If the timer fires after the wait that it was set for has
-/// ended, it is set again, for the current wait. So the timer registers at most once per `limit`, however many
-/// items come. Each wait reads the clock once, when it begins.
+/// An item ends the wait, but does not touch the timer. When the timer fires, the wait that it was set for may have ended
+/// already. If so, the timer is set again, for the current wait. So the timer registers at most once per `limit`, no matter
+/// how many items come. Each wait reads the clock once, when it begins.
 #[derive(Debug)]
 pub(crate) struct IdleTimeout {
     limit: Duration,
     /// When the current wait began.
     since: Option<Instant>,
-    /// The timer, and the time at which it fires. That time is never later than the end of the current wait.
+    /// The timer, and the time at which it fires. That time is never later than the time at which the current wait reaches
+    /// the limit.
     timer: Option<(Instant, Countdown)>,
 }
 
@@ -35,13 +36,14 @@ impl IdleTimeout {
     /// Polls the limit while the stream is pending. Ready once the wait has reached the limit.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
         let since = *self.since.get_or_insert_with(clock::now);
-        // A limit that overflows `Instant` never fires.
+        // If the end of the wait is later than an `Instant` can express, the limit never fires.
         let Some(end) = since.checked_add(self.limit) else { return Poll::Pending };
         loop {
             match &mut self.timer {
                 None => self.timer = Some((end, Countdown::until(end))),
                 Some((at, countdown)) => {
-                    // This limit moves with each item, so it is not a deadline of the operation around the stream.
+                    // This limit moves with each item, so it must not count as the deadline of the operation around the
+                    // stream.
                     let poll = || countdown.poll("CancelableStream", cx);
                     if poll_context::ignore_limits(poll).is_pending() {
                         return Poll::Pending;

@@ -20,7 +20,7 @@ pub trait Batching<I>: sealed::Sealed {
     /// The outcome of a stream that was not cancelled: `()`, or a `Result` if an `Err` item can end the stream.
     type End;
 
-    /// Returns the item, or the end of the stream if it is an `Err`.
+    /// Returns the item, or, if it is an `Err` that ends the stream, the outcome of the stream.
     #[doc(hidden)]
     fn split(item: I) -> ControlFlow<Self::End, Self::Kept>;
 
@@ -32,17 +32,17 @@ pub trait Batching<I>: sealed::Sealed {
     #[doc(hidden)]
     fn error(outcome: Result<Self::End, Cancelled>) -> Option<Self::Error>;
 
-    /// Takes an item, and returns the item or chunk to hand out now. `chunk` holds the items taken earlier
-    /// and not yet handed out.
+    /// Takes an item, and returns the item or chunk to hand out now, if there is one. `chunk` holds the items that were
+    /// taken earlier and have not been handed out yet.
     #[doc(hidden)]
     fn push(&self, item: Self::Kept, chunk: &mut Vec<Self::Kept>) -> Option<Self::Item>;
 
-    /// Returns the incomplete chunk at the end of the stream.
+    /// Returns the incomplete chunk at the end of the stream, if there is one.
     #[doc(hidden)]
     fn finish(&self, chunk: &mut Vec<Self::Kept>) -> Option<Self::Item>;
 
-    /// Returns the maximum number of items or chunks still to be handed out, if the stream has at most
-    /// `upper` more items and `buffered` are in the chunk.
+    /// Returns the maximum number of items or chunks still to be handed out, if the stream has at most `upper` more items
+    /// and the chunk has `buffered` items.
     #[doc(hidden)]
     fn upper_bound(&self, upper: usize, buffered: usize) -> Option<usize>;
 }
@@ -73,11 +73,11 @@ pub struct Chunks {
 #[derive(Clone, Copy, Debug)]
 pub struct Results<B = Items>(pub(super) B);
 
-/// The maximum initial capacity of the first chunk. It exists because the size of a chunk may far exceed
-/// the number of items in the stream.
+/// The maximum initial capacity of the first chunk. The capacity is limited because the size of a chunk may far exceed the
+/// number of items in the stream.
 const FIRST_CAPACITY: usize = 64;
 
-/// The parts of [`Batching`] for items that are handed out as they are.
+/// The parts of [`Batching`] for streams in which an `Err` is an item like any other.
 macro_rules! every_item_is_kept {
     ($I:ty) => {
         type Kept = $I;
@@ -188,7 +188,7 @@ pub(super) struct ItemBuffer<T, M> {
     pub(super) batching: M,
     #[cfg(feature = "time")]
     pub(super) idle: Option<IdleTimeout>,
-    /// Progress is reported each time the count is a multiple of this. Zero means never.
+    /// Progress is reported each time the number of items is a multiple of this. Zero means never.
     pub(super) report_every: u64,
 }
 
@@ -213,7 +213,7 @@ impl<T, M> ItemBuffer<T, M> {
         }
     }
 
-    /// Takes an item of the stream, and returns the item or chunk to hand out now.
+    /// Takes an item of the stream, and returns the item or chunk to hand out now, if there is one.
     #[inline]
     pub(super) fn push<I>(&mut self, item: T) -> Option<M::Item>
     where
@@ -226,7 +226,7 @@ impl<T, M> ItemBuffer<T, M> {
         self.batching.push(item, self.partial.chunk())
     }
 
-    /// Returns the incomplete chunk of a stream that has ended.
+    /// Returns the incomplete chunk of a stream that has ended, if there is one.
     pub(super) fn finish<I>(&mut self) -> Option<M::Item>
     where
         M: Batching<I, Kept = T>,

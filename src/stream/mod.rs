@@ -9,7 +9,7 @@
 // * `items`: how items are buffered and handed out, one by one or in chunks.
 // * `partial`: the partial result, readable from outside.
 // * `idle_timeout`: the limit on each wait for an item.
-// * `poll`: polling of operations and shielded streams. The fast path is in this file.
+// * `poll`: polling of streams that are operations or shielded. The fast path, for all other streams, is in this file.
 // * `end`: how every stream ends.
 
 mod builder;
@@ -48,30 +48,29 @@ pub(crate) use poll::{UNREGISTERED_POLLS, poll_source};
 
 /// A stream raced against a source.
 ///
-/// [`cancelable_stream`](CancelableStreamExt::cancelable_stream) creates it and says which side wins.
-/// Each item of the stream comes as `Ok`. A cancellation is yielded as one `Err`, followed by `None`.
+/// [`cancelable_stream`](CancelableStreamExt::cancelable_stream) creates it and says which side wins. Each item of the
+/// stream is yielded as `Ok`. A cancellation is yielded as one `Err`, followed by `None`.
 ///
 /// If the items are results, [`try_cancelable_stream`](CancelableStreamExt::try_cancelable_stream) makes the first
 /// `Err` the end of the stream.
 ///
-/// The methods of a `CancelableStream` collect items into chunks, limit each wait for an item, and keep
-/// the partial result of a stream that was cancelled. It also has the methods of a
-/// [`Cancelable`](crate::Cancelable), for names, hooks, progress reports and clean-up. Calling one of
-/// these, or [`partial`](CancelableStream::partial), makes the whole stream one
-/// [`Operation`](crate::Operation). The operation starts at the first poll and completes when the stream
-/// ends. A stream that is not an operation allocates nothing except chunks.
+/// The methods of a `CancelableStream` collect items into chunks, limit each wait for an item, and keep the partial result
+/// of a stream that was cancelled. A `CancelableStream` also has the methods of a [`Cancelable`](crate::Cancelable), for
+/// names, hooks, progress reports and clean-up. Calling one of these methods, or [`partial`](CancelableStream::partial),
+/// makes the whole stream one [`Operation`](crate::Operation). The operation starts at the first poll and completes when the
+/// stream ends. A stream that is not an operation allocates nothing except chunks.
 ///
 /// # Implementation
 ///
-/// The source is polled before each item. It gets the task's waker when the stream is pending for the
-/// first time, or after 64 items in a row. So it is registered once, not once per item. Before a time
-/// limit is registered, polling it reads the clock. Afterwards, polling it reads a flag.
+/// The source is polled before each item. It gets the task's waker when the stream is pending for the first time, or after
+/// 64 items in a row. So the source registers once, not once per item. If the source is a time limit, each poll before the
+/// registration reads the clock, and each later poll reads a flag.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future of [`next`](futures::StreamExt::next) loses no item. Dropping the
-/// `CancelableStream` drops the stream, then the source. If it is an operation and has been polled,
-/// the drop is a cancellation with [`Reason::Dropped`].
+/// Dropping the future of [`next`](futures::StreamExt::next) loses no item. Dropping the `CancelableStream` drops the
+/// stream, then the source. If the `CancelableStream` is an operation and has been polled, the drop is a cancellation with
+/// [`Reason::Dropped`].
 ///
 /// # Panics
 ///
@@ -96,8 +95,8 @@ pub(crate) use poll::{UNREGISTERED_POLLS, poll_source};
 #[pin_project]
 #[must_use = "streams do nothing unless polled"]
 pub struct CancelableStream<St: Stream, S, E = (), M: Batching<St::Item> = Items> {
-    // Fields are dropped in this order: first the stream and the source, then the buffer, whose items move to the partial
-    // result. The end of the operation is recorded last.
+    // Fields are dropped in this order: first the stream and the source, then the buffer, which moves its items to the
+    // partial result. The end of the operation is recorded last, when `state` is dropped.
     /// `None` once the race is over.
     #[pin]
     stream: Option<St>,
@@ -120,7 +119,8 @@ pub struct CancelableStream<St: Stream, S, E = (), M: Batching<St::Item> = Items
 enum Handover<End> {
     /// This is the first poll, or the stream is an operation, is shielded or has ended.
     Untouched,
-    /// The source has been polled in this poll, and has not fired. The first poll does that before anything else.
+    /// The source has already been polled in this poll, and has not fired. The first poll polls the source before anything
+    /// else.
     Looked,
     /// The source or the idle timeout has fired in this poll.
     Fired(Reason),
@@ -134,8 +134,8 @@ enum Stage<End> {
     Streaming,
     /// The inner stream has been dropped. Clean-up is about to run, or is running and holds the outcome.
     Ending(Option<Result<End, Cancelled>>),
-    /// A race around this one is about to drop it, so the consumer must not continue. If that race only borrowed
-    /// the stream, the stream may be polled again. Then it hands out the error.
+    /// A race around this stream is about to drop the stream, so the consumer must not continue. If that race only borrowed
+    /// the stream, the stream may be polled again. It then hands out the error.
     Stopped(Option<Result<End, Cancelled>>),
     Done,
 }
@@ -193,8 +193,9 @@ where
 
     #[inline]
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // The fast path: a plain stream, in any poll but its first. It is kept short to be inlined.
-        // `poll_slow` writes the item through a reference: returning it would copy it twice.
+        // This is the fast path, for every poll except the first of a stream that is neither an operation nor shielded. It
+        // is kept short, to be inlined. `poll_slow` writes the item through a reference, because returning the item would
+        // copy it twice.
         let mut item = None;
         let handover = loop {
             let this = self.as_mut().project();
@@ -216,7 +217,8 @@ where
             match polled {
                 Poll::Ready(Some(item)) => match M::split(item) {
                     ControlFlow::Continue(item) => {
-                        // A stream with a partial result is an operation, and takes the slow path. So counting the item is enough.
+                        // A stream with a partial result is an operation and takes the slow path. So it is enough to count
+                        // the item here.
                         this.buffer.partial.count_one();
                         if let Some(item) = this.buffer.push(item) {
                             return Poll::Ready(Some(Ok(item)));
@@ -238,7 +240,8 @@ where
             (_, None) => return (0, Some(1)),
             (_, Some(stream)) => stream.size_hint(),
         };
-        // The error may be the next item, or may come after all items that the stream has left.
+        // The error may be the next item, so the lower bound is 0. It may also come after all items that the stream has
+        // left, so the upper bound is one higher.
         let upper = upper.and_then(|upper| self.buffer.upper_bound(upper));
         (0, upper.and_then(|upper| upper.checked_add(1)))
     }
@@ -251,8 +254,7 @@ where
     E: Ending<M::End>,
     M: Batching<St::Item>,
 {
-    /// Registers the task of a pending stream with everything that may end the wait. Ready if one of them has
-    /// fired.
+    /// Registers the task of a pending stream with the source and with the idle timeout. Ready if one of them has fired.
     #[inline(never)]
     fn wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
         let this = self.project();

@@ -8,11 +8,11 @@ use crate::operation::{Operation, Status};
 use crate::reason::Reason;
 use crate::sync::Mutex;
 
-/// A handle that reads how far a stream got: the number of its items, the last of them, and how it
-/// ended. [`partial`](crate::CancelableStream::partial) creates it.
+/// A handle that reads how far a stream got: the number of its items, its last items, and how the stream ended.
+/// [`partial`](crate::CancelableStream::partial) creates it.
 ///
-/// You can read it while the stream is running and after its end, however it ended. It is cheap to clone and can
-/// be sent to other threads.
+/// You can use the handle while the stream is running and after its end, no matter how it ended. The handle is cheap to
+/// clone and can be sent to other threads.
 ///
 /// # Examples
 ///
@@ -86,9 +86,8 @@ impl fmt::Display for StreamEnd {
 impl<T> Partial<T> {
     /// Returns clones of the kept items, oldest first.
     ///
-    /// These are the last items, up to the number given to
-    /// [`keep_last`](crate::CancelableStream::keep_last). If the stream did not complete, they include all
-    /// items of the incomplete chunk.
+    /// These are the last items, up to the number given to [`keep_last`](crate::CancelableStream::keep_last). If the stream
+    /// did not complete, the returned items include all items of the incomplete chunk.
     ///
     /// The items are cloned under a lock that the stream and all handles of this partial result share.
     /// If an item's `clone` uses such a handle, even just to print it, this call deadlocks.
@@ -186,8 +185,8 @@ impl<T> Partial<T> {
         self.operation.reason()
     }
 
-    /// Returns the status of the stream: [`Completed`](Status::Completed) if it ended by itself,
-    /// [`Failed`](Status::Failed) if it panicked. See [`Operation::status`].
+    /// Returns the status of the stream: [`Completed`](Status::Completed) if it ended by itself, [`Failed`](Status::Failed)
+    /// if it panicked or an `Err` ended it. See [`Operation::status`].
     ///
     /// ```
     /// use cancelable::prelude::*;

@@ -17,14 +17,14 @@ use crate::poll_context::{self, Traced};
 use crate::reason::Reason;
 use crate::wait::probe;
 
-/// The number of polls of the source until it has registered, including the poll that registers it. If the source is a
-/// time limit, each poll before that reads the clock, and each later poll reads a flag.
+/// The number of polls until the source has registered the task's waker, including the poll that registers the waker. If the
+/// source is a time limit, each poll before that one reads the clock, and each poll after it reads a flag.
 pub(crate) const UNREGISTERED_POLLS: u8 = 64 + 1;
 
 /// What `poll_next` returns.
 pub(super) type Polled<T, X> = Poll<Option<Result<T, X>>>;
 
-/// What a poll of the inner stream led to: an item, its end, or a cancellation.
+/// The result of a poll of the inner stream: an item, the end of the stream, or the error of a cancellation.
 type Pulled<T, End> = Poll<Result<ControlFlow<End, T>, Cancelled>>;
 
 impl<St, S, E, M> CancelableStream<St, S, E, M>
@@ -34,8 +34,8 @@ where
     E: Ending<M::End>,
     M: Batching<St::Item>,
 {
-    /// Handles what the fast path does not: the first poll, polls after the inner stream was dropped, and
-    /// every poll of an operation or a shielded stream. When it returns `Ready`, `item` has the item to hand
+    /// Handles what the fast path does not: every poll of an operation or a shielded stream, and for other streams the first
+    /// poll, the poll in which the race ends, and the polls after that. When it returns `Ready`, `item` has the item to hand
     /// out.
     #[inline(never)]
     pub(super) fn poll_slow(
@@ -47,10 +47,9 @@ where
         let mut this = self.as_mut().project();
         let mut inside = InPoll::new();
         if let Some(state) = this.state.get_mut() {
-            // Operations usually start at the first poll. If the stream became an operation later, it starts
-            // now.
+            // Operations usually start at the first poll. If the stream became an operation later, the operation starts now.
             let starts = state.is_unstarted() && this.stream.is_some();
-            // Races around the stream do not wait for its clean-up yet: see `wait_slow`.
+            // Passes `false`, because races around the stream do not wait for its clean-up yet: see `wait_slow`.
             let starting = starts.then_some(this.ending.as_mut());
             state.enter_poll(&mut inside, starting, false, cx.waker());
         }
@@ -62,7 +61,7 @@ where
         Poll::Ready(())
     }
 
-    /// Does the work of `poll_slow` while the operation is the current one.
+    /// Does the work of `poll_slow`. If the stream is an operation, the caller has made it the current one.
     fn poll_as_current(
         mut self: Pin<&mut Self>,
         handover: Handover<M::End>,
@@ -72,8 +71,8 @@ where
         let state = this.state.get_mut().as_deref_mut();
         match this.stage {
             Stage::New if poll_context::operation_start().is_some() => {
-                // The stream is polled by the source of an operation. Its limits are not that
-                // operation's deadline.
+                // The stream is polled inside the source of an operation. The time limits of the stream must not count as
+                // the deadline of that operation.
                 poll_context::ignore_limits(|| self.poll_first(cx))
             }
             Stage::New => self.poll_first(cx),
@@ -107,11 +106,11 @@ where
             let error = error_of_unstarted(self.as_mut().project().state.get_mut(), reason);
             return self.finish(Err(error), false, cx);
         }
-        // This does not call `poll_next`, which would enter the operation once more.
+        // Do not call `poll_next` here: it would enter the operation a second time.
         self.poll_as_current(Handover::Looked, cx)
     }
 
-    /// Polls the source, then the handles of the operation, for a cancellation.
+    /// Polls the source, and then everything else that may cancel the operation, such as its token.
     fn poll_cancelled(self: Pin<&mut Self>, first: bool, cx: &mut Context<'_>) -> Poll<Reason> {
         let this = self.project();
         let Some(source) = this.source.as_pin_mut() else { return Poll::Pending };
@@ -121,7 +120,7 @@ where
         }
     }
 
-    /// Pulls items until one, or a chunk of them, can be handed out.
+    /// Pulls items until an item or a chunk can be handed out.
     fn pull(
         mut self: Pin<&mut Self>,
         handover: Handover<M::End>,
@@ -141,7 +140,7 @@ where
             let this = self.as_mut().project();
             let kept = this.state.get_mut().as_deref().is_some_and(RunState::is_cancelling);
             let pulled = if kept {
-                // The stream is cancelled: only a shield or a grace period still keeps it.
+                // The stream is cancelled: only a shield or a grace period still keeps it alive.
                 ready!(self.as_mut().poll_kept(cx))?
             } else {
                 let cancelled = match fired.take() {
@@ -179,13 +178,13 @@ where
         }
     }
 
-    /// Records why the stream is cancelled. Returns the error at once if nothing can keep the stream.
+    /// Records why the stream is cancelled. If nothing can keep the stream alive, returns the error at once.
     fn note_cause(self: Pin<&mut Self>, reason: Reason) -> Result<(), Cancelled> {
         let Some(state) = self.project().state.get_mut() else { return Err(reason.into()) };
         let reason = match state.operation() {
-            // The first cancellation of the operation decides the reason. If the idle timeout has fired, the
-            // operation does not know it yet, and this call cancels it. If the source has fired, this call
-            // changes nothing.
+            // The first cancellation of the operation decides the reason. If the source has fired, the operation has been
+            // cancelled already, and `cancel_with` changes nothing. If the idle timeout has fired, the operation does not
+            // know that yet, and `cancel_with` cancels it.
             Some(operation) => {
                 operation.cancel_with(reason.clone());
                 operation.reason().unwrap_or(reason)
@@ -196,7 +195,7 @@ where
         Ok(())
     }
 
-    /// Polls the stream after a cancellation, while a grace period or a shield inside it keeps it.
+    /// Polls the stream after a cancellation, while a grace period or a shield in the stream keeps the stream alive.
     fn poll_kept(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Pulled<M::Kept, M::End> {
         let state = self.as_mut().project().state.get_mut();
         let Some(state) = state.as_deref_mut() else { unreachable!("it holds the cause") };
@@ -228,12 +227,12 @@ where
     /// Like [`wait_slow`](Self::wait_slow), within the grace period. Returns whether the grace period continues.
     fn wait_in_grace(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         let Some(state) = self.project().state.get_mut() else { return true };
-        // Poll once more to register the task. A race around the stream may begin to wait for the clean-up later,
-        // and must wake the task then.
+        // If `hold_clean_up` returns true, poll the grace period again, to register the task. A race around the stream may
+        // begin to wait for the clean-up later, and must wake the task then.
         !(E::CLEANS_UP && state.hold_clean_up()) || state.poll_grace(cx)
     }
 
-    /// Resolves to the error once no shield keeps the stream.
+    /// Resolves to the error once no shield keeps the stream alive.
     fn wait_for_shields(self: Pin<&mut Self>) -> Poll<Cancelled> {
         match self.project().state.get_mut() {
             Some(state) => state.wait_for_shields(),
@@ -241,8 +240,8 @@ where
         }
     }
 
-    /// Polls the inner stream, and notes the shields that register meanwhile. `dropping` is the number
-    /// of the race if only shields keep the stream, and 0 otherwise.
+    /// Polls the inner stream, and notes the shields that register meanwhile. `dropping` is the number of the race if only
+    /// shields keep the stream alive, and 0 otherwise.
     fn poll_stream(
         self: Pin<&mut Self>,
         dropping: u64,
@@ -300,7 +299,8 @@ where
         self.wait(cx)
     }
 
-    /// Takes an item into the buffer, reports progress, and returns the item or chunk to hand out now.
+    /// Reports progress if a report is due, puts the item into the buffer, and returns the item or chunk to hand out now, if
+    /// there is one.
     fn push(self: Pin<&mut Self>, item: M::Kept) -> Option<M::Item> {
         let this = self.project();
         let state = this.state.get_mut();
@@ -309,7 +309,7 @@ where
         if let (Some(operation), Some(0)) = (operation, count.checked_rem(this.buffer.report_every))
         {
             let left = this.stream.as_pin_mut().map(|stream| contain(|| stream.size_hint()));
-            // A panic of `size_hint` has been printed. The item must not be lost because of it.
+            // A panic of `size_hint` has been printed already. The item must not be lost because of that panic.
             let left = left.and_then(Result::ok).unwrap_or((0, None));
             operation.report_progress(progress(count, left));
         }
@@ -350,7 +350,7 @@ fn poll_source_cold<S: Future<Output = Reason>>(
     }
 }
 
-/// Counts a poll of the source, and returns whether it is one that does not register the task.
+/// Counts a poll of the source. Returns true if this poll must not register the task.
 #[inline]
 fn stays_unregistered(polls: &mut u8) -> bool {
     *polls = polls.saturating_sub(1);
