@@ -162,7 +162,7 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Cancels the operation if it reports no progress for `limit`. The source may have other limits.
+        /// Cancels the operation if it reports no progress for `limit`. This limit is independent of the source.
         ///
         /// Use it for work that may take long but keeps making progress. The clock starts at the first poll, and restarts at
         /// each [report](Operation::report_progress) of this operation. Reports of its children do not count. The reason is
@@ -216,9 +216,10 @@ macro_rules! builder_methods {
 
         /// Runs `clean_up` after the work has been dropped and before the outcome is returned.
         ///
-        /// The clean-up runs no matter how the work ended. If the work panicked, the panic continues after the clean-up. It
-        /// is polled as part of the operation and may await. Every race around the operation waits for it. Several clean-ups
-        /// run one after another, in the order in which they were added. If the operation is never polled, no clean-up runs.
+        /// The clean-up runs no matter how the work ended, and may await. If the work panicked, the panic continues after
+        /// the clean-up. The clean-up is polled as part of the operation, and every race around the operation waits for it.
+        /// Several clean-ups run one after another, in the order in which they were added. If the operation is never polled,
+        /// no clean-up runs.
         ///
         /// If the operation is dropped before the clean-up has finished, the clean-up is lost. To be told of that, use
         /// [`on_clean_up_lost`](Self::on_clean_up_lost). If the clean-up must run even then, use
@@ -251,7 +252,7 @@ macro_rules! builder_methods {
         /// Like [`finally`](Self::finally), but hands unfinished clean-up to `spawn` if the operation
         /// is dropped.
         ///
-        /// If the clean-up has not begun when the operation is dropped, its argument is an error with the reason
+        /// If the clean-up has not begun when the operation is dropped, `clean_up` gets an error with the reason
         /// [`Reason::Dropped`]. If the operation is dropped before its first poll, there is nothing to clean up, and `spawn`
         /// is not called.
         ///

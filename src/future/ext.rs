@@ -28,8 +28,8 @@ pub trait CancelableExt: Future {
     ///
     /// * If the source has fired by the first poll, the source wins: the future is dropped without having
     ///   been polled.
-    /// * If the source fires later, the future gets one last poll in the same call. If it is ready then,
-    ///   the value wins: a finished value is never thrown away.
+    /// * If the source fires later, the future gets one last poll in the same call. If the future is ready then, its value
+    ///   wins: a finished value is never thrown away.
     /// * The future is dropped before `Err` is returned.
     ///
     /// # Cancel safety
@@ -71,7 +71,7 @@ pub trait CancelableExt: Future {
     ///
     /// # Errors
     ///
-    /// The error of the future, or [`Cancelled`] converted into it if the source fires first.
+    /// The error of the future, or [`Cancelled`], converted into the same type, if the source fires first.
     ///
     /// # Examples
     ///

@@ -232,7 +232,7 @@ impl OperationRun {
             Some(enclosure) => enclosure,
             // The parent has not been polled since its cancellation. When it is polled, it polls its work with a tracer, and
             // the arm above decides. If that poll never comes, the operation is not part of the parent's work: the operation
-            // is in a `block_on`, or its own work outlives the parent's.
+            // is in a `block_on`, or it outlives that work.
             None if dropping() == 0 => drop_check.untraced_enclosure(cx),
             // The parent drops its work right after this poll. If the operation is part of that work, it is dropped too.
             None => Enclosure::Unknown,

@@ -62,7 +62,7 @@ where
 ///
 /// # Errors
 ///
-/// The error of the body, or [`Cancelled`] converted into it if the source fires first.
+/// The error of the body, or [`Cancelled`], converted into the same type, if the source fires first.
 ///
 /// # Examples
 ///

@@ -121,8 +121,8 @@ pub trait CancelableSinkExt<Item>: Sink<Item> {
     ///
     /// # Cancel safety
     ///
-    /// An item that the sink has accepted stays in it, and [`into_inner`](CancelableSink::into_inner) returns the sink.
-    /// The future of `send` drops its item if the source fires before the sink accepts it.
+    /// An item that the sink has accepted stays in the sink, and [`into_inner`](CancelableSink::into_inner) returns the
+    /// sink. The future of `send` drops its item if the source fires before the sink accepts it.
     ///
     /// # Errors
     ///

@@ -10,8 +10,8 @@
 //!
 //! # Which side wins
 //!
-//! * The source is polled before each call. Once it has fired, the inner object is not called again, and every call returns
-//!   the error. So even a reader that is always ready is cancelled.
+//! * The source is polled before each call. Once the source has fired, the inner object is not called again, and every call
+//!   returns the error. So even a reader that is always ready is cancelled.
 //! * If a call is pending and the source fires, the task is woken, and the call returns the error.
 //! * Bytes are never lost: a read that has received bytes returns them. The inner object is not dropped: `into_inner`
 //!   returns it, together with everything that it has buffered.

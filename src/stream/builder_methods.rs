@@ -222,7 +222,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// ```
         stalled_after,
 
-        /// The wait begins when the consumer requests the end of the stream.
+        /// The wait begins when the consumer polls the stream after its last item.
         ///
         /// ```
         /// use cancelable::prelude::*;
@@ -255,12 +255,12 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// ```
         cancels_children,
 
-        /// It runs before the stream yields its end or the error. Its argument is `Ok` if the stream has
-        /// ended by itself.
+        /// The clean-up runs before the stream yields the error or its end. The argument of `clean_up` is `Ok` if the stream
+        /// has ended by itself.
         ///
-        /// If a race around the consumer is cancelled while the consumer waits for an item, that race
-        /// waits for the clean-up. If it is cancelled while the consumer is busy with an item, it drops
-        /// the consumer and the stream at once, and the clean-up is lost.
+        /// If a race around the consumer is cancelled while the consumer waits for an item, that race waits for the
+        /// clean-up. If the race is cancelled while the consumer is busy with an item, the race drops the consumer and the
+        /// stream at once, and the clean-up is lost.
         ///
         /// ```
         /// use cancelable::prelude::*;

@@ -28,17 +28,15 @@ pub trait CancelableStreamExt: Stream {
     /// Races this stream against a source. Items are yielded as `Ok`. If the source fires before the stream ends, an `Err`
     /// with the reason is yielded last.
     ///
-    /// A [`Source`] is one of [`cancelable::source`](crate::source), a [token](crate::CancellationToken), a
-    /// reference to a token, or any future of a [`Reason`](crate::Reason). The clock of a
-    /// [`timeout`](crate::timeout()) starts at the first poll and limits the whole stream. To limit each wait for
-    /// an item, use [`idle_timeout`](CancelableStream::idle_timeout).
+    /// A [`Source`] is one of [`cancelable::source`](crate::source), a [token](crate::CancellationToken), a reference to a
+    /// token, or any future of a [`Reason`](crate::Reason). A [`timeout`](crate::timeout()) starts at the first poll and
+    /// limits the whole stream. To limit each wait for an item, use [`idle_timeout`](CancelableStream::idle_timeout).
     ///
     /// # Which side wins
     ///
-    /// * If the source has fired by the first poll, it wins: the stream is dropped without ever being
-    ///   polled.
-    /// * The source is polled before each item, even if the stream never waits. Once it has fired, no
-    ///   further item is pulled. Unlike a future, a stream gets no last poll.
+    /// * If the source has fired by the first poll, the source wins: the stream is dropped without ever being polled.
+    /// * The source is polled before each item, even if the stream never waits. Once the source has fired, no further item
+    ///   is pulled. Unlike a future, a stream gets no last poll.
     /// * An item that has been pulled is always yielded.
     /// * The stream and the source are dropped before `Err` is yielded. After the error comes `None`.
     ///
@@ -89,8 +87,8 @@ pub trait CancelableStreamExt: Stream {
     ///
     /// # Errors
     ///
-    /// The first error of the stream, or [`Cancelled`] converted into one if the source fires first.
-    /// It is the last item.
+    /// The first error of the stream, or [`Cancelled`], converted into the same type, if the source fires first. This error
+    /// is the last item.
     ///
     /// # Examples
     ///

@@ -119,8 +119,7 @@ pub struct CancelableStream<St: Stream, S, E = (), M: Batching<St::Item> = Items
 enum Handover<End> {
     /// This is the first poll, or the stream is an operation, is shielded or has ended.
     Untouched,
-    /// The source has already been polled in this poll, and has not fired. The first poll polls the source before anything
-    /// else.
+    /// This is the first poll, which polls the source before anything else. The source has not fired.
     Looked,
     /// The source or the idle timeout has fired in this poll.
     Fired(Reason),

@@ -1,4 +1,4 @@
-//! Blocking closures on the thread pool: what [`run_blocking`](Operation#method.run_blocking) calls.
+//! Blocking closures on the thread pool, for [`run_blocking`](Operation#method.run_blocking).
 
 use std::fmt;
 use std::pin::Pin;

@@ -73,9 +73,9 @@ impl RunState {
         }
     }
 
-    /// Called if the operation is strict and its work has returned a value. If the operation has been cancelled by now,
-    /// returns the error that replaces the value. Polls the source once more, without registering, because the poll of the
-    /// work may have taken a long time.
+    /// Returns the error that replaces the value of the work, or `None` if the operation has not been cancelled by now.
+    /// Called if the operation is strict. Polls the source once more, without registering, because the poll of the work may
+    /// have taken a long time.
     #[cold]
     pub(crate) fn late_error<S>(&mut self, source: Pin<&mut Option<S>>) -> Option<Cancelled>
     where
