@@ -221,8 +221,8 @@ macro_rules! builder_methods {
         /// Several clean-ups run one after another, in the order in which they were added. If the operation is never polled,
         /// no clean-up runs.
         ///
-        /// If the operation is dropped before the clean-up has finished, the clean-up is lost. To be told of that, use
-        /// [`on_clean_up_lost`](Self::on_clean_up_lost). If the clean-up must run even then, use
+        /// If the operation is dropped before the clean-up has finished, the clean-up is lost. To be notified of the loss,
+        /// use [`on_clean_up_lost`](Self::on_clean_up_lost). If the clean-up must run even then, use
         /// [`finally_or_spawn`](Self::finally_or_spawn).
         ///
         $(#[$finally])*

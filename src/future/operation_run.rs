@@ -83,7 +83,7 @@ impl ParentWait {
     }
 }
 
-/// How far the wait for the children has come. Used only if the operation waits for its children.
+/// The state of the wait for the children. Used only if the operation waits for its children.
 pub(super) enum Join {
     Before,
     Waiting(Box<ChildrenEnded>),

@@ -20,8 +20,8 @@ pub trait CancelableReadExt: AsyncRead {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future of `read` or `fill_buf` loses no bytes. Futures that read several times, such as that of
-    /// `read_exact`, may have filled a part of their buffer when they return the error, as with any other error.
+    /// Dropping the future of `read` or `fill_buf` loses no bytes. Futures that read several times, such as `read_exact`,
+    /// may have filled a part of their buffer when they return the error, as with any other error.
     ///
     /// # Errors
     ///

@@ -27,7 +27,7 @@ impl IdleTimeout {
         IdleTimeout { limit, since: None, timer: None }
     }
 
-    /// Ends the current wait, because an item has come. The next wait starts anew.
+    /// Ends the current wait, because there is an item. The next wait starts anew.
     #[inline]
     pub(crate) fn restart(&mut self) {
         self.since = None;

@@ -13,8 +13,8 @@ use crate::text::Text;
 /// The ending that [`joins_children`](crate::Cancelable::joins_children) and
 /// [`cancels_children`](crate::Cancelable::cancels_children) add to an operation.
 ///
-/// This ending only tells the race to wait for the children, and stores the outcome meanwhile. The race does the waiting,
-/// before it polls any clean-up.
+/// This ending only requests the wait, and stores the outcome during the wait. The race itself waits, before it polls any
+/// clean-up.
 #[pin_project]
 pub struct JoinsChildren<T, E> {
     #[pin]

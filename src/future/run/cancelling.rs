@@ -53,7 +53,7 @@ impl RunState {
         }
         if self.shields.len() + shields.len() > self.shields.capacity() {
             // Removing shields shifts the list, so `notified` no longer fits. All shields will be notified again, which has
-            // no effect on those that were notified before.
+            // no effect on a shield that was notified before.
             self.notified = 0;
             self.shields.retain(|shield| {
                 visit();
