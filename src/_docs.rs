@@ -1,8 +1,8 @@
 //! The pages of `docs/`. There is no code here.
 //!
-//! A page links to other files, which works in the repository but not in this documentation. So `docs/links.txt`
-//! defines the same links again, above the text of the page: if a link is defined twice, the first definition counts.
-//! The pictures are defined as data URIs, drawn by `tests/package/pictures.rs`.
+//! The pages link to other files of the repository. Such links do not work in this documentation, so `docs/links.txt`
+//! defines them again, with targets that do. It is included above the text of a page, because the first definition of a link
+//! counts. In the same way, a picture is defined again as a data URI. `tests/package/pictures.rs` draws the pictures.
 
 /// The contract of the crate, number by number.
 ///
@@ -16,7 +16,7 @@ pub mod semantics {}
 #[doc = include_str!("../docs/platforms.md")]
 pub mod platforms {}
 
-/// What an upgrade may change, the oldest Rust, and the features.
+/// What an upgrade may change, the oldest Rust that is supported, and the features.
 ///
 #[doc = include_str!("../docs/links.txt")]
 #[doc = include_str!("../docs/versions.md")]
@@ -29,13 +29,13 @@ pub mod versions {}
 #[doc = include_str!("../docs/design.md")]
 pub mod design {}
 
-/// Costs next to other crates, and the commands that print them.
+/// What the crate costs, compared with other crates, and the commands that print the figures.
 ///
 #[doc = include_str!("../docs/links.txt")]
 #[doc = include_str!("../docs/performance.md")]
 pub mod performance {}
 
-/// Behaviours that other libraries test, and whether they hold here.
+/// Behaviours that the tests of other libraries assert, and whether they hold here.
 #[doc = include_str!("../docs/ported.md")]
 pub mod ported {}
 
@@ -152,7 +152,7 @@ pub mod guide {
     #[doc = include_str!("../docs/guide/19-readers-and-writers.md")]
     pub mod readers_and_writers {}
 
-    // The package for services compiles the snippets.
+    // The package `cancelable-tower` compiles the snippets of this page.
     #[cfg(not(doctest))]
     #[doc = include_str!("../docs/links.txt")]
     #[doc = include_str!("../docs/guide/20-services.md")]
@@ -193,7 +193,7 @@ pub mod migration {
     #[doc = include_str!("../docs/migration/from-python.md")]
     pub mod from_python {}
 
-    // The package for services compiles the snippets.
+    // The package `cancelable-tower` compiles the snippets of this page.
     #[cfg(not(doctest))]
     #[doc = include_str!("../docs/links.txt")]
     #[doc = include_str!("../docs/migration/from-tower-http.md")]

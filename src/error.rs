@@ -11,12 +11,12 @@ use crate::text::Text;
 
 /// The error returned when work was cancelled. It carries the [`Reason`].
 ///
-/// `Display` prints the name of the operation that was cancelled, if it has one, and the reason.
-/// [`source`](Error::source) returns the error within a [`Reason::Error`]. The text of that error is part of what
-/// `Display` prints, so a log shows it even if the chain is not walked.
+/// `Display` prints the name of the operation that was cancelled, if it has one, and the reason. [`source`](Error::source)
+/// returns the error within a [`Reason::Error`]. `Display` prints the text of that error too, so a log shows it even if the
+/// logger does not follow the chain of sources.
 ///
-/// It is two words in size, and clones share their content. Creating one allocates, except if the reason carries no
-/// data and the operation has no name. For example, a token that is cancelled without a message gives such a reason.
+/// A `Cancelled` is two words in size, and clones share their content. Creating one allocates, unless the reason carries no
+/// data and the operation has no name. A token that is cancelled without a message gives such a reason.
 ///
 /// Two errors are equal if their reasons are equal, and [`was_forced`](Self::was_forced) is the same for both. The
 /// name of the operation does not count.
@@ -40,11 +40,11 @@ use crate::text::Text;
 #[derive(Clone)]
 pub struct Cancelled(Why);
 
-/// The error takes two words, so that a `Result` with a small value is returned in registers. Nearly all of these
-/// results hold a value.
+/// The error takes two words, so that a `Result` with a small value is returned in registers. Nearly all races end with a
+/// value, so the error must not make returning that value slower.
 #[derive(Clone)]
 enum Why {
-    /// A reason without data, which is a static.
+    /// A reason without data. It is a static, so creating the error does not allocate.
     Plain(&'static Reason),
     Full(Arc<Full>),
 }
@@ -80,8 +80,8 @@ impl Cancelled {
         Cancelled::of_operation(None, reason.into(), false)
     }
 
-    /// Creates the error of an operation with this name. `forced` says whether the work did not end within its
-    /// grace period.
+    /// Creates the error of an operation with this name. `forced` is true if the work was dropped because it did not end
+    /// within its grace period.
     pub(crate) fn of_operation(operation: Option<Text>, reason: Reason, forced: bool) -> Self {
         Cancelled(match reason {
             Reason::Manual { message: None } if !forced && operation.is_none() => {
@@ -113,7 +113,8 @@ impl Cancelled {
         }
     }
 
-    /// Returns whether the work had a grace period, did not end within it, and was dropped.
+    /// Returns whether the work was dropped because it did not end within its grace period. A grace period that
+    /// [`force`](crate::Operation::force) cut short counts too.
     ///
     /// ```
     /// assert!(!cancelable::Cancelled::new("stop").was_forced());
@@ -138,9 +139,9 @@ impl Cancelled {
     /// Returns the exit code for a process that ends because of this error: 124 for time limits, like the command
     /// `timeout`; 128 + n for signal n, like a shell; and 1 otherwise.
     ///
-    /// It looks at the [root](Reason::root) of the reason. For a [`Reason::All`], the first signal in it counts. If
-    /// it contains no signal, the code is 124 if all its reasons are time limits, and 1 otherwise. To end by the
-    /// signal itself, use [`exit_like`](crate::reason::exit_like). For the end of a service, see
+    /// The code depends on the [root](Reason::root) of the reason. For a [`Reason::All`], the first signal in the list
+    /// counts. If the list has no signal, the code is 124 if all its reasons are time limits, and 1 otherwise. To let the
+    /// process die of the signal itself, use [`exit_like`](crate::reason::exit_like). For the exit code of a service, see
     /// [`ServiceEnd::exit_code`](crate::registry::ServiceEnd::exit_code).
     ///
     /// ```
@@ -252,7 +253,7 @@ impl Cancelled {
         self.kind() == ReasonKind::Error
     }
 
-    /// Returns whether the other side went away.
+    /// Returns whether the other side disconnected.
     ///
     /// ```
     /// use cancelable::{Cancelled, Reason};
@@ -274,7 +275,8 @@ impl Cancelled {
 }
 
 impl Cancelled {
-    /// Converts into an error that a reader or a writer can return. Its kind must not be `Interrupted`.
+    /// Converts into an error that a reader or a writer can return. The kind of that error must not be `Interrupted`,
+    /// because callers retry after `Interrupted`.
     #[cfg(feature = "io")]
     pub(crate) fn into_io_error(self) -> io::Error {
         self.into_error_of_kind(io::ErrorKind::Other)
@@ -319,7 +321,7 @@ impl Error for Cancelled {
     }
 }
 
-/// Creates an error with that reason.
+/// Creates an error with this reason.
 impl From<Reason> for Cancelled {
     fn from(reason: Reason) -> Self {
         Cancelled::new(reason)

@@ -1,10 +1,13 @@
-//! The frame of a poll: whether a race around it is about to drop its work, and whether it is inside a shield.
+//! The frame of a poll: whether a race around the poll is about to drop its work, whether the poll is inside a shield, and
+//! in how many sections it is. A section is the code in a shield, or clean-up.
 //!
-//! A frame belongs to a thread. It is only a hint, because a thread may poll other tasks inside the poll of a race:
-//! an executor may run there, or a destructor may call `block_on`. A future that would stay pending because of the
-//! frame asks its [`DropCheck`](crate::poll_context::DropCheck) first. Destructors may also run in any poll of the
-//! work, so futures that destructors poll need that check anyway. That is why a race does not change the frame while
-//! it drops its work.
+//! Each thread has a frame. It is only a hint, because a thread may poll other tasks inside the poll of a race: an executor
+//! may run there, or a destructor may call `block_on`. Those tasks see the frame too, although they are not part of the work
+//! of the race. So a future that would stay pending because of the frame asks its
+//! [`DropCheck`](crate::poll_context::DropCheck) first.
+//!
+//! A race does not change the frame while it drops its work. A destructor that polls a future may run in any poll of the
+//! work, so such a future needs the check anyway.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -24,8 +27,9 @@ thread_local! {
 /// What a poll needs to know about the races around it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Frame {
-    /// The number of the innermost race around this poll that is about to drop its work, or 0. Such a race has been
-    /// cancelled. It drops its work after this poll, or when its shields have ended.
+    /// The number of a race around this poll that is about to drop its work, or 0 if there is none. If there are several,
+    /// the innermost one counts. Such a race has been cancelled. It drops its work after this poll, or when its shields have
+    /// ended.
     dropping: u64,
     /// Whether a shield is between this poll and the innermost operation around it.
     shielded: bool,
@@ -51,7 +55,7 @@ pub(crate) fn next_race() -> u64 {
     next
 }
 
-/// Returns the number of the innermost race around this poll that is about to drop its work, or 0.
+/// Returns the number of the innermost race around this poll that is about to drop its work, or 0 if there is none.
 #[inline]
 pub(crate) fn dropping() -> u64 {
     FRAME.get().dropping
@@ -105,11 +109,10 @@ impl Drop for InLimitedSection {
     }
 }
 
-/// Changes the frame for as long as this guard lives. Most guards change nothing, and then cost one or two
-/// comparisons.
+/// Changes the frame for as long as this guard lives. Most guards change nothing, and cost only one or two comparisons.
 #[derive(Debug)]
 struct Changed {
-    /// The frame to restore. `None` if it has not changed.
+    /// The frame to restore. `None` if this guard has not changed the frame.
     outer: Option<Frame>,
 }
 
@@ -167,8 +170,8 @@ impl OutsideWork {
         OutsideWork { _changed: Changed::to(frame) }
     }
 
-    /// Leaves the clean-up around this poll, to poll something that is not part of it: a member of a group ends
-    /// during the clean-up of the group.
+    /// Leaves the clean-up around this poll, to poll something that is not part of it. For example, a group polls its
+    /// members during its clean-up, but the members are not part of that clean-up.
     #[inline]
     pub(crate) fn out_of_clean_up() -> Self {
         let frame = Frame { sections: sections().saturating_sub(1), ..Frame::OUTSIDE };

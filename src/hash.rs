@@ -1,10 +1,10 @@
-//! A hasher for keys that are numbers this crate makes itself: ticks of the timer wheel, ids of operations.
+//! A hasher for keys that are numbers: ticks of the timer wheel, and ids of operations.
 
 use std::hash::Hasher;
 
 /// Hashes one number with one multiplication.
 ///
-/// An attacker who can choose keys could make them collide. All keys here are made by this crate.
+/// An attacker who can choose the keys could make them collide. Here this crate makes all keys itself.
 #[derive(Debug, Default)]
 pub(crate) struct MultiplyHasher(u64);
 

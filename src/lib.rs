@@ -1,26 +1,25 @@
 //! Cancel any future for a reason: a timeout, a token, an operating system signal, a condition, or any
 //! future of yours. Sources compose with OR and AND, and everything runs on every runtime.
 //!
-//! * A **source** is any future of a [`Reason`]: [`timeout`], [`deadline`], a [`CancellationToken`],
-//!   [`signal`](signal()), [`condition`], or a future of yours. See [`source`].
+//! * A **source** is any future that resolves to a [`Reason`]: [`timeout`], [`deadline`], a [`CancellationToken`],
+//!   [`signal`](signal()), [`condition`], or a future of your own. See [`source`].
 //! * Sources compose: [`any_of`] fires when the first of them fires, [`all_of`] when all of them have
 //!   fired.
 //! * [`cancelable`](CancelableExt::cancelable) races your future against one source and resolves to
 //!   `Result<T, Cancelled>`. [`Cancelled`] carries the reason.
-//! * Give a race a name, hooks, progress or clean-up and it becomes an [`Operation`]: it has a status and
-//!   a handle that can cancel it, and it is cancelled together with the operation that it runs in. See
-//!   [`scope`] and the methods of [`Cancelable`].
-//! * If dropping the work is too abrupt, [`shield`](shield()) finishes a section first,
-//!   [`finally`](Cancelable::finally) runs clean-up that awaits, and [`grace`](Cancelable::grace) gives
-//!   the work time to end by itself.
-//! * [`cancelable_stream`](CancelableStreamExt::cancelable_stream) on a stream yields its items as `Ok`. Once the
-//!   source fires it yields the error once, then `None`.
+//! * Give a race a name, hooks, progress or clean-up and it becomes an [`Operation`], which has a status and a handle that
+//!   can cancel it. If it runs inside another operation, cancelling the outer operation cancels it too. See [`scope`] and
+//!   the methods of [`Cancelable`].
+//! * If dropping the work is too abrupt, [`shield`](shield()) lets a section finish first, [`finally`](Cancelable::finally)
+//!   runs clean-up that awaits, and [`grace`](Cancelable::grace) gives the work time to end by itself.
+//! * [`cancelable_stream`](CancelableStreamExt::cancelable_stream) wraps a stream and yields its items as `Ok`. Once the
+//!   source fires, the wrapped stream yields the error once, then `None`.
 //! * A [`Registry`] lists the operations that were [registered](Cancelable::registered) in it, shuts
 //!   them down, and reports which of them did not stop and what they were doing. See [`registry`].
 //! * [`command_line::run`] gives a program the behaviour that its users expect from Ctrl-C, time limits and exit
 //!   codes.
-//! * A [`TaskGroup`] owns tasks on any executor. It ends after all of them, and cancels the others if one
-//!   fails. See [`group`].
+//! * A [`TaskGroup`] owns tasks on any executor. The group ends when all its tasks have ended. If one of them fails, the
+//!   group cancels the others. See [`group`].
 //!
 //! Everything is a plain future. It runs on tokio, smol, async-std and a bare `block_on`. This crate
 //! chooses no runtime and spawns no task.
@@ -134,7 +133,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// The documentation is written for all features. With fewer, some links have no target.
+// The documentation is written for all features. With fewer features, some links have no target.
 #![cfg_attr(
     not(all(
         feature = "time",

@@ -23,8 +23,8 @@
 //!
 //! # Cost
 //!
-//! Before [`enable`], an operation loads one flag. After it, each operation makes about ten calls to the recorder,
-//! and each of its polls reads the clock twice.
+//! Before [`enable`] is called, an operation only loads one flag. Afterwards, each operation makes about ten calls to the
+//! recorder, and each of its polls reads the clock twice.
 //!
 //! # Examples
 //!
@@ -55,8 +55,8 @@ pub const RUNNING: &str = "cancelable_operations_running";
 /// Name of the histogram of the time from the first poll to the end.
 pub const DURATION: &str = "cancelable_operation_duration_seconds";
 
-/// Name of the histogram of the time from the request to cancel to the end. It includes cancelled operations whose
-/// work then completed.
+/// Name of the histogram of the time from the request to cancel an operation to its end. It includes operations whose work
+/// still completed after the request.
 pub const CANCELLATION_LATENCY: &str = "cancelable_operation_cancellation_latency_seconds";
 
 /// Name of the histogram of each operation's longest poll. A long poll delays the other tasks of its thread.
@@ -66,14 +66,14 @@ static ENABLED: AtomicBool = AtomicBool::new(false);
 
 /// Counts the operations that start from now on, and describes the metrics to the current recorder.
 ///
-/// Call it after the recorder was installed. Another call only describes the metrics again. Counting cannot be
-/// switched off again.
+/// Call this after the program has installed its recorder. Another call only describes the metrics again. Counting cannot be
+/// switched off.
 ///
 /// ```
 /// cancelable::metrics::enable();
 /// ```
 pub fn enable() {
-    // A panic of the recorder has been printed. Some metrics then have no description.
+    // If the recorder panics, the panic has been printed, and some metrics have no description.
     let _ = contain(describe);
     ENABLED.store(true, Ordering::Relaxed);
 }

@@ -24,10 +24,10 @@ macro_rules! warning {
     };
 }
 
-/// Runs user code. If it panics, returns the panic's message.
+/// Runs user code. If the code panics, returns the message of the panic.
 ///
-/// The panic hook of the process has printed the panic by then, so it is never silent. It is also
-/// reported as a warning.
+/// A panic is never silent: the panic hook of the process has printed it before this function returns. It is also reported
+/// as a warning.
 ///
 /// `AssertUnwindSafe` is right for every caller: what `f` touched is either dropped afterwards or
 /// belongs to the user code.
@@ -50,7 +50,7 @@ fn report(payload: Box<dyn Any + Send>) -> String {
     text
 }
 
-/// Runs `f`. If it panics, leaks the payload, whose destructor might panic again.
+/// Runs `f`. If `f` panics, leaks the payload of the panic, because its destructor might panic again.
 fn contain_silently(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         std::mem::forget(payload);

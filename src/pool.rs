@@ -1,8 +1,9 @@
-//! `PoolTask`: a closure on the thread pool of the crate `blocking`, and the future of its result.
+//! `PoolTask`: a future that resolves to the result of a closure on the thread pool of the crate `blocking`.
 //!
-//! `async-task`, which that pool uses, aborts the process if user code panics in some places: when it wakes, clones
-//! or drops the waker it was polled with, and when it drops a closure that has not begun or a result that was not
-//! taken. So `PoolTask` gives it a waker of this crate, and values whose destructors are contained (guarantee 12).
+//! The pool uses the crate `async-task`, which calls user code in some places: it wakes, clones and drops the waker of its
+//! caller, and drops a closure that has not begun or a result that was not taken. If the user code panics there,
+//! `async-task` aborts the process. So `PoolTask` gives it a waker of this crate, and wraps the closure and the result in a
+//! type that contains panics of their destructors (guarantee 12).
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -18,7 +19,7 @@ pub(crate) fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -
     let f = Contained(Some(f));
     let relay = Arc::new(Relay(WakerSlot::default()));
     PoolTask {
-        // Catch a panic of the closure here, because its payload may panic when it is dropped.
+        // A panic of the closure is caught here, because its payload may panic in turn when it is dropped.
         task: blocking::unblock(move || {
             let f = f;
             Contained(f.take().map(|f| catch_unwind(AssertUnwindSafe(f))))

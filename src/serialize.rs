@@ -1,4 +1,5 @@
-//! `Serialize` for snapshots, all values in them, and what a registry returns: for logs and dashboards.
+//! `Serialize` for snapshots, for all values in them, and for the types that a registry returns. Use it for logs and
+//! dashboards.
 //!
 //! Names and kinds are strings, durations are seconds with a fraction. An `Instant` is left out: it means
 //! nothing outside of the process. There is no `Deserialize`, because an error cannot be restored from its
@@ -32,49 +33,49 @@ fn seconds(duration: Option<Duration>) -> Option<f64> {
     duration.as_ref().map(Duration::as_secs_f64)
 }
 
-/// Serializes it as its text.
+/// Serializes the text as a string.
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self)
     }
 }
 
-/// Serializes it as its number.
+/// Serializes the id as a number.
 impl Serialize for OperationId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(self.as_u64())
     }
 }
 
-/// Serializes it as its name, in lower case.
+/// Serializes the name of the value, in lower case.
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// Serializes it as its name, in lower case.
+/// Serializes the name of the value, in lower case.
 impl Serialize for ReasonKind {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
 }
 
-/// Serializes it as its name, such as `SIGTERM`.
+/// Serializes the name of the signal, such as `SIGTERM`.
 impl Serialize for Signal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.name())
     }
 }
 
-/// Serializes its `kind`, and its `text` for people.
+/// Serializes the `kind` of the reason, and a `text` for people.
 impl Serialize for Reason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         fields!(serializer, "Reason", "kind": &self.kind(), "text": &self.to_string())
     }
 }
 
-/// Serializes its `reason`, whether it was `forced`, and the name of the `operation`.
+/// Serializes the `reason`, whether the work was `forced`, and the name of the `operation`.
 impl Serialize for Cancelled {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let forced = self.was_forced();
@@ -88,7 +89,7 @@ impl Serialize for Cancelled {
     }
 }
 
-/// Serializes its `message`, `fraction`, steps `done` and in `total`, and `details`.
+/// Serializes the `message`, the `fraction`, the number of steps `done` and in `total`, and the `details`.
 impl Serialize for Progress {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         fields!(
@@ -115,7 +116,7 @@ impl Serialize for Details<'_> {
     }
 }
 
-/// Serializes all its fields. `elapsed` and `remaining` are in seconds.
+/// Serializes all fields. `elapsed` and `remaining` are in seconds.
 impl Serialize for Snapshot {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         fields!(
@@ -137,7 +138,7 @@ impl Serialize for Snapshot {
     }
 }
 
-/// Serializes its `snapshot`, and `stopping` in seconds.
+/// Serializes the `snapshot`, and `stopping` in seconds.
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let stopping = seconds(self.stopping);
@@ -145,7 +146,7 @@ impl Serialize for Record {
     }
 }
 
-/// Serializes all its fields, with durations in seconds; `durations` by status, and `stopping_durations`.
+/// Serializes all fields, with times in seconds. Adds `durations` for each final status, and `stopping_durations`.
 impl Serialize for Stats {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let by_status = [Status::Completed, Status::Failed, Status::Cancelled]
@@ -172,7 +173,7 @@ impl Serialize for Stats {
     }
 }
 
-/// Serializes it as `count`, `average`, `min`, `max`, and the percentiles `p50`, `p90`, `p99`, all in seconds.
+/// Serializes the `count` and, in seconds, `average`, `min`, `max` and the percentiles `p50`, `p90` and `p99`.
 impl Serialize for Durations {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         fields!(
@@ -189,7 +190,7 @@ impl Serialize for Durations {
     }
 }
 
-/// Serializes it as the name of the variant in `event`, in lower case, and its fields.
+/// Serializes the name of the variant as `event`, in lower case, and the fields of the variant.
 impl Serialize for Event {
     #[rustfmt::skip]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -220,14 +221,14 @@ impl Serialize for Event {
     }
 }
 
-/// Serializes it as the report prints it, such as `in shield "flush"`.
+/// Serializes the phase as a report prints it, such as `in shield "flush"`.
 impl Serialize for Phase {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// Serializes all its fields, with durations in seconds.
+/// Serializes all fields, with times in seconds.
 impl Serialize for Inspection {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         fields!(
@@ -243,7 +244,7 @@ impl Serialize for Inspection {
     }
 }
 
-/// Serializes all its fields. `took` is in seconds.
+/// Serializes all fields. `took` is in seconds.
 #[cfg(feature = "time")]
 impl Serialize for ShutdownReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -260,7 +261,7 @@ impl Serialize for ShutdownReport {
     }
 }
 
-/// Serializes all its fields. Times are in seconds.
+/// Serializes all fields. Times are in seconds.
 #[cfg(feature = "time")]
 impl Serialize for PhaseReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -8,8 +8,8 @@ macro_rules! signals {
     ($($(#[$cfg:meta])? $variant:ident, $name:literal, $constant:ident, $elsewhere:literal, $doc:literal;)*) => {
         /// An operating system signal.
         ///
-        /// A value of this type registers nothing. Creating a [source](crate::signal()) from a signal
-        /// that the platform lacks, or that cannot be caught, is an error.
+        /// A value of this type registers no handler. Creating a [source](crate::signal()) fails if the platform lacks the
+        /// signal or if the signal cannot be caught.
         ///
         /// # Examples
         ///
@@ -112,8 +112,8 @@ impl fmt::Display for Signal {
     }
 }
 
-/// Fails with [`InvalidInput`](io::ErrorKind::InvalidInput) if the platform has no signal of this
-/// number, and for real-time signals.
+/// Fails with [`InvalidInput`](io::ErrorKind::InvalidInput) if the platform has no signal with this number, or if the number
+/// is that of a real-time signal.
 impl TryFrom<i32> for Signal {
     type Error = io::Error;
 

@@ -1,4 +1,5 @@
-//! `Spawner`: takes over the section that a dropped future leaves unfinished.
+//! `Spawner`: a function that starts a task. It takes over the section that a dropped future leaves unfinished. A section is
+//! the code in a shield, or clean-up.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -6,11 +7,12 @@ use std::task::{Context, Poll};
 use crate::panic::contain;
 use crate::poll_context::InShield;
 
-/// A section in a form that a spawner can run.
+/// The future that a spawner runs.
 pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A function that runs the rest of a section whose future was dropped, for instance by spawning it. Implemented for
-/// every `FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>)`.
+/// A function that runs a future, usually by spawning it as a task. A group gives it the members of the group. A shield or
+/// clean-up gives it the rest of a section whose future was dropped. This trait is implemented for every `FnOnce(Pin<Box<dyn
+/// Future<Output = ()> + Send>>)`.
 pub trait Spawner: FnOnce(Task) {}
 
 impl<P: FnOnce(Task)> Spawner for P {}
@@ -20,13 +22,13 @@ pub(crate) fn hand_over<F>(spawner: impl Spawner, section: impl FnOnce() -> Pin<
 where
     F: Future + Send + ?Sized + 'static,
 {
-    // This runs in a destructor, perhaps during another panic, where a second panic would abort the process. The panic
-    // hook has printed the panic, and no caller could do more about it.
+    // This runs in a destructor, perhaps during another panic, where a second panic would abort the process. The panic hook
+    // has printed the panic of the closure, and no caller could do more about it.
     let _ = contain(|| spawner(Box::pin(Rest(section()))));
 }
 
-/// The rest of a section. It is polled as a section, even if the spawner puts an operation around it. So code in it
-/// finds that it is shielded.
+/// The rest of a section. Each poll enters a shield, so the code in the section still finds that it is shielded, even if the
+/// spawner puts an operation around it.
 struct Rest<F: ?Sized>(Pin<Box<F>>);
 
 impl<F: Future + ?Sized> Future for Rest<F> {

@@ -23,7 +23,8 @@ mod modelled {
     pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering, fence};
     pub(crate) use loom::thread::{Thread, current, park};
 
-    /// Returns a number that no other running thread has: model threads share the thread-locals of a real one.
+    /// Returns a number that no other running thread has. It comes from loom's thread id, because all threads of a model
+    /// share the thread-locals of one real thread.
     pub(crate) fn this_thread() -> usize {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let mut hasher = DefaultHasher::new();
@@ -34,12 +35,12 @@ mod modelled {
     /// For counters in statics and for hints, which the model checker does not follow.
     pub(crate) use std::sync::atomic::AtomicU64;
 
-    /// The flag of the model checker.
+    /// A flag for the model checker.
     ///
-    /// Loom remembers one access to each object. If a thread reads a flag and then writes it, its own read hides
-    /// the earlier read of another thread, and loom never tries the orders in which the write comes first. So each
-    /// access also changes a number that is never read: loom then tries both orders of any two accesses. The
-    /// number is relaxed, and orders nothing by itself.
+    /// Loom remembers only the last access to each object. If a thread reads a flag and then writes it, its own read hides
+    /// the earlier read of another thread, and loom never tries the orders in which the write comes first. So each access
+    /// also changes a number that is never read: loom then tries both orders of any two accesses. The number is accessed
+    /// with relaxed ordering, so it orders nothing by itself.
     #[derive(Debug, Default)]
     pub(crate) struct AtomicBool {
         flag: loom::sync::atomic::AtomicBool,
@@ -61,15 +62,16 @@ mod modelled {
 
         pub(crate) fn store(&self, value: bool, order: Ordering) {
             self.flag.store(value, order);
-            // This comes last, so that other threads may also run before the next step.
+            // The number is changed last, so that loom also tries to run other threads between the store and the next step.
             self.accesses.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// The cell of the model checker: a real cell, and a flag that says whether its value is set.
+    /// A cell for the model checker: a real cell, and a flag that says whether the value is set.
     ///
-    /// Loom follows the flag. The thread that sets it writes the value in the same step, so the two never differ. A
-    /// thread that comes too late to set the value has acquired the flag, as with the real cell.
+    /// Loom follows the flag only. The thread that sets the flag writes the value in the same step, so the flag and the cell
+    /// always agree. A thread that comes too late to set the value loads the flag with acquire ordering, and so sees the
+    /// value, as with the real cell.
     pub(crate) struct OnceLock<T> {
         value: std::sync::OnceLock<T>,
         set: loom::sync::atomic::AtomicBool,
@@ -107,9 +109,8 @@ mod modelled {
             result
         }
 
-        /// The real cell makes other threads wait while `init` runs. Here each thread that finds no value runs its
-        /// own `init`, and the first result stays, as if the others had come later. So `init` must have no side
-        /// effects.
+        /// The real cell makes other threads wait while `init` runs. Here each thread that finds no value runs its own
+        /// `init`, and only the first result is kept. So `init` must have no side effects.
         pub(crate) fn get_or_init(&self, init: impl FnOnce() -> T) -> &T {
             if let Some(value) = self.get() {
                 return value;
@@ -144,12 +145,12 @@ mod modelled {
         }
     }
 
-    /// Loom has no clock: a bounded wait is an unbounded one.
+    /// Loom has no clock, so a wait with a limit becomes a wait without one.
     pub(crate) fn park_timeout(_limit: std::time::Duration) {
         park();
     }
 
-    /// The lock of the model checker with the interface of `parking_lot`, which has no poisoning.
+    /// The lock of the model checker, with the interface of `parking_lot`, whose locks have no poisoning.
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// A name or a message: a string literal, or a string that its clones share.
 ///
-/// Methods that take a text accept `impl Into<Text>`: a literal, a `String`, or a `&String`. A literal is not copied;
-/// a `&String` is. Any other `&str` may not live long enough, so write `text.to_owned()`.
+/// Methods that take a text accept `impl Into<Text>`: a literal, a `String`, or a `&String`. A literal is not copied; a
+/// `&String` is. Other values of type `&str` may not live long enough, so convert them with `to_owned()`.
 ///
 /// Cloning never allocates. A `Text` dereferences to `str`, and compares, orders and hashes like one.
 ///
@@ -181,7 +181,7 @@ impl Hash for Text {
     }
 }
 
-/// Prints a duration for people: with two units, or with one digit after the point.
+/// Prints a duration for people, such as `250ms`, `3.5s`, `2m 05s` or `1h 30m`.
 pub(crate) struct Brief(pub(crate) Duration);
 
 impl fmt::Display for Brief {

@@ -1,7 +1,7 @@
-//! `visit`: counts the entries that lists and walks look at, for tests of how the work grows.
+//! `visit`: counts the entries that lists and walks look at. Tests use the count to check how the cost of an action grows.
 //!
-//! Outside of this crate's own tests it does nothing. Time and instructions depend on the machine and the build; a
-//! count of visits does not.
+//! Outside of this crate's own tests, `visit` does nothing. The tests count visits because, unlike time and instructions,
+//! the count does not depend on the machine and the build.
 
 #[cfg(test)]
 thread_local! {
@@ -183,7 +183,7 @@ mod tests {
                 }
             };
             poll_all(&mut waits);
-            // Moving the limit to a later time looks at no task.
+            // Moving the limit to a later time wakes no task.
             (0..number).for_each(|_| assert!(limit.extend(LONG)));
             assert_eq!(count.get(), 0);
             // Moving it to an earlier time wakes each task once.

@@ -13,7 +13,7 @@ thread_local! {
     static FOLLOWERS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Makes this thread follow tokio's clock, until [`unfollow`] is called as many times.
+/// Makes this thread follow tokio's clock until [`unfollow`] has been called as often as this function.
 pub(crate) fn follow() {
     FOLLOWERS.set(FOLLOWERS.get() + 1);
 }
@@ -38,8 +38,8 @@ pub(super) fn now() -> Instant {
 
 /// Returns whether the clock of the current tokio runtime is paused.
 ///
-/// tokio does not say so. But a clock that shows the same time before and after the machine's clock has moved stands
-/// still. This takes as long as the machine's clock takes to move: some 50 ns on Linux.
+/// tokio has no function for this. So this function waits until the machine's clock has moved, which takes some 50 ns on
+/// Linux, and checks whether tokio's clock still shows the same time.
 pub(crate) fn is_tokio_paused() -> bool {
     if !is_in_runtime() {
         return false;

@@ -18,13 +18,14 @@ pub(crate) use paused::{now, set, virtual_now};
 #[cfg(not(feature = "testing"))]
 pub(crate) use real as now;
 
-/// Returns the current time of the machine, even if time is paused on this thread. It is for threads that
-/// block, and so cannot move the virtual clock.
+/// Returns the current time of the machine, even if time is paused on this thread. Use it on threads that block, because
+/// such a thread cannot move the virtual clock.
 pub(crate) fn real() -> Instant {
     Instant::now()
 }
 
-/// Returns the instant `length` after `start`, or one that is centuries away if that overflows the clock.
+/// Returns the instant `length` after `start`. If the clock cannot represent that instant, returns one that is centuries
+/// away.
 #[cfg(feature = "time")]
 pub(crate) fn after(start: Instant, mut length: Duration) -> Instant {
     loop {
