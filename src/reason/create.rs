@@ -69,7 +69,7 @@ impl Reason {
 
     /// Creates a [`Parent`](Reason::Parent) reason from the reason of the parent.
     ///
-    /// A reason that is a [`Parent`](Reason::Parent) already is returned unchanged, so that it still holds the reason
+    /// If `reason` is a [`Parent`](Reason::Parent) already, it is returned unchanged. So the result always holds the reason
     /// at the top of the tree.
     ///
     /// ```
@@ -84,8 +84,7 @@ impl Reason {
 
     /// Creates a [`Parent`](Reason::Parent) reason from the name and the reason of the parent.
     ///
-    /// As for [`parent`](Reason::parent), a reason that is a [`Parent`](Reason::Parent) already is
-    /// returned unchanged.
+    /// If `reason` is a [`Parent`](Reason::Parent) already, it is returned unchanged, as by [`parent`](Reason::parent).
     ///
     /// ```
     /// use cancelable::{Reason, Text};

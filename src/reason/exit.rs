@@ -1,4 +1,4 @@
-//! The exit code for a reason; `exit_like`: ends the process in the way that fits a reason.
+//! The exit code for a reason, and `exit_like`, which ends the process in the way that fits a reason.
 
 #[cfg(feature = "signal")]
 use std::io::{self, Write};
@@ -15,8 +15,8 @@ use crate::signal_kind::Signal;
 /// Ends the process in the way that fits the reason. If the reason is a signal, the process dies of that signal, so
 /// that a shell sees it. Otherwise the process exits with a code.
 ///
-/// Use it at the end of a command-line tool that has cleaned up after Ctrl-C. A shell that runs a script stops the
-/// script if a command has died of SIGINT, and goes on if the command has exited with the code 130.
+/// Use it at the end of a command-line tool that has cleaned up after Ctrl-C. A shell that runs a script stops the script if
+/// a command has died of SIGINT, but continues if the command has exited with the code 130.
 ///
 /// | reason | end |
 /// |---|---|
@@ -25,12 +25,12 @@ use crate::signal_kind::Signal;
 /// | [`Reason::Timeout`] | the code 124, like GNU `timeout` |
 /// | any other | the code 1 |
 ///
-/// The function looks at the [root](Reason::root) of the reason. For a [`Reason::All`], the first signal in it
-/// counts. If it contains no signal, the code is 124 if all its reasons are time limits, and 1 otherwise. As for
+/// The function looks at the [root](Reason::root) of the reason. For a [`Reason::All`], the first signal in the list counts.
+/// If the list has no signal, the code is 124 if all its reasons are time limits, and 1 otherwise. As for
 /// [`std::process::exit`], no destructors run.
 ///
-/// The function flushes the standard output, and gives up after 100 ms. The first process of a container (process
-/// number 1) has no default actions, so it exits with a code.
+/// The function flushes the standard output first, but gives up after 100 ms. For the first process of a container (process
+/// number 1), signals have no default actions, so that process exits with a code.
 ///
 /// # Examples
 ///
@@ -57,8 +57,8 @@ pub fn exit_like(reason: &Reason) -> ! {
     }
 }
 
-/// How long the standard output may take to be flushed. Its reader may have stopped reading, or a thread may hold
-/// its lock.
+/// How long flushing the standard output may take. The reader of the output may have stopped reading, or another thread may
+/// hold the lock of the standard output.
 #[cfg(feature = "signal")]
 const FLUSH_LIMIT: Duration = Duration::from_millis(100);
 
@@ -69,8 +69,9 @@ pub(crate) fn end_by(signal: Signal) -> ! {
         die_of(signal);
         process::exit(128 + signal.number())
     };
-    // A process that dies of a signal flushes nothing. This thread may own the lock of the standard output, so this
-    // thread does the flush, and another one keeps the time.
+    // A process that dies of a signal does not flush its output, so flush it here. This thread may own the lock of the
+    // standard output, and another thread would then wait for the lock. So this thread does the flush, and another one
+    // watches the time.
     let late = move || {
         thread::sleep(FLUSH_LIMIT);
         end()
@@ -103,10 +104,10 @@ fn signal_in(reason: &Reason) -> Option<Signal> {
     })
 }
 
-/// Takes the default action of the signal. Returns if that does not end the process.
+/// Takes the default action of the signal. Returns only if that action does not end the process.
 #[cfg(all(unix, feature = "signal"))]
 fn die_of(signal: Signal) {
-    // The kernel ignores the default actions of process 1, and `signal-hook` would abort.
+    // The kernel ignores the default actions of process 1, and `signal-hook` would then abort the process.
     if process::id() != 1 {
         // This fails if the signal does not exist. Then the caller exits with a code.
         let _ = signal_hook::low_level::emulate_default_handler(signal.number());

@@ -26,12 +26,13 @@ use crate::text::Text;
 /// # });
 /// ```
 ///
-/// Two labels are equal if their names and causes are.
+/// Two labels are equal if their names and their causes are equal.
 #[derive(Clone, Debug, Default)]
 pub struct TimeoutLabel {
     pub(super) name: Option<Text>,
     pub(super) cause: Option<Reason>,
-    /// Whether the limit was an instant, not a length. It only changes the text.
+    /// Whether the limit was a deadline, which is an instant, and not a length of time. This only changes the text that is
+    /// printed.
     pub(super) is_deadline: bool,
 }
 
@@ -43,7 +44,7 @@ impl PartialEq for TimeoutLabel {
 
 impl Eq for TimeoutLabel {}
 
-/// Returns whether two labels are equal. A label with neither a name nor a cause equals no label.
+/// Returns whether two labels are equal. A label with neither a name nor a cause is equal to a missing label.
 pub(super) fn are_equal(a: Option<&TimeoutLabel>, b: Option<&TimeoutLabel>) -> bool {
     let says_something = |label: &&TimeoutLabel| label.name.is_some() || label.cause.is_some();
     a.filter(says_something) == b.filter(says_something)
@@ -84,7 +85,7 @@ impl TimeoutLabel {
 /// The methods that limits with a label use.
 #[cfg(feature = "time")]
 impl TimeoutLabel {
-    /// Returns the label of a deadline without a name. All of them share it.
+    /// Returns the label that all deadlines without a name share.
     pub(crate) fn of_deadline() -> &'static Arc<TimeoutLabel> {
         static LABEL: OnceLock<Arc<TimeoutLabel>> = OnceLock::new();
         LABEL
@@ -120,7 +121,8 @@ impl fmt::Display for TimeoutLabel {
         }
         match &self.cause {
             None | Some(Reason::Manual { message: None }) => Ok(()),
-            // The texts of these two start with "cancelled", but here only the limit has cancelled anything.
+            // The texts of these two reasons start with "cancelled". That word would be wrong here: only the limit has
+            // cancelled anything.
             Some(Reason::Manual { message: Some(message) }) => write!(f, ": {message}"),
             Some(Reason::Error { error }) => write!(f, ": {error}"),
             Some(cause) => write!(f, ": {cause}"),

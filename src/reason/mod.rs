@@ -26,7 +26,7 @@ use crate::text::{Brief, Text};
 
 /// Why something was cancelled.
 ///
-/// Every source is a future of a `Reason`. If several sources fire, the first reason is kept.
+/// Every source is a future that resolves to a `Reason`. If several sources fire, the first reason is kept.
 ///
 /// A `Reason` has at most 32 bytes, and cloning it never allocates. Two reasons are equal if they are
 /// of the same kind and hold equal values. Two [errors](Reason::Error) are equal only if they are
@@ -75,8 +75,7 @@ pub enum Reason {
     },
     /// A parent was cancelled: a parent token, or an enclosing operation.
     ///
-    /// It holds the reason at the top of the tree, however deep the tree is, and never another
-    /// `Parent`.
+    /// A `Parent` holds the reason at the top of the tree, however deep the tree is. It never holds another `Parent`.
     #[non_exhaustive]
     Parent {
         /// The reason of the parent, and its name.
@@ -102,7 +101,7 @@ pub enum Reason {
     Dropped,
 }
 
-// A source moves its reason when it fires, so a reason is kept small.
+// A source that fires moves its reason, so a reason must be small.
 const _: () = assert!(size_of::<Reason>() <= 4 * size_of::<u64>());
 
 impl Reason {
@@ -191,9 +190,8 @@ impl Reason {
 
     /// Returns the error of type `E` that caused the cancellation.
     ///
-    /// It looks at this reason and at its [root](Reason::root). For a time limit it looks at the
-    /// [cause](TimeoutLabel::cause). For an [`All`](Reason::All) it returns the first error of that type among
-    /// the elements.
+    /// This looks at the [root](Reason::root) of the reason. For a time limit, it looks at the [cause](TimeoutLabel::cause).
+    /// For an [`All`](Reason::All), it returns the first error of that type among the elements.
     ///
     /// ```
     /// use cancelable::Reason;

@@ -13,7 +13,8 @@ use crate::source::CancellationToken;
 /// Maximum number of polls of one operation.
 const MAX_POLLS: usize = 1_000;
 
-/// How long, in real time, to wait for another thread to wake an idle operation. A series waits that long at most once.
+/// How long, in real time, to wait for another thread to wake an idle operation. A series of operations ends if none does,
+/// so the series waits that long at most once.
 const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The poll before which an operation was cancelled or dropped.
@@ -37,8 +38,8 @@ impl At {
         At { poll, action: Action::Cancelled }
     }
 
-    /// Returns the number, from 1, of the poll before which the operation was cancelled or dropped. If the operation
-    /// was left alone, returns the number of its polls.
+    /// Returns the poll before which the operation was cancelled or dropped, counted from 1. If the operation was left
+    /// alone, returns the number of its polls.
     ///
     /// ```
     /// use cancelable::testing::drop_at_every_await;
@@ -50,7 +51,7 @@ impl At {
         self.poll
     }
 
-    /// Returns whether the operation was neither cancelled nor dropped. This is the last operation of a series.
+    /// Returns whether the operation was neither cancelled nor dropped. Only the last operation of a series can be.
     ///
     /// ```
     /// use cancelable::testing::drop_at_every_await;
@@ -88,15 +89,15 @@ impl fmt::Display for At {
     }
 }
 
-/// Cancels an operation at each of its awaits: the first one before its first poll, the next one before its second
-/// poll, and so on. Returns the number of operations that were cancelled.
+/// Creates the same operation again and again, and cancels it at each of its awaits in turn: the first time before its first
+/// poll, the next time before its second poll, and so on. Returns the number of operations that were cancelled.
 ///
-/// Use it to test that clean-up leaves nothing behind, wherever the work is cancelled. The series stops when an
-/// operation ends before it is cancelled, or when only the cancellation could end it.
+/// Use it to test that clean-up leaves nothing behind, wherever the work is cancelled. The series stops when an operation
+/// ends before it is cancelled, or when only a cancellation would ever wake it.
 ///
-/// `make` creates the operation from a token, for example with the token as the source of a race. Each operation is
-/// driven to its end in virtual time, as by [`run`](super::run). Then `check` receives the place of the cancellation
-/// and the output. It is also called for the last operation, if that has ended without a cancellation.
+/// `make` creates the operation from a token, for example with the token as the source of a race. Each operation is driven
+/// to its end in virtual time, as by [`run`](super::run). Then `check` receives the place of the cancellation and the
+/// output. If the last operation has ended without a cancellation, `check` is called for it too.
 ///
 /// If `check` panics, the place is printed to standard error.
 ///
@@ -167,13 +168,12 @@ pub fn cancel_at_every_await<F: IntoFuture>(
 /// Use it to test a single await, or to debug a place that [`cancel_at_every_await`] has reported.
 ///
 /// `make` creates the operation from a token that cancels it. The operation is driven in virtual time, as by
-/// [`run`](super::run). The reason is a manual one, such as `cancelled before poll 3`.
+/// [`run`](super::run). The reason is a [`Manual`](Reason::Manual) one with a message such as `cancelled before poll 3`.
 ///
 /// # Panics
 ///
-/// Panics if `poll` is 0, or if the operation has no such poll because it ends or is never woken. Panics if the
-/// cancelled operation does not end because nothing will ever wake it. Panics of the operation or the closure
-/// propagate.
+/// Panics if `poll` is 0, or if the operation has no such poll because it ends earlier or is not woken again. Panics if the
+/// cancelled operation does not end because nothing will ever wake it. Panics of the operation or the closure propagate.
 ///
 /// # Examples
 ///
@@ -229,8 +229,8 @@ pub fn cancel_at_poll<F: IntoFuture>(
     }
 }
 
-/// Drops an operation at each of its awaits: the first one before its first poll, the next one before its second poll,
-/// and so on. Returns the number of operations that were dropped.
+/// Creates the same operation again and again, and drops it at each of its awaits in turn: the first time before its first
+/// poll, the next time before its second poll, and so on. Returns the number of operations that were dropped.
 ///
 /// Use it for code that may be dropped from outside: by `select!`, or by a runtime that shuts down. The series stops
 /// when an operation ends before it is dropped, or when nothing will ever wake it.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crate::source::{CancelCounts, CancellationToken};
 
-/// Counts the calls that cancel a token: the one that cancelled it, and those that were refused.
+/// Counts the calls that cancel a token: the call that cancelled it, and the calls that were refused because the token was
+/// cancelled already.
 ///
 /// Use it to test that code cancels exactly once, or that it does not try again. Every call of
-/// [`cancel`](CancellationToken::cancel) and [`cancel_with`](CancellationToken::cancel_with) counts,
-/// through any handle of the token, and so does a [`drop_guard`](CancellationToken::drop_guard) that is
-/// dropped. A cancellation of a parent does not count: nothing is called on this token.
+/// [`cancel`](CancellationToken::cancel) and [`cancel_with`](CancellationToken::cancel_with) counts, through any handle of
+/// the token. Dropping a [`drop_guard`](CancellationToken::drop_guard) counts too. A cancellation of a parent does not
+/// count, because it calls nothing on this token.
 ///
 /// To count for an operation, watch [its token](crate::Operation::token).
 ///
@@ -33,7 +34,7 @@ pub struct CancelCalls(Arc<CancelCounts>);
 impl CancelCalls {
     /// Counts the calls on this token from now on.
     ///
-    /// If it is called again for the same token, it returns a handle to the same counts.
+    /// Another call for the same token returns a handle to the same counts.
     ///
     /// ```
     /// use cancelable::CancellationToken;
@@ -61,7 +62,7 @@ impl CancelCalls {
         self.0.first()
     }
 
-    /// Returns the number of calls that returned `false`, because the token was cancelled already.
+    /// Returns the number of calls that were refused because the token was cancelled already.
     ///
     /// ```
     /// use cancelable::CancellationToken;

@@ -1,11 +1,11 @@
 //! A line diff, for the messages of failed assertions.
 
-/// Limit on the size of the table that finds common lines: the product of the two lengths. Above it,
+/// Limit on the size of the table that finds common lines: the product of the two lengths. If the table would be larger, the
 /// differing parts are printed without looking for common lines.
 const MANY_PAIRS: usize = 4_000_000;
 
-/// Prints both lists as one: `-` marks lines that are only in `expected`, `+` lines that are only in
-/// `actual`. `note` is printed after each line of `actual`, and gets its index.
+/// Prints both lists as one: `-` marks lines that are only in `expected`, `+` lines that are only in `actual`. After each
+/// line of `actual`, prints what `note` returns for the index of the line.
 pub(super) fn diff(
     expected: &[String],
     actual: &[String],
@@ -49,7 +49,7 @@ pub(super) fn diff(
     text
 }
 
-/// Counts the equal pairs before the first that differs.
+/// Counts the pairs of equal lines before the first pair that differs.
 fn alike<'a>(pairs: impl Iterator<Item = (&'a String, &'a String)>) -> usize {
     pairs.take_while(|(a, b)| a == b).count()
 }

@@ -1,14 +1,14 @@
 //! Tools for testing code that is cancelled: virtual time, cancellation at every await, recordings.
 //!
-//! Enable the feature `testing` in your `dev-dependencies`. It needs no runtime, and adds no dependency
-//! beyond those of the feature `time`, which it enables.
+//! Enable the feature `testing` in your `dev-dependencies`. The tools need no runtime. The feature also enables the feature
+//! `time`, and adds no other dependency.
 //!
-//! * [`pause`] stops the clock of this thread. You advance it, or it advances by itself when no future can continue.
-//!   [`run`] is the short form.
-//! * [`follow_tokio_clock`] makes the time limits of this crate follow tokio's clock, for tests that pause it. It needs the
-//!   feature `testing-tokio`.
-//! * [`cancel_at_every_await`] and [`drop_at_every_await`] create the same operation again and again, and cancel or
-//!   drop each one at a different await. [`cancel_at_poll`] cancels at one await only.
+//! * [`pause`] stops the clock of this thread. You advance the clock, or it advances by itself when no future can continue.
+//!   [`run`] pauses the clock and runs one future.
+//! * [`follow_tokio_clock`] makes the time limits of this crate follow tokio's clock, for tests that pause that clock. It
+//!   needs the feature `testing-tokio`.
+//! * [`cancel_at_every_await`] and [`drop_at_every_await`] create the same operation again and again, and cancel or drop it
+//!   at a different await each time. [`cancel_at_poll`] cancels at one await only.
 //! * [`Recorder`] records the events of operations as lines of text, and compares them with the lines that you
 //!   expect.
 //! * [`Scenario`] is a script for one operation, such as "cancel it after 20 ms, and expect that it is cancelled".

@@ -17,9 +17,9 @@ use crate::sync::Mutex;
 ///
 /// Use it to test the order of events, or what an operation reports while it runs.
 ///
-/// Clones share the recording. Each event is a line of text, printed by [`EventKind`]. If more than one
-/// operation is watched, each line starts with the name of the operation; an operation without a name
-/// is `#1` if it was the first one watched, and so on.
+/// Clones share the recording. Each event is a line of text, printed by [`EventKind`]. If more than one operation is
+/// watched, each line starts with the name of its operation. An operation without a name is called `#1` if it was the first
+/// to be watched, `#2` if it was the second, and so on.
 ///
 /// # Examples
 ///
@@ -92,13 +92,13 @@ mod sealed {
 }
 
 impl Recorded {
-    /// Adds an operation. Returns false if it is watched already.
+    /// Adds an operation. Returns false if the operation is watched already.
     fn add(&mut self, operation: OperationId) -> bool {
         let number = self.watched.len() + 1;
         *self.watched.entry(operation).or_insert(number) == number
     }
 
-    /// Returns the events with the numbers of their operations, and whether several are watched.
+    /// Returns the events with the numbers of their operations, and whether several operations are watched.
     fn numbered(&self) -> (Vec<(Event, usize)>, bool) {
         let numbered = |event: &Event| (event.clone(), self.watched[&event.operation]);
         (self.events.iter().map(numbered).collect(), self.watched.len() > 1)
@@ -228,7 +228,7 @@ impl Recorder {
 
     fn timed_lines(&self) -> Vec<(Duration, String)> {
         let (numbered, several) = self.recorded.lock().numbered();
-        // Printed after the lock is released, because printing the error in a reason runs user code.
+        // The events are printed after the lock is released, because printing the error in a reason runs user code.
         let line = |(event, number): (Event, usize)| {
             let line = match &event.name {
                 _ if !several => event.to_string(),
@@ -244,8 +244,8 @@ impl Recorder {
     ///
     /// # Panics
     ///
-    /// Panics if the recording differs. The message shows both as one list: `-` marks a missing line,
-    /// `+` an unexpected one with its time.
+    /// Panics if the recording differs. The message shows the expected and the recorded lines as one list: `-` marks a
+    /// missing line, and `+` marks an unexpected line, with its time.
     ///
     /// # Examples
     ///

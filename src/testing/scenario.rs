@@ -28,7 +28,7 @@ use crate::timer::virtual_time;
 ///
 /// # Examples
 ///
-/// Cancelled after 20 ms, it must end at once:
+/// An operation that is cancelled after 20 ms must end at once:
 ///
 /// ```
 /// use cancelable::prelude::*;
@@ -46,7 +46,7 @@ use crate::timer::virtual_time;
 #[must_use = "a scenario does nothing unless it is run"]
 #[derive(Default)]
 pub struct Scenario<'a> {
-    /// Ordered by time.
+    /// The steps, ordered by time.
     steps: Vec<Step<'a>>,
     /// Time of the next step. `None` is before the first poll.
     at: Option<Duration>,
@@ -54,7 +54,7 @@ pub struct Scenario<'a> {
 }
 
 impl<'a> Scenario<'a> {
-    /// Creates a scenario without steps and expectations.
+    /// Creates a scenario without steps or expectations.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -104,9 +104,9 @@ impl<'a> Scenario<'a> {
         self.step(Action::Cancel(reason.into()))
     }
 
-    /// Calls a function, to do something else to the operation or to check its state.
+    /// Calls a function, which may check the state of the operation or do something else to it.
     ///
-    /// If the operation has ended before, the function is not called. To fail in that case, put
+    /// If the operation has ended by then, the function is not called. To fail in that case, put
     /// [`expect_pending`](Self::expect_pending) before this step.
     ///
     /// ```
@@ -126,7 +126,7 @@ impl<'a> Scenario<'a> {
         self.step(Action::Call(Box::new(f)))
     }
 
-    /// Expects that the operation has not ended at this time.
+    /// Expects that the operation has not ended at the time of this step.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -160,7 +160,7 @@ impl<'a> Scenario<'a> {
         self
     }
 
-    /// Expects that the operation is cancelled with this reason, or because a parent was cancelled with it.
+    /// Expects that the operation is cancelled with this reason, or because a parent was cancelled with this reason.
     ///
     /// An error of your own counts as cancelled if a [`Cancelled`](crate::Cancelled) is among its
     /// [sources](Error::source).
@@ -230,11 +230,11 @@ impl<'a> Scenario<'a> {
     ///
     /// # Panics
     ///
-    /// Panics if an expectation is not met, or if nothing will ever wake the operation. The message has the
-    /// expectation, the output, and everything that happened until then.
+    /// Panics if an expectation is not met, or if nothing will ever wake the operation. The message shows the expectation,
+    /// the output, and everything that happened until then.
     ///
-    /// A panic of the operation propagates. If the operation panics at a time when it must not have ended, the
-    /// message reports both the panic and the expectation.
+    /// A panic of the operation propagates. If the scenario expects that the operation has not ended by the time it panics,
+    /// the message reports both the panic and the expectation.
     ///
     /// # Examples
     ///
@@ -261,7 +261,7 @@ impl<'a> Scenario<'a> {
         drop(self.outcome(make));
     }
 
-    /// Same as [`run`](Self::run), and returns the output of the operation.
+    /// Does the same as [`run`](Self::run), and returns the output of the operation.
     ///
     /// # Panics
     ///
@@ -269,7 +269,7 @@ impl<'a> Scenario<'a> {
     ///
     /// # Errors
     ///
-    /// The error of the operation.
+    /// Returns the error of the operation, if it returns one.
     ///
     /// # Examples
     ///
@@ -337,7 +337,8 @@ impl<'a> Scenario<'a> {
     }
 }
 
-/// Returns the first of these steps that expects the operation to be pending. `steps` are those after its end.
+/// Finds the first step that expects the operation to be pending, and returns the expectation as text. `steps` are the steps
+/// after the end of the operation.
 fn still_pending<'a>(steps: impl IntoIterator<Item = Step<'a>>) -> Option<String> {
     let mut steps = steps.into_iter();
     let step = steps.find(|step| matches!(step.action, Action::ExpectPending))?;

@@ -9,11 +9,11 @@ use futures::Stream;
 
 use crate::timer::Countdown;
 
-/// Creates a stream of these items with a pause before each item except the first. Use it as work that
-/// takes time to cancel.
+/// Creates a stream of these items with a pause before each item except the first. Use it in tests as work that takes long
+/// enough to be cancelled.
 ///
-/// A pause starts when the next item is polled for. It is measured like a
-/// [`timeout`](crate::timeout()), so in virtual time if time is [paused](super::pause).
+/// A pause starts when the next item is polled for. Pauses are measured like a [`timeout`](crate::timeout()): in virtual
+/// time if time is [paused](super::pause).
 ///
 /// # Cancel safety
 ///
@@ -41,7 +41,7 @@ pub fn slow_stream<I: IntoIterator>(items: I, pause: Duration) -> SlowStream<I::
     SlowStream { items: items.into_iter().fuse(), next: None, pause, waiting: None }
 }
 
-/// Stream of [`slow_stream`].
+/// The stream that [`slow_stream`] returns.
 #[must_use = "streams do nothing unless they are polled"]
 pub struct SlowStream<I: Iterator> {
     items: std::iter::Fuse<I>,

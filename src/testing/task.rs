@@ -26,7 +26,7 @@ pub(super) struct Task<F> {
     jumps: u64,
     /// When the task started, in real time.
     since: Instant,
-    /// Number of polls in a row that were each followed by a wake, and the time of the first check.
+    /// The number of polls in a row in which the task was woken again, and the time of the first check of that number.
     busy: (u64, Option<Instant>),
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Task<F> {
 pub(super) enum Stuck {
     /// Nothing woke it for this long.
     Idle(Duration),
-    /// Nothing woke it for this long. There is a limit, but the clock may not advance to it.
+    /// Nothing woke it for this long. There is a limit, but auto-advance is off, so the clock does not advance to the limit.
     Still(Duration),
     /// It is still pending after the clock has jumped this many times.
     Endless(u64),
@@ -129,10 +129,10 @@ impl<F: Future> Task<F> {
     }
 
     pub(super) fn poll(&mut self) -> Poll<F::Output> {
-        // Cleared before the poll: a wake during the poll causes another poll.
+        // The flag is cleared before the poll, so that a wake-up during the poll causes another poll.
         self.woken.flag.store(false, Ordering::Release);
         self.polls += 1;
-        // If this runs inside a source, limits of this future are not limits of that source.
+        // This may run inside a source. The limits of this future must not count as limits of that source.
         poll_context::ignore_limits(|| {
             self.future.as_mut().poll(&mut Context::from_waker(&self.waker))
         })
@@ -172,7 +172,7 @@ impl<F: Future> Task<F> {
         if self.jump(patience)? { Ok(()) } else { self.wait(patience) }
     }
 
-    /// Waits until the task is woken. With `auto_advance` the clock moves to each limit meanwhile.
+    /// Waits until the task is woken. With `auto_advance`, the clock moves from limit to limit until then.
     pub(super) fn wake(&mut self, auto_advance: bool, patience: Duration) -> Result<(), Stuck> {
         if !auto_advance {
             return self.wait(patience);

@@ -1,4 +1,4 @@
-//! Blocking a thread until a latch is set. The waker of such a wait unparks the thread.
+//! Blocking a thread until a latch is set. The thread parks, and its waker unparks it.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(crate) fn blocking_wait_timeout<L: HasLatch<Value: Clone>>(
         if !left.is_zero() {
             park_timeout(left);
         }
-        // Returns true after a sleep, even if the time is up now, so that the latch is polled once more before this
+        // Returns true after a sleep, even if the time is up now, so that the latch is polled once more before the wait
         // gives up.
         !left.is_zero()
     })

@@ -8,9 +8,10 @@
 //! waiter sees it. If the flag is set later, the thread that sets it takes the same lock and finds the waiter in the
 //! list.
 //!
-//! Reading takes no lock. The value is written before the flag is stored with release ordering, so a thread that loads
-//! the flag with acquire ordering sees the value. A latch may also be set without a value. A child token that is
-//! cancelled with its parent does that: its reason is stored in an ancestor, and may be filled in later.
+//! Reading takes no lock. The value is written before the flag is stored with release ordering, so a thread that loads the
+//! flag with acquire ordering sees the value. A latch may also be set without a value. For example, if a child token is
+//! cancelled with its parent, the reason is stored in an ancestor. The latch of the child then has no value at first, and
+//! may get one later.
 
 use std::sync::OnceLock;
 use std::task::Waker;
@@ -57,8 +58,8 @@ impl<T, X> Latch<T, X> {
 
     /// Like [`is_set`](Self::is_set), but relaxed: call `is_set` before reading the value.
     ///
-    /// With a relaxed load, the compiler can keep the task's waker in registers from one source to the next. A task
-    /// that was woken still sees the flag, because the flag was set before the wake-up.
+    /// After a relaxed load, the compiler can keep the task's waker in registers while the task polls one source after the
+    /// other. A task that was woken still sees the flag, because the flag was set before the wake-up.
     #[inline]
     pub(crate) fn is_set_relaxed(&self) -> bool {
         self.set.load(Ordering::Relaxed)
@@ -115,7 +116,7 @@ impl<T, X> Latch<T, X> {
         drop(superfluous);
     }
 
-    /// Runs `f` under the lock with the extra state and whether the latch is set. `f` must not run user code.
+    /// Runs `f` under the lock, and passes it the extra state and whether the latch is set. `f` must not run user code.
     #[inline]
     pub(crate) fn with_extra<R>(&self, f: impl FnOnce(&mut X, bool) -> R) -> R {
         let mut state = self.state.lock();
@@ -129,10 +130,10 @@ impl<T, X> Latch<T, X> {
         self.state.get_mut().waiters.is_empty()
     }
 
-    /// Puts a waker into the wait list, and returns its index. If `index` is given, it replaces the waker there.
-    /// Returns `None` if the latch is set.
+    /// Puts a waker into the wait list, and returns its index. If `index` is given, the waker replaces the one at that
+    /// index. Returns `None` if the latch is set.
     ///
-    /// The waker is passed by value, so that it is cloned before the lock is taken.
+    /// The caller passes a clone of its waker, because cloning runs user code and must happen before the lock is taken.
     #[inline(always)]
     pub(crate) fn register(&self, index: Option<usize>, waker: Waker) -> Option<usize> {
         let mut state = self.state.lock();
@@ -150,7 +151,7 @@ impl<T, X> Latch<T, X> {
         Some(index)
     }
 
-    /// Takes a waker out of the wait list. Once the latch is set, there is no list to leave.
+    /// Takes a waker out of the wait list. Does nothing if the latch is set, because the list is empty then.
     pub(super) fn unregister(&self, index: usize) {
         if !self.is_set() {
             // If the latch is set after this check, the list is empty by the time this thread gets the lock, and

@@ -4,7 +4,7 @@
 //!   deadline slots and the signal hub.
 //! * [`waiter`]: one waiting future, which leaves the wait list when it is dropped.
 //! * [`wakers`]: wakers in a wait list, and wakers that were taken out of one or more lists.
-//! * [`blocking`]: a thread that waits.
+//! * [`blocking`]: blocking a thread until a latch is set.
 //! * [`slab`]: values with stable indices.
 //! * [`waker_slot`]: a place for one waker.
 //! * [`probe`]: the waker for a poll that only asks whether a source has fired.

@@ -14,8 +14,8 @@ static PROBE: LazyLock<Waker> = LazyLock::new(|| Waker::from(Arc::new(Probe)));
 
 /// Returns the waker for the first poll of a source.
 ///
-/// A source of this crate that is polled with the probe starts its clock, and resolves if it has fired, but registers
-/// nothing. Most work is ready at its first poll, so a registration would be undone at once.
+/// When a source of this crate is polled with the probe, it starts its clock, and resolves if it has fired, but it registers
+/// no waker. Most work is ready at its first poll, so a registration would be undone at once.
 ///
 /// To any other future, the probe is an ordinary waker. The race polls that future again with the task's waker
 /// before the task goes to sleep, so no wake-up is lost.

@@ -21,7 +21,7 @@ struct Entries<T> {
     entries: Vec<Entry<T>>,
     /// The number of occupied entries.
     occupied: usize,
-    /// The entry that was vacated last, which is the head of the list of vacant entries. It is `entries.len()` if no
+    /// The index of the entry that was vacated last: the head of the list of vacant entries. It is `entries.len()` if no
     /// entry is vacant.
     vacant: usize,
 }
@@ -29,7 +29,7 @@ struct Entries<T> {
 #[derive(Debug)]
 enum Entry<T> {
     Occupied(T),
-    /// The next vacant entry.
+    /// The index of the next vacant entry.
     Vacant(usize),
 }
 
@@ -155,8 +155,8 @@ impl<T> Slab<T> {
         std::mem::take(self)
     }
 
-    /// Maps all values. Returns the result for index 0 apart from the others. If `R` has the size of an entry, the
-    /// vector of the results reuses the allocation of the entries.
+    /// Maps all values, and leaves out those for which `f` returns `None`. Returns the result for index 0 separately from
+    /// the others. If `R` has the size of an entry, the vector of the other results reuses the allocation of the entries.
     pub(crate) fn filter_map<R>(self, mut f: impl FnMut(T) -> Option<R>) -> (Option<R>, Vec<R>) {
         let first = self.first.and_then(&mut f);
         let others = self.others.map_or_else(Vec::new, |others| {
@@ -166,7 +166,7 @@ impl<T> Slab<T> {
         (first, others)
     }
 
-    /// Takes the only value out, if the slab has no memory for others. Otherwise leaves all values in place.
+    /// Takes the value at index 0 out if the slab has no memory for other values. Otherwise leaves all values in place.
     #[inline]
     pub(crate) fn take_only(&mut self) -> Option<T> {
         if self.others.is_some() { None } else { self.first.take() }

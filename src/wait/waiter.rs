@@ -1,4 +1,4 @@
-//! `Waiter`: one future that waits for a latch. Dropping it leaves the wait list.
+//! `Waiter`: a future that waits for a latch. Dropping the future takes its waker out of the wait list.
 
 use std::fmt;
 use std::sync::Arc;
@@ -84,8 +84,8 @@ impl<L: HasLatch> Waiter<L> {
         Waiter { latch, waker: WakerId::NONE, state: State::Unregistered }
     }
 
-    /// Resolves to the result of `map` once the value is set. `what` names the future in the panic of
-    /// guarantee 15.
+    /// Resolves to the result of `map` once the value is set. `what` names the future in the panic for a poll after
+    /// completion (guarantee 15).
     ///
     /// If nothing has changed since the last poll, this loads the flag and compares the waker: no lock, no
     /// allocation (guarantee 8).

@@ -8,13 +8,13 @@ use crate::sync::Mutex;
 
 /// A place for one waker.
 ///
-/// The waker is cloned, woken and dropped with the lock released, since all three run user code. A panic while it is
-/// woken or dropped is contained. (`futures::task::AtomicWaker` clones and drops wakers while its slot is marked as
-/// in use. If that panics, the mark stays, and the slot never wakes a task again. `event_listener::Event` wakes with
-/// its lock held.)
+/// The waker is cloned, woken and dropped with the lock released, since all three run user code. A panic while it is woken
+/// or dropped is contained. (`futures::task::AtomicWaker` clones and drops wakers while its slot is marked as in use. If a
+/// waker panics there, the mark stays, and the slot never wakes a task again. `event_listener::Event` wakes tasks while it
+/// holds its lock.)
 ///
-/// The waiting task must register before it checks its condition, and the other side must change the condition
-/// before it wakes. Both take the lock. If the task is first, the other side finds its waker. If the other side is
+/// The waiting task must register before it checks its condition, and the other side must change the condition before it
+/// wakes. Both sides take the lock. If the task is first, the other side finds the waker of the task. If the other side is
 /// first, the task sees the changed condition. So no wake-up is lost.
 #[derive(Debug, Default)]
 pub(crate) struct WakerSlot(Mutex<Option<Waker>>);
@@ -25,8 +25,8 @@ impl WakerSlot {
     /// After this call, the caller must check its condition again.
     #[inline]
     pub(crate) fn register(&self, waker: &Waker) {
-        // The lock is taken twice, because the clone in between runs user code. If the event happens between the two,
-        // it finds the old waker or none. The caller's check afterwards sees the event.
+        // The lock is taken twice, because the clone in between runs user code. If the event happens in between, it finds
+        // the old waker or none. In that case, the check that the caller makes afterwards sees the event.
         let known = self.0.lock().as_ref().is_some_and(|known| known.will_wake(waker));
         if !known && !is_probe(waker) {
             let waker = waker.clone();
@@ -47,8 +47,8 @@ impl WakerSlot {
         discard(self.take());
     }
 
-    /// Takes the waker out, for a caller that holds a lock. It must be woken or
-    /// [discarded](discard) after that lock is released.
+    /// Takes the waker out, for a caller that holds a lock. The caller must wake or [discard](discard) the waker after it
+    /// has released that lock.
     pub(crate) fn take(&self) -> Option<Waker> {
         self.0.lock().take()
     }
