@@ -51,7 +51,8 @@ impl At {
         self.poll
     }
 
-    /// Returns whether the operation was neither cancelled nor dropped. Only the last operation of a series can be.
+    /// Returns whether the operation was neither cancelled nor dropped. Only the last operation of a series can be left
+    /// alone like this.
     ///
     /// ```
     /// use cancelable::testing::drop_at_every_await;

@@ -233,7 +233,7 @@ impl<'a> Scenario<'a> {
     /// Panics if an expectation is not met, or if nothing will ever wake the operation. The message shows the expectation,
     /// the output, and everything that happened until then.
     ///
-    /// A panic of the operation propagates. If the scenario expects that the operation has not ended by the time it panics,
+    /// A panic of the operation propagates. If the scenario does not allow the operation to end at the time of the panic,
     /// the message reports both the panic and the expectation.
     ///
     /// # Examples
@@ -269,7 +269,7 @@ impl<'a> Scenario<'a> {
     ///
     /// # Errors
     ///
-    /// Returns the error of the operation, if it returns one.
+    /// Returns the error that the operation returned.
     ///
     /// # Examples
     ///

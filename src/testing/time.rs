@@ -14,30 +14,26 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Pauses time on this thread until the returned guard is dropped.
 ///
-/// While time is paused, everything that this crate measures on this thread uses a virtual clock, exact
-/// to the nanosecond: [`timeout`](crate::timeout()) and [`deadline`](crate::deadline()), the pauses of
-/// [`condition`](crate::condition()), [`grace`](crate::Cancelable::grace),
-/// [`shield_for`](crate::shield_for()), [`finally_for`](crate::Cancelable::finally_for),
-/// [`idle_timeout`](crate::CancelableStream::idle_timeout), the grace period of
-/// [`Registry::shutdown`](crate::Registry::shutdown), and the times that operations and registries
-/// report. The clock starts at the current instant and stands still until you
-/// [advance](PausedTime::advance) it. In [`block_on`](PausedTime::block_on) it also advances by itself
-/// when nothing else is left to do.
+/// While time is paused, everything that this crate measures on this thread uses a virtual clock, exact to the nanosecond:
+/// [`timeout`](crate::timeout()) and [`deadline`](crate::deadline()), the pauses of [`condition`](crate::condition()),
+/// [`grace`](crate::Cancelable::grace), [`shield_for`](crate::shield_for()),
+/// [`finally_for`](crate::Cancelable::finally_for), [`idle_timeout`](crate::CancelableStream::idle_timeout), the grace
+/// period of [`Registry::shutdown`](crate::Registry::shutdown), and the times that operations and registries report. The
+/// clock starts at the current instant and stands still until you [advance](PausedTime::advance) it. In
+/// [`block_on`](PausedTime::block_on), the clock also advances by itself when nothing else is left to do.
 ///
-/// Timers of other crates, such as those of a runtime, are not affected. Neither is [`Instant::now`]:
-/// use [`PausedTime::now`]. Nor is
-/// [`blocking_wait_timeout`](crate::CancellationToken::blocking_wait_timeout): it blocks the thread that
-/// would advance the clock, so it uses real time.
+/// Timers of other crates, such as those of a runtime, are not affected. [`Instant::now`] is not affected either: use
+/// [`PausedTime::now`] instead. [`blocking_wait_timeout`](crate::CancellationToken::blocking_wait_timeout) uses real time
+/// too, because it blocks the thread that would have to advance the clock.
 ///
 /// # Threads
 ///
-/// Other threads use real time. A limit belongs to the thread on which it was first pending. If that is
-/// this thread, the limit fires by this thread's clock, even if another thread polls it, and then wakes its
-/// last waker.
+/// Other threads use real time. A limit belongs to the thread on which it was first pending. If that is this thread, the
+/// limit fires by this thread's clock, even if another thread polls it later. It then wakes the task that polled it last.
 ///
-/// When time resumes, the rest of a limit passes in real time. An instant read while time was paused is
-/// ahead of real time by as much as the clock was advanced. A limit that has started but was never
-/// pending fires late by that much. So finish your futures before you drop the guard.
+/// Once time resumes, the rest of a limit passes in real time. But an instant that was read while time was paused is ahead
+/// of real time by as much as the clock was advanced. So a limit that has started but was never pending fires late by that
+/// much. Finish your futures before you drop the guard.
 ///
 /// Limits that were pending before time was paused use real time.
 ///
@@ -92,7 +88,7 @@ pub(super) fn pause_unless_paused() -> Option<PausedTime> {
     })
 }
 
-/// Runs a future to its end in virtual time, and returns its output. Short for [`pause`] and
+/// Runs a future to its end in virtual time, and returns its output. This is short for [`pause`] followed by
 /// [`block_on`](PausedTime::block_on).
 ///
 /// If time is paused already, the same clock is used.
@@ -124,7 +120,7 @@ pub fn run<F: IntoFuture>(future: F) -> F::Output {
     }
 }
 
-/// Guard of [`pause`]: time is paused on this thread until it is dropped.
+/// Guard of [`pause`]: time is paused on this thread until the guard is dropped.
 ///
 /// It cannot be sent to another thread:
 ///
@@ -137,7 +133,7 @@ pub struct PausedTime {
     start: Instant,
     auto_advance: Cell<bool>,
     patience: Cell<Duration>,
-    /// Keeps the guard on its thread, whose clock it pauses.
+    /// Keeps the guard on the thread whose clock it pauses.
     not_send: PhantomData<*const ()>,
 }
 
@@ -168,12 +164,12 @@ impl PausedTime {
         self.now().saturating_duration_since(self.start)
     }
 
-    /// Advances the clock. Every limit that ends within this step fires at its own instant, in order,
-    /// and wakes its waiters. Nothing is polled until this call returns.
+    /// Advances the clock. Every limit that ends within this step fires at its own instant, in order, and wakes its waiters.
+    /// No future is polled until this call returns.
     ///
-    /// A limit that starts in a later poll therefore starts at the end of the step. A
-    /// [`condition`](crate::condition()), for instance, makes one check for each step, however long the step is. Take
-    /// small steps, or use [`block_on`](Self::block_on), to run every check.
+    /// A limit that starts in a later poll therefore starts at the end of the step. For example, a
+    /// [`condition`](crate::condition()) makes one check for each step, however long the step is. Take small steps, or use
+    /// [`block_on`](Self::block_on), to run every check.
     ///
     /// # Panics
     ///
@@ -217,14 +213,14 @@ impl PausedTime {
     /// the clock advances to the next limit, which fires.
     ///
     /// If there is no limit, `block_on` waits for another thread to wake the future, for as long as its
-    /// [patience](Self::patience) lasts. If there is a limit, it does not wait for other threads: a limit
-    /// of an hour fires at once, even if another thread would have woken the future after a millisecond.
-    /// Switch [auto-advance](Self::auto_advance) off for such work.
+    /// [patience](Self::patience) lasts. If there is a limit, `block_on` does not wait for other threads: a limit of an hour
+    /// fires at once, even if another thread would have woken the future after a millisecond. Switch
+    /// [auto-advance](Self::auto_advance) off for work that other threads wake.
     ///
     /// # Panics
     ///
-    /// * If nothing will ever wake the future: there is no limit, or auto-advance is off, and no other
-    ///   thread woke it for as long as the patience lasts.
+    /// * If nothing will ever wake the future: either there is no limit or auto-advance is off, and no other thread woke the
+    ///   future for as long as the patience lasts.
     /// * If the future waits without end: the clock has advanced at least 100,000 times, and for longer
     ///   in real time than the patience lasts.
     /// * If the future wakes itself in every poll: at least 100,000 polls in a row, for longer in real
@@ -254,8 +250,8 @@ impl PausedTime {
         }
     }
 
-    /// Sets whether the clock advances by itself in later calls of [`block_on`](Self::block_on). The
-    /// default is `true`. With `false`, only [`advance`](Self::advance) advances it.
+    /// Sets whether the clock advances by itself in later calls of [`block_on`](Self::block_on). The default is `true`. With
+    /// `false`, only [`advance`](Self::advance) advances the clock.
     ///
     /// ```
     /// use cancelable::prelude::*;

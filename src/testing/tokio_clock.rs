@@ -1,4 +1,4 @@
-//! `follow_tokio_clock`: the clock of tokio on the current thread.
+//! `follow_tokio_clock`: makes the current thread use tokio's clock.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,28 +10,29 @@ use crate::clock;
 ///
 /// Call it first in a test with `#[tokio::test(start_paused = true)]`, or after `tokio::time::pause()`. Then
 /// [`timeout`](crate::timeout()), [`deadline`](crate::deadline()), [`grace`](crate::Cancelable::grace),
-/// [`shield_for`](crate::shield_for()) and all other limits stand still with tokio's clock and advance with it. When
-/// every task is idle, tokio advances the clock to the next timer, whether it is tokio's or a limit of this crate.
-/// Operations and registries report times of that clock.
+/// [`shield_for`](crate::shield_for()) and all other limits stand still with tokio's clock and advance with it. When every
+/// task is idle, tokio advances the clock to the next timer, which may be one of tokio's timers or a limit of this crate.
+/// Operations and registries report times of tokio's clock.
 ///
 /// To test without tokio's timers, use [`pause`](crate::testing::pause), which needs no runtime.
 ///
 /// # The clock
 ///
-/// Limits have the precision of tokio's timers: they end at a whole millisecond of its clock. To compute a
-/// [`deadline`](crate::deadline()), use [`FollowedClock::now`]. Limits also follow a clock that is not paused.
+/// Limits have the precision of tokio's timers: they end at a whole millisecond of tokio's clock. Compute a
+/// [`deadline`](crate::deadline()) from [`FollowedClock::now`], because [`Instant::now`] is not the time of that clock.
+/// Limits follow tokio's clock even if it is not paused.
 ///
-/// A runtime whose clock is paused has one thread. Other threads, such as those of
-/// [`condition_blocking`](crate::condition_blocking()), use real time. This thread also uses real time outside of a
-/// runtime.
+/// Tokio can pause its clock only in a runtime with one thread. Other threads, such as those of
+/// [`condition_blocking`](crate::condition_blocking()), use real time. This thread also uses real time while it is outside
+/// of a runtime.
 ///
-/// Limits that were pending before the call use real time. Limits that are pending when the guard is dropped still
-/// follow tokio's clock. If the runtime ends before such a limit, the rest of the limit passes in real time.
+/// Limits that were pending before the call use real time. Limits that are pending when the guard is dropped still follow
+/// tokio's clock. If the runtime ends before such a limit does, the rest of the limit passes in real time.
 ///
 /// # Without it
 ///
-/// If a limit starts under a paused clock that the thread does not follow, this crate prints a warning to stderr,
-/// once for each thread. The crate can detect this only with the feature `testing-tokio`.
+/// If tokio's clock is paused and a limit starts on a thread that does not follow that clock, this crate prints a warning to
+/// stderr, once for each thread. The crate can detect this only with the feature `testing-tokio`.
 ///
 /// # Panics
 ///
@@ -60,16 +61,16 @@ use crate::clock;
 #[track_caller]
 pub fn follow_tokio_clock() -> FollowedClock {
     assert!(clock::virtual_now().is_none(), "time is paused on this thread");
-    // Panics if there is no runtime, or no timer.
+    // This panics if there is no runtime, or if the runtime has no timers.
     drop(tokio::time::sleep(Duration::ZERO));
     clock::follow();
     FollowedClock { start: clock::now(), not_send: PhantomData }
 }
 
-/// Guard of [`follow_tokio_clock`]: this thread follows tokio's clock until it is dropped.
+/// Guard of [`follow_tokio_clock`]: this thread follows tokio's clock until the guard is dropped.
 ///
-/// It cannot be sent to another thread, so a task that holds it cannot be spawned with `tokio::spawn`. Hold it in the
-/// test itself.
+/// The guard cannot be sent to another thread, so a task that holds it cannot be spawned with `tokio::spawn`. Hold the guard
+/// in the test itself.
 #[must_use = "the thread follows tokio's clock until it is dropped"]
 pub struct FollowedClock {
     start: Instant,

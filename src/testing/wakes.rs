@@ -14,8 +14,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// A waker that counts how often it was woken, for polling by hand.
 ///
-/// Use it to test how often a future is polled and woken. The number of its wakers that are still
-/// registered anywhere is `Arc::strong_count(&wakes) - 1`.
+/// Use it to test how often a future is polled and woken. `Arc::strong_count(&wakes) - 1` is the number of wakers that are
+/// still registered somewhere.
 ///
 /// # Examples
 ///
@@ -82,12 +82,12 @@ impl Wakes {
         future.poll(&mut Context::from_waker(&self.waker()))
     }
 
-    /// Blocks, in real time, until the number of wakes is at least `wakes`. Use it if another thread
+    /// Blocks until the number of wakes is at least `wakes`, in real time even if time is paused. Use this if another thread
     /// does the waking.
     ///
     /// # Panics
     ///
-    /// Panics if that takes longer than a minute.
+    /// Panics if the wakes do not come within a minute.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! What a `Network` delivers: streams of chunks, and of events.
+//! The streams in which a `Network` delivers an input: a stream of chunks, and a stream of events.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -22,14 +22,14 @@ pub enum NetworkEvent<C> {
         /// Whether the chunk came in a burst, without a delay.
         burst: bool,
     },
-    /// The network stalls. The next chunk comes after this time and its delay.
+    /// The network stalls. The next chunk comes after the stall and its usual delay.
     Stall {
         /// How long the stall lasts.
         lasts: Duration,
     },
 }
 
-/// Stream of [`Network::events`].
+/// The stream that [`Network::events`] returns.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless they are polled"]
 pub struct NetworkEvents<I> {
@@ -40,7 +40,7 @@ pub struct NetworkEvents<I> {
     position: usize,
     /// How many chunks of the current burst are left.
     burst_left: usize,
-    /// The next chunk. `None` until it is polled for.
+    /// The plan for the next chunk. `None` until that chunk is polled for.
     next: Option<Next>,
 }
 
@@ -49,9 +49,9 @@ pub struct NetworkEvents<I> {
 struct Next {
     size: usize,
     burst: bool,
-    /// A stall that has not been reported.
+    /// A stall that has not been reported yet.
     stall: Option<Duration>,
-    /// The stall and the delay.
+    /// The time until the chunk arrives: the stall and the delay.
     pause: Duration,
     /// `None` until the pause is polled.
     pausing: Option<Countdown>,
@@ -65,7 +65,7 @@ impl<I: NetworkInput> NetworkEvents<I> {
 }
 
 impl<I> NetworkEvents<I> {
-    /// Chooses the size and the timing of the next chunk. Every chunk draws the same number of random numbers, so the
+    /// Chooses the size and the timing of the next chunk. It takes the same number of random numbers for every chunk, so the
     /// sizes do not depend on the other settings.
     fn draw(&mut self) -> Next {
         let [size, jitters, jitter, bursts, stalls] =
@@ -116,7 +116,7 @@ impl<I: NetworkInput> Stream for NetworkEvents<I> {
     }
 }
 
-/// Stream of [`Network::stream`].
+/// The stream that [`Network::stream`] returns.
 #[derive(Debug)]
 #[must_use = "streams do nothing unless they are polled"]
 pub struct NetworkStream<I> {

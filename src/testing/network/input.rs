@@ -1,7 +1,7 @@
 //! `NetworkInput`: what a `Network` can deliver.
 
-/// Text or bytes that a [`Network`](super::Network) delivers. The chunks of a `&str` or `&[u8]` borrow from it. The
-/// chunks of a `String` or `Vec<u8>` have the same type as the input.
+/// Text or bytes that a [`Network`](super::Network) delivers. The chunks of a `&str` or `&[u8]` borrow from the input. The
+/// chunks of a `String` or `Vec<u8>` are owned, and have the type of the input.
 ///
 /// This trait is implemented for these types only.
 pub trait NetworkInput: sealed::Cut + Unpin {

@@ -14,11 +14,10 @@ pub use input::NetworkInput;
 /// The maximum number of entries in a list of chunk sizes.
 const MOST_SIZES: usize = 1 << 16;
 
-/// Settings of a simulated network. It delivers text or bytes in chunks, with delays, jitter, bursts and
-/// stalls.
+/// Settings of a simulated network, which delivers text or bytes in chunks, with delays, jitter, bursts and stalls.
 ///
-/// Use it for code that reads from a network, such as the answer of a language model that comes word by word. Does
-/// the code handle chunks of any size, a pause in the middle, and a cancellation at any point? The same seed and the
+/// Use it to test code that reads from a network, such as a client that reads the answer of a language model word by word.
+/// Does the code handle chunks of any size, a pause in the middle, and a cancellation at any point? The same seed and the
 /// same settings give the same chunks at the same times.
 ///
 /// | setting | default |
@@ -29,8 +28,8 @@ const MOST_SIZES: usize = 1 << 16;
 /// | [`bursts`](Self::bursts): 3 chunks follow without a delay | 10 % of the chunks |
 /// | [`stalls`](Self::stalls) of 500 ms | 5 % of the chunks |
 ///
-/// Delays and stalls start when the next chunk is polled for. They are measured like a [`timeout`](crate::timeout()), so
-/// in virtual time if time is [paused](super::pause).
+/// Delays and stalls start when the next chunk is polled for. They are measured like a [`timeout`](crate::timeout()): in
+/// virtual time if time is [paused](super::pause).
 ///
 /// # Examples
 ///
@@ -72,9 +71,10 @@ struct Chance<T> {
 }
 
 impl<T: Copy> Chance<T> {
-    /// Returns what happens, or `None`. `random` decides.
+    /// Decides by the number `random` whether it happens. Returns `what` if it does.
     fn draw(self, random: u64) -> Option<T> {
-        // The upper 53 bits fit into an `f64` exactly. So 0 never happens, and 1 always does.
+        // The upper 53 bits fit into an `f64` exactly, so the fraction is always less than 1. A probability of 0 means
+        // never, and a probability of 1 means always.
         let fraction = (random >> 11) as f64 / (1_u64 << 53) as f64;
         (fraction < self.probability).then_some(self.what)
     }
@@ -110,10 +110,10 @@ impl Network {
         }
     }
 
-    /// Sets the sizes of chunks, in characters of text or in bytes. Each chunk has one of these sizes, all equally
-    /// likely. To make a size more likely, list it several times. The last chunk has the rest.
+    /// Sets the sizes of chunks, in characters of text or in bytes. Each chunk has one of these sizes, all equally likely.
+    /// To make a size more likely, list it several times. The last chunk may be shorter.
     ///
-    /// The sizes that one seed gives do not depend on the other settings.
+    /// With the same seed, the sizes do not depend on the other settings.
     ///
     /// ```
     /// use cancelable::testing::{self, Network};
@@ -124,7 +124,8 @@ impl Network {
     /// assert_eq!(chunks, ["añb", "→c"]);
     /// ```
     pub fn chunk_sizes(mut self, sizes: impl IntoIterator<Item = usize>) -> Self {
-        // One more than allowed, so that an endless range is found to be too long.
+        // Takes one size more than allowed, so that `check` finds out if the list is too long, even if it is an endless
+        // range.
         self.sizes = sizes.into_iter().take(MOST_SIZES + 1).collect();
         self
     }
@@ -166,7 +167,7 @@ impl Network {
         self
     }
 
-    /// Starts a burst after a chunk with this probability: the next `chunks` chunks follow without a delay.
+    /// Starts a burst after a chunk, with this probability. The next `chunks` chunks then follow without a delay.
     ///
     /// ```
     /// use cancelable::testing::{self, Network, NetworkEvent};
@@ -183,7 +184,7 @@ impl Network {
         self
     }
 
-    /// Stalls for this long before a chunk, with this probability. The delay comes after the stall. There is no stall
+    /// Stalls for this long before a chunk, with this probability. The usual delay comes after the stall. There is no stall
     /// inside a burst.
     ///
     /// ```
@@ -234,7 +235,7 @@ impl Network {
         Ok(NetworkStream::new(self.events(input)?))
     }
 
-    /// Delivers an input like [`stream`](Self::stream), and yields the stalls too.
+    /// Delivers an input like [`stream`](Self::stream), but yields events, which include the stalls.
     ///
     /// # Cancel safety
     ///
