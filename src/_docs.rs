@@ -1,8 +1,9 @@
 //! The pages of `docs/`. There is no code here.
 //!
 //! The pages link to other files of the repository. Such links do not work in this documentation, so `docs/links.txt`
-//! defines them again, with targets that do. It is included above the text of a page, because the first definition of a link
-//! counts. In the same way, a picture is defined again as a data URI. `tests/package/pictures.rs` draws the pictures.
+//! defines them again, with targets that work here. The file is included above the text of a page, because the first
+//! definition of a link counts. The pictures of a page are defined again in the same way, as data URIs that
+//! `tests/package/pictures.rs` draws.
 
 /// The contract of the crate, number by number.
 ///

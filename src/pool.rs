@@ -3,7 +3,7 @@
 //! The pool uses the crate `async-task`, which calls user code in some places: it wakes, clones and drops the waker of its
 //! caller, and drops a closure that has not begun or a result that was not taken. If the user code panics there,
 //! `async-task` aborts the process. So `PoolTask` gives it a waker of this crate, and wraps the closure and the result in a
-//! type that contains panics of their destructors (guarantee 12).
+//! type that contains panics of destructors (guarantee 12).
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;

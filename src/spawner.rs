@@ -11,8 +11,9 @@ use crate::poll_context::InShield;
 pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A function that runs a future, usually by spawning it as a task. A group gives it the members of the group. A shield or
-/// clean-up gives it the rest of a section whose future was dropped. This trait is implemented for every `FnOnce(Pin<Box<dyn
-/// Future<Output = ()> + Send>>)`.
+/// clean-up gives it the rest of a section whose future was dropped.
+///
+/// Implemented for every `FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>)`.
 pub trait Spawner: FnOnce(Task) {}
 
 impl<P: FnOnce(Task)> Spawner for P {}
