@@ -14,14 +14,16 @@ use cancelable::prelude::*;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::Level;
 use tracing::subscriber::with_default;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry;
 
 const ROUNDS: usize = 21;
 
 /// What sees the operations. The metrics are last, because they cannot be disabled again.
-const ROWS: [&str; 5] = ["nothing", "registry", "fmt", "opentelemetry", "metrics"];
+const ROWS: [&str; 6] = ["nothing", "filtered", "registry", "fmt", "opentelemetry", "metrics"];
 
 /// Runs operations one after another.
 fn repeat(times: u32) {
@@ -37,6 +39,12 @@ fn repeat(times: u32) {
 fn seen_by(row: &str, f: impl FnOnce()) {
     match row {
         "nothing" => f(),
+        // It sees the spans of other crates.
+        "filtered" => {
+            let targets = Targets::new().with_default(Level::TRACE);
+            let targets = targets.with_target("cancelable", LevelFilter::OFF);
+            with_default(registry().with(targets), f);
+        }
         "registry" => with_default(registry(), f),
         "fmt" => with_default(tracing_subscriber::fmt().with_writer(sink).finish(), f),
         "opentelemetry" => {

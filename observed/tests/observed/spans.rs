@@ -13,7 +13,9 @@ use opentelemetry::trace::{SpanId, Status, TracerProvider};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData, SpanExporter};
 use tracing::dispatcher::{Dispatch, get_default, with_default};
+use tracing::{Level, info_span};
 use tracing_subscriber::Registry as Spans;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::watchdog::watchdog;
@@ -183,4 +185,24 @@ fn exporter_that_panics() {
             assert_eq!(called.count(), 2);
         }
     });
+}
+
+#[test]
+fn filtered_out() {
+    let _watchdog = watchdog();
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+    let targets = Targets::new().with_default(Level::TRACE);
+    let targets = targets.with_target("cancelable", LevelFilter::OFF);
+    with_default(&Dispatch::new(Spans::default().with(layer).with(targets)), || {
+        let run = async { Operation::current().unwrap().span().is_disabled() };
+        assert_eq!(smol::block_on(run.cancelable(never()).named("fetch")), Ok(true));
+        // A span with another target is seen.
+        let run = async {}.cancelable(never()).named("charge");
+        let run = run.in_span(|_| info_span!(target: "billing", "charge"));
+        assert_eq!(smol::block_on(run), Ok(()));
+    });
+    let spans = exporter.get_finished_spans().unwrap();
+    assert_eq!(spans.iter().map(|span| &*span.name).collect::<Vec<_>>(), ["charge"]);
 }

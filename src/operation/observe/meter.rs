@@ -3,9 +3,7 @@
 use ::metrics::{counter, gauge, histogram};
 
 use super::on::End;
-use crate::metrics::{
-    CANCELLATION_LATENCY, DURATION, ENDED, LONGEST_POLL, RUNNING, STARTED, is_enabled,
-};
+use crate::metrics::{CANCELLATION_LATENCY, DURATION, ENDED, LONGEST_POLL, RUNNING, STARTED};
 use crate::operation::Operation;
 use crate::panic::contain;
 use crate::reason::Reason;
@@ -17,11 +15,8 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// Reports the start, if metrics are enabled.
-    pub(super) fn begin(operation: &Operation) -> Option<Self> {
-        if !is_enabled() {
-            return None;
-        }
+    /// Reports the start.
+    pub(super) fn begin(operation: &Operation) -> Self {
         let name = operation.inner.details.lock().name.clone();
         let operation = name.map_or("unnamed", |name| name.literal().unwrap_or("other"));
         // A panic of the recorder has been printed, and no caller could do more about it.
@@ -29,7 +24,7 @@ impl Meter {
             counter!(STARTED, "operation" => operation).increment(1);
             gauge!(RUNNING, "operation" => operation).increment(1.0);
         });
-        Some(Meter { operation })
+        Meter { operation }
     }
 
     /// Reports the end.

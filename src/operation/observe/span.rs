@@ -51,20 +51,25 @@ mod real {
         }
 
         /// Makes the span, below the span of the parent.
+        #[inline]
         pub(in crate::operation::observe) fn make(
             &mut self,
             operation: &Operation,
         ) -> OperationSpan {
-            let make = self.0.get_mut().take();
-            let span = contain(|| match make {
-                Some(make) => parent_span(operation).in_scope(|| make(operation)),
-                None => default_span(operation),
-            });
-            OperationSpan::new(span.unwrap_or_else(|_| Span::none()))
+            match self.0.get_mut().take() {
+                Some(make) => user_span(operation, make),
+                None => OperationSpan::new(|| default_span(operation)),
+            }
         }
     }
 
+    #[inline(never)]
+    fn user_span(operation: &Operation, make: MakeSpan) -> OperationSpan {
+        OperationSpan::new(|| parent_span(operation).in_scope(|| make(operation)))
+    }
+
     /// Makes the default span. If the span is disabled, only its level and call site are looked at.
+    #[inline]
     fn default_span(operation: &Operation) -> Span {
         let name = || operation.inner.details.lock().name.clone();
         info_span!(
@@ -110,12 +115,15 @@ mod real {
     pub(in crate::operation::observe) struct OperationSpan(Mutex<Option<Arc<Span>>>);
 
     impl OperationSpan {
-        fn new(span: Span) -> Self {
-            OperationSpan(Mutex::new((!span.is_disabled()).then(|| Arc::new(span))))
+        /// Calls `make`, which creates the span. It may panic.
+        #[inline(always)]
+        fn new(make: impl FnOnce() -> Span) -> Self {
+            let enabled = || Some(make()).filter(|span| !span.is_disabled()).map(Arc::new);
+            OperationSpan(Mutex::new(contain(enabled).unwrap_or_default()))
         }
 
-        pub(in crate::operation::observe) fn is_disabled(&self) -> bool {
-            self.0.lock().is_none()
+        pub(in crate::operation::observe) fn is_disabled(&mut self) -> bool {
+            self.0.get_mut().is_none()
         }
 
         pub(in crate::operation::observe) fn get(&self) -> Option<Arc<Span>> {
@@ -272,7 +280,7 @@ mod none {
     pub(in crate::operation::observe) struct OperationSpan;
 
     impl OperationSpan {
-        pub(in crate::operation::observe) fn is_disabled(&self) -> bool {
+        pub(in crate::operation::observe) fn is_disabled(&mut self) -> bool {
             true
         }
 
