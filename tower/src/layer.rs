@@ -115,9 +115,11 @@ impl OperationLayer {
         self
     }
 
-    /// Names each operation with a function of the head of its request. Statistics and metrics are grouped by this
-    /// name. Use this method if they should not be grouped by the default name, which is the method and the path or
-    /// route.
+    /// Names each operation with a function of the head of its request. Statistics are grouped by this name. Use
+    /// this method if they should not be grouped by the default name, which is the method and the path or route.
+    ///
+    /// Metrics are grouped by names that are literals. Every other name counts as `other` in them, the default name
+    /// included. So return one of several literals if you need the metrics of each kind of request.
     ///
     /// ```
     /// let layer = cancelable_tower::OperationLayer::new().named_by(|head| {
@@ -126,6 +128,11 @@ impl OperationLayer {
     ///     format!("{} {area}", head.method)
     /// });
     /// # let _ = layer;
+    ///
+    /// let layer_with_metrics = cancelable_tower::OperationLayer::new().named_by(|head| {
+    ///     if head.uri.path().starts_with("/users/") { "users" } else { "pages" }
+    /// });
+    /// # let _ = layer_with_metrics;
     /// ```
     pub fn named_by<T: Into<Text>>(
         self,
