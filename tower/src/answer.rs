@@ -50,7 +50,7 @@ impl Protocol {
         if starts_with(b"application/grpc") && !starts_with(b"application/grpc-web") {
             Protocol::Grpc
         } else if starts_with(b"text/event-stream") && !headers.contains_key(CONTENT_ENCODING) {
-            // An event cannot be added to a stream that is compressed.
+            // No event can be added to a compressed stream.
             Protocol::EventStream
         } else {
             Protocol::Http
@@ -133,7 +133,8 @@ impl Answers {
         };
         // A line break would end the field.
         let text = text.replace(['\r', '\n'], " ");
-        // The last frame may have ended inside an event. Between events, empty lines mean nothing.
+        // The last frame may have ended inside an event, so two line breaks end that event first. Between events they mean
+        // nothing.
         format!("\n\nevent: cancelled\ndata: {text}\n\n")
     }
 }

@@ -1,4 +1,4 @@
-//! `PropagateFuture` and `PropagateBody`: a call of a client that ends with its operation.
+//! `PropagateFuture` and `PropagateBody`: a client's call, which fails if the operation around it is cancelled.
 
 use std::error::Error;
 use std::fmt;
@@ -18,7 +18,7 @@ pub(crate) enum Refusal {
     NoTimeLeft,
 }
 
-/// A source that fires when an operation is cancelled. It is `Sync`, because bodies in reqwest must be `Sync`.
+/// A source that fires when an operation is cancelled. The source is `Sync`, because the bodies of `reqwest` must be `Sync`.
 type End = Pin<Box<dyn Future<Output = Reason> + Send + Sync>>;
 
 fn end_of(operation: &Operation) -> End {
@@ -40,7 +40,7 @@ fn end_of(operation: &Operation) -> End {
 pub struct PropagateFuture<F> {
     #[pin]
     state: State<F>,
-    /// The operation that the body of the response ends with.
+    /// If this operation is cancelled, the body of the response fails.
     operation: Option<Operation>,
 }
 
@@ -99,7 +99,8 @@ impl<F> fmt::Debug for PropagateFuture<F> {
     }
 }
 
-/// A response body that ends with the operation of its request. It checks the operation before each frame.
+/// A response body that fails if the operation of its request is cancelled. Before each frame, the body checks the
+/// operation.
 ///
 /// # Cancel safety
 ///
@@ -169,8 +170,8 @@ pub enum PropagateError<E> {
     Service(E),
     /// The operation of the request was cancelled.
     Cancelled(Cancelled),
-    /// After the [reserve](crate::Outbound::reserve), the operation had less time left than the header can state, so
-    /// the request was not sent.
+    /// Once the [reserve](crate::Outbound::reserve) was subtracted, less time was left than the header can state, so the
+    /// request was not sent.
     NoTimeLeft,
 }
 

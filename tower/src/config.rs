@@ -70,7 +70,7 @@ impl Config {
         self.metadata.iter().filter_map(value_of).collect()
     }
 
-    /// Returns the shortest limit of a request.
+    /// Returns the limit of a request: the shortest of the layer's limit and those in the headers.
     pub(crate) fn limit_of(&self, head: &Parts) -> Option<Duration> {
         let inbound = self.inbound.iter().filter_map(|inbound| inbound.limit(&head.headers));
         inbound.chain(self.limit).min()

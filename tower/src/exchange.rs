@@ -16,7 +16,7 @@ use crate::streaming::{BodyState, Pulled, Streaming};
 
 /// A part of an answer.
 pub(crate) enum Piece<D> {
-    /// Status and headers, with the first frame of the body if that frame was ready at once.
+    /// The status and the headers, and the first frame of the body if that frame was ready at once.
     Head(response::Parts, BodyState, Option<Pulled<D>>),
     /// Data or trailers.
     Frame(Pulled<D>),
@@ -59,7 +59,7 @@ impl Display for Fault {
 /// One request: the call of the service, its future, then the body of its response.
 #[pin_project]
 pub(crate) struct Exchange<C, F, B: Body> {
-    /// Whether the client asked for the head only, so that it gets no body.
+    /// Whether this is a `HEAD` request, so the response has no body.
     head_only: bool,
     version: Version,
     #[pin]
@@ -68,8 +68,8 @@ pub(crate) struct Exchange<C, F, B: Body> {
 
 #[pin_project(project = StageProjection)]
 enum Stage<C, F, B: Body> {
-    /// The service has not been called. The first poll calls it, inside the operation. If the request is refused, there
-    /// is no such poll. `None` if the call has panicked.
+    /// The service has not been called yet. The first poll calls it, inside the operation. If the request is refused, this
+    /// stream is never polled, and the service is not called. `None` if the call has panicked.
     Waiting(Option<C>),
     Calling(#[pin] F),
     Streaming(#[pin] Streaming<B>),

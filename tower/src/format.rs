@@ -43,7 +43,7 @@ impl Format {
         }
     }
 
-    /// Writes a limit, rounded down. Returns `None` if that makes it zero.
+    /// Writes a limit, rounded down. Returns `None` if the rounded limit is zero.
     pub(crate) fn write(&self, limit: Duration) -> Option<HeaderValue> {
         let written = match &self.unit {
             Unit::Named => grpc_timeout::write(limit)?,
@@ -57,7 +57,7 @@ impl Format {
     }
 }
 
-/// Reads a number of 1 to `most` digits, where `most` is at most 19.
+/// Reads a number of 1 to `most` digits. `most` is at most 19, so the number fits into a `u64`.
 pub(crate) fn digits(value: &[u8], most: usize) -> Option<u64> {
     let valid = !value.is_empty() && value.len() <= most && value.iter().all(u8::is_ascii_digit);
     valid.then(|| value.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))

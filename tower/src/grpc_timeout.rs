@@ -21,13 +21,13 @@ pub(crate) fn parse(value: &[u8]) -> Option<Duration> {
     let &(_, length) = UNITS.iter().find(|(name, _)| name == unit)?;
     let number = super::format::digits(digits, 8)?;
     let nanos = u128::from(number) * length;
-    // At most 99,999,999 hours, whose seconds fit into a `u64`.
+    // The limit is at most 99,999,999 hours, so its seconds fit into a `u64`.
     let seconds = u64::try_from(nanos / 1_000_000_000).ok()?;
     Some(Duration::new(seconds, (nanos % 1_000_000_000) as u32))
 }
 
-/// Writes a limit in the finest unit that can hold it, rounded down. A limit that is too long for the format becomes
-/// the longest one that it can hold. Returns `None` for a limit of zero.
+/// Writes a limit in the finest unit that can hold it, rounded down. A limit that is too long for the format becomes the
+/// longest limit that the format can hold. Returns `None` for a limit of zero.
 pub(crate) fn write(limit: Duration) -> Option<String> {
     if limit.is_zero() {
         return None;

@@ -11,12 +11,12 @@ use crate::format::Format;
 
 /// Reads the time limit that a request brings in a header.
 ///
-/// The value is relative, and the clock starts when the request arrives at the layer, so no clocks of two machines
-/// are compared. The limit only ever shortens what the layer allows by itself. If the header occurs more than
-/// once, the shortest valid value counts. A malformed value is ignored and [counted](Inbound::malformed).
+/// The value is a duration that counts from the arrival of the request at the layer, so the clocks of two machines are never
+/// compared. It can shorten the [limit](crate::OperationLayer::limit) of the layer, but never lengthen it. If the header
+/// occurs more than once, the shortest valid value counts. A malformed value is ignored and [counted](Inbound::malformed).
 ///
-/// Use it only behind an edge that you trust. At an edge that faces the public, each client could choose its own limit,
-/// although only a shorter one.
+/// Use it only behind an edge that you trust. At an edge that faces the public, any client could choose its own limit, if
+/// only a shorter one.
 ///
 /// # Examples
 ///
@@ -79,7 +79,7 @@ impl Inbound {
         }
     }
 
-    /// Sets the longest limit that a request can have. A request with a longer limit gets this one, and so does a
+    /// Sets the longest limit that a request can have. A request with a longer limit gets `longest` instead, and so does a
     /// request without the header.
     ///
     /// ```
@@ -113,7 +113,7 @@ impl Inbound {
         self
     }
 
-    /// Refuses a request with less time than this: it is answered as timed out, and the service is not called.
+    /// Refuses requests that have less time than `minimum`: they are answered as timed out, and the service is not called.
     /// The default is zero, which refuses only requests that have no time left at all.
     ///
     /// ```
@@ -145,7 +145,7 @@ impl Inbound {
         self.malformed.load(Ordering::Relaxed)
     }
 
-    /// Returns the limit of a request with these headers, or `None` if it has none. Zero means that the request
+    /// Returns the limit of a request with these headers, or `None` if the request has no limit. Zero means that the request
     /// is refused.
     ///
     /// ```

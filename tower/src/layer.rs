@@ -22,28 +22,29 @@ use crate::{BoxError, Inbound, ResponseFuture};
 /// Turns each request into an operation with a name, a limit and an entry in a registry, and answers the request if it
 /// is cancelled.
 ///
-/// An operation begins when the service is called, and ends when the body of its response has ended. So a download or a
-/// stream of events is covered to its last byte. The inner service is called when the operation is first polled, inside
-/// the operation: [`Operation::current`] returns it, and shields, children and progress reports work as in any other
-/// operation. The service must be `Clone`: a request takes the service that is ready, and a clone takes its place.
+/// An operation begins when the service is called, and ends when the body of its response has ended. So the operation covers
+/// a download or a stream of events to its last byte. When the operation is first polled, it calls the inner service. The
+/// service runs inside the operation: there, [`Operation::current`] returns the operation, and shields, children and
+/// progress reports work as in any other operation. The inner service must be `Clone`: each request takes the service that
+/// is ready, and a clone replaces it for the next request.
 ///
 /// # Which side wins
 ///
-/// The limit and the other sources are checked before the service is called, and before each frame of the body. A
-/// request whose source has fired by the first poll is answered without calling the service. A frame that has been
-/// pulled from the body is always sent. If the limit passes after the last frame, and before the server asks whether
-/// the body has ended, the response is cancelled.
+/// The limit and the other sources are checked before the service is called, and before each frame of the body. If a source
+/// has fired by the first poll, the request is answered without calling the service. A frame that has been pulled from the
+/// body is always sent. If the limit passes after the last frame, but before the server asks whether the body has ended, the
+/// response is cancelled.
 ///
-/// If a body of known length consists of one frame that is ready at once, it is pulled together with the head, and the
-/// operation ends with the head. With any other body of known length, the operation ends with the last byte. Over
-/// HTTP/2, trailers may follow that byte, so the operation lasts until the body has ended.
+/// If a body of known length consists of one frame that is ready at once, this frame is pulled together with the head, and
+/// the operation ends then. With any other body of known length, the operation ends with the last byte. Over HTTP/2,
+/// trailers may follow that byte, so the operation lasts until the body has ended.
 ///
 /// # Cancelled requests
 ///
-/// If no part of the response has been sent, the client gets an [answer](Self::answer). Otherwise the end depends on
-/// the protocol. A gRPC response ends with trailers that carry the status. A stream of server-sent events ends with an
-/// event `cancelled`. Any other body ends with an error, so the server closes the connection or resets the stream. An
-/// event stream with a `content-encoding` ends with an error, too.
+/// If no part of the response has been sent, the client gets an [answer](Self::answer). Otherwise the end depends on the
+/// protocol. A gRPC response ends with trailers that carry the status. A stream of server-sent events ends with an event
+/// `cancelled`. Any other body ends with an error, so the server closes the connection or resets the stream. An event stream
+/// with a `content-encoding` ends with an error, too, because no event can be added to a compressed stream.
 ///
 /// # Dropped requests
 ///
@@ -172,7 +173,7 @@ impl OperationLayer {
     }
 
     /// Lets requests bring a time limit with them. The shortest limit counts, so a request never gets more than
-    /// [`limit`](Self::limit). Call it several times to read several headers.
+    /// [`limit`](Self::limit). To read several headers, call this method several times.
     ///
     /// A request without any time left is answered as timed out, and the service is not called.
     ///
@@ -185,7 +186,7 @@ impl OperationLayer {
         self.with(|config| config.inbound.push(inbound))
     }
 
-    /// Adds a source to each request. The first source to fire cancels it.
+    /// Adds a source to each request. The first source that fires cancels the request.
     ///
     /// ```
     /// use cancelable::CancellationToken;
@@ -268,11 +269,12 @@ impl OperationLayer {
         self.with(|config| config.grace = Some(limit))
     }
 
-    /// Records a request that is dropped as [`Disconnected`](cancelable::Reason::Disconnected), with the metadata
-    /// `status` 499. Use it for the outermost layer, whose futures and bodies are dropped only by the server.
+    /// Records dropped requests as [`Disconnected`](cancelable::Reason::Disconnected), with the metadata `status` 499. Use
+    /// it for the outermost layer: only the server drops the futures and bodies of that layer, and the server does so when
+    /// the client has left.
     ///
-    /// By default, such a request is recorded as [`Dropped`](cancelable::Reason::Dropped), because a layer around this
-    /// one may have dropped it for another reason, such as a limit of its own.
+    /// By default, a dropped request is recorded as [`Dropped`](cancelable::Reason::Dropped), because a layer around this
+    /// layer may have dropped it for another reason, such as a limit of its own.
     ///
     /// ```
     /// let layer = cancelable_tower::OperationLayer::new().outermost();
@@ -376,7 +378,8 @@ where
         let protocol = Protocol::of(&head.headers);
         let head_only = head.method == Method::HEAD;
         let kept = config.answers.custom.is_some().then(|| Box::new(head.clone()));
-        // The clone is not ready yet, so it takes the place of the ready service, which serves this request.
+        // Only the service that was polled is known to be ready, so it serves this request. The clone takes its place and is
+        // polled before the next request.
         let next = self.inner.clone();
         let mut service = std::mem::replace(&mut self.inner, next);
         let version = head.version;

@@ -55,8 +55,8 @@ impl Outbound {
         Outbound { format: Format::millis(name), reserve: Duration::ZERO }
     }
 
-    /// Keeps `reserve` of the time that is left, for the way back and for what the caller still has to do. The header
-    /// states the rest.
+    /// Keeps `reserve` of the time that is left, for the way back and for what the caller does afterwards. The header states
+    /// the rest.
     ///
     /// ```
     /// use std::time::Duration;
@@ -76,8 +76,7 @@ impl Outbound {
         let given = headers.get_all(name);
         let shortest = given.iter().filter_map(|value| self.format.parse(value)).min();
         let limit = shortest.map_or(left, |shortest| shortest.min(left));
-        // If there were several headers, a peer might read only the longest limit. So they are replaced by a single
-        // header.
+        // If there were several headers, a peer might read only the longest limit. So a single header replaces them.
         if shortest == Some(limit) && !limit.is_zero() && given.iter().count() == 1 {
             return true;
         }

@@ -1,4 +1,5 @@
-//! `PropagateLayer`: requests of a client carry the time that their operation has left, and end with that operation.
+//! `PropagateLayer`: a client's requests state the time that their operation has left, and are cancelled with that
+//! operation.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,19 +22,20 @@ pub(crate) struct Config {
     detached: bool,
 }
 
-/// Sends each request of a client with the time that its operation has left, and ends the request with the operation.
+/// Tells the server of each request how much time the current operation has left, and cancels the request with the
+/// operation.
 ///
-/// A request that is called inside an operation with a [deadline](Operation::deadline) gets a header with the time that
-/// remains, less a [reserve](Outbound::reserve). If the request has that header already, the shorter limit counts. Put
-/// this layer below any layer that repeats requests, so that each attempt gets the time that is left when it starts. A
-/// request outside any operation, or in one without a deadline, keeps its headers.
+/// A request that is made inside an operation with a [deadline](Operation::deadline) gets a header with the time that
+/// remains, less a [reserve](Outbound::reserve). If the request already has that header, the shorter limit counts. Put this
+/// layer below any layer that repeats requests, so that each attempt gets the time that is left when it starts. A request
+/// outside any operation, or in one without a deadline, keeps its headers.
 ///
-/// The call ends with the operation, and so does the body of its response, whichever task polls them.
+/// If the operation is cancelled, the call fails, and so does the body of its response, whichever task polls them.
 ///
 /// # Errors
 ///
-/// [`PropagateError`]: the error of the inner service, or a cancellation. If no time is left or the operation is
-/// cancelled already, nothing is sent.
+/// [`PropagateError`]: the error of the inner service, or a cancellation. If no time is left, or the operation is already
+/// cancelled, nothing is sent.
 ///
 /// # Examples
 ///
@@ -85,8 +87,8 @@ impl PropagateLayer {
         PropagateLayer { config: Arc::new(config) }
     }
 
-    /// Writes the header only into requests to these hosts. Requests to other hosts keep their headers; they still
-    /// end with their operation.
+    /// Writes the header only into requests to these hosts. Requests to other hosts keep their headers, but are still
+    /// cancelled with their operation.
     ///
     /// Only the name of the host is compared, without the scheme and the port. If the client follows a redirect below
     /// this layer, the request to the new host carries the header, too. reqwest follows redirects below its middleware.
@@ -122,7 +124,7 @@ impl<S> Layer<S> for PropagateLayer {
     }
 }
 
-/// A client whose requests end with their operation. [`PropagateLayer`] creates it.
+/// A client whose requests are cancelled with their operation. [`PropagateLayer`] creates it.
 #[derive(Clone, Debug)]
 pub struct Propagate<S> {
     inner: S,
@@ -157,7 +159,7 @@ where
 }
 
 impl Config {
-    /// Writes the time that is left into the header.
+    /// Writes the time that is left into the header, or refuses the request if no time is left.
     pub(crate) fn prepare(
         &self,
         operation: &Operation,
@@ -173,12 +175,12 @@ impl Config {
         if is_sent { Ok(()) } else { Err(Refusal::NoTimeLeft) }
     }
 
-    /// Returns the operation that the request ends with, or `None` if requests are detached.
+    /// Returns the operation whose cancellation ends the request, or `None` if requests are detached.
     pub(crate) fn ends(&self, operation: Operation) -> Option<Operation> {
         (!self.detached).then_some(operation)
     }
 
-    /// Returns whether requests to this host get the header. If the address has no host, the header `host` names it.
+    /// Returns whether requests to this host get the header. If the URI has no host, the header `host` names the host.
     pub(crate) fn names(&self, host: Option<&str>, headers: &HeaderMap) -> bool {
         let Some(hosts) = &self.hosts else { return true };
         let is_named = |host: &str| hosts.iter().any(|name| name.eq_ignore_ascii_case(host));

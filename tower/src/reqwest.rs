@@ -11,17 +11,18 @@ use reqwest_middleware::{Error, Middleware, Next, Result};
 use crate::PropagateLayer;
 use crate::call::{PropagateError, PropagateFuture};
 
-/// Does for the requests of `reqwest` what the layer does for those of a tower service.
+/// Does for the requests of `reqwest` what the layer does for the requests of a tower client.
 ///
-/// A call that is cancelled fails with an [`Error::Middleware`] that holds a [`Cancelled`](cancelable::Cancelled). If
-/// no time is left, the call fails with one that holds a [`PropagateError`]. If a response is cancelled, its body fails
-/// with an error whose source is the [`Cancelled`](cancelable::Cancelled).
+/// If a call is cancelled, it fails with an [`Error::Middleware`] that holds a [`Cancelled`](cancelable::Cancelled). If no
+/// time is left, the [`Error::Middleware`] holds a [`PropagateError`]. If the operation is cancelled after the head of the
+/// response has come, the body fails with an error whose source is a [`Cancelled`](cancelable::Cancelled).
 ///
-/// `reqwest` follows redirects without calling its middleware again, so a redirected request carries the header to any
-/// host, even to one that [`only_to`](PropagateLayer::only_to) does not name. To turn redirects off, call
+/// `reqwest` follows redirects without calling its middleware again. So a redirected request carries the header to any host,
+/// even if [`only_to`](PropagateLayer::only_to) does not name that host. To turn redirects off, call
 /// `redirect(Policy::none())` on the builder of the client.
 ///
-/// Add this middleware after any other that repeats requests, so that each attempt gets the time that is left then.
+/// Add this middleware after any middleware that repeats requests, so that each attempt gets the time that is left when it
+/// starts.
 impl Middleware for PropagateLayer {
     fn handle<'this, 'extensions, 'next, 'call>(
         &'this self,
@@ -62,8 +63,7 @@ impl Middleware for PropagateLayer {
     }
 }
 
-/// Adds the address that the response came from. Converting a response of `reqwest` into one of `http` loses this
-/// address.
+/// Adds the address that the response came from, which is lost when a response of `reqwest` becomes a response of `http`.
 fn with_url(mut response: http::Response<Body>, url: Url) -> http::Response<Body> {
     let with_url = http::Response::builder().url(url).body(());
     if let Ok(with_url) = with_url {

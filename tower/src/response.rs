@@ -1,4 +1,4 @@
-//! `ResponseFuture` and `ResponseBody`: a response that ends with the operation of its request.
+//! `ResponseFuture` and `ResponseBody`: the response to a request that runs as an operation.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -19,7 +19,7 @@ use crate::streaming::{BodyState, Pulled};
 ///
 /// # Cancel safety
 ///
-/// Dropping it cancels the operation of the request.
+/// Dropping the future cancels the operation of the request.
 ///
 /// # Errors
 ///
@@ -84,7 +84,7 @@ where
     let response =
         config.answers.response(cancelled, request, running.protocol, config.registry.as_ref());
     response.map(|text| {
-        // The server announces this length to a client that has asked for the head only.
+        // If the client asked for the head only, the server announces this length.
         let state = BodyState {
             hint: SizeHint::with_exact(text.len() as u64),
             ended: text.is_empty(),
@@ -110,7 +110,7 @@ impl<B: Body<Data: 'static>, E> fmt::Debug for ResponseFuture<B, E> {
 ///
 /// # Cancel safety
 ///
-/// Dropping it before its end cancels the operation of the request.
+/// Dropping the body before its end cancels the operation of the request.
 ///
 /// # Errors
 ///
@@ -119,7 +119,7 @@ impl<B: Body<Data: 'static>, E> fmt::Debug for ResponseFuture<B, E> {
 pub struct ResponseBody<B: Body<Data: 'static>> {
     /// `None` once the operation is over.
     running: Option<Running<B::Data>>,
-    /// The first frame, if it was there with the head.
+    /// The first frame, if it was pulled together with the head.
     first: Option<Pulled<B::Data>>,
     /// The trailers, if they were pulled together with the last data.
     trailers: Option<Box<HeaderMap>>,

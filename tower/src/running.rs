@@ -15,7 +15,7 @@ use crate::answer::Protocol;
 use crate::config::Config;
 use crate::exchange::{Fault, Piece};
 
-/// The operation of a request. The types of its service are erased.
+/// The operation of a request, as a stream of the parts of its answer. The types of the service are erased.
 type Pieces<D> = Pin<Box<dyn Stream<Item = Result<Piece<D>, Fault>> + Send>>;
 
 /// A request that has not ended. If it is dropped before its end, its operation is cancelled.
@@ -25,7 +25,7 @@ pub(crate) struct Running<D: 'static> {
     operation: Operation,
     pub(crate) config: Arc<Config>,
     pub(crate) protocol: Protocol,
-    /// Whether the client asked for the head only, so that it gets no body.
+    /// Whether this is a `HEAD` request, so the response has no body.
     pub(crate) head_only: bool,
     /// The head of the request, if the answer to a cancelled request needs it.
     pub(crate) request: Option<Box<Parts>>,
@@ -43,7 +43,7 @@ impl<D> Running<D> {
         Running { pieces: Some(pieces), operation, config, protocol, head_only, request }
     }
 
-    /// Polls for the next part of the answer. After the last one it returns `None`.
+    /// Polls for the next part of the answer. Returns `None` after the last part.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece<D>, Fault>>> {
         let Some(pieces) = &mut self.pieces else { return Poll::Ready(None) };
         let polled = ready!(pieces.as_mut().poll_next(cx));
@@ -86,8 +86,8 @@ impl<D> Drop for Running<D> {
         }
         if let Some(spawner) = &self.config.spawner {
             let spawn = AssertUnwindSafe(|| spawner(Box::pin(Rest(pieces))));
-            // A panic would end a connection that other requests share. The panic hook has printed it already. The
-            // payload may panic when it is dropped, so it is leaked.
+            // A panic would end a connection that other requests share. The panic hook has already printed the panic. The
+            // panic's payload is leaked, because its destructor may panic, too.
             catch_unwind(spawn).unwrap_or_else(std::mem::forget);
         }
     }

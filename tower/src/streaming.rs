@@ -16,7 +16,7 @@ pub(crate) struct BodyState {
     pub(crate) hint: SizeHint,
     /// Whether the body says that it has ended.
     pub(crate) ended: bool,
-    /// Whether nothing more is pulled from the body, so that the operation is over.
+    /// Whether nothing more is pulled from the body, so the operation is over.
     pub(crate) last: bool,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Pulled<D> {
     pub(crate) state: BodyState,
 }
 
-/// What follows the announced bytes of a body.
+/// What follows the bytes of a body of known length.
 enum Rest {
     /// Something that the server will poll for.
     More,
@@ -50,10 +50,10 @@ pub(crate) struct Streaming<B: Body> {
     body: B,
     /// How many bytes are still to come, if that is known.
     left: Option<u64>,
-    /// Whether the server polls the body to its end, as it does in HTTP/2. In HTTP/1 it drops a body of known length
-    /// after its last byte.
+    /// Whether the server polls the body to its end, as it does in HTTP/2. In HTTP/1, the server drops a body of known
+    /// length after the last byte.
     polled_to_end: bool,
-    /// A result that the body has returned but that has not been handed out yet.
+    /// A result that was polled from the body in advance. The next poll returns it.
     peeked: Option<Option<Result<Frame<B::Data>, BoxError>>>,
 }
 
@@ -62,8 +62,8 @@ impl<B: Body<Error: Into<BoxError>>> Streaming<B> {
         Streaming { body, left, polled_to_end, peeked: None }
     }
 
-    /// Pulls what can be sent together with the head: the first frame of a body of known length, since most such bodies
-    /// have only one frame. A body of unknown length may be slow, and its head must not wait for it.
+    /// Pulls what can be sent together with the head: the first frame of a body of known length, because most such bodies
+    /// have only one frame. A body of unknown length is left alone: it may be slow, and the head must not wait for it.
     ///
     /// Returns the state of the body before that frame.
     pub(crate) fn pull_first(
@@ -133,7 +133,7 @@ impl<B: Body<Error: Into<BoxError>>> Streaming<B> {
         Poll::Ready(Some(Ok(Pulled { frame, trailers, state })))
     }
 
-    /// Polls for trailers after the last of the announced bytes.
+    /// Polls for trailers after the last byte of a body of known length.
     fn look_for_trailers(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Rest {
         let this = self.project();
         match this.body.poll_frame(cx) {

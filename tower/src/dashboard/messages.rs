@@ -13,16 +13,16 @@ use futures_core::Stream;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// How often the statistics are sent. This also detects clients that have gone away.
+/// How often the statistics are sent. Sending them also detects clients that have left.
 const NUMBERS_EVERY: Duration = Duration::from_millis(500);
 
 /// How many events are buffered for a slow client.
 const CAPACITY: usize = 4096;
 
-/// How far back a page that has just been opened can look.
+/// A newly opened page gets the operations that ended within this time before it was opened.
 const PAST: Duration = Duration::from_secs(60);
 
-/// How many ended operations a page gets when it is opened.
+/// How many ended operations a newly opened page gets at most.
 const MOST_ENDED: usize = 200;
 
 /// Once a frame has this size, no further changes are added to it.
@@ -35,8 +35,7 @@ const FRAME: usize = 64 * 1024;
 /// * `operations` lists the running operations. It comes after `hello`, and again after the client has missed events.
 /// * `change` is one event of the registry.
 /// * `stats` are the statistics.
-/// * `phases` lists the operations that are in another phase than pending or running, such as clean-up, and their
-///   phases.
+/// * `phases` lists the operations in any phase but pending or running, such as clean-up, with their phases.
 pub(super) struct Messages {
     registry: Registry,
     may_cancel: bool,
@@ -56,7 +55,7 @@ impl Messages {
     fn hello(&mut self, text: &mut String) -> Events {
         // Listen before listing, so that no operation is missed.
         let changes = self.registry.events(CAPACITY);
-        // A body is polled inside the operation of its request.
+        // A body is polled inside the operation of its request, so this is the operation of the stream itself.
         let operation = Operation::current().map(|operation| operation.id());
         let now = Instant::now();
         let recent = HistoryQuery::all().last(MOST_ENDED);
@@ -108,7 +107,8 @@ impl Stream for Messages {
                 Poll::Ready(Some(Event::Missed { .. })) => {
                     write(&mut text, "operations", &self.registry.list());
                 }
-                // An operation gets its parent when it starts, which is after it was registered.
+                // An operation gets its parent only when it starts, after it was registered. So the page gets a new
+                // snapshot.
                 Poll::Ready(Some(Event::Started { id, .. })) => {
                     let snapshot = self.registry.get(id).map(|operation| operation.snapshot());
                     let started = json!({ "event": "started", "id": id, "snapshot": snapshot });

@@ -38,10 +38,10 @@ const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 
 /// Decides whether a request may cancel an operation.
 type Permission = dyn Fn(&Parts) -> bool + Send + Sync;
 
-/// Serves a page that shows the operations of a registry: the running ones as a tree, a timeline of the last minute,
-/// and how many ended for which reason.
+/// Serves a page that shows the operations of a registry: a tree of the running ones, a timeline of the last minute, and how
+/// many completed, failed, or were cancelled for each kind of reason.
 ///
-/// It works in any router. Mount it at a path, and let the router strip that path, as `nest_service` of axum does.
+/// The service works in any router. Mount it at a path, and let the router strip that path, as `nest_service` of axum does.
 ///
 /// | request | answer |
 /// |---|---|
@@ -50,11 +50,11 @@ type Permission = dyn Fn(&Parts) -> bool + Send + Sync;
 /// | `GET /stats` | statistics, as JSON |
 /// | `GET /events` | changes, as server-sent events |
 /// | `GET /tables/0` | a page with the first [table](Self::table) that was added |
-/// | `POST /operations/7/cancel` | 200 if this cancelled it, 409 if it was cancelled before, 404 if it is not running |
+/// | `POST /operations/7/cancel` | 200 if this request cancelled the operation, 409 if it was already cancelled, 404 if it is not running |
 ///
-/// The stream of events ends after the last operation of a registry that has been closed. Put an
-/// [`OperationLayer`](crate::OperationLayer) with [`daemon_in`](crate::OperationLayer::daemon_in) around the dashboard,
-/// so that a shutdown ends the stream, too.
+/// Once the registry is closed, the stream of events ends after the last operation. Put an
+/// [`OperationLayer`](crate::OperationLayer) with [`daemon_in`](crate::OperationLayer::daemon_in) around the dashboard. The
+/// stream is then an operation, too, and a shutdown cancels it after all others.
 ///
 /// # Permissions
 ///
@@ -98,8 +98,8 @@ impl Dashboard {
     /// Lets requests cancel operations if `allow` accepts them, such as requests with the session of an administrator.
     /// The page shows its buttons only to clients whose requests `allow` accepts.
     ///
-    /// Requests that a browser sends for a page of another site are refused before `allow` is called. A proxy in front must keep
-    /// the header `Host`.
+    /// Requests that a browser sends for a page of another site are refused before `allow` is called. To detect them, the
+    /// dashboard compares the headers `Origin` and `Host`, so a proxy in front must not change `Host`.
     ///
     /// ```
     /// use cancelable_tower::Dashboard;
@@ -121,8 +121,8 @@ impl Dashboard {
         self
     }
 
-    /// Adds a page with a table of your own, and a link to that page. An open page is loaded again each second, and
-    /// each time `make` is called. `make` must not block: let it return data that another task has prepared.
+    /// Adds a page with a table of your own, and a link to that page. An open page reloads each second, and `make` is called
+    /// for each load. `make` must not block: let it return data that another task has prepared.
     ///
     /// ```
     /// use cancelable_tower::{Dashboard, Table};
@@ -146,7 +146,7 @@ impl Dashboard {
         self
     }
 
-    /// Returns the table of a path.
+    /// Returns the table whose page has this path.
     fn table_at(&self, path: &str) -> Option<&NamedTable> {
         self.tables.get(path.strip_prefix("tables/")?.parse::<usize>().ok()?)
     }
@@ -224,8 +224,8 @@ impl Dashboard {
     }
 }
 
-/// Returns whether a page of another site sent the request. Browsers name the page's origin in every `POST` request.
-/// They send `Sec-Fetch-Site` only to addresses that are secure or local.
+/// Returns whether a page of another site sent the request. Browsers send `Origin` with every `POST` request. They send
+/// `Sec-Fetch-Site` only to addresses that are secure or local, so that header alone is not enough.
 fn is_foreign(head: &Parts) -> bool {
     let site = head.headers.get(HeaderName::from_static("sec-fetch-site"));
     if site.is_some_and(|site| site == "cross-site" || site == "same-site") {

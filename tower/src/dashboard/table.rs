@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use cancelable::Text;
 
-/// The style of the main page, which the pages of tables share.
+/// The main page. The pages of tables share its style.
 const MAIN_PAGE: &str = include_str!("page.html");
 
-/// How often an open page is loaded again, in seconds.
+/// How often an open page reloads, in seconds.
 const RELOAD: u32 = 1;
 
 /// A table that a [`Dashboard`](super::Dashboard) shows, such as a table of the processes of a fleet.
@@ -31,7 +31,7 @@ impl Table {
         Table { columns: columns.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
 
-    /// Adds a row. Cells that are missing are empty, and cells without a column are left out.
+    /// Adds a row. If the row has too few cells, the last columns are empty. Cells beyond the last column are left out.
     #[must_use]
     pub fn row<T: Into<Text>>(mut self, cells: impl IntoIterator<Item = T>) -> Self {
         let mut cells: Vec<Text> = cells.into_iter().map(Into::into).collect();
