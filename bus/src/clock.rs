@@ -1,4 +1,4 @@
-//! `Clock`: the time that has passed, on the clock that the time limits of `cancelable` use. So it is virtual in tests.
+//! `Clock`: measures time with the clock of the time limits of `cancelable`, so that time is virtual in tests.
 
 use std::pin::pin;
 use std::task::{Context, Waker};
@@ -9,7 +9,7 @@ use cancelable::Limit;
 /// Longer than any process runs, and short enough for every clock.
 const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
-/// Starts a limit. Its clock would otherwise start when it is first awaited.
+/// Creates a limit and starts it at once. Otherwise its time would start when it is first awaited.
 pub(crate) fn started(length: Duration) -> Limit {
     let limit = Limit::after(length);
     let _ = pin!(limit.reached()).poll(&mut Context::from_waker(Waker::noop()));

@@ -23,13 +23,13 @@ pub enum Delivery {
     },
     /// The run had ended before the request reached it.
     AlreadyEnded,
-    /// No run with this identifier has begun, or the lease of its process is over: it has crashed, hangs, or cannot
+    /// No run with this identifier has begun, or the lease of its process is over: the process has crashed, hangs, or cannot
     /// reach the store.
     ///
     /// The request stays in the store. If the run begins before the [lifetime](crate::Request::lifetime) is over, or its
     /// process comes back, the run gets it.
     Unknown,
-    /// The process of the run is alive, and has not confirmed yet. It will get the request.
+    /// The process of the run is alive, but has not confirmed the request yet. The process will get the request.
     Unconfirmed,
 }
 
@@ -48,7 +48,7 @@ impl From<TargetState> for Delivery {
 }
 
 impl TargetState {
-    /// Returns whether waiting longer would tell nothing new, unless a process comes back.
+    /// Returns whether the state can no longer change, unless a process comes back.
     pub(crate) fn is_settled(self) -> bool {
         !matches!(self, TargetState::NotBegun | TargetState::Live)
     }

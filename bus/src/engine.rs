@@ -1,35 +1,35 @@
 //! `Engine`: what a store does for the bus. Only implementations of stores need this module.
 //!
-//! A store holds four tables. Their columns are up to the engine, except for what the methods return.
+//! A store holds four tables. The engine chooses their columns, as long as its methods can return what they have to.
 //!
 //! | table | a row is |
 //! |---|---|
 //! | processes | a [`Process`], and the time until which its lease lasts |
 //! | runs | a [`NewRun`], the process that began it, the time at which it began, and its [`RunEnd`] once it has ended |
 //! | requests | a [`Request`], its scope, the asker, and the time at which its lifetime ends |
-//! | targets | a request and a run that gets it, and its [`Receipt`] once the process has written one |
+//! | targets | a request, a run that must get it, and the [`Receipt`] once the process of the run has written it |
 //!
 //! # Rules
 //!
 //! 1. Each method is one transaction. It returns `Ok` only after the commit.
-//! 2. A call may be dropped at any time, or return an error although it has been committed. The bus then makes the same
-//!    call again. So each method does nothing the second time.
-//! 3. All times are the store's, read within the transaction.
+//! 2. A call may be dropped at any time, or return an error although it has been committed. The bus then makes the same call
+//!    again. So a repeated call must change nothing.
+//! 3. All times come from the clock of the store, which is read within the transaction.
 //! 4. A [hint](Engine::hint) may be lost, repeated or late. The tables are the truth.
-//! 5. No read asks only for the rows after the last one that was seen: transactions may commit in a different order
-//!    than they began.
+//! 5. A read must not ask only for rows that are newer than the last row that was seen. Transactions may commit in a
+//!    different order than they began, so such a read would miss rows.
 //!
 //! # When a request has a run as its target
 //!
 //! | recipient | the run is a target if |
 //! |---|---|
 //! | [`Run`](Recipient::Run) | it has that identifier, and it began before the lifetime of the request ended |
-//! | [`Key`](Recipient::Key) | it had that key and had not ended, as the transaction of the request saw it |
+//! | [`Key`](Recipient::Key) | it had that key and had not ended when the transaction of the request looked |
 //! | [`Block`](Recipient::Block) | the same, or it has that key and began before the lifetime of the request ended |
 //!
-//! In the first and the last case the run may begin after the request. So [`poll`](Engine::poll) looks for such requests
-//! anew each time. It cannot rely on the transaction that begins the run, or on the one that makes the request: if both run
-//! at the same time, neither sees the other's rows.
+//! In the first and the last case, the run may begin after the request. So each [`poll`](Engine::poll) looks for such
+//! requests again. It cannot rely on the transaction that begins the run or on the transaction that makes the request to
+//! find them: if these two transactions run at the same time, neither sees the rows of the other.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -51,7 +51,7 @@ use crate::time::StoreTime;
 pub struct Process {
     /// Its identifier.
     pub id: ProcessId,
-    /// The scope that it works in. All its runs and requests are in it.
+    /// The scope that the process works in. All its runs and requests belong to this scope.
     pub scope: Scope,
     /// The name of its host, for people. At most 200 bytes. It may be empty.
     pub host: Text,
@@ -86,9 +86,9 @@ impl NewRun {
 /// Whether [`Engine::connect`] found a row of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enrolled {
-    /// There was none, so the store has no runs of the process either. The bus begins all its live runs again.
+    /// There was no row, so the store has no runs of the process either. The bus begins all its live runs again.
     New,
-    /// There was one, with the runs that it has begun.
+    /// There was a row, and the store still has the runs that the process has begun.
     Known,
 }
 
@@ -132,9 +132,9 @@ impl Pending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Received {
-    /// It cancelled the operation, and no other cancellation had come before.
+    /// The process cancelled the operation, and no other cancellation had come before.
     First,
-    /// The operation was already cancelled, for another reason, but still running.
+    /// The operation was still running, but already cancelled for another reason.
     Later,
     /// The operation had already ended.
     AlreadyEnded,
@@ -148,7 +148,7 @@ pub struct Receipt {
     pub request: RequestId,
     /// The run.
     pub run: RunId,
-    /// What the process did with it.
+    /// What the process did with the request.
     pub received: Received,
 }
 
@@ -182,7 +182,7 @@ impl RunEnd {
 pub struct Target {
     /// The run.
     pub run: RunId,
-    /// What the store knows about it.
+    /// What the store knows about the run.
     pub state: TargetState,
 }
 
@@ -244,11 +244,12 @@ pub trait Engine: Send + Sync + 'static {
     /// The error of the store.
     type Error: Error + Send + Sync + 'static;
 
-    /// Drives the connection for as long as it is polled. The driver of the bus polls one such future from its start to its
-    /// end, beside the calls of the other methods. So an engine needs no task of its own.
+    /// Drives the connection for as long as it is polled. The driver of the bus creates one such future at its start, and
+    /// polls that future as long as the driver runs, beside the calls of the other methods. So an engine needs no task of
+    /// its own.
     ///
-    /// The future never completes. When a connection is lost, it waits for the next one, which
-    /// [`connect`](Self::connect) makes.
+    /// The future never completes. When a connection is lost, the future waits until [`connect`](Self::connect) has made the
+    /// next one.
     ///
     /// # Cancel safety
     ///
@@ -258,48 +259,48 @@ pub trait Engine: Send + Sync + 'static {
     /// Waits until something may have changed for this process: one of its runs has a new request, or one of its
     /// requests has a new receipt. Also resolves after the connection was lost.
     ///
-    /// A change that comes while no such future exists is remembered: the next future resolves at once. Several
-    /// changes may become one.
+    /// If a change comes while no such future exists, it is remembered, and the next future resolves at once. Several
+    /// changes may be reported as one.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses no change. Only the driver of the bus calls this, and has at most one such future at
-    /// a time.
+    /// Dropping the future loses no change. Only the driver of the bus calls this method, and it has at most one such future
+    /// at a time.
     fn hint(&self) -> impl Future<Output = ()> + Send;
 
     /// Makes a new connection in place of any earlier one, starts to listen for hints, and then inserts the process or
     /// renews its lease.
     ///
-    /// The driver calls this first, and again after each of its calls that failed or took too long.
+    /// The driver calls this method first, and calls it again whenever one of its calls has failed or took too long.
     fn connect(
         &self,
         process: &Process,
         lease: Duration,
     ) -> impl Future<Output = Result<Enrolled, Self::Error>> + Send;
 
-    /// Renews the lease of the process. Returns every request that has a live run of the process as a target without
-    /// a receipt. Returns `None`, and changes nothing, if there is no row of the process.
+    /// Renews the lease of the process, and returns the requests that its live runs must get: each request that has such a
+    /// run as a target, and for which this run has no receipt yet. If there is no row of the process, changes nothing and
+    /// returns `None`.
     fn poll(
         &self,
         process: ProcessId,
         lease: Duration,
     ) -> impl Future<Output = Result<Option<Polled>, Self::Error>> + Send;
 
-    /// Inserts runs. Returns those that it refused: runs that already have a row, unless the row belongs to the same
-    /// process.
+    /// Inserts runs. Returns the runs that were refused because they already have a row that belongs to another process.
     ///
-    /// Reads no requests. The driver polls afterwards, in a later transaction. If the process has no row, this may do
-    /// nothing, because that poll returns `None`.
+    /// This method reads no requests: the driver polls afterwards, in a later transaction. If the process has no row, this
+    /// method may do nothing, because that poll then returns `None`, and the process begins its runs again.
     fn begin(
         &self,
         process: ProcessId,
         runs: &[NewRun],
     ) -> impl Future<Output = Result<Vec<RunId>, Self::Error>> + Send;
 
-    /// Writes receipts, and then the ends of runs. The first receipt of a request and a run counts, and so does the first
-    /// end. Ends of runs that have no row, or the row of another process, are ignored.
+    /// Writes receipts, and then the ends of runs. Only the first receipt for a request and a run counts, and only the first
+    /// end of a run. The end of a run is ignored if the run has no row, or if its row belongs to another process.
     ///
-    /// Gives a hint to the askers of the requests.
+    /// Gives a hint to the askers whose requests have a new receipt.
     fn finish(
         &self,
         process: ProcessId,
@@ -307,10 +308,10 @@ pub trait Engine: Send + Sync + 'static {
         ends: &[RunEnd],
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// Inserts a request and its targets, and gives a hint to the processes of the targets. If there is already a
-    /// request with that identifier, changes nothing, even if the two requests differ.
+    /// Inserts a request and its targets, and gives a hint to the processes of the targets. If there already is a request
+    /// with that identifier, this call changes nothing, even if the two requests differ.
     ///
-    /// For a recipient that is one run, the target is inserted whether the run has begun or not.
+    /// If the recipient is one run, the target is inserted whether the run has begun or not.
     fn request(
         &self,
         asker: &Process,
@@ -327,24 +328,24 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Returns the targets of each of these requests. Leaves out requests that do not exist.
     ///
-    /// For a block, the targets include the runs that began later and have a receipt.
+    /// For a block, the targets include the runs that began after the request and have a receipt.
     fn targets(
         &self,
         requests: &[RequestId],
     ) -> impl Future<Output = Result<Vec<(RequestId, Vec<Target>)>, Self::Error>> + Send;
 
-    /// Returns the processes of a scope that have a row, in any order. It may count all live runs, because it is only called
-    /// to show the fleet.
+    /// Returns the processes of a scope that have a row, in any order. This method may count all live runs, because it is
+    /// called only to show the fleet.
     fn processes(
         &self,
         scope: &Scope,
     ) -> impl Future<Output = Result<Vec<ProcessStatus>, Self::Error>> + Send;
 
-    /// Deletes at most `at_most` rows of each table that have not been needed for `retention`. Returns how many it
-    /// deleted.
+    /// Deletes rows that have not been needed for the time `retention`, but at most `at_most` rows of each table. Returns
+    /// how many rows it deleted. These rows are not needed:
     ///
-    /// * Runs that ended that long ago, and the runs of processes that are deleted. Their targets and receipts are
-    ///   deleted with them, except those of requests for one run.
+    /// * Runs that ended that long ago, and the runs of processes that are deleted. The targets and receipts of these runs
+    ///   are deleted with them, except those of requests for one run.
     /// * Requests whose lifetime ended that long ago, with their targets, unless a target is live and has no receipt.
     /// * Processes whose lease ended that long ago.
     fn forget(

@@ -15,7 +15,7 @@ type StoreError = Arc<dyn std::error::Error + Send + Sync>;
 pub enum Error {
     /// A value is not accepted. Nothing was sent.
     Invalid(Invalid),
-    /// There was no connection to the store for as long as the call may take. Nothing was sent.
+    /// There was no connection to the store within the time that a call may take. Nothing was sent.
     NotConnected {
         /// Why the last attempt failed, if there was one.
         error: Option<StoreError>,
@@ -24,7 +24,7 @@ pub enum Error {
     Store(StoreError),
     /// The store did not answer in time. It may have committed the call, so repeat it with the same request.
     TimedOut {
-        /// How long the call could take.
+        /// How long the call was allowed to take.
         limit: Duration,
     },
     /// The bus was closed, or its driver was dropped.

@@ -13,14 +13,14 @@ const LONGEST_MESSAGE: usize = 1000;
 
 /// The reason of a request: a kind, a message, and the name of the asker.
 ///
-/// A [`Reason`] converts into it. Errors cross as text, because their types do not exist in another process. A kind
-/// that this process does not know becomes [`ReasonKind::Manual`].
+/// A [`Reason`] converts into a `RemoteReason`. An error is sent as text, because its type may not exist in the other
+/// process. A kind that this process does not know becomes [`ReasonKind::Manual`].
 ///
 /// # The reason that the operation gets
 ///
-/// [`to_reason`](Self::to_reason) makes it. A disconnection stays [`Reason::Disconnected`]. An error becomes a
-/// [`Reason::Error`] that [downcasts](Reason::downcast_ref) to this type. Every other kind becomes a
-/// [`Reason::Manual`] whose message is the text of the reason. The asker is named at the end of the text.
+/// [`to_reason`](Self::to_reason) makes this reason. A disconnection stays [`Reason::Disconnected`]. An error becomes a
+/// [`Reason::Error`] that [downcasts](Reason::downcast_ref) to this type. Every other kind becomes a [`Reason::Manual`]
+/// whose message is the text of the reason. The asker is named at the end of the text.
 ///
 /// # Examples
 ///
@@ -46,8 +46,8 @@ impl RemoteReason {
         RemoteReason { kind: ReasonKind::Manual, message: message.into(), by: None }
     }
 
-    /// Creates a reason from the parts that a store holds: the kind as [`ReasonKind::as_str`] returns it, the
-    /// message, and the asker. For implementations of [`Engine`](crate::Engine).
+    /// Creates a reason from the parts that a store holds: the kind as [`ReasonKind::as_str`] returns it, the message, and
+    /// the asker. Implementations of [`Engine`](crate::Engine) need this function.
     ///
     /// ```
     /// use cancelable_bus::RemoteReason;

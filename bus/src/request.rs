@@ -28,8 +28,8 @@ pub enum Recipient {
 
 /// A request to cancel runs in other processes.
 ///
-/// It has an identifier from the start. If sending it fails, send the same value again: it takes effect once,
-/// whether the first attempt had reached the store or not.
+/// A request has an identifier from the start. If sending it fails, send the same value again: the request takes effect
+/// once, whether the first attempt had reached the store or not.
 ///
 /// # Examples
 ///
@@ -81,14 +81,14 @@ impl Request {
 
     /// Sets how long the request applies to runs that begin later: from 1 ms to 366 days. The default is one hour.
     ///
-    /// A run that began in time gets the request, even if that takes longer.
+    /// A run that began in time gets the request even if the delivery takes longer.
     #[must_use]
     pub fn keep_for(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
         self
     }
 
-    /// Sets the identifier. Use it if the request is made from a message that may come twice.
+    /// Sets the identifier. Use this method if the request is made from a message that may arrive twice.
     #[must_use]
     pub fn with_id(mut self, id: RequestId) -> Self {
         self.id = id;
@@ -100,7 +100,7 @@ impl Request {
         self.id
     }
 
-    /// Returns the runs that it is for.
+    /// Returns the runs that the request is for.
     pub fn recipient(&self) -> &Recipient {
         &self.recipient
     }
@@ -110,12 +110,12 @@ impl Request {
         &self.reason
     }
 
-    /// Returns how long it applies to runs that begin later.
+    /// Returns how long the request applies to runs that begin later.
     pub fn lifetime(&self) -> Duration {
         self.lifetime
     }
 
-    /// Checks what the caller has set. The bus does so before it sends the request.
+    /// Checks the reason and the lifetime that the caller has set. The bus does so before it sends the request.
     ///
     /// # Errors
     ///

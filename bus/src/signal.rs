@@ -5,8 +5,10 @@ use std::mem;
 use cancelable::CancellationToken;
 use parking_lot::Mutex;
 
-/// A token for each round. A waiter takes the token, then looks at the state that it waits for, then waits. A change comes
-/// before its notification. So the waiter either sees the change, or holds the token that the notification cancels.
+/// The token of the current round. A notification cancels the token, and a new round begins with a new token.
+///
+/// A waiter takes the token, then looks at the state that it waits for, and then waits for the token. The state is always
+/// changed before the notification. So the waiter either sees the change, or holds the token that the notification cancels.
 ///
 /// The token contains panics of wakers.
 #[derive(Debug, Default)]

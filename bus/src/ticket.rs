@@ -10,9 +10,9 @@ use crate::time::StoreTime;
 
 /// The identity of a run that has not begun: its identifier, its key, and its deadline.
 ///
-/// Create one when the work is ordered, and send it as text to the process that does the work, in a job queue or a
-/// header. The run can then be cancelled before it begins. If nothing needs the identifier that early, the process that
-/// does the work creates the ticket, from a key or from nothing.
+/// Create one when the work is ordered, and send it as text to the process that does the work, in a job queue or a header.
+/// The run can then be cancelled before it begins. If nothing needs the identifier that early, the process that does the
+/// work can create the ticket, with or without a key.
 ///
 /// A ticket is good for one run: [`Bus::register`](crate::Bus::register) cancels the operation if another process has
 /// already begun a run with that identifier. For another attempt at the same job, use [`again`](Self::again).

@@ -27,14 +27,14 @@ impl StoreTime {
         self.0
     }
 
-    /// Returns the time that has passed since `earlier`, or zero if that is not earlier.
+    /// Returns the time that has passed since `earlier`, or zero if `earlier` is the later of the two.
     pub fn since(self, earlier: StoreTime) -> Duration {
         let micros = self.0.saturating_sub(earlier.0);
         Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     }
 }
 
-/// Saturates.
+/// Adds a duration. The result saturates.
 impl std::ops::Add<Duration> for StoreTime {
     type Output = StoreTime;
 

@@ -99,7 +99,8 @@ impl<E: Engine> BusBuilder<E> {
     ///
     /// # Errors
     ///
-    /// If a setting is out of the range that the table above gives, or the name of the host is longer than 200 bytes.
+    /// If a setting is outside the range in the table above, or the name of the host is longer than 200 bytes or contains a
+    /// control character.
     pub fn build(self) -> Result<(Bus<E>, Driver), Invalid> {
         let Settings { poll_every, call_limit, lease, retention } = self.settings;
         let (shortest, hour) = (Duration::from_millis(10), Duration::from_secs(3600));

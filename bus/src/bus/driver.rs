@@ -3,9 +3,9 @@
 //! It makes one call at a time, and repeats each call that may have been lost. Each round
 //!
 //! 1. writes the rows of runs that begin;
-//! 2. polls if runs began in step 1, if a hint came, or if the poll interval is over. So a run that has begun is
-//!    always followed by a poll. Each request is then either read by that poll or announced by a hint, whether the
-//!    run or the request came first;
+//! 2. polls if runs began in step 1, if a hint came, or if the poll interval is over. So a poll always follows the beginning
+//!    of a run. A request is then either read by that poll or announced by a hint, whether the run or the request came
+//!    first;
 //! 3. cancels the operations that got a request;
 //! 4. writes receipts, and the ends of runs;
 //! 5. reads the targets that askers wait for;
@@ -38,20 +38,20 @@ const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// The future that does the work of a bus. Made by [`BusBuilder::build`](super::BusBuilder::build).
 ///
-/// Spawn it on any executor, or poll it beside your own work. It spawns nothing. It resolves after
+/// Spawn it on any executor, or poll it beside your own work. The driver itself spawns nothing. It resolves after
 /// [`Bus::close`](super::Bus::close).
 ///
-/// Operations are cancelled in the polls of this future. So the callbacks of their tokens run there, and must not
-/// block.
+/// The driver cancels operations while it is polled. The callbacks of their tokens then run inside this poll, so they must
+/// not block.
 ///
 /// # Cancel safety
 ///
-/// Dropping it is like a crash of the process, except that the work continues: no request arrives any more, and the lease runs
-/// out.
+/// To the other processes, dropping it looks like a crash of this process: no request arrives any more, and the lease runs
+/// out. The work continues.
 ///
 /// # Panics
 ///
-/// Panics if the engine does, or if it is polled after completion.
+/// Panics if the engine panics, or if the driver is polled after completion.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Driver(Pin<Box<dyn Future<Output = ()> + Send>>);
 
@@ -82,7 +82,7 @@ pub(super) fn start<E: Engine>(shared: Arc<Shared<E>>) -> Driver {
 /// The state that survives a lost connection.
 struct Sessions<'a, E: Engine> {
     shared: &'a Shared<E>,
-    /// Runs whose rows are being written, or have been written but not been followed by a poll.
+    /// Runs whose rows are being written, or whose rows have been written but no poll has followed yet.
     begins: Vec<NewRun>,
     receipts: HashMap<(RequestId, RunId), Received>,
     ends: Vec<RunEnd>,
@@ -200,7 +200,7 @@ impl<'a, E: Engine> Sessions<'a, E> {
         self.poll_at = sent + shared.settings.poll_every;
         shared.note_heard(sent, &polled);
         for pending in &polled.pending {
-            // If a receipt is still to be written, its request has been delivered already.
+            // If the receipt is still to be written, the request has already been delivered.
             let receipt = self.receipts.entry((pending.request, pending.run));
             receipt.or_insert_with(|| shared.deliver(pending));
         }
@@ -249,7 +249,7 @@ impl<'a, E: Engine> Sessions<'a, E> {
         Ok(())
     }
 
-    /// Deletes old rows from time to time. Every process does this, so each starts at a different time.
+    /// Deletes old rows from time to time. Every process does this, so each process starts at a random time.
     async fn forget(&mut self) -> Result<(), End> {
         let shared = self.shared;
         let now = shared.clock.now();

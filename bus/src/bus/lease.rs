@@ -1,4 +1,4 @@
-//! `Lease`: a source that fires when the store has not been heard for some time.
+//! `Lease`: a source that fires when the store has not answered for some time.
 
 use std::fmt;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ impl Lease {
         Lease { length, limit: started(length.saturating_sub(since)) }
     }
 
-    /// Renews the lease for a poll that was sent `since` ago. A lease that is over stays over.
+    /// Renews the lease after the answer to a poll that was sent `since` ago. A lease that is over stays over.
     pub(super) fn renew(&self, since: Duration) {
         let left = self.left();
         let more = self.length.saturating_sub(since).saturating_sub(left);
@@ -32,7 +32,7 @@ impl Lease {
         }
     }
 
-    /// Returns the time until it is over.
+    /// Returns the time until the lease is over.
     pub(super) fn left(&self) -> Duration {
         self.limit.remaining().unwrap_or(Duration::MAX)
     }
@@ -42,7 +42,7 @@ impl Lease {
     }
 }
 
-/// A source that fires when the store has not been heard for some time. Made by [`Bus::lease`](super::Bus::lease).
+/// A source that fires when the store has not answered for some time. Made by [`Bus::lease`](super::Bus::lease).
 ///
 /// # Panics
 ///

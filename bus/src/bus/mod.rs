@@ -1,4 +1,4 @@
-//! `Bus`: the handle of a process that takes part.
+//! `Bus`: the handle through which a process takes part in the bus.
 
 mod builder;
 mod driver;
@@ -87,7 +87,7 @@ impl<E: Engine> Bus<E> {
         BusBuilder::new(engine)
     }
 
-    /// Returns the identifier of this process. A bus has a fresh one each time it is built.
+    /// Returns the identifier of this process. Each bus that is built gets a fresh identifier.
     pub fn process(&self) -> ProcessId {
         self.shared.process.id
     }
@@ -102,16 +102,17 @@ impl<E: Engine> Bus<E> {
         &self.shared.engine
     }
 
-    /// Registers an operation, so that other processes can cancel it by its run or its key, until it ends.
+    /// Registers an operation. Until it ends, other processes can cancel it by the identifier of its run or by its key.
     ///
-    /// Call this before the first poll of the operation, then await [`begun`](Run::begun). This call does not wait:
-    /// the driver writes the row of the run. During an outage the driver writes it later, and the work continues.
+    /// Call this before the first poll of the operation, then await [`begun`](Run::begun). This call does not wait: the
+    /// driver writes the row of the run into the store. During an outage, the work continues, and the driver writes the row
+    /// later.
     ///
-    /// The ticket is a [`Ticket`], or a [`Key`] for a run with a fresh identifier. The deadline of the ticket is not
-    /// enforced: add [`deadline`](Self::deadline) to the sources of the operation.
+    /// Pass a [`Ticket`], or a [`Key`] for a run with a fresh identifier. This method does not enforce the deadline of the
+    /// ticket: for that, add [`deadline`](Self::deadline) to the sources of the operation.
     ///
-    /// If another process has begun a run with the same identifier, or if such a run is live on this bus, the
-    /// operation is cancelled. A run that ends before its row was written gets no row.
+    /// If another process has begun a run with the same identifier, or if such a run is live on this bus, the operation is
+    /// cancelled. If a run ends before its row was written, it gets no row.
     pub fn register(&self, operation: &Operation, ticket: impl Into<Ticket>) -> Run {
         let ticket = ticket.into();
         let (id, shared) = (ticket.run(), &self.shared);
@@ -131,8 +132,7 @@ impl<E: Engine> Bus<E> {
         Run { id, begun, limit: shared.settings.call_limit }
     }
 
-    /// Cancels one run, in whichever process it runs. Returns the identifier of the request, for
-    /// [`delivery`](Self::delivery).
+    /// Cancels one run, whichever process it is in. Returns the identifier of the request, for [`delivery`](Self::delivery).
     ///
     /// To be able to repeat the call after an error, make a [`Request`] and [send](Self::send) it.
     ///
@@ -162,8 +162,8 @@ impl<E: Engine> Bus<E> {
         self.send(&request).await.map(|()| request.id())
     }
 
-    /// Cancels the runs that are registered under a key now, and those that begin before `lifetime` is over, or until
-    /// [`unblock_key`](Self::unblock_key).
+    /// Cancels the runs that are registered under a key now, and those that begin later, until `lifetime` is over or
+    /// [`unblock_key`](Self::unblock_key) is called.
     ///
     /// # Errors
     ///
@@ -178,7 +178,7 @@ impl<E: Engine> Bus<E> {
         self.send(&request).await.map(|()| request.id())
     }
 
-    /// Ends every block of a key. Returns how many were in force.
+    /// Ends every block of a key. Returns how many blocks were in force.
     ///
     /// A run that began before this call is still cancelled.
     ///
@@ -190,8 +190,8 @@ impl<E: Engine> Bus<E> {
         self.shared.call(self.shared.engine.unblock(self.scope(), key)).await
     }
 
-    /// Sends a request. Returns `Ok` once the store has committed it: from then on it survives a crash of every process and of
-    /// the store.
+    /// Sends a request. Returns `Ok` once the store has committed the request. From then on, the request survives a crash of
+    /// any process and of the store.
     ///
     /// # Cancel safety
     ///
@@ -207,11 +207,11 @@ impl<E: Engine> Bus<E> {
         self.shared.call(self.shared.engine.request(&self.shared.process, request)).await
     }
 
-    /// Waits until the delivery of a request to each of its runs is known, and returns the deliveries. After `limit`
-    /// it returns the latest answer of the store, so a limit of zero asks once.
+    /// Waits until the delivery of a request to each of its runs is known, and returns the deliveries. If that takes longer
+    /// than `limit`, returns the latest answer of the store. So a limit of zero asks the store once.
     ///
-    /// It waits for runs whose delivery is [`Unconfirmed`](Delivery::Unconfirmed), and for a run that has not begun.
-    /// If the request is for a key that no run had, the list is empty.
+    /// This method waits for runs whose delivery is [`Unconfirmed`](Delivery::Unconfirmed), and for a run that has not
+    /// begun. If the request is for a key that no run had, the list is empty.
     ///
     /// # Cancel safety
     ///
@@ -219,8 +219,8 @@ impl<E: Engine> Bus<E> {
     ///
     /// # Errors
     ///
-    /// If the store has no such request, or the bus stops. If the store cannot be reached at the start for longer than
-    /// the [call limit](BusBuilder::call_limit).
+    /// If the store has no such request, if the bus stops, or if the store cannot be reached or asked for the first time
+    /// within the [call limit](BusBuilder::call_limit).
     pub async fn deliveries(
         &self,
         request: RequestId,
@@ -231,9 +231,9 @@ impl<E: Engine> Bus<E> {
         Ok(targets.into_iter().map(|target| (target.run, target.state.into())).collect())
     }
 
-    /// Waits for the delivery of a request for one run, as [`deliveries`](Self::deliveries) does.
+    /// Waits for the delivery of a request for one run, like [`deliveries`](Self::deliveries).
     ///
-    /// For a request with several runs, it returns the delivery of one of them.
+    /// If the request is for several runs, this method returns the delivery to one of them.
     ///
     /// # Errors
     ///
@@ -262,11 +262,11 @@ impl<E: Engine> Bus<E> {
         Ok(deliveries.first().map_or(Delivery::Unknown, |(_, delivery)| *delivery))
     }
 
-    /// Creates a source that fires when the store has not been heard for `length`: no poll that was sent within that
-    /// time has been answered.
+    /// Creates a source that fires when the store has not answered for `length`: no poll that was sent within that time has
+    /// been answered.
     ///
-    /// Without this source, work continues during an outage. Use it for work that must not run while it cannot be
-    /// cancelled. With a length below the [lease](BusBuilder::lease) of the process, the operation is cancelled
+    /// Without this source, work continues during an outage. Use the source for work that must not run while no request can
+    /// reach it. If `length` is shorter than the [lease](BusBuilder::lease) of the process, the operation is cancelled
     /// before askers learn that the run is [`Unknown`](Delivery::Unknown).
     ///
     /// The time starts when the last answered poll was sent. Before the first answer, it starts when the bus was
@@ -302,21 +302,21 @@ impl<E: Engine> Bus<E> {
         WaitForLease::new(lease)
     }
 
-    /// Returns the time of the store, as estimated from the last poll. The estimate is early by at most the time that
-    /// the poll took. Returns `None` before the first poll.
+    /// Returns the time of the store, estimated from the last poll that was answered. The estimate is early by at most the
+    /// time that the poll took. Returns `None` before the first answer.
     ///
     /// Use it for the [deadline](Ticket::until) of a ticket.
     pub fn now(&self) -> Option<StoreTime> {
         self.shared.store_now()
     }
 
-    /// Creates a source that fires at the deadline of a ticket. Without a deadline it never fires.
+    /// Creates a source that fires at the deadline of a ticket. If the ticket has no deadline, the source never fires.
     ///
-    /// Until the store has been heard once, its time is not known, and the source does not fire.
+    /// Before the first answer of the store, its time is not known, and the source does not fire.
     ///
     /// # Examples
     ///
-    /// The run ends when the budget of its creator does, however long the ticket was under way:
+    /// The work is cancelled when the time of its creator is over, however long the ticket waited in a queue:
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -382,7 +382,8 @@ impl<E: Engine> Bus<E> {
     /// Returns the processes of the scope, ordered by host. A process that has left or crashed stays in the list until the
     /// retention time is over.
     ///
-    /// Use it for a page or a tool that shows the fleet. The store may have to count all live runs for it.
+    /// Use this method for a page or a tool that shows the fleet. The call may be slow, because the store may have to count
+    /// all live runs.
     ///
     /// # Errors
     ///
@@ -414,7 +415,7 @@ impl<E: Engine> Bus<E> {
     /// Closes the bus: the driver writes the rows that are left, ends the lease and resolves. Returns once the driver has
     /// done so, and after three call limits at the latest.
     ///
-    /// Call this once the runs have ended. Runs that have not ended continue, and no request reaches them any more.
+    /// Call this once the runs have ended. Runs that have not ended continue, but no request reaches them any more.
     pub async fn close(&self) {
         self.shared.order(|state| state.is_closing = true);
         self.shared.work.notify();
@@ -427,7 +428,7 @@ impl<E: Engine> Bus<E> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
-    /// Whether the last call was answered. While it is `false`, work continues, but no request arrives.
+    /// Whether the last call of the driver was answered. If not, work continues, but no request arrives.
     pub connected: bool,
     /// The time since the last answered poll was sent. Before the first answer, the time since the bus was built.
     pub unheard_for: Duration,

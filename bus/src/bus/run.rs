@@ -26,15 +26,15 @@ impl Run {
         self.id
     }
 
-    /// Waits until the run has begun, and returns `true` then. A run has begun when its row is in the store, and the
+    /// Waits until the run has begun, and then returns `true`. A run has begun when its row is in the store, and the
     /// requests that were made for it earlier have been delivered.
     ///
     /// Await this before the first poll of the work. Then a run that was cancelled before it began does no work, and
     /// every later request reaches the run.
     ///
-    /// Returns `false` if that takes longer than the [call limit](super::BusBuilder::call_limit), because the store
-    /// cannot be reached. The run still begins once the store can be reached. Also returns `false` if the operation
-    /// has ended, or if its identifier is [taken](super::Bus::register).
+    /// Returns `false` if that takes longer than the [call limit](super::BusBuilder::call_limit), for example because the
+    /// store cannot be reached. The run then begins later, once the store can be reached. Also returns `false` if the
+    /// operation has ended, or if another run has the same [identifier](super::Bus::register).
     ///
     /// # Cancel safety
     ///
@@ -68,9 +68,9 @@ impl Run {
     }
 }
 
-/// Notes how an operation ended. The hooks for the three kinds of end share it. The hook that is called sets the
-/// status, and the last hook that is dropped notifies the bus. If an operation is dropped before it starts, no hook
-/// is called.
+/// Notes how an operation ended. The hooks for the three kinds of end share this value. The hook that is called sets the
+/// status. When the last hook is dropped, so is this value, and it notifies the bus. If an operation is dropped before it
+/// starts, no hook is called, and the status stays `CANCELLED`.
 struct End<E: Engine> {
     shared: Weak<Shared<E>>,
     run: RunId,

@@ -41,8 +41,8 @@ pub(super) struct Shared<E> {
 pub(super) struct State {
     /// The runs that have not ended.
     pub(super) runs: HashMap<RunId, LiveRun>,
-    /// The live runs whose rows the driver has not begun to write. A run that ends while it is here never gets a row.
-    /// So the runs that begin and end during an outage leave nothing behind, however long it lasts.
+    /// The live runs whose rows the driver has not begun to write. A run that ends while it is here never gets a row. So the
+    /// runs that begin and end during an outage leave nothing behind, however long the outage lasts.
     queued: HashSet<RunId>,
     /// The ends that the driver has not written.
     ends: Vec<RunEnd>,
@@ -58,7 +58,7 @@ pub(super) struct State {
 pub(super) struct LiveRun {
     operation: Operation,
     key: Option<Key>,
-    /// Cancelled once the run has begun: it has a row, and the requests that came before have been delivered.
+    /// Cancelled once the run has begun: when it has a row, and the requests that came before have been delivered.
     begun: Option<CancellationToken>,
 }
 
@@ -105,8 +105,8 @@ impl<E: Engine> Shared<E> {
         result
     }
 
-    /// Adds a run. Returns the token that is cancelled once it has begun, or `None` if there is a live run with that
-    /// identifier.
+    /// Adds a run. Returns the token that is cancelled once the run has begun, or `None` if there already is a live run with
+    /// that identifier.
     pub(super) fn add(
         &self,
         run: RunId,
@@ -192,7 +192,7 @@ impl<E: Engine> Shared<E> {
         }
     }
 
-    /// Cancels the operation that a request is for.
+    /// Cancels the operation that a request is for, and returns what came of it.
     pub(super) fn deliver(&self, pending: &Pending) -> Received {
         let operation = self.lock().runs.get(&pending.run).map(|live| live.operation.clone());
         let Some(operation) = operation else { return Received::AlreadyEnded };
@@ -224,8 +224,8 @@ impl<E: Engine> Shared<E> {
         }
     }
 
-    /// Notes that a whole round of the driver succeeded. A successful poll is not enough: if only the calls after it
-    /// failed, the pauses between attempts would never grow.
+    /// Notes that a whole round of the driver succeeded, and resets the number of failures. A successful poll is not enough:
+    /// if polls succeeded and the calls after them always failed, the pauses between attempts would never grow.
     pub(super) fn note_settled(&self) {
         let error = {
             let link = &mut self.lock().link;
@@ -273,7 +273,7 @@ impl<E: Engine> Shared<E> {
         }
     }
 
-    /// Waits until there is a connection, for at most as long as a call may take.
+    /// Waits until there is a connection, but at most for the time that a call may take.
     pub(super) async fn connected(&self) -> Result<(), Error> {
         let connected = async {
             loop {
@@ -293,7 +293,7 @@ impl<E: Engine> Shared<E> {
         }
     }
 
-    /// Returns whether the driver has something to do. If not, it counts as asleep from now on.
+    /// Returns whether the driver has something to do. If not, the driver counts as asleep from now on.
     pub(super) fn look_for_work(&self) -> bool {
         let mut state = self.lock();
         let has_work = !state.queued.is_empty()
@@ -305,7 +305,7 @@ impl<E: Engine> Shared<E> {
     }
 }
 
-/// Ends the waits for a driver that has ended or was dropped.
+/// Wakes the tasks that wait for the driver when the driver has ended or was dropped.
 #[derive(Debug)]
 pub(super) struct Stopping<E: Engine>(pub(super) Arc<Shared<E>>);
 

@@ -1,7 +1,7 @@
 //! The askers that wait for the delivery of their requests.
 //!
-//! The driver reads the targets of all of them with one query, once when an asker starts to wait, and then after each hint and
-//! at each poll.
+//! When an asker starts to wait, the driver reads the targets of its request. At each poll, the driver reads the targets of
+//! all requests that askers wait for, with one query.
 
 use std::collections::HashMap;
 use std::mem;
@@ -16,7 +16,7 @@ use crate::id::RequestId;
 
 #[derive(Debug, Default)]
 pub(super) struct Watches {
-    /// By the number of the asker.
+    /// The askers that wait. Each gets a number, which is the key.
     entries: HashMap<u64, Entry>,
     next: u64,
     /// The askers whose requests the driver has not begun to read.
@@ -97,7 +97,7 @@ impl Watches {
     }
 }
 
-/// An asker that waits. Dropping this removes it.
+/// An asker that waits. Dropping this value removes the asker.
 pub(super) struct Watch<'a, E: Engine> {
     shared: &'a Shared<E>,
     asker: u64,
@@ -117,8 +117,8 @@ impl<'a, E: Engine> Watch<'a, E> {
         Watch { shared, asker }
     }
 
-    /// Waits until the request has been read once, and then for at most `limit` until no target can change. Returns the
-    /// targets.
+    /// Waits until the targets of the request have been read once. Then waits until no target can change, but at most for
+    /// `limit`. Returns the targets.
     pub(super) async fn targets(
         &self,
         request: RequestId,

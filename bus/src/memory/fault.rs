@@ -37,17 +37,17 @@ pub enum Call {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// It works.
+    /// The call works.
     None,
-    /// It never reaches the store, and fails. A hint is lost.
+    /// The call never reaches the store, and fails. A hint is lost.
     Before,
-    /// It takes effect, but its answer is lost: it fails. A hint is lost.
+    /// The call takes effect, but its answer is lost, so it fails. A hint is lost.
     After,
-    /// It takes effect twice. A hint arrives twice.
+    /// The call takes effect twice. A hint arrives twice.
     Twice,
-    /// It takes effect after this time.
+    /// The call takes effect after this time. A hint arrives after this time.
     Late(Duration),
-    /// It takes effect, but its answer never comes. A hint is lost.
+    /// The call takes effect, but its answer never comes. A hint is lost.
     Silent,
 }
 

@@ -35,8 +35,8 @@ type Faults = dyn FnMut(Call) -> Fault + Send;
 /// Use it in tests, and in a program that is a single process. Each process, or each part of a test that stands for a
 /// process, needs a connection of its own.
 ///
-/// In tests, [`with_faults`](Self::with_faults) makes calls fail and loses hints, and the clock of the store is the
-/// virtual one of `cancelable::testing`.
+/// In tests, [`with_faults`](Self::with_faults) makes calls fail and loses hints, and the clock of the store is the virtual
+/// clock of `cancelable::testing`.
 ///
 /// # Examples
 ///
@@ -74,8 +74,8 @@ impl Memory {
         Memory { store: self.store.clone(), listener: Arc::default(), faults: None }
     }
 
-    /// Calls `decide` for each call of this connection and each hint that arrives. The fault that `decide` returns takes
-    /// effect.
+    /// Calls `decide` for each call on this connection and for each hint that arrives, and applies the fault that `decide`
+    /// returns.
     ///
     /// ```
     /// use cancelable_bus::Memory;

@@ -117,7 +117,7 @@ impl Tables {
         now: StoreTime,
     ) -> Vec<RunId> {
         let Some(scope) = self.processes.get(&process).map(|row| row.scope.clone()) else {
-            // The next poll finds that the process is unknown, and it begins its runs again.
+            // The next poll finds that the process is unknown. Then the process begins its runs again.
             return Vec::new();
         };
         let mut refused = Vec::new();
@@ -292,8 +292,8 @@ impl Tables {
         }
     }
 
-    /// Removes a run from the requests for its key. A request for one run stays: its process may come back and begin the run
-    /// again.
+    /// Removes a run from the requests for its key. A request for one run stays, because the process of the run may come
+    /// back and begin the run again.
     fn forget_targets(&mut self, run: RunId) {
         for id in self.waiting.get(&run).cloned().unwrap_or_default() {
             let Some(request) = self.requests.get_mut(&id) else { continue };
@@ -361,7 +361,7 @@ impl Tables {
 }
 
 impl RequestRow {
-    /// Returns whether the request is for this run and has no receipt from it.
+    /// Returns whether the request is for this run and has no receipt for it.
     fn reaches(&self, run: RunId, row: &RunRow) -> bool {
         let is_late = row.begun > self.expires;
         self.scope == row.scope
