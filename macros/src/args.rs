@@ -135,7 +135,7 @@ impl Parse for Arg {
 
 /// Parses what follows a key that takes no value.
 fn flag(key: Ident, input: ParseStream<'_>) -> Result<Arg> {
-    // Anything but `=` or `(` is reported as the next key, which lacks a comma before it.
+    // Any other token is reported later, as a next key without a comma before it.
     if !input.peek(Token![=]) && !input.peek(token::Paren) {
         return Ok(Arg::Flag(key));
     }

@@ -34,8 +34,8 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Wraps the body. The signature stays as it is, except for the handle's parameter.
 ///
-/// The new body first evaluates the values, each in its own statement, so that temporaries of one value
-/// (a borrow, a lock guard) are gone before the next. Then the arguments move into the work.
+/// The new body first evaluates the values, each in its own statement. So the temporaries of one value, such as a borrow or
+/// a lock guard, are dropped before the next value is evaluated. Then the arguments move into the work.
 fn cancelable(args: &Args, mut function: Function) -> TokenStream {
     let handle = parameter::take(&mut function.signature);
     let Function { attributes, visibility, signature, braces, inner_attributes, body, boxed } =
@@ -90,10 +90,10 @@ fn cancelable(args: &Args, mut function: Function) -> TokenStream {
     let pin = pin(output, place);
     let krate = krate(place);
     let work_place = at(braces.span.join());
-    // The body stays in a block of its own, so that its items do not shadow names in the return type. The braces have
-    // a span of the macro. Otherwise a lint would ask the user to remove them.
+    // The body stays in a block of its own, so that its items do not shadow names in the return type. The braces have a span
+    // of the macro, because a lint would otherwise ask the user to remove them.
     let work = quote_spanned!(work_place=> async move { #pin { #body } });
-    // Built in a block, so that only the operation itself is alive across the await.
+    // The operation is built in a block, so that only the operation itself is alive across the await.
     let run = quote_spanned! {place=>
         let run = {
             let work = #work;

@@ -11,8 +11,7 @@ use syn::{
 use crate::parameter;
 use crate::problems::Problems;
 
-/// An `async fn`, free or in an `impl`, or a function that returns a boxed `async` block. The body is
-/// not parsed.
+/// A free `async fn`, an `async fn` in an `impl`, or a function that returns a boxed `async` block. The body is not parsed.
 pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,
@@ -22,7 +21,7 @@ pub(crate) struct Function {
     pub(crate) inner_attributes: Vec<Attribute>,
     /// The statements to race: the body, or the inside of the boxed `async` block.
     pub(crate) body: TokenStream,
-    /// For a function with the body `Box::pin(async move { .. })`, as `#[async_trait]` writes it.
+    /// Set if the body is `Box::pin(async move { .. })`, as `#[async_trait]` writes it.
     pub(crate) boxed: Option<Boxed>,
 }
 
@@ -221,8 +220,8 @@ const PLAIN: [&str; 18] = [
 /// Generic types that are not a `Result`.
 const GENERIC: [&str; 3] = ["Option", "Vec", "Box"];
 
-/// Returns whether the path names a type of the standard library that is not a `Result`. Any other
-/// path may be an alias of one, even `mine::Option`.
+/// Returns whether the path names a type of the standard library that is not a `Result`. Any other path may be an alias of a
+/// `Result`, even `mine::Option`.
 fn is_well_known(path: &Path) -> bool {
     let (Some(first), Some(last)) = (path.segments.first(), path.segments.last()) else {
         return false;

@@ -1,4 +1,4 @@
-//! The attribute macro of the crate `cancelable`, which exports it.
+//! The attribute macro `#[cancelable]`, which the crate `cancelable` exports.
 
 mod args;
 mod duration;
@@ -15,16 +15,17 @@ use proc_macro::TokenStream;
 
 /// Races the body of an `async fn` against sources, as an operation.
 ///
-/// Use it for sources that belong to the function itself rather than to its callers. The function keeps its signature.
-/// It returns a `Result` whose error type is `Cancelled` or implements `From<Cancelled>`. If a source fires before the
-/// body completes, the body is dropped and the function returns that error. `?` and `return` work as in any function.
+/// Use it for sources that belong to the function itself rather than to its callers. The function keeps its signature. It
+/// returns a `Result` whose error type is `Cancelled` or implements `From<Cancelled>`. If a source fires before the body
+/// completes, the body is dropped, and the function returns a `Cancelled` as its error. `?` and `return` work as in any
+/// function.
 ///
 /// The attribute does what `try_scope(any_of((..)), |operation| body).named("..")` does, with the same
 /// rule for ties: a source that has fired by the first poll wins over the body; later, a value that is
 /// ready wins over the sources; among sources that have fired, the first one written wins.
 ///
-/// Each call is an operation. It has a name and a status. It is a child of the operation in which it is first polled,
-/// and is cancelled with that operation. Without any source, only its parent or a handle cancels it.
+/// Each call is an operation with a name and a status. It is a child of the operation in which it is first polled, and is
+/// cancelled with that operation. If the attribute names no source, only the parent or a handle cancels the call.
 ///
 /// # Keys
 ///
@@ -45,12 +46,12 @@ use proc_macro::TokenStream;
 /// | `registered` | none | lists the operation in the global registry while it runs |
 /// | `grace` | a string such as `"5s"`, or a `Duration` | gives the body this much time to end by itself after a cancellation |
 /// | `stalled_after` | a string such as `"10s"`, or a `Duration` | cancels the operation if it reports no progress for this long |
-/// | `strict` | none | turns a value that comes after the cancellation into the error |
-/// | `crate` | a path | path of the crate, if it is not `::cancelable` |
+/// | `strict` | none | returns the error even if the body still returns a value after the cancellation |
+/// | `crate` | a path | sets the path of the crate, if it is not `::cancelable` |
 ///
-/// Strings are checked at compile time. A duration is a number and a unit (`h`, `m`, `s`, `ms`, `us` or
-/// `µs`, `ns`), or several of them from large to small: `"1m30s"`. The last part may have a fraction:
-/// `"1.5s"`, `"1m0.5s"`. A signal is its name, with or without `SIG`, in any case.
+/// Strings are checked at compile time. A duration is a number and a unit (`h`, `m`, `s`, `ms`, `us` or `µs`, `ns`), or
+/// several of them from large to small: `"1m30s"`. The last part may have a fraction: `"1.5s"`, `"1m0.5s"`. A signal is
+/// given by its name, with or without `SIG`, in upper or lower case.
 ///
 /// `timeout`, `deadline`, `condition`, `grace` and `stalled_after` require the feature `time`, and `signal` the feature
 /// `signal`.
@@ -76,8 +77,8 @@ use proc_macro::TokenStream;
 /// * `token` borrows its value and clones the token. `token = token`, `token = &token` and
 ///   `token = self.token` all leave the argument to the body, even with `&mut self`.
 /// * `name` evaluates its value at once: `name = format!("fetch {url}")`.
-/// * A `source` or a `condition` that moves or borrows an argument keeps it until the operation ends.
-///   If the body needs the argument too, clone it or pass a reference.
+/// * If a `source` or a `condition` moves or borrows an argument, it keeps the argument until the operation ends. If the
+///   body needs the argument too, clone it or pass a reference.
 ///
 /// # Functions
 ///
@@ -85,22 +86,22 @@ use proc_macro::TokenStream;
 /// implementations. `impl Trait` may be used in arguments and inside the `Result`. `unsafe` and `extern`
 /// functions are refused.
 ///
-/// Put attributes that turn an `async fn` into another function, such as `#[tokio::main]` and
-/// `#[tokio::test]`, below this one. In an `impl` with `#[async_trait]`, put this attribute on the
-/// methods: it accepts the boxed function that `#[async_trait]` makes of them.
+/// Some attributes, such as `#[tokio::main]` and `#[tokio::test]`, turn an `async fn` into another function. Put them below
+/// `#[cancelable]`. In an `impl` with `#[async_trait]`, put `#[cancelable]` on the methods: it accepts the boxed functions
+/// that `#[async_trait]` makes of them.
 ///
 /// # Cancel safety
 ///
-/// A cancellation drops the body at its current await, after its last poll. With `grace`, the body is dropped only
-/// after the grace period. Dropping the function's future drops the body at once.
+/// When the function is cancelled, the body is polled one last time and then dropped at its current await. With `grace`, the
+/// body is dropped only after the grace period. Dropping the function's future drops the body at once.
 ///
 /// # Errors
 ///
 /// * The error of the body.
 /// * `Cancelled`, converted into the function's error type, if a source fires first.
-/// * `Cancelled` with the reason `Error`, which holds the `io::Error`, if a signal cannot be registered.
-///   The body does not run.
-/// * Any error that a value returns with `?`. The body does not run.
+/// * `Cancelled` with the reason `Error`, which holds the `io::Error`, if a signal cannot be registered. Then the body does
+///   not run.
+/// * Any error that a value returns with `?`. Then the body does not run.
 ///
 /// If the body returns an error, the operation is `Cancelled` if it had been cancelled by then, and
 /// `Failed` otherwise. The operation keeps the text of the error: from `Display`, else from `Debug`,
@@ -161,7 +162,7 @@ use proc_macro::TokenStream;
 /// # io::Result::Ok(()) }).unwrap();
 /// ```
 ///
-/// Any source, here a named condition, and a condition on a flag:
+/// The key `source` with a named condition, and the key `condition` with a flag:
 ///
 /// ```
 /// use cancelable::prelude::*;

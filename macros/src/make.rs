@@ -66,7 +66,7 @@ pub(crate) fn make(value: &Value, krate: &Crate<'_>, place: Span) -> TokenStream
                 }
             }
         }
-        // Called here, so that the compiler reports a value that is not a source at that value.
+        // If the value is not a source, this call makes the compiler report the error at the value.
         Value::Source(expr) => quote_spanned! {at(expr.span())=>
             #krate::__private::Source::into_source(#expr)
         },
@@ -78,8 +78,8 @@ fn duration(length: Duration, place: Span) -> TokenStream {
     quote_spanned!(place=> ::core::time::Duration::new(#seconds, #nanos))
 }
 
-/// Combines the sources with `any_of`, in nested tuples if there are too many for one. Without any
-/// source, the operation is cancelled only by its handle or its parent.
+/// Combines the sources with `any_of`, in nested tuples if there are too many for one tuple. Without any source, the
+/// operation is cancelled only by its handle or its parent.
 pub(crate) fn any_of(mut sources: Vec<TokenStream>, krate: &Crate<'_>) -> TokenStream {
     match &sources[..] {
         [] => return quote!(#krate::never()),

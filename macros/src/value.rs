@@ -23,7 +23,7 @@ pub(crate) enum Value {
     Name(Expr),
     /// How long the body may continue after a cancellation.
     Grace(Length),
-    /// How long the body may report no progress.
+    /// How long the body may go without reporting progress.
     StalledAfter(Length),
 }
 

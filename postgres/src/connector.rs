@@ -9,10 +9,10 @@ use tokio_postgres::tls::{TlsConnect, TlsStream};
 /// Opens streams to the server. A function or closure is a connector if it takes no arguments and returns a future
 /// whose output is an `io::Result` with a stream.
 ///
-/// The type of a closure has no name. If you have to name the type of the engine, implement this trait for a type of
-/// your own.
+/// The type of a closure has no name, so neither has the type of an engine that contains one. If you have to name the type
+/// of the engine, implement this trait for a type of your own.
 pub trait Connector: Send + Sync + 'static {
-    /// The stream that it opens.
+    /// The stream that the connector opens.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// Opens a stream.

@@ -34,7 +34,7 @@ impl<C: Connector, T: Tls<C::Stream>> Engine for Postgres<C, T> {
     async fn connect(&self, process: &Process, lease: Duration) -> Result<Enrolled, Error> {
         let session = self.connected().await?;
         let (id, scope, host) = (process.id.as_uuid(), process.scope.as_str(), &*process.host);
-        // Start to listen before the process reads for the first time.
+        // Start to listen before the first poll, so that no request is missed between the two.
         session.listen(id).await?;
         let parameters = [&id as _, &scope as _, &host as _, &lease.as_secs_f64() as _];
         let rows = session.call(&session.statements.enrol, &parameters).await?;
@@ -49,7 +49,7 @@ impl<C: Connector, T: Tls<C::Stream>> Engine for Postgres<C, T> {
         let parameters = [&process as _, &lease as _];
         let poll = session.call(&session.statements.poll, &parameters);
         let rows = if self.is_time_to_look() {
-            // Both are sent at once, and the server serves them in this order.
+            // Both statements are sent at once, and the server executes them in this order.
             let look = session.call(&session.statements.look, &parameters[..1]);
             try_join(look, poll).await?.1
         } else {

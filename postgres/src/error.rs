@@ -6,7 +6,7 @@ use std::io;
 
 use tokio_postgres::error::SqlState;
 
-/// The error of a call to the server. The bus tries again after any of them.
+/// The error of a call to the server. The bus tries again after each of these errors.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

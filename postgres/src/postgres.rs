@@ -25,7 +25,8 @@ pub const MIGRATION: &str = include_str!("schema.sql");
 /// The key of the lock that lets only one migration run at a time. The number has no meaning.
 const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(4971023557)";
 
-/// The shortest time between two polls that look for targets of crashed askers. Polls after a hint come more often.
+/// The shortest time between two polls that also look for targets that a crashed asker did not finish. Polls come more often
+/// than that, because each hint causes one.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The default application name, which `pg_stat_activity` shows.
@@ -41,17 +42,18 @@ pub struct Postgres<C: Connector, T: Tls<C::Stream> = NoTls> {
     tls: T,
     pub(crate) link: Link<C::Stream, T::Stream>,
     session: Mutex<Option<Arc<Session>>>,
-    /// When a poll last looked for targets of crashed askers.
+    /// When a poll last looked for targets that a crashed asker did not finish.
     looked: Mutex<Option<Instant>>,
 }
 
 impl<C: Connector> Postgres<C> {
     /// Creates an engine that connects without TLS.
     ///
-    /// The configuration gives user, password, database, options and application name. The connector opens the stream, so the
-    /// host, the port and the time limits in the configuration have no effect. Set `TCP_NODELAY` on a TCP stream.
+    /// The engine takes the user, the password, the database, the options and the application name from the configuration.
+    /// The connector opens the stream, so the host, the port and the time limits in the configuration have no effect. If the
+    /// connector opens a TCP stream, let it set `TCP_NODELAY`.
     ///
-    /// This does not connect yet.
+    /// This function does not connect yet.
     ///
     /// # Examples
     ///
@@ -75,7 +77,7 @@ impl<C: Connector> Postgres<C> {
 
 impl<C: Connector, T: Tls<C::Stream>> Postgres<C, T> {
     /// Creates an engine that connects with TLS. Set `sslmode=require` in the configuration to refuse a server that does not
-    /// offer TLS: with `prefer`, the default, the engine then connects without.
+    /// offer TLS. With the default, `prefer`, the engine connects to such a server without TLS.
     ///
     /// `tls` is called for each connection. It returns a TLS connector that knows the name in the certificate of the server.
     ///
@@ -118,12 +120,12 @@ impl<C: Connector, T: Tls<C::Stream>> Postgres<C, T> {
 
     /// Creates the tables in the schema `cancelable`. If they exist already, nothing changes.
     ///
-    /// Uses a connection of its own, so it may be called before the bus is built or while it runs. The user of the
-    /// database needs the right to create a schema. Several processes may call this at the same time.
+    /// This method uses a connection of its own, so you may call it before the bus is built or while the bus runs. The user
+    /// of the database needs the right to create a schema. Several processes may call this at the same time.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it closes the connection. The server then either creates all of the tables or none.
+    /// Dropping the future closes the connection. The server then creates either all of the tables or none.
     ///
     /// # Errors
     ///
@@ -159,8 +161,7 @@ impl<C: Connector, T: Tls<C::Stream>> Postgres<C, T> {
         drop(old);
     }
 
-    /// Returns whether the next poll should look for targets of crashed askers, and counts that poll as one that
-    /// looked.
+    /// Returns whether the next poll should look for targets that a crashed asker did not finish. If so, notes that it does.
     pub(crate) fn is_time_to_look(&self) -> bool {
         let mut looked = self.looked.lock();
         let is_time = looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY);

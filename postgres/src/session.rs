@@ -7,10 +7,10 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::statements::Statements;
 
-/// The settings that a session of the bus needs, whatever the defaults of the database are. A commit must survive a
-/// crash of the server. No statement may wait long, because a statement whose caller has given up must not hold locks.
-/// Each statement is planned once, for the indexes that are made for it, because the statistics of tables that have
-/// just begun to grow would mislead the planner.
+/// The settings that a session of the bus needs, whatever the defaults of the database are. A commit must survive a crash of
+/// the server. No statement may wait long, because a statement whose caller has given up must not hold locks. Each statement
+/// is planned once and uses the indexes that were made for it, because the planner's statistics of tables that have just
+/// begun to grow are misleading.
 const SETTINGS: &str = "
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
 SET statement_timeout = '10s';

@@ -1,16 +1,18 @@
 //! `Statements`: the SQL of the calls, prepared once for each connection.
 //!
-//! 1. Each statement is one transaction. A call is one statement or two. The second handles the rows that the first could
-//!    not see. If the call fails between them, the bus repeats it.
-//! 2. `clock_timestamp()` is the time at which it is evaluated. By then the transaction may have waited for locks.
-//! 3. The cost of a call depends on the rows that it delivers or writes, not on the number of runs. If it could, the
-//!    planner would go through all live runs of a process, because its statistics of a growing table are old. So if a
-//!    statement finds runs by identifier, its conditions fit no other index. They say `outcome IS NULL` for runs that
-//!    have not ended, compare the process with `IS NOT DISTINCT FROM`, and compare times by their difference.
-//! 4. A target has the process of its run once both the target and the run are known. If a run begins while a request
-//!    for it is made, neither transaction sees the other's rows. So each looks again after its commit: [`ADOPT`] for
-//!    the run, and [`RESOLVE_RUN`] or [`RESOLVE_BLOCK`] for the request. The later one of the two sees both. If an
-//!    asker crashes before it looks again, [`LOOK`] finds the request.
+//! 1. Each statement is one transaction. A call is one statement or two. The second statement handles the rows that the
+//!    first could not see. If the call fails between the two statements, the bus repeats the call.
+//! 2. `clock_timestamp()` returns the time at which it is evaluated. By then, the transaction may already have waited for
+//!    locks.
+//! 3. The cost of a call depends on the rows that it delivers or writes, not on the number of runs. The planner's statistics
+//!    of a growing table are old, so it would go through all live runs of a process if another index allowed that. So if a
+//!    statement finds runs by identifier, its conditions are written in a way that fits no other index: they say `outcome IS
+//!    NULL` for runs that have not ended, compare the process with `IS NOT DISTINCT FROM`, and compare times by their
+//!    difference.
+//! 4. The row of a target names the process of its run once both the target and the run are known. If a run begins while a
+//!    request for it is made, neither transaction sees the other's rows. So each of the two looks again after its commit, in
+//!    a second statement: [`ADOPT`] for the run, and [`RESOLVE_RUN`] or [`RESOLVE_BLOCK`] for the request. The later one of
+//!    these two statements sees both rows. If an asker crashes before it looks again, [`LOOK`] finds the request.
 
 use futures::future::try_join_all;
 use tokio_postgres::{Client, Error, Statement};
@@ -37,7 +39,7 @@ WITH me AS (
 )
 SELECT me.now, open.* FROM me LEFT JOIN open ON true";
 
-/// Looks for targets whose asker crashed before it looked again.
+/// Looks again for requests whose asker crashed before it did so.
 const LOOK: &str = "
 WITH begun AS (
     UPDATE cancelable.targets t SET process = $1
@@ -54,9 +56,9 @@ WHERE p.id = $1 AND r.process IS NOT DISTINCT FROM $1 AND q.expires - r.began > 
     AND NOT EXISTS (SELECT FROM cancelable.targets t WHERE t.request = q.id AND t.run = r.id)
 ON CONFLICT DO NOTHING";
 
-/// Inserts runs and returns those that now belong to the process. The update changes nothing: it is there so that the
-/// statement also returns rows that the process had already inserted. The lock keeps the row of the process until the
-/// commit.
+/// Inserts runs and returns those that now belong to the process. The update changes nothing: it makes the statement also
+/// return the rows that the process had already inserted. `FOR KEY SHARE` locks the row of the process, so that the row is
+/// not deleted before the commit.
 const BEGIN: &str = "
 WITH me AS (
     SELECT id, scope FROM cancelable.processes WHERE id = $1 FOR KEY SHARE
@@ -91,7 +93,7 @@ FROM own JOIN cancelable.requests q ON q.scope = own.scope AND q.key = own.key A
 WHERE q.expires - own.began > interval '0'
 ON CONFLICT DO NOTHING";
 
-/// Writes receipts and ends, and hints to the askers.
+/// Writes receipts and ends, and gives hints to the askers.
 const FINISH: &str = "
 WITH receipt AS (
     SELECT DISTINCT ON (request, run) request, run, received
