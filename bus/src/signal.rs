@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 /// A waiter takes the token, then looks at the state that it waits for, and then waits for the token. The state is always
 /// changed before the notification. So the waiter either sees the change, or holds the token that the notification cancels.
 ///
-/// The token contains panics of wakers.
+/// If a waker panics, the token keeps the panic from the caller of [`notify`](Self::notify).
 #[derive(Debug, Default)]
 pub(crate) struct Signal(Mutex<CancellationToken>);
 

@@ -84,7 +84,7 @@ fn cancelable(args: &Args, mut function: Function) -> TokenStream {
     }));
     let sources = any_of(sources, &krate(at(Span::call_site())));
 
-    // Trait bounds that the return type does not meet are reported at the return type.
+    // If the return type does not meet the trait bounds, the error is reported at the return type.
     let output = function.output();
     let place = at(output.map_or_else(|| signature.ident.span(), Spanned::span));
     let pin = pin(output, place);

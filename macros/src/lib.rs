@@ -20,9 +20,9 @@ use proc_macro::TokenStream;
 /// completes, the body is dropped, and the function returns a `Cancelled` as its error. `?` and `return` work as in any
 /// function.
 ///
-/// The attribute does what `try_scope(any_of((..)), |operation| body).named("..")` does, with the same
-/// rule for ties: a source that has fired by the first poll wins over the body; later, a value that is
-/// ready wins over the sources; among sources that have fired, the first one written wins.
+/// The attribute does what `try_scope(any_of((..)), |operation| body).named("..")` does, with the same rule for ties. At the
+/// first poll, a source that has fired wins over the body. Later, a value that is ready wins over the sources. Among sources
+/// that have fired, the first one written wins.
 ///
 /// Each call is an operation with a name and a status. It is a child of the operation in which it is first polled, and is
 /// cancelled with that operation. If the attribute names no source, only the parent or a handle cancels the call.
@@ -51,7 +51,7 @@ use proc_macro::TokenStream;
 ///
 /// Strings are checked at compile time. A duration is a number and a unit (`h`, `m`, `s`, `ms`, `us` or `µs`, `ns`), or
 /// several of them from large to small: `"1m30s"`. The last part may have a fraction: `"1.5s"`, `"1m0.5s"`. A signal is
-/// given by its name, with or without `SIG`, in upper or lower case.
+/// given by its name, with or without `SIG`. The case does not matter.
 ///
 /// `timeout`, `deadline`, `condition`, `grace` and `stalled_after` require the feature `time`, and `signal` the feature
 /// `signal`.

@@ -30,8 +30,8 @@ const NAMES: [(&str, &str); 23] = [
 /// Signals that no program can or should catch.
 const NEVER: [&str; 6] = ["SIGKILL", "SIGSTOP", "SIGILL", "SIGFPE", "SIGSEGV", "SIGBUS"];
 
-/// Returns the variant of `Signal` with this name. Accepts the same names as `Signal::from_str`: with or without
-/// `SIG`, in any case. The error is a message for the user.
+/// Returns the variant of `Signal` with this name. Accepts the same names as `Signal::from_str`: with or without `SIG`, in
+/// upper, lower or mixed case. The error is a message for the user.
 pub(crate) fn variant(text: &str) -> Result<&'static str, String> {
     let upper = text.to_ascii_uppercase();
     let short = upper.strip_prefix("SIG").unwrap_or(&upper);

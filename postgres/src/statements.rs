@@ -6,8 +6,8 @@
 //!    locks.
 //! 3. The cost of a call depends on the rows that it delivers or writes, not on the number of runs. The planner's statistics
 //!    of a growing table are old, so it would go through all live runs of a process if another index allowed that. So if a
-//!    statement finds runs by identifier, its conditions are written in a way that fits no other index: they say `outcome IS
-//!    NULL` for runs that have not ended, compare the process with `IS NOT DISTINCT FROM`, and compare times by their
+//!    statement finds runs by identifier, its conditions are written in a way that fits no other index. For runs that have
+//!    not ended, they say `outcome IS NULL`. They compare the process with `IS NOT DISTINCT FROM`, and times by their
 //!    difference.
 //! 4. The row of a target names the process of its run once both the target and the run are known. If a run begins while a
 //!    request for it is made, neither transaction sees the other's rows. So each of the two looks again after its commit, in

@@ -117,10 +117,10 @@ impl OperationLayer {
     }
 
     /// Names each operation with a function of the head of its request. Statistics are grouped by this name. Use
-    /// this method if they should not be grouped by the default name, which is the method and the path or route.
+    /// this method to group them by another name than the default one, which is the method and the path or route.
     ///
-    /// Metrics are grouped by names that are literals. Every other name counts as `other` in them, the default name
-    /// included. So return one of several literals if you need the metrics of each kind of request.
+    /// Metrics are grouped only by names that are literals. They count every other name as `other`, and so the default
+    /// name too. Return one of several literals if you need the metrics of each kind of request.
     ///
     /// ```
     /// let layer = cancelable_tower::OperationLayer::new().named_by(|head| {
@@ -322,9 +322,9 @@ impl OperationLayer {
         self.with(|config| config.answers.custom = Some(Arc::new(answer)))
     }
 
-    /// Sends the text of the reason to clients: in the body of the default answer, in `grpc-message`, and in the
-    /// event `cancelled`. By default they learn only the kind of the reason, since its text may say more than
-    /// strangers should know.
+    /// Sends the text of the reason to clients: in the body of the default answer, in `grpc-message`, and in the event
+    /// `cancelled`. By default, clients learn only the kind of the reason, because the text may say more than strangers
+    /// should know.
     ///
     /// ```
     /// let layer = cancelable_tower::OperationLayer::new().explain();
