@@ -22,7 +22,7 @@ pub(crate) struct Config {
     detached: bool,
 }
 
-/// Tells the server of each request how much time the current operation has left, and cancels the request with the
+/// Adds a header to each request that states how much time the current operation has left, and cancels the request with the
 /// operation.
 ///
 /// A request that is made inside an operation with a [deadline](Operation::deadline) gets a header with the time that

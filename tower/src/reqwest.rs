@@ -15,7 +15,7 @@ use crate::call::{PropagateError, PropagateFuture};
 ///
 /// If a call is cancelled, it fails with an [`Error::Middleware`] that holds a [`Cancelled`](cancelable::Cancelled). If no
 /// time is left, the [`Error::Middleware`] holds a [`PropagateError`]. If the operation is cancelled after the head of the
-/// response has come, the body fails with an error whose source is a [`Cancelled`](cancelable::Cancelled).
+/// response has arrived, the body fails with an error whose source is a [`Cancelled`](cancelable::Cancelled).
 ///
 /// `reqwest` follows redirects without calling its middleware again. So a redirected request carries the header to any host,
 /// even if [`only_to`](PropagateLayer::only_to) does not name that host. To turn redirects off, call
