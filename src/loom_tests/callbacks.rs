@@ -13,8 +13,8 @@ fn counting(count: &Arc<Count>) -> impl FnOnce(&Reason) + Send + 'static {
     move |_| count.add()
 }
 
-/// A callback registered during the cancellation runs once: on this thread, if it observes the
-/// cancellation, or else on the cancelling thread.
+/// A callback registered during the cancellation runs once. It runs on the registering thread if that thread observes the
+/// cancellation, and otherwise on the cancelling thread.
 #[test]
 fn registered_meanwhile() {
     model(|| {
@@ -31,7 +31,8 @@ fn registered_meanwhile() {
     });
 }
 
-/// Two threads cancel at the same time. The callback runs in one of the two calls, with the reason that stays.
+/// Two threads cancel at the same time. The callback runs in only one of the two calls, and gets the reason that the token
+/// keeps.
 #[test]
 fn two_cancellations() {
     model(|| {
@@ -48,7 +49,7 @@ fn two_cancellations() {
     });
 }
 
-/// A callback unregistered during the cancellation runs at most once. Either way it is dropped.
+/// A callback that is unregistered during the cancellation runs at most once. Whether it has run or not, it is dropped.
 #[test]
 fn unregistered_meanwhile() {
     model(|| {
@@ -83,7 +84,7 @@ fn one_of_two_unregistered() {
     });
 }
 
-/// A callback is unregistered while the last handle of its token is dropped. The callback is dropped, too, without a
+/// A callback is unregistered while the last handle of its token is dropped. The callback is dropped, and there is no
 /// deadlock.
 #[test]
 fn registration_outlives_token() {
@@ -99,7 +100,8 @@ fn registration_outlives_token() {
     });
 }
 
-/// A callback that was unregistered too late has ended when the wait ends. It does not run afterwards.
+/// A callback that is unregistered too late has run to its end when `unregister_and_wait` returns. The callback never runs
+/// after that.
 #[test]
 fn unregistered_and_waited() {
     bounded_model(|| {

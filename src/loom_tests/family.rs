@@ -1,4 +1,5 @@
-//! Models of parents and children: an operation that is cancelled with its parent, and a wait for children.
+//! Models of parent and child operations: a child is cancelled with its parent, and a task waits until the children have
+//! ended.
 
 use loom::thread;
 
@@ -11,7 +12,7 @@ fn below(name: Option<&'static str>, message: &'static str) -> Reason {
     Reason::parent_named(name.map(Into::into), Reason::manual(message))
 }
 
-/// An operation becomes the child of another operation while that parent is cancelled. The child is cancelled, too.
+/// An operation becomes a child while its new parent is being cancelled. The child is cancelled, too.
 #[test]
 fn child_enters_cancelled_parent() {
     model(|| {
@@ -26,7 +27,7 @@ fn child_enters_cancelled_parent() {
     });
 }
 
-/// The same as above, for an operation that starts within its parent.
+/// As above, for an operation that becomes a child because it starts inside its parent.
 #[test]
 fn child_starts_in_cancelled_parent() {
     model(|| {
@@ -40,7 +41,7 @@ fn child_starts_in_cancelled_parent() {
     });
 }
 
-/// An operation is cancelled directly and with its parent at the same time. One reason stays.
+/// A child is cancelled directly and, at the same time, with its parent. The child keeps one of the two reasons.
 #[test]
 fn cancelled_with_parent_and_directly() {
     model(|| {
@@ -81,7 +82,7 @@ fn cancelled_with_parent_at_completion() {
     });
 }
 
-/// A parent is cancelled while the future of its child is dropped. The hook gets the reason that stays.
+/// A parent is cancelled while the future of its child is dropped. The hook gets the reason that the child keeps.
 #[test]
 fn cancelled_with_parent_at_drop() {
     model(|| {
@@ -100,8 +101,8 @@ fn cancelled_with_parent_at_drop() {
     });
 }
 
-/// An operation and its child end at the same time, while a task waits for everything below the grandparent. Each
-/// leaves its list once, and the task is woken.
+/// An operation and its child end at the same time, while a task waits until the parent of the operation has no children
+/// left. Each of the two leaves its parent's list once, and the task is woken.
 #[test]
 fn children_leave_during_the_wait() {
     model_within(2, || {
@@ -119,7 +120,8 @@ fn children_leave_during_the_wait() {
     });
 }
 
-/// An operation ends while it gets a child. It stays in its parent's list until that child has ended, too.
+/// An operation ends while another one becomes its child. The operation stays in its parent's list until the child has
+/// ended, too.
 #[test]
 fn child_comes_at_the_end() {
     model_within(2, || {
@@ -134,7 +136,8 @@ fn child_comes_at_the_end() {
     });
 }
 
-/// An operation has ended. One of its children ends while it gets another child.
+/// An operation has ended but still has a child. That child ends while the operation gets another child. The operation stays
+/// in its parent's list until the new child has ended, too.
 #[test]
 fn children_come_and_go_after_the_end() {
     model_within(2, || {

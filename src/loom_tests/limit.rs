@@ -1,4 +1,5 @@
-//! Models of limits that are moved while a task begins to wait. Their ends are in the past, so no slot is involved.
+//! Models of limits that are moved while a task begins to wait. All ends are in the past, so the limits need no deadline
+//! slot.
 
 use std::time::Instant;
 
@@ -14,7 +15,8 @@ fn disarmed() -> Limit {
     limit
 }
 
-/// A task that begins to wait while the limit is armed sees the new end, or is woken.
+/// A task begins to wait for a disarmed limit while another thread sets the end of the limit. The task sees the new end, or
+/// is woken.
 #[test]
 fn armed_meanwhile() {
     model(|| {
@@ -26,7 +28,7 @@ fn armed_meanwhile() {
     });
 }
 
-/// The task that fires the limit wakes the other task, which is waiting or begins to wait.
+/// Two tasks wait for a limit. The task that fires the limit wakes the other task, even if that task has only begun to wait.
 #[test]
 fn fired_by_one_of_two() {
     bounded_model(|| {
@@ -40,7 +42,8 @@ fn fired_by_one_of_two() {
     });
 }
 
-/// Two threads change the limit. The later change counts, whichever that is, and a task waits for the end.
+/// One thread disarms a limit while another sets its end. The later change counts, and a task that waits afterwards sees the
+/// end.
 #[test]
 fn armed_and_disarmed() {
     bounded_model(|| {

@@ -1,18 +1,18 @@
 //! Models for the loom model checker, which runs every interleaving of a few threads.
 //!
-//! Run with `RUSTFLAGS="--cfg cancelable_loom"`, in release mode, with only the feature `time`.
+//! Run the models with `RUSTFLAGS="--cfg cancelable_loom"`, in release mode, with only the feature `time`.
 //!
-//! Loom checks the locks, flags, cells and parking that `sync` replaces with loom's. It checks neither `Arc` nor a
-//! standard-library cell that such a flag or lock guards. Thread-locals are shared by all threads of a model. Panics
-//! in wakers and callbacks are contained, so no model asserts anything there. They count, and the model checks the
-//! count afterwards.
+//! Loom checks the locks, flags, cells and thread parking for which the module `sync` substitutes loom's own types. Loom
+//! does not check `Arc`, or a standard-library cell that a flag or a lock guards. All threads of a model share the same
+//! thread-locals. A failed assertion in a waker or a callback would go unnoticed, because the crate catches the panic. So
+//! wakers and callbacks only count their calls, and the model checks the count afterwards.
 //!
 //! * [`wait`]: latches and their waiters.
 //! * [`token`]: one token, its waiters and races.
 //! * [`callbacks`]: callbacks of a token.
-//! * [`limit`]: limits that are moved.
+//! * [`limit`]: time limits whose ends are moved.
 //! * [`tree`]: children and linked tokens.
-//! * [`operation`]: the cause and the ending of an operation, and its hooks. [`family`]: parents and children.
+//! * [`operation`]: the cause and the ending of an operation, and its hooks. [`family`]: parent and child operations.
 //! * [`registry`]: members of a registry, and its shutdown.
 //! * [`shield`]: a shield and the races around it.
 //!
@@ -41,7 +41,8 @@ pub(crate) fn model(body: impl Fn() + Send + Sync + 'static) {
     loom::model(body);
 }
 
-/// Runs every interleaving with at most three preemptions, for models with too many interleavings.
+/// Runs every interleaving with at most three preemptions. Use this for a model that has too many interleavings to run them
+/// all.
 pub(crate) fn bounded_model(body: impl Fn() + Send + Sync + 'static) {
     model_within(3, body);
 }
@@ -53,7 +54,8 @@ pub(crate) fn model_within(preemptions: usize, body: impl Fn() + Send + Sync + '
     builder.check(body);
 }
 
-/// Polls the future, and sleeps until it is woken. If it is never woken, loom reports a deadlock.
+/// Polls the future until it is ready, and sleeps after each poll until the future is woken. If the future is never woken,
+/// loom reports a deadlock.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     struct Alert(Notify);
     impl Wake for Alert {
@@ -72,7 +74,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// A counter. Its atomic is not part of the model.
+/// A counter. Loom does not see the atomic in it, so counting adds no interleavings.
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicUsize);
 

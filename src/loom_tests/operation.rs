@@ -1,10 +1,10 @@
 //! Models of one operation: cancelling, recording the end, and running hooks on several threads.
 //!
-//! With a third thread there are many interleavings. Two preemptions are enough to find each mistake that these
-//! models look for.
+//! Models with a third thread have too many interleavings to run them all. Such a model is limited to two preemptions, which
+//! are enough to find each mistake that the model looks for.
 //!
-//! At most one thread of a model runs the hooks of an end, because all threads of a model share the thread-local of
-//! the current operation, and running a hook sets it.
+//! At most one thread of a model runs end hooks. Running a hook sets the thread-local of the current operation, and all
+//! threads of a model share that thread-local.
 
 #[cfg(feature = "time")]
 use std::future::poll_fn;
@@ -35,7 +35,7 @@ pub(super) fn complete(operation: &Operation) -> thread::JoinHandle<()> {
     thread::spawn(move || run.complete())
 }
 
-/// The reasons with which hooks have been called.
+/// The reasons that hooks have been called with.
 pub(super) type Heard = Arc<Mutex<Vec<Reason>>>;
 
 /// Counts the calls of hooks, by the kind of end.
@@ -86,7 +86,8 @@ pub(super) fn assert_views(operation: &Operation, status: Status, reason: Option
     assert_eq!((snapshot.status, snapshot.reason.as_ref()), (status, reason));
 }
 
-/// Two threads cancel at the same time. One call returns `true`, and every view shows its reason.
+/// Two threads cancel at the same time. One call returns `true`, and every view of the operation shows the reason of that
+/// call.
 #[test]
 fn cancelled_by_two() {
     model(|| {
@@ -103,7 +104,8 @@ fn cancelled_by_two() {
     });
 }
 
-/// Two threads cancel while the future is dropped. One of the three reasons stays, and the hook gets it.
+/// Two threads cancel while the future is dropped. The operation keeps one of the three reasons, and the hook gets that
+/// reason.
 #[test]
 fn cancelled_by_two_at_the_end() {
     model_within(2, || {
@@ -158,8 +160,8 @@ fn cancelled_at_the_end_unobserved() {
     });
 }
 
-/// A third thread reads the reason. If it has seen a reason, that reason stays. If `cancel` returns `false`, the
-/// third thread sees no reason.
+/// A third thread reads the reason while one thread completes the operation and another cancels it. Once the third thread
+/// has seen a reason, the reason does not change. If `cancel` returns `false`, the third thread sees no reason.
 #[test]
 fn reason_stays() {
     model_within(2, || {
@@ -237,7 +239,8 @@ fn final_after_the_end() {
     });
 }
 
-/// Two threads end the operation. One end is recorded, only its hooks run, and the other hooks are dropped.
+/// Two threads end the operation in different ways. Only one end is recorded. The hooks for that end run, and the other
+/// hooks are dropped.
 #[test]
 fn completed_and_dropped() {
     bounded_model(|| {
@@ -278,8 +281,8 @@ fn completed_and_failed() {
     });
 }
 
-/// The operation is cancelled while the work returns an error. Status, reason and hooks agree: the operation was
-/// cancelled if it has a cause, and has failed otherwise.
+/// The operation is cancelled while the work returns an error. Status, reason and hooks agree: either the operation was
+/// cancelled and has a reason, or it has failed and has no reason.
 #[test]
 fn failed_and_cancelled() {
     bounded_model(|| {
@@ -435,7 +438,7 @@ fn ended_is_awaited_during_the_end() {
     });
 }
 
-/// A task begins to wait for the end while the future is dropped unpolled.
+/// A task begins to wait for the end while the future is dropped before its first poll. The task is woken.
 #[test]
 fn ended_is_awaited_during_a_drop() {
     bounded_model(|| {

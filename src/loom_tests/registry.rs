@@ -1,4 +1,4 @@
-//! Models of the members of a registry: threads insert, remove and close at the same time.
+//! Models of the map of a registry's members: threads insert members, remove members and close the map at the same time.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -78,7 +78,7 @@ fn loom_not_drained_before_last_removal() {
             thread::spawn(move || members.remove(id))
         };
         assert!(members.close() && !members.close());
-        // Neither a member of the map nor a removed one is inserted again.
+        // A closed map does not accept this member again, whether or not the member has been removed by now.
         assert_ne!(
             members.insert(id, false, Admission::Registered, &Arc::new(())),
             Insertion::Done

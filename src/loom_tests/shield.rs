@@ -1,4 +1,5 @@
-//! Models of what a shield and the races around it share: the end of the section, and the races that wait for it.
+//! Models of the `Protection` that a shield and the races around it share: the section in the shield ends, and races wait
+//! for that end. The last two models are about `Tracer`, the waker of a race that waits for shields.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ fn protection() -> Arc<Protection> {
     Arc::new(Protection::new(Section::CleanUp, 0))
 }
 
-/// Makes a race begin to wait, on another thread.
+/// Makes a race begin to wait, on another thread. Returns whether the section was still active then.
 fn wait(protection: &Arc<Protection>) -> thread::JoinHandle<bool> {
     let race = protection.clone();
     thread::spawn(move || {
@@ -26,8 +27,8 @@ fn poll(protection: &Protection, count: &Arc<Count>) -> bool {
     protection.poll_awaited(&mut Context::from_waker(&Waker::from(count.clone())))
 }
 
-/// A race begins to wait while the section ends. Either the race finds that the section has ended, or the section
-/// finds that a race waits for it. So the code after the section does not run unseen.
+/// A race begins to wait while the section ends. Either the race finds that the section has ended, or the section finds that
+/// a race waits for it. So it cannot happen that the race waits while the work runs on into the code after the section.
 #[test]
 fn an_end_is_seen_or_sees() {
     model(|| {
@@ -41,7 +42,7 @@ fn an_end_is_seen_or_sees() {
     });
 }
 
-/// A task that registers sees that a race waits, or is woken once.
+/// The task of a section asks whether a race waits. It sees that a race waits, or is woken as soon as a race begins to wait.
 #[test]
 fn no_wake_up_is_lost() {
     model(|| {
@@ -55,7 +56,7 @@ fn no_wake_up_is_lost() {
     });
 }
 
-/// The same, with the wake-ups counted: a task that is not woken has seen the race.
+/// As above, with wake-ups counted: a task that is not woken has seen that a race waits.
 #[test]
 fn told_or_woken() {
     model(|| {
@@ -69,7 +70,8 @@ fn told_or_woken() {
     });
 }
 
-/// The task moves to another waker: the last waker is woken.
+/// A section is polled with a second waker while a race begins to wait. The poll sees the race, or the second waker is
+/// woken.
 #[test]
 fn the_last_waker_is_woken() {
     model(|| {
@@ -83,7 +85,7 @@ fn the_last_waker_is_woken() {
     });
 }
 
-/// Two races begin to wait at once: the task is woken once, and sees a race at its next poll.
+/// Two races begin to wait at the same time. The task is woken once, and sees at its next poll that a race waits.
 #[test]
 fn two_races_wake_once() {
     model(|| {
@@ -98,8 +100,8 @@ fn two_races_wake_once() {
     });
 }
 
-/// A section registers its task and ends while a race begins to wait: no waker is left behind, in either order, and the
-/// task is woken at most once.
+/// A section registers the waker of its task and then ends, while a race begins to wait. In every order, the task is woken
+/// at most once, and no waker is left behind.
 #[test]
 fn an_end_leaves_no_waker_behind() {
     model(|| {
@@ -114,7 +116,7 @@ fn an_end_leaves_no_waker_behind() {
     });
 }
 
-/// A thread that sees the end of a section sees its effects.
+/// A thread that sees the end of a section also sees what the section wrote before.
 #[test]
 fn an_end_publishes_what_came_before() {
     use loom::sync::atomic::{AtomicUsize, Ordering};
@@ -133,7 +135,7 @@ fn an_end_publishes_what_came_before() {
     });
 }
 
-/// A race begins to wait while the section ends on another thread. It finds that the section has ended, or is woken.
+/// A race begins to wait while the section ends on another thread. The race finds that the section has ended, or is woken.
 #[test]
 fn a_race_is_woken_by_an_end_elsewhere() {
     model(|| {
@@ -149,8 +151,8 @@ fn a_race_is_woken_by_an_end_elsewhere() {
     });
 }
 
-/// A future that expects to be dropped is dropped while the race ends. Its waker is woken at most once, and is
-/// dropped.
+/// A future stays pending because it expects to be dropped with the work, and is dropped while the race ends. The waker of
+/// the future is woken at most once, and is dropped.
 #[test]
 fn a_stopped_future_goes_while_the_race_ends() {
     model(|| {
@@ -165,7 +167,7 @@ fn a_stopped_future_goes_while_the_race_ends() {
     });
 }
 
-/// A future that is not dropped is woken.
+/// As above, but the future is not dropped. It is woken when the race ends.
 #[test]
 fn a_stopped_future_that_stays_is_woken() {
     model(|| {

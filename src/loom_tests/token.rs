@@ -28,7 +28,7 @@ fn no_lost_wake() {
     });
 }
 
-/// Two threads cancel at the same time. One call returns true, and its reason stays.
+/// Two threads cancel at the same time. One call returns true, and the token keeps the reason of that call.
 #[test]
 fn one_cancellation_wins() {
     model(|| {
@@ -44,8 +44,7 @@ fn one_cancellation_wins() {
     });
 }
 
-/// A thread that observes the cancellation also observes the reason, and everything that happened
-/// before.
+/// A thread that observes the cancellation also observes the reason, and everything that the cancelling thread wrote before.
 #[test]
 fn cancelled_implies_a_reason() {
     model(|| {
@@ -92,8 +91,8 @@ fn thread_is_unparked() {
     });
 }
 
-/// The first poll of a race only probes the source. A cancellation between the probe and the registration
-/// is observed, or wakes the task.
+/// The first poll of a race only looks whether the source has fired, and registers nothing. A cancellation between that look
+/// and the registration is observed, or wakes the task.
 #[test]
 fn race_after_probe() {
     model(|| {
@@ -105,8 +104,8 @@ fn race_after_probe() {
     });
 }
 
-/// The work and the source become ready at the same time. The race ends. If the work was ready first, it
-/// ends with the value of the work.
+/// The work becomes ready just before the source fires. The race ends. If the race has polled the work at all, the outcome
+/// is the value of the work.
 #[test]
 fn value_and_source_at_once() {
     bounded_model(|| {
@@ -134,7 +133,7 @@ fn value_and_source_at_once() {
     });
 }
 
-/// Of two sources that fire at the same time, one is reported, and no task sleeps forever.
+/// Two sources fire at the same time. `any_of` reports one of them, and no task sleeps forever.
 #[test]
 fn any_of_once() {
     bounded_model(|| {
@@ -148,7 +147,7 @@ fn any_of_once() {
     });
 }
 
-/// Two sources that fire at the same time are both remembered, in the order of the list.
+/// Two sources fire at the same time. `all_of` reports both, in the order of the list.
 #[test]
 fn all_of_once() {
     bounded_model(|| {
@@ -162,7 +161,7 @@ fn all_of_once() {
     });
 }
 
-/// A pending waiter has been woken when `cancel` returns.
+/// By the time `cancel` returns, a waiter that was pending has been woken.
 #[test]
 fn cancel_returns_after_waking() {
     model(|| {

@@ -29,7 +29,7 @@ fn child_created_meanwhile() {
     });
 }
 
-/// A waiter of a child that is created during its parent's cancellation is woken.
+/// A child is created during its parent's cancellation. A task that waits for the child is woken.
 #[test]
 fn waiter_of_child_created_meanwhile() {
     bounded_model(|| {
@@ -41,8 +41,8 @@ fn waiter_of_child_created_meanwhile() {
     });
 }
 
-/// An unregistered child asks its parent. The child and its parent are cancelled at the same time. A reason that was
-/// observed stays.
+/// A child that nothing waits for is not registered with its parent, so it asks its parent for the reason. The child and its
+/// parent are cancelled at the same time. A reason that was observed does not change.
 #[test]
 fn unregistered_child() {
     bounded_model(|| {
@@ -59,7 +59,7 @@ fn unregistered_child() {
     });
 }
 
-/// Two threads register callbacks with a child during its parent's cancellation. Both run once.
+/// Two threads register callbacks with a child during its parent's cancellation. Each callback runs once.
 #[test]
 fn two_registrations() {
     bounded_model(|| {
@@ -78,8 +78,7 @@ fn two_registrations() {
     });
 }
 
-/// A child dropped during its parent's cancellation leaves nothing behind, and its callback runs at most
-/// once.
+/// A child that is dropped during its parent's cancellation leaves nothing behind, and its callback runs at most once.
 #[test]
 fn child_dropped() {
     model(|| {
@@ -109,7 +108,8 @@ fn sibling_dropped() {
     });
 }
 
-/// The key of a dropped child is reused, and the cancellation reaches the new child.
+/// A child is dropped, and a new child reuses its key in the parent's list. A cancellation at the same time reaches the new
+/// child.
 #[test]
 fn key_is_reused() {
     bounded_model(|| {
@@ -124,8 +124,8 @@ fn key_is_reused() {
     });
 }
 
-/// Both parents of a linked token are cancelled at the same time. It is cancelled once, with one of the
-/// two reasons, and its callback runs once.
+/// Both parents of a linked token are cancelled at the same time. The linked token is cancelled once, with one of the two
+/// reasons, and its callback runs once.
 #[test]
 fn two_parents() {
     bounded_model(|| {
@@ -143,7 +143,7 @@ fn two_parents() {
     });
 }
 
-/// A token linked during the cancellation of its second parent is cancelled with that reason.
+/// A token that is linked during the cancellation of its second parent is cancelled with the reason of that parent.
 #[test]
 fn linked_meanwhile() {
     bounded_model(|| {
@@ -169,7 +169,7 @@ fn linked_meanwhile_to_first() {
     });
 }
 
-/// One thread checks a child while another registers a callback with it and its parent is cancelled: the
+/// One thread checks a child, another one registers a callback with the child, and a third one cancels the parent. The
 /// callback runs once.
 #[test]
 fn check_and_registration() {
@@ -212,7 +212,7 @@ fn two_reasons_from_ancestor() {
     });
 }
 
-/// The top and the middle token are cancelled at the same time. A reason observed at the bottom stays,
+/// The top and the middle token are cancelled at the same time. A reason that was observed at the bottom does not change,
 /// and has the same root as the reason of the middle token.
 #[test]
 fn top_and_middle() {
@@ -231,8 +231,8 @@ fn top_and_middle() {
     });
 }
 
-/// A parent and its child are cancelled at the same time. The child keeps one reason, and the grandchild
-/// has the same root.
+/// A parent and its child are cancelled at the same time. The child keeps one of the two reasons, and the reason of the
+/// grandchild has the same root.
 #[test]
 fn parent_and_child() {
     bounded_model(|| {

@@ -1,4 +1,4 @@
-//! Models of `Latch` and `Waiter`, which tokens, slots and signals share.
+//! Models of `Latch` and `Waiter`, which tokens, deadline slots and signals use.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -22,7 +22,7 @@ fn set(latch: &Shared, value: usize) -> bool {
     latch.set(value).map(|waiters| waiters.wake_all()).is_some()
 }
 
-/// Two waiters register while the value is set. Each sees the value or is woken.
+/// Two waiters register while the value is being set. Each of them sees the value or is woken.
 #[test]
 fn no_wake_up_is_lost() {
     bounded_model(|| {
@@ -36,8 +36,8 @@ fn no_wake_up_is_lost() {
     });
 }
 
-/// Two threads set the value. One of the calls reports that it was first, and its value stays. The other thread
-/// finds that value when its call returns.
+/// Two threads set the value at the same time. One of the two calls reports that it was first, and the latch keeps the value
+/// of that call. Each thread finds this value when its call returns.
 #[test]
 fn one_value_stays() {
     model(|| {
@@ -52,8 +52,8 @@ fn one_value_stays() {
     });
 }
 
-/// A thread that sees the flag sees the value, and all that was written before the value was set. The reading thread
-/// takes no lock: the flag alone orders the two threads.
+/// A thread that sees the flag also sees the value, and everything that the other thread wrote before it set the value. The
+/// reading thread takes no lock: the flag alone orders the two threads.
 #[test]
 fn flag_publishes() {
     model(|| {
@@ -109,8 +109,8 @@ fn last_waker_is_woken() {
     });
 }
 
-/// A waiter that leaves while the value is set removes no other waker: the other waiter is woken once. The waiter
-/// that left is woken at most once, and its waker is dropped.
+/// One of two waiters leaves while the value is being set. It removes only its own waker: the other waiter is woken once.
+/// The waiter that left is woken at most once, and its waker is dropped.
 #[test]
 fn leave_while_it_is_set() {
     bounded_model(|| {
@@ -137,7 +137,7 @@ fn leave_while_it_is_set() {
     });
 }
 
-/// The next waiter reuses an index that is free again, and is woken.
+/// A waiter leaves, and the next waiter reuses its index in the wait list. The next waiter is woken.
 #[test]
 fn index_is_reused() {
     bounded_model(|| {

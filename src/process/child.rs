@@ -1,12 +1,14 @@
 //! `Child`: a child process that has started.
 //!
-//! 1. The process ID belongs to the child until the child has been waited for. After that, it may belong to an
-//!    unrelated process. So no signal is sent once `status` is known. Only a poll of `waits`, or the drop of the last
-//!    handle, waits for the child.
-//! 2. The group ID belongs to the group for as long as the group has a process, even one that has ended but has not
-//!    been waited for. So if the output tells when the group has ended, the leader is waited for last. Otherwise the
-//!    group `lingers` after its leader: the group is checked at short intervals, and gets no signal once it is gone.
-//! 3. A child that is dropped before its end is killed with its group, and the thread of `async-process` waits for it.
+//! 1. The process ID belongs to the child until the child has been waited for. After that, it may belong to an unrelated
+//!    process. So no signal is sent once `status` is known. The child is waited for only in a poll of `waits`, and after
+//!    `process` and `waits` have both been dropped.
+//! 2. The group ID belongs to the group as long as the group has a process. A process that has ended but has not been waited
+//!    for still counts. So if an output is collected, the leader is waited for last: once the end of the output shows that
+//!    the other processes have ended, or once they have been killed. If no output is collected, the leader may be waited for
+//!    first. The rest of the group then `lingers`: it is checked at short intervals, and gets no signal once it is gone.
+//! 3. If a `Child` is dropped before the process has ended, the process and its group are killed, and the thread of
+//!    `async-process` waits for the process.
 
 use std::fmt;
 use std::io;
@@ -26,10 +28,11 @@ use crate::timer::Countdown;
 /// How long the output is read after the child has ended, if another process holds it open.
 const READ_ON: Duration = Duration::from_secs(1);
 
-/// How often a group without its leader is checked. There is no notification when its last process ends.
+/// How often a group is checked after its leader has ended. The system sends no notification when the last process of a
+/// group ends.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long a killed child is waited for. It may be stuck in a system call that nothing can interrupt.
+/// How long to wait for a child after it was killed. The child may be stuck in a system call that nothing can interrupt.
 const KILLED: Duration = Duration::from_secs(10);
 
 /// A child process, with its pipes.
@@ -40,20 +43,21 @@ pub(super) struct Child {
     input: Input,
     stdout: Collected<ChildStdout>,
     stderr: Collected<ChildStderr>,
-    /// Whether an output is collected. The end of the output tells when the last process of a group has ended.
+    /// Whether an output is collected. If so, the end of that output tells when the last process of a group has ended.
     collects: bool,
     /// How the process ended, once it has been waited for.
     status: Option<ExitStatus>,
     stop: StopBy,
-    /// Why it was asked to end, if it was.
+    /// Why the child was asked to end, if it was.
     asked: Option<Cancelled>,
     was_killed: bool,
-    /// Whether processes of the group may be left, in their grace period, after the leader has been waited for.
+    /// Whether the leader has been waited for, but other processes of the group may still be in their grace period.
     lingers: bool,
     /// Whether waiting for the child failed, so that its process ID may belong to another process.
     is_lost: bool,
     look: Option<Countdown>,
-    /// How long to wait for the rest of the output after the end, or for the end after the kill.
+    /// Limits how long to wait for the rest of the output after the child has ended, or for the child to end after it was
+    /// killed.
     rest: Option<Countdown>,
 }
 
@@ -81,8 +85,8 @@ impl Child {
         }
     }
 
-    /// Writes the input, reads the output, and waits. Ready once the child has ended and its output is closed, or when
-    /// the time for the rest is over.
+    /// Writes the input, reads the output, and waits for the child. Ready once the child has ended and its output is closed,
+    /// or when the time limit in `rest` has passed.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.input.poll(cx);
         let mut closed = self.poll_output(cx)?;
@@ -92,7 +96,7 @@ impl Child {
                 self.status = Some(status?);
                 self.lingers = self.stop.is_group && self.asked.is_some() && !self.was_killed;
                 self.rest = Some(Countdown::lasting(READ_ON));
-                // Its last output is in the pipes by now.
+                // The child has ended, so everything that it wrote is in the pipes by now.
                 closed = self.poll_output(cx)?;
             }
         }
@@ -181,16 +185,16 @@ impl Child {
         }
     }
 
-    /// Kills the child and its group. The child has not been waited for.
+    /// Kills the child and its group. Call this only before the child has been waited for (1).
     fn kill(&mut self) {
         self.was_killed = true;
         self.rest = Some(Countdown::lasting(KILLED));
         self.kill_group();
-        // This fails if the process is gone.
+        // This fails if the process is gone, which does no harm.
         let _ = self.process.kill();
     }
 
-    /// Returns the outcome, once it has ended.
+    /// Returns the outcome. Call this once the child has ended or was killed.
     pub(super) fn into_outcome(mut self) -> Result<Output, CommandError> {
         let stdout = std::mem::take(&mut self.stdout.bytes);
         let stderr = std::mem::take(&mut self.stderr.bytes);
@@ -216,8 +220,8 @@ mod signals {
             Pid::from_raw(i32::try_from(self.process.id()).ok()?)
         }
 
-        /// Returns whether the child has ended, without waiting for it. So its process ID and the ID of its group stay
-        /// taken.
+        /// Returns whether the child has ended. The call does not wait for the child, so the process ID and the group ID
+        /// still belong to the child and its group (1, 2).
         #[cfg(not(any(target_os = "openbsd", target_os = "redox", target_os = "cygwin")))]
         pub(super) fn has_ended(&self) -> bool {
             use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -226,7 +230,7 @@ mod signals {
             self.pid().is_some_and(|pid| matches!(waitid(WaitId::Pid(pid), options), Ok(Some(_))))
         }
 
-        /// This system cannot tell without waiting for the child.
+        /// Returns false, because this system cannot tell without waiting for the child.
         #[cfg(any(target_os = "openbsd", target_os = "redox", target_os = "cygwin"))]
         pub(super) fn has_ended(&self) -> bool {
             false
@@ -235,8 +239,8 @@ mod signals {
         pub(super) fn send_stop_signal(&self) {
             if let Some(signal) = Signal::from_named_raw(self.stop.signal.number()) {
                 self.send(signal);
-                // A stopped process handles no other signal. It may have been stopped because it read from the
-                // terminal.
+                // A suspended process does not handle the stop signal until it continues. The child may have been suspended
+                // because it read from the terminal.
                 self.send(Signal::CONT);
             }
         }
@@ -252,7 +256,8 @@ mod signals {
             }
         }
 
-        /// Sends a signal to the child or its group. This fails if they are gone, or if they run as another user.
+        /// Sends a signal to the child or to its group. Errors are ignored: the processes may be gone, or may run as another
+        /// user.
         fn send(&self, signal: Signal) {
             let Some(pid) = self.pid() else { return };
             let send = if self.stop.is_group { kill_process_group } else { kill_process };
@@ -267,7 +272,7 @@ impl Child {
         false
     }
 
-    /// Does nothing: there is no way to ask.
+    /// Does nothing: there is no way to ask a process to end.
     fn send_stop_signal(&self) {}
 
     /// Does nothing: there are no groups.

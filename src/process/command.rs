@@ -1,4 +1,4 @@
-//! `Command`: what to run, and how to stop it.
+//! `Command`: the program to run as a child process, and how to stop it.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -14,12 +14,12 @@ use crate::operation::Operation;
 use crate::signal_kind::Signal;
 use crate::source::Source;
 
-/// A child process to be run and, if it is cancelled, to be stopped.
+/// A program to run as a child process, and how to stop it if it is cancelled.
 ///
-/// It has the methods that most programs need. For other settings, such as a user ID, convert a
-/// [`std::process::Command`].
+/// `Command` has methods for the most common settings. For other settings, such as a user ID, configure a
+/// [`std::process::Command`] and convert it.
 ///
-/// Without further calls, standard input is empty, and both outputs are collected.
+/// By default, standard input is empty, and standard output and standard error are collected.
 ///
 /// ```
 /// use cancelable::prelude::*;
@@ -47,12 +47,12 @@ pub struct Command {
 pub(super) struct StopBy {
     #[cfg_attr(not(unix), expect(dead_code, reason = "there are no signals to send"))]
     pub(super) signal: Signal,
-    /// Whether the child leads a process group of its own, which gets the signals.
+    /// Whether the child leads a process group of its own. If so, signals go to the whole group.
     pub(super) is_group: bool,
 }
 
 impl Command {
-    /// Creates a command that runs `program`. If it is a name without a path, it is looked up in `PATH`.
+    /// Creates a command that runs `program`. A name without a path is looked up in `PATH`.
     ///
     /// ```
     /// use cancelable::process::Command;
@@ -86,7 +86,7 @@ impl Command {
         self
     }
 
-    /// Sets a variable of the child's environment. The child inherits all others.
+    /// Sets an environment variable of the child. The child inherits all other variables of this program.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -120,10 +120,10 @@ impl Command {
         self
     }
 
-    /// Writes these bytes to the child's standard input, and closes it.
+    /// Writes `bytes` to the child's standard input, and then closes that input.
     ///
-    /// They are written while the output is read, so there may be any number of them. A child that closes its standard
-    /// input early does not get the rest, which is not an error.
+    /// The bytes are written while the output is read, so there may be any number of them. If the child closes its standard
+    /// input early, the rest is discarded. That is not an error.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -141,7 +141,7 @@ impl Command {
         self
     }
 
-    /// Sets where standard input comes from, in place of [`input`](Self::input). The default is [`Stdio::null`].
+    /// Sets where standard input comes from, and discards an earlier [`input`](Self::input). The default is [`Stdio::null`].
     ///
     /// ```
     /// use cancelable::process::Command;
@@ -190,7 +190,7 @@ impl Command {
         self
     }
 
-    /// Sets the signal that asks the child to end, in place of SIGTERM.
+    /// Sets the signal that asks the child to end. The default is SIGTERM.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -214,15 +214,15 @@ impl Command {
 
     /// Makes the child the leader of a new process group, and sends signals to the whole group.
     ///
-    /// Use it for a child that starts processes of its own, such as a shell or `make`, which does not always pass a
-    /// signal on. The whole group gets the signal and has the grace period. Then its remaining processes are killed.
-    /// If an output is collected, they may be killed earlier: once the child has ended and every process has closed
+    /// Use this for a child that starts processes itself, such as a shell or `make`, because such a child does not always
+    /// pass a signal on to them. The whole group gets the signal, and the processes that are left after the grace period are
+    /// killed. If an output is collected, they may be killed earlier: once the child has ended and every process has closed
     /// that output.
     ///
-    /// * A child in a process group of its own does not receive a Ctrl-C from the terminal. Use
-    ///   [`ctrl_c`](crate::ctrl_c) as a source. If a second Ctrl-C ends this program, the group continues.
-    /// * The child cannot read from the terminal: the system stops it if it tries.
-    /// * If the child ends by itself, the other processes of its group continue.
+    /// * A child in a process group of its own does not receive a Ctrl-C from the terminal. To stop the group at a Ctrl-C,
+    ///   use [`ctrl_c`](crate::ctrl_c) as the source. If a second Ctrl-C ends this program, the group keeps running.
+    /// * The child cannot read from the terminal: the system suspends a child that tries.
+    /// * If the child ends by itself, the other processes of its group keep running.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -242,17 +242,17 @@ impl Command {
         self
     }
 
-    /// Runs the command to its end, unless `source` fires first. Returns the output of the child, whatever its exit status
-    /// is.
+    /// Runs the command until the child ends, unless `source` fires first. Returns the output of the child, whatever its
+    /// exit status is.
     ///
-    /// [How a child is stopped](super#how-a-child-is-stopped) describes what a cancellation does. The future is an
-    /// operation named after the program. It has all the methods of [`TryCancelable`]. For instance, `grace` sets how
-    /// much time the child has to end.
+    /// [How a child is stopped](super#how-a-child-is-stopped) describes what a cancellation does. The returned future is an
+    /// operation named after the program, and has all the methods of [`TryCancelable`]. For instance, `grace` sets how much
+    /// time the child has to end after it was asked to.
     ///
     /// The child is started at the first poll. If the source has fired by then, nothing is started.
     ///
-    /// A process that the child has started may hold the output open after the child has ended. In that case the output
-    /// is read for at most one more second.
+    /// The child may have started a process that still holds the output open after the child has ended. In that case the
+    /// output is read for at most one more second.
     ///
     /// # Cancel safety
     ///
@@ -261,7 +261,7 @@ impl Command {
     /// # Errors
     ///
     /// [`CommandError::Cancelled`] if the child was stopped, or not started because the source had fired.
-    /// [`CommandError::Failed`] if the program cannot be started.
+    /// [`CommandError::Failed`] if the program cannot be started, its output cannot be read, or waiting for it fails.
     ///
     /// # Examples
     ///
@@ -319,7 +319,7 @@ impl Command {
     }
 }
 
-/// Keeps everything except for the three standard streams, which the new command sets anew.
+/// Keeps all settings except those of the three standard streams, which get the defaults of [`Command`].
 impl From<std::process::Command> for Command {
     fn from(inner: std::process::Command) -> Self {
         Command {

@@ -29,7 +29,7 @@ pub enum CommandError {
     Failed(io::Error),
 }
 
-/// How a child that was cancelled has ended, and its output so far.
+/// What is left of a cancelled command: the reason, how the child ended, and its output so far.
 ///
 /// ```
 /// use cancelable::prelude::*;
@@ -47,16 +47,16 @@ pub enum CommandError {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stopped {
-    /// Why it was cancelled. [`was_forced`](Cancelled::was_forced) returns whether the child was killed.
+    /// Why the command was cancelled. [`was_forced`](Cancelled::was_forced) returns whether the child was killed.
     pub cancelled: Cancelled,
     /// How the child ended.
     ///
-    /// It is `None` if the child was not started, if [`strict`](crate::TryCancelable::strict) has dropped a late
-    /// output, or if a killed child has not ended within 10 seconds.
+    /// `None` if the child was not started, if it has not ended within 10 seconds after it was killed, or if
+    /// [`strict`](crate::TryCancelable::strict) discarded an output that came after the cancellation.
     pub status: Option<ExitStatus>,
-    /// Its standard output, if that was collected.
+    /// The standard output of the child so far. Empty if it was not collected.
     pub stdout: Vec<u8>,
-    /// Its standard error, if that was collected.
+    /// The standard error of the child so far. Empty if it was not collected.
     pub stderr: Vec<u8>,
 }
 
@@ -86,7 +86,7 @@ impl Error for CommandError {
     }
 }
 
-/// Prints why it was cancelled, and how the child ended.
+/// Prints why the command was cancelled, and how the child ended.
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.cancelled.fmt(f)?;

@@ -7,19 +7,20 @@ use std::task::{Context, Poll, ready};
 use async_process::ChildStdin;
 use futures::io::{AsyncRead, AsyncWrite};
 
-/// How much is read at once: the smallest and the largest chunk. Between these, a chunk is as large as the output so
-/// far. To start with large chunks would waste time: each chunk is filled with zeros first, and that costs more than
-/// a read that returns nothing.
+/// The sizes of the smallest and the largest chunk that is read at once. In between, a chunk is as large as the output so
+/// far. The first chunk is small, because each chunk is filled with zeros before the read. For a large chunk, the zeros cost
+/// more than a read that returns nothing.
 const FIRST_CHUNK: usize = 512;
 const CHUNK: usize = 64 * 1024;
 
-/// How many chunks are read in one poll, so that a child that writes without end does not occupy the thread.
+/// The most chunks that are read in one poll. Without a maximum, a child that writes without end would occupy the thread.
 const CHUNKS: usize = 64;
 
-/// Bytes for the standard input of a child. Closes the pipe once they are written, or if the child has closed its end.
+/// The bytes for the standard input of a child, and the pipe. The pipe is closed once the bytes are written, or once the
+/// child has closed its end.
 #[derive(Debug)]
 pub(super) struct Input {
-    /// `None` once it is closed.
+    /// `None` if there is no pipe, or once the pipe is closed.
     pipe: Option<ChildStdin>,
     bytes: Vec<u8>,
     written: usize,
@@ -30,7 +31,7 @@ impl Input {
         Input { pipe, bytes, written: 0 }
     }
 
-    /// Writes as much as the pipe takes. If it is full, the task is woken when there is room.
+    /// Writes as much as the pipe takes. If the pipe is full, the task is woken when there is room.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
         let Some(pipe) = &mut self.pipe else { return };
         let mut pipe = Pin::new(pipe);
@@ -41,7 +42,7 @@ impl Input {
             }
             match pipe.as_mut().poll_write(cx, rest) {
                 Poll::Ready(Ok(written)) if written > 0 => self.written += written,
-                // The child has closed it.
+                // The child has closed its end of the pipe.
                 Poll::Ready(_) => break Poll::Ready(Ok(())),
                 Poll::Pending => return,
             }
@@ -52,10 +53,10 @@ impl Input {
     }
 }
 
-/// An output of a child, collected.
+/// An output of a child that is collected in memory.
 #[derive(Debug)]
 pub(super) struct Collected<P> {
-    /// `None` once it is closed.
+    /// `None` if there is no pipe, or once the pipe is closed.
     pipe: Option<P>,
     pub(super) bytes: Vec<u8>,
 }

@@ -1,9 +1,9 @@
-//! `CommandRun`: the work of a command. `StopChild`: what comes after it.
+//! `CommandRun`: the work of a command, which runs the child. `StopChild`: the clean-up, which kills the child if necessary.
 //!
 //! The work starts the child, and asks it to end when the operation is cancelled. During the grace period, the work
-//! continues. If the child has not ended by then, the race drops the work, and the clean-up kills the child and
-//! collects the rest of its output. The work and the clean-up share the child. They never poll it at the same time, so
-//! each takes the child out of the lock while it polls.
+//! continues. If the child has not ended when the grace period is over, the race drops the work, and the clean-up kills the
+//! child and collects the rest of its output. The work and the clean-up share the child in a mutex. They never poll the
+//! child at the same time, so each takes the child out of the mutex for a poll, and holds no lock during the poll.
 
 use std::fmt;
 use std::pin::Pin;
@@ -50,7 +50,8 @@ impl Future for CommandRun {
         let mut ended = child.poll_end(cx).map_err(CommandError::Failed)?;
         if let Some(operation) = Operation::current().filter(Operation::is_cancelled) {
             if child.has_ended_unasked() {
-                // The child has ended, so it is too late to stop it. At most its output is still open.
+                // The child has ended, so it is too late to stop it. Its output may still be open, but the operation does
+                // not wait for the rest.
                 ended = Poll::Ready(());
             } else {
                 child.ask(|| operation.cancelled_for(operation.cause(), false));
@@ -73,10 +74,10 @@ impl fmt::Debug for CommandRun {
     }
 }
 
-/// The clean-up of a [`Command`]: kills a child that has not ended in its grace period, and collects its output.
+/// The clean-up of a [`Command`]: kills a child that has not ended in its grace period, and collects the rest of its output.
 pub struct StopChild {
     child: SharedChild,
-    /// Stored here while clean-up is pending.
+    /// The outcome, stored here while the clean-up is pending.
     outcome: Option<Result<Outcome, Cancelled>>,
 }
 
