@@ -1,7 +1,8 @@
 //! `JoinMembers`: what runs after the work of a group. It waits until every member has ended.
 //!
-//! If the group has not completed, it cancels the members first. Like clean-up, it is shielded from every race around
-//! the group. So the operation ends, and its outcome is returned, only after every member has ended.
+//! If the group has not completed, `JoinMembers` cancels the members first. Like clean-up, the wait is shielded from every
+//! race around the group. So the operation of the group ends, and its outcome is returned, only after every member has
+//! ended.
 
 use std::fmt;
 use std::pin::Pin;
@@ -31,7 +32,7 @@ impl<T, E> Drop for Owner<'_, T, E> {
     }
 }
 
-/// What runs after the work of a group: it waits until every member has ended.
+/// Runs after the work of a group, and waits until every member has ended.
 #[pin_project]
 pub struct JoinMembers<'env, O, P>
 where
@@ -143,7 +144,7 @@ where
     }
 }
 
-/// Polls members that run in place. They are not part of the clean-up.
+/// Polls members that run in place. The poll leaves the clean-up, because the members are not part of it.
 fn poll_in_place<T, E>(launcher: &Launcher<'_, T, E>, cx: &mut Context<'_>) {
     launcher.note_host();
     let _member = OutsideWork::out_of_clean_up();

@@ -1,4 +1,4 @@
-//! `TaskError`: how a member of a group ended without a value. `TaskFailed`: why the others were cancelled.
+//! `TaskError`: how a member of a group ended without a value. `TaskFailed`: why the other members were cancelled.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -25,7 +25,7 @@ use crate::text::Text;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum TaskError<E = Infallible> {
-    /// The member was cancelled: with its group, or because its task was dropped.
+    /// The member was cancelled: with its group, by a source of its own, or because its task was dropped.
     Cancelled(Cancelled),
     /// The member panicked, with this message.
     Panicked(Text),
@@ -71,9 +71,9 @@ impl<E: Error + 'static> Error for TaskError<E> {
     }
 }
 
-/// The cause for which a group is cancelled when a member, or the body of its scope, fails.
+/// Why a group was cancelled: a member, or the body of the scope, has failed.
 ///
-/// It is the error within the [`Reason::Error`](crate::Reason::Error) of the group.
+/// The reason of the group is a [`Reason::Error`](crate::Reason::Error) that contains this error.
 ///
 /// ```
 /// use cancelable::TaskGroup;
@@ -102,7 +102,7 @@ impl TaskFailed {
         TaskFailed::new(format!("panicked: {message}").into())
     }
 
-    /// Creates it with the text of an error, whose `Display` is user code and may panic.
+    /// Creates a `TaskFailed` with the text of an error. The `Display` of the error is user code and may panic.
     pub(super) fn because_of(error: &dyn Display) -> Self {
         let text = contain(|| error.to_string());
         TaskFailed::new(text.unwrap_or_else(|message| format!("panicked: {message}")).into())

@@ -17,7 +17,7 @@ use crate::reason::Reason;
 #[cfg(feature = "time")]
 use crate::source::never;
 
-/// A handle of a [`TaskGroup`](crate::TaskGroup), which adds members and takes their results. Made by
+/// A handle of a [`TaskGroup`](crate::TaskGroup): adds members and takes their results. Returned by
 /// [`handle`](Self::handle), and passed to the body of a [`scope`](crate::TaskGroup::scope).
 ///
 /// Clones are handles of the same group. A handle does not keep the group open: once the group is closed, a new member
@@ -34,15 +34,15 @@ where
 {
     /// Adds a member that runs `future`.
     ///
-    /// Inside the future, the operation of the group is the [current](Operation::current) one. When the group is
-    /// cancelled, the future is dropped, and its result is [`TaskError::Cancelled`](super::TaskError::Cancelled) with
+    /// Inside the future, the operation of the group is the [current](Operation::current) one. When the group is cancelled,
+    /// the future is dropped, and the result of the member is [`TaskError::Cancelled`](super::TaskError::Cancelled) with
     /// [`Reason::Parent`]. A deadline of the group applies to the future too, even if nothing awaits the group.
     ///
-    /// If the group is closed, the result is `Cancelled` too, and only the returned handle gets it. A member that the
-    /// spawner drops or refuses ends as cancelled, with [`Reason::Dropped`].
+    /// If the group is closed, the future is dropped before its first poll, and the returned handle gets `Cancelled`. If the
+    /// spawner drops or refuses the task of a member, the member ends as cancelled, with [`Reason::Dropped`].
     ///
-    /// A future that is itself a [`Cancelable`] keeps its own `Result`. To flatten it, use
-    /// [`spawn_cancelable`](Self::spawn_cancelable).
+    /// If the future is itself a [`Cancelable`], its `Result` is the value of the member, so the handle returns a `Result`
+    /// within a `Result`. To get a single one, use [`spawn_cancelable`](Self::spawn_cancelable).
     ///
     /// # Examples
     ///
@@ -92,9 +92,9 @@ where
 
     /// Adds a member that is an operation of its own, as a child of the group's operation.
     ///
-    /// Use it for a member with a name, a source, hooks, a grace period or clean-up. The group waits for the clean-up.
-    /// If the source of the member fires, its result is [`TaskError::Cancelled`](super::TaskError::Cancelled). That is
-    /// not a failure.
+    /// Use it for a member with a name, a source, hooks, a grace period or clean-up. The group waits for the clean-up. If
+    /// the source of the member fires, the result of the member is [`TaskError::Cancelled`](super::TaskError::Cancelled).
+    /// That is not a failure, so the group continues.
     ///
     /// # Examples
     ///
@@ -122,8 +122,8 @@ where
     /// Adds a member that is a fallible operation of its own. Like [`spawn_cancelable`](Self::spawn_cancelable), but
     /// for the futures of [`try_cancelable`](crate::CancelableExt::try_cancelable) and [`try_scope`](crate::try_scope).
     ///
-    /// If the source of the member fires, its result is [`TaskError::Cancelled`](super::TaskError::Cancelled). The error
-    /// is not converted.
+    /// If the source of the member fires, the result of the member is [`TaskError::Cancelled`](super::TaskError::Cancelled).
+    /// It is not converted into an `E`.
     ///
     /// # Examples
     ///
@@ -148,12 +148,12 @@ where
         self.launch_operation(work.into_race(), Kind::fallible())
     }
 
-    /// Adds a daemon: a member that does not keep the group open. It is cancelled when the last other member has
+    /// Adds a daemon: a member that does not keep the group open. A daemon is cancelled when the last other member has
     /// ended, or with the group.
     ///
-    /// Use it for a progress line, a heartbeat or a cache that serves the other members. It has no handle and no
-    /// result, and does not count towards the bound of [`at_most`](crate::TaskGroup::at_most). The group waits until it
-    /// is gone. A daemon that panics fails the group.
+    /// Use it for a progress line, a heartbeat or a cache that serves the other members. A daemon has no handle and no
+    /// result, and does not count towards the bound of [`at_most`](crate::TaskGroup::at_most). The group waits until its
+    /// daemons are gone. A daemon that panics fails the group.
     ///
     /// # Examples
     ///
@@ -234,17 +234,16 @@ fn refuse<W, T, E>(work: W) -> JoinHandle<T, E> {
 impl<'env, T, E> GroupHandle<'env, T, E> {
     /// Waits for the next result, in the order in which members end. Returns `None` if no member is left.
     ///
-    /// It returns the results of members whose [`JoinHandle`] has been dropped. A result that it returns is not part
-    /// of [`join`](crate::TaskGroup::join).
+    /// Returns only results of members whose [`JoinHandle`] has been dropped. A result that was returned here is not in the
+    /// list that [`join`](crate::TaskGroup::join) returns.
     ///
-    /// Members may call this too. A member does not wait for itself: if all members that are left wait here, none of
-    /// them can have a result. So the last one that begins to wait gets `None`. This holds even if another one waits
-    /// with a time limit, and has a result later. Members in the queue of a [bound](crate::TaskGroup::at_most) count as
-    /// members that are left.
+    /// Members may call this too. If all members that are left wait here, no result can come. So the last one that begins to
+    /// wait gets `None`. It gets `None` even if another member waits with a time limit, and has a result later. Members in
+    /// the queue of a [bound](crate::TaskGroup::at_most) count as members that are left.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses no result.
+    /// Dropping the future loses no result.
     ///
     /// # Examples
     ///
@@ -272,7 +271,8 @@ impl<'env, T, E> GroupHandle<'env, T, E> {
 
     /// Takes the results of the members that have ended, in the order in which they were spawned.
     ///
-    /// Use it for partial results: after the group was cancelled, it returns what was finished.
+    /// Use it for partial results: after a cancellation of the group, this returns the values of the members that had
+    /// finished, and the errors of the others.
     ///
     /// # Examples
     ///
@@ -295,7 +295,7 @@ impl<'env, T, E> GroupHandle<'env, T, E> {
         self.launcher.shared.take_results()
     }
 
-    /// Closes the group: members that are added later are cancelled without having been started.
+    /// Closes the group: members that are added later are cancelled and never start.
     ///
     /// ```
     /// use cancelable::TaskGroup;
@@ -311,7 +311,7 @@ impl<'env, T, E> GroupHandle<'env, T, E> {
         self.launcher.shared.close();
     }
 
-    /// Returns whether the group is closed: by [`close`](Self::close), or because it has ended.
+    /// Returns whether the group is closed: by [`close`](Self::close), or because the group has ended.
     ///
     /// ```
     /// let group = cancelable::TaskGroup::<()>::new(|task| smol::spawn(task).detach());
@@ -341,7 +341,7 @@ impl<'env, T, E> GroupHandle<'env, T, E> {
         self.len() == 0
     }
 
-    /// Returns the operation of the group, which is the parent of the members. Cancel it to cancel the group.
+    /// Returns the operation of the group, which is the parent of the members. Cancel this operation to cancel the group.
     ///
     /// ```
     /// use cancelable::TaskGroup;

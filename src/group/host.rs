@@ -3,8 +3,8 @@
 //! 1. The group does not wait for its host, because the host would then wait for itself. So the host is not counted as
 //!    a member, and does not count towards the bound. It stays a child of the group's operation, and still leaves one
 //!    result.
-//! 2. The host changes only in a poll of the group, under the lock of the group. If the group is polled elsewhere later,
-//!    the member is counted again, unless it or the group has ended.
+//! 2. The host changes only in a poll of the group, under the lock of the group. If the group is polled elsewhere later, the
+//!    member is counted again, unless the member or the group has ended.
 
 use super::launcher::Launcher;
 use super::shared::Shared;
@@ -46,7 +46,8 @@ impl<T, E> Launcher<'_, T, E> {
 }
 
 impl<T, E> Shared<T, E> {
-    /// Returns the member that a future on this thread belongs to, unless it is the host, which is not counted.
+    /// Returns the number of the member of this group that is being polled on this thread. Returns `None` if there is no
+    /// such member, or if it is the host, which is not counted (1).
     #[inline]
     pub(super) fn counted_member(&self) -> Option<u64> {
         self.current_member().filter(|number| *number != self.host.load(Ordering::Relaxed))

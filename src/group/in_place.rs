@@ -1,8 +1,8 @@
 //! `InPlace`: the members of a group that are polled inside the future of the group, not as tasks of an executor.
 //!
-//! 1. New members wait in `incoming` until the future of the group is polled. Adding one wakes it.
-//! 2. Members own the group, and the group owns them here. To break this cycle, a group that is dropped clears this.
-//!    After that, no more members are accepted.
+//! 1. New members wait in `incoming` until the future of the group is polled. Adding a member wakes that future.
+//! 2. Members own the group, and the group owns its members through `InPlace`. To break this cycle, the group clears its
+//!    `InPlace` when it is dropped. After that, no more members are accepted.
 //! 3. Members are polled and dropped with no lock held.
 //! 4. If members keep adding members that end at once, one poll could go on forever. So a poll ends after [`ROUNDS`],
 //!    and wakes the group.
@@ -76,7 +76,7 @@ impl<'env> InPlace<'env> {
         again
     }
 
-    /// Drops all members, and accepts no more.
+    /// Drops all members, and accepts no more (2).
     pub(super) fn clear(&self) {
         let incoming = self.incoming.lock().take();
         let members = self.members.lock().take();

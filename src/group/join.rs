@@ -11,7 +11,7 @@ use crate::error::Cancelled;
 use crate::future::{Cancelable, Fallible, TryCancelable};
 use crate::source::{Never, Source, never};
 
-/// The race of a group. `B` is the body, `O` says what the outcome is, and `P` finds the error in it.
+/// The race of a group. `B` is the body, `O` says what the outcome is, and `P` finds the error in the outcome.
 type Run<'env, B, S, O, P> = Cancelable<GroupWork<'env, B, O>, S, JoinMembers<'env, O, P>>;
 
 /// Like [`Run`], if the outcome is a `Result`.
@@ -32,25 +32,25 @@ pub type TryScope<'env, B, S, T, E> = TryRun<'env, B, S, OfTryBody<<B as Future>
 
 /// Waiting for the members.
 impl<'env, T, E> TaskGroup<'env, T, E> {
-    /// Waits until all members have ended, and returns their results in the order in which they were spawned.
+    /// Waits until all members have ended, and returns their results in the order in which the members were spawned.
     ///
-    /// Members may still be added while this waits, through a handle. When the last one ends, the group is closed.
-    /// Results that a [`JoinHandle`](super::JoinHandle) or [`next`](GroupHandle::next) took are not part of the list.
+    /// Members may still be added through a handle while this waits. When the last member ends, the group is closed. Results
+    /// that a [`JoinHandle`](super::JoinHandle) or [`next`](GroupHandle::next) took are not in the returned list.
     ///
-    /// A member that awaits its own group waits for the other members, not for itself. It then does not count towards
-    /// the [bound](Self::at_most), and its own result is not part of the list. This holds for every method that waits
-    /// for the members. A member counts as awaiting its group whenever the group is polled inside that member. This
-    /// includes polls by an executor that the member runs itself.
+    /// A member that awaits its own group waits for the other members, not for itself. Meanwhile it does not count towards
+    /// the [bound](Self::at_most), and its own result is not in the returned list. This holds for every method that waits
+    /// for the members. A member counts as awaiting its group whenever the group is polled inside that member. This includes
+    /// polls by an executor that the member runs itself.
     ///
     /// The returned future is an operation with all methods of a [`Cancelable`]. Dropping it drops the group.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it cancels the members.
+    /// Dropping the future cancels the members.
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] if the group was cancelled, other than by the failure of a member. In that case, too, every member
+    /// [`Cancelled`] if the group was cancelled for another reason than a member's failure. In that case, too, every member
     /// has ended, and [`take_results`](GroupHandle::take_results) returns the results.
     ///
     /// # Examples
@@ -71,12 +71,12 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
 
     /// Like [`join`](Self::join), but cancels the group when `source` fires.
     ///
-    /// The source is first polled when the returned future is, so a time limit starts then. To let a limit include
-    /// the time in which members are added, use [`scope`](Self::scope).
+    /// A time limit starts when the returned future is first polled. If the limit is to include the time in which members
+    /// are added, use [`scope`](Self::scope).
     ///
     /// # Cancel safety
     ///
-    /// Dropping it cancels the members.
+    /// Dropping the future cancels the members.
     ///
     /// # Errors
     ///
@@ -103,15 +103,16 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
         self.take_owner().run::<_, AllResults<T, E>, _, _>(ready(()), source, ())
     }
 
-    /// Waits until all members have ended. Returns their values in the order in which they were spawned, or the
+    /// Waits until all members have ended. Returns their values in the order in which the members were spawned, or the
     /// failure that cancelled the group.
     ///
-    /// See [`join`](Self::join) for everything else. A member can fail or be cancelled without cancelling the group,
-    /// for instance if the group keeps going. Then this returns the error of the member that was spawned first.
+    /// See [`join`](Self::join) for everything else. A member can fail or be cancelled without cancelling the group, for
+    /// instance if the group keeps going. In that case this returns the error of such a member. If there are several, it
+    /// returns the error of the one that was spawned first.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it cancels the members.
+    /// Dropping the future cancels the members.
     ///
     /// # Errors
     ///
@@ -139,7 +140,7 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it cancels the members.
+    /// Dropping the future cancels the members.
     ///
     /// # Errors
     ///
@@ -170,14 +171,15 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     /// Passes a handle of the group to `body`. Waits for the future that `body` returns, and then for all members.
     /// Cancels the future and the members when `source` fires.
     ///
-    /// Use it if members are added over time, such as in an accept loop, or if a time limit must include the time in
-    /// which they are added. The body is called at once, outside of the operation. Returns the value of the body.
+    /// Use it if members are added over time, such as in an accept loop, or if a time limit must include the time in which
+    /// they are added. The body is called at once, outside of the operation. Only the future that it returns runs inside.
+    /// The value of that future is the outcome.
     ///
     /// If a member fails, the body is cancelled too.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the body and cancels the members.
+    /// Dropping the future drops the body and cancels the members.
     ///
     /// # Errors
     ///
@@ -208,18 +210,19 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
         self.take_owner().run::<_, OfBody<B::Output, T, E>, _, _>(body, source, ())
     }
 
-    /// Like [`scope`](Self::scope), for a fallible body, with one `Result` instead of two.
+    /// Like [`scope`](Self::scope), for a body that returns a `Result`. The outcome is one `Result` instead of a `Result`
+    /// within a `Result`.
     ///
-    /// If the body returns `Err`, the members are cancelled. If a member fails, the body is cancelled, and the error of
-    /// the member is converted.
+    /// If the body returns `Err`, the members are cancelled. If a member fails, the body is cancelled, and the error of the
+    /// member is converted into that of the body.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the body and cancels the members.
+    /// Dropping the future drops the body and cancels the members.
     ///
     /// # Errors
     ///
-    /// The error of the body; the failure of a member, converted; or [`Cancelled`], converted.
+    /// The error of the body. The failure of a member and [`Cancelled`] are converted into that type.
     ///
     /// # Examples
     ///

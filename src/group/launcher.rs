@@ -1,7 +1,7 @@
 //! `Launcher`: starts the tasks of members, on an executor or inside the future of the group.
 //!
-//! With a bound, members are queued at their admission. At most one thread at a time starts members of the queue, so
-//! they start in the order of admission. Before that thread gives up the role, it looks at the queue again under the
+//! If there is a bound, members are queued when they are admitted. At most one thread at a time starts queued members, so
+//! they start in the order in which they were admitted. Before that thread stops, it looks at the queue again under the
 //! lock. So no member stays in the queue while there is room. The spawner is called with no lock held.
 
 use std::collections::VecDeque;
@@ -20,9 +20,9 @@ pub(super) type Task<'env> = Pin<Box<dyn Future<Output = ()> + Send + 'env>>;
 
 /// Where the tasks of members run.
 pub(super) enum Place<'env> {
-    /// On an executor, to which this function passes them.
+    /// On an executor. The function passes a task to it.
     Executor(Box<dyn Fn(Task<'env>) + Send + Sync + 'env>),
-    /// In the future of the group.
+    /// Inside the future of the group.
     InPlace(InPlace<'env>),
 }
 
@@ -51,7 +51,7 @@ impl<'env, T, E> Launcher<'env, T, E> {
 
     pub(super) fn set_bound(&self, bound: usize) {
         let mut state = self.shared.state.lock();
-        // Done under both locks. So a member that ends meanwhile is included in both counts, or in neither.
+        // Both locks are held, so a member that ends meanwhile is included in both counts, or in neither.
         let mut queue = self.queue.lock();
         if state.policy.bound.replace(bound).is_none() {
             queue.running = state.members;
@@ -91,7 +91,7 @@ impl<'env, T, E> Launcher<'env, T, E> {
         matches!(self.place, Place::InPlace(_))
     }
 
-    /// Polls the members that are in the future of the group.
+    /// Polls the members that run inside the future of the group.
     pub(super) fn poll_in_place(&self, cx: &mut Context<'_>) {
         if let Place::InPlace(members) = &self.place {
             members.poll(cx);

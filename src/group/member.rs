@@ -1,5 +1,5 @@
-//! `Member` and `Daemon`: the tasks of members. Each of them ends its member exactly once:
-//! when the future returns, panics or is cancelled, and when the executor drops the task.
+//! `Member` and `Daemon`: the tasks of members. Each task ends its member exactly once: when the future returns, panics or
+//! is cancelled, or else when the executor drops the task.
 
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,10 +18,10 @@ use crate::operation::{Operation, PolledBy};
 use crate::panic::{contain, discard, message};
 use crate::wait::polled_after_completion;
 
-/// How the values of a member's future become its result.
+/// How the value of a member's future becomes the result of the member.
 pub(super) struct Kind<V, T, E> {
     convert: fn(V) -> TaskResult<T, E>,
-    /// Returns the cause for which the group is cancelled, if this error fails it.
+    /// Returns the cause with which the group is cancelled if this error makes it fail.
     text_of: fn(&E) -> TaskFailed,
 }
 
@@ -48,7 +48,7 @@ impl<V, T, E> Clone for Kind<V, T, E> {
 
 impl<V, T, E> Copy for Kind<V, T, E> {}
 
-/// The task of a member. `R` is the race of its future against the cancellation of the group.
+/// The task of a member. `R` is the race of the member's future against the cancellation of the group.
 #[pin_project(PinnedDrop)]
 pub(super) struct Member<'env, R, V, T, E> {
     /// `None` once the member has ended.
@@ -169,8 +169,8 @@ impl<R, T, E> PinnedDrop for Daemon<R, T, E> {
     }
 }
 
-/// Polls a race, in `operation` if there is one. Once it has ended, drops it, and returns its outcome, or the message
-/// of its panic.
+/// Polls a race. If there is an `operation`, it is the current one during the poll. Once the race has ended, drops the race,
+/// and returns its outcome or the message of its panic.
 fn poll_to_end<R: Future>(
     mut race: Pin<&mut Option<R>>,
     operation: Option<&Operation>,
@@ -182,7 +182,8 @@ fn poll_to_end<R: Future>(
     let poll = || {
         let Some(operation) = operation else { return work.poll(cx) };
         let _inside = operation.enter(PolledBy::ANYTHING);
-        // Children in there are cancelled with the group, even if a shield is around its executor.
+        // Operations that start in this poll are cancelled with the group, even if a shield is around the executor that
+        // polls this task.
         let _frame = InRace::enter(0, true);
         work.poll(cx)
     };

@@ -1,6 +1,6 @@
-//! `TaskGroup`: a group that owns its tasks, on any executor.
+//! `TaskGroup`: a group that owns its tasks, on any executor. The tasks are called the *members* of the group.
 //!
-//! * [`TaskGroup`] is the owner: it sets up the group, and waits for it. [`GroupHandle`] adds members.
+//! * [`TaskGroup`] owns the group, sets it up, and waits for it. [`GroupHandle`] adds members.
 //! * [`JoinHandle`] is a future of one member's result. [`Next`] is a future of the next result of any member.
 //! * [`TaskError`] says how a member ended without a value.
 

@@ -10,12 +10,12 @@ use super::results::Place;
 use super::shared::{Shared, TaskResult};
 use crate::wait::polled_after_completion;
 
-/// Future of [`GroupHandle::next`](super::GroupHandle::next).
+/// The future of [`GroupHandle::next`](super::GroupHandle::next).
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Next<'a, T, E> {
     shared: &'a Shared<T, E>,
     place: Option<Place>,
-    /// The member that polled this future. It counts as waiting until the future ends.
+    /// The member that polled this future, if one did. The member counts as waiting until the future ends.
     member: Option<u64>,
     is_done: bool,
 }
@@ -41,7 +41,7 @@ impl<T, E> Future for Next<'_, T, E> {
                 Ok(result) => Some(result),
                 Err(false) => None,
                 Err(true) => {
-                    // A result may come before the waker is in the list.
+                    // If a result has come since the last look, no waker is added.
                     match shared.add_waiter(self.place, member, cx.waker().clone()) {
                         None => continue,
                         place => (self.place, self.member) = (place, member),

@@ -24,7 +24,7 @@ pub trait Outcome {
     /// Makes the outcome once every member has ended, or once the body has failed.
     fn finish(shared: &Shared<Self::Member, Self::Error>, body: Self::Body) -> Self::Value;
 
-    /// Makes the outcome of a group in which a member has failed. `None` if the outcome is a cancellation.
+    /// Makes the outcome of a group in which a member has failed. Returns `None` if the outcome is a cancellation.
     fn fail(shared: &Shared<Self::Member, Self::Error>) -> Option<Self::Value>;
 
     /// Returns whether the outcome is an error.

@@ -1,11 +1,11 @@
 //! `Results`: the results of members, until they are taken.
 //!
-//! 1. A member has a slot from its admission. The slot is freed when the result is taken out of it, or once the handle
-//!    is dropped and the member has ended.
-//! 2. A result is in one place: in the slot if the handle is alive, otherwise in the list of the group.
-//! 3. If all members that are left wait for a result, none will come. So the last member that begins to wait gets
-//!    `None` instead. If this happens because a member ends, the waiting tasks are woken, and the first one that looks
-//!    gets `None`.
+//! 1. A member gets a slot when it is admitted. The slot is freed when the handle takes the result out of it, or once the
+//!    member has ended and its handle has been dropped.
+//! 2. A result is in one place: in the slot if the handle is alive, otherwise in `untaken`, the list of the group.
+//! 3. If all members that are left wait for a result, no result will come. So the last member that begins to wait gets
+//!    `None` instead. If a member ends and only waiting members are left, their tasks are woken, and the first one that
+//!    looks gets `None`.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
@@ -24,28 +24,29 @@ const CAPACITY_KEPT: usize = 64;
 
 pub(super) struct Results<T, E> {
     slots: Slab<Slot<T, E>>,
-    /// The results of detached members, in the order in which they ended, with their number.
+    /// The results of detached members (those whose handle was dropped), in the order in which the members ended. Each has
+    /// the number of its member.
     untaken: VecDeque<(u64, TaskResult<T, E>)>,
-    /// The tasks that wait for a result of the list.
+    /// The tasks that wait for a result from the list.
     waiters: WaitList,
-    /// The members among these tasks, by number, each with the number of its futures that wait (3).
+    /// The numbers of the members that wait for a result. For each, how many of its futures wait (3).
     waiting: BTreeMap<u64, usize>,
     /// How often the waiters have been taken out of the list. A place in the list is valid until this number changes.
     wakes: u64,
 }
 
-/// A member that has a handle or has not ended.
+/// The state of a member that has a handle or has not ended.
 enum Slot<T, E> {
-    /// It has not ended. The waker is that of its handle, once the handle has been polled.
+    /// The member has not ended. If its handle has been polled, this is the waker of the task that polled it.
     Running(Option<Waker>),
-    /// It has not ended, and its handle is gone.
+    /// The member has not ended, and its handle is gone.
     Detached,
     Ended(TaskResult<T, E>),
 }
 
 /// What remains to be done with a result, once the lock is released.
 pub(super) struct Delivered<T, E> {
-    /// The waker of the handle.
+    /// The waker to wake, of the task that polled the handle.
     pub(super) waker: Option<Waker>,
     /// The result, if nothing keeps it.
     pub(super) unneeded: Option<TaskResult<T, E>>,
@@ -132,7 +133,7 @@ impl<T, E> Results<T, E> {
         }
     }
 
-    /// Counts the end of such a wait.
+    /// No longer counts such a future.
     fn uncount_waiting(&mut self, member: Option<u64>) {
         if let Some(Entry::Occupied(mut entry)) = member.map(|member| self.waiting.entry(member)) {
             *entry.get_mut() -= 1;
@@ -150,8 +151,8 @@ impl<T, E> Results<T, E> {
 }
 
 impl<T, E> State<T, E> {
-    /// Returns whether there may be another result for a future that is not counted as waiting. `member` is the member
-    /// that the future belongs to.
+    /// Returns whether there may be another result for a future that is not counted as waiting. `member` is the member that
+    /// the future belongs to, if there is one.
     fn may_come_for(&self, member: Option<u64>) -> bool {
         let Some(member) = member else { return self.members > 0 };
         let waiting = &self.results.waiting;
@@ -167,7 +168,7 @@ impl<T, E> State<T, E> {
 
 /// The methods for the handles of members.
 impl<T, E> Shared<T, E> {
-    /// Takes the result of a member out of its slot, or leaves the waker of its handle there.
+    /// If the member has ended, takes its result out of the slot. Otherwise leaves the waker of the handle there.
     pub(super) fn poll_slot(&self, slot: usize, cx: &Context<'_>) -> Poll<TaskResult<T, E>> {
         let mut new = None;
         loop {
@@ -195,7 +196,7 @@ impl<T, E> Shared<T, E> {
                 discard(replaced);
                 return Poll::Pending;
             }
-            // A waker is cloned with no lock held.
+            // A waker is user code, so it is cloned with no lock held.
             drop(state);
             new = Some(cx.waker().clone());
         }
@@ -206,7 +207,7 @@ impl<T, E> Shared<T, E> {
         matches!(self.state.lock().results.slots.get_mut(slot), Some(Slot::Ended(_)))
     }
 
-    /// Detaches a member from its handle. Its result, now or later, belongs to the group.
+    /// Detaches a member from its handle. From now on its result belongs to the group, even if the member has ended already.
     pub(super) fn detach(&self, seat: Seat) {
         let mut state = self.state.lock();
         let keeps = state.keeps_result_of(seat.number);
@@ -268,8 +269,8 @@ impl<T, E> Shared<T, E> {
         }
     }
 
-    /// Takes the next result, for a future that is not counted as waiting. If there is no result, returns `Err`, which
-    /// says whether one may come later.
+    /// Takes the next result, for a future that is not counted as waiting. If there is no result, returns `Err(true)` if one
+    /// may come later, and `Err(false)` otherwise.
     pub(super) fn take_next(&self, member: Option<u64>) -> Result<TaskResult<T, E>, bool> {
         let mut state = self.state.lock();
         let may_come = state.may_come_for(member);
@@ -281,8 +282,9 @@ impl<T, E> Shared<T, E> {
         Ok(result)
     }
 
-    /// Adds a waker to the list of tasks that wait for a result, or replaces the one at `place`. `member` is the member
-    /// that the waiting future belongs to. Returns `None` instead if there is a result, or none will come.
+    /// Adds a waker to the list of tasks that wait for a result, or replaces the one at `place`. `member` is the member that
+    /// the waiting future belongs to, if there is one. Does not add the waker, and returns `None`, if there is a result or
+    /// if none will come.
     pub(super) fn add_waiter(
         &self,
         place: Option<Place>,
@@ -307,7 +309,7 @@ impl<T, E> Shared<T, E> {
         Some(place)
     }
 
-    /// No longer counts a future as waiting, if it was counted for a member. Its waker stays in the list.
+    /// No longer counts a future as waiting, if it was counted for a member. The waker of the future stays in the list.
     pub(super) fn stop_waiting(&self, member: Option<u64>) {
         if member.is_some() {
             self.state.lock().results.uncount_waiting(member);
@@ -334,7 +336,7 @@ fn in_order<R>(mut numbered: Vec<(u64, R)>) -> Vec<R> {
         numbered.sort_unstable_by_key(|(number, _)| *number);
         return numbered.into_iter().map(|(_, result)| result).collect();
     }
-    // The numbers are mostly dense. If so, each result goes directly to its place, which takes linear time.
+    // The numbers have few gaps. So each result goes directly to its place, which takes linear time.
     let mut places: Vec<Option<R>> = std::iter::repeat_with(|| None).take(span).collect();
     for (number, result) in numbered {
         places[(number - first) as usize] = Some(result);

@@ -1,4 +1,4 @@
-//! `GroupSource`: the source of a member that is no operation of its own.
+//! `GroupSource`: the source of a member that is not an operation itself.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,8 +12,9 @@ use crate::source::{CancellationToken, WaitForCancellationOwned};
 #[cfg(feature = "time")]
 use crate::timer::Countdown;
 
-/// Fires with the token of the group, or at the deadline of the group's operation. That operation is the current one while
-/// the member is polled. So the member stops in time even if nothing polls the group.
+/// Fires when the token of the group is cancelled, or at the deadline of the group's operation. The source finds the
+/// deadline because that operation is the current one while the member is polled. So the member stops in time even if
+/// nothing polls the group.
 pub(super) struct GroupSource {
     cancelled: WaitForCancellationOwned,
     #[cfg(feature = "time")]
@@ -29,7 +30,8 @@ enum Limit {
 }
 
 impl GroupSource {
-    /// `keeps_limit` is false if the group polls the member, because the group then keeps its deadline itself.
+    /// `keeps_limit` is whether the source watches the deadline. It is false for a member that the group polls, because the
+    /// group is then polled too, and watches the deadline itself.
     pub(super) fn new(token: &CancellationToken, keeps_limit: bool) -> Self {
         #[cfg(not(feature = "time"))]
         let _ = keeps_limit;
@@ -40,7 +42,7 @@ impl GroupSource {
         }
     }
 
-    /// Cancels the operation of the group if its deadline has passed. Returns whether this call did it.
+    /// Cancels the operation of the group if its deadline has passed. Returns whether this call cancelled the operation.
     #[cfg(feature = "time")]
     fn poll_limit(&mut self, cx: &mut Context<'_>) -> bool {
         if let Limit::Unknown = self.limit {
@@ -55,8 +57,8 @@ impl GroupSource {
             return false;
         }
         self.limit = Limit::None;
-        // No limit is overdue if the race of the operation is over, or if the limit was one of several that must all
-        // pass.
+        // No limit is overdue if the race of the group's operation is over, or if the group's source did not fire at this
+        // limit because it waits for more, as `all_of` does.
         let Some(operation) = Operation::current() else { return false };
         match operation.overdue() {
             Some(overdue) => operation.cancel_with(overdue.reason),

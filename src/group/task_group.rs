@@ -17,32 +17,31 @@ use crate::spawner::Spawner;
 
 /// A group of tasks that ends when all of its tasks have ended.
 ///
-/// Use it if work is spread over tasks, and must not leave any of them behind. The group runs on any executor: it is
-/// made from a [`Spawner`], a function that starts a task. Its members return a `T`. Those that can fail return
-/// `Result<T, E>`.
+/// Use it for work that is spread over several tasks and must not leave any of them behind. The tasks are called the members
+/// of the group. A group works with any executor: it starts its members with a [`Spawner`], a function that starts a task.
+/// Members return a `T`. Members that can fail return a `Result<T, E>`.
 ///
-/// The group is an [`Operation`](crate::Operation). A time limit, a name, hooks, a grace period and a registry apply
-/// to it as to every operation, and cancelling it cancels its members with
-/// [`Reason::Parent`](crate::Reason::Parent).
+/// The group is an [`Operation`](crate::Operation). A time limit, a name, hooks, a grace period and a registry apply to it
+/// as to every operation. Cancelling it cancels the members with [`Reason::Parent`](crate::Reason::Parent).
 ///
 /// * [`join`](Self::join) waits for all members and returns their results, in the order in which they were spawned.
 ///   [`try_join`](Self::try_join) returns the values or the first failure.
-/// * [`scope`](Self::scope) runs a body that adds members, and waits for them too.
+/// * [`scope`](Self::scope) runs a body that adds members. It waits for the body and for the members.
 /// * If a member fails or panics, the others are cancelled, unless the group [keeps going](Self::keep_going).
 /// * [`at_most`](Self::at_most) bounds how many members run at once.
 /// * Dropping the group cancels its members. They end when their executor next polls them or drops them.
 ///
 /// # Memory
 ///
-/// If the [`JoinHandle`](super::JoinHandle) of a member was dropped, the group keeps the result until it is taken. If
-/// there are many members, take results with [`next`](GroupHandle::next), or [discard](Self::discard_results) them. The
-/// group then keeps nothing of a member that has ended. Its memory grows with the largest number of members that it has
-/// had at once: it has a small slot for each of these. It frees the slots when no member is left.
+/// If the [`JoinHandle`](super::JoinHandle) of a member was dropped, the group keeps the member's result until it is taken.
+/// In a group with many members, take the results with [`next`](GroupHandle::next), or [discard](Self::discard_results)
+/// them. The group then keeps nothing of a member that has ended. Each member has a small slot, and slots are reused, so the
+/// memory of the group grows with the largest number of members at once. The slots are freed when no member is left.
 ///
 /// # The time limit
 ///
-/// A time limit starts when the future of [`join_within`](Self::join_within) or of the scope is first polled. From then
-/// on, it also stops members that are spawned, even if nothing polls that future any more.
+/// A time limit starts when the future of [`join_within`](Self::join_within) or of the scope is first polled. From then on,
+/// the limit also stops members on an executor, even if nothing polls that future any more.
 ///
 /// # Examples
 ///
@@ -76,9 +75,9 @@ impl<T: Send + 'static> TaskGroup<'static, T> {
     /// | async-std | `\|task\| { async_std::task::spawn(task); }` |
     /// | a `futures::task::Spawn` | `move \|task\| pool.spawn_ok(task)` |
     ///
-    /// Its members cannot fail. For members that can, use [`fallible`](Self::fallible).
+    /// The members of this group cannot fail. For members that can, use [`fallible`](Self::fallible).
     ///
-    /// The spawner is cloned for each member. If it panics or drops the task, that member ends as cancelled, with
+    /// The spawner is cloned for each member. If the spawner panics or drops the task, that member ends as cancelled, with
     /// [`Reason::Dropped`](crate::Reason::Dropped).
     ///
     /// ```
@@ -121,14 +120,14 @@ where
 }
 
 impl<'env, T> TaskGroup<'env, T> {
-    /// Creates a group whose members run inside the future of the group, without an executor. So they may borrow.
+    /// Creates a group whose members run inside the future of the group, without an executor. So members may borrow.
     ///
-    /// Its members run concurrently, but not in parallel, and only while the future of [`join`](Self::join) or of the
-    /// [scope](Self::scope) is polled. In all other respects it is like a group that [`new`](Self::new) creates. If it
-    /// is dropped, its members are dropped at once.
+    /// The members run concurrently, but not in parallel, and only while the future of [`join`](Self::join) or of the
+    /// [scope](Self::scope) is polled. If the group is dropped, its members are dropped at once. In all other respects, the
+    /// group is like one that [`new`](Self::new) creates.
     ///
-    /// Members may borrow what was declared before the group, but not what the body of a scope declares: they belong to
-    /// the group, which outlives the body. They must be `Send`.
+    /// Members may borrow values that were declared before the group. They cannot borrow values that the body of a scope
+    /// declares, because the members belong to the group, and the group outlives the body. Members must be `Send`.
     ///
     /// ```
     /// use cancelable::TaskGroup;
@@ -176,8 +175,8 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     }
 
     /// Lets at most `bound` members run at once. Further members are queued, and start in the order in which they were
-    /// spawned. A member that is cancelled in the queue never starts. A member that waits for a queued one still counts
-    /// as running, so it may wait until it is cancelled.
+    /// spawned. A member that is cancelled in the queue never starts. A member that waits for a queued one still counts as
+    /// running. So the queued member may never start, and the wait may last until the group is cancelled.
     ///
     /// # Panics
     ///
@@ -220,10 +219,10 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
         self
     }
 
-    /// Drops the results of members whose [`JoinHandle`](super::JoinHandle) was dropped. Use it for a group that lives
-    /// long and whose members have nothing to return.
+    /// Drops the results of members whose [`JoinHandle`](super::JoinHandle) was dropped. Use it for a long-lived group whose
+    /// members have nothing to return.
     ///
-    /// A failure still cancels the group, and [`try_join`](Self::try_join) still returns it.
+    /// A failure still cancels the group, and [`try_join`](Self::try_join) still returns that failure.
     ///
     /// ```
     /// use cancelable::TaskGroup;

@@ -1,7 +1,7 @@
 //! `GroupWork`: the work of a group's operation: the body of the scope, and then the members.
 //!
-//! A time limit of the group includes both. The work may be gone before the members: after a cancellation, a failure
-//! or a panic. Then the [ending](super::ending) waits for them.
+//! A time limit of the group includes both. After a cancellation, a failure or a panic, the work may be gone before the
+//! members have ended. In that case the [ending](super::ending) waits for the members.
 
 use std::fmt;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ where
     /// `None` once the body has returned.
     #[pin]
     body: Option<B>,
-    /// What the body returned, while there are members.
+    /// The value that the body returned, until the members have ended.
     returned: Option<O::Body>,
     members: Waiter<Arc<Launcher<'env, O::Member, O::Error>>>,
     /// True once the body has returned and every member has ended.
@@ -64,7 +64,7 @@ where
             launcher.shared.release();
         }
         launcher.poll_in_place(cx);
-        // In a grace period this is polled again after the last member has ended.
+        // In a grace period, this future is polled again after the last member has ended.
         *this.all_ended = *this.all_ended
             || this.body.is_none() && this.members.poll("GroupWork", cx, |()| ()).is_ready();
         if !*this.all_ended {
@@ -74,13 +74,13 @@ where
         if shared.failure().is_some() {
             return match O::fail(shared) {
                 Some(failed) => Poll::Ready(failed),
-                // The failure has cancelled the operation, which wakes the task and drops this.
+                // The failure has cancelled the operation. So the task is woken, and the race drops this future.
                 None => pending_until_dropped(&shared.operation, cx),
             };
         }
         if shared.was_cut() {
-            // A member was cancelled with the group, so the outcome is the cancellation. The group may not know of it
-            // yet. If all members had ended by themselves, their results would win (guarantee 2).
+            // A member was cancelled with the group, so the outcome is the cancellation. The race of the group may not have
+            // noticed it yet. If all members had ended by themselves, their results would win (guarantee 2).
             return pending_until_dropped(&shared.operation, cx);
         }
         match this.returned.take() {
@@ -90,8 +90,8 @@ where
     }
 }
 
-/// Returns `Pending` for a group that is cancelled and has no members left. Nothing needs the rest of its grace period,
-/// so this cuts it short. If the grace period begins after this poll, the next poll cuts it short.
+/// Returns `Pending` for a group that is cancelled and has no members left. Nothing needs the rest of the grace period, so
+/// this call cuts it short. If the grace period begins after this poll, the next poll cuts it short.
 fn pending_until_dropped<T>(group: &Operation, cx: &Context<'_>) -> Poll<T> {
     if !group.cut_grace() {
         cx.waker().wake_by_ref();
