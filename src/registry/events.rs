@@ -26,7 +26,7 @@ use crate::wait::{Slab, WakerSlot};
 ///
 /// * Any number of `Progress` and at most one `Cancelling` come in between. They may come before `Started`, because
 ///   a handle can report and cancel before the first poll.
-/// * There is no `Started` if the operation was registered during a poll, or was dropped before its first poll.
+/// * There is no `Started` if the operation was registered during one of its polls, or was dropped before its first poll.
 ///
 /// # Examples
 ///
@@ -223,8 +223,8 @@ impl Drop for Queue {
 }
 
 impl Listener {
-    /// Adds an event. Returns the event that was dropped to make room, if any: its destructor must not run under a
-    /// lock.
+    /// Adds an event. Returns the event that was removed to make room, if any. The caller drops that event with no lock
+    /// held, because its destructor is user code.
     fn push(&self, event: Event) -> Option<Event> {
         let mut queue = self.queue.lock();
         let is_full = queue.events.len() >= self.capacity;
@@ -252,15 +252,15 @@ type Receivers = Arc<[Arc<Listener>]>;
 #[derive(Default)]
 pub(super) struct Listeners {
     map: Mutex<ListenerMap>,
-    /// The number of listeners, so that a registry without any takes no lock.
+    /// The number of listeners, so that a registry without listeners takes no lock.
     count: AtomicUsize,
 }
 
 #[derive(Default)]
 struct ListenerMap {
     listeners: Slab<Arc<Listener>>,
-    /// The listeners as a list. `None` after a listener was added or removed; the next event builds the list again.
-    /// Otherwise adding n listeners in a row would take n² steps.
+    /// The listeners as a list. `None` after a listener was added or removed; the next event builds the list again. If each
+    /// change built the list, adding n listeners in a row would take n² steps.
     receivers: Option<Receivers>,
 }
 
@@ -287,7 +287,7 @@ impl Listeners {
         map.receivers.take()
     }
 
-    /// Returns whether there are listeners. Takes no lock.
+    /// Returns whether there are no listeners. Takes no lock.
     pub(super) fn is_empty(&self) -> bool {
         self.count.load(Ordering::Acquire) == 0
     }
@@ -307,7 +307,8 @@ impl Listeners {
     }
 }
 
-/// The registry is gone. The listeners keep the events that are left in their queues.
+/// Ends the streams of the listeners, because the registry is gone. The streams first yield the events that are left in
+/// their queues.
 impl Drop for Listeners {
     fn drop(&mut self) {
         let listeners = std::mem::take(&mut self.map.lock().listeners);
@@ -320,8 +321,8 @@ impl Drop for Listeners {
 
 /// Events that are sent together.
 ///
-/// `push` may be called with a lock held. The batch itself must be dropped with no lock held, because dropping it
-/// wakes the listeners and drops the events that they had no room for.
+/// `push` may be called with a lock held. The batch itself must be dropped with no lock held, because dropping it wakes the
+/// listeners and drops the events that they have no room for.
 pub(super) struct EventBatch {
     receivers: Option<Receivers>,
     /// Events to drop once no lock is held.

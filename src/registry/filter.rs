@@ -11,8 +11,8 @@ type Predicate = Arc<dyn Fn(&Snapshot) -> bool + Send + Sync>;
 
 /// Selects operations by status, name, parent, age, metadata, or your own predicate.
 ///
-/// An operation must meet all conditions of the filter. If two parts of a name are given, the name must contain both.
-/// Statuses are the exception: if several are given, one of them must match.
+/// An operation must meet all conditions of the filter. For example, if two parts of a name are given, the name must contain
+/// both. Statuses are the exception: if several are given, the operation must have one of them.
 ///
 /// # Examples
 ///
@@ -32,7 +32,7 @@ type Predicate = Arc<dyn Fn(&Snapshot) -> bool + Send + Sync>;
 #[must_use = "a filter does nothing by itself"]
 pub struct Filter {
     statuses: Vec<Status>,
-    /// In lower case.
+    /// Parts of the name, in lower case.
     names: Vec<String>,
     parents: Vec<OperationId>,
     older_than: Option<Duration>,
@@ -93,7 +93,7 @@ impl Filter {
         self
     }
 
-    /// Matches operations that have been running for longer than `age`, and ended ones that took longer than that.
+    /// Matches operations that have been running for longer than `age`, and ended operations that took longer than `age`.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -106,7 +106,7 @@ impl Filter {
         self
     }
 
-    /// Matches operations that have this metadata entry. Call it again for further entries.
+    /// Matches operations that have this metadata entry. Call this again to require further entries.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -118,7 +118,7 @@ impl Filter {
         self
     }
 
-    /// Matches operations for which the predicate returns true. It is called with no lock held.
+    /// Matches operations for which the predicate returns true. The predicate is called with no lock held.
     ///
     /// # Panics
     ///

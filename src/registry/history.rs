@@ -67,7 +67,7 @@ impl Registry {
         self.shared.history.lock().limit()
     }
 
-    /// Sets the number of records that the history keeps. If it holds more, the oldest ones are removed.
+    /// Sets the number of records that the history keeps. If the history holds more, the oldest records are removed.
     ///
     /// ```
     /// let registry = cancelable::Registry::new();
@@ -183,9 +183,9 @@ impl From<Filter> for HistoryQuery {
     }
 }
 
-/// The records and counts of a registry, which keeps them under a lock. Methods that evict records return them: the
-/// destructors of records are user code, so the caller [discards](crate::panic::discard) the records after it has
-/// released the lock.
+/// The records and counts of a registry. The registry keeps them under a lock. The destructors of records are user code. So
+/// methods that evict records return them, and the caller [discards](crate::panic::discard) them after it has released the
+/// lock.
 #[derive(Debug)]
 pub(super) struct History {
     /// Shared, so that a reader holds the lock only while it clones the pointers.

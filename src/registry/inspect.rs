@@ -15,23 +15,23 @@ use crate::text::{Brief, Text};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// It has not been polled yet.
+    /// The operation has not been polled yet.
     Pending,
-    /// Its work is being polled, or waits for something.
+    /// The work of the operation is being polled, or waits for something.
     Running,
-    /// It is cancelled, and its work is in its grace period.
+    /// The operation is cancelled, and its work is in the grace period.
     Grace,
-    /// It is in a shield, which must finish first.
+    /// The work is in a shield. A cancellation waits until the shield has finished.
     #[non_exhaustive]
     Shield {
         /// The name of the shield.
         name: Option<Text>,
     },
-    /// Its clean-up is running.
+    /// The clean-up of the operation is running.
     Finally,
-    /// It has ended, and its hooks are running.
+    /// The operation has ended, and its hooks are running.
     Hooks,
-    /// It has a child operation that has not ended. It is presumably waiting for that child.
+    /// A child of the operation has not ended. The operation is presumably waiting for that child.
     #[non_exhaustive]
     Child {
         /// The id of the child.
@@ -81,18 +81,18 @@ impl fmt::Display for Phase {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// Its id, name, parent, reason, latest progress and more.
+    /// The id, name, parent, reason, latest progress and more.
     pub snapshot: Snapshot,
-    /// Its phase.
+    /// What the operation is doing.
     pub phase: Phase,
-    /// The time since it was cancelled. `None` if it was not cancelled.
+    /// The time since the cancellation. `None` if the operation was not cancelled.
     pub stopping: Option<Duration>,
-    /// How long ago it was last polled; zero while it is being polled. `None` if it never was.
+    /// The time since the last poll. Zero while the operation is being polled, and `None` if it was never polled.
     pub last_poll: Option<Duration>,
-    /// How long the current poll has been running. `None` if it is not being polled. If this grows, the
-    /// work does not yield, and nothing can stop it.
+    /// How long the current poll has been running. `None` if the operation is not being polled. If this time keeps growing,
+    /// the work does not yield, and nothing can stop it.
     pub in_poll: Option<Duration>,
-    /// The duration of its longest poll, including the current one.
+    /// The duration of the longest poll, including the current one.
     pub longest_poll: Duration,
 }
 
@@ -191,7 +191,7 @@ fn phase(
         children?.first().map(|child| (child.id(), child.name_text()))
     });
     match (shield, child) {
-        // If a shield belongs to a child, the child reports it.
+        // If the shield belongs to a child, the child reports the shield.
         (Some(ActiveShield { own: false, .. }) | None, Some((id, name))) => {
             Phase::Child { id, name }
         }

@@ -1,5 +1,5 @@
-//! `Member`: an operation in a registry, from its registration to its end; and `Shared`, the state that the handles
-//! and members of a registry share.
+//! `Member`: an operation in a registry, from its registration to its end. `Shared`: the state that the handles and members
+//! of a registry share.
 
 use std::collections::HashSet;
 use std::ops::{Deref, DerefMut};
@@ -18,8 +18,8 @@ use crate::reason::Reason;
 use crate::source::CancellationToken;
 use crate::sync::Mutex;
 
-/// The reason for the cancellation of operations that are refused, or that are running when their
-/// registry shuts down.
+/// The reason with which operations are cancelled if they are refused, or if they are still running when their registry
+/// shuts down.
 pub(super) const SHUTTING_DOWN: &str = "shutting down";
 
 pub(super) struct Shared {
@@ -58,10 +58,11 @@ impl Shared {
         closed
     }
 
-    /// Returns the nearest member above an operation: its parent, the operation around this call, or one above those.
+    /// Returns the nearest member above an operation. If the operation has no parent, the search begins with the operation
+    /// around this call.
     fn member_above(&self, operation: &Operation) -> Option<Arc<Member>> {
         let mut next = operation.parent().0.or_else(Operation::current);
-        // Not recursive: chains may be long.
+        // A loop, because chains may be long, and a recursion could overflow the stack.
         while let Some(above) = next {
             let member = self.members.get(above.id());
             if member.is_some() {
@@ -102,7 +103,7 @@ impl DerefMut for Members {
 
 impl Drop for Members {
     fn drop(&mut self) {
-        // Other owners may have dropped these operations meanwhile. Then this runs the destructors of their errors and
+        // If all other owners of an operation have dropped it meanwhile, this runs the destructors of its error and its
         // callbacks. A panic there must not reach the caller.
         self.0.drain(..).for_each(discard);
     }
@@ -110,16 +111,16 @@ impl Drop for Members {
 
 pub(super) struct Member {
     pub(super) operation: Operation,
-    /// Whether a shutdown cancels it last. See [`daemon_in`](crate::Cancelable::daemon_in).
+    /// Whether a shutdown cancels the operation last. See [`daemon_in`](crate::Cancelable::daemon_in).
     pub(super) is_daemon: bool,
     shared: Arc<Shared>,
     state: Mutex<MemberState>,
 }
 
-/// When a member was cancelled and left, and whether its first event has been sent.
+/// When a member was cancelled, when it left, and whether its first event has been sent.
 ///
-/// The lock is held while an event is put into the queues of the listeners, so that they receive the events of
-/// one operation in order, and none after its end. The listeners are woken after the lock is released.
+/// The lock is held while an event is put into the queues of the listeners, so that they receive the events of one operation
+/// in order, and none after the end of the operation. The listeners are woken after the lock is released.
 #[derive(Default)]
 struct MemberState {
     /// When it was cancelled.
@@ -215,7 +216,7 @@ impl Member {
         let event = (!self.shared.listeners.is_empty()).then(|| self.cancelling(reason.clone()));
         let mut batch = self.shared.listeners.batch();
         let mut state = self.state.lock();
-        // If it has left, its record and its events are complete.
+        // If the operation has left, its record and its events are complete.
         if state.left.is_some() || state.cancelled_at.is_some() {
             return;
         }
@@ -335,8 +336,8 @@ impl Roster for Shared {
 
 /// Cancels the given members. Returns how many of them this call cancelled.
 ///
-/// If a member is a child of another one, only the parent is cancelled directly. The child gets [`Reason::Parent`] from
-/// it. So user code in the parent does not see that a child ends before the parent is cancelled.
+/// If a member is a child of another member, only the parent is cancelled directly. The child is cancelled with its parent,
+/// for [`Reason::Parent`]. So user code in the parent never sees the child end before the parent is cancelled.
 pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
     let reason = unique(reason);
     let ids: HashSet<OperationId> = members.iter().map(|member| member.operation.id()).collect();
@@ -345,8 +346,8 @@ pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
     };
     let (lower, upper): (Vec<_>, Vec<_>) = members.iter().partition(is_below);
     let (mut cancelled, mut others) = (Vec::new(), Vec::new());
-    // Cancelling the upper members also cancels the members below them, except those in a shield. So most of the calls
-    // for the lower members find that they are cancelled already.
+    // Cancelling the upper members also cancels the members below them, except those in a shield. So most calls for lower
+    // members find the member already cancelled.
     for member in upper.into_iter().chain(lower) {
         if member.operation.cancel_with(reason.clone()) {
             cancelled.push(member);
@@ -354,9 +355,9 @@ pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
             others.push((member, member.operation.reason()));
         }
     }
-    // Each of the others was cancelled either together with one of these members, and then it counts, or earlier. All
-    // operations below a cancelled operation share one allocated reason, so the address of the reason shows which
-    // case it is.
+    // Each of the others was cancelled either earlier, or together with one of the members in `cancelled`. Only in the
+    // second case does it count. All operations below a cancelled operation share one allocated reason, so the address of
+    // the reason tells the two cases apart.
     others.retain(|(_, reason)| parent_address(reason).is_some());
     let mut causes = HashSet::new();
     if !others.is_empty() {
@@ -375,7 +376,8 @@ fn parent_address(reason: &Option<Reason>) -> Option<usize> {
     }
 }
 
-/// Copies a reason. A `Parent` gets an address of its own, because other operations may share the original.
+/// Copies a reason. A `Parent` gets an address of its own, because operations that were cancelled earlier may share the
+/// original.
 fn unique(reason: &Reason) -> Reason {
     match reason {
         Reason::Parent { reason, .. } => {

@@ -1,4 +1,4 @@
-//! `MemberMap`: the operations in a registry, split over several locks, and whether it accepts new ones.
+//! `MemberMap`: the operations in a registry, split over several locks, and whether the map accepts new ones.
 //!
 //! 1. The count is raised before a member is inserted into the map, and lowered after it has been removed.
 //! 2. Once the map is closed, it accepts only operations below its members. A count that has reached zero stays zero.
@@ -32,16 +32,17 @@ type Shard<M> = HashMap<OperationId, Entry<M>, BuildHasherDefault<MultiplyHasher
 #[derive(Debug)]
 struct Entry<M> {
     member: Arc<M>,
-    /// Whether it counts as a regular member, which a shutdown waits for before it cancels the daemons.
+    /// Whether the member counts as regular. A shutdown waits until all regular members have left, and then cancels the
+    /// daemons.
     is_regular: bool,
 }
 
 /// Why an operation is added to the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// It was registered.
+    /// The operation was registered.
     Registered,
-    /// It is below an operation that is or was a member, or it is a task of such an operation.
+    /// The operation is below one that is or was a member, or is a task of such an operation.
     Below,
 }
 
@@ -181,7 +182,7 @@ impl<M> MemberMap<M> {
         }
         self.closed.store(true, Ordering::Release);
         drop(first);
-        // An insertion that did not see the flag holds its shard's lock. Taking each lock waits for it (2).
+        // An insertion that did not see the flag holds its shard's lock. Taking each lock waits for such an insertion (2).
         for shard in &self.shards {
             drop(shard.lock());
         }

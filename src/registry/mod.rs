@@ -1,12 +1,12 @@
 //! Lists operations, cancels them, and reports which of them did not stop.
 //!
-//! A [`Registry`] is the entry point. The other types here are what its methods take and return.
+//! A [`Registry`] is the entry point. The other types of this module are the arguments and results of its methods.
 
-// In the order in which they build on one another:
+// The modules, in the order in which they build on one another:
 //
 // * `filter`: selects operations.
 // * `stats` and `history`: counts, durations, and records of the operations that ended.
-// * `events`: what happens, sent to listeners.
+// * `events`: what happens in a registry, sent to listeners.
 // * `member_map`: the map of the operations, and whether it accepts new ones.
 // * `member`: one operation in the map, from its registration to its end.
 // * `inspect`: what an operation is doing.
@@ -55,18 +55,16 @@ const HISTORY_LIMIT: usize = 1000;
 
 /// A list of active operations, in which you can look them up and cancel them.
 ///
-/// [`registered`](crate::Cancelable::registered) adds an operation. It is removed when it ends, however
-/// it ends. All methods may be called from any thread, and from hooks. They return copies, which do not
-/// change afterwards.
+/// [`registered`](crate::Cancelable::registered) adds an operation. The operation is removed when it ends, however it ends.
+/// All methods may be called from any thread, and from hooks. They return copies, which do not change afterwards.
 ///
 /// A `Registry` is a handle. Clones refer to the same registry. Two handles are equal if they refer to the same
 /// registry.
 ///
 /// # Implementation
 ///
-/// The operations are in 16 maps, each with its own lock. Adding and removing an operation locks one of
-/// them briefly. Listing copies the pointers out of one map after another, and looks at the operations
-/// with no lock held.
+/// The operations are in 16 maps, each with its own lock. Adding or removing an operation locks one of the maps briefly.
+/// Listing copies the pointers out of one map after another, and looks at the operations with no lock held.
 ///
 /// # Examples
 ///
@@ -96,8 +94,8 @@ impl Registry {
         Registry::with_history_limit(HISTORY_LIMIT)
     }
 
-    /// Creates a registry whose history keeps at most `limit` records. With 0 it keeps none, and only
-    /// counts.
+    /// Creates a registry whose history keeps at most `limit` records. With a limit of 0, the history keeps no records, and
+    /// the registry only counts.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -155,7 +153,7 @@ impl Registry {
         snapshots.filter(|snapshot| filter.fits(snapshot)).collect()
     }
 
-    /// Returns a handle of the operation with this id, if it is active.
+    /// Returns a handle of the operation with this id, if that operation is active.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -183,8 +181,8 @@ impl Registry {
     pub fn cancel(&self, id: OperationId, reason: impl Into<Reason>) -> bool {
         let Some(member) = self.shared.members.get(id) else { return false };
         let cancelled = member.operation.cancel_with(reason.into());
-        // The operation may have ended meanwhile. Then `member` may be the last owner of its error, whose destructor
-        // is user code.
+        // If the operation has ended meanwhile, `member` may be the last owner of the operation's error. The destructor of
+        // that error is user code, and may panic.
         discard(member);
         cancelled
     }
@@ -192,8 +190,8 @@ impl Registry {
     /// Cancels the operations that match the filter. Returns how many of them this call cancelled. An operation that
     /// was already cancelled does not count.
     ///
-    /// If one of them is a child of another, only the parent gets `reason`. The child is cancelled with it,
-    /// for the reason [`Parent`](Reason::Parent), and counts as well.
+    /// If one matching operation is a child of another, only the parent gets `reason`. The child is cancelled with its
+    /// parent, for the reason [`Parent`](Reason::Parent), and counts as well.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -239,7 +237,7 @@ impl Registry {
         inspections.filter(|inspection| filter.fits(&inspection.snapshot)).collect()
     }
 
-    /// Returns counts: how many operations are active, how the others ended, and how long they took.
+    /// Returns counts: how many operations are active, how many have ended in which way, and how long those took.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -307,7 +305,7 @@ impl Registry {
     /// Waits until the registry is closed. Use it to stop the intake: when this future resolves, cancel the loop that
     /// accepts requests or takes jobs, and let the operations finish.
     ///
-    /// The reason is that of the shutdown, or `"shutting down"` after [`close`](Self::close).
+    /// The future resolves to the reason of the shutdown, or to `"shutting down"` after [`close`](Self::close).
     ///
     /// # Cancel safety
     ///
@@ -338,8 +336,8 @@ impl Registry {
         self.shared.members.is_closed()
     }
 
-    /// Waits until the registry is [closed](Self::close) and its last operation has ended. It cancels nothing and has
-    /// no time limit. To cancel operations, or to limit the wait, use [`shutdown`](Self::shutdown).
+    /// Waits until the registry is [closed](Self::close) and its last operation has ended. This cancels nothing and has no
+    /// time limit. To cancel operations, or to limit the wait, use [`shutdown`](Self::shutdown).
     ///
     /// # Cancel safety
     ///

@@ -54,10 +54,10 @@ impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
     /// Registers the operation at once, as a daemon. A daemon is work that other operations rely on until they have
     /// ended, such as a log writer or a task that keeps a cache fresh.
     ///
-    /// A [shutdown](Registry::shutdown) does not wait for daemons to finish. It cancels them last: once all
-    /// operations that are not daemons have left, or when the grace of the shutdown is over. In all other ways a
-    /// daemon is a registered operation like any other. If an operation is registered twice in one registry, the
-    /// first registration decides whether it is a daemon.
+    /// A [shutdown](Registry::shutdown) does not wait for daemons to finish. It cancels them last: once all operations that
+    /// are not daemons have left, or when the grace of the shutdown is over. In all other respects, a daemon is a registered
+    /// operation like any other. If an operation is registered twice in one registry, the first registration decides whether
+    /// it is a daemon.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -154,8 +154,8 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
 
     /// Registers the whole stream as one operation, at once. See [`Cancelable::registered_in`].
     ///
-    /// It leaves the registry when it has ended or is dropped. A stream is polled only when its consumer asks for an
-    /// item, so it notices a shutdown no earlier than that.
+    /// The stream leaves the registry when it has ended or is dropped. A stream is polled only when its consumer asks for an
+    /// item, so the stream does not notice a shutdown before that.
     ///
     /// ```
     /// use cancelable::prelude::*;

@@ -10,8 +10,8 @@ use crate::reason::ReasonKind;
 
 /// Counts and durations of the operations of a registry.
 ///
-/// The counts of ended operations are all taken at the same time. The counts of active operations are
-/// taken one by one while operations start and end.
+/// The counts of ended operations are all taken at the same time. The counts of active operations are taken one by one while
+/// operations start and end, so they are approximate.
 ///
 /// # Examples
 ///
@@ -78,8 +78,8 @@ impl Stats {
         self.completed + self.failed + self.cancelled + self.never_started
     }
 
-    /// Returns the durations of the operations that ended with the given status: average, minimum,
-    /// maximum and percentiles. They are empty for a status that is not final.
+    /// Returns the distribution of the durations of the operations that ended with the given status: average, minimum,
+    /// maximum and percentiles. The distribution is empty for a status that is not final.
     ///
     /// ```
     /// use cancelable::prelude::*;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::wait::Latch;
 
-/// The shutdowns of one registry wait on the current latch. [`send`](Self::send) sets it and puts a new
-/// one in its place, so a shutdown that begins later is not affected.
+/// The shutdowns of one registry wait on the current latch. [`send`](Self::send) sets that latch and puts a new one in its
+/// place, so a shutdown that begins later is not affected.
 #[derive(Default)]
 pub(in crate::registry) struct Force {
     latch: Mutex<Arc<Latch<()>>>,

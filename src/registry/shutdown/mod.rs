@@ -1,8 +1,8 @@
-//! `Shutdown`: lets operations finish, cancels the others, waits for them, and reports.
+//! `Shutdown`: lets operations finish, cancels those that do not, waits for them, and reports.
 //!
 //! * `force`: cuts the grace periods short.
 //! * `targets`: the operations that a shutdown cancels.
-//! * `report`: which of them stopped.
+//! * `report`: which operations stopped.
 //! * `plan` and `service`: the shutdown of a whole process.
 //! * `phases`: the same for several registries, one after the other.
 
@@ -44,8 +44,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const SETTLE: Duration = Duration::from_secs(1);
 
 impl Registry {
-    /// Lets the operations finish for at most `finish`, cancels the others, and reports which of them
-    /// did not stop.
+    /// Gives the operations up to `finish` to finish, cancels those that are left, and reports which of them did not stop.
     ///
     /// 1. **Close.** The registry is [closed](Self::close): new operations are refused, and
     ///    [`closing`](Self::closing) fires. Operations below a registered one are still accepted.
@@ -59,14 +58,14 @@ impl Registry {
     /// 4. **Force.** The remaining grace periods are cut short, as [`force`](Self::force) does. If anything was
     ///    cancelled or cut short at this moment, the shutdown waits a little longer: see
     ///    [`settle`](Shutdown::settle). Shields and clean-up are not interrupted.
-    /// 5. **Report.** Operations still running are left alone; dropping them is their owner's job.
+    /// 5. **Report.** Operations that are still running are reported, and otherwise left alone. Their owners may drop them.
     ///
     /// To cancel at once, use `shutdown(Duration::ZERO)`.
     ///
-    /// All of this begins at the first poll. This future does not poll the operations: their own tasks must do that.
-    /// If an operation awaits the shutdown of its own registry, the shutdown waits for the whole of `finish` and then
-    /// cancels that operation, and the report is lost. On an executor with one thread, work that does not yield also
-    /// keeps this future from being polled. In that case, run the shutdown on another thread.
+    /// All of this begins at the first poll. This future does not poll the operations: their own tasks must do that. If an
+    /// operation awaits the shutdown of its own registry, the shutdown waits for the whole of `finish` and then cancels that
+    /// operation, so the report is lost. On an executor with one thread, work that does not yield also keeps this future
+    /// from being polled. In that case, run the shutdown on another thread.
     ///
     /// # Cancel safety
     ///
@@ -108,9 +107,9 @@ impl Registry {
 
     /// Cuts the grace periods of all operations short. Returns how many operations were in their grace period.
     ///
-    /// An operation in its grace period is dropped at its next poll. An operation that is not cancelled yet
-    /// continues, and will have no grace period when it is cancelled. Operations that are registered later keep
-    /// theirs. Shields and clean-up are not interrupted.
+    /// An operation in its grace period is dropped at its next poll. An operation that is not cancelled yet continues, and
+    /// will have no grace period when it is cancelled. Operations that are registered later keep their grace periods.
+    /// Shields and clean-up are not interrupted.
     ///
     /// A [shutdown](Self::shutdown) that is waiting cancels the remaining operations and proceeds to its last step. A
     /// shutdown that begins later is not affected.
@@ -304,7 +303,7 @@ impl Wait {
         let children = Children::of(live.map(|member| &**member));
         let (mut stopped, mut remaining) = (Vec::new(), Vec::new());
         for member in asked.iter() {
-            // Each member is checked only once: a member that has left does not come back.
+            // Each member is checked only once, so it is in exactly one of the two lists.
             match member.record() {
                 Some(record) => stopped.push(record),
                 None => remaining.push(inspect(member, &children)),

@@ -1,4 +1,5 @@
-//! `ShutdownPhases`: several registries that shut down one after the other. `Stopping` is their shutdown.
+//! `ShutdownPhases`: several registries that shut down one after the other. `Stopping`: the shutdown of these registries,
+//! while it runs.
 
 use std::fmt;
 #[cfg(feature = "signal")]
@@ -15,15 +16,15 @@ use crate::source::SignalSource;
 use crate::source::Source;
 use crate::text::Text;
 
-/// Registries that shut down one after the other. Each has a time of its own to finish.
+/// Registries that shut down one after the other. Each has its own time to finish.
 ///
 /// Use it if one part of a program must stop before another: the servers that accept requests before
 /// the workers that answer them, the workers before the connection pool.
 ///
-/// The next phase begins when the shutdown of the previous registry has ended: as soon as all its operations have
-/// left, and at the latest when the time to finish, the grace and the last wait are over. Until a phase begins, its
-/// registry stays open and its operations continue. A phase that does not stop in time delays the others, but does
-/// not prevent them.
+/// The next phase begins when the shutdown of the previous registry has ended: as soon as all its operations have left, and
+/// at the latest when the time to finish, the grace and the time to [settle](ShutdownPlan::settle) are over. Until a phase
+/// begins, its registry stays open and its operations continue. A phase that does not stop in time delays the others, but
+/// does not prevent them.
 ///
 /// # Examples
 ///
@@ -76,7 +77,7 @@ impl Shutdown {
 
 impl ShutdownPhases {
     /// Adds a phase after the others. The operations of `registry` have the time `finish` to finish, instead of
-    /// [`ShutdownPlan::finish`]. If it is zero, they are cancelled at once. The [grace](ShutdownPlan::grace) of the
+    /// [`ShutdownPlan::finish`]. If `finish` is zero, they are cancelled at once. The [grace](ShutdownPlan::grace) of the
     /// plan applies to each phase.
     pub fn then(mut self, name: impl Into<Text>, registry: &Registry, finish: Duration) -> Self {
         let finish = Some((name.into(), finish));

@@ -10,8 +10,8 @@ use crate::reason::Reason;
 use crate::signal_kind::Signal;
 use crate::sync::Mutex;
 
-/// How long operations may take to finish by default. Together with the grace and the last second, it stays below the
-/// 30 seconds after which Kubernetes kills a process.
+/// How long operations may take to finish by default. Together with the grace (5 seconds) and the time to settle (1 second),
+/// this stays below the 30 seconds after which Kubernetes kills a process.
 const FINISH: Duration = Duration::from_secs(20);
 
 type Hook = Box<dyn FnOnce(&Reason) + Send>;
@@ -58,9 +58,8 @@ impl ShutdownPlan {
         }
     }
 
-    /// Sets a fixed delay before the shutdown. Use it if load balancers send requests for a while after the readiness
-    /// check has failed. During the delay, the service continues as usual and the registry stays open, even if it is
-    /// idle.
+    /// Sets a fixed delay before the shutdown. Use it if load balancers still send requests for a while after the readiness
+    /// check has failed. During the delay, the service continues as usual and the registry stays open, even if it is idle.
     ///
     /// There is no delay after Ctrl-C (`SIGINT`), because a person is waiting. A second request to shut down
     /// ends the delay. The default is no delay.

@@ -42,8 +42,8 @@ use crate::text::{Brief, Text};
 pub struct ShutdownReport {
     /// How long the shutdown took.
     pub took: Duration,
-    /// Whether grace periods were cut short, because the time was over or by a call of
-    /// [`force`](crate::Registry::force).
+    /// Whether the shutdown reached the step that cuts grace periods short, because the time was over or because of a call
+    /// of [`force`](crate::Registry::force).
     pub forced: bool,
     /// The number of grace periods that were cut short.
     pub cut_short: usize,
@@ -51,8 +51,8 @@ pub struct ShutdownReport {
     pub stopped: Vec<Record>,
     /// The operations that have not left, ordered by id.
     pub remaining: Vec<Inspection>,
-    /// A summary of each phase, if it was a [shutdown in phases](crate::registry::Shutdown::phases). The
-    /// other fields then cover all phases, one after the other.
+    /// A summary of each phase, if this was a [shutdown in phases](crate::registry::Shutdown::phases). In that case the
+    /// other fields cover all phases, in their order.
     pub phases: Vec<PhaseReport>,
 }
 
@@ -62,11 +62,11 @@ pub struct ShutdownReport {
 pub struct PhaseReport {
     /// The name of the phase.
     pub name: Text,
-    /// The time that its operations had to finish.
+    /// The time that the operations of the phase had to finish.
     pub finish: Duration,
-    /// How long it took.
+    /// How long the phase took.
     pub took: Duration,
-    /// Whether grace periods were cut short.
+    /// Whether the phase reached the step that cuts grace periods short.
     pub forced: bool,
     /// The number of operations that stopped.
     pub stopped: usize,

@@ -23,9 +23,9 @@ use crate::timer::Countdown;
 use crate::wait::polled_after_completion;
 
 impl Registry {
-    /// Waits until the source fires, then shuts the service down as the plan says. It calls the hooks, waits for the
-    /// delay for load balancers if there is one, [shuts down](Self::shutdown) for the reason of the source, and
-    /// returns a [`ServiceEnd`].
+    /// Waits until the source fires, then shuts the service down as the plan says. It calls the hooks of the plan, waits for
+    /// the delay for load balancers if there is one, [shuts down](Self::shutdown) for the reason of the source, and returns
+    /// a [`ServiceEnd`].
     ///
     /// # Cancel safety
     ///
@@ -151,8 +151,8 @@ enum Stage {
 impl ShutdownWhen<SignalSource> {
     pub(super) fn on_termination(phases: Vec<PhasePlan>, plan: ShutdownPlan) -> io::Result<Self> {
         let mut when = ShutdownWhen::new(phases, termination()?, plan);
-        // The same registration succeeded for the first signal. If it fails here, there is no second
-        // step.
+        // This hardly ever fails, because the same registration has succeeded for the first signal. If it fails, there is no
+        // second step.
         when.second = Mutex::new(Second::Make(Box::new(|| {
             Some(Box::pin(termination().ok()?.second_signal_exits()))
         })));
@@ -197,11 +197,11 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
         self
     }
 
-    /// Runs the service until the shutdown has ended, then drops it. Returns the output of the service, if it has
+    /// Runs the service until the shutdown has ended, then drops the service. Returns the output of the service, if it has
     /// completed, and how the shutdown ended.
     ///
-    /// If the service has not sent a response by then, the response is lost. If the service must finish something
-    /// after the operations have ended, spawn it, await this future alone, and then await the service.
+    /// A response that the service has not sent by then is lost. If the service must finish something after the operations
+    /// have ended, spawn it as a task. Then await this future without `serve`, and await the task afterwards.
     ///
     /// If the service returns by itself, that counts as the first request, with the reason `"the service ended"` and
     /// without a delay for load balancers.

@@ -9,16 +9,15 @@ use crate::registry::member::Member;
 /// How an operation relates to the members above it.
 #[derive(Clone, Copy, Default)]
 struct Position {
-    /// Whether it is in a shield or in clean-up of an ancestor that is `at_or_below_member`.
+    /// Whether the operation is in a shield or in clean-up of an ancestor that is `at_or_below_member`.
     shielded: bool,
-    /// Whether it is a member or has an ancestor that is one.
+    /// Whether the operation is a member or has an ancestor that is a member.
     at_or_below_member: bool,
 }
 
-/// Returns the members that a shutdown cancels. It leaves out each member that another member runs in a shield or in
-/// clean-up.
+/// Returns the members that a shutdown cancels. Leaves out each member that another member runs in a shield or in clean-up.
 ///
-/// This also holds for a shield of an operation that is not registered, if that operation is below a member.
+/// The shield may also belong to an operation that is not registered, if that operation is below a member.
 pub(super) fn shutdown_targets(members: &[Arc<Member>]) -> Vec<Arc<Member>> {
     let ids: HashSet<OperationId> = members.iter().map(|member| member.operation.id()).collect();
     // Each operation is visited once, so a long chain of members costs no more than a short one.
