@@ -38,8 +38,9 @@ where
     /// the future is dropped, and the result of the member is [`TaskError::Cancelled`](super::TaskError::Cancelled) with
     /// [`Reason::Parent`]. A deadline of the group applies to the future too, even if nothing awaits the group.
     ///
-    /// If the group is closed, the future is dropped before its first poll, and the returned handle gets `Cancelled`. If the
-    /// spawner drops or refuses the task of a member, the member ends as cancelled, with [`Reason::Dropped`].
+    /// If the group is closed, the future is dropped before its first poll, and only the returned handle gets the result,
+    /// which is `Cancelled`. If the spawner drops or refuses the task of a member, the member ends as cancelled, with
+    /// [`Reason::Dropped`].
     ///
     /// If the future is itself a [`Cancelable`], its `Result` is the value of the member, so the handle returns a `Result`
     /// within a `Result`. To get a single one, use [`spawn_cancelable`](Self::spawn_cancelable).
@@ -123,7 +124,7 @@ where
     /// for the futures of [`try_cancelable`](crate::CancelableExt::try_cancelable) and [`try_scope`](crate::try_scope).
     ///
     /// If the source of the member fires, the result of the member is [`TaskError::Cancelled`](super::TaskError::Cancelled).
-    /// It is not converted into an `E`.
+    /// That error is not converted into an `E`.
     ///
     /// # Examples
     ///

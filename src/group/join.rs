@@ -42,7 +42,7 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     /// for the members. A member counts as awaiting its group whenever the group is polled inside that member. This includes
     /// polls by an executor that the member runs itself.
     ///
-    /// The returned future is an operation with all methods of a [`Cancelable`]. Dropping it drops the group.
+    /// The returned future is an operation with all methods of a [`Cancelable`]. Dropping the future drops the group.
     ///
     /// # Cancel safety
     ///
@@ -50,7 +50,7 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] if the group was cancelled for another reason than a member's failure. In that case, too, every member
+    /// [`Cancelled`] if the group was cancelled for a reason other than a member's failure. In that case, too, every member
     /// has ended, and [`take_results`](GroupHandle::take_results) returns the results.
     ///
     /// # Examples
@@ -80,8 +80,7 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] if the source fires first, or if the group was cancelled for another reason than a member's
-    /// failure.
+    /// [`Cancelled`] if the source fires first, or if the group was cancelled for a reason other than a member's failure.
     ///
     /// # Examples
     ///
@@ -107,8 +106,8 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     /// failure that cancelled the group.
     ///
     /// See [`join`](Self::join) for everything else. A member can fail or be cancelled without cancelling the group, for
-    /// instance if the group keeps going. In that case this returns the error of such a member. If there are several, it
-    /// returns the error of the one that was spawned first.
+    /// instance if the group keeps going. In that case this returns the error of that member. If there are several, the
+    /// error of the one that was spawned first is returned.
     ///
     /// # Cancel safety
     ///

@@ -46,7 +46,7 @@ enum Slot<T, E> {
 
 /// What remains to be done with a result, once the lock is released.
 pub(super) struct Delivered<T, E> {
-    /// The waker to wake, of the task that polled the handle.
+    /// The waker of the task that polled the handle. The caller wakes it.
     pub(super) waker: Option<Waker>,
     /// The result, if nothing keeps it.
     pub(super) unneeded: Option<TaskResult<T, E>>,
@@ -133,7 +133,7 @@ impl<T, E> Results<T, E> {
         }
     }
 
-    /// No longer counts such a future.
+    /// Undoes one call of `count_waiting`.
     fn uncount_waiting(&mut self, member: Option<u64>) {
         if let Some(Entry::Occupied(mut entry)) = member.map(|member| self.waiting.entry(member)) {
             *entry.get_mut() -= 1;

@@ -22,9 +22,9 @@ use crate::spawner::Spawner;
 /// Members return a `T`. Members that can fail return a `Result<T, E>`.
 ///
 /// The group is an [`Operation`](crate::Operation). A time limit, a name, hooks, a grace period and a registry apply to it
-/// as to every operation. Cancelling it cancels the members with [`Reason::Parent`](crate::Reason::Parent).
+/// as to every operation. Cancelling the operation cancels the members with [`Reason::Parent`](crate::Reason::Parent).
 ///
-/// * [`join`](Self::join) waits for all members and returns their results, in the order in which they were spawned.
+/// * [`join`](Self::join) waits for all members and returns their results, in the order in which the members were spawned.
 ///   [`try_join`](Self::try_join) returns the values or the first failure.
 /// * [`scope`](Self::scope) runs a body that adds members. It waits for the body and for the members.
 /// * If a member fails or panics, the others are cancelled, unless the group [keeps going](Self::keep_going).
@@ -33,10 +33,11 @@ use crate::spawner::Spawner;
 ///
 /// # Memory
 ///
-/// If the [`JoinHandle`](super::JoinHandle) of a member was dropped, the group keeps the member's result until it is taken.
-/// In a group with many members, take the results with [`next`](GroupHandle::next), or [discard](Self::discard_results)
-/// them. The group then keeps nothing of a member that has ended. Each member has a small slot, and slots are reused, so the
-/// memory of the group grows with the largest number of members at once. The slots are freed when no member is left.
+/// If the [`JoinHandle`](super::JoinHandle) of a member was dropped, the group keeps the member's result until the result is
+/// taken. In a group with many members, take the results with [`next`](GroupHandle::next), or
+/// [discard](Self::discard_results) them. The group then keeps nothing of a member that has ended. Each member has a small
+/// slot, and slots are reused, so the memory of the group grows with the largest number of members at once. The slots are
+/// freed when no member is left.
 ///
 /// # The time limit
 ///

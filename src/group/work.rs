@@ -64,7 +64,7 @@ where
             launcher.shared.release();
         }
         launcher.poll_in_place(cx);
-        // In a grace period, this future is polled again after the last member has ended.
+        // In a grace period, this future may be polled again after the last member has ended.
         *this.all_ended = *this.all_ended
             || this.body.is_none() && this.members.poll("GroupWork", cx, |()| ()).is_ready();
         if !*this.all_ended {

@@ -1,4 +1,4 @@
-//! `CommandError`: why a command returned no output. `Stopped`: the output of a child that was cancelled.
+//! `CommandError`: why a command returned no output. `Stopped`: the output of a command that was cancelled.
 
 use std::error::Error;
 use std::fmt;

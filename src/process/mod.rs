@@ -29,8 +29,7 @@
 //! 3. The [grace period](crate::TryCancelable::grace) starts. It lasts [`GRACE`] unless you set another duration. The output
 //!    is still read during that time. [`force`](crate::Operation::force) ends the grace period.
 //! 4. If the child has not ended when the grace period is over, it is killed together with its group.
-//! 5. The child is waited for, as `waitpid` does, so it leaves no zombie. Then the operation ends, and the error is
-//!    returned.
+//! 5. The child is waited for (as by `waitpid`), so it leaves no zombie. Then the operation ends, and the error is returned.
 //!
 //! On Windows step 2 sends nothing, because asking a program to end would take unsafe code. The child may still end by
 //! itself during the grace period, for instance because Ctrl-C reaches all programs of a console.

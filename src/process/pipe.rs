@@ -7,13 +7,14 @@ use std::task::{Context, Poll, ready};
 use async_process::ChildStdin;
 use futures::io::{AsyncRead, AsyncWrite};
 
-/// The sizes of the smallest and the largest chunk that is read at once. In between, a chunk is as large as the output so
-/// far. The first chunk is small, because each chunk is filled with zeros before the read. For a large chunk, the zeros cost
-/// more than a read that returns nothing.
+/// The sizes of the smallest and the largest chunk that is read at once. Between these sizes, a chunk is as large as the
+/// output so far. The first chunk is small, because each chunk is filled with zeros before the read. For a large chunk, the
+/// zeros cost more than a read that returns nothing.
 const FIRST_CHUNK: usize = 512;
 const CHUNK: usize = 64 * 1024;
 
-/// The most chunks that are read in one poll. Without a maximum, a child that writes without end would occupy the thread.
+/// The maximum number of chunks that are read in one poll. Without a maximum, a child that writes without end would occupy
+/// the thread.
 const CHUNKS: usize = 64;
 
 /// The bytes for the standard input of a child, and the pipe. The pipe is closed once the bytes are written, or once the
