@@ -60,7 +60,7 @@ impl fmt::Display for Phase {
 /// An operation, with its phase and its latest polls. Returned by
 /// [`Registry::inspect`](super::Registry::inspect).
 ///
-/// `Display` prints it on a few lines, for people.
+/// `Display` prints the inspection on a few lines, for people.
 ///
 /// # Examples
 ///

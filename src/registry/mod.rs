@@ -262,8 +262,8 @@ impl Registry {
 
     /// Creates a stream of the events in this registry from now on, for dashboards and logs.
     ///
-    /// The queue of the stream holds at most `capacity` events, and at least one. When the queue is full, the oldest
-    /// event is dropped, and the stream yields [how many](Event::Missed) were dropped. No operation ever waits for a
+    /// The queue of the stream holds at most `capacity` events. A capacity of 0 counts as 1. When the queue is full, the
+    /// oldest event is dropped, and the stream yields [how many](Event::Missed) were dropped. No operation ever waits for a
     /// listener.
     ///
     /// ```

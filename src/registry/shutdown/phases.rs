@@ -122,7 +122,7 @@ impl fmt::Debug for ShutdownPhases {
 /// The state while the phases are shutting down.
 pub(super) struct Stopping {
     pub(super) reason: Reason,
-    /// The number of the current phase.
+    /// The index of the current phase.
     phase: usize,
     /// `None` if there are no phases.
     shutdown: Option<Shutdown>,

@@ -14,7 +14,7 @@ use crate::text::{Brief, Text};
 /// The result of a [shutdown](crate::Registry::shutdown): the operations that stopped, and the
 /// remaining ones.
 ///
-/// `Display` prints it for people: a summary, then each remaining operation and its phase.
+/// `Display` prints the report for people: a summary, then each remaining operation and its phase.
 ///
 /// # Examples
 ///
