@@ -45,7 +45,7 @@ impl Drop for InMember {
 impl InMember {
     #[cold]
     fn enter_nested(&self) {
-        // This fails only while the thread ends. In that case the members around are not known.
+        // This fails only while the thread is ending. The members around are then unknown.
         let _ = AROUND.try_with(|around| around.borrow_mut().push(self.outer));
     }
 

@@ -11,7 +11,7 @@ use super::shared::{Seat, Shared, TaskResult};
 use crate::error::Cancelled;
 use crate::wait::polled_after_completion;
 
-/// A handle of one member of a group: a future of its result. Made by [`spawn`](super::GroupHandle::spawn).
+/// A handle of one member of a group: a future of the member's result. Returned by [`spawn`](super::GroupHandle::spawn).
 ///
 /// The result of a member is delivered once. A handle that is alive when the member ends gets it. If the handle has
 /// been dropped by then, or is dropped without having been awaited, the result belongs to the group, which returns it
@@ -22,7 +22,7 @@ use crate::wait::polled_after_completion;
 ///
 /// # Cancel safety
 ///
-/// Dropping it loses nothing: the result then belongs to the group.
+/// Dropping the handle loses nothing: the result then belongs to the group.
 ///
 /// # Errors
 ///
@@ -60,7 +60,7 @@ impl<T, E> JoinHandle<T, E> {
         JoinHandle { state: State::Member(shared, seat) }
     }
 
-    /// Creates a handle of something that is no member, because the group was closed.
+    /// Creates a handle for work that was not added, because the group was closed.
     pub(super) fn refused() -> Self {
         JoinHandle { state: State::Refused }
     }

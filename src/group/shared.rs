@@ -1,12 +1,12 @@
 //! `Shared`: the state that a group, its handles and its members share. It has the number of members, and the results
 //! that have not been taken yet.
 //!
-//! 1. A member is counted from its admission until it has ended. The owner of the group, or the body of its scope,
-//!    *holds* the group. When neither holds it any more, the end of the last member closes the group in the same step.
-//!    So no member is admitted afterwards.
-//! 2. The same step stops the daemons. The latch is set only once the daemons have ended too.
-//! 3. A member leaves its result in its slot, if its handle is alive, or else in the list of the group. Its end is
-//!    counted in the same step, so a group without members has all results.
+//! 1. A member is counted from its admission until it has ended. The owner of the group, or the body of its scope, *holds*
+//!    the group. Once neither holds the group any more, the end of the last member also closes the group, in one step. So no
+//!    member is admitted afterwards.
+//! 2. The same step stops the daemons. The latch `ended` is set only once the daemons have ended too.
+//! 3. When a member ends, it leaves its result in its slot if its handle is alive, and otherwise in the list of the group.
+//!    Its end is counted in the same step. So once no member is left, the group has all results.
 //! 4. Wakers are woken and results are dropped with no lock held.
 //! 5. A *plain* member is not an operation. The operation of the group counts plain members and daemons as its
 //!    children. Their number changes under the lock of the group.
@@ -191,8 +191,8 @@ impl<T, E> Shared<T, E> {
         self.state.lock().closed
     }
 
-    /// Counts a new member. Returns `None` if the group is closed. If members have a grace period, the member does not
-    /// become a plain one.
+    /// Counts a new member. Returns `None` if the group is closed. If members have a grace period, `is_plain` has no effect:
+    /// every member is then an operation.
     pub(super) fn admit(&self, is_plain: bool) -> Option<Admitted> {
         let mut state = self.state.lock();
         if state.closed {
@@ -239,16 +239,17 @@ impl<T, E> Shared<T, E> {
         self.token.reason().unwrap_or(Reason::Dropped)
     }
 
-    /// Notes that a member failed, and cancels the others.
+    /// Notes that a member failed. Cancels the group, unless it keeps going.
     pub(super) fn member_failed(&self, number: Option<u64>, cause: TaskFailed) {
         if !self.state.lock().policy.keeps_going {
             self.fail(number, cause);
         }
     }
 
-    /// Cancels the group because of a failure, unless it is cancelled already.
+    /// Cancels the group because of a failure, unless the group is cancelled already.
     pub(super) fn fail(&self, number: Option<u64>, cause: TaskFailed) {
-        // The first cancellation counts, so a failure that comes after another cancellation is not the group's.
+        // Only the first cancellation counts. So if the group is cancelled already, this failure is not the failure of the
+        // group.
         let mut state = self.state.lock();
         let first = state.failure.is_none();
         if first {
