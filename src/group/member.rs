@@ -18,10 +18,10 @@ use crate::operation::{Operation, PolledBy};
 use crate::panic::{contain, discard, message};
 use crate::wait::polled_after_completion;
 
-/// How the value of a member's future becomes the result of the member.
+/// How the values of a member's future become its result.
 pub(super) struct Kind<V, T, E> {
     convert: fn(V) -> TaskResult<T, E>,
-    /// Returns the cause with which the group is cancelled if this error makes it fail.
+    /// Returns the cause for which the group is cancelled, if this error fails it.
     text_of: fn(&E) -> TaskFailed,
 }
 
@@ -48,7 +48,7 @@ impl<V, T, E> Clone for Kind<V, T, E> {
 
 impl<V, T, E> Copy for Kind<V, T, E> {}
 
-/// The task of a member. `R` is the race of the member's future against the cancellation of the group.
+/// The task of a member. `R` is the race of its future against the cancellation of the group.
 #[pin_project(PinnedDrop)]
 pub(super) struct Member<'env, R, V, T, E> {
     /// `None` once the member has ended.

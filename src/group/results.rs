@@ -1,11 +1,11 @@
 //! `Results`: the results of members, until they are taken.
 //!
-//! 1. A member gets a slot when it is admitted. The slot is freed when the handle takes the result out of it, or once the
-//!    member has ended and its handle has been dropped.
-//! 2. A result is in one place: in the slot if the handle is alive, otherwise in `untaken`, the list of the group.
-//! 3. If all members that are left wait for a result, no result will come. So the last member that begins to wait gets
-//!    `None` instead. If a member ends and only waiting members are left, their tasks are woken, and the first one that
-//!    looks gets `None`.
+//! 1. A member has a slot from its admission. The slot is freed when the result is taken out of it, or once the handle
+//!    is dropped and the member has ended.
+//! 2. A result is in one place: in the slot if the handle is alive, otherwise in the list of the group.
+//! 3. If all members that are left wait for a result, none will come. So the last member that begins to wait gets
+//!    `None` instead. If this happens because a member ends, the waiting tasks are woken, and the first one that looks
+//!    gets `None`.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
@@ -35,11 +35,11 @@ pub(super) struct Results<T, E> {
     wakes: u64,
 }
 
-/// The state of a member that has a handle or has not ended.
+/// A member that has a handle or has not ended.
 enum Slot<T, E> {
-    /// The member has not ended. If its handle has been polled, this is the waker of the task that polled it.
+    /// It has not ended. The waker is that of its handle, once the handle has been polled.
     Running(Option<Waker>),
-    /// The member has not ended, and its handle is gone.
+    /// It has not ended, and its handle is gone.
     Detached,
     Ended(TaskResult<T, E>),
 }
@@ -336,7 +336,7 @@ fn in_order<R>(mut numbered: Vec<(u64, R)>) -> Vec<R> {
         numbered.sort_unstable_by_key(|(number, _)| *number);
         return numbered.into_iter().map(|(_, result)| result).collect();
     }
-    // The numbers have few gaps. So each result goes directly to its place, which takes linear time.
+    // The numbers are mostly dense. If so, each result goes directly to its place, which takes linear time.
     let mut places: Vec<Option<R>> = std::iter::repeat_with(|| None).take(span).collect();
     for (number, result) in numbered {
         places[(number - first) as usize] = Some(result);

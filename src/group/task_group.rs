@@ -33,11 +33,10 @@ use crate::spawner::Spawner;
 ///
 /// # Memory
 ///
-/// If the [`JoinHandle`](super::JoinHandle) of a member was dropped, the group keeps the member's result until the result is
-/// taken. In a group with many members, take the results with [`next`](GroupHandle::next), or
-/// [discard](Self::discard_results) them. The group then keeps nothing of a member that has ended. Each member has a small
-/// slot, and slots are reused, so the memory of the group grows with the largest number of members at once. The slots are
-/// freed when no member is left.
+/// If the [`JoinHandle`](super::JoinHandle) of a member was dropped, the group keeps the result until it is taken. If
+/// there are many members, take results with [`next`](GroupHandle::next), or [discard](Self::discard_results) them. The
+/// group then keeps nothing of a member that has ended. Its memory grows with the largest number of members that it has
+/// had at once: it has a small slot for each of these. It frees the slots when no member is left.
 ///
 /// # The time limit
 ///
