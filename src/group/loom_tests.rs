@@ -21,7 +21,7 @@ use crate::wait::{HasLatch, Waiter};
 
 type Group = Arc<Launcher<'static, (), Infallible>>;
 
-/// Returns a group, and the number of tasks that its spawner was given.
+/// Returns a group, and a counter of the tasks that its spawner was given.
 fn group() -> (Group, Arc<Count>) {
     let spawned = Count::new();
     let count = spawned.clone();
@@ -213,7 +213,7 @@ fn group_in_place() -> Group {
     Launcher::new(Place::InPlace(InPlace::new()))
 }
 
-/// A member that ends when this is dropped.
+/// Ends a member when dropped.
 struct EndOnDrop(Group, Seat);
 
 impl Drop for EndOnDrop {
@@ -222,7 +222,7 @@ impl Drop for EndOnDrop {
     }
 }
 
-/// Adds a member in place, whose future is `work`.
+/// Adds a member in place that runs `work`.
 fn add(group: &Group, work: impl Future<Output = ()> + Send + 'static) {
     let Some(admitted) = group.shared.admit(true) else { return };
     let ends = EndOnDrop(group.clone(), admitted.seat);
