@@ -106,8 +106,8 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     /// failure that cancelled the group.
     ///
     /// See [`join`](Self::join) for everything else. A member can fail or be cancelled without cancelling the group, for
-    /// instance if the group keeps going. In that case this returns the error of that member. If there are several, the
-    /// error of the one that was spawned first is returned.
+    /// instance if the group keeps going. In that case this returns the error of that member. If there are several such
+    /// members, it returns the error of the first one in the order of spawning.
     ///
     /// # Cancel safety
     ///
@@ -213,7 +213,7 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     /// within a `Result`.
     ///
     /// If the body returns `Err`, the members are cancelled. If a member fails, the body is cancelled, and the error of the
-    /// member is converted into that of the body.
+    /// member is converted into the error type of the body.
     ///
     /// # Cancel safety
     ///
@@ -221,7 +221,7 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     ///
     /// # Errors
     ///
-    /// The error of the body. The failure of a member and [`Cancelled`] are converted into that type.
+    /// The error of the body. The failure of a member and [`Cancelled`] are converted into its type.
     ///
     /// # Examples
     ///

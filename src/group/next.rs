@@ -41,7 +41,7 @@ impl<T, E> Future for Next<'_, T, E> {
                 Ok(result) => Some(result),
                 Err(false) => None,
                 Err(true) => {
-                    // If a result has come since the last look, no waker is added.
+                    // If there is a result by now, no waker is added: take the result.
                     match shared.add_waiter(self.place, member, cx.waker().clone()) {
                         None => continue,
                         place => (self.place, self.member) = (place, member),

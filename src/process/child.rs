@@ -43,7 +43,7 @@ pub(super) struct Child {
     input: Input,
     stdout: Collected<ChildStdout>,
     stderr: Collected<ChildStderr>,
-    /// Whether an output is collected. If so, the end of that output tells when the last process of a group has ended.
+    /// Whether an output is collected. If so, the end of that output shows that the last process of a group has ended.
     collects: bool,
     /// How the process ended, once it has been waited for.
     status: Option<ExitStatus>,

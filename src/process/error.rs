@@ -29,7 +29,7 @@ pub enum CommandError {
     Failed(io::Error),
 }
 
-/// What is left of a cancelled command: the reason, how the child ended, and its output so far.
+/// The result of a cancelled command: the reason, how the child ended, and its output so far.
 ///
 /// ```
 /// use cancelable::prelude::*;

@@ -357,7 +357,7 @@ pub(super) fn cancel_each(members: &[Arc<Member>], reason: &Reason) -> usize {
     }
     // Each of the others was cancelled either earlier, or together with one of the members in `cancelled`. Only in the
     // second case does it count. All operations below a cancelled operation share one allocated reason, so the address of
-    // the reason tells the two cases apart.
+    // the reason distinguishes the two cases.
     others.retain(|(_, reason)| parent_address(reason).is_some());
     let mut causes = HashSet::new();
     if !others.is_empty() {

@@ -157,7 +157,7 @@ impl Stats {
 /// A distribution of durations: average, minimum, maximum and percentiles. Returned by
 /// [`Stats::durations`].
 ///
-/// It takes at most 16 KiB, however many durations it holds.
+/// A distribution takes at most 16 KiB, however many durations it holds.
 ///
 /// # Examples
 ///

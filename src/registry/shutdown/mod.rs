@@ -1,10 +1,10 @@
-//! `Shutdown`: lets operations finish, cancels those that do not, waits for them, and reports.
+//! `Shutdown`: lets operations finish, cancels the ones that do not, waits for them, and reports.
 //!
 //! * `force`: cuts the grace periods short.
 //! * `targets`: the operations that a shutdown cancels.
 //! * `report`: which operations stopped.
 //! * `plan` and `service`: the shutdown of a whole process.
-//! * `phases`: the same for several registries, one after the other.
+//! * `phases`: the shutdown of several registries, one after the other.
 
 mod force;
 mod phases;
