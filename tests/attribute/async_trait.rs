@@ -60,7 +60,7 @@ fn token_cancels() {
     assert_eq!(block_on(store.load("wait")), Err(Cancelled::new("closing")));
 }
 
-/// The same shape, written by hand.
+/// A function like those that `#[async_trait]` generates, written by hand.
 #[cancelable(token = stop)]
 fn boxed<'a>(
     stop: &'a CancellationToken,

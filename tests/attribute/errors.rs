@@ -245,7 +245,7 @@ fn error_is_unchanged() {
     assert_eq!(block_on(run(&token, String::new())).unwrap_err().0, "`run` cancelled: stop!");
 }
 
-/// A `Cancelled` of an inner race that leaves the body by `?` is a failure: the operation itself was not
+/// If the body returns the `Cancelled` of an inner race with `?`, that is a failure, because the operation itself was not
 /// cancelled.
 #[test]
 fn inner_race_fails() {

@@ -121,7 +121,7 @@ fn body_dropped_before_error() {
     assert!(poll_once(started.as_mut()).is_ready());
     assert_eq!(tally.drops(), 1);
 
-    // This holds even if the body was never polled.
+    // The arguments are dropped even if the body was never polled.
     let mut late = pin!(run(token, tally.ready_at(0)));
     assert!(poll_once(late.as_mut()).is_ready());
     assert_eq!((tally.polls(), tally.drops()), (2, 2));

@@ -13,7 +13,7 @@ use crate::support::{self, block_on, on_every_executor, poll_once};
 async fn polite(token: &CancellationToken, op: Operation) -> Result<String, Cancelled> {
     token.cancel_with("stop");
     let reason = op.cancelled().await;
-    // This takes more than the last poll that every body gets.
+    // The value is ready only one poll after the last poll that every body gets, so it needs the grace period.
     smol::future::yield_now().await;
     Ok(format!("saved: {reason}"))
 }

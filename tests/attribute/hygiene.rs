@@ -1,4 +1,4 @@
-//! Names of the user do not clash with names of the expansion.
+//! Names in user code do not clash with names in the expansion of the attribute.
 
 use cancelable::prelude::*;
 
@@ -136,7 +136,7 @@ fn crate_path() {
     assert!(block_on(absolute(&token)).is_err());
 }
 
-/// Tokens that pass through a macro are wrapped in invisible groups.
+/// If the attribute is inside a macro, the arguments of the macro reach the attribute wrapped in invisible groups.
 #[cfg(all(unix, feature = "time", feature = "signal"))]
 macro_rules! functions {
     ($name:ident, $limit:literal, $longer:expr, $signal:expr, $token:ident, $answer:expr) => {

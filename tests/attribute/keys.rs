@@ -11,7 +11,7 @@ use cancelable::prelude::*;
 
 use crate::support::{self, Clock, Tally, Wakes, block_on, on_every_executor, poll_once};
 
-/// Long enough for a busy machine to poll twice in.
+/// Long enough that even a busy machine polls twice within it.
 const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_secs(3600);
 

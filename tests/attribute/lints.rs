@@ -92,7 +92,7 @@ async fn attributes(used: u32) -> Result<u32, Cancelled> {
     Ok(sum)
 }
 
-/// Bodies of one line: no lint may call their braces unnecessary.
+/// Bodies that are a single line. No lint may report their braces as unnecessary.
 #[rustfmt::skip]
 #[deny(unused_braces, unused_parens)]
 mod one_line {

@@ -29,7 +29,7 @@ impl Counter {
         Ok(self.count)
     }
 
-    /// The token is part of the value that the body changes.
+    /// The token is a field of the value that the body changes.
     #[cancelable(token = &self.token)]
     async fn unique(&mut self) -> Result<&mut u32, Cancelled> {
         self.count += Self::STEP;

@@ -78,7 +78,7 @@ fn named() {
     assert_eq!(block_on(none()), Ok((true, None)));
 }
 
-/// Values are evaluated in the operation of the caller, not in the operation of the call.
+/// The values of keys are evaluated in the operation of the caller, not in the operation of the call.
 #[test]
 fn values_are_outside() {
     #[cancelable(name = name_here().map_or("nowhere".to_owned(), |name| format!("below {name}")))]
@@ -181,7 +181,7 @@ fn handle_cancels() {
     assert_eq!(operation.status(), Status::Cancelled);
 }
 
-/// Ends in one of several ways, by number.
+/// Ends in one of several ways, which the caller selects by a number.
 #[cancelable(token = token)]
 async fn ends(
     how: u32,

@@ -75,7 +75,8 @@ fn many_sources() {
     let _watchdog = support::watchdog();
     let tokens: [CancellationToken; 25] = std::array::from_fn(|_| CancellationToken::new());
     assert_eq!(block_on(run(&tokens)), Ok(()));
-    // The tokens are cancelled from the last to the first. So each one is written before all that have fired already.
+    // The tokens are cancelled from the last to the first. So among the cancelled tokens, the latest is always the one
+    // listed first.
     for (index, token) in tokens.iter().enumerate().rev() {
         let reason = Reason::manual(index.to_string());
         token.cancel_with(reason.clone());

@@ -67,7 +67,7 @@ fn patterns() {
         Ok(operation != own && is_here(&own, "mutable"))
     }
 
-    /// An unused handle warns like any unused argument, and keeps its attributes.
+    /// An unused handle causes a warning like any unused argument, and keeps its attributes.
     #[cancelable]
     async fn with_attributes(
         #[cfg(feature = "macros")]
@@ -160,7 +160,7 @@ fn used_in_values() {
     for _ in 0..3 {
         assert!(poll_once(run.as_mut()).is_pending());
     }
-    // The third step is reported; the source sees it in the next poll.
+    // The body reports the third step. The source sees the report in the next poll.
     assert_eq!(poll_once(run), Poll::Ready(Err(Cancelled::new("far enough"))));
 }
 
@@ -232,7 +232,7 @@ fn methods() {
     .unwrap();
 }
 
-/// Operations passed by the caller use another name of the type.
+/// A parameter for an operation that the caller passes is declared with another name of the type.
 #[test]
 fn operation_of_caller() {
     use cancelable::Operation as Handle;

@@ -84,7 +84,7 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Waits for the end. Returns the output that was not waited for before.
+    /// Waits until the process ends. Returns the output that has not been read yet.
     fn end(mut self) -> Ended {
         let give_up = Instant::now() + LIMIT;
         let status = loop {
@@ -140,8 +140,8 @@ fn line(content: &[u8], name: &str) -> String {
     format!("{:x}  {name}\n", Sha256::digest(content))
 }
 
-/// Makes two files that are done at once, and one that pauses after its first chunk for [`FOREVER`]
-/// with `--slow`.
+/// Creates empty files, which are finished at once, and one file with content, as the third. If `--slow` is [`FOREVER`], the
+/// program pauses after the first chunk of that file, so only the lines of the first two files are printed.
 fn two_files_and_a_slow_one() -> (TempDir, String) {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a"), "").unwrap();
@@ -152,7 +152,7 @@ fn two_files_and_a_slow_one() -> (TempDir, String) {
     (dir, partial)
 }
 
-/// Makes enough names to fill a pipe that is not read.
+/// Creates files with names so long that their lines do not fit into a pipe that is not read.
 fn more_than_a_pipe_holds() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     for file in 0..2000 {
@@ -212,7 +212,7 @@ fn links_and_special_files_are_skipped() {
     symlink(real.join("file"), real.join("link")).unwrap();
     symlink("nowhere", real.join("broken")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(real.join("socket")).unwrap();
-    // The start itself may be a link.
+    // The directory to start from may itself be a link.
     let start = dir.path().join("start");
     symlink(&real, &start).unwrap();
     let ended = run(&start, &[]);
@@ -314,7 +314,7 @@ fn max_mib_leaves_the_finished_lines() {
     assert_eq!(ended.code, Some(125));
 }
 
-/// Sends this signal once the lines before the slow file are printed.
+/// Sends this signal once the lines of the files before the slow file have been printed.
 fn stopped_by(signal: Signal, reason: &str) {
     let (dir, partial) = two_files_and_a_slow_one();
     let running = Running::start(dir.path(), &["--slow", FOREVER]);
@@ -340,7 +340,7 @@ fn sigterm_stops_it() {
     stopped_by(Signal::TERM, "received SIGTERM (15)");
 }
 
-/// The first signal has cancelled the work, and the code after it blocks the only thread.
+/// Sends a second signal after the first has cancelled the work and the code after the work blocks the only thread.
 fn second_signal(signal: Signal) {
     let (dir, _) = two_files_and_a_slow_one();
     let running = Running::start(dir.path(), &["--slow", FOREVER, "--linger", FOREVER]);
@@ -367,7 +367,7 @@ fn sigterm_after_sigint_ends_it() {
     second_signal(Signal::TERM);
 }
 
-/// A reader that does not read blocks the output, but nothing else.
+/// If the other end of the pipe does not read, it blocks the output, but nothing else.
 #[test]
 fn stops_with_a_stuck_reader() {
     let _watchdog = support::watchdog();

@@ -1,7 +1,5 @@
-//! Runs every example to its end, and compares its output with what its documentation promises.
-//!
-//! The documentation of an example has a block of kind `text` with its output. The test compares
-//! line by line.
+//! Runs every example to its end, and compares its output with what its documentation promises. The documentation of an
+//! example has a `text` block with the promised output. The test compares the two line by line.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -100,7 +98,7 @@ fn all_say_what_they_print() {
     }
 }
 
-/// The output of these depends on the signal.
+/// The examples whose output depends on a signal.
 #[cfg(all(unix, feature = "time", feature = "signal"))]
 mod signalled {
     use super::*;
@@ -250,8 +248,7 @@ struct Example {
 }
 
 impl Example {
-    /// Builds the example first if necessary. That may take longer than a test, so the watchdog
-    /// starts after it.
+    /// Builds the example first if necessary. The build may take longer than a test, so the watchdog starts after it.
     fn start(name: &str, arguments: &[&str]) -> Self {
         let path = built_directory().join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
         let watchdog = support::watchdog();
@@ -271,7 +268,7 @@ struct Running {
     child: Child,
     give_up: Instant,
     stdout: Vec<String>,
-    /// The lines of its standard output. Closed when that is.
+    /// The lines of its standard output. The channel is closed at the end of the output.
     lines: Receiver<String>,
     stderr: Option<JoinHandle<String>>,
 }

@@ -68,7 +68,7 @@ fn g16_operations_above_wait_for_members_of_a_dropped_group() {
     assert_eq!(operation.children()[0], of_group, "a member of it has not ended");
     let mut children_ended = pin!(operation.children_ended());
     assert!(poll_once(children_ended.as_mut()).is_pending());
-    // A member may add others, as long as the group has not ended.
+    // The group has not ended, so members may still be added.
     drop(handle.spawn(pending()));
     assert_eq!(of_group.child_count(), 1, "one that is added now is cancelled at once");
     executor.run();
@@ -89,7 +89,8 @@ fn member_that_never_started_is_no_longer_counted() {
     assert_eq!(queueing.operation().child_count(), 1, "the queue is empty");
 }
 
-/// If the body panics, only the end of the group cancels the members, and polls members in place.
+/// If the body panics, only the code that ends the group cancels the members and polls the members in place. So it must do
+/// so even if the operation joins its children.
 #[test]
 fn group_that_joins_its_children_still_drives_its_members() {
     let _watchdog = support::watchdog();

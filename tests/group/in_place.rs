@@ -229,7 +229,7 @@ fn g18_dropping_ends_members_in_place_at_once() {
             let Poll::Ready(Err(error)) = poll_once(pin!(first)) else { panic!("it has ended") };
             assert_eq!(error, Cancelled::new(Reason::parent(Reason::Dropped)).into());
             assert!(handle.is_closed() && handle.is_empty());
-            // A handle outlives the group, and adds nothing to it.
+            // The handle outlives the group, but a member that it adds now is dropped at once.
             handle.spawn(member());
             assert_eq!(gone.load(Ordering::SeqCst), 4);
         }

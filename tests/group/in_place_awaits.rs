@@ -126,7 +126,7 @@ fn member_in_place_hears_of_the_request() {
     group.spawn(async move {
         let current = Operation::current().unwrap();
         let reason = current.cancelled().await;
-        // From here on, the group polls it outside of its work.
+        // From here on, the group no longer polls this member as part of its work.
         timeout(SECOND).await;
         assert!(current.check().is_err());
         reason.to_string()
@@ -151,7 +151,7 @@ fn cancelled_members_in_place_know_the_operations_around() {
         group.spawn(async move {
             Operation::current().unwrap().cancelled().await;
             timeout(SECOND).await;
-            // The member is no section: it is to stop.
+            // The member is not in a section, so `check` tells it to stop.
             assert!(asked.check().is_err());
             checks.fetch_add(1, Ordering::SeqCst);
         });

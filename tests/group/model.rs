@@ -1,5 +1,5 @@
-//! Random groups, in place and on an executor that is driven by hand. Whatever happens, every task ends with exactly one outcome, and
-//! nothing is left behind.
+//! Random groups, in place and on an executor that is driven by hand. Whatever happens, every task ends with exactly one
+//! outcome, and nothing is left behind.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -136,7 +136,7 @@ fn run(in_place: bool, bound: Option<usize>, keeps_going: bool, steps: Vec<Step>
                     handle.try_spawn(world.member())
                 };
                 spawned.fetch_add(1, Ordering::SeqCst);
-                // The result of one that was refused ends with its handle.
+                // Only its handle returns the result of a member that was refused.
                 if kept || refused {
                     handles.push(Box::pin(member));
                 }

@@ -31,7 +31,7 @@ fn g18_last_member_that_waits_for_a_result_gets_none() {
             match way {
                 0 => drain.await,
                 1 => drain.cancelable(never()).named("inner").await.unwrap(),
-                // A member of this group is polled inside the member.
+                // The wait is inside a member of an inner group, which is polled inside the member.
                 _ => {
                     let inner = TaskGroup::in_place();
                     inner.spawn(drain);
@@ -72,7 +72,8 @@ fn g18_members_that_wait_for_each_other_all_end() {
         }
         executor.run();
         assert_eq!(executor.pending(), 0, "they wait for each other, kept: {kept}");
-        // Each result goes to its handle, or to another one of them, except that of the last one.
+        // A result goes to the member's handle if the handle is alive, otherwise to a member that waits. For the result of
+        // the last member, no waiting member is left, so the group keeps it.
         assert_eq!(group.take_results().len(), usize::from(!kept));
     }
 }
@@ -101,7 +102,7 @@ fn waiting_member_is_woken_when_the_others_end_or_wait() {
     assert_eq!(log.take(), ["none"], "the result went to the handle");
 }
 
-/// A future that moves out of a member no longer waits for the member.
+/// If a future of `next` is moved out of a member, that member no longer counts as waiting.
 #[test]
 fn wait_that_moves_belongs_to_the_task_that_polls_it() {
     let _watchdog = support::watchdog();
@@ -147,7 +148,8 @@ const WAYS: [Way; 5] = [
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Adds a member to the group that awaits the group in this way. Its result is the number of results of the others.
+/// Adds a member that awaits its own group in this way. The result of the member is the number of results of the other
+/// members.
 fn join_inside(
     group: TaskGroup<'static, usize, String>,
     way: Way,

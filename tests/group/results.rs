@@ -129,7 +129,7 @@ fn dropped_next_leaves_other_waiters() {
     gates[0].open();
     executor.run_all();
     assert_eq!(poll_once(pin!(group.next())), Poll::Ready(Some(Ok(()))));
-    // This waiter now has the place in the list that `woken` had.
+    // This waiter now has the place in the wait list that `woken` had, so dropping `woken` must not remove it.
     let mut waiting = pin!(group.next());
     assert!(wakes.poll(waiting.as_mut()).is_pending());
     drop(woken);

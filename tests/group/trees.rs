@@ -22,7 +22,7 @@ use crate::support::{self, Wakes, check_random};
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Handle = GroupHandle<'static, usize, Failed>;
 
-/// What a member of the tree is.
+/// What kind of member a node is.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Plain,
@@ -78,7 +78,7 @@ impl fmt::Display for ScopeError {
     }
 }
 
-/// A node of the tree. Node 0 is the root, which is a group and no member.
+/// A node of the tree. Node 0 is the root: a group that is not a member of another group.
 #[derive(Debug)]
 struct Node {
     parent: usize,
@@ -105,7 +105,7 @@ struct World {
 
 struct State {
     nodes: Vec<Node>,
-    /// Whether the test drops a task at this moment.
+    /// Whether the test is dropping a task at this moment.
     is_dropping: bool,
     /// The nodes that ended before something below them.
     early: Vec<usize>,
@@ -146,7 +146,8 @@ impl Drop for Alive {
         let is_dropping = state.is_dropping;
         let node = &mut state.nodes[self.1];
         (node.is_alive, node.is_abandoned) = (false, is_dropping);
-        // A panic in here would only be the result of a member.
+        // The fault is collected here and asserted later, because a panic at this point would only become the result of a
+        // member.
         if !is_dropping && state.has_alive_below(self.1, true) {
             state.early.push(self.1);
         }
@@ -343,7 +344,7 @@ fn poll_root(
     if *polled < woken {
         *polled = woken;
         let Some(polled) = root else { return };
-        // A panic of its body continues once the members have ended.
+        // If the body of the root panics, the panic is resumed once the members have ended.
         let ended = catch_unwind(AssertUnwindSafe(|| wakes.poll(polled.as_mut()).is_ready()));
         if ended.unwrap_or(true) {
             *root = None;
@@ -356,7 +357,7 @@ fn run(plans: &[(usize, Kind)], steps: Vec<Step>) {
     let (executor, wakes, mut polled) = (world.executor.clone(), Wakes::new(), 0);
     let mut root = Some(world.work(0, None, world.alive(0)));
     let mut run_all = |root: &mut Option<_>| {
-        // What one runs may wake the other.
+        // Polling the root may wake tasks of the executor, and the other way round.
         for _ in 0..20 {
             poll_root(root, &wakes, &mut polled);
             executor.run();
@@ -404,7 +405,7 @@ fn run(plans: &[(usize, Kind)], steps: Vec<Step>) {
         assert!(!is_alive, "node {number} is alive");
         let Some(group) = group else { continue };
         let results = group.take_results().len();
-        // The outcome of a scope whose caller must not continue may hold a result.
+        // A result may be in the outcome of a scope that was dropped because the code after the scope must not run.
         let is_lost = !has_outcome && results + 1 == owed;
         assert!(results == owed || is_lost, "node {number}: {results} results of {owed}");
         assert!(group.is_closed() && group.operation().status().is_final());

@@ -33,7 +33,7 @@ fn g19_other_direction_passes_through() {
     assert_eq!(&buffer, b"again");
 }
 
-/// The two halves are polled by two tasks, with two wakers.
+/// Two tasks, with a waker each, poll the two halves.
 #[test]
 fn g19_two_tasks_are_both_woken() {
     let _watchdog = support::watchdog();

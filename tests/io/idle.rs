@@ -53,7 +53,7 @@ fn time_between_calls_does_not_count() {
     assert!(time.block_on(reader.read(&mut [0])).is_err());
 }
 
-/// A dropped read does not end the wait: the next one continues it.
+/// Dropping a read does not end the wait to which the limit applies: the next read continues the wait.
 #[test]
 fn wait_goes_on_after_a_dropped_read() {
     let _watchdog = support::watchdog();

@@ -128,7 +128,7 @@ fn g19_kinds_of_errors() {
     }
 }
 
-/// None of these loops tries again.
+/// Each of these loops ends with the error. If the error had the kind `Interrupted`, the loops would try again forever.
 #[test]
 fn loops_end() {
     let _watchdog = support::watchdog();

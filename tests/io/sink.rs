@@ -83,7 +83,7 @@ fn stream_passes_through() {
     token.cancel();
     let (mut to, from) = mpsc::channel(8);
     to.try_send(7).unwrap();
-    // The receiver is a stream; the wrapper needs no sink for that.
+    // The receiver is a stream but not a sink. As a stream, the wrapper passes its items on.
     let mut both = cancelable::io::CancelableSink::new(from, &token);
     assert_eq!(block_on(both.next()), Some(7));
 }

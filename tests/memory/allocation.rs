@@ -27,7 +27,7 @@ fn allocates_nothing<R>(what: &str, body: impl FnOnce() -> R) -> R {
     result.unwrap()
 }
 
-/// Makes a race of ready work, awaits it and drops it.
+/// Creates a race whose work is ready, awaits it and drops it, and asserts that this allocates nothing.
 #[track_caller]
 fn a_finished_race_allocates_nothing<S: Source>(what: &str, source: impl Fn() -> S) {
     let waker = waker();
@@ -188,7 +188,7 @@ fn residue(body: impl FnOnce()) -> AllocationInfo {
 fn g11_children_in_turn_leave_nothing() {
     let _watchdog = support::watchdog();
     let parent = CancellationToken::new();
-    // The first child makes room in the parent, which later children use again.
+    // The first child allocates space in the parent, which later children reuse.
     drop(parent.child_token());
     let left = residue(|| {
         for _ in 0..10_000 {
@@ -262,7 +262,7 @@ fn g09_dropped_timeout_leaves_its_slot() {
             assert!(race.as_mut().poll(&mut cx).is_pending());
         }
     });
-    // All of them are in the slot of the first, or in the next slot.
+    // All limits end in the same slot as the first, or in the next slot.
     assert!(left.count_current <= 64, "{left:?}");
 }
 

@@ -1,4 +1,4 @@
-//! A million operations in turn leave nothing behind in tokens and timers that live longer.
+//! A million operations, one after another, leave nothing behind in the tokens and timers that outlive them.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -17,13 +17,12 @@ const OPERATIONS: usize = 1_000_000;
 /// How many bytes may remain: less than one for every ten operations.
 const SLACK: i64 = 64 << 10;
 
-/// The slot of a timeout stays until it fires. There are at most two thousand slots for lengths
-/// between two powers of two, and those of one hour are two seconds wide: the test takes a few of
-/// them, and their size together is well below the slack.
+/// The length of the timeouts. The slot of a timeout stays until the slot fires. Slots for limits of one hour are about four
+/// seconds wide, so the test uses only a few of them. Their total size is well below [`SLACK`].
 const LIMIT: Duration = Duration::from_secs(3600);
 
-/// Runs `operation` a thousand times, then a million times, and asserts that the second part leaves
-/// no memory allocated by this thread. Other tests run on threads of their own.
+/// Runs `operation` a thousand times, then a million times, and asserts that the million runs leave no memory that this
+/// thread allocated. Other tests run on other threads, so their allocations do not count.
 fn leaves_nothing(what: &str, mut operation: impl FnMut()) {
     (0..WARM_UP).for_each(|_| operation());
     let grown = measure(|| (0..OPERATIONS).for_each(|_| operation())).bytes_current;

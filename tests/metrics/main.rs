@@ -1,4 +1,4 @@
-//! The feature `metrics`: what a recorder is told of operations.
+//! The feature `metrics`: what a recorder receives about operations.
 #![cfg(feature = "metrics")]
 
 #[path = "../support/mod.rs"]
@@ -71,7 +71,7 @@ fn running() {
     });
 }
 
-/// The values of a label are bounded by the program: a name from outside is not one of them.
+/// The program determines the possible values of a label. A name that comes from outside does not become a value.
 #[test]
 fn labels_are_bounded() {
     let _watchdog = support::watchdog();
@@ -108,7 +108,7 @@ fn stream_counts() {
     assert_eq!(log.sum(ENDED, "operation=rows,outcome=completed,reason=none"), 1.0);
 }
 
-/// A task of an operation is not an operation of its own here.
+/// The metrics do not count a task that runs `in_scope` as an operation.
 #[test]
 fn future_in_scope_does_not_count() {
     let _watchdog = support::watchdog();
@@ -160,7 +160,7 @@ fn metrics_are_described() {
     assert_eq!(log.described(), names);
 }
 
-/// Runs in a process of its own, in which no other test enables metrics.
+/// Runs in a process of its own, because other tests enable metrics in this one.
 #[test]
 fn nothing_before_enable() {
     let _watchdog = support::watchdog();
@@ -183,7 +183,7 @@ fn nothing_before_enable() {
     });
 }
 
-/// A recorder that panics harms nobody else: each operation ends as it would without it.
+/// If a recorder panics, each operation still ends as it would without the recorder.
 #[test]
 fn g12_panic_of_a_recorder_is_contained() {
     struct Hostile;

@@ -1,8 +1,6 @@
-//! Limits that are moved, polled and dropped in any order, in virtual time.
-//!
-//! The model knows the clock of the limit. A source is ready if and only if the limit has fired, or its end has passed
-//! by the poll. If a source that waits could be ready, its last waker has been woken. A move to a later end wakes no
-//! task.
+//! Limits that are moved, polled and dropped in any order, in virtual time. The model knows the end of the limit. A source
+//! is ready if and only if, at the time of the poll, the limit has fired or its end has passed. If a pending source would be
+//! ready in its next poll, its last waker has been woken. Moving the limit to a later end wakes no task.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,7 +29,7 @@ enum Step {
         source: usize,
         new_waker: bool,
     },
-    /// Drops a source, and takes a new one.
+    /// Drops a source, and creates a new one in its place.
     Replace(usize),
 }
 
@@ -98,7 +96,7 @@ impl Model {
     }
 }
 
-/// A source, its last waker, and how often that had been woken when the source was polled last.
+/// A source, its last waker, and how often that waker had been woken by the last poll of the source.
 struct Source {
     future: Pin<Box<WaitForLimit>>,
     wakes: Arc<Wakes>,
@@ -145,7 +143,7 @@ fn check(length: u64, steps: Vec<Step>) {
     }
 }
 
-/// Applies a step to both. Returns whether it was a call that may move the limit.
+/// Applies a step to the limit and to the model. Returns whether the step was a call that may move the limit.
 fn apply(
     step: Step,
     time: &PausedTime,

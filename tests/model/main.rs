@@ -1,4 +1,4 @@
-//! Random programs, run against the crate and against a model that fits on a page.
+//! Random programs. Each runs with the crate and with a model that fits on a page, and the results are compared.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -55,7 +55,7 @@ struct Model {
     depth: usize,
     polls: usize,
     started: bool,
-    /// The work has ended with this value; the clean-up is pending this many more times.
+    /// Set once the work has ended: the value of the work, and how many more times the clean-up is pending.
     over: Option<(Option<u32>, usize)>,
     status: Option<Status>,
 }
@@ -107,7 +107,7 @@ impl Model {
         self.polls += 1;
         while let Some(act) = self.acts.pop_front() {
             match act {
-                // After a shield the code does not run, and no new shield begins.
+                // If the operation is being cancelled, no new shield begins, and the code after a shield does not run.
                 Act::EnterShield if self.depth == 0 && cancelling => return None,
                 Act::LeaveShield if self.depth == 1 && cancelling => {
                     self.depth = 0;
@@ -284,7 +284,7 @@ fn random_sequences() {
     });
 }
 
-/// Every short sequence, so that finding a fault in one does not depend on luck.
+/// Runs every short sequence, so that finding a fault in one of them does not depend on luck.
 #[test]
 fn all_short_sequences() {
     let _watchdog = support::watchdog();

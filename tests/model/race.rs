@@ -71,8 +71,7 @@ impl Model {
         if self.poll_work(plan) {
             return Some(Outcome::Value(self.work_polls));
         }
-        // After the first poll of the work, the source is polled again; if it has fired, so is the
-        // work.
+        // After the first poll of the work, the source is polled again. If it has fired, the work is polled again, too.
         if first && self.fired {
             seen = true;
             if self.poll_work(plan) {
@@ -115,7 +114,7 @@ fn run(plan: Plan, fallible: bool) {
     let work = Work { plan, source: source.clone(), polls: polls.clone(), drops: drops.clone() };
     let mut race: Pin<Box<dyn Future<Output = Result<usize, cancelable::Cancelled>>>> = if fallible
     {
-        // The same through `try_cancelable`, whose only difference is its single `Result`.
+        // The same with `try_cancelable`. The only difference is that it returns a single `Result`.
         Box::pin(Fallible(work).try_cancelable(&source))
     } else {
         Box::pin(work.cancelable(&source))
@@ -128,7 +127,7 @@ fn run(plan: Plan, fallible: bool) {
         if poll == plan.fired_before {
             source.cancel_with("fired");
         }
-        // If a poll would get further because of the source, the task has been woken.
+        // If the source has fired since the last poll, the task has been woken.
         if poll > 1 {
             assert_eq!(waker.count() > count, source.is_cancelled(), "woken before poll {poll}");
         }

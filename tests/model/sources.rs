@@ -1,8 +1,6 @@
-//! Trees of `any_of` and `all_of` whose leaves fire in any order, between any polls.
-//!
-//! After every poll the model says whether the tree has fired, and for what reason. After every
-//! leaf that fires, the model says whether another poll would get further. The last waker must have
-//! been woken if and only if it would.
+//! Trees of `any_of` and `all_of` whose leaves fire in any order, between any polls. After every poll, the model says
+//! whether the tree has fired, and for what reason. After every leaf that fires, the model says whether the next poll would
+//! find anything new. If so, the last waker must have been woken, and otherwise it must not.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -69,7 +67,7 @@ fn trees() -> impl Strategy<Value = Tree> {
     })
 }
 
-/// Long lists, which are polled in another way than short ones.
+/// Trees with long lists. Long lists are polled in another way than short ones.
 fn wide_trees() -> impl Strategy<Value = Tree> {
     let leaf = prop_oneof![4 => Just(Leaf::Hand), 2 => Just(Leaf::Token), 1 => Just(Leaf::Fired)];
     (vec(leaf.prop_map(Tree::Leaf), 29..=36), any::<bool>(), any::<bool>()).prop_map(
@@ -97,7 +95,7 @@ enum Model {
 }
 
 impl Model {
-    /// What a poll finds if those leaves have fired.
+    /// Polls the model. Returns the reason of the tree, if the tree fires with these leaves.
     fn poll(&mut self, fired: &[Option<Reason>]) -> Option<Reason> {
         match self {
             Model::Leaf(leaf) => fired[*leaf].clone(),
@@ -121,7 +119,7 @@ impl Model {
         }
     }
 
-    /// Whether a poll would find anything that the last one did not.
+    /// Returns whether a poll would find anything that the last poll did not.
     fn would_get_further(&self, fired: &[Option<Reason>]) -> bool {
         let mut polled = self.clone();
         polled.poll(fired).is_some() || polled != *self
@@ -284,8 +282,8 @@ macro_rules! compose {
 compose!(first, any_of);
 compose!(every, all_of);
 
-/// Runs one program. With `raced`, the tree is the source of a race whose work never ends, so that
-/// the first poll is a probe and a registration.
+/// Runs one program. With `raced`, the tree is the source of a race whose work never ends. The first poll of the race then
+/// polls the tree twice: with a probe, and to register.
 fn run(tree: &Tree, steps: &[Step], raced: bool) {
     let mut built = Built::default();
     let (source, mut model) = built.build(tree);

@@ -1,4 +1,4 @@
-//! Forests of tokens: random programs of everything that a token can do.
+//! Forests of tokens: random programs that do everything that can be done with a token.
 //!
 //! The model maps tokens to their expected state. After every step it says which tokens are
 //! cancelled and why, which callbacks have run or were dropped, and which waiters were woken.
@@ -57,10 +57,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[derive(Debug, Default)]
 struct Known {
     reason: Option<Reason>,
-    /// The possible reasons. More than one only if no handle is left to read the reason.
+    /// The possible reasons. There is more than one only if no handle is left from which the reason can be read.
     possible: Vec<Reason>,
-    /// The parents that were not cancelled when it was made, and whether it is a `child_token` of
-    /// them.
+    /// The parents that were not cancelled when the token was made. For each of them, whether the token is a `child_token`
+    /// (or else a linked token).
     above: Vec<(usize, bool)>,
     /// The callbacks that have not run, in order.
     callbacks: Vec<usize>,
@@ -89,7 +89,7 @@ struct Forest {
     handles: Vec<Handle>,
     waiters: Vec<Waiter>,
     registrations: Vec<(usize, usize, Registration)>,
-    /// What the callbacks have noted: their number, and the reason they got.
+    /// What the callbacks have noted: their numbers, and the reasons that they got.
     log: Arc<Mutex<Vec<(usize, Reason)>>>,
     /// What each callback captures.
     held: Vec<Weak<()>>,
@@ -119,7 +119,7 @@ impl Forest {
             }
         }
         if known.reason.is_some() {
-            // Cancelled from the start, it does not register with the other parents.
+            // The token is cancelled from the start, so it does not register with the other parents.
             known.above.clear();
         }
         let of = self.tokens;
@@ -172,8 +172,9 @@ impl Forest {
         }
 
         let reached = self.reached(of);
-        // The reason of each: the one given to the call, or the parent's, wrapped. If a token can be reached
-        // in two ways, either may come first; a handle of it shows which.
+        // The reason of each token: for the cancelled token itself, the reason that was passed to the call; for the others,
+        // that of a parent. If a token is reached from two parents, either may come first. A handle of the token shows
+        // which.
         let mut actual = BTreeMap::from([(of, vec![reason])]);
         while actual.len() < reached.len() {
             for token in &reached {
@@ -357,7 +358,7 @@ impl Forest {
         for (call, holds) in self.held.iter().enumerate() {
             assert_eq!(holds.strong_count() > 0, held.contains(&call), "callback {call}");
         }
-        // None runs twice.
+        // No callback runs twice.
         let log = self.log.lock().unwrap();
         let ran: BTreeSet<usize> = log.iter().map(|(call, _)| *call).collect();
         assert_eq!(ran.len(), log.len());

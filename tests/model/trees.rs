@@ -1,9 +1,7 @@
-//! Random trees of operations, in one task or in many. Whatever happens, every operation ends exactly once, for a true
-//! reason, and leaves nothing behind.
-//!
-//! After each step, every reason must have a cause, no child of a cancelled parent may continue, and the lists of
-//! children and the registry must show the operations that have not ended. At the end, only tasks that have been woken
-//! are polled, so a lost wake-up leaves a task behind.
+//! Random trees of operations, in one task or in many. Whatever happens, every operation ends exactly once, for a reason
+//! that has really occurred, and leaves nothing behind. After each step, every reason must have a cause, no child of a
+//! cancelled parent may continue, and the lists of children and the registry must show exactly the operations that have not
+//! ended. At the end, only tasks that have been woken are polled, so a lost wake-up leaves a task behind.
 
 mod node;
 mod world;
@@ -154,7 +152,7 @@ impl Trial {
             let ends = if status.is_final() && operation.snapshot().started { 1 } else { 0 };
             assert_eq!(noted.ends, vec![status; ends], "hooks of {operation:?}");
 
-            // It has waited for its children, unless its grace period or a drop has ended the wait.
+            // The operation has waited for its children, unless its grace period or a drop has ended the wait.
             let was_cut = matches!(*node.seen.borrow(), Seen::Dropped(_))
                 || operation.is_cancelled() && node.plan.grace.is_some();
             if node.plan.afterwards != Afterwards::Leaves && status.is_final() && !was_cut {
@@ -177,7 +175,8 @@ impl Trial {
         assert_eq!(*world.faults.borrow(), [""; 0]);
     }
 
-    /// Checks that the reason does not change and that something has caused it. A child goes no longer than its parent.
+    /// Checks that the reason does not change and that something has caused it. Also checks that a child is cancelled if its
+    /// parent is.
     fn check_reason(&mut self, node: &Node, operation: &Operation) {
         let (known, reason) = (self.known[node.number].reason.clone(), operation.reason());
         match (&known, &reason) {
@@ -214,7 +213,7 @@ impl Trial {
             }
             Reason::Dropped => {
                 let is_gone = matches!(*node.seen.borrow(), Seen::Dropped(_));
-                // A race around it waits for its clean-up, or for its children.
+                // A race around the operation waits for its clean-up, or for its children.
                 let is_awaited = || {
                     node.outlasts_its_work()
                         && self
@@ -247,7 +246,7 @@ impl Trial {
         std::iter::successors(self.world.nodes.get(node.number), next).skip(1)
     }
 
-    /// Checks that what waits is woken when the wait is over.
+    /// Checks that each waiter is woken when its wait is over.
     fn check_waiters(&mut self, node: &Node, operation: &Operation) {
         let waiters = &mut self.known[node.number].waiters;
         let has_ended = operation.status().is_final();
@@ -280,7 +279,7 @@ impl Trial {
         }
     }
 
-    /// Lets everything end, and checks how.
+    /// Lets all operations end, and checks how they end.
     fn end(mut self) {
         let world = self.world.clone();
         for _ in 0..3 {

@@ -64,7 +64,7 @@ fn futures() -> Vec<(&'static str, BoxFuture)> {
             "shutdown",
             Box::pin(async move {
                 let registry = Registry::new();
-                // The member has time to end, and does not.
+                // The operation has a grace period, and does not end within it.
                 let member = pending::<()>().cancelable(never()).grace(long);
                 let mut member = Box::pin(member.registered_in(&registry));
                 assert!(Wakes::new().poll(member.as_mut()).is_pending());
@@ -93,7 +93,7 @@ fn failure_is_reported_once() {
         for _ in 0..10 {
             match catch_unwind(AssertUnwindSafe(|| wakes.poll(future.as_mut()).is_ready())) {
                 Ok(false) => {}
-                // Neither an outcome nor a panic may be polled again.
+                // A future may be polled again neither after it has returned its outcome nor after it has panicked.
                 Ok(true) | Err(_) => break,
             }
         }
@@ -102,19 +102,19 @@ fn failure_is_reported_once() {
             failures.push(format!("{name}: {panics} panics"));
         }
     }
-    // A source that panics when it is polled is not an `async` block: it may be polled again.
+    // A source is not an `async` block: it may be polled again after a poll has panicked.
     let mut limit = timeout(Duration::from_millis(1));
     let wakes = Wakes::new();
     let first = catch_unwind(AssertUnwindSafe(|| wakes.poll(Pin::new(&mut limit))));
     let second = catch_unwind(AssertUnwindSafe(|| wakes.poll(Pin::new(&mut limit))));
-    // The reactor's thread ends meanwhile.
+    // Gives the reactor's thread time to end.
     std::thread::sleep(Duration::from_millis(100));
     setrlimit(Resource::Nofile, before).unwrap();
     drop(std::panic::take_hook());
 
     assert_eq!(failures, Vec::<String>::new());
     assert!(first.is_err() && second.unwrap().is_pending());
-    // With descriptors there are limits again.
+    // Once there are descriptors again, limits work again.
     let limit = Duration::from_millis(1);
     assert_eq!(support::block_on(timeout(limit)), Reason::timeout(limit));
 }

@@ -9,13 +9,13 @@ use rustix::process::Signal;
 
 use super::program::{End, Running};
 
-/// Notes that it has begun, ends when it is asked to, and says so.
+/// A step that creates the file `begun`, ends when it is asked to, and prints that it was asked.
 const POLITE: &str = "trap 'echo cleaned; exit 4' TERM; : > begun; while :; do sleep 0.01; done";
 
-/// Does not end when it is asked to. The process that it starts does not, either.
+/// A step that does not end when it is asked to. Neither does the process that the step starts.
 const STUBBORN: &str = "trap '' TERM; echo hello; : > begun; sleep 600";
 
-/// Fails once the other step has begun.
+/// A step that fails once the other step has begun.
 const FAILS: &str = "until [ -e begun ]; do sleep 0.01; done; exit 3";
 
 /// Starts the driver with steps that run in a directory.
@@ -31,7 +31,7 @@ fn wait_for(path: &Path) {
     }
 }
 
-/// Returns how the steps ended: the lines before those of their output.
+/// Returns how the steps ended. The driver prints this for each step, in a line before the output of the step.
 fn endings(end: &End) -> Vec<&str> {
     let endings = end.stdout.iter().filter_map(|line| line.split_once(": cd "));
     endings.map(|(how, _)| how).collect()

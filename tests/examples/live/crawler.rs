@@ -1,4 +1,4 @@
-//! The example `crawler`: reads all pages, or stops at the first that is missing, or at Ctrl-C.
+//! The example `crawler`: reads all pages, or stops at the first page that is missing, or at Ctrl-C.
 
 use std::ffi::OsStr;
 use std::fs;

@@ -46,7 +46,7 @@ fn shows_each_change() {
     assert_eq!(last[5], ("  write index", all("6", "6")));
     assert_eq!(last.len(), 6);
 
-    // It showed them while they ran, too.
+    // Earlier tables showed the operations while they were running.
     let shown = |name: &str, status: &str| {
         let rows = tables.iter().flatten().map(|row| column(row));
         rows.filter(|row| row.0 == name && row.1[0] == status).count()

@@ -70,7 +70,7 @@ pub(super) enum Seen {
     Failure,
     Cancelled(Reason),
     Panic,
-    /// It was dropped, and this was the status before.
+    /// It was dropped. This was the status before the drop.
     Dropped(Status),
 }
 
@@ -93,7 +93,7 @@ impl From<Cancelled> for Failure {
     }
 }
 
-/// What hooks note. They must be `Send`.
+/// What hooks note. Hooks must be `Send`, so this is too.
 #[derive(Debug, Default)]
 pub(super) struct Noted {
     pub(super) ends: Vec<Status>,
@@ -154,7 +154,7 @@ impl Node {
         Reason::manual("its work has ended")
     }
 
-    /// Returns whether something of the operation comes after its work.
+    /// Returns whether the operation goes on after its work: with clean-up, or with waiting for its children.
     pub(super) fn outlasts_its_work(&self) -> bool {
         self.plan.clean_up.is_some() || self.plan.afterwards != Afterwards::Leaves
     }
@@ -163,7 +163,7 @@ impl Node {
         self.plan.limit.map(Duration::from_millis)
     }
 
-    /// Gives the work its next step, unless it has one.
+    /// Gives the work an order, unless the work already has one.
     pub(super) fn order(&self, order: Order) {
         if self.order.get().is_none() {
             self.order.set(Some(order));

@@ -41,7 +41,7 @@ pub(super) struct World {
     pub(super) nodes: Vec<Node>,
     pub(super) tasks: RefCell<Vec<Task>>,
     pub(super) registry: Registry,
-    /// Every work and every clean-up holds a clone of this.
+    /// The work and the clean-up of every operation hold a clone of this.
     pub(super) held: Rc<()>,
     /// The faults that were found. They are collected and asserted later, because an assertion that fails while a
     /// panic unwinds would abort the process.
@@ -81,7 +81,7 @@ impl World {
         children.map(|node| node.number)
     }
 
-    /// Returns the operations in whose work the operation is, from the inside out. They are in the same task.
+    /// Returns the operations whose work contains this operation, from the inside out. They are all in the same task.
     pub(super) fn around(&self, node: &Node) -> impl Iterator<Item = &Node> {
         let next = |node: &&Node| {
             let parent = self.parent(node)?;
@@ -116,7 +116,7 @@ impl World {
         self.dropping.set(false);
     }
 
-    /// Polls tasks that are woken until none is.
+    /// Polls woken tasks until no task is woken.
     pub(super) fn run(&self) {
         for _ in 0..10_000 {
             let woken = self.tasks.borrow().iter().position(Task::is_woken);
@@ -126,12 +126,12 @@ impl World {
         panic!("the tasks wake each other for ever");
     }
 
-    /// Forgets the wakers of works, which are not registered anywhere else.
+    /// Drops the wakers that the work of each operation has left in its node. They are not registered anywhere else.
     pub(super) fn forget_wakers(&self) {
         self.nodes.iter().for_each(Node::forget_waker);
     }
 
-    /// Makes an operation, and those of its children that exist from the beginning.
+    /// Creates an operation, and those of its children that exist from the beginning.
     fn operation(self: &Rc<Self>, number: usize, parent: Option<&Operation>) -> Boxed {
         let node = &self.nodes[number];
         let limit = timeout(node.limit().unwrap_or(Duration::MAX));
@@ -199,15 +199,15 @@ impl World {
             match ready!(node.poll_order(cx)) {
                 Order::Return => Poll::Ready(Ok(())),
                 Order::Fail => Poll::Ready(Err(Failure::Own)),
-                // Without the panic hook, which would print each.
+                // This does not call the panic hook, which would print every panic.
                 Order::Panic => resume_unwind(Box::new("on fire")),
             }
         })
         .await
     }
 
-    /// Returns a shield around an operation. The section may be dropped in the middle only together with the task, or
-    /// if work around it has ended.
+    /// Returns a shield around an operation. The section may be dropped in the middle only if its task is dropped, or if
+    /// work around the section has ended.
     fn section(self: &Rc<Self>, child: usize) -> Boxed {
         struct Begun(Rc<World>, usize, bool);
 
@@ -250,8 +250,8 @@ impl World {
         })
     }
 
-    /// Returns whether an operation around this one is cancelled and about to drop its work. Inside a section nothing
-    /// is.
+    /// Returns whether an operation around this one is cancelled and about to drop its work. Operations outside of a section
+    /// that contains this one do not count.
     fn is_stopping_around(&self, child: usize) -> bool {
         for outer in self.around(&self.nodes[child]) {
             let is_cancelled = outer.operation.get().is_some_and(Operation::is_cancelled);
