@@ -22,7 +22,7 @@ fn g04_plain_race_gives_a_late_handle() {
     assert_eq!(operation.status(), Status::Running);
     operation.cancel_with("stop");
     assert_eq!(operation.status(), Status::Cancelling);
-    // A plain race does not listen for this handle: it sees the cancellation at its next poll.
+    // This handle does not wake the plain race. The race sees the cancellation at its next poll.
     assert_eq!((wakes.count(), kept(&wakes)), (0, 0));
     assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));
     assert_eq!(operation.status(), Status::Cancelled);
@@ -143,7 +143,7 @@ fn late_clean_up_goes_to_the_spawner() {
     assert!(poll_once(Pin::new(&mut run)).is_pending());
     drop(run.finally_or_spawn(|_| handed_on.set(handed_on.get() + 1), |_| async {}));
     assert_eq!(handed_on.get(), 1);
-    // If it has not started, there is nothing to clean up.
+    // If the race has not started, there is nothing to clean up.
     let run = pending::<()>().cancelable(never());
     drop(run.finally_or_spawn(|_| panic!("handed on"), |_| async {}));
 }

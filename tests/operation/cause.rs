@@ -42,7 +42,8 @@ impl Stage {
         (Stage { source, parent, operation, hooks }, run)
     }
 
-    /// Returns whether this call decided the cause, if that is known at once.
+    /// Cancels in this way. Returns true if it is already certain that this cancellation has decided the reason. The source
+    /// decides only at the next poll.
     fn cancel(&self, who: Who) -> bool {
         match who {
             Who::Source => {
@@ -67,7 +68,7 @@ impl Stage {
         }
     }
 
-    /// Asserts that all views show that cause.
+    /// Asserts that all views show this reason.
     #[track_caller]
     fn shows(&self, outcome: Reason) {
         assert_eq!(self.operation.reason(), Some(outcome.clone()));
@@ -104,7 +105,7 @@ fn first_cause_decides() {
                             "{who:?} of {first:?}, {second:?}, {third:?}"
                         );
                     }
-                    // The source is not polled before the next poll of the operation.
+                    // A source that has fired counts only once the operation is polled.
                     let decided = decided.unwrap_or(Who::Source);
                     let outcome = lost(poll_once(run.as_mut()));
                     assert_eq!(outcome, stage.reason_of(decided));

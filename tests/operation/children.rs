@@ -89,7 +89,7 @@ fn g16_children_that_come_meanwhile_are_waited_for() {
     assert!(poll_once(pin!(parent.children_ended())).is_ready(), "there are none");
 }
 
-/// If a child is added after the end of its parent, it still counts as below the parent's own parents.
+/// If a child is added after the end of its parent, the operations above that parent still wait for the child.
 #[test]
 fn g16_children_of_ended_operations_are_waited_for() {
     let _watchdog = support::watchdog();
@@ -114,7 +114,8 @@ fn g16_children_of_ended_operations_are_waited_for() {
     }
 }
 
-/// An operation that gets its parent after its end is not listed: nothing would remove it.
+/// If an operation gets a parent only after its own end, it does not enter the parent's list, because nothing would remove
+/// it.
 #[test]
 fn g16_ended_operations_do_not_come_into_the_list() {
     let _watchdog = support::watchdog();

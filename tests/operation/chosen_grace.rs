@@ -20,7 +20,7 @@ fn forced<T>(polled: Poll<Result<T, Cancelled>>) -> Reason {
     cancelled.into_reason()
 }
 
-/// The grace period of the canceller counts, whether it is longer or shorter than that of the run, or the run has none.
+/// The grace period that the canceller passes applies, whether the operation has a longer one, a shorter one, or none.
 #[test]
 fn replaces_that_of_the_run() {
     let _watchdog = support::watchdog();
@@ -207,7 +207,7 @@ fn shields_and_clean_up_finish() {
     assert_eq!(kept(&wakes), 0);
 }
 
-/// Operations inside the work and in other tasks get what is left, whatever they have themselves.
+/// Children inside the work and in other tasks get the rest of the chosen grace period, whatever their own grace period is.
 #[test]
 fn g11_applies_to_the_children() {
     let _watchdog = support::watchdog();

@@ -17,7 +17,7 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Returns how much time is left of an operation under this source, once it runs.
+/// Returns how much time is left for an operation with this source, after its first poll.
 fn left<S: Source>(source: S) -> Option<Duration> {
     let run = pending::<()>().cancelable(source);
     let operation = run.operation();
@@ -164,7 +164,7 @@ fn nothing_remains_after_it() {
     assert!(operation.elapsed() >= Duration::from_millis(5), "never early");
 }
 
-/// Returns how much is left in an operation under `inner`, inside one under `outer`.
+/// Returns how much time is left for an operation with the source `inner`, inside an operation with the source `outer`.
 fn left_within<A, B>(outer: A, inner: B) -> Option<Duration>
 where
     A: Source,
@@ -218,7 +218,7 @@ fn inner_races_do_not_count() {
 #[test]
 fn race_in_a_source_does_not_count() {
     let _watchdog = support::watchdog();
-    // A source that pings, and gives each ping one second.
+    // A source that stands for one that sends pings and gives each of them one second.
     let pings = async {
         let _ = pending::<()>().cancelable(timeout(secs(1))).await;
         pending().await

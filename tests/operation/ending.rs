@@ -33,7 +33,7 @@ impl From<Cancelled> for Fault {
     }
 }
 
-/// An error that keeps nothing of the cancellation it is made from.
+/// An error that keeps nothing of the `Cancelled` from which it is made.
 #[derive(Debug)]
 struct Stopped;
 
@@ -168,7 +168,7 @@ fn without_a_cause<X: From<Cancelled> + Display + Debug>() {
     assert!(hooks[0].starts_with("failed: "), "{hooks:?}");
 }
 
-/// The cause decides, not the error: nothing has cancelled this operation.
+/// The type of the error does not decide. Nothing has cancelled this operation, so it has failed.
 #[test]
 fn returned_cancellation_without_a_cause_is_a_failure() {
     let _watchdog = support::watchdog();
@@ -196,7 +196,7 @@ fn inner_limit_is_a_failure() {
     assert_eq!(support::block_on(child.unwrap()), Ok(7));
 }
 
-/// The cause decides, and `error()` still has the text.
+/// The operation was cancelled, so the error counts as a cancellation. `error()` still returns its text.
 #[test]
 fn error_after_cancel_is_a_cancellation() {
     let _watchdog = support::watchdog();
@@ -236,7 +236,7 @@ fn g13_panic_is_a_failure() {
     let work = async move {
         let _held = held;
         futures::pending!();
-        // Through a variable, because the code after a literal panic would be unreachable.
+        // The message comes from a variable, because the compiler would report code after a literal panic as unreachable.
         panic!("{}", std::mem::take(&mut said));
     };
     let note = log.clone();

@@ -1,5 +1,5 @@
-//! Operations that are cancelled or dropped at each of their awaits: every one has exactly one
-//! final status, runs the hooks of one ending, and leaves nothing registered.
+//! Operations that are cancelled or dropped at each of their awaits. Each of them has exactly one final status, runs the
+//! hooks of exactly one kind, and leaves nothing registered.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -188,8 +188,8 @@ impl Trial {
         };
     }
 
-    /// Asserts what must hold after the end or the drop. `dropped`: it may have been dropped before
-    /// its end, by the test or by the race around it. `grace`: it may have continued for a while.
+    /// Asserts what must hold after the end or the drop. If `dropped` is set, the operation may have been dropped before its
+    /// end, by the test or by the race around it. If `grace` is set, it may have continued after the cancellation.
     fn check(self, what: &str, dropped: bool, grace: bool) {
         let seen = self.log.take();
         let count = |what: &str| seen.iter().filter(|entry| entry.starts_with(what)).count();
@@ -200,7 +200,7 @@ impl Trial {
         if self.polls == 0 {
             assert_eq!((status, families, count("lost")), (Status::Cancelled, 0, 0), "{what}");
         } else if !self.operation.snapshot().started {
-            // The race around it was cancelled before it started.
+            // The race around the operation was cancelled before the operation started.
             assert_eq!((families, count("lost"), count("clean-up")), (0, 0, 0), "{what}");
         } else {
             assert!(status.is_final(), "{status}, {what}");
@@ -257,7 +257,7 @@ fn every_kind(mut test: impl FnMut(Option<Duration>, Around)) {
     }
 }
 
-/// Returns how many polls it takes if nothing interferes.
+/// Returns how many polls the operation takes if the test neither cancels nor drops it.
 fn length(grace: Option<Duration>, around: Around) -> usize {
     let mut trial = Trial::new(grace, around);
     while !trial.poll() {}
@@ -317,7 +317,7 @@ fn g09_cancelled_before_every_poll() {
                     assert_eq!(cancelled.reason().root(), &Reason::manual("stop"), "{what}");
                     assert_eq!(Some(cancelled.reason().clone()), trial.operation.reason());
                 }
-                // A race around it that is cancelled does not wait for its grace period.
+                // If the race around the operation is cancelled, it does not wait for the operation's grace period.
                 let cut = who == Who::Outer;
                 trial.check(&what, cut, grace.is_some_and(|grace| grace > Duration::ZERO));
             }

@@ -95,8 +95,8 @@ on_every_executor! {
         let run = async { inner.await.is_err() }.cancelable(never()).named("outer");
         let operation = run.operation();
         cancel_soon(operation.clone());
-        // The last poll of the outer operation sees the end of the inner one, and returns a value,
-        // unless the outer one was cancelled before it started.
+        // In its last poll, the work of the outer operation sees the end of the inner operation and returns a value. If the
+        // outer operation was cancelled before it started, there is no such poll.
         let outcome = run.await;
         assert!(operation.is_cancelled());
         if outcome.is_ok() {
@@ -174,7 +174,7 @@ on_every_executor! {
             Operation::current().unwrap().token().blocking_wait();
             thread::sleep(Duration::from_millis(50));
         });
-        // Either may be first, because a cancelled call does not wait for its thread.
+        // The call may return the value or the cancellation, because a cancelled call does not wait for its thread.
         let _ = waits.await;
         assert!(operation.run_blocking(|| 7).await.is_err());
     }

@@ -367,7 +367,7 @@ fn hostile_waker_does_not_cut_the_end_short() {
     let mut run = Box::pin(run);
     let waker = std::task::Waker::from(std::sync::Arc::new(Hostile));
     assert!(run.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
-    // The clone that the operation holds is the only one left, so dropping this one does not panic.
+    // Dropping this waker does not panic, because the operation still holds a clone. Dropping that last clone will.
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(waker))).is_ok());
     drop(run);
     assert_eq!((operation.status(), registry.len()), (Status::Cancelled, 0));

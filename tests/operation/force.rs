@@ -164,7 +164,7 @@ fn stream_gets_no_last_poll() {
     assert_eq!(kept(&wakes), 0);
 }
 
-/// A registry that comes later watches it as usual.
+/// If `force` is called before an operation is registered, the registry still watches the operation as usual.
 #[test]
 fn registered_after_force() {
     let _watchdog = support::watchdog();

@@ -371,7 +371,7 @@ fn outer_race_ends_it() {
         pending::<()>().await;
     };
     let run = run.cancelable(&inner).grace(LONG).finally(|_| async { log.note("cleaned") });
-    // Polled only if it was woken.
+    // `FuturesUnordered` polls the operation only if it was woken.
     let mut all: FuturesUnordered<_> = [run].into_iter().collect();
     let work = async { while all.next().await.is_some() {} };
     let mut work = pin!(work.cancelable(&outer));
@@ -388,7 +388,7 @@ fn outer_race_ends_it() {
     assert_eq!(log.take(), ["cleaned"]);
 }
 
-/// A registry watches it, so that its grace period can be cut short.
+/// The operation is in a registry, so its grace period can be cut short, and something may hold its waker.
 #[test]
 fn keeps_no_waker_after_its_end() {
     let _watchdog = support::watchdog();

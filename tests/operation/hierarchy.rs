@@ -14,7 +14,7 @@ use crate::support::{self, Gate, Log, Tally, Wakes, lost, panic_of, poll_once};
 
 type Run = Pin<Box<dyn Future<Output = Result<(), Cancelled>>>>;
 
-/// A child of `parent` that never ends by itself.
+/// Returns a child of `parent` that never ends by itself.
 fn child_of(parent: &Operation) -> (Operation, Run) {
     let run = pending::<()>().cancelable(never()).child_of(parent);
     (run.operation(), Box::pin(run))
@@ -93,7 +93,7 @@ fn ends(
     assert!(wakes_below.poll(below.as_mut()).is_pending());
     end(&operation, parent);
     let reason = child.reason();
-    // A limit wakes it twice: it keeps the deadline by itself, too.
+    // A limit of the parent may wake the child twice, because the child also watches the deadline by itself.
     assert_eq!(wakes.count() > 0, reason.is_some());
     assert_eq!(wakes_below.count() > 0, reason.is_some());
     assert_eq!(grandchild.reason(), reason);
@@ -292,7 +292,7 @@ fn spawned_task_in_scope_is_a_child() {
         };
         shield(asks).await;
     });
-    // If the task is quick, the section is over before the operation is polled again.
+    // The outcome may vary: if the task is quick, the section is over before the operation is polled again.
     drop(smol::block_on(work.named("outer")));
     assert_eq!(log.take(), ["`inner` cancelled: parent `outer` cancelled: stop"]);
 }
@@ -394,7 +394,8 @@ fn late_name_reaches_children() {
     assert_eq!(child.reason().unwrap().to_string(), "parent `late` cancelled: stop");
 }
 
-/// Within clean-up or a shield of the current operation, `child_of` makes the same child as a first poll there.
+/// In clean-up or in a shield of the current operation, a child of `child_of` behaves like an operation that is first polled
+/// there: the cancellation does not reach it.
 #[test]
 fn child_of_the_current_in_a_section() {
     let _watchdog = support::watchdog();

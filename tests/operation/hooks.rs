@@ -210,7 +210,7 @@ fn may_add_hooks() {
     assert_eq!(support::block_on(run), Ok(7));
     let mut seen = log.take();
     assert_eq!(seen[..3], ["progress", "progress", "again"]);
-    // A hook that is added during the ending runs once, at no defined place in the order.
+    // A hook that is added while the operation ends runs once, but its place in the order is not defined.
     seen[3..].sort();
     assert_eq!(seen[3..], ["deeper", "first", "from the start", "nested"]);
 }

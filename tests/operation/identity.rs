@@ -16,7 +16,7 @@ fn operation() -> Operation {
     support::unpolled("")
 }
 
-/// A name that was returned stays valid, and the operation has its latest name.
+/// A name that a handle has returned stays valid when the operation is renamed. The operation then returns its latest name.
 #[test]
 fn renamed() {
     let run = async {}.cancelable(never()).named("first");

@@ -17,7 +17,7 @@ use crate::support::{self, Gate, Log, Switch, Wakes, kept, lost, panic_of, poll_
 
 type Child = Pin<Box<dyn Future<Output = Result<(), Cancelled>>>>;
 
-/// Returns a child that never ends by itself, as if in a task of its own: polled once.
+/// Returns a child that never ends by itself. It has been polled once outside of its parent, as if in a task of its own.
 fn child_of(parent: &Operation) -> (Operation, Child) {
     let child = pending::<()>().cancelable(never()).named("child").child_of(parent);
     let (operation, mut child): (_, Child) = (child.operation(), Box::pin(child));
@@ -138,7 +138,7 @@ fn g16_joins_nest() {
     assert_eq!(above.poll(top.as_mut()), Poll::Ready(Ok(1)));
 }
 
-/// Children that come during the wait are joined or cancelled too. Those in a shield of the operation are not
+/// Children that are added during the wait are joined or cancelled too. Children in a shield of the operation are not
 /// cancelled.
 #[test]
 fn g16_late_and_shielded_children() {
@@ -209,8 +209,8 @@ fn g16_dropped_during_the_wait() {
     assert_eq!(kept(&wakes), 0);
 }
 
-/// The operation can be cancelled during the wait by a handle, its source, its parent, or a race around it. Its
-/// outcome stays. The source is polled during the wait, but not after it has fired.
+/// During the wait, the operation can be cancelled by a handle, its source, its parent, or a race around it. The outcome
+/// stays the same. The source is polled during the wait, but not after it has fired.
 #[test]
 fn g16_cancelled_during_the_wait() {
     let _watchdog = support::watchdog();
@@ -289,7 +289,7 @@ fn g16_tasks_in_scope_are_joined() {
     assert!(wakes.poll(run.as_mut()).is_ready());
 }
 
-/// A child that never ends, and a limit of the operation.
+/// The limit of the operation passes while the operation waits for a child.
 #[test]
 #[cfg(all(feature = "time", feature = "testing"))]
 fn g16_limit_fires_during_the_wait() {

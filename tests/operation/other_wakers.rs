@@ -139,7 +139,7 @@ fn task_of_an_executor_is_left_alone() {
     }
 }
 
-/// Whatever runs in a scope belongs to it.
+/// Everything that runs inside `in_scope` belongs to the operation, even a task of an executor.
 #[test]
 fn task_of_an_executor_in_a_scope_is_a_child() {
     let _watchdog = support::watchdog();
@@ -193,7 +193,7 @@ fn blocking_in_a_cancelled_operation_does_not_spin() {
     assert!(done.get());
 }
 
-/// Clean-up polls a combinator that the work has polled before, and the operation is cancelled meanwhile.
+/// The work polls a part in a combinator, and clean-up polls the same part again. In between, the operation is cancelled.
 #[test]
 fn part_that_outlives_the_work_is_not_cancelled() {
     let _watchdog = support::watchdog();

@@ -1,5 +1,5 @@
-//! Work that uses what operations own, cancelled and dropped at each of its awaits: waits for ends, groups, sections,
-//! closures, moved limits, shutdowns. Everything ends, and nothing is kept.
+//! Work that is cancelled and dropped at each of its awaits. The work uses everything that operations own: waits for ends,
+//! groups, sections, closures, moved limits and shutdowns. All of it ends, and nothing is kept.
 
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
@@ -64,10 +64,11 @@ impl World {
         }
     }
 
-    /// Returns work that must not be cut once it has begun.
+    /// Returns work that must run to its end once it has begun.
     fn section(&self) -> impl Future<Output = ()> + Send + use<> {
         let (begun, ended, steps) = (self.begun.clone(), self.ended.clone(), self.steps());
-        // Kept to the end, so that the test does not count before another thread has.
+        // Held until `ended` has been incremented, possibly on another thread. The test reads `ended` only once this is
+        // gone.
         let held = self.held.clone();
         async move {
             begun.fetch_add(1, Ordering::SeqCst);
@@ -315,7 +316,7 @@ on_every_executor! {
     }
 }
 
-/// The same with the test kit. The executor of the spawned tasks runs inside the operation.
+/// The same tests with the test kit. The executor of the spawned tasks runs inside the operation.
 #[cfg(feature = "testing")]
 mod in_virtual_time {
     use std::cell::RefCell;
@@ -326,8 +327,8 @@ mod in_virtual_time {
     use super::*;
     use crate::support;
 
-    /// Runs `test` with each body. `test` gets a function that makes an operation of the body from a token, and one that
-    /// checks that nothing is left of it.
+    /// Runs `test` with each body. `test` gets two functions: one makes an operation from the body and a token, the other
+    /// checks that nothing is left of the operation.
     fn each_body(
         test: impl Fn(
             &dyn Fn(CancellationToken) -> Run,

@@ -208,6 +208,6 @@ fn unheard_reports_are_cheap() {
         }
     });
     assert_eq!(operation.snapshot().progress.unwrap().counted(), Some((99_999, 100_000)));
-    // In a debug build, beside other tests, this takes some tens of milliseconds.
+    // In a debug build, while other tests run, this takes some tens of milliseconds.
     assert!(took < Duration::from_secs(5), "{took:?}");
 }

@@ -66,7 +66,7 @@ fn check_sees_the_cancellation() {
         begun.send(()).unwrap();
         let stopped = operation.token().blocking_wait();
         told.send((stopped, operation.check().map_err(Cancelled::into_reason))).unwrap();
-        // A value that is ready in time would win.
+        // If the closure returned its value in time, the value would win.
         released.recv().unwrap();
     });
     let mut run = pin!(run);
@@ -249,7 +249,7 @@ fn g10_race_around_a_closure_waits() {
         begun.send(()).unwrap();
         released.recv().unwrap();
     });
-    // The operation of the closure is not cancelled.
+    // Here the race around the call is cancelled, but not the operation of the closure.
     let other = CancellationToken::new();
     let cancel = || assert!(other.cancel_with("stop"));
     let polled = cancel_amid(call.cancelable(&other), cancel, &has_begun, &release);
@@ -293,7 +293,7 @@ fn queued_closure_of_a_cancelled_operation() {
     let call = operation.run_blocking(move || begun.send(()).unwrap());
     assert!(operation.cancel_with("stop"));
     drop(release);
-    // The call is kept but not polled, as if its task were busy.
+    // The call is not polled, as if its task were busy, but it is not dropped either.
     assert!(has_begun.recv().is_err(), "it is dropped, and does not begin");
     assert_eq!(support::block_on(call).unwrap_err().reason(), &Reason::manual("stop"));
     busy.into_iter().for_each(support::block_on);

@@ -46,7 +46,7 @@ fn g17_reports_keep_it_going() {
     assert_eq!(clock.block_on(run).unwrap_err().reason(), &stall(MS * 100));
 }
 
-/// Reports before the first poll do not start the clock.
+/// The limit starts at the first poll, even if progress was reported before.
 #[test]
 fn clock_starts_at_the_first_poll() {
     let _watchdog = support::watchdog();

@@ -90,7 +90,7 @@ fn g02_strict_work_that_cancels_itself() {
     }
 }
 
-/// The source fires in the look after the work has returned. It is not polled again.
+/// The source fires in the extra poll that it gets once the work has returned. It is not polled again after that.
 #[test]
 fn g06_strict_look_at_a_custom_source() {
     let _watchdog = support::watchdog();
@@ -180,7 +180,7 @@ fn panic_stays() {
     assert_eq!(operation.status(), Status::Failed);
 }
 
-/// A destructor of a late value that panics does so after the operation has ended.
+/// If the destructor of a late value panics, the panic comes only after the operation has ended.
 #[test]
 fn g13_late_value_that_panics() {
     let _watchdog = support::watchdog();
@@ -252,7 +252,8 @@ fn g16_cancelled_while_it_joins() {
     assert_eq!(kept(&wakes), 0);
 }
 
-/// The `Err` of a strict child is a value for the work around it, which is being dropped: the code after it must not run.
+/// For the work around it, the `Err` of a strict child is a value. But that work is about to be dropped, so the code after
+/// the child must not run.
 #[test]
 fn g11_code_after_a_strict_child_does_not_run() {
     let _watchdog = support::watchdog();

@@ -9,7 +9,7 @@ use cancelable::prelude::*;
 
 use crate::support::{self, poll_once};
 
-/// Calls a function when its thread ends, and sends the result.
+/// A thread-local value whose destructor calls a function and sends the result.
 #[derive(Default)]
 struct Last(RefCell<Option<AtEnd>>);
 

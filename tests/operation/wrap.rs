@@ -109,7 +109,7 @@ fn refuses_after_an_unseen_deadline() {
     for nested in [false, true] {
         let polled = Cell::new(false);
         let late = async |operation: Operation| {
-            // It does not await, so the clock is not read meanwhile.
+            // The work does not await here, so nothing notices that the deadline passes.
             clock.pass(Duration::from_millis(10));
             assert!(!operation.is_cancelled());
             operation.wrap(async |()| polled.set(true))(()).await
@@ -248,7 +248,7 @@ fn polled_after_completion() {
     assert!(panic_of(|| poll_once(call.as_mut())).contains("polled after completion"));
 }
 
-/// Tries until it works, with a pause in between. Returns the cancellation, if any.
+/// Repeats the call until it succeeds, with a pause after each attempt. Returns the cancellation if there is one.
 async fn retry<T, E>(
     call: impl AsyncFn() -> Result<Result<T, E>, Cancelled>,
     pause: impl AsyncFn() -> Result<(), Cancelled>,
@@ -328,7 +328,7 @@ fn refuses_at_a_first_poll_after_the_deadline() {
     assert_eq!(tally.polls(), 0);
 }
 
-/// The race is over when clean-up runs, so its limit no longer counts.
+/// When clean-up runs, the race between work and source is over, so the limit no longer counts.
 #[cfg(feature = "time")]
 #[test]
 fn starts_in_clean_up_after_the_deadline() {

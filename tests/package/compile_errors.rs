@@ -1,7 +1,6 @@
-//! The help that the compiler gives for a value that is not a source.
-//!
-//! Only the text that this crate gives to the compiler is compared; the rest changes with its version. No watchdog:
-//! the compiler takes as long as it takes.
+//! The help that the compiler gives for a value that is not a source. Only the text that comes from this crate is compared,
+//! because the rest of a message changes with the version of the compiler. There is no watchdog, because compiling may take
+//! long.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,7 +22,7 @@ fn messages() -> Vec<Value> {
     );
     fs::write(krate.join("Cargo.toml"), manifest).unwrap();
     fs::write(krate.join("src/main.rs"), PROGRAM).unwrap();
-    // The versions that this test was built with, so that nothing is downloaded.
+    // Use the versions that this test was built with, so that nothing is downloaded.
     fs::copy(Path::new(root).join("Cargo.lock"), krate.join("Cargo.lock")).unwrap();
     let output = Command::new(env!("CARGO"))
         .args(["check", "--offline", "--message-format=json"])

@@ -14,7 +14,7 @@ const WIDTH: usize = 120;
 /// A test function.
 struct Test {
     file: String,
-    /// The modules written out in that file.
+    /// The modules that have their body in that file.
     modules: Rc<Vec<String>>,
     name: String,
 }
@@ -35,7 +35,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Reads a file, or every file below a directory. Returns paths from the root, and texts.
+/// Reads a file, or every file below a directory. Returns the paths, relative to the root, and the texts.
 fn read(path: &str, extension: &str) -> Vec<(String, String)> {
     let (mut texts, mut paths) = (Vec::new(), vec![root().join(path)]);
     while let Some(path) = paths.pop() {
@@ -88,7 +88,7 @@ fn quoted(text: &str) -> Vec<&str> {
     blocks.flat_map(|block| block.split('`').skip(1).step_by(2)).collect()
 }
 
-/// Returns every word of the library's own code: these may stand in backquotes without being tests.
+/// Returns every word of the library's own code. Pages may have these words in backquotes although they are not tests.
 fn words() -> BTreeSet<String> {
     let sources =
         ["src", "macros/src", "examples", "benches"].iter().flat_map(|path| read(path, "rs"));

@@ -8,7 +8,7 @@ use crate::support;
 #[test]
 fn one_grammar() {
     let _watchdog = support::watchdog();
-    // Read at run time: a published package does not have the other one's files.
+    // The files are read at run time, because a published package does not contain the files of the other package.
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |file: &str| fs::read_to_string(package.join(file)).unwrap();
     let attribute = read("macros/src/duration/grammar.rs");

@@ -1,10 +1,9 @@
 //! Draws the pictures of `docs/pictures/` from their descriptions, and checks that the drawings are up to date.
 //!
-//! To draw them again after a change: `UPDATE_PICTURES=1 cargo test --test package pictures`.
-//!
-//! A description is a text file, one element a line; `#` starts a comment. Lengths are pixels. A word in double quotes
-//! is a text. A point is `X,Y`, or the middle of a side of a named box: `NAME.left`, `.right`, `.top`, `.bottom`,
-//! with an optional shift along that side, as in `NAME.top+20`.
+//! To draw them again after a change: `UPDATE_PICTURES=1 cargo test --test package pictures`. A description is a text file
+//! with one element per line; `#` starts a comment. Lengths are in pixels. Words in double quotes are a text. A point is
+//! `X,Y`, or the middle of a side of a named box: `NAME.left`, `.right`, `.top`, `.bottom`, with an optional shift along
+//! that side, as in `NAME.top+20`.
 //!
 //! ```text
 //! picture WIDTH HEIGHT "what it shows"
@@ -170,7 +169,7 @@ fn draw(description: &str) -> String {
     drawing.svg
 }
 
-/// Turns a drawing into the Markdown definition of a link to itself, for rustdoc, which copies no files.
+/// Returns a Markdown link definition that contains the drawing itself. rustdoc needs this because it does not copy files.
 fn link_definition(name: &str, svg: &str) -> String {
     let mut uri = format!("[{name}]: data:image/svg+xml,");
     for byte in svg.trim_end().bytes() {

@@ -191,7 +191,7 @@ fn linked_token_outlives_its_parents() {
     assert!(!limit.is_cancelled());
 }
 
-/// Differs: in .NET the last one registered runs first.
+/// Differs: in .NET the callback that was registered last runs first.
 #[test]
 fn callbacks_run_in_order() {
     let _watchdog = support::watchdog();
@@ -202,7 +202,7 @@ fn callbacks_run_in_order() {
     drop(registrations);
 }
 
-/// Differs: in .NET the exceptions come out of `Cancel`, the first at once or all together.
+/// Differs: in .NET `Cancel` throws the exceptions, either the first one at once or all of them together.
 #[test]
 fn panicking_callbacks_are_contained() {
     let _watchdog = support::watchdog();
@@ -323,7 +323,7 @@ fn registration_outlives_its_token() {
     assert_eq!(log.ran(), [""; 0]);
 }
 
-/// Differs: in .NET a disposed source must not be used. Here there is always a handle.
+/// Differs: in .NET a source must not be used after it was disposed. Here a handle is always usable.
 #[test]
 fn handle_stays_usable() {
     let _watchdog = support::watchdog();
@@ -344,7 +344,7 @@ fn late_limit() {
     let mut waiting = pin!(any_of((&token, forever, long)));
     assert!(poll_once(waiting.as_mut()).is_pending());
 
-    // Cancelling after a while is a task of its own, which owns a handle.
+    // To cancel after a while, spawn a task that owns a handle.
     let (remote, wakes) = (token.clone(), Wakes::new());
     assert!(wakes.poll(waiting.as_mut()).is_pending());
     let after = Duration::from_millis(2);
@@ -387,7 +387,7 @@ fn cancel_runs_all_callbacks() {
     assert_eq!(receiver.try_iter().sum::<u64>(), 999 * 1000 / 2);
 }
 
-/// As `using` disposes of a source; here the guard also cancels.
+/// The guard is like `using` in .NET, which disposes of a source at the end of a block. The guard also cancels the token.
 #[test]
 fn guard_cancels_its_scope() {
     let _watchdog = support::watchdog();

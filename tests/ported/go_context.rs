@@ -143,7 +143,8 @@ fn whole_tree_at_once() {
             let (start, mine) = (start.clone(), tree.clone());
             thread::spawn(move || {
                 start.wait();
-                // From the leaves up, in strides, so that the threads meet everywhere.
+                // Each thread cancels every eighth token, from the leaves up, so that the threads meet everywhere in the
+                // tree.
                 mine.iter().rev().skip(nth).step_by(8).filter(|token| token.cancel()).count()
             })
         })
@@ -284,7 +285,7 @@ fn limit_with_a_cause() {
     let reason = because_of(deadline(Instant::now()).because(cause()));
     assert_eq!(reason.downcast_ref(), Some(&Cause("too slow")));
 
-    // Cancelled first, so the cause of the limit is not used.
+    // The token is cancelled before the limit passes, so the cause of the limit is not used.
     let token = CancellationToken::new();
     token.cancel_with("stopped");
     let limits = any_of((timeout(LONG).because(cause()), &token));
@@ -356,7 +357,7 @@ fn stopped_after_func_does_not_run() {
     assert!(receiver.recv().is_err());
 }
 
-/// Differs: in Go it runs in a goroutine of its own, here in the call to `cancel`.
+/// Differs: in Go the function runs in a goroutine of its own, here in the call to `cancel`.
 #[test]
 fn after_func_runs_on_the_cancelling_thread() {
     let _watchdog = support::watchdog();
@@ -370,7 +371,7 @@ fn after_func_runs_on_the_cancelling_thread() {
     assert_eq!(receiver.recv().unwrap(), canceller.join().unwrap());
 }
 
-/// A context of another package: here, any future of a reason.
+/// In Go, a context may come from another package. Here, a source may be any future of a reason.
 #[test]
 fn custom_source() {
     let _watchdog = support::watchdog();
@@ -384,7 +385,7 @@ fn custom_source() {
     let reason = block_on(work).unwrap_err().into_reason();
     assert_eq!(reason, Reason::manual("the other side went away"));
 
-    // Work that ends drops its source, of whatever type.
+    // When the work ends, its source is dropped, whatever the type of the source is.
     let (watched, done) = (Tally::new(), Tally::new());
     let own = watched.ready_at(0).because("never");
     assert_eq!(block_on(done.ready_at(1).cancelable(own)), Ok(1));

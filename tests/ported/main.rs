@@ -1,5 +1,5 @@
-//! Behaviour that users of related libraries rely on. `docs/ported.md` lists it, with what differs
-//! and what does not apply.
+//! Behaviour that users of related libraries rely on. `docs/ported.md` lists each case, and says what differs here and what
+//! does not apply.
 
 #![cfg(all(feature = "time", feature = "signal"))]
 

@@ -1,5 +1,4 @@
-//! `hother.cancelable`, the Python library of the same purpose: its tests of tokens, limits,
-//! signals and conditions.
+//! The tests of `hother.cancelable`, a Python library for the same purpose: tokens, limits, signals and conditions.
 
 use std::cell::Cell;
 use std::future::{Future, pending};
@@ -108,7 +107,7 @@ fn error_as_a_reason() {
 // Tokens.
 
 on_every_executor! {
-    /// A plain thread cancels, and nothing else keeps the executor busy.
+    /// A plain thread cancels the token while the executor has nothing else to do.
     async fn thread_cancels_on_an_idle_executor() {
         let token = CancellationToken::new();
         let remote = token.clone();
@@ -382,7 +381,7 @@ fn minimum_time_and_data() {
 fn all_of_remembers() {
     let _watchdog = support::watchdog();
     let checks = Cell::new(0);
-    // True once, at its first check.
+    // The condition is true only at its first check.
     let once = condition(|| checks.replace(checks.get() + 1) == 0).named("once");
     let later = CancellationToken::new();
     let mut both = pin!(all_of((once, &later)));
@@ -457,7 +456,7 @@ fn any_future_is_a_source() {
     assert_eq!(because_of(async { Reason::Disconnected }), Reason::Disconnected);
 }
 
-// Signals: a number of its own for each test, because all tests share the process.
+// Signals. Each test uses a different signal, because all tests share the process.
 
 #[cfg(unix)]
 mod signals {

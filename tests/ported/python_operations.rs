@@ -1,4 +1,4 @@
-//! `hother.cancelable`, the Python library of the same purpose: its tests of operations.
+//! The tests of `hother.cancelable`, a Python library for the same purpose: operations.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -174,7 +174,7 @@ fn request_and_end() {
 
 // Shields.
 
-/// Differs: in Python an exception inside the shield comes before the waiting cancellation.
+/// Differs: in Python an exception inside the shield takes precedence over the waiting cancellation.
 #[test]
 fn error_of_a_shielded_section() {
     let _watchdog = support::watchdog();
@@ -246,7 +246,7 @@ fn retry_loop() {
     assert!(wakes.poll(retries.as_mut()).is_pending());
     operation.cancel_with("the user left");
     assert_eq!(wakes.count(), 1, "in its pause");
-    // The pause ends in this poll, and is a value then; the next call is refused.
+    // The pause ends in this poll, so its outcome is a value. The next call is refused.
     let left = RetryError::Cancelled(Cancelled::new("the user left"));
     assert_eq!(wakes.poll(retries), Poll::Ready(left));
     assert_eq!(calls.get(), 3);

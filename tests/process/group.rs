@@ -109,7 +109,7 @@ fn group_of_a_child_that_ended_by_itself_continues() {
     });
 }
 
-/// Nothing tells when the group has closed its output, because no output is collected.
+/// Returns a command whose output is not collected. So there is no end of the output that tells when the group has ended.
 fn silent(place: &Place, script: &str) -> Command {
     place.sh(script).process_group().stdout(Stdio::null()).stderr(Stdio::null())
 }
@@ -141,7 +141,7 @@ fn g20_stubborn_group_without_collected_output_is_killed() {
     });
 }
 
-/// The child is stopped by a signal. SIGCONT lets it handle the other one.
+/// The child has stopped itself with SIGSTOP. It also gets SIGCONT, so that it can handle SIGTERM.
 #[test]
 fn g20_stopped_child_is_continued() {
     let _watchdog = support::watchdog();

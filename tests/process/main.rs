@@ -1,4 +1,4 @@
-//! Child processes raced against a source. All of them are shell scripts of a few words.
+//! Child processes raced against a source. All of them are short shell scripts.
 
 #![cfg(all(unix, feature = "process"))]
 
@@ -53,7 +53,7 @@ impl Place {
         until(|| self.has(name)).await;
     }
 
-    /// Returns the process whose number is in the file.
+    /// Returns the process whose ID is in the file.
     fn process(&self, name: &str) -> Process {
         let text = fs::read_to_string(self.path(name)).unwrap();
         Process(Pid::from_raw(text.trim().parse().unwrap()).unwrap())
@@ -72,12 +72,12 @@ async fn until(mut condition: impl FnMut() -> bool) {
 struct Process(Pid);
 
 impl Process {
-    /// Returns whether no process has the number, not even a zombie.
+    /// Returns whether no process has the ID, not even a zombie.
     fn is_gone(self) -> bool {
         test_kill_process(self.0).is_err()
     }
 
-    /// Returns whether it does not run. It may be a zombie.
+    /// Returns whether the process has ended. It may still be a zombie.
     fn has_ended(self) -> bool {
         let ps = std::process::Command::new("ps")
             .args(["-o", "stat=", "-p", &self.0.as_raw_nonzero().to_string()])
@@ -92,7 +92,7 @@ impl Process {
     }
 }
 
-/// Returns what is left of a child that was cancelled.
+/// Returns the error of a child that was cancelled.
 #[track_caller]
 fn stopped<T>(outcome: Result<T, CommandError>) -> Stopped {
     match outcome {

@@ -12,11 +12,11 @@ use cancelable::process::Command;
 use super::{LONG, Place, SHORT, status, stopped, until};
 use crate::support::{self, Wakes};
 
-/// Ends with status 5 when it gets SIGTERM, and says so.
+/// A script that prints a message and ends with status 5 when it gets SIGTERM.
 const POLITE: &str = "trap 'echo bye; note bye; exit 5' TERM; echo hello; note ready $$
     while :; do sleep 0.01; done";
 
-/// Ignores SIGTERM.
+/// A script that ignores SIGTERM.
 const STUBBORN: &str = "trap '' TERM; echo hello; note ready $$; exec sleep 600";
 
 #[test]
@@ -197,7 +197,8 @@ fn g20_output_of_a_stopped_child_is_open() {
             place.until("ready").await;
             operation.cancel();
             until(|| place.process("ready").is_gone()).await;
-            // The grace period ends before the time for the rest of the output.
+            // The child has ended, but its output is still open. This ends the grace period before the time for reading that
+            // output is over.
             operation.force();
         };
         let (outcome, ()) = futures::join!(run, cancels);

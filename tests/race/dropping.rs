@@ -32,7 +32,7 @@ fn resolving_drops_both() {
         while poll_once(run.as_mut()).is_pending() {
             assert_eq!((work.drops(), source.drops()), (0, 0));
         }
-        // This is so while the race still exists.
+        // Both are dropped although the race itself still exists.
         assert_eq!((work.drops(), source.drops()), (1, 1));
         drop(run);
         assert_eq!((work.drops(), source.drops()), (1, 1));

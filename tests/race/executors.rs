@@ -172,11 +172,11 @@ crate::support::on_every_executor! {
         let token = CancellationToken::new();
         let runs = (0..1000).map(|number| {
             let sources = any_of((timeout(LONG), token.child_token()));
-            // Every tenth one returns a value.
+            // The work of every tenth race returns a value.
             let work = async move { if number % 10 == 0 { number } else { pending().await } };
             work.cancelable(sources)
         });
-        // `join` polls this second, so all races have been polled by then.
+        // `join` polls this future second, so all races have been polled once when the token is cancelled.
         let canceller = async { cancel_later(&token, SHORT) };
         let (outcomes, canceller) = join(join_all(runs), canceller).await;
         let parent = Reason::parent(Reason::manual("from a thread"));

@@ -1,4 +1,4 @@
-//! Later polls: first the source, then the work, whose value is never thrown away.
+//! Later polls: the source is polled first, then the work. A value of the work is never thrown away.
 
 use super::*;
 

@@ -63,7 +63,7 @@ fn borrowed_source_continues() {
     assert_eq!(clock.block_on(async { 1 }.cancelable(limit.as_mut())), Ok(1));
     assert!(!limit.is_terminated());
     clock.pass(Duration::from_millis(20));
-    // The countdown continues, and is not started again.
+    // The countdown continues and does not start again.
     assert!(clock.block_on(pending::<()>().cancelable(limit.as_mut())).is_err());
     assert!(limit.is_terminated());
     clock.assert_passed(start, Duration::from_millis(30));

@@ -1,5 +1,5 @@
-//! The first poll: the source is polled with a probe, then the work, then the source again, to
-//! register.
+//! The first poll: the source is polled with a probe, which is a waker that wakes nothing. Then the work is polled, and then
+//! the source again, to register.
 
 use super::*;
 

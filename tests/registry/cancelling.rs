@@ -44,7 +44,7 @@ fn filtered() {
     assert_eq!(registry.cancel_all(Filter::all(), "all"), 0);
 }
 
-/// Makes a parent, a child that has started in it, and a child of that.
+/// Makes a parent, a child that has started inside the parent, and a child of that child.
 fn tree(registry: &Registry) -> (Vec<Operation>, Run) {
     let (of_child, of_parent) = (registry.clone(), registry.clone());
     let run = async move {
@@ -113,7 +113,7 @@ fn operation_in_a_shield() {
     assert_eq!(parent.status(), Status::Cancelled);
 }
 
-/// A member below a member counts although the operation between them is not registered.
+/// A registered operation below another one counts as below it, even if the operation between them is not registered.
 #[test]
 fn unregistered_operation_in_between() {
     let _watchdog = support::watchdog();
@@ -126,7 +126,8 @@ fn unregistered_operation_in_between() {
     assert_eq!(below.reason().unwrap().kind(), ReasonKind::Parent);
 }
 
-/// Two operations can share one reason of the kind `Parent`. The reason of an earlier call does not count.
+/// Two operations can have the same reason of the kind `Parent`. A call counts only the operations that it has cancelled
+/// itself, not those that an earlier call has cancelled for the same reason.
 #[test]
 fn for_a_reason_that_another_operation_has() {
     let _watchdog = support::watchdog();
@@ -163,7 +164,7 @@ fn nested_call_with_the_same_reason() {
     let (first, _first_run) = running(&registry, "first");
     let (second, _second_run) = running(&registry, "second");
     let (of_callback, (sender, told)) = (registry.clone(), std::sync::mpsc::channel());
-    // Cancels the second one for the same reason.
+    // Cancels the second operation for the same reason.
     let callback = first.token().on_cancel(move |reason| {
         sender.send(of_callback.cancel(second.id(), reason.clone())).unwrap();
     });
@@ -176,7 +177,7 @@ fn nested_call_with_the_same_reason() {
 fn dropped_unpolled_meanwhile() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
-    // With this many details, a snapshot takes a while.
+    // With this many details, making a snapshot takes a while.
     let much = (0..3_000).fold(Progress::at(0.5), |progress, number| {
         progress.with(format!("{number}"), "something")
     });

@@ -1,4 +1,4 @@
-//! Long chains of operations: which of them a shutdown cancels, and what that costs.
+//! Long chains of operations: which of the operations a shutdown cancels, and how long that takes.
 
 use std::future::pending;
 use std::pin::pin;
@@ -13,8 +13,8 @@ use crate::support::{self, poll_once};
 
 const LONG: Duration = Duration::from_secs(600);
 
-/// Makes a chain in a shield: each operation is below the next, which was made later. The last one is outside
-/// of the shield.
+/// Makes a chain in a shield. Each operation is below the next one, which is made later. The last operation is outside of
+/// the shield.
 fn chain(registry: &Registry, length: usize) -> (Vec<Operation>, Vec<Run>) {
     let make = || pending_polls(usize::MAX).cancelable(never()).registered_in(registry);
     let made: Vec<_> = (0..length).map(|_| make()).collect();
@@ -61,8 +61,8 @@ fn linear_time() {
     assert!(least < 20.0, "{least} times as long as making the chain");
 }
 
-/// Registers an operation, wraps it by `around`, and puts that into a second registered operation. Returns whether
-/// a shutdown cancels the outer one, and whether it cancels the inner one.
+/// Registers an operation, wraps it with `around`, and runs the result inside a second registered operation. Returns whether
+/// a shutdown cancels the outer operation, and whether it cancels the inner one.
 fn asked<F>(around: impl FnOnce(BoxFuture<'static, ()>) -> F) -> (bool, bool)
 where
     F: Future<Output = ()> + Send + 'static,

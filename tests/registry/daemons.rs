@@ -61,7 +61,8 @@ fn cancelled_when_the_grace_is_over() {
     assert!(wakes.poll(shutdown.as_mut()).is_pending());
     time.advance(Duration::from_secs(5));
     assert_eq!(wakes.count(), 1);
-    // The daemon gets as much time as an operation whose grace period was cut short.
+    // The shutdown waits for the cancelled daemon as long as it would wait for an operation whose grace period was cut
+    // short.
     assert!(wakes.poll(shutdown.as_mut()).is_pending());
     assert!(writer.is_cancelled());
     drop(run);

@@ -88,7 +88,7 @@ fn cancelled_during_registration() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let mut events = registry.events(100);
-    // With this many details, a snapshot takes a while.
+    // With this many details, making a snapshot takes a while.
     let much = (0..3_000).fold(Progress::at(0.5), |progress, number| {
         progress.with(format!("{number}"), "something")
     });

@@ -1,4 +1,4 @@
-//! Shutdown: operations finish, then they are cancelled, then they are forced.
+//! Shutdown: operations first get time to finish, then they are cancelled, then they are forced.
 
 use std::future::pending;
 use std::pin::pin;
@@ -93,7 +93,8 @@ fn stuck_operation_takes_all_the_time() {
         let (_, _stuck) = started(deaf.registered_in(&registry));
         let shutdown = registry.shutdown(secs(20)).grace(secs(7)).settle(secs(3));
         let (took, report) = timed(&time, shutdown).await;
-        // It has not been polled since, so no grace period has begun that could be cut short.
+        // The operation has not been polled since it was cancelled, so its grace period has not begun and cannot be cut
+        // short.
         assert_eq!((took, report.remaining.len()), (secs(27), 1));
     });
 }
@@ -182,7 +183,7 @@ fn operations_inside_a_running_one_are_accepted() {
         receiver.await.unwrap();
         let step = async { 7 }.cancelable(never()).named("step").registered_in(&of_work);
         assert_eq!(step.await, Ok(7));
-        // It is below no operation of this registry.
+        // This operation is not below an operation of the closed registry.
         assert!(async {}.cancelable(never()).registered_in(&closed).await.is_err());
     };
     let of_clean_up = registry.clone();

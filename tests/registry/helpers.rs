@@ -11,7 +11,7 @@ use crate::support::poll_once;
 
 pub(crate) type Run = Pin<Box<dyn Future<Output = Result<(), Cancelled>> + Send>>;
 
-/// Starts an operation that never ends by itself: polled once.
+/// Starts an operation that never ends by itself, by polling it once.
 pub(crate) fn running(registry: &Registry, name: &'static str) -> (Operation, Run) {
     let run = pending::<()>().cancelable(never()).named(name).registered_in(registry);
     started(run)

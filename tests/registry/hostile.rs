@@ -26,7 +26,7 @@ fn call_everything(registry: &Registry) {
     let run = pending::<()>().cancelable(never()).named("from a hook").registered_in(registry);
     assert!(registry.cancel(run.operation().id(), "at once"));
     drop(run);
-    // If the current operation is cancelled, this one ends at once.
+    // If the current operation is cancelled, the new one ends at once.
     let mut run = Box::pin(pending::<()>().cancelable(never()).registered_in(registry));
     let _ = poll_once(run.as_mut());
     drop(run);
@@ -175,7 +175,8 @@ fn destructors_panic() {
     assert!(events.next().now_or_never().is_some());
 }
 
-/// Several destructors that panic at once do not abort the process, whatever drops them.
+/// If several destructors panic one after another during a single drop, the process is not aborted, whatever drops the
+/// values.
 #[test]
 fn many_destructors_panic_at_once() {
     let _watchdog = support::watchdog();
@@ -194,7 +195,7 @@ fn many_destructors_panic_at_once() {
     drop(registry);
 }
 
-/// A list that happens to be the last owner of operations does not panic when their errors do.
+/// If a list is the last owner of operations and the destructors of their errors panic, dropping the list does not panic.
 #[test]
 fn list_drops_errors_that_panic() {
     let _watchdog = support::watchdog();

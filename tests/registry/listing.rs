@@ -149,7 +149,7 @@ fn registered_while_running() {
     assert_eq!(registry.list()[0].status, Status::Running);
     drop(run);
     assert!(registry.is_empty());
-    // So does a plain race that becomes an operation late.
+    // The same holds for a plain race that becomes an operation only after its first poll.
     let mut run = Box::new(pending::<()>().cancelable(never()));
     assert!(poll_once(std::pin::Pin::new(&mut *run)).is_pending());
     let run = run.registered_in(&registry);

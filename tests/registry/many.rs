@@ -15,7 +15,7 @@ use crate::support::{self, poll_once};
 const THREADS: usize = 8;
 const OPERATIONS: usize = 2_000;
 
-/// Asserts that the fields of a snapshot are of one moment.
+/// Asserts that the fields of a snapshot fit together: they were read at one moment.
 fn check(snapshot: &Snapshot) {
     let Snapshot { status, reason, error, name, metadata, elapsed, .. } = snapshot;
     match status {
@@ -24,7 +24,7 @@ fn check(snapshot: &Snapshot) {
         Status::Cancelling => {
             assert!(error.is_none() && reason.is_some(), "{snapshot:?}");
         }
-        // It has an error if the work returned one after the cancellation.
+        // The operation may have an error, too, if the work returned one after the cancellation.
         Status::Cancelled => assert!(reason.is_some(), "{snapshot:?}"),
         Status::Failed => assert!(error.is_some(), "{snapshot:?}"),
         Status::Completed => assert!(error.is_none(), "{snapshot:?}"),
@@ -33,7 +33,7 @@ fn check(snapshot: &Snapshot) {
     assert_eq!(metadata["name"], *name.as_ref().unwrap());
 }
 
-/// Runs operations that end in every way, and returns how many completed, failed, were cancelled, never started.
+/// Runs operations that end in every way. Returns how many completed, failed, were cancelled, and never started.
 fn work(registry: &Registry, thread: usize) -> [u64; 4] {
     let mut counts = [0; 4];
     for number in 0..OPERATIONS {
@@ -147,7 +147,7 @@ fn a_hundred_thousand() {
     let runs: Vec<_> = (0..MANY).map(|_| enter()).collect();
     assert_eq!(registry.len(), MANY);
     let among_many = (0..5).map(|_| support::computing(thousand)).min().unwrap();
-    // If it depended on the number of members, it would take a thousand times as long.
+    // If the time depended on the number of listed operations, it would be a thousand times as long.
     assert!(among_many < alone * 50, "{among_many:?}, alone {alone:?}");
 
     // Operations start and end while another thread lists all of them.

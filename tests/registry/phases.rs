@@ -78,7 +78,7 @@ fn a_stuck_phase_only_delays() {
             .settle(Duration::ZERO);
         let began = time.now();
         let end = phases.shutdown_when(stop, plan).await;
-        // The delay, and for both phases the time to finish and the grace.
+        // The delay once, and for each of the two phases the time to finish and the grace.
         assert_eq!(time.now() - began, Duration::from_secs(3 + 5 + 2 + 7 + 2));
         assert_eq!(names_and_counts(&end), [("intake", 0, 1), ("workers", 0, 1), ("empty", 0, 0)]);
         assert!(end.report.forced && !end.report.phases[0].is_clean());

@@ -1,4 +1,4 @@
-//! The feature `serde`: what a registry returns, as JSON.
+//! The feature `serde`: the types that a registry returns, as JSON.
 
 use std::time::{Duration, Instant};
 

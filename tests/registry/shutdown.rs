@@ -197,7 +197,7 @@ fn shield_outside_the_registry() {
     let _watchdog = support::watchdog();
     let registry = Registry::new();
     let of_work = registry.clone();
-    // The operation around it is in no registry, so nothing else would cancel it.
+    // The operation around `serve` is not in a registry, so nothing else would cancel `serve`.
     let work = shield(async move {
         let serve = pending::<()>().cancelable(never()).named("serve").registered_in(&of_work);
         assert!(serve.await.is_err());

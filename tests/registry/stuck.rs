@@ -16,7 +16,7 @@ use crate::support::{self, poll_once};
 
 /// Shuts the registry down, and polls the operations again with `poll_all` while the shutdown waits.
 fn report(registry: &Registry, mut poll_all: impl FnMut()) -> ShutdownReport {
-    // Real time. It must be longer than a poll on a busy machine.
+    // This is real time, and has to be longer than a poll takes on a busy machine.
     let mut shutdown = pin!(registry.shutdown(Duration::ZERO).grace(Duration::from_millis(50)));
     assert!(poll_once(shutdown.as_mut()).is_pending());
     poll_all();
@@ -214,7 +214,7 @@ fn does_not_yield() {
     let registry = Registry::new();
     let (sender, receiver) = channel::<()>();
     let body = async move {
-        // This stands in for a computation, or for a call that blocks.
+        // This takes the place of a computation, or of a call that blocks.
         let _ = receiver.recv();
     };
     let run = body.cancelable(never()).named("blocks").registered_in(&registry);
@@ -233,7 +233,7 @@ fn does_not_yield() {
     assert!(text.contains("`blocks`: running\n  does not yield: in one poll for "), "{text}");
     assert!(text.contains("\n  being polled, longest poll "), "{text}");
     drop(sender);
-    // It ends by itself: nothing can drop it in the middle of its poll.
+    // The operation ends by itself, because nothing can drop it in the middle of its poll.
     assert_eq!(thread.join().unwrap(), Ok(()));
 }
 

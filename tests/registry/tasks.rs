@@ -54,7 +54,7 @@ fn g16_shutdown_is_not_clean_while_a_task_lives() {
     let wakes = Wakes::new();
     assert!(wakes.poll(shutdown.as_mut()).is_pending());
     assert!(child.is_cancelled());
-    // It does not stop, and it belongs to an operation that has ended. So does the next one.
+    // The task does not stop, although its operation has ended. The next task belongs to the same operation.
     let (late, background_too) = task(&operation);
     drop(background);
     assert_eq!((wakes.count(), ids(&registry.list())), (0, vec![late.id()]));
@@ -79,7 +79,7 @@ fn g16_task_that_comes_during_a_shutdown_is_reported() {
     assert_eq!(registry.stats().refused, 0);
 }
 
-/// The shutdown is over, so the report cannot contain it.
+/// A task comes after the shutdown is over, so the report could not contain it any more.
 #[test]
 fn g16_task_after_the_last_operation_is_refused() {
     let _watchdog = support::watchdog();
@@ -114,7 +114,7 @@ fn daemons_and_tasks() {
     assert_eq!(wakes.count(), 1);
     assert!(wakes.poll(shutdown.as_mut()).is_pending());
     assert!(writer.is_cancelled());
-    // No other operation is left that daemons could wait for.
+    // Only daemons are left, so there is no operation that they could wait for.
     let (late, background) = task(&request);
     drop((run, writing));
     assert_eq!((wakes.count(), ids(&registry.list())), (1, vec![late.id()]));

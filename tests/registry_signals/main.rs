@@ -22,7 +22,7 @@ const LONG: Duration = Duration::from_secs(600);
 /// Names the test that the child process is to run.
 const ROLE: &str = "CANCELABLE_TEST_ROLE";
 
-/// Runs a test of this file in its own process, and returns how that ended.
+/// Runs a test of this file in a process of its own, and returns how that process ended.
 fn play(test: &str) -> ExitStatus {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
@@ -88,7 +88,7 @@ fn second_signal_forces() {
     let end = serve(ShutdownPlan::new(), async |registry| {
         raise(Number::TERM);
         until(|| in_grace(registry)).await;
-        // The first signal has been seen, so this is a second one.
+        // The first signal has been seen by now, so this one counts as the second.
         raise(Number::TERM);
     });
     assert!(end.insisted && end.report.is_clean());
@@ -158,7 +158,7 @@ fn third_signal_ends_the_process() {
         raise(Number::TERM);
         until(|| registry.is_closed()).await;
         raise(Number::TERM);
-        // Two signals at once could be seen in either order.
+        // The pause separates the signals. Two signals at the same time could be seen in either order.
         smol::Timer::after(Duration::from_millis(200)).await;
         raise(Number::INT);
         pending::<()>().await;

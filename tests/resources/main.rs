@@ -1,6 +1,5 @@
-//! Guarantee 14: the number of threads and file descriptors does not depend on how much is pending.
-//!
-//! It counts those of the whole process, so it is one test, alone in its process.
+//! Guarantee 14: the number of threads and file descriptors does not depend on how much is pending. The test counts the
+//! threads and descriptors of the whole process, so it runs alone in its process.
 
 #![cfg(all(target_os = "linux", feature = "time", feature = "signal"))]
 
@@ -58,7 +57,7 @@ fn g14_threads_and_descriptors_stay_few() {
     let (threads, descriptors) = held();
 
     let one = races(1, &root);
-    // The second kind of signal too: each kind may have a descriptor of its own.
+    // Two races, so that there are two kinds of signals: each kind may have a descriptor of its own.
     let other = races(2, &root);
     let (threads_of_one, descriptors_of_one) = held();
     assert!(threads_of_one <= threads + 1, "the reactor's: {threads_of_one} after {threads}");

@@ -52,8 +52,7 @@ fn g05_moment_passed_in_start_hooks_is_seen() {
     assert!(clock.block_on(run).is_err());
 }
 
-/// In its first poll, a race polls the source before and after the work. A source may reach its
-/// timeout only the second time.
+/// In its first poll, a race polls the source before and after the work. A source may poll its timeout only the second time.
 #[test]
 fn g05_clock_first_polled_later_starts_there() {
     let _watchdog = support::watchdog();

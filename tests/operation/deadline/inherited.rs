@@ -1,4 +1,4 @@
-//! A child in another task keeps the deadline of its parent by itself.
+//! A child in another task watches the deadline of its parent by itself.
 
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
@@ -13,7 +13,7 @@ use crate::support::{self, Gate, Wakes, kept, lost, poll_once};
 
 type Run = Pin<Box<dyn Future<Output = Result<(), Cancelled>>>>;
 
-/// Returns a pending operation with this source, polled once. Its task is blocked from then on.
+/// Returns a pending operation with this source. It is polled once and then never again, as if its task were blocked.
 fn blocked<S>(name: &'static str, source: S) -> (Operation, Run)
 where
     S: Source,
@@ -67,7 +67,7 @@ fn g11_child_does_not_start_after_the_deadline() {
     assert_eq!(lost(polled), reason("parent", secs(10)));
 }
 
-/// A child in the task of its parent is cancelled by the parent, and so needs no limit of its own.
+/// A child in the same task as its parent is cancelled by the parent, so it does not register the limit itself.
 #[test]
 fn child_in_the_same_task_holds_no_limit() {
     let _watchdog = support::watchdog();
@@ -82,7 +82,7 @@ fn child_in_the_same_task_holds_no_limit() {
     assert_eq!(lost(wakes.poll(run)), Reason::timeout(secs(10)));
 }
 
-/// The limit of a parent that has ended counts no more. That of the operation above it does.
+/// Once a parent has ended, its limit no longer counts for its children. The limit of the next operation above then counts.
 #[test]
 fn g11_next_limit_counts_if_the_parent_has_ended() {
     let _watchdog = support::watchdog();

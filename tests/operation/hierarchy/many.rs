@@ -199,8 +199,8 @@ fn long_lived_parent_does_not_grow() {
     assert!(grown <= SLACK, "{grown} bytes more after {OPERATIONS} operations");
 }
 
-/// Each operation has a child of its own before it is put below another. In whichever order that is done, it
-/// costs about the same for each. If each walked to the top, this would take minutes.
+/// Each token has a child token before its operation is put below another operation. Whatever the order, this costs about
+/// the same for each operation. If each one walked to the top of the chain, the test would take minutes.
 #[test]
 fn adoption_costs_no_walk_to_the_top() {
     let _watchdog = support::watchdog();
@@ -214,7 +214,7 @@ fn adoption_costs_no_walk_to_the_top() {
             let index = if from_the_top { turn } else { many - turn };
             runs[index] = runs[index].take().map(|run| run.child_of(&handles[index - 1]));
         }
-        // The last one is below all others, so it is no parent of the first.
+        // The last operation is below all others, so it cannot become the parent of the first.
         runs[0] = runs[0].take().map(|run| run.child_of(&handles[many - 1]));
         assert_eq!(handles[0].parent_id(), None);
         handles[0].cancel_with("stop");

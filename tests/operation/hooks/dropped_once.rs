@@ -1,7 +1,5 @@
-//! Every hook is dropped exactly once, whatever its kind, whenever it is given, and however the operation ends.
-//!
-//! Each hook owns a handle of its own operation. So the hook and the operation own each other until the operation lets
-//! the hook go.
+//! Every hook is dropped exactly once, whatever its kind, whenever it is added, and however the operation ends. Each hook
+//! owns a handle of its own operation. So the hook and the operation own each other until the operation drops the hook.
 
 use std::future::Future;
 use std::io;
@@ -33,7 +31,7 @@ enum End {
 const ENDS: [End; 7] =
     [End::Value, End::Error, End::Panic, End::Source, End::SourcePanics, End::Handle, End::Drop];
 
-/// When hooks are given.
+/// When hooks are added.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum When {
     Unpolled,
@@ -64,7 +62,7 @@ impl Hooks {
         self.made.load(Ordering::SeqCst).checked_sub(self.dropped.load(Ordering::SeqCst)).unwrap()
     }
 
-    /// Gives one hook of each kind that a handle accepts.
+    /// Adds one hook of each kind that a handle accepts.
     fn give(&self, operation: &Operation) {
         let [complete, cancel, error, progress] = [(); 4].map(|()| self.hold(operation));
         operation.on_complete(move |_| complete.called());
@@ -124,7 +122,7 @@ fn clean_up(ends: bool) -> Boxed<()> {
     if ends { Box::pin(async {}) } else { Box::pin(std::future::pending()) }
 }
 
-/// Gives the future one hook of each kind that its builder accepts.
+/// Adds one hook of each kind that the builder of the future accepts.
 macro_rules! build {
     ($run:expr, $hooks:expr) => {{
         let run = $run;
@@ -147,7 +145,7 @@ struct Life<'a> {
     end: End,
     /// How often it is polled before the end.
     polls: usize,
-    /// When hooks are given.
+    /// When hooks are added.
     given: &'a [When],
     /// Whether the future is dropped before the handle.
     future_first: bool,

@@ -108,7 +108,7 @@ fn unpolled_keeps_nothing() {
     assert_eq!(Arc::strong_count(&held), 1);
 }
 
-/// The hook holds a handle of the operation that holds the hook. Only the end of the future breaks that circle.
+/// The operation holds its hooks, and the hooks hold a handle of the operation. Only dropping the future breaks this cycle.
 #[test]
 fn late_hooks_of_a_dropped_future_are_dropped() {
     let _watchdog = support::watchdog();
