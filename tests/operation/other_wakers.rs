@@ -24,7 +24,7 @@ fn child() -> (Run, Operation) {
     (Box::pin(run), operation)
 }
 
-/// Polls as long as it is woken.
+/// Polls the future as long as it is woken.
 fn poll_while_woken<F: Future + ?Sized>(
     wakes: &Arc<Wakes>,
     mut run: Pin<&mut F>,

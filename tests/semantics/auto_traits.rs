@@ -35,8 +35,8 @@ use cancelable::{
 
 use crate::support::{self, poll_once};
 
-/// Evaluates at compile time whether a type has an auto trait. The inherent constant exists only if
-/// the bound holds, and then hides the one of the trait.
+/// Evaluates at compile time whether a type has an auto trait. The inherent constant exists only if the bound holds. If it
+/// exists, it hides the constant of the trait.
 macro_rules! probes {
     ($($probe:ident $fallback:ident: $bound:ident;)*) => {$(
         struct $probe<T: ?Sized>(PhantomData<T>);
@@ -387,7 +387,8 @@ fn reasons_and_races_are_small() {
     assert_eq!(size_of::<CancellationToken>(), size_of::<usize>());
     assert_eq!(size_of::<Option<CancellationToken>>(), size_of::<usize>());
 
-    // A race is its parts and at most three words: two say whether they are there, one is a flag.
+    // A race is as large as its parts and at most three words. Two of the words say whether the work and the source still
+    // exist, one is a flag.
     fn overhead<F: Future, S: Future<Output = Reason>>(work: F, source: S) -> usize {
         let parts = size_of::<F>() + size_of::<S>();
         size_of_val(&work.cancelable(source)) - parts

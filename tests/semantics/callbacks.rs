@@ -225,7 +225,7 @@ impl Drop for DropsAnother {
     }
 }
 
-/// A waiter that is registered with such a waker: see [`DropsAnother`].
+/// Returns a waiter that is registered with a waker of the type [`DropsAnother`].
 fn entangled(
     token: &CancellationToken,
     other: &Slot,
@@ -315,7 +315,7 @@ fn g12_waker_of_a_timeout_may_start_and_drop_others() {
     let (slot, woken) = (Slot::default(), wakes.clone());
     let remote = slot.clone();
     let waker = OnWake::waker(move || {
-        // On the reactor thread, while it fires a slot.
+        // This runs on the reactor's thread while the thread fires a slot.
         drop(remote.lock().unwrap().take());
         let mut again = Box::pin(timeout(limit));
         assert!(woken.poll(again.as_mut()).is_pending());

@@ -1,4 +1,4 @@
-//! Guarantees 1, 3, 9, 10 and 13 of clean-up.
+//! Guarantees 1, 3, 9, 10 and 13, for clean-up.
 
 use std::future::{pending, poll_fn};
 use std::io;
@@ -148,7 +148,8 @@ fn g10_outer_races_wait_for_clean_up() {
                 (false, true) => {
                     Reason::parent_named(Some("outer".into()), Reason::manual("outer"))
                 }
-                // It cannot tell which plain race is around it, only that this poll ends in a drop.
+                // The operation cannot know the reason of the plain race around it. It only knows that it will be dropped
+                // after this poll.
                 (false, false) => Reason::Dropped,
             };
             assert_eq!(reasons.try_recv(), Ok(expected), "{begun} {named}");

@@ -1,4 +1,4 @@
-//! Guarantee 11 of operations: a cancellation goes down, never up or sideways.
+//! Guarantee 11, for operations: a cancellation goes down, never up or sideways.
 
 use std::future::{pending, ready};
 use std::io;
@@ -137,7 +137,8 @@ fn g11_child_cancels_no_parent_sibling_or_source() {
 fn g11_code_after_a_cancelled_child_does_not_run() {
     let _watchdog = support::watchdog();
     let log = Log::new();
-    // An operation that its own source ended is a value like any other, and here it ends the work.
+    // For the code around it, an inner race that its own source has ended is a value like any other. Here the work returns
+    // after it.
     let token = CancellationToken::new();
     let work = async {
         let inner = pending::<()>().cancelable(&token);
@@ -202,7 +203,7 @@ fn g11_child_of_a_cancelled_operation_never_starts() {
 #[test]
 fn g11_spawned_task_is_no_child_unless_asked() {
     let _watchdog = support::watchdog();
-    // Two tasks on another thread wait for it, so it must keep both wakers.
+    // Two tasks on another thread wait for the token `gate`, so it must keep both wakers.
     let (gate, log) = (CancellationToken::new(), Log::new());
     let above_run = async {}.cancelable(never());
     let above = above_run.operation();

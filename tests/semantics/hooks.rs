@@ -1,4 +1,4 @@
-//! Guarantees 12 and 13 of operations: hooks, and a panic of the work.
+//! Guarantees 12 and 13, for operations: hooks, and a panic of the work.
 
 use std::cell::Cell;
 use std::future::pending;
@@ -16,7 +16,7 @@ use crate::support::{self, Log, OnDrop, lost, panic_of, poll_once, work};
 #[test]
 fn g12_hooks_run_in_order_without_a_lock() {
     let _watchdog = support::watchdog();
-    // Every method is called from another thread, which would wait for a held lock for ever.
+    // Every method is called from another thread. If a lock were held, that thread would wait forever.
     let elsewhere = |operation: &Operation| {
         let operation = operation.clone();
         let call = move || {
@@ -110,7 +110,7 @@ fn g12_panic_in_a_hook_is_contained() {
     assert_eq!(log.take(), ["start", "progress", "complete"]);
     assert_eq!(operation.status(), Status::Completed);
 
-    // Also while another panic unwinds, and when the operation is dropped.
+    // The same holds while another panic unwinds, and when the operation is dropped.
     let run = pending::<()>().cancelable(never()).on_cancel(|_, _| panic!("a hook of the end"));
     let cancelled = log.clone();
     let mut run = Box::pin(run.on_cancel(move |_, _| cancelled.note("cancel")));

@@ -12,7 +12,7 @@ use cancelable::source::BoxSource;
 use crate::callbacks::{OnWake, poll_with};
 use crate::support::{self, Log, Tally, Wakes, kept, work};
 
-/// One of each source of this crate that registers. None of them fires here.
+/// Returns one of each kind of source that registers. None of them fires in these tests.
 fn sources(token: &CancellationToken) -> Vec<(&'static str, BoxSource<'_>)> {
     let mut sources: Vec<(&'static str, BoxSource<'_>)> = vec![
         ("token", Box::pin(token.cancelled())),
@@ -69,11 +69,11 @@ fn g08_same_waker_is_not_cloned() {
         let waker = wakes.waker();
         let mut cx = std::task::Context::from_waker(&waker);
         assert!(source.as_mut().poll(&mut cx).is_pending());
-        // Twice, because a long list registers at its second poll.
+        // Polled twice, because a long list registers only at its second poll.
         assert!(source.as_mut().poll(&mut cx).is_pending());
 
-        // Another thread watches the number of clones all the time. It may miss a clone but cannot
-        // invent one; over this many polls it misses none.
+        // Another thread watches the number of clones all the time. It may miss a clone in one poll, but hardly in all of
+        // these polls. It never counts too many.
         let registered = kept(&wakes);
         let (polled, looks) = (AtomicBool::new(false), AtomicUsize::new(0));
         let most = thread::scope(|scope| {
@@ -102,7 +102,6 @@ fn g08_new_waker_replaces_the_old_one() {
     let _watchdog = support::watchdog();
     let token = CancellationToken::new();
     let sources = sources(&token);
-    // All sources that fire with the token. The others also wait for something else.
     for (name, mut source) in sources {
         let (old, new) = (Wakes::new(), Wakes::new());
         assert!(old.poll(source.as_mut()).is_pending());
@@ -168,7 +167,7 @@ fn g08_two_waiters_are_two_entries() {
             assert!(wakes.poll(waiting.as_mut()).is_pending());
         }
     }
-    // Every second waiter leaves; its entry is used again.
+    // Every second waiter leaves, and its entry in the list is reused.
     for i in (0..100).rev().step_by(2) {
         drop(waiting.remove(i));
     }

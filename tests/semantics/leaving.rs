@@ -42,7 +42,7 @@ fn g03_work_dropped_before_the_error() {
         }
         token.cancel();
         let outcome = poll_once(race.as_mut());
-        // The race still exists. The work was dropped first, and nothing is dropped twice.
+        // The race itself still exists. The work was dropped first, and nothing is dropped twice.
         assert_eq!(log.take(), ["work dropped", "source dropped"], "after {polls} polls");
         assert_eq!(lost(outcome), Reason::Manual { message: None });
         drop(race);
@@ -55,7 +55,7 @@ fn g03_work_dropped_before_the_value() {
     let _watchdog = support::watchdog();
     let log = Log::new();
     let held = log.on_drop("work dropped");
-    // An async block drops its captures when it ends; this keeps one until the future is dropped.
+    // An async block drops its captures when it ends. This future keeps its capture until the future itself is dropped.
     let worker = work(move |_| {
         let _held = &held;
         Poll::Ready(7)

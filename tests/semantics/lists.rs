@@ -19,7 +19,7 @@ fn three(switches: &[Arc<Switch>]) -> [Strict; 3] {
     [0, 1, 2].map(|i| switches[i].source(NAMES[i]))
 }
 
-/// Makes three sources into each kind of list, and each list into a source by `list`.
+/// Puts three sources into each kind of list, and composes each list.
 macro_rules! of_three {
     ($compose:ident) => {{
         let kinds: [Compose; 6] = [
@@ -56,7 +56,7 @@ fn g06_any_of_reports_the_first_listed() {
             let switches = Switch::many(3);
             let mut source = compose(&switches);
             assert!(poll_once(source.as_mut()).is_pending());
-            // In whichever order they became ready, only the order in the list counts.
+            // The order in which the sources fire makes no difference. Only their order in the list counts.
             for i in [2, 1, 0] {
                 if ready & (1 << i) != 0 {
                     switches[i].turn_on();
@@ -116,8 +116,7 @@ fn g06_all_of_remembers_each() {
                 assert!(wakes.count() > fired, "kind {kind}: woken for each");
                 let polled = wakes.poll(source.as_mut());
                 if fired < 2 {
-                    // Polled more often than needed: a source that is polled after it fired would
-                    // panic.
+                    // An additional poll: a source that is polled after it has fired would panic.
                     assert!(polled.is_pending(), "kind {kind}, {order:?}");
                     assert!(wakes.poll(source.as_mut()).is_pending());
                 } else {
@@ -282,8 +281,8 @@ fn g06_tuples_of_every_length() {
 #[test]
 fn g06_fired_source_is_not_polled_again() {
     let _watchdog = support::watchdog();
-    // A `Strict` source panics if it is polled after it fired. It has fired here, and the list has
-    // not.
+    // A `Strict` source panics if it is polled after it has fired. Here, single sources have fired while the list still
+    // waits for others.
     for compose in of_three!(all_of) {
         let switches = Switch::many(3);
         let mut race = pin!(Tally::new().ready_at(0).cancelable(compose(&switches)));
@@ -295,7 +294,7 @@ fn g06_fired_source_is_not_polled_again() {
         }
         assert_eq!(lost(poll_once(race.as_mut())), Reason::all(NAMES.map(named)));
     }
-    // It fires during the first poll of the work, which then gets its last poll.
+    // The source fires during the first poll of the work. The work then gets its last poll.
     let switch = Switch::new();
     let remote = switch.clone();
     let worker = crate::support::work(|poll| {

@@ -1,4 +1,4 @@
-//! Guarantees 1, 2, 4, 9 and 14 of operations.
+//! Guarantees 1, 2, 4, 9 and 14, for operations.
 
 use std::future::{pending, ready};
 use std::io;

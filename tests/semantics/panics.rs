@@ -35,7 +35,7 @@ fn g12_panic_in_a_callback_is_contained() {
     parent.on_cancel(|_| panic!("a late callback that panics")).detach();
 }
 
-/// An error that panics when that thread drops it.
+/// An error that panics when the given thread drops it.
 #[derive(Debug)]
 struct PanicsOn(ThreadId);
 
@@ -71,8 +71,8 @@ fn g12_panic_in_a_reasons_destructor_is_contained() {
         let wakes = Wakes::new();
         let mut waiting = pin!(last.cancelled());
         assert!(wakes.poll(waiting.as_mut()).is_pending());
-        // At some point the two threads meet. Then the thread that cancels may hold the last handle
-        // of a child.
+        // At some point the two threads work on the same child. Then the thread that cancels may hold the last handle of
+        // that child.
         let start = Barrier::new(2);
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -191,11 +191,12 @@ impl Drop for PanicsOnDrop {
     }
 }
 
-/// Polls once with such a waker, then lets go of it: the clone dropped last is the one kept by the future.
+/// Polls once with a [`PanicsOnDrop`] waker, then drops that waker. If the future keeps a clone, dropping the clone later
+/// panics.
 fn poll_with_hostile<F: Future>(future: std::pin::Pin<&mut F>) -> bool {
     let waker = std::task::Waker::from(Arc::new(PanicsOnDrop));
     let pending = poll_with(&waker, future).is_pending();
-    // If nothing has kept a clone, the panic comes here.
+    // If the future has not kept a clone, the panic comes here.
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(waker)));
     pending
 }

@@ -167,7 +167,7 @@ fn g02_one_last_poll() {
     for polls in 1..5 {
         let token = CancellationToken::new();
         let tally = Tally::new();
-        // One more poll would make it ready.
+        // The work would be ready one poll later.
         let mut race = pin!(tally.ready_at(polls + 2).cancelable(&token));
         for _ in 0..polls {
             assert!(poll_once(race.as_mut()).is_pending());
@@ -187,7 +187,7 @@ fn g02_custom_source() {
     let mut race = pin!(tally.ready_at(3).cancelable(switch.source("other")));
     assert!(wakes.poll(race.as_mut()).is_pending());
     assert!(wakes.poll(race.as_mut()).is_pending());
-    // It was last polled with the waker of the task.
+    // The source was last polled with the waker of the task, not with a probe.
     switch.turn_on();
     assert_eq!(wakes.count(), 1);
     assert_eq!(won(wakes.poll(race.as_mut())), 3);

@@ -1,4 +1,4 @@
-//! Guarantee 10: what the handles of an operation answer inside a shield or clean-up.
+//! Guarantee 10: what the handles of an operation return inside a shield or clean-up.
 
 use std::cell::RefCell;
 use std::future::pending;
@@ -12,7 +12,7 @@ use futures::FutureExt;
 
 use crate::support::{self, Log, Switch, lost, poll_once};
 
-/// Calls everything that says whether to continue. `operation` is cancelled, and protected here.
+/// Makes all calls that tell code whether to continue. `operation` has been cancelled, but this code is in a section.
 async fn goes_on(operation: &Operation) {
     assert_eq!(operation.check(), Ok(()));
     assert_eq!(operation.cancelled().now_or_never(), None);
@@ -26,7 +26,7 @@ async fn goes_on(operation: &Operation) {
     assert_eq!(operation.status(), Status::Cancelling);
 }
 
-/// Makes the same calls where nothing protects from the cancellation of `operation`.
+/// Makes the same calls outside of a section, so that `operation` tells the code to stop.
 fn is_told_to_stop(operation: &Operation) {
     assert_eq!(operation.check().unwrap_err().reason(), &Reason::manual("stop"));
     assert_eq!(operation.cancelled().now_or_never(), Some(Reason::manual("stop")));
@@ -123,7 +123,7 @@ fn g10_call_under_way_in_a_section_is_not_dropped() {
     let (gate, result) = (Switch::new(), RefCell::new(None));
     let run = scope(never(), async |operation: Operation| {
         let call = operation.wrap(async |()| gate.source("gate").await);
-        // The call is made outside of the section, and polled in it.
+        // The call is created outside of the section, and polled inside it.
         let call = call(());
         shield(async { *result.borrow_mut() = Some(call.await) }).await;
     });
@@ -193,7 +193,7 @@ fn g10_blocking_closure_of_a_section_goes_on() {
     operation.cancel_with("stop");
     assert!(smol::block_on(run).is_err());
 
-    // Made outside of the section, it is refused.
+    // A call that is created outside of the section is refused.
     let run = try_scope(never(), async |operation: Operation| {
         operation.cancel_with("stop");
         let call = operation.run_blocking(|| ());

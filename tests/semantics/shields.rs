@@ -75,8 +75,8 @@ fn g10_work_that_ends_meanwhile_wins() {
 
 const LEVELS: usize = 10;
 
-/// Runs nested races and operations of every kind around one section. Each notes when the inner one
-/// has ended, and then waits.
+/// Returns nested races and operations of every kind around one section. The work of each notes when the next inner race has
+/// ended, and then stays pending.
 fn levels<'a>(
     tokens: &'a [CancellationToken],
     gate: impl Future<Output = Reason> + 'a,
@@ -117,7 +117,7 @@ fn levels<'a>(
 #[test]
 fn g10_nested_races_wait_at_every_level() {
     let _watchdog = support::watchdog();
-    // One or two of them are cancelled: then the outer one of these counts.
+    // One or two of the races are cancelled. If there are two, the outer one decides where the code stops.
     for (inner, fired) in (0..LEVELS).flat_map(|fired| (0..=fired).map(move |inner| (inner, fired)))
     {
         let tokens: Vec<_> = (0..LEVELS).map(|_| CancellationToken::new()).collect();
@@ -133,7 +133,7 @@ fn g10_nested_races_wait_at_every_level() {
         assert!(went_on.iter().all(|went_on| !went_on.get()), "levels {inner} and {fired} wait");
         gate.turn_on();
         let polled = poll_once(run.as_mut());
-        // Races around it continue. Nothing inside it does.
+        // The races around the outer cancelled race continue. Nothing inside that race does.
         let went_on: Vec<_> = went_on.iter().map(Cell::get).collect();
         let expected: Vec<_> = (0..LEVELS).map(|level| level == fired + 1).collect();
         assert_eq!(went_on, expected, "levels {inner} and {fired}");
@@ -233,7 +233,7 @@ fn g10_limit_ends_the_protection() {
         token.cancel();
         assert_eq!(poll_once(race.as_mut()).is_pending(), protects, "{limit:?}");
     }
-    // It passes while the cancellation waits.
+    // The limit passes while the cancellation is waiting.
     let limit = Duration::from_millis(10);
     let (token, log) = (CancellationToken::new(), Log::new());
     let work = async {

@@ -55,7 +55,7 @@ fn g05_deadline_needs_no_start() {
     let (clock, tally) = (Clock::start(), Tally::new());
     let mut race = pin!(tally.ready_at(1).cancelable(deadline(clock.now() + 10 * MS)));
     clock.pass(30 * MS);
-    // The reason has the length from the first poll on.
+    // The length in the reason is the time from the first poll to the deadline, which is zero here.
     assert_eq!(lost(poll_once(race.as_mut())), Reason::timeout(Duration::ZERO));
     assert_eq!(tally.polls(), 0);
 
@@ -137,7 +137,7 @@ fn g05_never_early() {
 #[test]
 fn g05_never_early_in_a_shared_slot() {
     let _watchdog = support::watchdog();
-    // Started at different times, with different lengths, all pending together.
+    // The limits start at different times, have different lengths, and are all pending together.
     let limits: Vec<_> =
         (0..500u32).map(|i| Duration::from_micros(u64::from(i * 97 % 40_000))).collect();
     let sources = limits.iter().map(|limit| async move {
@@ -166,7 +166,7 @@ fn g05_fires_in_time() {
 #[test]
 fn g05_adds_little_delay() {
     let _watchdog = support::watchdog();
-    // The scheduler may delay any single one. The best of many shows what this crate adds.
+    // The scheduler may delay any single limit. The best of many shows the delay that this crate adds.
     let limit = 40 * MS;
     let late = (0..20)
         .map(|_| {
@@ -222,7 +222,7 @@ fn g07_shorter_fires_under_or() {
     }
 }
 
-/// A task that is polled too late finds that both have passed.
+/// A task that is polled late finds that both limits have passed.
 #[test]
 fn g07_earlier_end_wins_a_tie() {
     let _watchdog = support::watchdog();
@@ -248,8 +248,8 @@ fn g07_earlier_end_wins_a_tie() {
     }
 }
 
-/// After a limit has fired, a source without a limit is not polled. It might take a value out of a channel, and that
-/// value would be lost.
+/// After a limit has fired, sources without a limit are not polled. Such a source might take a value out of a channel, and
+/// the value would be lost.
 #[test]
 fn g07_only_limits_are_compared() {
     let _watchdog = support::watchdog();

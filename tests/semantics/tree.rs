@@ -116,7 +116,7 @@ fn g11_child_keeps_its_ancestors_alive() {
     drop(middle);
     assert!(log.take().is_empty());
     drop(leaf);
-    // The last handle below it is gone, and with it what the root held.
+    // The last handle below the root is gone, so the root was dropped together with its callback.
     assert_eq!(log.take(), ["root dropped"]);
 }
 
@@ -208,8 +208,8 @@ fn g11_chain_dropped_in_any_order() {
                     assert_eq!(cancelled && chain[0].cancel(), cancelled);
                     chain
                 };
-                // From the root on: each token but the last is kept alive by its children, and the
-                // last handle drops them all.
+                // From the root on. Each token but the last is kept alive by its child, and dropping the last handle drops
+                // them all.
                 make().into_iter().for_each(drop);
                 // From the leaf up.
                 make().into_iter().rev().for_each(drop);
@@ -297,7 +297,7 @@ fn g11_child_made_during_cancel() {
                 .collect();
             root.cancel();
             for maker in makers {
-                // Made before or after, it is cancelled by now.
+                // Whether a token was made before or after the cancellation, it is cancelled by now.
                 assert!(maker.join().unwrap().iter().all(CancellationToken::is_cancelled));
             }
         });

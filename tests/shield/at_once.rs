@@ -85,7 +85,7 @@ fn g10_section_not_polled_each_time_is_awaited() {
         let wakes = Wakes::new();
         assert!(wakes.poll(run.as_mut()).is_pending());
         token.cancel_with("stop");
-        // None of them has been woken, so none is polled here.
+        // None of the sections has been woken, so these polls of the race do not reach them.
         assert!(wakes.poll(run.as_mut()).is_pending());
         assert!(wakes.poll(run.as_mut()).is_pending());
         let last = senders.len() - 1;
@@ -115,7 +115,7 @@ fn ten_thousand_at_once() {
         let all: Vec<_> = (0..10_000)
             .map(|_| async {
                 shield(open.cancelled()).await;
-                // Counted through the polls.
+                // The number of polls counts how often this is reached.
                 done.ready_at(1).await;
             })
             .collect();

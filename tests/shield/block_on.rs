@@ -18,7 +18,7 @@ fn save(log: &Log) {
     }));
 }
 
-/// Calls `save` in its destructor, as user code does that cannot await there.
+/// Calls `save` in its destructor. User code does so because a destructor cannot await.
 struct SavesOnDrop(Log);
 
 impl Drop for SavesOnDrop {
@@ -88,7 +88,7 @@ fn in_the_work() {
     });
 }
 
-/// Another section is awaited at the same time.
+/// The race waits for another section at the same time.
 #[test]
 fn beside_a_section() {
     let _watchdog = support::watchdog();
@@ -160,8 +160,7 @@ fn in_a_waker() {
     });
 }
 
-/// The blocking code polls with the waker of the task, as tokio's `block_on` does inside another
-/// one.
+/// The blocking code polls with the waker of the task, as tokio's `block_on` does inside another `block_on`.
 #[test]
 fn with_the_waker_of_the_task() {
     let _watchdog = support::watchdog();
@@ -210,7 +209,7 @@ fn of_tokio_within_another() {
     assert_eq!(log.take(), ["saved"]);
 }
 
-/// A section that the race awaits is finished by code that blocks the thread.
+/// Code that blocks the thread finishes a section that the race waits for.
 #[test]
 fn of_a_section_that_had_begun() {
     let _watchdog = support::watchdog();

@@ -83,7 +83,7 @@ fn operations_with_clean_up_are_not_cancelled() {
     let mut worker = Box::pin(executor.run(pending::<()>()).cancelable(&stop));
     assert!(poll_once(worker.as_mut()).is_pending());
     stop.cancel();
-    // The race notices that the operation is not part of its work, and does not wait for it.
+    // The race finds out that the operation is not part of its work, and does not wait for the operation's clean-up.
     for _ in 0..10 {
         if poll_once(worker.as_mut()).is_ready() {
             break;
@@ -96,8 +96,7 @@ fn operations_with_clean_up_are_not_cancelled() {
     assert_eq!(operation.status(), Status::Completed);
 }
 
-/// The section waits for a task that has a shield of its own, begun before or after the
-/// cancellation.
+/// The section waits for a task with a shield of its own, which begins before or after the cancellation.
 #[test]
 fn section_awaits_a_task() {
     let _watchdog = support::watchdog();
@@ -235,7 +234,7 @@ fn g10_deep_sections_are_part_of_the_work() {
             gate.cancel();
             let mut woken = 0;
             let mut polled = Poll::Pending;
-            // Polled as an executor polls: as long as it is woken.
+            // Polls like an executor: as long as the future is woken.
             while polled.is_pending() && wakes.count() > woken {
                 woken = wakes.count();
                 polled = wakes.poll(run.as_mut()).map(drop);
@@ -246,8 +245,8 @@ fn g10_deep_sections_are_part_of_the_work() {
     }
 }
 
-/// A section is first polled in the last poll, in a `FuturesUnordered` that polls again what wakes
-/// itself.
+/// A section is first polled in the last poll of the work. It is in a `FuturesUnordered`, which polls a part again if the
+/// part wakes itself.
 #[test]
 fn g10_deep_sections_do_not_begin() {
     use futures::stream::{FuturesUnordered, StreamExt};

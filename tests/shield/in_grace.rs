@@ -32,7 +32,7 @@ impl Between {
     }
 }
 
-/// Polls as long as it is woken.
+/// Polls the future as long as it is woken.
 fn poll_while_woken<F: Future>(wakes: &Arc<Wakes>, mut run: Pin<&mut F>) -> Poll<F::Output> {
     for _ in 0..500 {
         let woken = wakes.count();

@@ -93,7 +93,7 @@ fn section_past_its_limit_continues_unprotected() {
     assert!(poll_once(run).is_ready());
 }
 
-/// An inner race that an outer race has awaited returns its outcome when it is polled again.
+/// If an inner race was held back for an outer race, it returns its outcome when it is polled again.
 #[test]
 fn g10_awaited_race_keeps_its_outcome() {
     let _watchdog = support::watchdog();

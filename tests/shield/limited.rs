@@ -44,7 +44,7 @@ fn limit_passes_after_the_cancellation() {
         token.cancel_with("stop");
         assert!(wakes.poll(run.as_mut()).is_pending());
         let polls = tally.polls();
-        // Woken by its source, then by the limit.
+        // The race has been woken by its source, and is now woken by the limit.
         clock.pass(SHORT);
         wakes.wait(2);
         assert_eq!(lost(wakes.poll(run.as_mut())), Reason::manual("stop"));

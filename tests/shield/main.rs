@@ -25,7 +25,7 @@ use support::{Gate, Log, Wakes, kept, lost, panic_of, poll_once};
 
 type Run<'a> = Pin<Box<dyn Future<Output = Result<(), Cancelled>> + 'a>>;
 
-/// Makes the same work into a plain race and into an operation: both honour shields.
+/// Returns a plain race and an operation with the same work. Both wait for shields.
 fn both<'a, F: Future<Output = ()> + 'a>(
     token: &'a CancellationToken,
     work: impl Fn() -> F,
@@ -244,7 +244,7 @@ fn g10_every_race_around_it_waits() {
             assert_eq!(log.take(), [""; 0], "all wait: {fires:03b}");
             gate.open();
             let polled = poll_once(outer.as_mut());
-            // The outermost cancelled race ends, and with it everything inside.
+            // The outermost cancelled race ends, together with everything inside it.
             assert_eq!(polled.is_ready(), fires >= 4, "{fires:03b}");
             let expected: &[&str] = match fires {
                 4.. => &[],
@@ -362,8 +362,8 @@ fn section_in_a_child_keeps_its_parents() {
     assert!(poll_once(outer.as_mut()).is_pending());
     gate.open();
     assert_eq!(lost(poll_once(outer)), Reason::manual("stop"));
-    // It was cancelled too. Then the outer work is dropped, or continues to the end of its last
-    // poll.
+    // The inner operation was cancelled too. After that, the outer work is either dropped at once or continues to the end of
+    // its last poll.
     let seen = log.take();
     assert_eq!(seen[0], "hook: parent `outer` cancelled: stop");
     assert!(!seen.contains(&"after".to_owned()));

@@ -11,7 +11,7 @@ use crate::support::{self, Gate, Log, lost, poll_once, won};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Keeps the sections that are handed to its spawners.
+/// Stores the sections that are handed to its spawners.
 #[derive(Clone, Default)]
 struct Background(Rc<RefCell<Vec<Task>>>);
 

@@ -1,8 +1,7 @@
-//! Random programs on an executor made by hand: every task ends, and nothing runs after a section that is waited for.
-//!
-//! A program is a tree of sections, operations, races, clean-up, combinators, and `block_on` in the work, in
-//! destructors, hooks and wakers. Tasks run it on an executor that runs inside of a race. The work of the race itself
-//! has combinators with sections beside that executor.
+//! Random programs on an executor written for this test: every task ends, and no code after an awaited section runs. A
+//! program is a tree of sections, operations, races, clean-up and combinators. It also has `block_on` in the work, in
+//! destructors, in hooks and in wakers. The tasks of an executor that runs inside a race run such programs. Beside the
+//! executor, the work of the race itself has combinators with sections.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -20,7 +19,7 @@ use crate::support::{self, Wakes};
 
 type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A small generator of numbers, so that a failure can be repeated by its seed.
+/// A small generator of numbers. A failure can be repeated from its seed.
 #[derive(Clone, Debug)]
 struct Numbers(u64);
 
@@ -48,7 +47,7 @@ struct Task {
     future: Mutex<Option<Boxed>>,
     polling: AtomicBool,
     woken: AtomicBool,
-    /// Whether its waker polls it at once.
+    /// Whether the waker polls the task at once, inside `wake`.
     inline: bool,
 }
 
@@ -290,7 +289,7 @@ fn every_task_ends() {
     }
 }
 
-/// The executor alone: its wakers do what this test relies on.
+/// Tests the executor alone, because the random test relies on its wakers.
 #[test]
 fn executor_runs_tasks() {
     let _watchdog = support::watchdog();

@@ -1,4 +1,4 @@
-//! Runs each test in its own process, because signals and their handlers affect the whole process.
+//! Helpers that run each test in its own process, because signals and their handlers affect the whole process.
 
 use std::any::type_name_of_val;
 use std::env;
@@ -15,13 +15,13 @@ use crate::support::block_on;
 /// Environment variable with the name of the test that the process should run.
 const ALONE: &str = "CANCELABLE_TEST_ALONE";
 
-/// Exit code of a body that has run to its end. Neither this file nor the test harness uses it otherwise.
+/// Exit code of a body that has run to its end. Neither these tests nor the test harness use this code for anything else.
 const PASSED: i32 = 77;
 
 /// Maximum duration of a process.
 const LIMIT: Duration = Duration::from_secs(40);
 
-/// Longer than that maximum: for waits that a signal must end.
+/// Longer than [`LIMIT`], for waits that a signal must end.
 pub(crate) const FOREVER: Duration = Duration::from_secs(36_000);
 
 /// Runs `body` in its own process, which must run to the end.
@@ -80,12 +80,10 @@ pub(crate) fn raise(signal: Signal) {
     kill_process(getpid(), raw).unwrap();
 }
 
-/// Sends this process a signal and waits until all sources that listen to it have fired, whatever set
-/// of signals they listen to.
-///
-/// Each set fires separately, so one source that has fired says nothing about the others. But the hub
-/// reads a second signal only after it has delivered the first, so this waits for a source of a second
-/// signal, of a kind that no test uses.
+/// Sends this process a signal and waits until all sources that listen to it have fired, whatever set of signals they listen
+/// to. Each set of signals fires separately, so if one source has fired, others may not have. But the hub reads a second
+/// signal only after it has delivered the first. So this function sends a second signal, of a kind that no test uses, and
+/// waits for a source of that signal.
 pub(crate) fn raise_heard(sent: Signal) {
     const MARK: Signal = Signal::Winch;
     let told = signal(sent).unwrap();

@@ -16,7 +16,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use crate::alone::{FOREVER, alone, dies_of, exits_with, raise, raise_heard};
 use crate::support::{self, Tally, block_on, poll_once};
 
-/// A moment, for time limits that a test waits for.
+/// A short time, for time limits that a test waits for.
 const SOON: Duration = Duration::from_millis(5);
 
 #[test]
@@ -90,7 +90,7 @@ fn success_in_the_grace_period() {
     });
 }
 
-/// The error of the work says nothing about the signal.
+/// The error of the work does not mention the signal, but the signal still ends the process.
 #[test]
 fn failure_in_the_grace_period() {
     let _watchdog = support::watchdog();
@@ -212,7 +212,7 @@ fn failed_with(error: impl Into<Box<dyn Error + Send + Sync>>) -> Failed {
     Failed(error.into())
 }
 
-/// Returns the reason that decides how a program ends that fails with this error.
+/// Returns the reason that decides how the program ends if it fails with this error.
 fn deciding(error: impl Into<Box<dyn Error>>) -> Option<Reason> {
     End::from(Err::<(), _>(error)).cancelled().map(|cancelled| cancelled.reason().clone())
 }
@@ -232,7 +232,7 @@ fn cancellation_among_the_causes() {
     assert_eq!(deciding("no such file"), None);
 }
 
-/// The first one only says that an error was the reason. That error was a time limit.
+/// The outer `Cancelled` has an error as its reason, and that error comes from a time limit. The time limit decides.
 #[test]
 fn several_cancellations_among_the_causes() {
     let _watchdog = support::watchdog();
@@ -243,7 +243,7 @@ fn several_cancellations_among_the_causes() {
     assert_eq!(deciding(outer.clone()), Some(outer.into_reason()));
 }
 
-/// The error of the race, and the error of the work in it.
+/// The outcome of a race with fallible work holds the error of the race or, inside the value, the error of the work.
 #[test]
 fn result_in_a_result() {
     let _watchdog = support::watchdog();

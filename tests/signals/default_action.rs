@@ -1,4 +1,4 @@
-//! The default action of a signal: gone once the signal is registered, but only in this process.
+//! The default action of a signal. Once the signal is registered, the action no longer applies, but only in this process.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal as Raw, kill_process};
 use crate::alone::{FOREVER, alone, dies_of, raise, raise_heard};
 use crate::support::{self, block_on};
 
-/// Without this crate: the reference for the other tests.
+/// The default action without this crate, as the reference for the other tests.
 #[test]
 fn before_first_source() {
     let _watchdog = support::watchdog();
@@ -38,7 +38,7 @@ fn stays_gone() {
             raise(Signal::Term);
             raise(Signal::Int);
         }
-        // When this signal is delivered, the hub has read the others.
+        // When this signal is delivered, the hub has read the earlier ones.
         raise_heard(Signal::Usr1);
     });
 }

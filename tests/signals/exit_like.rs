@@ -40,7 +40,8 @@ fn signal_among_others() {
     });
 }
 
-/// A thread holds the lock of the standard output, as one does that writes to a pipe whose reader does not read.
+/// A thread holds the lock of the standard output. That also happens when a thread writes to a pipe and the other end does
+/// not read.
 #[test]
 fn stuck_output() {
     let _watchdog = support::watchdog();

@@ -56,13 +56,13 @@ fn first_does_not_kill() {
         let source = termination().unwrap().second_signal_exits();
         raise(Signal::Int);
         assert_eq!(block_on(source), Reason::signal(Signal::Int));
-        // Other signals do not count.
+        // Signals of other kinds do not count.
         raise_heard(Signal::Usr1);
         raise_heard(Signal::Hup);
     });
 }
 
-/// No executor is needed: the main thread spins and never polls again.
+/// The main thread runs in a busy loop and never polls again. The second signal ends the process without an executor.
 #[test]
 fn in_a_busy_loop() {
     let _watchdog = support::watchdog();

@@ -192,7 +192,7 @@ fn drop_deregisters() {
 fn tie() {
     let _watchdog = support::watchdog();
     alone(|| {
-        // The first in the list wins.
+        // The source that is listed first wins.
         let token = CancellationToken::new();
         let (one, two) = (signal(Signal::Usr1).unwrap(), signal(Signal::Usr1).unwrap());
         raise_heard(Signal::Usr1);
@@ -279,7 +279,7 @@ fn under_any_of_and_all_of() {
         assert_eq!(block_on(ctrl_c().unwrap() | timeout(near)), Reason::timeout(near));
         raise_heard(Signal::Int);
 
-        // Both must have arrived, in any order.
+        // Both signals must have arrived, in any order.
         let mut both = pin!(all_of((signal(Signal::Usr1).unwrap(), signal(Signal::Usr2).unwrap())));
         raise_heard(Signal::Usr2);
         assert!(poll_once(both.as_mut()).is_pending());

@@ -83,7 +83,7 @@ fn fired_source() {
         let mut later = signal(Signal::Usr1).unwrap();
         raise(Signal::Usr1);
         block_on(one);
-        // This source is polled long after the first one was dropped, and after more signals.
+        // The later source is polled long after the first source was dropped, and after more signals.
         raise_heard(Signal::Usr1);
         assert!(poll_once(Pin::new(&mut later)).is_ready());
     });
@@ -107,7 +107,7 @@ fn created_later() {
     });
 }
 
-/// An inner source that ends does not affect the outer one.
+/// The end of an inner source does not affect the outer source.
 #[test]
 fn nested() {
     let _watchdog = support::watchdog();
@@ -173,7 +173,7 @@ impl Wake for Keeps {
     }
 }
 
-/// More signals of one kind than fit into their queue do not displace one of another kind.
+/// If more signals of one kind arrive than fit into their queue, a signal of another kind is not lost.
 #[test]
 fn flood() {
     let _watchdog = support::watchdog();

@@ -35,7 +35,7 @@ fn created_meanwhile() {
                     while !over.load(Ordering::Relaxed) {
                         let mut source = signals(set.iter().copied()).unwrap();
                         let wakes = Wakes::new();
-                        // Some have not been polled when the signal arrives.
+                        // Some of the sources have not been polled when the signal arrives.
                         let polled = made.lock().unwrap().len() % 2 == 0;
                         if polled && wakes.poll(Pin::new(&mut source)).is_ready() {
                             continue;
@@ -119,7 +119,7 @@ fn first_of_each_kind() {
     });
 }
 
-/// As soon as the source exists, a signal is neither lost nor does it end the process.
+/// Once the source exists, a signal is not lost, and it does not end the process.
 #[test]
 fn right_after_construction() {
     let _watchdog = support::watchdog();

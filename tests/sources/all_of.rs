@@ -274,7 +274,7 @@ suite! {
 #[test]
 fn fired_source_is_not_polled_again() {
     let _watchdog = support::watchdog();
-    // A source that is polled after it fired would panic, with the number of its polls.
+    // If a source were polled after it has fired, it would panic and print the number of its polls.
     let (first, last) = (Tally::new(), Tally::new());
     let source = |tally: &Arc<Tally>, at| tally.ready_at(at).because("x");
     let mut tuple = Box::pin(all_of((source(&first, 1), source(&last, 5))));

@@ -32,7 +32,7 @@ fn fires() {
 #[should_panic(expected = "`Because` polled after completion")]
 fn fires_once() {
     let _watchdog = support::watchdog();
-    // If this future were polled again, it would be ready again.
+    // This future would be ready again if it were polled again, so the source itself must remember that it has fired.
     let mut source = pin!(std::future::poll_fn(|_| Poll::Ready(())).because("word"));
     assert!(poll_once(source.as_mut()).is_ready());
     let _ = poll_once(source);

@@ -13,7 +13,7 @@ use futures::future::FusedFuture;
 
 use crate::support::{self, Clock, Tally, Wakes, block_on, poll_once};
 
-/// Long enough for a busy machine to poll twice meanwhile.
+/// Long enough that even a busy machine polls twice within it.
 const SHORT: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(3600);
@@ -69,8 +69,8 @@ fn third_time_lucky() -> impl FnMut() -> bool + Send + 'static {
     }
 }
 
-/// The tests that the three kinds share. A check may end inside the poll or on another thread, so these
-/// wait for wakes rather than count polls.
+/// The tests that the three kinds share. A check may end inside the poll or on another thread, so these tests wait for
+/// wake-ups instead of counting polls.
 macro_rules! suite {
     (|$fact:ident| $condition:expr) => {
         #[test]
@@ -154,7 +154,7 @@ macro_rules! suite {
             let $fact = Fact::new();
             let mut source = Box::pin($condition.every(LONG));
             let wakes = Wakes::new();
-            // Until the pause has started.
+            // Poll until the pause has started.
             while source.as_mut().checks() < 1 {
                 assert!(wakes.poll(source.as_mut()).is_pending());
             }
@@ -247,7 +247,7 @@ macro_rules! suite {
                 assert!(wakes.poll(source.as_mut()).is_pending());
             }
             assert_eq!($fact.asked(), 1);
-            // Nothing is left to wait for.
+            // Nothing holds the waker any more.
             until_held(&wakes, 0);
         }
 

@@ -13,7 +13,7 @@ use futures::future::FusedFuture;
 
 use crate::support::{self, Clock, Tally, Wakes, block_on, poll_once};
 
-/// Long enough for a busy machine to poll twice meanwhile.
+/// Long enough that even a busy machine polls twice within it.
 const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -21,7 +21,7 @@ fn soon() -> Deadline {
     deadline(Instant::now() + SHORT)
 }
 
-/// Returns when every limit that was due has fired.
+/// Waits until every limit of at most [`SHORT`] has fired.
 fn let_time_pass() {
     block_on(deadline(Instant::now() + SHORT * 2));
 }
@@ -254,7 +254,7 @@ fn new_one_has_the_same_end() {
     let at = clock.now() + SHORT;
     let mut fired = false;
     while !fired {
-        // The source is dropped and made anew again and again. A timeout would never fire.
+        // The source is dropped and created again in each turn. A timeout would never fire that way.
         fired = poll_once(pin!(deadline(at))).is_ready();
         assert!(!fired || clock.now() >= at);
         clock.pass(Duration::from_millis(1));

@@ -1,4 +1,4 @@
-//! `named` and `because` of time limits: the reason stays a `Timeout`, and says more.
+//! `named` and `because` of time limits: the reason is still a `Timeout`, and its text says more.
 
 use std::error::Error;
 use std::io;
@@ -40,7 +40,7 @@ fn named_limit_is_still_a_timeout() {
     assert_eq!(error.to_string(), "timed out after 1ms (index)");
 }
 
-/// Go reports `DeadlineExceeded` and the cause, so a caller that retries after timeouts still does.
+/// As in Go, which reports `DeadlineExceeded` together with the cause: a caller that retries after timeouts still does so.
 #[test]
 fn cause_keeps_the_timeout() {
     let _watchdog = support::watchdog();

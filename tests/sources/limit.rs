@@ -72,7 +72,7 @@ fn overflow_never_fires() {
     assert!(wakes.poll(source.as_mut()).is_ready());
 }
 
-/// The task is woken at the earlier end. Its source looks again and continues to wait.
+/// The task is woken at the earlier end. Its source then finds the later end and continues to wait.
 #[test]
 fn g17_moved_limit_keeps_to_its_last_end() {
     let _watchdog = support::watchdog();
@@ -89,7 +89,7 @@ fn g17_moved_limit_keeps_to_its_last_end() {
     clock.assert_passed(start, MS * 100);
 }
 
-/// However often the limit moves later, the task is woken once for each end that it waits for.
+/// However often the limit is moved to a later end, the task is woken only once for each end that it registers for.
 #[cfg(feature = "testing")]
 #[test]
 fn g17_many_resets_wake_rarely() {
@@ -157,7 +157,7 @@ fn g17_disarmed_limit_does_not_fire() {
     assert!(limit.extend(MS), "it stays disarmed");
     assert_eq!(limit.remaining(), None);
 
-    // Armed again, which wakes the task: it waits for no slot.
+    // The limit is armed again. That wakes the task, because it is not registered for any end.
     let before = wakes.count();
     assert!(limit.reset());
     assert_eq!(wakes.count(), before + 1);
@@ -202,7 +202,8 @@ fn g17_limit_fires_once_for_all() {
     assert_eq!(block_on(limit.reached()), Reason::timeout_named("shared", MS * 10));
 }
 
-/// One source fires the limit, and the others are woken at once, although they wait for a later slot.
+/// Setting an earlier end wakes a source that has registered for a later end. Another source fires the limit, and the first
+/// source is then ready, too.
 #[test]
 fn firing_wakes_the_others() {
     let _watchdog = support::watchdog();
@@ -291,7 +292,7 @@ fn dropped_source_leaves_nothing() {
     assert_eq!(wakes.count(), 0);
 }
 
-/// The first look of a race registers nothing.
+/// While the work is first polled, the limit has not been registered.
 #[test]
 fn ready_work_registers_nothing() {
     let _watchdog = support::watchdog();
@@ -326,7 +327,7 @@ fn in_lists_and_with_operators() {
     assert_eq!(block_on(limit | never()), Reason::timeout(MS * 5));
 }
 
-/// Of several limits that have passed, the earliest gives the reason.
+/// If several limits have passed, the one with the earliest end gives the reason.
 #[test]
 fn earliest_limit_wins() {
     let _watchdog = support::watchdog();

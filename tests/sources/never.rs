@@ -26,7 +26,7 @@ fn never_polled_registers_nothing() {
     let mut source = Box::pin(never());
     let wakes = Wakes::new();
     assert!(wakes.poll(source.as_mut()).is_pending());
-    // Also not after a poll.
+    // Nothing is registered even after a poll.
     assert_eq!(Arc::strong_count(&wakes), 1);
 }
 
@@ -86,7 +86,7 @@ fn not_polled_by_select() {
             value = ready => value,
         };
         assert_eq!(value, 7);
-        // If nothing else is left, `select!` ends instead of waiting for ever.
+        // If nothing else is left, `select!` ends instead of waiting forever.
         futures::select! {
             reason = source => panic!("{reason}"),
             complete => {}

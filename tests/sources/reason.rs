@@ -101,7 +101,7 @@ fn message() {
     assert_eq!(Reason::manual("stop").message().as_deref(), Some("stop"));
     assert_eq!(Reason::manual("").message().as_deref(), Some(""));
     assert_eq!(Reason::Manual { message: None }.message(), None);
-    // The error that was passed in comes back without a copy.
+    // The message is borrowed, not copied.
     assert!(matches!(Reason::manual("stop").message(), Some(Cow::Borrowed("stop"))));
 }
 
@@ -213,7 +213,7 @@ fn equality() {
     for (a, one) in &left {
         assert_eq!(*one, one.clone());
         for (b, other) in &right {
-            // Two errors are not equal because they look alike.
+            // Two errors with the same text are not equal.
             assert_eq!(one == other, a == b && *a != ReasonKind::Error, "{one:?} and {other:?}");
         }
     }
@@ -341,7 +341,7 @@ fn cancelled_into_io_error() {
         let error = io::Error::from(cancelled.clone());
         assert_eq!(error.kind(), kind, "{cancelled}");
         assert_eq!(error.to_string(), cancelled.to_string());
-        // It is stored, and can be taken out again.
+        // The `Cancelled` is stored in the `io::Error`, and can be taken out again.
         let inner = error.into_inner().unwrap();
         assert_eq!(*inner.downcast::<Cancelled>().unwrap(), cancelled);
     }
@@ -494,7 +494,7 @@ fn all_flattens_a_parent_of_all() {
     assert_eq!(nested.leaves(), [parent("a"), parent("b"), Reason::Dropped]);
 }
 
-/// However often it is wrapped, it does not get deeper, so dropping it does not recurse.
+/// However often a reason is wrapped, it does not get deeper, so dropping it does not recurse.
 #[test]
 fn repeated_wrapping_stays_shallow() {
     let _watchdog = support::watchdog();

@@ -13,11 +13,11 @@ use futures::future::FusedFuture;
 
 use crate::support::{self, Clock, Tally, Wakes, block_on, poll_once};
 
-/// Long enough for a busy machine to poll twice meanwhile.
+/// Long enough that even a busy machine polls twice within it.
 const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Returns when every limit that was due has fired.
+/// Waits until every limit of at most [`SHORT`] has fired.
 fn let_time_pass() {
     block_on(timeout(SHORT * 2));
 }
@@ -351,8 +351,8 @@ fn ten_thousand_expire_together() {
     assert_eq!(Arc::strong_count(&wakes), 1);
 }
 
-/// A task that is woken may wake other tasks of its slot. If a waker polls its task at once, these wake-ups must
-/// not nest without bound.
+/// When a task is polled after a wake-up, the poll may wake other tasks of the same slot. If wakers poll their tasks at
+/// once, these wake-ups must not nest without bound.
 #[test]
 fn wakers_that_poll_at_once() {
     struct PollsAtOnce {
@@ -375,7 +375,7 @@ fn wakers_that_poll_at_once() {
     for _ in 0..many {
         let task = Arc::new(PollsAtOnce { source: Mutex::new(None), done: done.clone() });
         let mut source = Box::pin(deadline(end));
-        // The waker gets the source before the slot can fire.
+        // The lock is held until the task owns its source. If the task is woken earlier, it waits for the lock.
         let mut held = task.source.lock().unwrap();
         let waker = Waker::from(task.clone());
         if source.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
@@ -428,7 +428,7 @@ fn polled_from_thread_to_thread() {
         .unwrap();
     }
     wakes[4].wait(1);
-    // Even if another thread polls it, it counts from its first poll.
+    // The timeout counts from its first poll, even if other threads poll it later.
     assert!(start.elapsed() >= after);
     assert_eq!(poll_once(source.as_mut()), Poll::Ready(Reason::timeout(after)));
     let_time_pass();
@@ -445,7 +445,7 @@ fn set_from_many_threads() {
                 for round in 0..200 {
                     let after = Duration::from_micros(500 + round * 37);
                     let start = Instant::now();
-                    // Some are awaited and others dropped, all in shared slots. On a busy machine a
+                    // Some limits are awaited and others are dropped, and all of them share slots. On a busy machine, a
                     // limit may have passed when its first poll returns.
                     let mut dropped = Box::pin(timeout(after));
                     let over = poll_once(dropped.as_mut()).is_ready();

@@ -140,7 +140,7 @@ fn g10_waits_while_consumer_waits() {
 #[test]
 fn lost_while_consumer_is_busy() {
     let _watchdog = support::watchdog();
-    // Once with a wait for that item, and once without.
+    // In one turn the stream waits for that item, in the other turn it does not.
     for waited in [false, true] {
         let ((feed, tap), wakes, log, gate) = (feed(), Wakes::new(), Log::new(), Gate::new());
         let (token, busy) = (CancellationToken::new(), Gate::new());
@@ -270,7 +270,7 @@ fn lost_while_busy_with_last_chunk() {
 #[test]
 fn spawns_if_added_between_items() {
     let _watchdog = support::watchdog();
-    // Each combination: a handle has been taken by then or not, and another item comes or not.
+    // Every combination: a handle has been taken before or not, and another item comes or not.
     for (handle, goes_on) in [(false, true), (true, true), (true, false), (false, false)] {
         let (wakes, log, gate) = (Wakes::new(), Log::new(), Gate::new());
         let mut stream = stream::iter(0..).cancelable_stream(never());

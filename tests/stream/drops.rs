@@ -1,4 +1,4 @@
-//! Everything handed to a stream is dropped exactly once, however the stream ends.
+//! Everything that is passed to a stream is dropped exactly once, however the stream ends.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -74,7 +74,7 @@ use Ending::*;
 
 type Boxed = Pin<Box<dyn Stream<Item = Result<Vec<Ticket>, Failed>>>>;
 
-/// A stream that holds a ticket in everything that can be handed to it.
+/// Builds a stream. Everything that can be passed to it holds a ticket.
 fn build(ending: Ending, tickets: &Tickets, token: &CancellationToken) -> Boxed {
     let (held, made) = (tickets.ticket(), tickets.clone());
     let items = stream::iter(0..5).then(move |number| {

@@ -119,7 +119,7 @@ fn outer_race_waits_for_clean_up_only() {
     assert!(wakes.poll(run.as_mut()).is_pending());
     inner.cancel_with("inner");
     assert!(wakes.poll(run.as_mut()).is_pending());
-    // It waits for an item again, within the grace period.
+    // The stream waits for an item again, within the grace period.
     tap.push(1);
     assert!(wakes.poll(run.as_mut()).is_pending());
     assert_eq!((tap.left(), tap.drops()), (0, 0));
@@ -134,7 +134,7 @@ fn outer_race_waits_for_clean_up_only() {
 #[test]
 fn outer_race_wakes_the_stream() {
     let _watchdog = support::watchdog();
-    // Once with a wait for the item in the grace period, and once without.
+    // In one turn the stream waits for the item in the grace period, in the other turn it does not.
     for waited in [false, true] {
         let ((feed, tap), wakes, log) = (feed(), Wakes::new(), Log::new());
         let (inner, outer) = (CancellationToken::new(), CancellationToken::new());
@@ -146,7 +146,7 @@ fn outer_race_wakes_the_stream() {
                 cleans.note("cleaned up");
             }
         });
-        // Polls only woken futures.
+        // `FuturesUnordered` polls only futures that were woken.
         let mut all = FuturesUnordered::new();
         all.push(stream.count());
         let consumers = async move { while all.next().await.is_some() {} };

@@ -50,7 +50,7 @@ fn items_restart_the_clock() {
     let mut stream = pin!(feed.cancelable_stream(never()).idle_timeout(limit));
     let began = Instant::now();
     let mut number = 0;
-    // Twice as long as the limit, but no single wait reaches it.
+    // All waits together take twice as long as the limit, but no single wait reaches the limit.
     while began.elapsed() < limit * 2 {
         assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
         sleep(limit / 10);
@@ -58,7 +58,7 @@ fn items_restart_the_clock() {
         assert_eq!(next(stream.as_mut(), &wakes), item(number));
         number += 1;
     }
-    // The timer was registered for an earlier wait. It must not fire early for this one.
+    // The timer was registered for an earlier wait, and must not fire early for this wait.
     let waits = Instant::now();
     loop {
         let woken = wakes.count();

@@ -40,7 +40,7 @@ where
     cancelled.into_reason()
 }
 
-/// A stream that waits for ever, at first in a shield if `shielded` is set.
+/// A stream that waits forever. If `shielded` is set, it first waits in a shield.
 fn waits(shielded: bool, gate: &Gate) -> impl Stream<Item = u32> + use<> {
     let gate = gate.clone();
     stream::once(async move {

@@ -29,9 +29,9 @@ enum Step {
 
 #[derive(Clone, Copy, Debug)]
 struct Plan {
-    /// Whether it is an operation. If not, `Cancel` does nothing.
+    /// Whether the stream is an operation. If not, `Cancel` does nothing.
     tracked: bool,
-    /// The chunk size; zero: single items.
+    /// The chunk size. Zero means single items.
     chunk: usize,
     keep: usize,
     cleans_up: bool,
@@ -230,7 +230,7 @@ fn run(plan: Plan, steps: &[Step]) {
                 None => changes = false,
             },
             Step::NewWaker => {
-                // A waiting task is polled with it.
+                // A waiting task is polled with the new waker.
                 changes = false;
                 wakes = Wakes::new();
                 model.waiting = false;

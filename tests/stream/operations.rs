@@ -172,7 +172,7 @@ fn metadata_and_deadline() {
 #[test]
 fn reports() {
     let _watchdog = support::watchdog();
-    // Once with a known number of items left, and once without.
+    // In one turn the number of remaining items is known, in the other turn it is not.
     for known in [true, false] {
         let (sender, receiver) = channel();
         let sender = Mutex::new(sender);

@@ -15,7 +15,7 @@ use futures::{Stream, StreamExt, stream};
 use crate::feed::{end, error, feed, item, next};
 use crate::support::{self, Wakes, block_on, kept};
 
-/// A source that counts its polls: with the task's waker, and without registering.
+/// A source that counts its polls: those with the task's waker, and those that must not register.
 #[derive(Default)]
 struct Asked {
     fired: Cell<bool>,
@@ -183,7 +183,7 @@ fn source_registered_once() {
     assert_eq!((asked.by_probe.get(), asked.by_task.get()), (10, 0));
     assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
     assert_eq!((asked.by_probe.get(), asked.by_task.get()), (11, 1));
-    // It has the task's waker from here on, so it is polled once per item.
+    // From here on, the source has the task's waker, so it is polled once per item.
     tap.push(10);
     assert_eq!(next(stream.as_mut(), &wakes), item(10));
     assert_eq!(next(stream.as_mut(), &wakes), Poll::Pending);
@@ -278,7 +278,7 @@ fn future_or_stream() {
     let future: Both<std::future::Ready<u32>, std::future::Ready<u32>> =
         Either::Left(std::future::ready(7));
     assert_eq!(block_on(future.cancelable(never())), Ok(7));
-    // A timer is both, so the call has to name the type.
+    // A timer is a future and a stream, so the call has to name the type.
     #[cfg(feature = "time")]
     {
         let timer = smol::Timer::after(std::time::Duration::ZERO);

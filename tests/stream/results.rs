@@ -144,7 +144,7 @@ fn source_wins_first_poll() {
 #[test]
 fn error_with_a_cause_is_cancelled() {
     let _watchdog = support::watchdog();
-    // The stream notices by itself that the token was cancelled while it was polled.
+    // The stream itself notices that the token is cancelled while the stream is being polled.
     let (wakes, token, log) = (Wakes::new(), CancellationToken::new(), Log::new());
     let checks = stream::iter(0..).map(|number| {
         if number == 2 {
@@ -167,7 +167,7 @@ fn error_with_a_cause_is_cancelled() {
 #[test]
 fn inner_limit_is_a_failure() {
     let _watchdog = support::watchdog();
-    // An item that was cancelled by a race of its own fails the stream around it.
+    // If the race of a single item is cancelled, its `Err` is a failure of the stream around it.
     let inner = CancellationToken::new();
     inner.cancel_with("inner");
     let items = stream::once(async { 1_u32 }.cancelable(&inner)).map_err(Failure::from);
@@ -470,7 +470,7 @@ fn idle_timeout_is_converted() {
 #[test]
 fn g10_stopped_stream_keeps_the_error() {
     let _watchdog = support::watchdog();
-    // A race around the consumer is cancelled during clean-up, and had only borrowed the stream.
+    // A race around the consumer is cancelled during clean-up. The race has only borrowed the stream.
     let ((results, tap), wakes, token) = (results(), Wakes::new(), CancellationToken::new());
     let gate = Gate::new();
     let opens = gate.clone();
@@ -510,7 +510,7 @@ fn parent_of_a_failed_stream_continues() {
 #[test]
 fn error_after_many_items() {
     let _watchdog = support::watchdog();
-    // The error is found on the fast path, and just when the source is registered.
+    // The error comes on the fast path, or just when the source registers.
     for items in [0_u32, 1, 62, 63, 64, 65, 66, 99] {
         let (wakes, token) = (Wakes::new(), CancellationToken::new());
         let numbers = (0..items).chain([100]).chain(0..);

@@ -26,7 +26,7 @@ fn shielded(log: &Log, gate: &Gate) -> impl Stream<Item = u32> + use<> {
 
 type Items<'a> = Pin<Box<dyn Stream<Item = Result<u32, Cancelled>> + 'a>>;
 
-/// The same stream, plain and as an operation. Both honour shields.
+/// Returns the same stream as a plain race and as an operation. Both wait for shields.
 fn both<'a>(stream: impl Fn() -> Items<'a>, named: impl Fn() -> Items<'a>) -> [Items<'a>; 2] {
     [stream(), named()]
 }

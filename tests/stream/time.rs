@@ -31,7 +31,7 @@ fn g05_one_clock_from_first_poll() {
 #[test]
 fn g05_passes_between_items() {
     let _watchdog = support::watchdog();
-    // The stream notices the limit by reading the clock, and after many items by reading a flag.
+    // For the first items, the stream notices the limit by reading the clock, and after many items by reading a flag.
     for items in [1, 63, 65, 1000] {
         let wakes = Wakes::new();
         let limit = Duration::from_millis(200);

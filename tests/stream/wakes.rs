@@ -13,7 +13,7 @@ fn g02_cancellation_after_ready_items() {
     let _watchdog = support::watchdog();
     for named in [false, true] {
         for by_handle in [false, true] {
-            // Somewhere in between, the source is registered.
+            // For one of these numbers of items, the source registers just before the stream waits.
             for items in 0..140 {
                 let ((feed, tap), wakes, token) = (feed(), Wakes::new(), CancellationToken::new());
                 let stream = feed.cancelable_stream(&token);

@@ -6,11 +6,8 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "testing")]
 use cancelable::testing::PausedTime;
 
-/// A clock that a test moves: the virtual time of the test kit, or real time if the feature
-/// `testing` is off.
-///
-/// For tests of what happens when a time limit passes. Tests of how precisely a limit is measured
-/// use real time.
+/// A clock that a test moves: the virtual time of the test kit, or real time if the feature `testing` is off. Use it to test
+/// what happens when a time limit passes. Tests that measure how precise a limit is use real time.
 #[derive(Debug)]
 pub struct Clock {
     #[cfg(feature = "testing")]
@@ -64,8 +61,8 @@ impl Clock {
     /// meanwhile.
     pub fn pass(&self, by: Duration) {
         std::thread::sleep(by);
-        // Limits end in slots, and the reactor fires slots in order: when this one fires, all
-        // earlier ones have fired.
+        // Limits end in slots, and the reactor fires slots in order. So when this timeout fires, all limits that end earlier
+        // have fired.
         #[cfg(feature = "time")]
         super::block_on(cancelable::timeout(by / 256 + Duration::from_millis(2)));
     }

@@ -1,5 +1,4 @@
-//! Shared by all tests: a watchdog, a waker that counts, work that is polled by hand, and
-//! executors.
+//! Helpers that all tests share: a watchdog, a waker that counts, work that is polled by hand, and executors.
 
 #![allow(
     dead_code,
@@ -77,7 +76,7 @@ pub fn unpolled(name: &'static str) -> Operation {
     forget(std::future::pending::<()>().cancelable(never()).named(name))
 }
 
-/// Forgets a future, which is then never dropped, and returns its operation.
+/// Leaks a future, so that it is never dropped, and returns its operation.
 pub fn forget<F: Future, S, E: Ending<F::Output>>(run: Cancelable<F, S, E>) -> Operation {
     let operation = run.operation();
     std::mem::forget(run);
@@ -134,7 +133,7 @@ impl Tally {
     }
 }
 
-/// See [`Tally::ready_at`]. It arranges no wake-up.
+/// The future of [`Tally::ready_at`]. It does not wake its task.
 #[derive(Debug)]
 pub struct Work {
     tally: Arc<Tally>,
@@ -165,7 +164,7 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
-/// Work whose polls are calls of the closure, with the number of the poll, counted from 1.
+/// Returns work that calls the closure in each poll. The argument is the number of the poll, counted from 1.
 pub fn work<T>(mut poll: impl FnMut(usize) -> Poll<T>) -> impl Future<Output = T> {
     let mut polls = 0;
     poll_fn(move |_| {

@@ -14,7 +14,7 @@ pub struct Switch {
     on: AtomicBool,
     polls: AtomicUsize,
     drops: AtomicUsize,
-    /// The last waker that a poll passed in: a source may forget the earlier ones.
+    /// The waker of the last poll. A source may forget the wakers of earlier polls.
     waker: Mutex<Option<Waker>>,
 }
 

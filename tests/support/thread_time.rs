@@ -1,9 +1,9 @@
-//! The time that a thread computes, for tests of how a cost grows.
+//! The processor time of a thread, for tests that check how a cost grows.
 
 use std::time::Duration;
 
-/// Runs `f` and returns how long this thread computed meanwhile. Unlike the time on a clock, this does not include the
-/// turns of other threads and programs.
+/// Runs `f` and returns the processor time that this thread used for it. Unlike the time on a clock, this does not include
+/// the time in which other threads and programs ran.
 #[cfg(unix)]
 pub fn computing(f: impl FnOnce()) -> Duration {
     let now = || {
@@ -15,7 +15,7 @@ pub fn computing(f: impl FnOnce()) -> Duration {
     now() - before
 }
 
-/// Other platforms have only the clock.
+/// On other platforms, returns the time on the clock.
 #[cfg(not(unix))]
 pub fn computing(f: impl FnOnce()) -> Duration {
     let start = std::time::Instant::now();

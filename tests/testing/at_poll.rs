@@ -73,7 +73,7 @@ fn missing_poll_panics() {
     drop(testing::pause());
 }
 
-/// Ready at its poll number `times`; wakes itself in each poll before.
+/// Ready at poll number `times`. Wakes itself in each poll before that.
 async fn polled(times: usize) {
     let mut polls = 0;
     poll_fn(|cx| {

@@ -116,7 +116,7 @@ fn dropped_before_check() {
     assert_eq!(numbers, [(1, 0), (2, 1), (3, 2), (3, 3)]);
 }
 
-/// An operation that nothing wakes is cancelled at its await, and ends the series.
+/// If nothing wakes the operation, it is cancelled at that await, and the series ends there.
 #[test]
 fn endless_run() {
     let _watchdog = support::watchdog();

@@ -40,7 +40,7 @@ fn advances_to_limits() {
     assert_eq!(*seen.borrow(), [(1, HOUR), (1, HOUR), (2, 2 * HOUR), (3, 3 * HOUR)]);
 }
 
-/// A task that is woken is polled, and no time passes.
+/// While a task is woken, it is polled again and no time passes.
 #[test]
 fn stands_still_while_woken() {
     let _watchdog = support::watchdog();
@@ -138,7 +138,7 @@ fn run_resumes_time() {
 fn woken_by_thread() {
     let _watchdog = support::watchdog();
     let time = testing::pause();
-    // A missed wake would show as an idle panic.
+    // With this much patience, a missed wake-up would block the test until the watchdog ends it.
     time.patience(HOUR);
     let (sender, receiver) = oneshot::channel();
     let sends = thread::spawn(move || {
@@ -223,7 +223,8 @@ fn busy_panics() {
         "{said}"
     );
 
-    // Without a limit, it may wake itself any number of times. The count starts again whenever it rests.
+    // If no time limit is pending, a future may wake itself any number of times. The count starts again whenever the future
+    // is not woken.
     time.patience(Duration::ZERO);
     let mut polls = 0;
     time.block_on(poll_fn(|cx| {
@@ -244,7 +245,7 @@ fn busy_panics() {
     assert_eq!(time.elapsed(), ms(5));
 }
 
-/// A condition that is never met gives the clock a next limit forever.
+/// A condition that is never true always sets another limit, so the clock would advance forever.
 #[test]
 fn endless_panics() {
     let _watchdog = support::watchdog();

@@ -67,7 +67,7 @@ fn composed() {
 #[test]
 fn grace() {
     let _watchdog = support::watchdog();
-    // The work ends just in time, or is dropped at the end of the grace period.
+    // In one turn the work ends just in time, in the other turn it is dropped at the end of the grace period.
     for (needs, forced) in [(ms(5) - NANO, false), (ms(5) + NANO, true)] {
         let time = testing::pause();
         let run = scope(timeout(ms(20)), async |operation: Operation| {

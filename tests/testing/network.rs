@@ -10,7 +10,7 @@ use proptest::prelude::any;
 use super::{HOUR, NANO, ms};
 use crate::support;
 
-/// A network without any randomness but that of the sizes.
+/// Returns a network in which only the sizes are random.
 fn calm(seed: u64) -> Network {
     Network::seeded(seed).jitter(0.0, ms(0)).bursts(0.0, 1).stalls(0.0, ms(0))
 }
@@ -48,7 +48,7 @@ fn two_streams_of_one_network_are_equal() {
     assert_eq!(chunks(&network, "once and again"), chunks(&network, "once and again"));
 }
 
-/// A later version must not change what a seed gives, because tests of users depend on it.
+/// A later version must produce the same events from a seed, because tests of users depend on them.
 #[test]
 fn known_events() {
     let _watchdog = support::watchdog();

@@ -212,7 +212,7 @@ fn message_is_a_diff() {
     assert!(!panic_of(|| events.assert_timed(nothing)).is_empty());
 }
 
-/// The error in a reason prints itself with user code, which may use the recorder.
+/// Printing a reason may run user code, because the reason may hold an error. That code may use the recorder.
 #[test]
 fn reentrant_display() {
     struct Asks(Recorder);

@@ -120,7 +120,7 @@ fn thread_ends_while_paused() {
     assert_eq!(wakes.poll(limit.as_mut()), Poll::Ready(Reason::timeout(ms(20))));
 }
 
-/// Destructors of other thread-locals may set limits after those of virtual time have run.
+/// Destructors of other thread-locals may set limits after the thread-locals of virtual time have been destroyed.
 // Windows runs these destructors under a lock.
 #[cfg(unix)]
 #[test]

@@ -78,8 +78,8 @@ fn starts_at_first_poll() {
     assert!(poll_once(source).is_ready());
 }
 
-/// The clock starts when the source is first polled. The limit is registered only after the work was
-/// polled, when it may have passed already.
+/// A limit starts when its source is first polled. It is registered only after the first poll of the work, and may have
+/// passed by then.
 #[test]
 fn work_uses_up_limit() {
     let _watchdog = support::watchdog();

@@ -20,7 +20,7 @@ fn wait() {
     let canceller = cancel_soon(&token);
     assert_eq!(token.blocking_wait(), Reason::manual("from the thread"));
     canceller.join().unwrap();
-    // Already cancelled: returns at once.
+    // The token is already cancelled, so this returns at once.
     assert_eq!(token.blocking_wait(), Reason::manual("from the thread"));
 }
 

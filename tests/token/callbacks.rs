@@ -24,7 +24,7 @@ fn run_in_order() {
     let token = CancellationToken::new();
     let log = Log::default();
     let mut kept: Vec<_> = (0..100).map(|number| token.on_cancel(log.writes(number))).collect();
-    // A new callback does not take the place of a dropped one.
+    // New callbacks run last, even if earlier callbacks were dropped.
     drop(kept.remove(50));
     drop(kept.remove(0));
     kept.push(token.on_cancel(log.writes(100)));

@@ -1,4 +1,4 @@
-//! `cancel`: the first one wins, every waiter is woken.
+//! `cancel`: the first call wins, and every waiter is woken.
 
 use super::*;
 
@@ -75,7 +75,7 @@ fn all_waiters_are_woken() {
     for (wait, wakes) in waits.iter_mut().zip(&wakes) {
         assert!(wakes.poll(wait.as_mut()).is_pending());
     }
-    // Every third waiter is dropped before.
+    // Every third waiter is dropped before the cancellation.
     let left: Vec<_> = (0..1000).step_by(3).collect();
     for place in left.iter().rev() {
         drop(waits.remove(*place));

@@ -14,7 +14,7 @@ fn cancelled_with_parent() {
     assert!(parent.cancel_with("closing"));
     let expected = Reason::parent(Reason::manual("closing"));
     assert_eq!(child.reason(), Some(expected.clone()));
-    // At any depth, the root is the reason at the top.
+    // At any depth, the `root` of the reason is the reason of the token at the top.
     assert_eq!(grandchild.reason(), Some(expected.clone()));
     assert_eq!(wakes.count(), 1);
     assert_eq!(poll_once(wait), Poll::Ready(expected));

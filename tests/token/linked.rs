@@ -23,7 +23,7 @@ fn to_cancelled_token() {
     let tokens: Vec<_> = (0..4).map(|_| CancellationToken::new()).collect();
     tokens[2].cancel_with("third");
     tokens[1].cancel_with("second");
-    // The first in the list counts, not the first that was cancelled.
+    // The token that is listed first counts, not the one that was cancelled first.
     let linked = CancellationToken::linked(&tokens);
     assert_eq!(linked.reason(), Some(Reason::manual("second")));
     assert!(!tokens[0].is_cancelled() && !tokens[3].is_cancelled());

@@ -28,7 +28,7 @@ use cancelable::source::{WaitForCancellation, WaitForCancellationOwned};
 use futures::future::FusedFuture;
 use support::{Tally, Wakes, block_on, poll_once};
 
-/// The same tests for each way to wait for a token, as `tests/sources` has for other sources.
+/// The same tests for each way to wait for a token. `tests/sources` has such tests for the other sources.
 macro_rules! suite {
     ($($module:ident: |$token:ident| $wait:expr;)*) => {$(
         mod $module {
@@ -160,8 +160,8 @@ macro_rules! suite {
                 let _watchdog = support::watchdog();
                 let $token = CancellationToken::new();
                 let wakes = Wakes::new();
-                // During the first poll of the work only this poll's waker exists: the source was
-                // probed and registered nothing.
+                // During the first poll of the work, only the waker of this poll exists: the source was polled with a probe
+                // and registered nothing.
                 let seen = std::future::poll_fn(|_| Poll::Ready(Arc::strong_count(&wakes)));
                 let mut run = pin!(seen.cancelable($wait));
                 assert_eq!(wakes.poll(run.as_mut()), Poll::Ready(Ok(2)));

@@ -43,7 +43,8 @@ fn too_late() {
     assert!(!token.on_cancel(|_| {}).unregister(), "it ran at once");
 }
 
-/// Another thread cancels at the same time. The answer is true: the callback has run if and only if it came too late.
+/// Another thread cancels at the same time. The returned value is right: the callback runs if and only if `unregister` came
+/// too late.
 #[test]
 fn while_another_thread_cancels() {
     let _watchdog = support::watchdog();
@@ -67,7 +68,7 @@ fn while_another_thread_cancels() {
     }
 }
 
-/// The answers of a registration do not change when the token is gone.
+/// A registration returns the same after its token has been dropped.
 #[test]
 fn token_is_gone() {
     let _watchdog = support::watchdog();
@@ -83,7 +84,7 @@ fn token_is_gone() {
     assert!(!registration.unregister());
 }
 
-/// Registered under a lock that the callback takes, although the token is cancelled already.
+/// The caller registers the callback while it holds a lock that the callback takes, although the token is already cancelled.
 #[test]
 fn no_call_under_the_lock_of_the_caller() {
     let _watchdog = support::watchdog();
@@ -117,7 +118,7 @@ fn tried_in_time() {
     assert!(token.child_token().try_on_cancel(|_| {}).is_err(), "cancelled with its parent");
 }
 
-/// A callback that has begun and waits for the test, and its registration.
+/// Returns a registration whose callback has begun and waits for the test.
 fn running()
 -> (Registration, std::sync::mpsc::Sender<()>, thread::JoinHandle<bool>, Arc<AtomicBool>) {
     let token = CancellationToken::new();

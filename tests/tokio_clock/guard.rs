@@ -1,4 +1,4 @@
-//! From when until when a thread follows tokio's clock.
+//! When a thread begins and stops to follow tokio's clock.
 
 use std::future::pending;
 use std::pin::pin;
@@ -47,7 +47,7 @@ fn pending_limit_stays_with_the_clock() {
     });
 }
 
-/// What is left of the limit when the runtime ends passes in real time.
+/// If the runtime ends before the limit, the rest of the limit passes in real time.
 #[test]
 fn limit_outlives_the_runtime() {
     let _watchdog = support::watchdog();

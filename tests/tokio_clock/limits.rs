@@ -35,7 +35,8 @@ fn work_before_its_timeout() {
     });
 }
 
-/// tokio rounds a timer up to a millisecond, and so does a limit: the two end together, and the value wins.
+/// tokio rounds a timer up to a millisecond, and this crate does the same with a limit. So both end together, and the value
+/// wins.
 #[test]
 fn precision_is_that_of_tokio() {
     let _watchdog = support::watchdog();
@@ -67,7 +68,7 @@ fn advanced_by_hand() {
     });
 }
 
-/// The clock moves only as far as it must: a dropped limit is not a reason to move it.
+/// The clock does not advance to the end of a limit that was dropped.
 #[test]
 fn dropped_limit_is_gone() {
     let _watchdog = support::watchdog();
@@ -252,7 +253,7 @@ fn overflow_never_fires() {
     });
 }
 
-/// A waker that panics harms no other limit that ends with its own.
+/// If a waker panics, other limits that end at the same time still fire.
 #[test]
 fn waker_that_panics() {
     struct Hostile;

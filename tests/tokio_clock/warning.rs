@@ -20,7 +20,7 @@ fn printed(test: &str, case: impl Future) -> Option<String> {
         return None;
     }
     let test = format!("warning::{test}");
-    // Without `--nocapture`, as a user runs it.
+    // Runs without `--nocapture`, as users run their tests.
     let output = Command::new(env::current_exe().unwrap())
         .args([&test, "--exact"])
         .env(CASE, "1")
@@ -35,7 +35,7 @@ fn once_for_each_thread() {
     let _watchdog = support::watchdog();
     let slow = async {
         for _ in 0..3 {
-            // The work wins, where it should have been cancelled.
+            // The limit passes in real time, so the work wins, although it should have been cancelled.
             assert!(sleep(HOUR).cancelable(timeout(MINUTE)).await.is_ok());
         }
     };
@@ -58,7 +58,7 @@ fn none_if_the_thread_follows() {
     assert_eq!(printed, "");
 }
 
-/// A limit whose work is ready at once measures nothing.
+/// If the work is ready at once, the limit measures nothing, so there is no warning.
 #[test]
 fn none_if_the_limit_never_waits() {
     let _watchdog = support::watchdog();

@@ -99,7 +99,7 @@ pub(crate) fn named<'a>(spans: &'a [Seen], name: &str) -> &'a Seen {
 
 impl Subscriber for Collector {
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
-        // Other tests of this process have other subscribers.
+        // Not `always`, because other tests of this process have other subscribers.
         Interest::sometimes()
     }
 

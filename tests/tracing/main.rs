@@ -1,4 +1,4 @@
-//! The feature `tracing`: operations are spans; contained panics and lost clean-up are warnings.
+//! The feature `tracing`: operations become spans, and contained panics and lost clean-up become warnings.
 #![cfg(feature = "tracing")]
 
 #[path = "../support/mod.rs"]

@@ -117,7 +117,7 @@ fn cancelled_before_the_start() {
     assert_eq!(span.events, ["cancel requested, reason=cancelled: stop, reason_kind=manual"]);
 }
 
-/// The request counts from the call, although the task is polled later.
+/// The time of stopping counts from the call that cancels, although the task is polled later.
 #[test]
 fn requested_by_another_task() {
     let _watchdog = support::watchdog();

@@ -78,7 +78,7 @@ fn entered_around_each_poll() {
     });
     let span = named(&spans, "work");
     assert_eq!((span.entered, span.exited), (4, 4));
-    // Events of the user have the current span as their parent, which the collector does not follow.
+    // The parent of an event in user code is the current span. The collector does not record that.
     assert!(span.is_closed());
 }
 
@@ -205,7 +205,7 @@ fn no_span_on_request() {
     assert!(spans.is_empty());
 }
 
-/// The maker of a span that is never made is dropped.
+/// If `in_span` is called twice, the second closure makes the span. The first closure is dropped without being called.
 #[test]
 fn last_maker_counts() {
     let _watchdog = support::watchdog();

@@ -12,7 +12,7 @@ use tracing::{Level, Span, info_span};
 use super::collector::{Collector, named, parent_of};
 use crate::support::{self, block_on};
 
-/// A child that says its name.
+/// A child with a name.
 fn child(name: &'static str) -> Cancelable<impl Future<Output = ()> + Send, Never> {
     async {}.cancelable(never()).named(name)
 }
@@ -45,7 +45,7 @@ fn nested() {
     assert_eq!(named(&spans, "inner").field("operation.parent_id"), id);
 }
 
-/// A span of the user stays between the two.
+/// If user code enters a span between two operations, that span stays between their spans.
 #[test]
 fn span_in_between() {
     let _watchdog = support::watchdog();
@@ -62,7 +62,7 @@ fn span_in_between() {
     assert_eq!(parent_of(&spans, "outer").as_deref(), Some("request"));
 }
 
-/// In another task, the span of the parent counts, and not the span of the task.
+/// In another task, the parent of the child's span is the span of the parent operation, not the span of the task.
 #[test]
 fn child_in_another_thread() {
     let _watchdog = support::watchdog();
@@ -144,7 +144,7 @@ fn members_of_a_group() {
     assert_eq!(parent_of(&spans, "member").as_deref(), Some("group"));
 }
 
-/// The span of the nearest operation above counts.
+/// If the parent has no span, the span of the nearest operation above it counts.
 #[test]
 fn parent_without_a_span() {
     let _watchdog = support::watchdog();
@@ -163,7 +163,7 @@ fn parent_without_a_span() {
     assert_eq!((spans.len(), parent_of(&spans, "below").as_deref()), (2, Some("outer")));
 }
 
-/// The maker of a span runs below the span of the parent, in whatever task.
+/// The closure that makes a span runs inside the span of the parent, whatever task calls it.
 #[test]
 fn span_of_the_user_in_another_thread() {
     let _watchdog = support::watchdog();

@@ -12,8 +12,8 @@ use cancelable::{Cancelable, CancelableExt, CancellationToken, Reason, all_of, a
 
 use crate::support::{self, poll_once};
 
-/// Counts its drops. It stands for everything a race is given: error, value, part of work or
-/// source.
+/// A value that counts how many of its clones exist. It is used for everything that is passed to a race: the error of a
+/// reason, the value, and parts of the work and of the source.
 #[derive(Clone, Debug)]
 struct Counted(Arc<()>);
 
@@ -36,7 +36,7 @@ impl std::fmt::Display for Counted {
 
 impl Error for Counted {}
 
-/// Each part of a race holds a clone; the test keeps one of each.
+/// One value for each part of a race. Each part holds a clone, and the test keeps the original.
 struct Parts {
     work: Counted,
     value: Counted,
@@ -195,7 +195,7 @@ fn g09_dropped_once_in_lists() {
         })) as BoxSource<'static>
     };
     let check = |list: &dyn Fn() -> BoxSource<'static>, fires: bool| {
-        // Never polled, polled and then dropped, or fired.
+        // The list is dropped without a poll, or after a poll in which it fired or stayed pending.
         drop(list());
         assert_eq!((a.alive(), b.alive()), (1, 1));
         let mut polled = list();

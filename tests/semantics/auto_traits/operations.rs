@@ -1,4 +1,4 @@
-//! Guarantee 15 of operations: futures with hooks and clean-up have the auto traits of their parts.
+//! Guarantee 15, for operations: futures with hooks and clean-up have the auto traits of their parts.
 
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -14,8 +14,8 @@ use futures::FutureExt;
 use super::{Bound, Pinned, Unshared};
 use crate::support::{self, poll_once};
 
-/// Asserts at compile time which traits the type of a value has, for types too long to write. A
-/// trait that must be missing would make the call ambiguous.
+/// Asserts at compile time which traits the type of a value has, for types whose names are too long to write. If a trait
+/// that must be missing is implemented, a call becomes ambiguous.
 macro_rules! assert_of {
     ($value:expr => $($holds:ident)* $(; not $($not:ident)*)?) => {{
         let value = $value;

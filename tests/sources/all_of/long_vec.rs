@@ -1,4 +1,4 @@
-//! Lists of more than thirty, which are polled in another way than short ones.
+//! Lists of more than thirty sources, which are polled in another way than short lists.
 
 use super::*;
 
@@ -18,7 +18,7 @@ fn reason() {
     for length in LENGTHS {
         let tokens = tokens(length);
         let mut source = pin!(all_of(tokens.iter().collect::<Vec<_>>()));
-        // They fire from the last to the first, with a poll after each.
+        // The sources fire from the last to the first, with a poll after each.
         for place in (0..length).rev() {
             assert!(poll_once(source.as_mut()).is_pending());
             tokens[place].cancel_with(place.to_string());

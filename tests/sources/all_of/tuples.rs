@@ -10,7 +10,7 @@ macro_rules! of {
             $({
                 let numbers = (0..$count).map(|place: usize| place.to_string());
                 let expected: Vec<_> = numbers.map(Reason::manual).collect();
-                // The sources fire in turn, starting at each position.
+                // The sources fire one after another, and each of them is the first in one turn.
                 for start in 0..$count {
                     let tokens: [CancellationToken; $count] = Default::default();
                     let mut source = pin!(all_of(($(&tokens[$place],)*)));

@@ -96,7 +96,7 @@ fn running_check_is_not_awaited() {
     assert_eq!(poll_once(run.as_mut()), Poll::Ready(Err(Cancelled::new("enough"))));
     drop(run);
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-    // All of that happened during the check, which could not have ended.
+    // All of this happened while the check was still running.
     assert!(has_ended.try_recv().is_err());
     drop(release);
     has_ended.recv().unwrap();

@@ -73,7 +73,7 @@ fn tie() {
     clock.pass(SHORT);
     assert_eq!(wakes.count(), 1);
     assert_eq!(poll_once(run), Poll::Ready(Ok(2)));
-    // It was checked before the work was polled, and was true.
+    // The second check came before the poll of the work, and the condition was true.
     assert_eq!(fact.asked(), 2);
 }
 
