@@ -1,5 +1,6 @@
-//! Runs every example to its end, and compares its output with what its documentation promises. The documentation of an
-//! example has a `text` block with the promised output. The test compares the two line by line.
+//! Runs every example to its end, and compares its output with what its documentation promises.
+//!
+//! The documentation of an example has a `text` block with the promised output. The test compares the two line by line.
 
 use std::collections::BTreeSet;
 use std::fs;

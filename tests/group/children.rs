@@ -89,8 +89,8 @@ fn member_that_never_started_is_no_longer_counted() {
     assert_eq!(queueing.operation().child_count(), 1, "the queue is empty");
 }
 
-/// If the body panics, only the code that ends the group cancels the members and polls the members in place. So it must do
-/// so even if the operation joins its children.
+/// If the body panics, only the code that ends the group cancels the members and polls the members in place. Joining the
+/// children must not prevent that code from running.
 #[test]
 fn group_that_joins_its_children_still_drives_its_members() {
     let _watchdog = support::watchdog();

@@ -80,7 +80,7 @@ fn g08_ready_work_under_a_new_token() {
     assert_eq!(value, Poll::Ready(Ok(7)));
 }
 
-/// One of each source that registers. None of them fires here.
+/// Returns one of each kind of source that registers. None of them fires in these tests.
 fn sources(token: &CancellationToken) -> Vec<(&'static str, BoxSource<'_>)> {
     let mut sources: Vec<(&'static str, BoxSource<'_>)> = vec![
         ("token", Box::pin(token.cancelled())),

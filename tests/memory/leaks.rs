@@ -29,7 +29,7 @@ fn leaves_nothing(what: &str, mut operation: impl FnMut()) {
     assert!(grown <= SLACK, "{what}: {grown} bytes more after {OPERATIONS} operations");
 }
 
-/// Runs work that is pending once, so that the source registers, and then ready.
+/// Runs work that is pending in its first poll and ready in the second. So the source registers.
 fn run_short(source: impl Source, waker: &Waker) {
     let mut polls = 0;
     let work = poll_fn(|_| {

@@ -1,6 +1,8 @@
-//! Limits that are moved, polled and dropped in any order, in virtual time. The model knows the end of the limit. A source
-//! is ready if and only if, at the time of the poll, the limit has fired or its end has passed. If a pending source would be
-//! ready in its next poll, its last waker has been woken. Moving the limit to a later end wakes no task.
+//! Limits that are moved, polled and dropped in any order, in virtual time.
+//!
+//! The model knows the end of the limit. A source is ready if and only if, at the time of the poll, the limit has fired or
+//! its end has passed. If a pending source would be ready in its next poll, its last waker has been woken. Moving the limit
+//! to a later end wakes no task.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,6 +1,8 @@
-//! Trees of `any_of` and `all_of` whose leaves fire in any order, between any polls. After every poll, the model says
-//! whether the tree has fired, and for what reason. After every leaf that fires, the model says whether the next poll would
-//! find anything new. If so, the last waker must have been woken, and otherwise it must not.
+//! Trees of `any_of` and `all_of` whose leaves fire in any order, between any polls.
+//!
+//! After every poll, the model says whether the tree has fired, and for what reason. After every leaf that fires, the model
+//! says whether the next poll would find anything new. If so, the last waker must have been woken, and otherwise it must
+//! not.
 
 use std::future::pending;
 use std::pin::Pin;

@@ -59,8 +59,8 @@ struct Known {
     reason: Option<Reason>,
     /// The possible reasons. There is more than one only if no handle is left from which the reason can be read.
     possible: Vec<Reason>,
-    /// The parents that were not cancelled when the token was made. For each of them, whether the token is a `child_token`
-    /// (or else a linked token).
+    /// The parents that were not cancelled when the token was made. The flag is true if the token is a `child_token` of that
+    /// parent, and false if it is linked to it.
     above: Vec<(usize, bool)>,
     /// The callbacks that have not run, in order.
     callbacks: Vec<usize>,

@@ -1,7 +1,9 @@
 //! Random trees of operations, in one task or in many. Whatever happens, every operation ends exactly once, for a reason
-//! that has really occurred, and leaves nothing behind. After each step, every reason must have a cause, no child of a
-//! cancelled parent may continue, and the lists of children and the registry must show exactly the operations that have not
-//! ended. At the end, only tasks that have been woken are polled, so a lost wake-up leaves a task behind.
+//! that has really occurred, and leaves nothing behind.
+//!
+//! After each step, every reason must have a cause, no child of a cancelled parent may continue, and the lists of children
+//! and the registry must show exactly the operations that have not ended. At the end, only tasks that have been woken are
+//! polled, so a lost wake-up leaves a task behind.
 
 mod node;
 mod world;

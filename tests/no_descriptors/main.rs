@@ -23,7 +23,7 @@ static PANICS: AtomicUsize = AtomicUsize::new(0);
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()>>>;
 
-/// A future that needs a time limit in its first polls, and would never end without one.
+/// Returns futures that need a time limit in their first polls, and would never end without one.
 fn futures() -> Vec<(&'static str, BoxFuture)> {
     let long = Duration::from_secs(60);
     let check = move || condition(|| false).every(long);

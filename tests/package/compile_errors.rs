@@ -1,6 +1,7 @@
-//! The help that the compiler gives for a value that is not a source. Only the text that comes from this crate is compared,
-//! because the rest of a message changes with the version of the compiler. There is no watchdog, because compiling may take
-//! long.
+//! The help that the compiler gives for a value that is not a source.
+//!
+//! Only the text that comes from this crate is compared, because the rest of a message changes with the version of the
+//! compiler. There is no watchdog, because compiling may take long.
 
 use std::collections::BTreeSet;
 use std::path::Path;

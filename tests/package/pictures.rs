@@ -1,9 +1,10 @@
 //! Draws the pictures of `docs/pictures/` from their descriptions, and checks that the drawings are up to date.
 //!
-//! To draw them again after a change: `UPDATE_PICTURES=1 cargo test --test package pictures`. A description is a text file
-//! with one element per line; `#` starts a comment. Lengths are in pixels. Words in double quotes are a text. A point is
-//! `X,Y`, or the middle of a side of a named box: `NAME.left`, `.right`, `.top`, `.bottom`, with an optional shift along
-//! that side, as in `NAME.top+20`.
+//! To draw them again after a change: `UPDATE_PICTURES=1 cargo test --test package pictures`.
+//!
+//! A description is a text file with one element per line; `#` starts a comment. Lengths are in pixels. Words in double
+//! quotes are a text. A point is `X,Y`, or the middle of a side of a named box: `NAME.left`, `.right`, `.top`, `.bottom`,
+//! with an optional shift along that side, as in `NAME.top+20`.
 //!
 //! ```text
 //! picture WIDTH HEIGHT "what it shows"

@@ -1,5 +1,6 @@
-//! Guarantee 14: the number of threads and file descriptors does not depend on how much is pending. The test counts the
-//! threads and descriptors of the whole process, so it runs alone in its process.
+//! Guarantee 14: the number of threads and file descriptors does not depend on how much is pending.
+//!
+//! The test counts the threads and descriptors of the whole process, so it runs alone in its process.
 
 #![cfg(all(target_os = "linux", feature = "time", feature = "signal"))]
 

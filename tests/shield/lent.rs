@@ -93,7 +93,8 @@ fn section_past_its_limit_continues_unprotected() {
     assert!(poll_once(run).is_ready());
 }
 
-/// If an inner race was held back for an outer race, it returns its outcome when it is polled again.
+/// An outer race waits for an inner race and then stops it. If the inner race is polled again afterwards, it returns its
+/// outcome.
 #[test]
 fn g10_awaited_race_keeps_its_outcome() {
     let _watchdog = support::watchdog();

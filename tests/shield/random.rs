@@ -1,5 +1,6 @@
-//! Random programs on an executor written for this test: every task ends, and no code after an awaited section runs. A
-//! program is a tree of sections, operations, races, clean-up and combinators. It also has `block_on` in the work, in
+//! Random programs on an executor written for this test: every task ends, and no code after an awaited section runs.
+//!
+//! A program is a tree of sections, operations, races, clean-up and combinators. It also has `block_on` in the work, in
 //! destructors, in hooks and in wakers. The tasks of an executor that runs inside a race run such programs. Beside the
 //! executor, the work of the race itself has combinators with sections.
 

@@ -81,9 +81,11 @@ pub(crate) fn raise(signal: Signal) {
 }
 
 /// Sends this process a signal and waits until all sources that listen to it have fired, whatever set of signals they listen
-/// to. Each set of signals fires separately, so if one source has fired, others may not have. But the hub reads a second
-/// signal only after it has delivered the first. So this function sends a second signal, of a kind that no test uses, and
-/// waits for a source of that signal.
+/// to.
+///
+/// Each set of signals fires separately, so if one source has fired, others may not have. But the hub reads a second signal
+/// only after it has delivered the first. So this function sends a second signal, of a kind that no test uses, and waits for
+/// a source of that signal.
 pub(crate) fn raise_heard(sent: Signal) {
     const MARK: Signal = Signal::Winch;
     let told = signal(sent).unwrap();

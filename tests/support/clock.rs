@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "testing")]
 use cancelable::testing::PausedTime;
 
-/// A clock that a test moves: the virtual time of the test kit, or real time if the feature `testing` is off. Use it to test
-/// what happens when a time limit passes. Tests that measure how precise a limit is use real time.
+/// A clock that a test moves: the virtual time of the test kit, or real time if the feature `testing` is off.
+///
+/// Use it to test what happens when a time limit passes. Tests that measure how precise a limit is use real time.
 #[derive(Debug)]
 pub struct Clock {
     #[cfg(feature = "testing")]
@@ -24,13 +25,12 @@ impl Clock {
         self.time.now()
     }
 
-    /// Lets `by` pass. Limits that end by then have fired when this returns; nothing is polled
-    /// meanwhile.
+    /// Lets `by` pass. When this returns, limits that end by then have fired. Nothing is polled in between.
     pub fn pass(&self, by: Duration) {
         self.time.advance(by);
     }
 
-    /// Lets `by` pass, in hooks: these must be `Send`, and a `Clock` is not.
+    /// Lets `by` pass inside a hook. Hooks must be `Send`, and a `Clock` is not.
     pub fn pass_here(by: Duration) {
         cancelable::testing::run(cancelable::timeout(by));
     }
@@ -57,8 +57,7 @@ impl Clock {
         Instant::now()
     }
 
-    /// Lets `by` pass. Limits that end by then have fired when this returns; nothing is polled
-    /// meanwhile.
+    /// Lets `by` pass. When this returns, limits that end by then have fired. Nothing is polled in between.
     pub fn pass(&self, by: Duration) {
         std::thread::sleep(by);
         // Limits end in slots, and the reactor fires slots in order. So when this timeout fires, all limits that end earlier
@@ -67,7 +66,7 @@ impl Clock {
         super::block_on(cancelable::timeout(by / 256 + Duration::from_millis(2)));
     }
 
-    /// Lets `by` pass, in hooks: these must be `Send`, and a `Clock` is not.
+    /// Lets `by` pass inside a hook. Hooks must be `Send`, and a `Clock` is not.
     pub fn pass_here(by: Duration) {
         std::thread::sleep(by);
     }

@@ -68,7 +68,7 @@ fn while_another_thread_cancels() {
     }
 }
 
-/// A registration returns the same after its token has been dropped.
+/// The methods of a registration return the same values after its token has been dropped.
 #[test]
 fn token_is_gone() {
     let _watchdog = support::watchdog();

@@ -1,5 +1,7 @@
-//! Every hook is dropped exactly once, whatever its kind, whenever it is added, and however the operation ends. Each hook
-//! owns a handle of its own operation. So the hook and the operation own each other until the operation drops the hook.
+//! Every hook is dropped exactly once, whatever its kind, whenever it is added, and however the operation ends.
+//!
+//! Each hook owns a handle of its own operation. So the hook and the operation own each other until the operation drops the
+//! hook.
 
 use std::future::Future;
 use std::io;
