@@ -1,4 +1,4 @@
-//! Groups whose join or scope has a grace period of its own. Members get a grace period only if the group itself has one.
+//! Groups whose join or scope has a grace period of its own. Members get it from the group only if the group has one.
 
 use std::future::pending;
 use std::pin::pin;

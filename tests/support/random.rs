@@ -5,12 +5,12 @@ use std::env;
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestRunner};
 
-/// Returns the factor for the number of random inputs: the environment variable `CASES_TIMES`, or 1.
+/// Returns how many times more random inputs are wanted: the variable `CASES_TIMES`, or 1.
 pub fn cases_times() -> u32 {
     env::var("CASES_TIMES").map_or(1, |times| times.parse().unwrap())
 }
 
-/// Runs `test` on random inputs. Their number is `cases`, multiplied by [`cases_times`]. Panics with the smallest input that
+/// Runs `test` on `cases` random inputs, [`cases_times`] over. Panics with the smallest input that
 /// fails.
 pub fn check_random<S: Strategy>(cases: u32, inputs: S, test: impl Fn(S::Value)) {
     let cases = cases * cases_times();

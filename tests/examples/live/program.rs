@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{self, Watchdog};
 
-/// How long a process may run, and how long it may go without printing anything.
+/// How long a process may take, and how long it may print nothing.
 pub(crate) const LIMIT: Duration = Duration::from_secs(40);
 
 /// Returns the directory of the examples, built once. Cargo puts them beside the directory of the
@@ -116,7 +116,7 @@ impl Drop for Running {
     }
 }
 
-/// Returns the lines of a pipe as they arrive. The channel is closed at the end of the pipe.
+/// Returns the lines of a pipe as they arrive. The channel is closed at its end.
 fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = channel();
     thread::spawn(move || {
