@@ -93,6 +93,18 @@ impl Cancelled {
         })
     }
 
+    /// Returns the same error with this answer for [`was_forced`](Self::was_forced).
+    pub(crate) fn with_forced(self, forced: bool) -> Self {
+        if self.was_forced() == forced {
+            return self;
+        }
+        let operation = match &self.0 {
+            Why::Plain(_) => None,
+            Why::Full(full) => full.operation.clone(),
+        };
+        Cancelled::of_operation(operation, self.reason().clone(), forced)
+    }
+
     /// Returns the name of the operation that was cancelled, if it has one.
     ///
     /// ```

@@ -1,10 +1,11 @@
 //! The members that are being polled on this thread. A group uses them to find out that one of its own members awaits
-//! it.
+//! it, and a handle uses them to find out that its own member awaits it.
 //!
 //! A member can be polled inside a member of another group. That is rare, so the innermost member has a cell of its own,
 //! and only the members around it are in a list.
 
 use std::cell::{Cell, RefCell};
+use std::task::Context;
 
 use super::shared::Shared;
 
@@ -20,10 +21,13 @@ struct CurrentMember {
     group: usize,
     /// The number of the member, or 0 if no member is polled.
     number: u64,
+    /// The address of the data of the waker with which its task is polled. It distinguishes the task from those that an
+    /// executor polls inside it.
+    task: usize,
 }
 
 impl CurrentMember {
-    const NONE: CurrentMember = CurrentMember { group: 0, number: 0 };
+    const NONE: CurrentMember = CurrentMember { group: 0, number: 0, task: 0 };
 }
 
 /// Makes a member the current one on this thread, for as long as it lives.
@@ -62,8 +66,9 @@ impl<T, E> Shared<T, E> {
 
     /// Makes the member with this number the current one.
     #[inline]
-    pub(super) fn enter_member(&self, number: u64) -> InMember {
-        let entered = CurrentMember { group: self.address(), number };
+    pub(super) fn enter_member(&self, number: u64, cx: &Context<'_>) -> InMember {
+        let task = cx.waker().data().addr();
+        let entered = CurrentMember { group: self.address(), number, task };
         let inside = InMember { outer: INNERMOST.replace(entered) };
         if inside.outer.number != 0 {
             inside.enter_nested();
@@ -80,6 +85,14 @@ impl<T, E> Shared<T, E> {
         }
         let group = self.address();
         if innermost.group == group { Some(innermost.number) } else { member_around(group) }
+    }
+
+    /// Returns whether the caller is in the task of the member with this number, which is being polled.
+    pub(super) fn is_task_of(&self, number: u64, cx: &Context<'_>) -> bool {
+        let innermost = INNERMOST.get();
+        innermost.number == number
+            && innermost.group == self.address()
+            && innermost.task == cx.waker().data().addr()
     }
 }
 

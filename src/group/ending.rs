@@ -44,6 +44,8 @@ where
     /// Stored here while members are pending.
     outcome: Option<Result<O::Value, Cancelled>>,
     stage: Stage,
+    /// Whether the body was dropped before it returned.
+    body_dropped: bool,
     members: Waiter<Arc<Launcher<'env, O::Member, O::Error>>>,
     owner: Owner<'env, O::Member, O::Error>,
 }
@@ -59,7 +61,14 @@ enum Stage {
 impl<'env, O: Outcome, P> JoinMembers<'env, O, P> {
     pub(super) fn new(earlier: P, owner: Owner<'env, O::Member, O::Error>) -> Self {
         let members = Waiter::new(owner.launcher.clone());
-        JoinMembers { earlier, outcome: None, stage: Stage::New, members, owner }
+        JoinMembers {
+            earlier,
+            outcome: None,
+            stage: Stage::New,
+            body_dropped: false,
+            members,
+            owner,
+        }
     }
 }
 
@@ -72,11 +81,13 @@ where
     fn begin(mut self: Pin<&mut Self>, outcome: &Result<O::Value, Cancelled>) {
         if let Stage::New = self.stage {
             *self.as_mut().project().stage = Stage::Waiting;
-            self.cancel_members(outcome);
+            let body_dropped = self.cancel_members(outcome);
+            *self.project().body_dropped = body_dropped;
         }
     }
 
-    fn cancel_members(&self, outcome: &Result<O::Value, Cancelled>) {
+    /// Returns whether the body was dropped before it returned.
+    fn cancel_members(&self, outcome: &Result<O::Value, Cancelled>) -> bool {
         let launcher = &self.owner.launcher;
         match outcome {
             Ok(value) if O::is_error(value) => {
@@ -93,7 +104,7 @@ where
         }
         // Empties the queue if the group is cancelled.
         launcher.dispatch();
-        launcher.shared.release();
+        launcher.shared.release()
     }
 }
 
@@ -135,10 +146,13 @@ where
             return Poll::Pending;
         }
         *this.stage = Stage::Done;
-        if matches!(outcome, Some(Err(_))) && launcher.shared.failure().is_some() {
-            if let Some(failed) = O::fail(&launcher.shared) {
-                *outcome = Some(Ok(failed));
-            }
+        if let Some(Err(cancelled)) = outcome.take_if(|outcome| outcome.is_err()) {
+            let shared = &launcher.shared;
+            let failed = if shared.failure().is_some() { O::fail(shared) } else { None };
+            // The race cuts the grace period of the group short once nothing needs the rest of it. So its own answer
+            // counts only if it dropped the body.
+            let forced = shared.was_forced() || *this.body_dropped && cancelled.was_forced();
+            *outcome = Some(failed.map_or_else(|| Err(cancelled.with_forced(forced)), Ok));
         }
         Poll::Ready(())
     }

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, ready};
 
 use futures::future::FusedFuture;
 
-use super::shared::{Seat, Shared, TaskResult};
+use super::shared::{Shared, TaskResult};
+use super::state::Seat;
 use crate::error::Cancelled;
 use crate::wait::polled_after_completion;
 
@@ -16,6 +17,12 @@ use crate::wait::polled_after_completion;
 /// The result of a member is delivered once. A handle that is alive when the member ends gets it. If the handle has
 /// been dropped by then, or is dropped without having been awaited, the result belongs to the group, which returns it
 /// from [`join`](crate::TaskGroup::join) or [`next`](super::GroupHandle::next).
+///
+/// A member that awaits its own handle would wait for itself. So the handle returns
+/// [`TaskError::Cancelled`](super::TaskError::Cancelled) at once, and the result of the member belongs to the group. The
+/// handle notices this only if the task of the member polls it directly. Inside a combinator that polls with wakers of
+/// its own, such as `FuturesUnordered`, the handle stays pending until the member is cancelled. The same holds for
+/// members that await each other's handles in a circle.
 ///
 /// Dropping the handle does not cancel the member. To cancel one member, give it a token of its own:
 /// `work.cancelable(&token)`.
@@ -26,7 +33,8 @@ use crate::wait::polled_after_completion;
 ///
 /// # Errors
 ///
-/// [`TaskError`](super::TaskError): the member was cancelled, panicked, or returned an error.
+/// [`TaskError`](super::TaskError): the member was cancelled, panicked, or returned an error. Or the member has awaited
+/// its own handle.
 ///
 /// # Panics
 ///
@@ -89,6 +97,10 @@ impl<T, E> Future for JoinHandle<T, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let result = match &self.state {
+            State::Member(shared, seat) if shared.is_task_of(seat.number, cx) => {
+                shared.detach(*seat);
+                Err(Cancelled::new("a member cannot wait for itself").into())
+            }
             State::Member(shared, seat) => ready!(shared.poll_slot(seat.slot, cx)),
             State::Refused => Err(Cancelled::new("the group is closed").into()),
             State::Done => polled_after_completion("JoinHandle"),

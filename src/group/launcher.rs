@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::task::Context;
 
 use super::in_place::InPlace;
-use super::shared::{Admitted, Seat, Shared, TaskResult};
+use super::shared::{Shared, TaskResult};
+use super::state::{Admitted, Seat};
 use crate::panic::{contain, discard};
 use crate::sync::Mutex;
 use crate::wait::{HasLatch, Latch};
@@ -100,7 +101,7 @@ impl<'env, T, E> Launcher<'env, T, E> {
 
     /// Cancels everything, because the owner is gone. Members in the future of the group end at once.
     pub(super) fn abandon(&self) {
-        self.shared.abandon();
+        self.shared.abandon(!self.is_in_place());
         if let Place::InPlace(members) = &self.place {
             members.clear();
             self.dispatch();

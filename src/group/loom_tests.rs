@@ -1,11 +1,11 @@
 //! Models of a group's counts: the end of the last member races against the wait for it, against a new member, and
-//! against the queue, and the count of plain members races against the end of the group's operation. There are also
-//! models of members in place: their first poll and their wake-ups race against a poll of the group, and against its
+//! against the queue, and against the drop of the group, and the count of plain members races against the end of the
+//! group's operation. There are also models of members in place: their first poll and their wake-ups race against a poll of the group, and against its
 //! drop.
 
 use std::convert::Infallible;
 use std::future::{poll_fn, ready};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
 use loom::thread::{self, JoinHandle as Thread};
@@ -13,9 +13,9 @@ use loom::thread::{self, JoinHandle as Thread};
 use super::in_place::InPlace;
 use super::join_handle::JoinHandle;
 use super::launcher::{Launcher, Place};
-use super::shared::Seat;
+use super::state::Seat;
 use crate::loom_tests::{Count, block_on, model_within};
-use crate::operation::Operation;
+use crate::operation::{Operation, Progress, Roster, WatchedIn, Watcher};
 use crate::sync::Mutex;
 use crate::wait::{HasLatch, Waiter};
 
@@ -126,6 +126,49 @@ fn loom_daemon_ends_beside_the_last_member() {
         group.member_ended(admitted.seat, true, Ok(()));
         wait(&group);
         daemon.join().unwrap();
+    });
+}
+
+/// A registry: it keeps the children that it lists.
+#[derive(Default)]
+struct Listed(Mutex<Vec<Operation>>);
+
+impl Roster for Listed {
+    fn add_task(self: Arc<Self>, task: &Operation, _is_daemon: bool) {
+        self.0.lock().push(task.clone());
+    }
+}
+
+struct Watching(Weak<Listed>);
+
+impl Watcher for Watching {
+    fn started(&self) {}
+    fn reported(&self, _: &Progress) {}
+    fn left(&self) {}
+
+    fn roster(&self) -> WatchedIn {
+        WatchedIn { roster: self.0.clone(), is_daemon: false }
+    }
+}
+
+#[test]
+fn loom_member_ends_while_its_listed_group_is_dropped() {
+    model_within(2, || {
+        let (group, _) = group();
+        let listed = Arc::new(Listed::default());
+        group.shared.operation.watch(Arc::new(Watching(Arc::downgrade(&listed))));
+        let admitted = group.shared.admit(true).unwrap();
+        // The body has returned, so the end of the member is the end of the group.
+        group.shared.release();
+        let member = {
+            let group = group.clone();
+            thread::spawn(move || group.member_ended(admitted.seat, true, Ok(())))
+        };
+        group.abandon();
+        member.join().unwrap();
+        assert!(group.latch().is_set());
+        let children = std::mem::take(&mut *listed.0.lock());
+        assert!(children.len() < 2 && children.iter().all(Operation::has_ended));
     });
 }
 

@@ -11,7 +11,8 @@ use pin_project::{pin_project, pinned_drop};
 
 use super::error::{TaskError, TaskFailed};
 use super::launcher::Launcher;
-use super::shared::{Admitted, Seat, Shared, TaskResult};
+use super::shared::{Shared, TaskResult};
+use super::state::{Admitted, Seat};
 use crate::error::Cancelled;
 use crate::frame::InRace;
 use crate::operation::{Operation, PolledBy};
@@ -82,7 +83,7 @@ where
         let this = self.project();
         let operation = this.is_plain.then_some(&this.launcher.shared.operation);
         let polled = {
-            let _inside = this.launcher.shared.enter_member(this.seat.number);
+            let _inside = this.launcher.shared.enter_member(this.seat.number, cx);
             poll_to_end(this.race, operation, cx)
         };
         let result = match ready!(polled) {

@@ -4,7 +4,7 @@
 //! * [`JoinHandle`] is a future of one member's result. [`Next`] is a future of the next result of any member.
 //! * [`TaskError`] says how a member ended without a value.
 
-// Internally, `shared` counts members, `results` keeps their results, `launcher` starts them, and `member` is the task
+// Internally, `shared` and `state` count members, `results` keeps their results, `launcher` starts them, and `member` is the task
 // of a member. `work` and `ending` are the work and the clean-up of the group's operation. `current` and `host` are for
 // members that await their own group.
 
@@ -25,6 +25,7 @@ mod outcome;
 mod results;
 mod shared;
 mod source;
+mod state;
 mod task_group;
 mod work;
 

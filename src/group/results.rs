@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::task::{Context, Poll, Waker};
 
 use super::error::TaskError;
-use super::shared::{Seat, Shared, State, TaskResult};
+use super::shared::{Shared, TaskResult};
+use super::state::{Seat, State};
 use crate::error::Cancelled;
 use crate::panic::discard;
 use crate::reason::Reason;

@@ -8,22 +8,22 @@
 //! 3. When a member ends, it leaves its result in its slot if its handle is alive, and otherwise in the list of the group.
 //!    Its end is counted in the same step. So once no member is left, the group has all results.
 //! 4. Wakers are woken and results are dropped with no lock held.
-//! 5. A *plain* member is not an operation. The operation of the group counts plain members and daemons as its
+//! 5. If the group is dropped, its operation leaves its registries before the members have ended. So a child of the
+//!    operation stands for the members until the last one has ended.
+//! 6. A *plain* member is not an operation. The operation of the group counts plain members and daemons as its
 //!    children. Their number changes under the lock of the group.
 
 use std::fmt;
 use std::sync::Arc;
-#[cfg(feature = "time")]
-use std::time::Duration;
 
 use super::error::{TaskError, TaskFailed};
-use super::results::Results;
-use crate::operation::Operation;
+use super::state::{Admitted, Failure, Policy, Seat, State, Step};
+use crate::operation::{Operation, ScopedChild};
 use crate::panic::{discard, wake};
 use crate::reason::Reason;
 use crate::source::CancellationToken;
 use crate::sync::{AtomicU64, Mutex};
-use crate::wait::{HasLatch, Latch, Wakers};
+use crate::wait::{HasLatch, Latch};
 
 /// How a member ended.
 pub(super) type TaskResult<T, E> = Result<T, TaskError<E>>;
@@ -43,116 +43,6 @@ pub struct Shared<T, E> {
     ended: Latch<()>,
 }
 
-pub(super) struct State<T, E> {
-    /// Whether the owner of the group, or the body of its scope, may still add members.
-    held: bool,
-    /// Whether no more members are admitted.
-    closed: bool,
-    /// The members that have not ended, without daemons.
-    pub(super) members: usize,
-    daemons: usize,
-    daemons_stopped: bool,
-    /// The number of members that have been admitted.
-    admitted: u64,
-    pub(super) results: Results<T, E>,
-    /// The failure that cancelled the group.
-    pub(super) failure: Option<Failure>,
-    /// Whether a member was cancelled with the group.
-    cut: bool,
-    pub(super) policy: Policy,
-}
-
-/// A member that was counted.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Admitted {
-    pub(super) seat: Seat,
-    /// Whether the operation of the group is the current one inside the member. Otherwise the member is an operation
-    /// itself.
-    pub(super) is_plain: bool,
-    /// Whether the member waits in the queue until there is room.
-    pub(super) is_bounded: bool,
-    #[cfg(feature = "time")]
-    pub(super) grace: Option<Duration>,
-}
-
-/// The place of a member in its group.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Seat {
-    /// The number of the member, from 1, in the order of spawning.
-    pub(super) number: u64,
-    /// The index of its slot.
-    pub(super) slot: usize,
-}
-
-#[derive(Clone, Copy, Default)]
-pub(super) struct Policy {
-    /// The largest number of members that run at once, if there is a bound.
-    pub(super) bound: Option<usize>,
-    /// Whether the others continue after a failure.
-    pub(super) keeps_going: bool,
-    /// Whether results of detached members are dropped.
-    pub(super) discards: bool,
-    /// How long members may continue after they were cancelled.
-    #[cfg(feature = "time")]
-    pub(super) grace: Option<Duration>,
-}
-
-impl Policy {
-    fn has_grace(&self) -> bool {
-        #[cfg(feature = "time")]
-        return self.grace.is_some();
-        #[cfg(not(feature = "time"))]
-        false
-    }
-}
-
-pub(super) struct Failure {
-    /// The number of the member; `None` if the body or a daemon failed.
-    pub(super) number: Option<u64>,
-    pub(super) cause: TaskFailed,
-}
-
-/// The part of a step that runs after the lock is released.
-#[must_use]
-pub(super) enum Step {
-    None,
-    StopDaemons,
-    End,
-}
-
-impl<T, E> State<T, E> {
-    /// Closes the group if nothing can add members any more. Called whenever a count has changed.
-    pub(super) fn step(&mut self) -> Step {
-        if self.held || self.members > 0 {
-            return Step::None;
-        }
-        self.closed = true;
-        if self.daemons == 0 {
-            Step::End
-        } else if std::mem::replace(&mut self.daemons_stopped, true) {
-            Step::None
-        } else {
-            Step::StopDaemons
-        }
-    }
-}
-
-impl<T, E> State<T, E> {
-    /// Returns whether the group has ended.
-    pub(super) fn is_over(&self) -> bool {
-        self.closed && !self.held && self.members == 0 && self.daemons == 0
-    }
-
-    /// Takes the tasks that wait for a result, if every member that is left waits too, or no member is left.
-    pub(super) fn take_waiters_if_stuck(&mut self) -> Option<Wakers> {
-        if self.members == self.results.waiting_members() {
-            self.results.take_waiters()
-        } else {
-            None
-        }
-    }
-}
-
 impl<T, E> Shared<T, E> {
     pub(super) fn new() -> Arc<Self> {
         let operation = Operation::of_group();
@@ -161,18 +51,7 @@ impl<T, E> Shared<T, E> {
             token: token.child_token(),
             daemon_token: token.child_token(),
             operation,
-            state: Mutex::new(State {
-                held: true,
-                closed: false,
-                members: 0,
-                daemons: 0,
-                daemons_stopped: false,
-                admitted: 0,
-                results: Results::default(),
-                failure: None,
-                cut: false,
-                policy: Policy::default(),
-            }),
+            state: Mutex::new(State::new()),
             host: AtomicU64::new(0),
             ended: Latch::new(),
         })
@@ -271,6 +150,11 @@ impl<T, E> Shared<T, E> {
     pub(super) fn was_cut(&self) -> bool {
         self.state.lock().cut
     }
+
+    /// Returns whether a member that was cancelled with the group did not end within its grace period.
+    pub(super) fn was_forced(&self) -> bool {
+        self.state.lock().forced
+    }
 }
 
 /// The end of members, and of the group.
@@ -282,10 +166,15 @@ impl<T, E> Shared<T, E> {
         is_plain: bool,
         result: TaskResult<T, E>,
     ) -> bool {
-        let cancelled = matches!(result, Err(TaskError::Cancelled(_)));
-        let cut = cancelled && self.operation.is_cancelled();
+        let (cut, forced) = match &result {
+            Err(TaskError::Cancelled(cancelled)) if self.operation.is_cancelled() => {
+                (true, cancelled.was_forced())
+            }
+            _ => (false, false),
+        };
         let mut state = self.state.lock();
         state.cut |= cut;
+        state.forced |= forced;
         let was_host = self.host_ended(seat.number);
         if !was_host {
             state.members -= 1;
@@ -336,10 +225,11 @@ impl<T, E> Shared<T, E> {
             Step::StopDaemons => {
                 self.daemon_token.cancel_with("the last task of the group has ended");
             }
-            Step::End => {
+            Step::End(left_behind) => {
                 if let Some(waiters) = self.ended.set(()) {
                     waiters.wake_all();
                 }
+                drop(left_behind);
             }
         }
     }
@@ -349,23 +239,41 @@ impl<T, E> Shared<T, E> {
         self.state.lock().closed = true;
     }
 
-    /// Ends the hold of the owner or of the body. Later calls have no effect.
-    pub(super) fn release(&self) {
+    /// Ends the hold of the owner or of the body. Returns whether the group was held: later calls have no effect.
+    pub(super) fn release(&self) -> bool {
         let mut state = self.state.lock();
         if !std::mem::replace(&mut state.held, false) {
-            return;
+            return false;
         }
         let step = state.step();
         drop(state);
         self.take_step(step);
+        true
     }
 
-    /// Cancels everything, because the owner is gone.
-    pub(super) fn abandon(&self) {
+    /// Cancels everything, because the owner is gone. `outlive` is true if members can outlive the owner.
+    pub(super) fn abandon(&self, outlive: bool) {
         if !self.ended.is_set() {
             self.operation.cancel_with(self.operation.reason_if_dropped());
+            if outlive {
+                self.leave_members_behind();
+            }
         }
         self.release();
+    }
+
+    /// Lets a child of the operation stand for the members that have not ended (5).
+    fn leave_members_behind(&self) {
+        if !self.state.lock().has_tasks() {
+            return;
+        }
+        let Some(child) = ScopedChild::of_members(&self.operation) else { return };
+        let mut state = self.state.lock();
+        // If a task is left, the last one to end takes the child out.
+        let unneeded =
+            if state.has_tasks() { state.left_behind.replace(child) } else { Some(child) };
+        drop(state);
+        drop(unneeded);
     }
 }
 

@@ -29,7 +29,8 @@ use crate::spawner::Spawner;
 /// * [`scope`](Self::scope) runs a body that adds members. It waits for the body and for the members.
 /// * If a member fails or panics, the others are cancelled, unless the group [keeps going](Self::keep_going).
 /// * [`at_most`](Self::at_most) bounds how many members run at once.
-/// * Dropping the group cancels its members. They end when their executor next polls them or drops them.
+/// * Dropping the group cancels its members. They end when their executor next polls them or drops them. Until then, a
+///   registry in which the group was lists a child of its operation, with the same name.
 ///
 /// # Memory
 ///
@@ -240,6 +241,9 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
 
     /// Lets each member continue for up to `limit` after a cancellation, so that it can end by itself. Members in the
     /// queue do not start.
+    ///
+    /// If a member does not end in time, it is dropped. [`was_forced`](crate::Cancelled::was_forced) then returns `true`
+    /// for its error, and for the error of the group.
     ///
     /// A member sees the request through its [current](crate::Operation::current) operation. To give the body of a
     /// scope time as well, use [`grace`](crate::Cancelable::grace) of the future of the scope. With `limit`, each

@@ -233,7 +233,12 @@ impl Activity {
     }
 
     pub(super) fn is_watched(&self) -> bool {
-        self.observed.is_observed() || !self.watchers.lock().is_empty()
+        self.observed.is_observed() || self.is_listed()
+    }
+
+    /// Returns whether a registry lists the operation, or has listed it.
+    pub(super) fn is_listed(&self) -> bool {
+        !self.watchers.lock().is_empty()
     }
 
     /// Adds a task of the operation to the rosters that list the operation.

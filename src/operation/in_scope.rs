@@ -1,7 +1,8 @@
 //! `InScope`: a future that runs within an operation, wherever it is polled.
 //!
 //! The operation has a child that stands for the future, and ends with it. So a task that waits for the children of the
-//! operation also waits for the future, and the registries of the operation list the future.
+//! operation also waits for the future, and the registries of the operation list the future. A group that is dropped
+//! leaves such a child, too, until its members have ended.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -17,6 +18,7 @@ use super::inner::Inner;
 use crate::clock;
 use crate::frame::InRace;
 use crate::panic::message;
+use crate::text::Text;
 use crate::wait::polled_after_completion;
 
 /// Future of [`Operation::in_scope`].
@@ -31,8 +33,8 @@ pub struct InScope<F> {
     operation: Operation,
 }
 
-/// The child that stands for the future. It ends when this is dropped, at the latest.
-struct ScopedChild {
+/// The child that stands for the future, or for what is left of a group. It ends when this is dropped, at the latest.
+pub(crate) struct ScopedChild {
     operation: Operation,
     started: bool,
     /// Whether the operation is listed by a registry.
@@ -40,12 +42,24 @@ struct ScopedChild {
 }
 
 impl ScopedChild {
-    fn of(parent: &Operation) -> Self {
-        let operation = Operation::new();
+    fn of(parent: &Operation, name: Option<Text>) -> Self {
+        let mut operation = Operation::new();
+        name.into_iter().for_each(|name| operation.set_name(name));
         operation.enter_below(parent);
         parent.activity().into_iter().for_each(|activity| activity.add_task(&operation));
         let watched = operation.is_watched();
         ScopedChild { operation, started: false, watched }
+    }
+
+    /// Creates a child that stands for the members of a group, with the name of the group's operation. Returns `None` if
+    /// no registry lists that operation.
+    pub(crate) fn of_members(group: &Operation) -> Option<Self> {
+        if !group.activity().is_some_and(Activity::is_listed) {
+            return None;
+        }
+        let mut child = ScopedChild::of(group, group.name_text());
+        child.start();
+        Some(child)
     }
 
     #[cold]
@@ -68,7 +82,7 @@ impl Drop for ScopedChild {
 
 impl<F> InScope<F> {
     pub(super) fn new(operation: Operation, future: F) -> Self {
-        InScope { future: Some(future), child: ScopedChild::of(&operation), operation }
+        InScope { future: Some(future), child: ScopedChild::of(&operation, None), operation }
     }
 }
 

@@ -43,6 +43,7 @@ pub use ended::{ChildrenEnded, Ended};
 pub(crate) use hooks::Hook;
 pub use id::{OperationId, ParseOperationIdError};
 pub use in_scope::InScope;
+pub(crate) use in_scope::ScopedChild;
 pub use progress::Progress;
 pub use snapshot::Snapshot;
 pub use status::Status;

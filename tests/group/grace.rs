@@ -1,14 +1,15 @@
-//! Groups whose join or scope has a grace period of its own. Members get it from the group only if the group has one.
+//! Groups whose join or scope has a grace period of its own, and whether the error of a group says that something was
+//! dropped by force. Members get a grace period from the group only if the group has one.
 
 use std::future::pending;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
 use cancelable::prelude::*;
 
 use crate::by_hand::ByHand;
-use crate::support::{self, Wakes};
+use crate::support::{self, Gate, Wakes, poll_once};
 
 const GRACE: Duration = Duration::from_secs(3600);
 
@@ -82,4 +83,76 @@ fn failure() {
         executor.run_all();
     }
     panic!("the group did not end");
+}
+
+/// Polls a cancelled group until it has ended. Returns its error.
+fn error_of<V: std::fmt::Debug>(
+    mut work: Pin<&mut impl Future<Output = Result<V, Cancelled>>>,
+    executor: &ByHand,
+) -> Cancelled {
+    let polled = (0..4).find_map(|_| {
+        executor.run_all();
+        match poll_once(work.as_mut()) {
+            Poll::Ready(outcome) => Some(outcome.unwrap_err()),
+            Poll::Pending => None,
+        }
+    });
+    polled.expect("the group has not ended")
+}
+
+#[test]
+fn g18_group_was_forced_if_a_member_was() {
+    let _watchdog = support::watchdog();
+    for (by_force, own_grace) in [(false, false), (false, true), (true, false), (true, true)] {
+        let executor = ByHand::new();
+        let group = executor.group::<(), String>().grace(GRACE);
+        let (operation, gate) = (group.operation(), Gate::new());
+        let forced = group.spawn(gate.pass());
+        (0..2).for_each(|_| drop(group.spawn(gate.pass())));
+        let join = group.join().named("crawl");
+        let mut join = pin!(if own_grace { join.grace(GRACE) } else { join });
+        assert!(poll_once(join.as_mut()).is_pending());
+        executor.run();
+        operation.cancel_with("stop");
+        executor.run_all();
+        assert!(poll_once(join.as_mut()).is_pending(), "members are in their grace period");
+        if by_force {
+            assert!(operation.children()[0].force());
+        }
+        executor.run_all();
+        assert_eq!(forced.is_finished(), by_force);
+        // The executor drops the task of one member, and the others end by themselves.
+        executor.drop_task(1);
+        gate.open();
+        let error = error_of(join, &executor);
+        assert_eq!(error.was_forced(), by_force, "own grace: {own_grace}");
+        assert_eq!(error.to_string(), "`crawl` cancelled: stop");
+    }
+}
+
+#[test]
+fn group_was_not_forced_if_its_members_had_no_grace_period() {
+    let _watchdog = support::watchdog();
+    let (executor, token) = (ByHand::new(), CancellationToken::new());
+    let group = executor.group::<(), String>();
+    group.spawn(pending());
+    let mut join = pin!(group.join_within(&token).grace(GRACE));
+    assert!(poll_once(join.as_mut()).is_pending());
+    executor.run();
+    token.cancel();
+    assert!(!error_of(join, &executor).was_forced());
+}
+
+#[test]
+fn group_was_forced_if_its_body_was() {
+    let _watchdog = support::watchdog();
+    let (executor, token) = (ByHand::new(), CancellationToken::new());
+    let scope = executor.group::<(), String>().scope(&token, |_| pending::<()>()).grace(GRACE);
+    let operation = scope.operation();
+    let mut scope = pin!(scope);
+    assert!(poll_once(scope.as_mut()).is_pending());
+    token.cancel();
+    assert!(poll_once(scope.as_mut()).is_pending());
+    assert!(operation.force());
+    assert!(error_of(scope, &executor).was_forced());
 }

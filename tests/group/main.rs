@@ -19,6 +19,8 @@ mod members;
 mod model;
 mod orders;
 mod own_group;
+#[cfg(feature = "time")]
+mod registered;
 mod results;
 mod scope;
 mod trees;

@@ -297,3 +297,63 @@ fn panics_of_members_leave_no_current_member() {
     executor.run_all();
     assert_eq!(poll_once(next), Poll::Ready(Some(Ok(7))));
 }
+
+/// A handle that its own member polls. `own` passes the handle to the member.
+type Own = Arc<Mutex<Option<cancelable::group::JoinHandle<usize, String>>>>;
+
+#[test]
+fn g18_member_that_awaits_its_own_handle_gets_an_error() {
+    let _watchdog = support::watchdog();
+    let refused = || Err(Cancelled::new("a member cannot wait for itself").into());
+    let executor = ByHand::new();
+    let group = executor.group::<usize, String>();
+    for way in [Way::Plain, Way::Shielded, Way::Operation, Way::ShieldedOperation] {
+        let (own, got) = (Own::default(), Arc::new(Mutex::new(None)));
+        let (of_member, result) = (own.clone(), got.clone());
+        let work = async move {
+            let handle = of_member.lock().unwrap().take().unwrap();
+            *result.lock().unwrap() = Some(handle.await);
+            7
+        };
+        let work: Boxed<usize> = match way {
+            Way::Shielded | Way::ShieldedOperation => Box::pin(shield(work)),
+            _ => Box::pin(work),
+        };
+        let handle = match way {
+            Way::Plain | Way::Shielded => group.spawn(work),
+            _ => group.spawn_cancelable(work.cancelable(never())),
+        };
+        *own.lock().unwrap() = Some(handle);
+        executor.run();
+        assert_eq!(got.lock().unwrap().take(), Some(refused()), "{way:?}");
+        assert_eq!(group.take_results(), [Ok(7)], "{way:?}");
+    }
+}
+
+/// An executor that a member runs may poll other tasks, and a member of another group may have the same number.
+#[test]
+fn handles_in_other_tasks_wait() {
+    let _watchdog = support::watchdog();
+    let executor = ByHand::new();
+    let (group, other) = (executor.group::<usize, String>(), executor.group::<usize, String>());
+    let gate = Gate::new();
+    let own = Own::default();
+    let (of_member, pass) = (own.clone(), gate.pass());
+    let first = group.spawn(async move {
+        let mut handle = of_member.lock().unwrap().take().unwrap();
+        // This task is polled inside the member.
+        assert!(Wakes::new().poll(Pin::new(&mut handle)).is_pending());
+        *of_member.lock().unwrap() = Some(handle);
+        pass.await;
+        7
+    });
+    *own.lock().unwrap() = Some(first);
+    executor.run();
+    let first = own.lock().unwrap().take().unwrap();
+    let second = other.spawn(async move { first.await.unwrap() + 1 });
+    executor.run();
+    assert_eq!((group.len(), other.len()), (1, 1));
+    gate.open();
+    executor.run_all();
+    assert_eq!(poll_once(pin!(second)), Poll::Ready(Ok(8)));
+}
