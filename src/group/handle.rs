@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::join_handle::JoinHandle;
 use super::launcher::Launcher;
-use super::member::{Daemon, Kind, Member};
+use super::member::{CanFail, CannotFail, Daemon, Kind, Member};
 use super::next::Next;
 use super::shared::TaskResult;
 use super::source::GroupSource;
@@ -62,7 +62,7 @@ where
         F: IntoFuture<Output = T>,
         F::IntoFuture: Send + 'env,
     {
-        self.launch(future.into_future(), Kind::infallible())
+        self.launch::<CannotFail, _>(future.into_future())
     }
 
     /// Adds a member that runs fallible work. If the work returns `Err`, the member has failed. This cancels the group,
@@ -89,7 +89,7 @@ where
         F::IntoFuture: Send + 'env,
         E: Display,
     {
-        self.launch(future.into_future(), Kind::fallible())
+        self.launch::<CanFail, _>(future.into_future())
     }
 
     /// Adds a member that is an operation of its own, as a child of the group's operation.
@@ -118,7 +118,7 @@ where
         X: Ending<T> + Send + 'env,
     {
         let work = work.child_of(&self.launcher.shared.operation);
-        self.launch_operation(work, Kind::infallible())
+        self.launch_operation::<CannotFail, _>(work)
     }
 
     /// Adds a member that is a fallible operation of its own. Like [`spawn_cancelable`](Self::spawn_cancelable), but
@@ -147,7 +147,7 @@ where
         E: From<Cancelled> + Display,
     {
         let work = work.child_of(&self.launcher.shared.operation);
-        self.launch_operation(work.into_race(), Kind::fallible())
+        self.launch_operation::<CanFail, _>(work.into_race())
     }
 
     /// Adds a daemon: a member that does not keep the group open. A daemon is cancelled when the last other member has
@@ -184,10 +184,10 @@ where
     }
 
     /// Starts a member that is not an operation. If members have a grace period, the member becomes an operation.
-    fn launch<F, V>(&self, future: F, kind: Kind<V, T, E>) -> JoinHandle<T, E>
+    fn launch<K, F>(&self, future: F) -> JoinHandle<T, E>
     where
-        F: Future<Output = V> + Send + 'env,
-        V: Send + 'env,
+        K: Kind<T, E, Value: Send> + Send + 'env,
+        F: Future<Output = K::Value> + Send + 'env,
     {
         let launcher = &self.launcher;
         let Some(admitted) = launcher.shared.admit(true) else { return refuse(future) };
@@ -195,32 +195,32 @@ where
         if let Some(grace) = admitted.grace {
             let operation = &launcher.shared.operation;
             let race = Cancelable::new(future, never()).child_of(operation).grace(grace);
-            return self.start(admitted, race, kind);
+            return self.start::<K, _>(admitted, race);
         }
         let source = GroupSource::new(&launcher.shared.token, !launcher.is_in_place());
-        self.start(admitted, Cancelable::new(future, source), kind)
+        self.start::<K, _>(admitted, Cancelable::new(future, source))
     }
 
     /// Starts a member that is an operation.
-    fn launch_operation<R, V>(&self, race: R, kind: Kind<V, T, E>) -> JoinHandle<T, E>
+    fn launch_operation<K, R>(&self, race: R) -> JoinHandle<T, E>
     where
-        R: Future<Output = Result<V, Cancelled>> + Send + 'env,
-        V: 'env,
+        K: Kind<T, E> + Send + 'env,
+        R: Future<Output = Result<K::Value, Cancelled>> + Send + 'env,
     {
         match self.launcher.shared.admit(false) {
-            Some(admitted) => self.start(admitted, race, kind),
+            Some(admitted) => self.start::<K, _>(admitted, race),
             None => refuse(race),
         }
     }
 
     /// Starts a member that was admitted.
-    fn start<R, V>(&self, admitted: Admitted, race: R, kind: Kind<V, T, E>) -> JoinHandle<T, E>
+    fn start<K, R>(&self, admitted: Admitted, race: R) -> JoinHandle<T, E>
     where
-        R: Future<Output = Result<V, Cancelled>> + Send + 'env,
-        V: 'env,
+        K: Kind<T, E> + Send + 'env,
+        R: Future<Output = Result<K::Value, Cancelled>> + Send + 'env,
     {
         let launcher = &self.launcher;
-        let member = Member::new(race, admitted, kind, launcher.clone());
+        let member = Member::<_, K, _, _>::new(race, admitted, launcher.clone());
         launcher.start(admitted, Box::pin(member));
         JoinHandle::new(launcher.shared.clone(), admitted.seat)
     }

@@ -2,6 +2,7 @@
 //! is cancelled, or else when the executor drops the task.
 
 use std::fmt::Display;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,62 +21,69 @@ use crate::panic::{contain, discard, message};
 use crate::wait::polled_after_completion;
 
 /// How the values of a member's future become its result.
-pub(super) struct Kind<V, T, E> {
-    convert: fn(V) -> TaskResult<T, E>,
+pub(super) trait Kind<T, E> {
+    /// What the future returns.
+    type Value;
+
+    fn convert(value: Self::Value) -> TaskResult<T, E>;
+
     /// Returns the cause for which the group is cancelled, if this error fails it.
-    text_of: fn(&E) -> TaskFailed,
+    fn text_of(error: &E) -> TaskFailed;
 }
 
-impl<T, E> Kind<T, T, E> {
-    pub(super) fn infallible() -> Self {
-        Kind { convert: Ok, text_of: |_| unreachable!("the member cannot fail") }
+/// The future returns the value itself.
+pub(super) struct CannotFail;
+
+impl<T, E> Kind<T, E> for CannotFail {
+    type Value = T;
+
+    fn convert(value: T) -> TaskResult<T, E> {
+        Ok(value)
+    }
+
+    fn text_of(_error: &E) -> TaskFailed {
+        unreachable!("the member cannot fail")
     }
 }
 
-impl<T, E: Display> Kind<Result<T, E>, T, E> {
-    pub(super) fn fallible() -> Self {
-        Kind {
-            convert: |result| result.map_err(TaskError::Failed),
-            text_of: |error| TaskFailed::because_of(error),
-        }
+/// The future returns a `Result`.
+pub(super) struct CanFail;
+
+impl<T, E: Display> Kind<T, E> for CanFail {
+    type Value = Result<T, E>;
+
+    fn convert(result: Result<T, E>) -> TaskResult<T, E> {
+        result.map_err(TaskError::Failed)
+    }
+
+    fn text_of(error: &E) -> TaskFailed {
+        TaskFailed::because_of(error)
     }
 }
 
-impl<V, T, E> Clone for Kind<V, T, E> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<V, T, E> Copy for Kind<V, T, E> {}
-
-/// The task of a member. `R` is the race of its future against the cancellation of the group.
+/// The task of a member. `R` is the race of its future against the cancellation of the group, and `K` is its [`Kind`].
 #[pin_project(PinnedDrop)]
-pub(super) struct Member<'env, R, V, T, E> {
+pub(super) struct Member<'env, R, K, T, E> {
     /// `None` once the member has ended.
     #[pin]
     race: Option<R>,
     is_plain: bool,
-    kind: Kind<V, T, E>,
+    kind: PhantomData<K>,
     seat: Seat,
     launcher: Arc<Launcher<'env, T, E>>,
 }
 
-impl<'env, R, V, T, E> Member<'env, R, V, T, E> {
-    pub(super) fn new(
-        race: R,
-        admitted: Admitted,
-        kind: Kind<V, T, E>,
-        launcher: Arc<Launcher<'env, T, E>>,
-    ) -> Self {
+impl<'env, R, K, T, E> Member<'env, R, K, T, E> {
+    pub(super) fn new(race: R, admitted: Admitted, launcher: Arc<Launcher<'env, T, E>>) -> Self {
         let Admitted { seat, is_plain, .. } = admitted;
-        Member { race: Some(race), is_plain, kind, seat, launcher }
+        Member { race: Some(race), is_plain, kind: PhantomData, seat, launcher }
     }
 }
 
-impl<R, V, T, E> Future for Member<'_, R, V, T, E>
+impl<R, K, T, E> Future for Member<'_, R, K, T, E>
 where
-    R: Future<Output = Result<V, Cancelled>>,
+    R: Future<Output = Result<K::Value, Cancelled>>,
+    K: Kind<T, E>,
 {
     type Output = ();
 
@@ -87,45 +95,34 @@ where
             poll_to_end(this.race, operation, cx)
         };
         let result = match ready!(polled) {
-            Ok(Ok(value)) => (this.kind.convert)(value),
+            Ok(Ok(value)) => K::convert(value),
             Ok(Err(cancelled)) => Err(TaskError::Cancelled(cancelled)),
             Err(panic) => Err(TaskError::Panicked(panic.into())),
         };
-        end(this.launcher, *this.seat, *this.is_plain, result, this.kind.text_of);
+        let failed = match &result {
+            Err(TaskError::Failed(error)) => Some(K::text_of(error)),
+            Err(TaskError::Panicked(message)) => Some(TaskFailed::panicked(message)),
+            Ok(_) | Err(TaskError::Cancelled(_)) => None,
+        };
+        if let Some(cause) = failed {
+            this.launcher.shared.member_failed(Some(this.seat.number), cause);
+        }
+        this.launcher.member_ended(*this.seat, *this.is_plain, result);
         Poll::Ready(())
     }
 }
 
 #[pinned_drop]
-impl<R, V, T, E> PinnedDrop for Member<'_, R, V, T, E> {
+impl<R, K, T, E> PinnedDrop for Member<'_, R, K, T, E> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
         if this.race.is_some() {
             let _ = contain(|| this.race.set(None));
             let reason = this.launcher.shared.reason_if_dropped();
             let result = Err(Cancelled::new(reason).into());
-            end(this.launcher, *this.seat, *this.is_plain, result, this.kind.text_of);
+            this.launcher.member_ended(*this.seat, *this.is_plain, result);
         }
     }
-}
-
-/// Ends a member, once its future is gone.
-fn end<T, E>(
-    launcher: &Launcher<'_, T, E>,
-    seat: Seat,
-    is_plain: bool,
-    result: TaskResult<T, E>,
-    text_of: fn(&E) -> TaskFailed,
-) {
-    let failed = match &result {
-        Err(TaskError::Failed(error)) => Some(text_of(error)),
-        Err(TaskError::Panicked(message)) => Some(TaskFailed::panicked(message)),
-        Ok(_) | Err(TaskError::Cancelled(_)) => None,
-    };
-    if let Some(cause) = failed {
-        launcher.shared.member_failed(Some(seat.number), cause);
-    }
-    launcher.member_ended(seat, is_plain, result);
 }
 
 /// The task of a daemon.

@@ -1,7 +1,7 @@
 //! `Results`: the results of members, until they are taken.
 //!
-//! 1. A member has a slot from its admission. The slot is freed when the result is taken out of it, or once the handle
-//!    is dropped and the member has ended.
+//! 1. A member has a slot from its admission until its handle has returned the result or is dropped. The slot is then used
+//!    for another member, so it has the number of its member.
 //! 2. A result is in one place: in the slot if the handle is alive, otherwise in the list of the group.
 //! 3. If all members that are left wait for a result, none will come. So the last member that begins to wait gets
 //!    `None` instead. If this happens because a member ends, the waiting tasks are woken, and the first one that looks
@@ -36,12 +36,15 @@ pub(super) struct Results<T, E> {
     wakes: u64,
 }
 
-/// A member that has a handle or has not ended.
-enum Slot<T, E> {
-    /// It has not ended. The waker is that of its handle, once the handle has been polled.
+/// A member whose handle is alive.
+struct Slot<T, E> {
+    number: u64,
+    state: SlotState<T, E>,
+}
+
+enum SlotState<T, E> {
+    /// The member has not ended. The waker is that of its handle, once the handle has been polled.
     Running(Option<Waker>),
-    /// It has not ended, and its handle is gone.
-    Detached,
     Ended(TaskResult<T, E>),
 }
 
@@ -75,8 +78,9 @@ impl<T, E> Default for Results<T, E> {
 }
 
 impl<T, E> Results<T, E> {
-    pub(super) fn add_slot(&mut self) -> usize {
-        self.slots.insert(Slot::Running(None))
+    /// Adds the slot of the member with this number. Returns its index.
+    pub(super) fn add_slot(&mut self, number: u64) -> usize {
+        self.slots.insert(Slot { number, state: SlotState::Running(None) })
     }
 
     /// Leaves the result of a member in its slot, or in the list if its handle is gone and `keeps` is true.
@@ -89,13 +93,13 @@ impl<T, E> Results<T, E> {
         self.forget_waiting(seat.number);
         let mut delivered = Delivered { waker: None, unneeded: None, is_kept: false };
         match self.slots.get_mut(seat.slot) {
-            Some(slot @ Slot::Running(_)) => {
-                if let Slot::Running(waker) = std::mem::replace(slot, Slot::Ended(result)) {
+            Some(slot) if slot.number == seat.number => {
+                let before = std::mem::replace(&mut slot.state, SlotState::Ended(result));
+                if let SlotState::Running(waker) = before {
                     delivered.waker = waker;
                 }
             }
             _ => {
-                self.slots.remove(seat.slot);
                 delivered.unneeded = self.keep(seat.number, result, keeps);
                 delivered.is_kept = delivered.unneeded.is_none();
             }
@@ -175,13 +179,13 @@ impl<T, E> Shared<T, E> {
         loop {
             let mut state = self.state.lock();
             let slots = &mut state.results.slots;
-            let waker = match slots.get_mut(slot) {
-                Some(Slot::Running(waker)) => waker,
+            let waker = match slots.get_mut(slot).map(|slot| &mut slot.state) {
+                Some(SlotState::Running(waker)) => waker,
                 _ => {
-                    let removed = slots.remove(slot);
+                    let removed = slots.remove(slot).map(|slot| slot.state);
                     drop(state);
                     discard(new);
-                    let Some(Slot::Ended(result)) = removed else {
+                    let Some(SlotState::Ended(result)) = removed else {
                         unreachable!("the slot belongs to the handle that is polled")
                     };
                     return Poll::Ready(result);
@@ -205,7 +209,9 @@ impl<T, E> Shared<T, E> {
 
     /// Returns whether the member of a handle has ended.
     pub(super) fn has_ended(&self, slot: usize) -> bool {
-        matches!(self.state.lock().results.slots.get_mut(slot), Some(Slot::Ended(_)))
+        let mut state = self.state.lock();
+        let slot = state.results.slots.get_mut(slot);
+        slot.is_some_and(|slot| matches!(slot.state, SlotState::Ended(_)))
     }
 
     /// Detaches a member from its handle. From now on its result belongs to the group, even if the member has ended already.
@@ -213,16 +219,13 @@ impl<T, E> Shared<T, E> {
         let mut state = self.state.lock();
         let keeps = state.keeps_result_of(seat.number);
         let results = &mut state.results;
-        match results.slots.get_mut(seat.slot) {
-            Some(slot @ Slot::Running(_)) => {
-                let before = std::mem::replace(slot, Slot::Detached);
+        let Some(slot) = results.slots.remove(seat.slot) else { return };
+        match slot.state {
+            SlotState::Running(waker) => {
                 drop(state);
-                if let Slot::Running(Some(waker)) = before {
-                    discard(waker);
-                }
+                discard(waker);
             }
-            _ => {
-                let Some(Slot::Ended(result)) = results.slots.remove(seat.slot) else { return };
+            SlotState::Ended(result) => {
                 let unneeded = results.keep(seat.number, result, keeps);
                 let waiters = results.take_waiters();
                 drop(state);
@@ -330,17 +333,19 @@ impl<T, E> Shared<T, E> {
 
 /// Sorts results by the numbers of their members.
 fn in_order<R>(mut numbered: Vec<(u64, R)>) -> Vec<R> {
-    let numbers = || numbered.iter().map(|(number, _)| *number);
-    let (Some(first), Some(last)) = (numbers().min(), numbers().max()) else { return Vec::new() };
-    let span = (last - first) as usize + 1;
-    if span / 2 > numbered.len() {
+    if !numbered.is_sorted_by_key(|(number, _)| *number) {
+        let numbers = || numbered.iter().map(|(number, _)| *number);
+        let (first, last) = (numbers().min().unwrap_or(0), numbers().max().unwrap_or(0));
+        let span = (last - first) as usize + 1;
+        if span / 2 <= numbered.len() {
+            // The numbers are dense, so each result goes directly to its place, which takes linear time.
+            let mut places: Vec<Option<R>> = std::iter::repeat_with(|| None).take(span).collect();
+            for (number, result) in numbered {
+                places[(number - first) as usize] = Some(result);
+            }
+            return places.into_iter().flatten().collect();
+        }
         numbered.sort_unstable_by_key(|(number, _)| *number);
-        return numbered.into_iter().map(|(_, result)| result).collect();
     }
-    // The numbers are mostly dense. If so, each result goes directly to its place, which takes linear time.
-    let mut places: Vec<Option<R>> = std::iter::repeat_with(|| None).take(span).collect();
-    for (number, result) in numbered {
-        places[(number - first) as usize] = Some(result);
-    }
-    places.into_iter().flatten().collect()
+    numbered.into_iter().map(|(_, result)| result).collect()
 }

@@ -79,9 +79,10 @@ impl<T, E> Shared<T, E> {
         }
         state.members += 1;
         state.admitted += 1;
+        let number = state.admitted;
         let is_plain = is_plain && !state.policy.has_grace();
         let admitted = Admitted {
-            seat: Seat { number: state.admitted, slot: state.results.add_slot() },
+            seat: Seat { number, slot: state.results.add_slot(number) },
             is_plain,
             is_bounded: state.policy.bound.is_some(),
             #[cfg(feature = "time")]

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 #[cfg(feature = "time")]
-use crate::operation::Operation;
+use crate::operation::{Operation, current_deadline};
 #[cfg(feature = "time")]
 use crate::poll_context::ignore_limits;
 use crate::reason::Reason;
@@ -46,8 +46,7 @@ impl GroupSource {
     #[cfg(feature = "time")]
     fn poll_limit(&mut self, cx: &mut Context<'_>) -> bool {
         if let Limit::Unknown = self.limit {
-            let deadline = Operation::current().and_then(|operation| operation.deadline());
-            self.limit = match deadline {
+            self.limit = match current_deadline() {
                 Some(at) => Limit::Until(Box::new(Countdown::until(at))),
                 None => Limit::None,
             };

@@ -36,8 +36,8 @@ use crate::spawner::Spawner;
 ///
 /// If the [`JoinHandle`](super::JoinHandle) of a member was dropped, the group keeps the result until it is taken. If
 /// there are many members, take results with [`next`](GroupHandle::next), or [discard](Self::discard_results) them. The
-/// group then keeps nothing of a member that has ended. Its memory grows with the largest number of members that it has
-/// had at once: it has a small slot for each of these. It frees the slots when no member is left.
+/// group then keeps nothing of a member that has ended. Its memory grows with the largest number of handles of members
+/// that were alive at once: it has a small slot for each of these. It frees the slots when no handle is left.
 ///
 /// # The time limit
 ///

@@ -6,6 +6,8 @@ use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::task::Waker;
+#[cfg(feature = "time")]
+use std::time::Instant;
 
 use super::Operation;
 use super::activity::Activity;
@@ -104,6 +106,18 @@ pub(super) fn current_and_waker() -> Option<(Operation, PolledBy)> {
     CURRENT.set(current);
     let (inner, polled_by) = found?;
     Some((Operation { inner }, polled_by))
+}
+
+/// Returns the deadline of the innermost operation that is being polled on this thread, even in a section that protects the
+/// caller.
+#[cfg(feature = "time")]
+#[inline]
+pub(crate) fn current_deadline() -> Option<Instant> {
+    // No handle is cloned: every member of a group calls this.
+    let current = CURRENT.take();
+    let deadline = current.as_ref().and_then(|(inner, _)| inner.deadline());
+    CURRENT.set(current);
+    deadline
 }
 
 /// Returns whether this is the innermost operation that is being polled on this thread.

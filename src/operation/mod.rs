@@ -38,6 +38,8 @@ pub use crate::future::{
     Call, Ending, Fallible, Finally, FinallyOrSpawn, JoinsChildren, WrappedCall,
 };
 pub(crate) use activity::{ActiveShield, ActivitySnapshot, Roster, RunStage, WatchedIn, Watcher};
+#[cfg(feature = "time")]
+pub(crate) use current::current_deadline;
 pub(crate) use current::{InPoll, PolledBy};
 pub use ended::{ChildrenEnded, Ended};
 pub(crate) use hooks::Hook;

@@ -51,6 +51,31 @@ fn g18_result_goes_to_a_handle_or_to_the_group() {
     assert_eq!(poll_once(pin!(kept)), Poll::Ready(Ok("kept")), "also after the end of the group");
 }
 
+/// The second member has the place that the first one had before its handle was dropped.
+#[test]
+fn result_of_a_detached_member_is_not_taken_for_that_of_a_later_one() {
+    let _watchdog = support::watchdog();
+    let executor = ByHand::new();
+    let group = executor.group::<_, String>();
+    let gates = [Gate::new(), Gate::new()];
+    let [first, second] = gates.each_ref().map(Gate::pass);
+    drop(group.spawn(async move {
+        first.await;
+        "first"
+    }));
+    let handle = group.spawn(async move {
+        second.await;
+        "second"
+    });
+    gates[0].open();
+    executor.run_all();
+    assert!(!handle.is_finished());
+    assert_eq!(group.take_results(), [Ok("first")]);
+    gates[1].open();
+    executor.run_all();
+    assert_eq!(poll_once(pin!(handle)), Poll::Ready(Ok("second")));
+}
+
 #[test]
 fn handle_is_woken_once() {
     let _watchdog = support::watchdog();
