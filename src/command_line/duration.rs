@@ -1,4 +1,4 @@
-//! `parse_duration`: the durations of the attribute, for the arguments of a program.
+//! `parse_duration`: parses durations in the arguments of a program, in the format of the attribute.
 
 use std::error::Error;
 use std::fmt;
@@ -14,8 +14,8 @@ const ARGUMENT: Messages = Messages {
 
 /// Parses a duration such as `30s`, `1m30s` or `1.5h`, as the attribute [`cancelable`](macro@crate::cancelable) does.
 ///
-/// A duration is one or more numbers, each with its unit: `h`, `m`, `s`, `ms`, `us` (or `µs`) or `ns`. Each unit comes
-/// once, from large to small. The last number may have a fraction. Spaces are not allowed, and neither is a number
+/// A duration is one or more numbers, each with its unit: `h`, `m`, `s`, `ms`, `us` (or `µs`) or `ns`. Each unit can appear
+/// once, and larger units come first. The last number may have a fraction. Spaces are not allowed, and neither is a number
 /// without a unit. Zero is allowed: a time limit of `0s` has passed before the work starts.
 ///
 /// # Errors
@@ -34,7 +34,7 @@ const ARGUMENT: Messages = Messages {
 /// # Ok::<(), cancelable::command_line::InvalidDuration>(())
 /// ```
 ///
-/// As an option of `clap`:
+/// As the parser of an option of `clap`:
 ///
 /// ```
 /// use cancelable::command_line::parse_duration;
@@ -55,9 +55,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
     grammar::parse(text, &ARGUMENT).map_err(InvalidDuration)
 }
 
-/// The error returned when a string is not a valid duration. Returned by [`parse_duration`].
+/// The error that [`parse_duration`] returns if a string is not a valid duration.
 ///
-/// See there for an example.
+/// See [`parse_duration`] for an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidDuration(String);
 
@@ -73,7 +73,7 @@ impl Error for InvalidDuration {}
 mod tests {
     use super::*;
 
-    /// The attribute has the tests of the grammar.
+    /// Only a few cases: the tests of the attribute cover the grammar.
     #[test]
     fn accepted() {
         assert_eq!(parse_duration("1h30m"), Ok(Duration::from_secs(5400)));

@@ -13,8 +13,8 @@ use crate::reason::{Reason, exit_like, exit_number};
 
 /// How a command-line program ends: with an exit code, or with an error. Return it from `main`.
 ///
-/// After `main` has returned it, and the values of `main` have been dropped, it prints the error on stderr, as
-/// `program: error`, with the causes of the error. Then it ends the process:
+/// After `main` has returned and its variables have been dropped, an `End` with an error prints the error and its causes on
+/// stderr, as `program: error: cause`. Then it ends the process:
 ///
 /// | the error or one of its causes is | end |
 /// |---|---|
@@ -22,13 +22,14 @@ use crate::reason::{Reason, exit_like, exit_number};
 /// | a [`Cancelled`] by time limits | the exit code 124 |
 /// | neither | the exit code 1 |
 ///
-/// Make it from `()`, an [`ExitCode`], or a `Result` with one of these. The error may be any that converts to
-/// `Box<dyn Error>`: an [`io::Error`], a [`Cancelled`], a `String`, a `Box<dyn Error>`, an `anyhow::Error`. For a
-/// `Box<dyn Error + Send + Sync>`, write `.map_err(|error| error as Box<dyn Error>)`.
+/// Convert `()`, an [`ExitCode`], or a `Result` of one of these into an `End`. The error of the `Result` can have any type
+/// that converts to `Box<dyn Error>`: an [`io::Error`], a [`Cancelled`], a `String`, a `Box<dyn Error>`, an `anyhow::Error`.
+/// A `Box<dyn Error + Send + Sync>` needs `.map_err(|error| error as Box<dyn Error>)` first.
 ///
-/// An `anyhow::Error` without a context hides the type of the error inside. If that error is a `Cancelled` that decides
-/// how the program ends, add a context to it, or call `reallocate_into_boxed_dyn_error_without_backtrace`. The work of
-/// [`run`](super::run) does not need this, because `run` knows why it was cancelled.
+/// An `anyhow::Error` without a context hides the type of the error inside it. If that error is a `Cancelled`, the `End`
+/// does not find it, and the exit code is 1. To let the `Cancelled` decide how the program ends, add a context to the
+/// `anyhow::Error`, or call `reallocate_into_boxed_dyn_error_without_backtrace`. The work of [`run`](super::run) does not
+/// need this, because `run` knows why the work was cancelled.
 ///
 /// # Examples
 ///
@@ -54,12 +55,12 @@ use crate::reason::{Reason, exit_like, exit_number};
 #[must_use = "return it from `main`: it prints the error and sets the exit code"]
 pub struct End {
     outcome: Result<ExitCode, Box<dyn Error>>,
-    /// The cancellation that decides how the process ends. `None` if there is no error.
+    /// The cancellation that decides how the process ends. `None` if there is no error, or if no cancellation led to it.
     cancelled: Option<Cancelled>,
 }
 
 impl End {
-    /// Returns the error that is going to be printed.
+    /// Returns the error that will be printed, if there is one.
     ///
     /// ```
     /// use cancelable::command_line::End;
@@ -72,7 +73,8 @@ impl End {
 
     /// Returns the cancellation that decides how the process ends. Use it for clean-up after a cancellation.
     ///
-    /// If there are several among the error and its causes, this returns the first one by a signal or by time limits.
+    /// If several of the error and its causes are cancellations, returns the first one by a signal or by time limits. If none
+    /// of them is by a signal or by time limits, returns the first one.
     ///
     /// ```
     /// use cancelable::command_line::End;
@@ -87,8 +89,8 @@ impl End {
         self.cancelled.as_ref()
     }
 
-    /// Sets the reason for which the work was cancelled. It counts if the work failed and its error names no signal
-    /// and no time limit.
+    /// Sets the reason for which the work was cancelled. The reason decides how the process ends if the work failed, and
+    /// neither its error nor a cause of the error is a cancellation by a signal or by time limits.
     pub(super) fn cancelled_for(mut self, reason: Option<Reason>) -> Self {
         if let (Err(_), Some(reason)) = (&self.outcome, reason) {
             self.cancelled =
@@ -104,7 +106,7 @@ impl Termination for End {
             Ok(code) => return code,
             Err(error) => error,
         };
-        // There is no other place to report a failure to.
+        // If stderr cannot be written, there is no other place to report that.
         let _ = writeln!(io::stderr(), "{}{}", program(), WithCauses(&*error));
         match self.cancelled {
             Some(cancelled) => exit_like(cancelled.reason()),
@@ -113,21 +115,21 @@ impl Termination for End {
     }
 }
 
-/// Succeeds.
+/// Creates an `End` with the exit code 0.
 impl From<()> for End {
     fn from((): ()) -> Self {
         End::from(ExitCode::SUCCESS)
     }
 }
 
-/// Ends with this exit code, without a message.
+/// Creates an `End` with this exit code, which prints nothing.
 impl From<ExitCode> for End {
     fn from(code: ExitCode) -> Self {
         End { outcome: Ok(code), cancelled: None }
     }
 }
 
-/// Ends as the value says, or with this error.
+/// Converts the value into an `End`, or creates an `End` with the error.
 impl<T: Into<End>, E: Into<Box<dyn Error>>> From<Result<T, E>> for End {
     fn from(result: Result<T, E>) -> Self {
         match result {
@@ -141,13 +143,15 @@ impl<T: Into<End>, E: Into<Box<dyn Error>>> From<Result<T, E>> for End {
     }
 }
 
-/// Returns the first cancellation by a signal or by time limits among an error and its causes, or else the first one.
+/// Returns the first cancellation by a signal or by time limits among an error and its causes. If there is none, returns the
+/// first cancellation of any kind.
 fn deciding<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Cancelled> {
     let among = || causes(error).filter_map(|error| error.downcast_ref());
     among().find(|cancelled| decides(cancelled)).or_else(|| among().next())
 }
 
-/// Returns whether a cancellation ends the program differently from any other error.
+/// Returns whether a cancellation is by a signal or by time limits. Only then does the program end differently than after
+/// any other error.
 fn decides(cancelled: &Cancelled) -> bool {
     exit_number(cancelled.reason()) != 1
 }
@@ -155,13 +159,13 @@ fn decides(cancelled: &Cancelled) -> bool {
 /// Iterates over an error and its causes.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
-        // The `source` of an `io::Error` skips the error inside it.
+        // `io::Error::source` skips the error inside the `io::Error`, and returns the source of that error.
         Some(error) => error.get_ref().map(|inner| inner as &(dyn Error + 'static)),
         None => error.source(),
     })
 }
 
-/// Prints an error and its causes in one line. Leaves out a cause if the text before it ends with the same words.
+/// Prints an error and its causes in one line. Leaves out a cause if the line so far ends with the same text.
 struct WithCauses<'a>(&'a (dyn Error + 'static));
 
 impl fmt::Display for WithCauses<'_> {

@@ -1,12 +1,12 @@
 //! What users expect of a command-line program: Ctrl-C, a time limit, a message and an exit code.
 //!
-//! [`run`] cancels the work at the first Ctrl-C or `SIGTERM`, and resolves to an [`End`]. Return it from `main`: it
+//! [`run`] cancels the work at the first Ctrl-C or `SIGTERM`, and resolves to an [`End`]. Return the `End` from `main`. It
 //! prints the error and ends the process as shells expect. [`parse_duration`] reads the value of an option such as
 //! `--timeout 1m30s`.
 //!
 //! | the program | ends with |
 //! |---|---|
-//! | finished | the exit code 0, or its own |
+//! | finished | the exit code 0, or the exit code that the work returned |
 //! | failed | the message `program: error` and the exit code 1 |
 //! | reached its time limit | the message and the exit code 124, like the command `timeout` |
 //! | was stopped by a signal | the message, and death by that signal; the exit code 128 + n if a signal cannot end the process |
@@ -28,7 +28,7 @@
 //! }
 //! ```
 //!
-//! With an executor, the future does the same:
+//! If the program has an executor, await the future instead of calling `block_on`:
 //!
 //! ```
 //! use cancelable::command_line::{self, End};

@@ -1,4 +1,4 @@
-//! `run`: work that a signal or a time limit ends, as users of a command-line program expect.
+//! `run`: runs the work of a command-line program, and cancels the work at a signal or at its time limit.
 
 use std::fmt;
 use std::io;
@@ -17,16 +17,19 @@ use crate::wait::polled_after_completion;
 /// Runs the work of a command-line program. The first Ctrl-C or `SIGTERM` cancels it, and the second one kills the
 /// process.
 ///
-/// Returns a future of an [`End`]. Await it in the main future of any executor, or call [`block_on`](Run::block_on). It is not
-/// `Send`, so it cannot be spawned. Return the `End` from `main`.
+/// Returns a future of an [`End`]. Await the future in the main future of any executor, or call
+/// [`block_on`](Run::block_on). The future is not `Send`, so it cannot be spawned. Return the `End` from `main`.
 ///
-/// `body` gets the handle of the operation. It returns what an [`End`] is made from, such as `io::Result<()>` or
-/// `anyhow::Result<ExitCode>`. Without a [grace period](Run::grace) the work is dropped when it is cancelled. With one,
-/// it continues for a while, so that it can end by itself. If it succeeds in that time, so does the program. If it
-/// fails, the program ends as the signal or the limit asks for, and prints the error of the work.
+/// `body` gets the handle of the operation and returns the work, which is a future. The output of the work can be
+/// anything that converts to an [`End`], such as `io::Result<()>` or `anyhow::Result<ExitCode>`.
 ///
-/// This call registers the signals. See [`signal`](crate::signal()) for what that does to their default action. The
-/// future calls `body` at its first poll.
+/// Without a [grace period](Run::grace), the work is dropped when it is cancelled. With a grace period, the work continues
+/// for a while, so that it can end by itself. If the work succeeds in that time, the program succeeds too. If the work
+/// fails, the program prints the error of the work, but ends as it would have without a grace period: by the signal, or
+/// with the exit code of the time limit.
+///
+/// This call registers the signals. See [`signal`](crate::signal()) for the effect on their default action. The future
+/// calls `body` at its first poll.
 ///
 /// # Cancel safety
 ///
@@ -74,7 +77,7 @@ where
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct Run<B, F: Future> {
-    /// `None` once it was polled.
+    /// `None` once the future has been polled.
     plan: Option<Plan<B>>,
     /// `None` before the first poll and after the end.
     #[pin]
@@ -92,8 +95,8 @@ struct Plan<B> {
 }
 
 impl<B, F: Future> Run<B, F> {
-    /// Cancels the work after this time, which begins at the first poll. `None` means no limit, so that an option of
-    /// the command line can be passed as it is.
+    /// Cancels the work if it takes longer than `limit`, measured from the first poll. `None` means no limit, so the value
+    /// of an option of the command line can be passed as it is.
     ///
     /// ```
     /// use cancelable::command_line;

@@ -1,7 +1,7 @@
 //! Parsing of a duration such as `"1m30s"`.
 //!
-//! The packages `cancelable` and `cancelable-macros` have the same copy of this file, and a test compares them: a
-//! package of macros can export nothing else.
+//! The packages `cancelable` and `cancelable-macros` each have a copy of this file, because a package of macros can export
+//! nothing but macros. A test checks that the copies are equal.
 
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Takes the first part off `rest`. `rest` must not be empty; the part never is.
+    /// Takes the first part off `rest`, which must not be empty. Always takes at least one character.
     fn take(rest: &mut &'a str) -> Self {
         let mut take = |wanted: fn(char) -> bool| {
             let end = rest.find(|found| !wanted(found)).unwrap_or(rest.len());
