@@ -1,4 +1,4 @@
-//! AND: shows a picture for at least 100 ms, and until the data has arrived.
+//! Waits for all of several sources: shows a picture for at least 100 ms, and until the data has arrived.
 //!
 //! Prints:
 //!
@@ -35,7 +35,7 @@ fn main() {
             }
         });
 
-        // The token fires first and is remembered. `timeout(shortest) & &ready` means the same.
+        // The token fires first, and `all_of` remembers that. `timeout(shortest) & &ready` means the same.
         let shown = turn().cancelable(all_of((timeout(shortest), &ready))).await;
         println!("the picture was shown long enough: {}", start.elapsed() >= shortest);
 

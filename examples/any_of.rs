@@ -1,4 +1,4 @@
-//! OR: the source that fires first cancels the work, and you get its reason.
+//! Races work against several sources: the source that fires first cancels the work, and you get its reason.
 //!
 //! Prints:
 //!

@@ -52,8 +52,7 @@ struct Counter {
 }
 
 impl Counter {
-    /// The caller passes the time limit. The token is a field of the counter, which the body can still
-    /// change.
+    /// The caller passes the time limit. The token is a field of the counter. The body can still change the counter.
     #[cancelable(token = self.stop, timeout = limit)]
     async fn count(&mut self, line: &str, limit: Duration) -> Result<usize, CountError> {
         self.lines += 1;
@@ -67,8 +66,8 @@ impl Counter {
     }
 }
 
-/// Names its operation after an argument. The caller does not pass the operation. Once cancelled, the
-/// body has five seconds to finish; it needs almost none of them.
+/// Names the operation after the file. The attribute passes the argument `operation`, so callers leave it out. After a
+/// cancellation, the body has five seconds to finish.
 #[cancelable(token = stop, name = format!("copy {file}"), grace = "5s")]
 async fn copy(
     file: &str,

@@ -22,7 +22,7 @@ async fn report(what: &str, source: impl Future<Output = Reason>) {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    // A string is a `Reason::Manual` with that message.
+    // A string becomes a `Reason::Manual` with that message.
     let window = tokio::time::sleep(Duration::from_millis(50));
     report("a timer of tokio", window.because("the maintenance window is over")).await;
 
@@ -31,7 +31,7 @@ async fn main() {
     drop(client);
     report("a channel of tokio", gone.because(Reason::Disconnected)).await;
 
-    // If the output says why, an async block that returns the reason is enough.
+    // If the output of the future says why, write an async block that returns it as a reason.
     let (accounts, refused) = oneshot::channel::<String>();
     let refused = async {
         match refused.await {

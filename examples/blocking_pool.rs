@@ -1,5 +1,5 @@
-//! Runs blocking code on a thread pool as part of an operation. When the operation is cancelled, the
-//! blocking code notices at its next check, and the operation ends after it.
+//! Runs blocking code on a thread pool as part of an operation. When the operation is cancelled, the blocking code notices
+//! at its next check and returns. Only then does the operation end.
 //!
 //! Needs the feature `blocking`. Prints:
 //!
@@ -46,9 +46,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     let name = current.as_ref().and_then(Operation::name);
                     println!("on the pool it is: {}", name.unwrap_or("no operation"));
                     let _ = begun.send_blocking(());
-                    // Uncancelled, this would take ages.
+                    // Without the cancellation, this would take ages.
                     let outcome = count_primes(u64::MAX);
-                    // The result is dropped, since the operation is cancelled. Side effects remain.
+                    // The result of this closure is dropped, because the operation is cancelled. So send it from here too.
                     let _ = sender.send(outcome.clone());
                     outcome
                 });

@@ -1,5 +1,4 @@
-//! Uses tokens without an executor: one thread computes and checks now and then, another one only
-//! waits.
+//! Uses tokens without an executor: one thread computes and checks its token now and then, and another thread only waits.
 //!
 //! Prints:
 //!
@@ -14,7 +13,7 @@ use std::time::Duration;
 
 use cancelable::prelude::*;
 
-/// Finds the first number whose square ends in these digits, checking the token before each try.
+/// Finds the first number whose square ends in these digits, and checks the token before each try.
 fn search(digits: u64, token: &CancellationToken) -> Result<u64, Cancelled> {
     let mut number = 0_u64;
     loop {

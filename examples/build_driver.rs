@@ -1,10 +1,12 @@
-//! Runs the steps of a build, each a line for the shell, a few at a time. The first step that fails stops the others, and so
-//! does Ctrl-C.
+//! Runs the steps of a build, a few at a time. Each step is a line for the shell. If a step fails, or the user presses
+//! Ctrl-C, all other steps are stopped.
 //!
 //! `build_driver [--jobs 2] [--grace 5s] [--limit 10m] STEP...`: a step that is stopped has the grace period to end by
-//! itself, and is killed then. `--limit` is for the whole build. A second Ctrl-C ends the driver at once.
+//! itself. After the grace period it is killed. `--limit` is the time limit of the whole build. A second Ctrl-C ends the
+//! driver at once.
 //!
-//! It prints how each step ended, and the output of the step below. `build_driver 'echo 1' 'echo 2; exit 3' 'sleep 60'`:
+//! For each step, the driver prints how the step ended, and its output. `build_driver 'echo 1' 'echo 2; exit 3' 'sleep 60'`
+//! prints:
 //!
 //! ```text
 //! ok: echo 1
@@ -62,7 +64,8 @@ impl fmt::Display for StepFailed {
 
 impl Error for StepFailed {}
 
-/// Returns a command that runs a line of shell. The shell leads a process group, so the programs that it starts are stopped too.
+/// Returns a command that runs a line in the shell. The shell leads a process group, so the programs that the shell starts
+/// are stopped too.
 fn shell(line: &str) -> Command {
     #[cfg(unix)]
     return Command::new("sh").arg("-c").arg(line).process_group();
@@ -70,7 +73,7 @@ fn shell(line: &str) -> Command {
     return Command::new("cmd").arg("/C").arg(line);
 }
 
-/// Runs a step and prints its output, also if it is stopped.
+/// Runs a step and prints its output, even if the step is stopped.
 async fn run(step: String, grace: Duration) -> Result<(), StepFailed> {
     let outcome = shell(&step).cancelable(never()).named(step.clone()).grace(grace).await;
     let (how, stdout, stderr) = match outcome {
@@ -84,7 +87,7 @@ async fn run(step: String, grace: Duration) -> Result<(), StepFailed> {
         Err(error) => (error.to_string(), Vec::new(), Vec::new()),
     };
     let text = [format!("{how}: {step}\n").into_bytes(), stdout].concat();
-    // It fails if the terminal is gone.
+    // Writing fails if the terminal is gone. The step has run anyway.
     let _ = io::stdout().lock().write_all(&text);
     let _ = io::stderr().lock().write_all(&stderr);
     if how == "ok" { Ok(()) } else { Err(StepFailed { step, how }) }
@@ -92,7 +95,7 @@ async fn run(step: String, grace: Duration) -> Result<(), StepFailed> {
 
 /// Runs all steps.
 async fn build(arguments: Arguments) -> Result<(), TaskError<StepFailed>> {
-    // A step prints its output after its own grace period, which must end before that of the group.
+    // A step prints its output after its own grace period. The grace period of the group must not end before that.
     let group = TaskGroup::fallible(|task| smol::spawn(task).detach())
         .at_most(arguments.jobs)
         .grace(arguments.grace + TO_PRINT);

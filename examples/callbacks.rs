@@ -1,4 +1,4 @@
-//! Callbacks, child tokens and linked tokens, and a guard that cancels a token when dropped.
+//! Shows callbacks, child tokens, linked tokens, and a guard that cancels its token when it is dropped.
 //!
 //! Prints:
 //!
@@ -17,7 +17,7 @@ fn state(token: &CancellationToken) -> String {
     token.reason().map_or_else(|| "not cancelled".to_owned(), |reason| reason.to_string())
 }
 
-/// Cancels the token however this function is left, including `?` and panics, unless all went well.
+/// Cancels the token unless the upload succeeds. A guard does this, so `?` and panics cancel the token too.
 fn upload(token: &CancellationToken, name: &str) -> Result<(), std::num::ParseIntError> {
     let guard = token.drop_guard();
     let _size: u32 = name.parse()?;
@@ -28,13 +28,13 @@ fn upload(token: &CancellationToken, name: &str) -> Result<(), std::num::ParseIn
 fn main() {
     let server = CancellationToken::new();
 
-    // Runs on the thread that cancels. Dropping the registration removes the callback.
+    // The callback runs on the thread that cancels. Dropping the registration removes the callback.
     let registration = server.on_cancel(|reason| println!("the server stops: {reason}"));
     drop(server.on_cancel(|_| println!("never printed")));
 
     // Cancellation propagates down the tree, never up or sideways.
     let (first, second) = (server.child_token(), server.child_token());
-    // This token is cancelled as soon as one of these two is, with the same reason.
+    // A linked token is cancelled as soon as one of the given tokens is cancelled, with the same reason.
     let either = CancellationToken::linked([&server, &second]);
 
     second.cancel_with("client left");

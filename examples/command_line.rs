@@ -1,10 +1,8 @@
-//! Does what users expect of a command-line tool: after Ctrl-C it cleans up and ends by SIGINT, so that
-//! a script that called it ends too; a second Ctrl-C ends it at once, even during clean-up; after a timeout it exits
-//! with 124.
+//! Does what users expect of a command-line tool. After Ctrl-C, it cleans up and ends by SIGINT, so that a script that
+//! called it ends too. A second Ctrl-C ends it at once, even during the clean-up. After a timeout, it exits with 124.
 //!
-//! `command_line [LIMIT [CLEAN_UP]]` takes the time limit and the duration of the clean-up, both in
-//! milliseconds. Without a signal it exits with 124, writes `command_line: timed out after 300ms` to
-//! stderr, and prints:
+//! `command_line [LIMIT [CLEAN_UP]]` takes the time limit and the duration of the clean-up, both in milliseconds. Without
+//! a signal it exits with 124, writes `command_line: timed out after 300ms` to stderr, and prints:
 //!
 //! ```text
 //! working
@@ -39,7 +37,7 @@ fn main() -> End {
         let end = command_line::run(|_| work()).timeout(limit).await;
         // The work has been dropped by now: this is the place for clean-up.
         clean_up(lasts).await;
-        // Prints the error, and ends the process by the signal, or with 124 after the time limit.
+        // Returned from `main`, the `End` prints the error, and ends the process by the signal or with the exit code 124.
         end
     })
 }

@@ -1,4 +1,4 @@
-//! Cancels work that uses too much memory: a condition checks the process every few milliseconds.
+//! Cancels work that uses too much memory: a condition checks the memory of the process every few milliseconds.
 //!
 //! Prints:
 //!
@@ -21,7 +21,7 @@ fn used(system: &mut System, process: Pid) -> u64 {
     system.process(process).map_or(0, |process| process.memory())
 }
 
-/// Allocates more and more memory. Cancelling drops this future, which frees the memory.
+/// Allocates more and more memory. A cancellation drops the future, and so frees the memory.
 async fn load() -> usize {
     let mut blocks = Vec::new();
     while blocks.len() < 1000 {
@@ -36,8 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut system = System::new();
     let limit = used(&mut system, process) + 50 * MEBIBYTE;
 
-    // The check runs on the task, between two polls of the work. Use `condition_blocking` for a slow
-    // check.
+    // The check runs within the task, between two polls of the work. For a slow check, use `condition_blocking`.
     let memory = condition(move || used(&mut system, process) > limit)
         .every(Duration::from_millis(5))
         .named("memory");

@@ -1,5 +1,4 @@
-//! Two sources of your own: an async function that reads commands, and a hand-written future that
-//! fires when a budget is used up.
+//! Defines two sources: an async function that reads commands, and a hand-written future that fires when a budget is used up.
 //!
 //! Prints:
 //!
@@ -18,7 +17,7 @@ use cancelable::prelude::*;
 use futures::task::AtomicWaker;
 use smol::channel::{Receiver, unbounded};
 
-/// An async function that returns a `Reason` is a source. This one ignores unknown commands.
+/// An async function that returns a `Reason` is a source. This function ignores unknown commands.
 async fn stop_command(commands: Receiver<&'static str>) -> Reason {
     while let Ok(command) = commands.recv().await {
         if command == "stop" {
@@ -41,7 +40,7 @@ impl Budget {
     }
 }
 
-/// A hand-written source for a single task: an `AtomicWaker` holds one waker.
+/// A hand-written source. Only one task can wait for it, because an `AtomicWaker` holds one waker.
 struct UsedUp {
     budget: Arc<Budget>,
     calls: u32,
@@ -51,7 +50,7 @@ impl Future for UsedUp {
     type Output = Reason;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reason> {
-        // Register first, then check. Otherwise a call in between would be missed.
+        // Register the waker first, then check. A call of `spend` between a check and a later registration would be missed.
         self.budget.waker.register(cx.waker());
         if self.budget.used.load(Ordering::Acquire) < self.calls {
             return Poll::Pending;

@@ -1,5 +1,5 @@
-//! Converts `Cancelled` into an `io::Error` or a variant of your own error, and finds a cause of your
-//! own by its type.
+//! Converts `Cancelled` into an `io::Error` or into a variant of your own error type, and finds an error that was given as
+//! the reason by its type.
 //!
 //! Prints:
 //!
@@ -61,7 +61,7 @@ async fn load(
 
 fn main() {
     smol::block_on(async {
-        // `io::Error` implements `From<Cancelled>`, so there is one `Result` instead of two.
+        // `io::Error` implements `From<Cancelled>`, so the race returns one `Result` instead of two nested ones.
         let read = std::future::pending::<io::Result<u32>>();
         let error = read.try_cancelable(timeout(Duration::from_millis(20))).await.unwrap_err();
         println!("as an io::Error: {:?}, {error}", error.kind());

@@ -1,5 +1,5 @@
-//! Gives cancelled workers a grace period to finish: one finishes in time, one is dropped when the
-//! period ends, and one never notices.
+//! Gives cancelled workers a grace period to finish: the baker finishes in time, the painter takes too long and is dropped,
+//! and the sleeper never notices the cancellation.
 //!
 //! Prints:
 //!
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use cancelable::prelude::*;
 
-/// Bakes one loaf after another and checks after each, so a loaf in the oven is not thrown away.
+/// Bakes one loaf after another. It checks for cancellation after each loaf, so a loaf in the oven is not thrown away.
 async fn bake(operation: Operation) -> String {
     let mut loaves = 0;
     loop {

@@ -1,5 +1,5 @@
-//! Shows which hooks an operation calls, and when. One hook panics: the message appears on stderr,
-//! and nothing else is affected.
+//! Shows which hooks an operation calls, and when. One of the hooks panics. The message of the panic appears on stderr, and
+//! everything else continues.
 //!
 //! Prints:
 //!
@@ -59,7 +59,7 @@ fn main() {
             .on_complete(|operation| {
                 operation.on_complete(|operation| tell(operation, "added by a hook"));
             })
-            // Clean-up that awaits belongs here. It runs before the hooks of the ending.
+            // Clean-up that awaits belongs here. It runs before the end hooks, such as `on_complete`.
             .finally(|_| async { println!("first: clean-up") });
         let operation = first.operation();
         let _ = first.await;
@@ -69,7 +69,7 @@ fn main() {
         second.operation().cancel_with("not today");
         let _ = second.await;
 
-        // With plain `cancelable` an `Err` would be a value like any other.
+        // With `try_cancelable`, an `Err` makes the operation fail. With `cancelable`, it would be a value like any other.
         let third = async { Err::<(), _>(io::Error::other("the disk is full")) }
             .try_cancelable(never())
             .named("third")

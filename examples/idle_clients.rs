@@ -1,5 +1,5 @@
-//! Serves lines over TCP. A client that says nothing for too long is disconnected, and a shutdown disconnects the others.
-//! The server says goodbye to each of them.
+//! Counts the lines that clients send over TCP. A client that sends nothing for too long is disconnected, and a shutdown
+//! disconnects the others. The server says goodbye to each client that it disconnects.
 //!
 //! Prints:
 //!
@@ -19,7 +19,7 @@ use smol::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use smol::net::{TcpListener, TcpStream};
 use smol::stream::StreamExt;
 
-/// Serves one client: counts its lines, and says goodbye if it is cancelled.
+/// Serves one client: counts its lines, and says goodbye if the reader is cancelled.
 async fn serve(stream: TcpStream, idle: Duration, stop: &CancellationToken) -> io::Result<String> {
     let reader = stream.clone().cancelable_reader(stop).idle_timeout(idle);
     let mut lines = BufReader::new(reader).lines();
@@ -36,7 +36,7 @@ async fn serve(stream: TcpStream, idle: Duration, stop: &CancellationToken) -> i
             None => break "the end".to_owned(),
         }
     };
-    // The stream itself is not cancelled, so it can still say why.
+    // Only the reader is cancelled. The stream can still be written to.
     let mut stream = stream;
     if end != "the end" {
         stream.write_all(format!("bye, {end}").as_bytes()).await?;

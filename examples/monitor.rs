@@ -1,9 +1,9 @@
-//! Shows the running operations in a terminal, as a table that is redrawn a few times a second. If
-//! stdout is not a terminal, the table is printed after each change.
+//! Shows the operations of a simulated backup in a terminal, as a table that is redrawn a few times a second. If stdout is
+//! not a terminal, the table is printed after each change.
 //!
-//! `monitor [MILLISECONDS]` sets how long each step of the work takes, by default 60. The work is a
-//! simulated backup. It ends by itself; Ctrl-C and `SIGTERM` end it earlier, and then a report goes to
-//! stderr. A second signal ends it at once. The last table, written to a file:
+//! `monitor [MILLISECONDS]` sets how long each step of the backup takes. The default is 60. The program ends with the backup.
+//! Ctrl-C and `SIGTERM` end it earlier, and then it writes a report to stderr. A second signal ends it at once. The last
+//! table, if stdout is a file:
 //!
 //! ```text
 //!    id  operation           status      progress
@@ -54,11 +54,11 @@ async fn steps(total: u64, done: u64, each: Duration) {
     }
 }
 
-/// The simulated backup: operations below an operation.
+/// The simulated backup: one operation with several child operations.
 async fn backup(each: Duration) {
     let _ = steps(8, 8, each).cancelable(never()).named("scan").registered().await;
     tell(1, 3);
-    // This one stalls, as if its server had stopped answering.
+    // The copy of the mail stalls, as if its server had stopped answering.
     let mail = async {
         steps(12, 3, each).await;
         pending::<()>().await;
@@ -70,7 +70,7 @@ async fn backup(each: Duration) {
     )
     .await;
     tell(2, 3);
-    // Never left half-written: Ctrl-C waits for this section.
+    // Because of the shield, the index is never left half-written: Ctrl-C waits for the shield.
     let index = shield(steps(6, 6, each)).named("write index");
     let _ = index.cancelable(never()).named("write index").registered().await;
     tell(3, 3);
@@ -79,7 +79,7 @@ async fn backup(each: Duration) {
 /// Returns a snapshot of every operation that is or was in the registry, by id.
 fn everyone() -> BTreeMap<OperationId, Snapshot> {
     let registry = Registry::global();
-    // An operation that ends between the two calls is in both lists: keep its final snapshot.
+    // An operation that ends between the two calls is in both lists. Its entry in the history comes later, so that one is kept.
     let running = registry.list();
     let ended = registry.history(Filter::all()).into_iter().map(|record| record.snapshot);
     running.into_iter().chain(ended).map(|snapshot| (snapshot.id, snapshot)).collect()
@@ -136,7 +136,7 @@ fn table(on_terminal: bool) -> String {
 /// The screen that the table is drawn on.
 struct Screen {
     is_terminal: bool,
-    /// The text on the screen now.
+    /// The text that is on the screen.
     drawn: String,
     drawn_at: Option<Instant>,
 }
@@ -146,7 +146,7 @@ impl Screen {
         Screen { is_terminal: io::stdout().is_terminal(), drawn: String::new(), drawn_at: None }
     }
 
-    /// Whether it is time to redraw. A pipe gets every change.
+    /// Returns whether it is time to redraw. If stdout is not a terminal, it always is.
     fn is_due(&self) -> bool {
         !self.is_terminal || self.drawn_at.is_none_or(|at| at.elapsed() >= REDRAW)
     }
@@ -174,7 +174,7 @@ impl Screen {
 /// Draws until the operation has left the registry.
 async fn watch(last: OperationId, mut events: Events, screen: &mut Screen) -> io::Result<()> {
     loop {
-        // Wait for the next event, or until it is time to redraw anyway.
+        // Wait for the next event, but no longer than until the next redraw.
         match events.next().cancelable(timeout(REDRAW)).await {
             Ok(Some(Event::Ended(record))) if record.snapshot.id == last => return Ok(()),
             _ if screen.is_due() => screen.draw()?,
@@ -186,10 +186,10 @@ async fn watch(last: OperationId, mut events: Events, screen: &mut Screen) -> io
 fn main() -> io::Result<ExitCode> {
     let each = env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(60);
 
-    // A backup may take long, so it is cancelled at once.
+    // At shutdown, do not wait for the backup to finish, because it may take long. Cancel it at once.
     let plan = ShutdownPlan::new().finish(Duration::ZERO).grace(Duration::from_secs(10));
     let stop = Registry::global().shutdown_on_termination(plan)?;
-    // Listen before anything runs, so that no event is missed.
+    // Subscribe before the backup starts, so that no event is missed.
     let events = Registry::global().events(256);
     let future =
         backup(Duration::from_millis(each)).cancelable(never()).named("backup").registered();
@@ -199,13 +199,13 @@ fn main() -> io::Result<ExitCode> {
     let mut screen = Screen::new();
     let (watched, end) = smol::block_on(stop.serve(watch(root, events, &mut screen)));
     watched.unwrap_or(Ok(()))?;
-    // Draw the final state: after a signal, `watch` may be dropped before it has drawn it.
+    // Draw the final state. After a signal, `watch` may have been dropped before it could do that.
     screen.draw()?;
     if matches!(end.reason.root(), Reason::Signal { .. }) {
         eprintln!("{end}");
         return Ok(end.exit_code());
     }
-    // The operation has ended, and its status says why.
+    // The operation has ended, and the table shows how. The result adds nothing.
     let _ = smol::block_on(work);
     Ok(ExitCode::SUCCESS)
 }

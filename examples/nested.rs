@@ -21,8 +21,8 @@ struct Settings {
 }
 
 impl Settings {
-    /// Returns the sources in boxes, so that sources of different types fit into one `Vec`. A source made
-    /// of an empty list never fires.
+    /// Returns the sources in boxes, so that sources of different types fit into one `Vec`. If the `Vec` is empty, `any_of`
+    /// turns it into a source that never fires.
     fn sources(&self) -> Vec<BoxSource<'_>> {
         let mut sources: Vec<BoxSource<'_>> = Vec::new();
         if let Some(closed) = &self.closed {

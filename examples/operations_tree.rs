@@ -1,5 +1,5 @@
-//! Prints a tree of operations. The parent of an operation is the operation that polls it, unless
-//! `child_of` names another. A spawned task enters an operation with `in_scope`.
+//! Prints a tree of operations. The parent of an operation is the operation that polls it, unless `child_of` sets another
+//! parent. A spawned task becomes part of an operation with `in_scope`.
 //!
 //! Prints:
 //!
@@ -34,7 +34,7 @@ use smol::lock::Barrier;
 struct Tree(Arc<Mutex<Vec<Operation>>>);
 
 impl Tree {
-    /// Returns a hook that adds its operation to the list.
+    /// Returns a start hook that adds its operation to the list.
     fn enter(&self) -> impl FnOnce(&Operation) + Send + 'static {
         let tree = self.clone();
         move |operation| {
@@ -44,7 +44,7 @@ impl Tree {
         }
     }
 
-    /// Makes an operation that only its parent cancels.
+    /// Creates an operation that only its parent can cancel.
     fn run<F: Future>(&self, name: &'static str, work: F) -> Cancelable<F, Never> {
         work.cancelable(never()).named(name).on_start(self.enter())
     }
@@ -71,7 +71,7 @@ fn print_below(parent: Option<OperationId>, all: &[Snapshot], depth: usize) {
     }
 }
 
-/// Reports that it has started, and never ends.
+/// Arrives at the barrier, so that `main` knows that this work has started. Never ends.
 async fn wait(all_there: Arc<Barrier>) {
     all_there.wait().await;
     std::future::pending().await
@@ -79,14 +79,14 @@ async fn wait(all_there: Arc<Barrier>) {
 
 fn main() {
     let tree = Tree::default();
-    // Three that wait, and one that prints.
+    // Three operations call `wait`, and `watch` prints.
     let all_there = Arc::new(Barrier::new(4));
 
     smol::block_on(async {
         let stop = CancellationToken::new();
         let parse = async {
             let _ = tree.run("line 1", async {}).await;
-            // An operation that is polled in here is a child of `parse`.
+            // An operation that is polled in this block is a child of `parse`.
             let line_2 = tree.run("line 2", wait(all_there.clone()));
             smol::future::zip(line_2, std::future::pending::<()>()).await
         };
@@ -98,10 +98,10 @@ fn main() {
         let ingest = ingest.cancelable(&stop).named("ingest").on_start(tree.enter());
         let operation = ingest.operation();
 
-        // A spawned task is not part of any operation unless it enters one.
+        // A spawned task is not part of any operation by itself. `in_scope` makes this task a part of `ingest`.
         let index = tree.run("index", wait(all_there.clone()));
         let index = smol::spawn(operation.in_scope(index));
-        // A single operation can name its parent instead.
+        // For a single operation, it is enough to set its parent.
         let report = tree.run("report", wait(all_there.clone())).child_of(&operation);
         let report = smol::spawn(report);
 

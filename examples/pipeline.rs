@@ -1,9 +1,9 @@
-//! Counts the lines and bytes of the files below a directory, and reports how far it got if it is
-//! cancelled by Ctrl-C, by `SIGTERM` or by a time limit.
+//! Counts the lines and bytes of the files below a directory. If it is cancelled by Ctrl-C, by `SIGTERM` or by a time limit,
+//! it reports how far it got.
 //!
-//! `pipeline [DIR] [--limit 50ms] [--pause 10ms]`: `DIR` defaults to the `src` directory of this
-//! package, and `--pause` waits after each chunk of files, so that there is time to watch. Durations
-//! are written like `1m30s`. Progress goes to stderr. If it completes, it prints, for instance:
+//! `pipeline [DIR] [--limit 50ms] [--pause 10ms]`: `DIR` defaults to the `src` directory of this package. `--pause` makes it
+//! wait after each chunk of files, so that there is time to watch. Durations are written like `1m30s`. Progress goes to
+//! stderr. If it completes, it prints, for instance:
 //!
 //! ```text
 //! completed: 82 of 82 files, 13501 lines, 480213 bytes
@@ -17,9 +17,9 @@
 //! not counted: registry/event.rs, registry/filter.rs, registry/inspect.rs
 //! ```
 //!
-//! A chunk that is being read at that moment is finished and counted. A second signal ends the process
-//! at once. The exit code is 0 if everything was counted, 1 if a file could not be read, and 124 after the
-//! time limit. After a signal it dies of that signal.
+//! If a chunk of files is being read when the cancellation comes, these files are still counted. A second signal ends the
+//! process at once. The exit code is 0 if all files were counted, 1 if a file could not be read, and 124 after the time
+//! limit. After a signal, the program dies of that signal.
 
 use std::cell::Cell;
 use std::env;
@@ -100,7 +100,7 @@ async fn look_into(dir: &Path) -> io::Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     Ok((files, dirs))
 }
 
-/// Streams the files below a directory. Each directory is read only when its turn comes.
+/// Streams the files below a directory. Reads each directory only when the files before it have been consumed.
 fn files_below(dir: &Path, troubles: &Troubles) -> impl Stream<Item = PathBuf> {
     let to_visit = vec![dir.to_owned()];
     stream::unfold(to_visit, async |mut to_visit: Vec<PathBuf>| {
@@ -115,7 +115,7 @@ fn files_below(dir: &Path, troubles: &Troubles) -> impl Stream<Item = PathBuf> {
     .flatten()
 }
 
-/// Lines and bytes.
+/// Numbers of files, lines and bytes.
 #[derive(Clone, Copy, Default)]
 struct Total {
     files: usize,
@@ -131,7 +131,7 @@ impl Total {
     }
 }
 
-/// Counts the lines of a file in pieces, so that a large file needs no more memory than a small one.
+/// Counts the lines of a file. Reads the file in pieces, so that a large file needs no more memory than a small one.
 async fn count(path: &Path) -> io::Result<Total> {
     let mut file = File::open(path).await?;
     let mut piece = vec![0; 64 * 1024];
@@ -168,7 +168,7 @@ async fn run(arguments: &Arguments) -> io::Result<ExitCode> {
         })
         .keep_last(3)
         .chunks(CHUNK);
-    // Can be read however the stream ends.
+    // Through `partial`, the counts and the last files can be read however the stream ends.
     let partial = chunks.partial();
 
     let mut total = Total::default();
@@ -190,7 +190,8 @@ async fn run(arguments: &Arguments) -> io::Result<ExitCode> {
     let Total { files, lines, bytes } = total;
     let found = partial.count();
     println!("{}{why}: {files} of {found} files, {lines} lines, {bytes} bytes", partial.status());
-    // These are the last three files. After a cancellation, they include every file that is in no chunk.
+    // These are the last three files. After a cancellation, they include all files of the incomplete chunk, which the loop
+    // has not counted.
     let last = partial.items();
     let in_no_chunk = usize::try_from(found).map_or(0, |found| found - handled);
     if in_no_chunk > 0 {

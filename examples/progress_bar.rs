@@ -1,5 +1,5 @@
-//! Connects a progress bar of the crate `indicatif` to an operation. The bar is drawn on stderr, and
-//! hidden if stderr is not a terminal.
+//! Connects a progress bar of the crate `indicatif` to an operation. The bar is drawn on stderr. If stderr is not a terminal,
+//! the bar is hidden.
 //!
 //! Prints:
 //!
@@ -24,7 +24,8 @@ async fn hash_files(operation: Operation) {
     }
 }
 
-/// Returns the bar, and an operation that it follows.
+/// Runs the work as an operation, and shows its progress on a bar. Cancels the operation after `limit` steps. Returns the bar
+/// and the final status.
 async fn with_bar<Fut: Future>(
     work: impl FnOnce(Operation) -> Fut,
     limit: u64,
@@ -47,7 +48,7 @@ async fn with_bar<Fut: Future>(
                 }
             }
         })
-        // Every hook gets the operation.
+        // A hook gets the handle of the operation, and may cancel the operation.
         .on_progress(move |operation, progress| {
             if progress.counted().is_some_and(|(done, _)| done == limit) {
                 operation.cancel_with("seven are enough");

@@ -1,9 +1,8 @@
-//! Keeps the requests of a service in a registry: it lists them, and at shutdown it reports which of
-//! them did not stop, and what they are waiting for.
+//! Keeps the requests of a service in a registry. The service lists the running requests. At shutdown, it reports which
+//! requests did not stop, and what they are waiting for.
 //!
-//! It ends by itself after a moment; an argument sets how many milliseconds that takes. To end it
-//! earlier, press Ctrl-C or `kill -TERM` its process. A second signal ends it at once. The whole
-//! report goes to stderr. Prints:
+//! The program ends by itself after a moment. An argument sets after how many milliseconds. To end it earlier, press Ctrl-C or
+//! send `kill -TERM` to its process. A second signal ends it at once. The whole report goes to stderr. Prints:
 //!
 //! ```text
 //! running:
@@ -31,32 +30,32 @@ use cancelable::prelude::*;
 use cancelable::registry::{Filter, ShutdownPlan};
 use smol::Timer;
 
-/// Serves one request in its own task.
+/// Serves a request in a task of its own.
 fn serve<F>(name: &'static str, request: F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let operation = request.cancelable(timeout(Duration::from_secs(60))).named(name).registered();
     smol::spawn(async move {
-        // The client is gone, so there is nothing to answer.
+        // The result is ignored, because the client of a cancelled request gets no answer.
         let _ = operation.await;
     })
     .detach();
 }
 
-/// The service: it gets a few requests, and then no more.
+/// The service. It gets a few requests at the start, and then no more.
 async fn accept(open: Duration) {
     let registry = Registry::global();
     serve("GET /", async {});
     serve("GET /b", pending());
-    // Once this upload has begun, it runs to its end.
+    // The shield lets this upload run to its end once it has begun.
     serve("PUT /a", async {
         let flush = async {
             Timer::after(Duration::from_millis(500)).await;
         };
         shield(flush).named("flush").await;
     });
-    // This upload never gets an answer.
+    // This upload never ends, and its shield delays a cancellation forever.
     serve("PUT /c", shield(pending()).named("upload").into_future());
 
     while registry.stats().running < 3 || registry.stats().completed < 1 {
@@ -74,9 +73,9 @@ async fn accept(open: Duration) {
 fn main() -> io::Result<ExitCode> {
     let open = env::args().nth(1).and_then(|argument| argument.parse().ok()).unwrap_or(100);
 
-    // Requests get a moment to finish. Those that are left are cancelled, and get two seconds to stop.
+    // At shutdown, requests get 100 ms to finish. The remaining requests are then cancelled, and get two seconds to stop.
     let plan = ShutdownPlan::new().finish(Duration::from_millis(100)).grace(Duration::from_secs(2));
-    // Registers the signals now: none is lost from here on.
+    // This registers the signals, so no signal is lost from here on.
     let stop = Registry::global().shutdown_on_termination(plan)?;
     let (_, end) = smol::block_on(stop.serve(accept(Duration::from_millis(open))));
 

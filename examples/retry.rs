@@ -1,5 +1,5 @@
-//! Retries by hand: a failed call is tried again after a pause, and a cancellation ends the loop at
-//! once, in a call or in a pause.
+//! Retries by hand: a call that failed is tried again after a pause. A cancellation ends the loop at once, whether it is in a
+//! call or in a pause.
 //!
 //! Prints:
 //!
@@ -26,7 +26,7 @@ use cancelable::prelude::*;
 #[derive(Clone, Copy)]
 struct Busy;
 
-/// The errors of a retry. Only one of the two is about the server.
+/// The errors of a retry. `Exhausted` is about the server, and `Cancelled` is about the operation.
 enum RetryError {
     Exhausted { tries: u32, last: Busy },
     Cancelled(Cancelled),
@@ -57,7 +57,7 @@ impl fmt::Display for Busy {
 
 /// A server that is busy until its `answers_at`-th call.
 struct Server {
-    /// Zero: it is always busy.
+    /// Zero if the server is always busy.
     answers_at: u32,
     calls: Cell<u32>,
     /// Whether its calls never return.
@@ -81,13 +81,13 @@ async fn retry(
     server: &Server,
     mut pause: Duration,
 ) -> Result<u32, RetryError> {
-    // Both stop with the operation: once it is cancelled, neither starts or continues.
+    // Once the operation is cancelled, neither of these futures starts or continues.
     let ask = operation.wrap(|()| server.ask());
     let wait = operation.wrap(smol::Timer::after);
 
     let mut tries = 1;
     loop {
-        // `?` leaves the loop with the cancellation. What remains is the server's answer.
+        // If the operation was cancelled, `?` leaves the loop. Otherwise, the answer of the server remains.
         let last = match ask(()).await? {
             Ok(answer) => return Ok(answer),
             Err(last) => last,
@@ -131,8 +131,8 @@ fn main() {
         });
         report(what, future.await);
 
-        // Here the loop is not the work of the operation, and only has a handle of it. So only `wrap` ends
-        // the loop.
+        // From here on, the loop is not the work of the operation: it only has a handle of the operation. Without `wrap`, a
+        // cancellation would not end the loop.
         let user = CancellationToken::new();
         let session = std::future::pending::<()>().cancelable(&user).named("session");
         let operation = session.operation();

@@ -1,5 +1,4 @@
-//! Retries with the crate `backon`, which decides when to try again; the operation decides whether to
-//! continue at all.
+//! Retries with the crate `backon`. `backon` decides when to try again, and the operation decides whether to continue at all.
 //!
 //! Prints:
 //!
@@ -76,7 +75,7 @@ async fn fetch(
     // Flattens the two nested results into one.
     let attempt = async || fetch(()).await?;
 
-    // If a cancellation cuts a pause short, one more attempt follows. It fails before it starts.
+    // If a cancellation cuts a pause short, `backon` makes one more attempt. That attempt fails before it calls the server.
     attempt
         .retry(ExponentialBuilder::default().with_min_delay(pause).with_max_times(4))
         .sleep(operation.wrap(smol::Timer::after))
@@ -106,7 +105,7 @@ fn main() {
             report(what, future.await);
         }
 
-        // The loop is not the work of this operation: only `wrap` ends it.
+        // This loop is not the work of the operation. Without `wrap`, a cancellation would not end the loop.
         let user = CancellationToken::new();
         let session = std::future::pending::<()>().cancelable(&user).named("session");
         let operation = session.operation();

@@ -1,4 +1,4 @@
-//! Runs the same async function on three runtimes in one program. No runtime's own timers are needed.
+//! Runs the same async function on three runtimes in one program. None of them needs timers of its own.
 //!
 //! Prints:
 //!
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use cancelable::prelude::*;
 
-/// Waits only for sources of this crate, so it runs on any runtime.
+/// Waits only for sources of this crate, so it can run on any runtime.
 async fn work(token: CancellationToken) -> [String; 3] {
     let limit = Duration::from_millis(20);
     let quick = async { 42 }.cancelable(timeout(Duration::from_secs(60))).await;
@@ -29,7 +29,7 @@ async fn work(token: CancellationToken) -> [String; 3] {
 fn main() -> io::Result<()> {
     let token = CancellationToken::new();
 
-    // No `enable_time` and no `enable_io`: only tokio's tasks are used.
+    // `enable_time` and `enable_io` are not needed, because only the tasks of tokio are used.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
     let task = runtime.spawn(work(token.clone()));
     token.cancel_with("done here");

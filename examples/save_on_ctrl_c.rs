@@ -1,7 +1,7 @@
-//! Handles Ctrl-C in the middle of saving: the file is finished first, and the lock is released.
+//! Handles Ctrl-C in the middle of saving a file: first the file is finished, then the lock is released.
 //!
-//! `save_on_ctrl_c [LIMIT [SAVING]]` takes a time limit and how long saving takes, both in
-//! milliseconds. Press Ctrl-C while it saves. Without a signal it reaches the limit, and prints:
+//! `save_on_ctrl_c [LIMIT [SAVING]]` takes a time limit and the time that saving takes, both in milliseconds. Press Ctrl-C
+//! while it saves. Without a signal it reaches the limit, and prints:
 //!
 //! ```text
 //! locked
@@ -12,8 +12,8 @@
 //! the file says 1
 //! ```
 //!
-//! With Ctrl-C, the second to last line is `stopped: received SIGINT (2)`. It ends as shells expect: with the exit code
-//! 124 after the limit, and by SIGINT after Ctrl-C.
+//! With Ctrl-C, the second to last line is `stopped: received SIGINT (2)`. The program ends as shells expect: with the exit
+//! code 124 after the limit, and by SIGINT after Ctrl-C.
 
 use std::env;
 use std::io;
@@ -25,7 +25,7 @@ use cancelable::prelude::*;
 
 struct Store {
     directory: PathBuf,
-    /// How long the disk takes.
+    /// How long the disk takes to save the file.
     saving: Duration,
 }
 
@@ -43,7 +43,8 @@ impl Store {
         }
     }
 
-    /// Two steps that belong together. Between them, the state is in neither place.
+    /// Saves the count in two steps: removes the old file, and puts the new file in its place. After a cancellation between
+    /// the two steps, the file would be missing.
     async fn save(&self, count: u64) -> io::Result<()> {
         println!("saving {count}");
         let (new, file) = (self.directory.join("count.new"), self.file());
@@ -65,7 +66,7 @@ impl Store {
 async fn count(store: &Store) -> io::Result<()> {
     store.lock()?;
     for count in 1.. {
-        // If it is cancelled meanwhile, the loop ends here, after the file has been written.
+        // If a cancellation comes during `save`, the loop ends here, after the file has been saved.
         shield(store.save(count)).await?;
     }
     Ok(())

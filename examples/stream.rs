@@ -1,5 +1,5 @@
-//! Averages a stream of readings, four at a time, until the stream ends, a token is cancelled or the
-//! device stalls. Prints a summary of each stream afterwards.
+//! Averages a stream of readings, four at a time, until the stream ends, is cancelled by a hook, or stalls. Prints a summary
+//! of each stream afterwards.
 //!
 //! Prints:
 //!
@@ -29,7 +29,7 @@ fn device(readings: u32) -> impl Stream<Item = u32> {
 /// Averages the readings, and prints how the stream ended.
 async fn average(readings: impl Stream<Item = u32>, enough: Option<u32>) {
     let readings = readings
-        // One limit for the whole stream, one between two readings.
+        // The first limit is for the whole stream, and the second for the time between two readings.
         .cancelable_stream(timeout(Duration::from_secs(30)))
         .idle_timeout(Duration::from_millis(200))
         .report_every(2)

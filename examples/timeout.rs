@@ -20,7 +20,7 @@ async fn ask(delay: Duration) -> u32 {
     42
 }
 
-/// All steps share one deadline: the next step may use the time that a fast one leaves.
+/// Runs steps that share one deadline. If a step is fast, the next one may use the time that is left.
 async fn steps(end: Instant) {
     for (step, delay) in [(1, 1), (2, 1), (3, 60_000)] {
         match ask(Duration::from_millis(delay)).cancelable(deadline(end)).await {

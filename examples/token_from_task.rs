@@ -13,8 +13,8 @@
 use cancelable::prelude::*;
 use smol::channel::{Receiver, Sender, bounded};
 
-/// Works until the token is cancelled. The worker races only its wait for a job against the token, so
-/// no job is left half done.
+/// Works until the token is cancelled. Only the wait for the next job is raced against the token, so no job is left half
+/// done.
 async fn work(
     jobs: Receiver<u32>,
     done: Sender<u32>,
@@ -25,7 +25,7 @@ async fn work(
         match jobs.recv().cancelable(&token).await {
             Ok(Ok(job)) => {
                 count += 1;
-                // The receiver may be gone already.
+                // Sending fails if `main` no longer waits for results. That does not matter here.
                 let _ = done.send(job).await;
             }
             Ok(Err(_closed)) => return (count, None),

@@ -1,4 +1,4 @@
-//! A plain thread cancels work on an executor that is asleep: nothing else would wake it.
+//! A plain thread cancels work on an executor that is asleep. Without the cancellation, nothing would wake the executor.
 //!
 //! Prints:
 //!
@@ -16,7 +16,7 @@ use cancelable::prelude::*;
 fn main() {
     let token = CancellationToken::new();
 
-    // Knows nothing about async code: the thread of a user interface, for instance.
+    // A thread that knows nothing about async code, such as the thread of a user interface.
     let window = thread::spawn({
         let token = token.clone();
         move || {

@@ -14,14 +14,13 @@ use smol::{Timer, unblock};
 use crate::report::Report;
 use crate::walk::Found;
 
-/// The size of a chunk. Cancelled work ends after the chunk it is reading.
+/// The size of a chunk. A cancellation does not interrupt the thread that reads a chunk.
 const CHUNK: usize = 1 << 20;
 
 /// How many files are read at once.
 const AT_ONCE: usize = 4;
 
-/// Prints one line for each file, in the order of the list. Files that cannot be read are reported
-/// and get no line.
+/// Prints one line for each file, in the order of the list. Files that cannot be read get an error message instead.
 pub(crate) async fn print_all(
     files: Vec<Found>,
     pause: Duration,
@@ -48,7 +47,7 @@ async fn hash(path: &Path, pause: Duration, on_chunk: impl Fn(u64)) -> io::Resul
     let path = path.to_owned();
     let mut reading = unblock(move || Reading::open(&path)).await?;
     loop {
-        // The thread pool borrows the file for one chunk.
+        // The closure takes the file to the thread pool for one chunk, and returns it.
         let (back, read) = unblock(move || {
             let read = reading.chunk();
             (reading, read)

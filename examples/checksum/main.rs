@@ -1,8 +1,7 @@
-//! A command-line tool that prints the SHA-256 of every file below a directory, until a limit or a
-//! signal stops it.
+//! A command-line tool that prints the SHA-256 of every file below a directory, until a limit or a signal stops it.
 //!
-//! `cargo run --example checksum -- --help` explains how to use it. Only this file uses the library for
-//! cancellation: walking, hashing and reporting know nothing about it.
+//! `cargo run --example checksum -- --help` explains how to use it. Only this file cancels work with the library. The
+//! modules that walk, hash and report do not call it.
 
 mod args;
 mod hash;
@@ -38,9 +37,9 @@ fn main() -> End {
     let report = Arc::new(Report::new());
     let end = command_line::run(|_| run(&args, &report)).timeout(args.timeout).block_on();
     if end.cancelled().is_some() {
-        // The work has been dropped; its output and its counts are still there.
+        // The work has been dropped. Its output and its counts are in the report.
         report.print_partial();
-        // Blocks the thread on purpose: a second signal ends the process even here.
+        // Blocks the thread on purpose, to show that a second signal ends the process even here.
         thread::sleep(args.linger);
     }
     end

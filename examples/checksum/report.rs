@@ -30,7 +30,7 @@ pub(crate) struct Report {
     bar: ProgressBar,
     files_found: AtomicU64,
     files_printed: AtomicU64,
-    /// Whether lines may still be printed. Locked while a line is printed and counted.
+    /// Whether lines may still be printed. The lock is held while a line is printed and counted.
     open: Mutex<bool>,
     bytes_found: AtomicU64,
     bytes_read: AtomicU64,
@@ -76,8 +76,7 @@ impl Report {
         self.bar.suspend(|| say(format_args!("{}: {error}", path.display())));
     }
 
-    /// Prints the line of one file on stdout. The thread pool writes it, because the reader of stdout
-    /// may be slow.
+    /// Prints the line of one file on stdout. A thread of the thread pool writes it, because the reader of stdout may be slow.
     pub(crate) async fn print_line(self: &Arc<Self>, hash: &str, name: &Path) -> io::Result<()> {
         let line = line(hash, name);
         let this = self.clone();
@@ -89,10 +88,10 @@ impl Report {
             };
             let open = this.open.lock().unwrap_or_else(PoisonError::into_inner);
             if !*open {
-                // The work was cancelled while this waited for a thread.
+                // The work was cancelled while this closure waited for a thread.
                 return Ok(());
             }
-            // The bar only needs to move out of the way if both go to the terminal.
+            // The bar is on stderr. It only has to make room if stdout is the terminal too.
             if io::stdout().is_terminal() { this.bar.suspend(write) } else { write() }?;
             this.files_printed.fetch_add(1, Ordering::Relaxed);
             Ok(())
@@ -109,8 +108,8 @@ impl Report {
         self.print_unreadable();
     }
 
-    /// Prevents further lines. Waits for a line that is being printed, so that it is counted, but only
-    /// briefly: the reader of stdout may have stopped reading.
+    /// Prevents further lines. If a line is being printed, waits for it, so that it is counted. Waits only briefly, because
+    /// the reader of stdout may have stopped reading.
     fn close(&self) {
         let patience = Instant::now() + Duration::from_millis(250);
         while Instant::now() < patience {
@@ -162,8 +161,8 @@ fn mib(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
-/// Formats a line the way `sha256sum` does: if the name contains a backslash or a line break, those
-/// are escaped and the line starts with a backslash.
+/// Formats a line as `sha256sum` does: backslashes and line breaks in the name are escaped, and the line then starts with a
+/// backslash.
 fn line(hash: &str, name: &Path) -> Vec<u8> {
     let name = name.as_os_str();
     #[cfg(unix)]

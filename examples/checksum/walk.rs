@@ -17,13 +17,13 @@ pub(crate) struct Found {
     pub(crate) name: PathBuf,
 }
 
-/// Finds every file below `root`, sorted by the bytes of their names. Directories and files that
-/// cannot be read are reported.
+/// Finds all files below `root`, and sorts them by the bytes of their names. Directories and files that cannot be read are
+/// reported.
 ///
-/// In a git repository, skips `.git` and what `.gitignore` files name, unless `all` is set.
+/// In a git repository, skips `.git` and the files that `.gitignore` files name, unless `all` is set.
 ///
-/// Reads one directory at a time on the thread pool, so that a cancellation takes effect in between.
-/// Symbolic links are never followed, so there are no loops; only `root` itself may be a link.
+/// Reads one directory at a time on the thread pool, so that a cancellation takes effect between two directories. Symbolic
+/// links are never followed, so there are no loops. Only `root` itself may be a link.
 pub(crate) async fn walk(root: &Path, all: bool, report: &Report) -> Vec<Found> {
     let mut found = Vec::new();
     let mut dirs = vec![PathBuf::new()];
@@ -66,14 +66,14 @@ struct Listing {
 impl Listing {
     fn of(dir: &Path, all: bool) -> io::Result<Listing> {
         let mut listing = Listing::default();
-        // Ignores what git ignores, and nothing else.
+        // Skips the files that git ignores, and no others.
         let mut walk = WalkBuilder::new(dir);
         walk.standard_filters(!all).hidden(false).ignore(false).max_depth(Some(1));
         for entry in walk.build() {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    // The directory itself, or the rest of it, cannot be read.
+                    // The directory cannot be read, or its remaining entries cannot.
                     let error = into_io(error);
                     if listing.is_empty() {
                         return Err(error);
@@ -87,7 +87,7 @@ impl Listing {
                 continue;
             }
             let path = entry.path().to_owned();
-            // The entry's own metadata: this does not follow a link.
+            // If the entry is a link, this returns the metadata of the link, not of its target.
             match entry.metadata() {
                 Ok(metadata) if metadata.is_dir() => listing.dirs.push(path),
                 Ok(metadata) if metadata.is_file() => {
@@ -105,8 +105,8 @@ impl Listing {
     }
 }
 
-/// Returns the error of the operating system in an error of the walk. The text of the latter has the path, which
-/// the report adds itself.
+/// Returns the error of the operating system that an error of the walk contains. The text of the walk's error also has the
+/// path, which the report would then print twice.
 fn into_io(error: ignore::Error) -> io::Error {
     let text = error.to_string();
     let error = error.into_io_error().unwrap_or_else(|| io::Error::other(text));

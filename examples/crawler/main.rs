@@ -1,8 +1,8 @@
-//! Follows the links from one page to all others, on a `TaskGroup`, and prints a line for each page.
+//! Follows the links from one page to all others, with a `TaskGroup`, and prints a line for each page.
 //!
 //! `crawler [--keep-going] [--delay 20ms] [DIR]`: the pages are the files of `DIR`, and a small server in this program
-//! serves them. Without `DIR` it writes five pages itself, and one page has a broken link. At most three pages are read
-//! at a time. It prints, for instance:
+//! serves them. Without `DIR`, the crawler writes four pages itself, and one of them has a broken link. At most three pages
+//! are read at a time. The crawler prints, for instance:
 //!
 //! ```text
 //! index.html: 2 links
@@ -14,10 +14,11 @@
 //! 4 pages were read
 //! ```
 //!
-//! The first page that cannot be read cancels the others. With `--keep-going` it is only reported. Ctrl-C lets pages
-//! that are being read come to their end for up to a second, starts no further ones, and reports what was read. The
-//! exit code is 0 if every page was read, and 1 if one could not be. After Ctrl-C it dies of SIGINT. A second Ctrl-C ends it
-//! at once.
+//! If a page cannot be read, the crawler cancels all other reads. With `--keep-going` it only reports that page.
+//!
+//! After Ctrl-C, no further reads start. Reads that have started get up to a second to finish. Then the crawler reports the
+//! number of pages and dies of SIGINT. A second Ctrl-C ends it at once. Without Ctrl-C, the exit code is 0 if every page was
+//! read, and 1 if a page could not be read.
 
 mod server;
 
@@ -39,10 +40,10 @@ use smol::net::{TcpListener, TcpStream};
 /// How many pages are read at a time.
 const AT_ONCE: usize = 3;
 
-/// How long pages may take to come to their end after Ctrl-C.
+/// How long reads that have started may take after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The pages that are written if no directory is given. The last link is broken.
+/// The pages that are written if no directory is given. The link to `missing.html` is broken.
 const PAGES: [(&str, &str); 4] = [
     ("index.html", r#"<a href="about.html">about</a> <a href="list.html">list</a>"#),
     ("about.html", r#"<a href="index.html">back</a>"#),
@@ -55,7 +56,7 @@ const PAGES: [(&str, &str); 4] = [
 
 type Crawl = GroupHandle<'static, (), io::Error>;
 
-/// What all members share.
+/// The state that all members of the group share.
 struct Site {
     server: SocketAddr,
     /// The pages that were found.
