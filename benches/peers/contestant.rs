@@ -1,4 +1,7 @@
-//! The contestants, and the places where their jobs run: two loops that poll by hand, and a task.
+//! The contestants, and the three places where their jobs run: two loops that poll by hand, and a task.
+//!
+//! A job is to race some work against limits that never fire, and to get the value of the work. A contestant is one way to
+//! do the job: this crate, or a peer.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,19 +16,19 @@ use crate::work::Wakes;
 /// How the jobs run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Way {
-    /// A loop that polls by hand, with a counting waker. The future is polled where it was made.
+    /// In a loop that polls by hand, with a waker that counts. The future is polled where it was made.
     InPlace,
-    /// The same loop, but a function takes the future by value, polls it, and returns its output.
+    /// In the same loop, but a function takes the future by value, polls it, and returns its output.
     ByValue,
-    /// One task, on the runtime.
+    /// In one task on the runtime.
     Task(&'static Runtime),
 }
 
-/// Runs a job `times` times, with work that is pending `pends` times, and returns how often the value
-/// was right.
+/// Takes `pends` and `times`. Runs the job `times` times, with work that is pending `pends` times, and returns how often the
+/// value was right.
 type ByHand = Box<dyn FnMut(u32, u64, &mut Context<'_>) -> u64>;
 
-/// Does the same within a task, and also returns the elapsed time.
+/// Does the same as [`ByHand`] within a task, and also returns the elapsed time.
 type InTask = Box<dyn Fn(u32, u64) -> Pin<Box<dyn Future<Output = (u64, Duration)>>>>;
 
 /// One way to do a job.
@@ -47,13 +50,13 @@ impl Contestant {
         Contestant { name, in_place, by_value, in_task, runtime: None }
     }
 
-    /// Runs this contestant within its own runtime.
+    /// Runs this contestant within a runtime of its own.
     pub(crate) fn within(self, runtime: &'static Runtime) -> Self {
         Contestant { runtime: Some(runtime), ..self }
     }
 
-    /// Returns the nanoseconds per job over `times` jobs. Checks that each job yields the value and,
-    /// if wakes can be counted, wakes as often as the work does.
+    /// Runs `times` jobs, and returns the nanoseconds per job. Checks that each job yields the value. If the jobs are polled by
+    /// hand, also checks that no wake of the work is lost.
     pub(crate) fn take_turn(&mut self, way: Way, pends: u32, times: u64) -> f64 {
         let (values, taken) = match way {
             Way::InPlace | Way::ByValue => self.take_turn_by_hand(way, pends, times),
@@ -83,12 +86,11 @@ impl Contestant {
     }
 }
 
-/// Defines a contestant: its name, the future it wraps around the work, and how to find the value in
-/// the output. State that the future borrows (`state = ..`) is made once for all its jobs, or once per
-/// task.
+/// Defines a contestant: its name, the future that it wraps around the work, and how to find the value in the output. If the
+/// future borrows state (`state = ..`), the state is made once for all jobs of a loop or of a task.
 ///
-/// The loop is compiled separately for each job and place, with its own type of work, so that no call
-/// is measured that a user would not make.
+/// For each contestant and place, the loop is compiled separately and has its own type of work. Code that several loops share
+/// would not be inlined, and the calls, which a user's program does not make, would be measured too.
 macro_rules! contestant {
     ($name:expr, $($state:ident = $make:expr,)? |$work:ident| $race:expr, $value:expr $(,)?) => {{
         enum InPlace {}

@@ -1,4 +1,4 @@
-//! The floor: the steps that no timeout or token can avoid.
+//! The floor: a contestant that takes only the steps that no timeout or token can avoid.
 
 use std::hint::black_box;
 use std::pin::Pin;
@@ -15,8 +15,8 @@ pub(crate) const FLOOR: &str = "floor";
 /// The largest number of limits in a row.
 const MOST: usize = 3;
 
-/// The steps: one clock reading if a limit is a timeout. For each limit, one clone of the waker, which is
-/// dropped at the end, and two lock acquisitions, to register and to leave.
+/// Takes the steps around some work. If one of the limits is a timeout, reads the clock once. For each limit, clones the waker
+/// and drops the clone at the end, and acquires a lock twice, to register and to leave.
 struct Floor<W> {
     work: W,
     clock: bool,
@@ -45,8 +45,8 @@ impl<W: Future + Unpin> Future for Floor<W> {
     }
 }
 
-/// Returns the floor for work that is pending at least once, under `limits` limits, with or without a
-/// timeout.
+/// Returns the floor for work that is pending at least once, under `sources` limits. `clock` says whether one of the limits is
+/// a timeout.
 pub(crate) fn floor(clock: bool, sources: usize) -> Contestant {
     static LOCKS: [Mutex<u32>; MOST] = [const { Mutex::new(0) }; MOST];
     let locks = &LOCKS[..sources];

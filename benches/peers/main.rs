@@ -1,9 +1,11 @@
 //! Measures the cost of putting work under limits that never fire, for this crate and its peers.
 //!
-//! `cargo bench --bench peers` measures all rows, once in the profile that it was built with and once with link-time
-//! optimisation, and judges the worst share of each row. After `--`: `--strict` exits with 1 if a row misses its goal;
-//! `--quick` only checks that everything runs, in one profile; `--profile` measures one profile and judges nothing;
-//! `--loop ROW CONTESTANT TIMES` runs one contestant alone, for profilers. See `docs/performance.md` for details.
+//! `cargo bench --bench peers` measures all rows twice: in the profile that it was built with, and with link-time
+//! optimisation. A share is our time divided by the time of a peer. The worst share of each row is judged.
+//!
+//! After `--`: `--strict` exits with 1 if a row misses its goal; `--quick` only checks that everything runs, in one profile;
+//! `--profile` measures one profile and judges nothing; `--loop ROW CONTESTANT TIMES` runs one contestant alone, for
+//! profilers. See `docs/performance.md` for details.
 
 mod contestant;
 mod floor;
@@ -31,10 +33,10 @@ const WORK: [(&str, u32); 3] = [("ready", 0), ("once", 1), ("100 polls", 99)];
 /// One set of limits.
 struct Row {
     limits: &'static str,
-    /// Every contestant that can do it, ours first.
+    /// All contestants that can race work against these limits, ours first.
     contestants: Vec<Contestant>,
-    /// For each kind of work, the goal: our share of the first peer's time when polled by hand, in the worst of both
-    /// profiles and both ways.
+    /// The goal for each kind of work: the largest allowed share, which is our time divided by the first peer's time when
+    /// both are polled by hand. The worst share of both profiles and of both loops counts.
     shares: [Option<f64>; 3],
 }
 
@@ -117,7 +119,7 @@ fn main() -> ExitCode {
     if met || !strict { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Measures and prints all rows. Returns our shares of them.
+/// Measures and prints all rows. Returns our shares.
 fn run(limits: &'static Limits, runtime: &'static Runtime, effort: Effort) -> Shares {
     let start = Instant::now();
     let mut report = Report::new(clock_read(effort));
@@ -136,8 +138,8 @@ fn run(limits: &'static Limits, runtime: &'static Runtime, effort: Effort) -> Sh
     report.shares
 }
 
-/// Measures and prints every kind of work of one row. Within a task the goal is not to be slower than
-/// the first peer; operations are not judged there.
+/// Measures and prints every kind of work of one row. Within a task, the goal is not to be slower than the first peer, and
+/// operations are not judged.
 fn measure_row(report: &mut Report, mut row: Row, way: Way, effort: Effort) {
     for ((work, pends), share) in WORK.into_iter().zip(row.shares) {
         let (by_hand, prefix) = match way {
@@ -146,8 +148,8 @@ fn measure_row(report: &mut Report, mut row: Row, way: Way, effort: Effort) {
         };
         let name = format!("{prefix}{work}, {}", row.limits);
         let share = if by_hand { share } else { share.filter(|share| *share < 1.0).and(Some(1.0)) };
-        // The floor has a registration, so it is compared only with work that is pending once. Work that is
-        // ready at once registers nothing, and more polls do not register again.
+        // The floor registers once, so it is compared only with work that is pending once. Work that is ready at once registers
+        // nothing. Work that is pending more often is polled more often, but does not register again.
         let floor = by_hand && pends == 1;
         let contestants = row.contestants.iter_mut().filter(|each| floor || each.name != FLOOR);
         let mut contestants: Vec<_> = contestants.collect();
@@ -183,15 +185,14 @@ fn repeat(limits: &'static Limits, row: &str, contestant: &str, times: &str) -> 
     ExitCode::FAILURE
 }
 
-/// Makes a runtime for tokio's timers and signals. No thread drives it while contestants are polled by
-/// hand.
+/// Creates a runtime for tokio's timers and signals. No thread drives the runtime while contestants are polled by hand.
 fn new_runtime() -> Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build().expect("the runtime can be made")
 }
 
-/// Gives a runtime a timer that is due before the measured ones. Without it, each measured timer would be
-/// the first that is due, which costs tokio a system call. In a program with many timers that is rare.
+/// Gives a runtime a timer that is due before the measured timers. Without it, each measured timer would be the first that is
+/// due, and would cost tokio a system call. In a program with many timers that is rare.
 fn have_timers(runtime: &Runtime) {
     runtime.spawn(async { tokio::time::sleep(Duration::from_secs(50)).await });
     runtime.block_on(async { tokio::time::sleep(Duration::from_millis(2)).await });

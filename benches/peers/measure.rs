@@ -14,7 +14,7 @@ pub(crate) struct Effort {
     pub(crate) turn: Duration,
 }
 
-/// Nanoseconds: the median of the rounds, and the 10th and 90th percentiles.
+/// Times in nanoseconds: the median of the rounds, and the 10th and 90th percentiles.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Nanos {
     pub(crate) low: f64,
@@ -40,7 +40,7 @@ pub(crate) struct Measured {
     pub(crate) net: Vec<(&'static str, Nanos)>,
 }
 
-/// Returns how many jobs of a contestant fill a turn.
+/// Returns how many jobs a contestant can do in a turn.
 fn calibrate(contestant: &mut Contestant, way: Way, pends: u32, turn: Duration) -> u64 {
     let wanted = turn.as_nanos() as f64;
     let mut times = 16;
@@ -53,8 +53,8 @@ fn calibrate(contestant: &mut Contestant, way: Way, pends: u32, turn: Duration) 
     }
 }
 
-/// Gives each contestant one turn per round, so that other load on the machine affects all of them. The
-/// bare work is measured in the same rounds and subtracted.
+/// Measures the contestants in rounds. Each contestant has one turn per round, so that other load on the machine affects all
+/// contestants. The bare work is measured in the same rounds, and its median is subtracted.
 pub(crate) fn measure(
     contestants: &mut [&mut Contestant],
     way: Way,

@@ -1,4 +1,4 @@
-//! Prints what each row took.
+//! Prints the time that each contestant of a row took.
 
 use crate::floor::FLOOR;
 use crate::measure::{Measured, Nanos};
@@ -19,7 +19,7 @@ impl Report {
         Report { shares: Shares::default() }
     }
 
-    /// Prints a row. `share` is the goal: our time divided by the first peer's.
+    /// Prints a row. `allowed` is the goal: the largest allowed share, which is our time divided by the first peer's time.
     pub(crate) fn row(&mut self, name: &str, measured: &Measured, allowed: Option<f64>) {
         println!("\n{name} (the work alone: {})", show(measured.bare));
         let Some(((_, ours), others)) = measured.net.split_first() else { return };
@@ -29,7 +29,7 @@ impl Report {
             println!("  {other:<32} {}  share {:.2}", show(*nanos), share_of(nanos));
         }
         let is_peer = |name: &str| {
-            // Contestants that share one listener have less to do, so they are not peers.
+            // Contestants whose jobs share one listener for the signal have less to do, so they do not count as peers.
             name != FLOOR && !name.starts_with(OURS) && !name.ends_with("one listener")
         };
         let peers = others.iter().filter(|(name, _)| is_peer(name));

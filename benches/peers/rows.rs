@@ -17,13 +17,13 @@ use tokio::time::sleep;
 use crate::contestant::{Contestant, contestant};
 use crate::work::{ok, some};
 
-/// Long enough that it never fires.
+/// A time limit that never fires, because it is longer than any measurement.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The name of this crate in each row.
 pub(crate) const OURS: &str = "cancelable";
 
-/// The limits. Tokens are made once, as a program would.
+/// The limits. Tokens are made once, as a program would do.
 pub(crate) struct Limits {
     token: CancellationToken,
     tokio: tokio_util::sync::CancellationToken,
@@ -108,12 +108,12 @@ impl Limits {
             contestant!("stop-token timeout_at", |work| work.timeout_at(self.stop.token()), ok),
             contestant!("async-shutdown wrap_cancel", |work| self.shutdown.wrap_cancel(work), ok),
             contestant!("swansong interrupt", |work| self.swansong.interrupt(work), some),
-            // A pair has only one receiver, so it serves all jobs, one after another.
+            // A pair has only one receiver, so all jobs use the same receiver, one after another.
             contestant!(
                 "cancel-safe-futures coop_cancel",
                 pair = coop_cancel::new_pair::<()>(),
                 |work| async {
-                    // Captures the whole pair: without its other half, the receiver has nothing to wait for.
+                    // Captures the whole pair. Without the canceler, the receiver would have nothing to wait for.
                     let (_canceler, receiver) = &mut pair;
                     tokio::select! {
                         biased;
@@ -154,7 +154,7 @@ impl Limits {
         ]
     }
 
-    /// The same timeout over an operation.
+    /// The same timeout, but the race is an operation.
     pub(crate) fn operation(&'static self) -> Vec<Contestant> {
         vec![
             contestant!(OURS, |work| work.cancelable(timeout(LIMIT)).named("job"), ok),
@@ -191,8 +191,7 @@ impl Limits {
         ]
     }
 
-    /// Either each job makes its own listener for the signal, or one listener serves all jobs, one
-    /// after another.
+    /// Either each job creates its own listener for the signal, or all jobs use the same listener, one after another.
     #[cfg(unix)]
     pub(crate) fn all_three(&'static self) -> Vec<Contestant> {
         use tokio::signal::unix::{Signal as Listener, SignalKind, signal as listen};

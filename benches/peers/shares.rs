@@ -1,4 +1,4 @@
-//! Our shares of the first peer's time, in both profiles, and the verdict.
+//! Our shares in both profiles, and the verdict. A share is our time divided by the time of the first peer.
 
 use std::collections::BTreeMap;
 use std::env::var_os;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 /// The other profile, with link-time optimisation.
 const OTHER_PROFILE: &str = "bench-lto";
 
-/// How a line begins that the process of the first profile reads.
+/// The beginning of the lines that the process of the other profile prints for the process of the first profile.
 const LINE: &str = "shares\t";
 
 /// Our shares in each row.
@@ -21,7 +21,8 @@ pub(crate) struct Shares {
 struct Row {
     name: String,
     allowed: f64,
-    /// In this profile in place, then by value; then the same in the other profile. Rows in a task have one each.
+    /// The shares in this profile, first polled in place, then by value. Then the same shares in the other profile. A row that
+    /// is measured in a task has one share per profile.
     shares: Vec<f64>,
 }
 
@@ -35,7 +36,7 @@ impl Shares {
         }
     }
 
-    /// Adds the shares of the other profile, which are by row.
+    /// Adds the shares of the other profile. The keys are the names of the rows.
     pub(crate) fn extend(&mut self, others: BTreeMap<String, Vec<f64>>) {
         for row in &mut self.rows {
             row.shares.extend(others.get(&row.name).into_iter().flatten());
@@ -64,7 +65,7 @@ impl Shares {
         missed.is_empty()
     }
 
-    /// Prints the shares for the process that has run this bench in its own profile.
+    /// Prints the shares in a form that [`of_other_profile`] reads.
     pub(crate) fn print_lines(&self) {
         for Row { name, shares, .. } in &self.rows {
             let shares: String = shares.iter().map(|share| format!("\t{share}")).collect();
@@ -73,7 +74,7 @@ impl Shares {
     }
 }
 
-/// Builds and runs this bench in the other profile, and passes on what it prints. Returns its shares.
+/// Builds this bench in the other profile and runs it. Prints its output and returns its shares.
 pub(crate) fn of_other_profile() -> io::Result<BTreeMap<String, Vec<f64>>> {
     println!("\n== The same with link-time optimisation and one codegen unit");
     let mut child = Command::new(var_os("CARGO").unwrap_or_else(|| "cargo".into()))

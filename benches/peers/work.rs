@@ -10,10 +10,10 @@ use std::task::{Context, Poll, Wake};
 /// The value that the work returns.
 pub(crate) const VALUE: u32 = 42;
 
-/// A future that is pending a number of times, waking its task each time, and then ready.
+/// A future that is pending a given number of times, and then ready. Each time it is pending, it wakes its task.
 ///
-/// Each contestant gives it a different `Owner`: code shared by two contestants would be compiled once
-/// and inlined into neither.
+/// Each loop of each contestant uses a different type as `Owner`. If two loops used the same type, their code would be
+/// compiled once and not be inlined into either.
 #[derive(Debug)]
 pub(crate) struct Work<Owner> {
     pends: u32,
@@ -25,7 +25,7 @@ impl<Owner> Work<Owner> {
         Work { pends, owner: PhantomData }
     }
 
-    /// Gives another future, such as a limit, a type of this owner too.
+    /// Wraps another future, such as a limit, in a type with the same owner.
     pub(crate) fn own<F>(&self, future: F) -> Own<F, Owner> {
         Own { future, owner: PhantomData }
     }
@@ -44,7 +44,7 @@ impl<Owner> Future for Work<Owner> {
     }
 }
 
-/// Wraps a future in a type of its owner.
+/// Wraps a future, so that its type has an owner.
 #[pin_project::pin_project]
 #[derive(Debug)]
 pub(crate) struct Own<F, Owner> {
@@ -62,7 +62,7 @@ impl<F: Future, Owner> Future for Own<F, Owner> {
     }
 }
 
-/// Counts wakes. All of them come from the measuring thread, so a load and a store suffice.
+/// Counts wakes. All wakes come from the measuring thread, so a load and a store suffice.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes(AtomicU64);
 
@@ -82,11 +82,11 @@ impl Wake for Wakes {
     }
 }
 
-/// Polls until ready, and finds the value in the output. As with an executor, the future is behind a
-/// pointer, and the compiler knows nothing about it from one poll to the next.
+/// Polls a future until it is ready, and finds the value in its output. As in an executor, the future is behind a pointer, and
+/// the compiler can assume nothing about its state from one poll to the next.
 ///
-/// Always inlined, and the output is inspected in place: this does not measure moving the future to
-/// where it is polled or its output to where it is used. [`drive_by_value`] does.
+/// This function is always inlined, and inspects the output in place. So the time to move the future and its output is not
+/// measured. [`drive_by_value`] measures it.
 #[inline(always)]
 pub(crate) fn drive<F: Future>(
     future: F,
@@ -101,7 +101,8 @@ pub(crate) fn drive<F: Future>(
     }
 }
 
-/// The same, but the future is moved to where it is polled, and its output to where it is inspected.
+/// Polls a future until it is ready, and returns its output. The future is moved into this function, and its output is moved
+/// out of it.
 #[inline(never)]
 pub(crate) fn drive_by_value<F: Future>(future: F, cx: &mut Context<'_>) -> F::Output {
     let mut future = pin!(future);
@@ -112,12 +113,12 @@ pub(crate) fn drive_by_value<F: Future>(future: F, cx: &mut Context<'_>) -> F::O
     }
 }
 
-/// Finds the value of a future that may fail.
+/// Finds the value in the output of a future that may fail.
 pub(crate) fn ok<E>(output: &Result<u32, E>) -> Option<u32> {
     output.as_ref().ok().copied()
 }
 
-/// Finds the value of a future that may have none.
+/// Finds the value in the output of a future that may return none.
 pub(crate) fn some(output: &Option<u32>) -> Option<u32> {
     *output
 }

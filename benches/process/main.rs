@@ -1,7 +1,9 @@
-//! Measures a child process that does nothing, run by this crate, by `async-process`, and by the standard library.
+//! Measures how long it takes to run a child process that does nothing, with this crate, with `async-process`, and with the
+//! standard library.
 //!
-//! `cargo bench --bench process --features process`. After `--`: `--quick` runs each a few times; the name of a contestant and a
-//! number run it that often and print nothing, to count instructions.
+//! Run it with `cargo bench --bench process --features process`. After `--`: `--quick` runs each contestant a few times. The
+//! name of a contestant and a number run that contestant that many times and print nothing, so that instructions can be
+//! counted.
 
 use std::env;
 use std::hint::black_box;

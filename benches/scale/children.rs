@@ -1,4 +1,4 @@
-//! Child tokens: making them, cancelling many, and long chains.
+//! Measures child tokens: making and dropping one, cancelling a parent of many, and cancelling long chains.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -15,14 +15,14 @@ use crate::table::Table;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 
-/// A waker that does as little as possible: only finding and waking the waiters is measured.
+/// A waker that does nothing, so that only the time to find and to wake the waiters is measured.
 struct Ignore;
 
 impl Wake for Ignore {
     fn wake(self: Arc<Self>) {}
 }
 
-/// Polls a wait once, so that it registers.
+/// Polls the future of a wait once, so that it registers.
 fn begin<F: Future>(wait: Pin<&mut F>, waker: &Waker) {
     assert!(wait.poll(&mut Context::from_waker(waker)).is_pending());
 }
@@ -93,7 +93,7 @@ fn parent_cancelled(table: &mut Table) {
         vec![Contestant::new("cancelable", ours), Contestant::new("tokio-util", theirs)],
     );
 
-    /// One task waits for each child.
+    /// Measures `cancel` with one waiter for each child.
     fn waited<F: Future>(waits: impl Iterator<Item = F>, cancel: impl FnOnce()) -> Duration {
         let waker = Waker::from(Arc::new(Ignore));
         let mut waits: Vec<_> = waits.map(Box::pin).collect();

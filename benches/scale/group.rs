@@ -1,4 +1,4 @@
-//! Tasks that are spawned and joined, one after another: a group, next to `JoinSet` and `TaskTracker` of tokio.
+//! Measures spawning and joining many tasks, with a group and with `JoinSet` and `TaskTracker` of tokio.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -16,10 +16,10 @@ use crate::table::Table;
 
 const SIZES: [usize; 2] = [1_000, 100_000];
 
-/// How many tasks there are at once if they come in waves.
+/// The number of tasks in a wave. A wave is spawned when all tasks of the wave before have ended.
 const WAVE: usize = 1_000;
 
-/// The number of tasks that come in waves.
+/// The number of tasks in all waves.
 const MANY: usize = 1_000_000;
 
 const GROUP: &str = "a group";
@@ -38,7 +38,8 @@ pub(crate) fn rows(table: &mut Table) {
     many(table, &runtime);
 }
 
-/// Measures many tasks that come in waves, and the memory that their owner keeps of them.
+/// Measures many tasks that come in waves, and the memory that their owner keeps afterwards. The owner is the group, the
+/// `JoinSet` or the `TaskTracker`.
 fn many(table: &mut Table, runtime: &Runtime) {
     let contestants = [GROUP, JOIN_SET, TRACKER].map(|who| {
         let waves = move |size| timed(|| runtime.block_on(in_waves(who, size, &mut || ()))).0;
@@ -56,7 +57,7 @@ fn many(table: &mut Table, runtime: &Runtime) {
     }
 }
 
-/// Runs the tasks in waves, and returns by how many bytes memory has grown since the first wave. Their owner is alive.
+/// Runs the tasks in waves, and returns how many bytes memory has grown by since the first wave, while the owner is alive.
 pub(crate) fn retained(who: &str, size: usize) -> Option<f64> {
     let runtime = Builder::new_current_thread().build().ok()?;
     let mut sizes = Vec::with_capacity(size / WAVE + 1);
@@ -64,12 +65,12 @@ pub(crate) fn retained(who: &str, size: usize) -> Option<f64> {
     Some((*sizes.last()?)? - (*sizes.first()?)?)
 }
 
-/// Returns whether [`retained`] knows this owner of tasks.
+/// Returns whether `who` is the name of an owner of tasks.
 pub(crate) fn owns_tasks(who: &str) -> bool {
     [GROUP, JOIN_SET, TRACKER].contains(&who)
 }
 
-/// Runs `size` tasks through one owner, in waves, and calls `after` after each wave.
+/// Runs `size` tasks in waves with the same owner, and calls `after` after each wave.
 async fn in_waves(who: &str, size: usize, after: &mut dyn FnMut()) {
     let (waves, work) = (0..size.div_ceil(WAVE), async |number: usize| black_box(number));
     match who {
@@ -108,7 +109,7 @@ async fn in_waves(who: &str, size: usize, after: &mut dyn FnMut()) {
     }
 }
 
-/// Measures each way to spawn `size` tasks and to wait for all of them.
+/// Measures all ways to spawn tasks and to wait for all of them.
 fn row<F>(table: &mut Table, name: &str, runtime: &Runtime, work: impl Fn(usize) -> F)
 where
     F: Future<Output = usize> + Send + 'static,

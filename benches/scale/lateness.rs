@@ -1,4 +1,4 @@
-//! How late limits are: on an idle runtime, beside tasks that compute, and beside sockets.
+//! Measures how late limits fire: on an idle runtime, beside tasks that compute, and beside sockets.
 
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
@@ -18,23 +18,23 @@ use crate::table::Table;
 /// The longest limit. The others are spread evenly below it.
 const LONGEST: Duration = Duration::from_secs(3);
 const COUNTS: [usize; 3] = [200_000, 20_000, 2_000];
-/// How long a task of the load computes at each poll.
+/// How long a task of the load computes in each poll.
 const BURN: Duration = Duration::from_micros(500);
 const BURNERS: usize = 4;
 const SOCKETS: usize = 64;
 
-/// How many times as late as the peer's limits ours may be, at p50, p99 and p999.
+/// The goal: our lateness may be at most this many times the lateness of the peer, at p50, p99 and p999.
 const ALLOWED: f64 = 1.5;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The other tasks of the runtime while the limits are measured.
+/// The load: other tasks that run on the runtime while the limits are measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Load {
     None,
-    /// Tasks that compute and yield by `yield_now` of tokio, which lets its driver run.
+    /// Tasks that compute, and yield with `yield_now` of tokio, which lets its driver run.
     Yielding,
-    /// Tasks that compute and wake themselves.
+    /// Tasks that compute, and wake themselves.
     Waking,
     /// Pairs of sockets that send a byte to and fro.
     Sockets,
@@ -58,7 +58,7 @@ fn burn() {
     }
 }
 
-/// Computes in each poll until `stop` is set.
+/// Returns a task that computes in each poll until `stop` is set.
 fn burner(stop: Arc<AtomicBool>, yields: bool) -> Task {
     Box::pin(async move {
         while !stop.load(Ordering::Relaxed) {
@@ -80,13 +80,13 @@ fn burner(stop: Arc<AtomicBool>, yields: bool) -> Task {
     })
 }
 
-/// A runtime of two threads, and its peer for sleeping.
+/// A runtime with two threads, and its own way to sleep.
 trait Runtime {
     type Task: Future<Output = ()>;
     fn spawn(&self, task: Task) -> Self::Task;
     fn block_on<F: Future>(&self, future: F) -> F::Output;
     fn sleep(length: Duration) -> impl Future<Output = ()> + Send + 'static;
-    /// Two tasks that exchange bytes until `stop` is set.
+    /// Returns two tasks that exchange bytes until `stop` is set.
     fn sockets(&self, stop: &Arc<AtomicBool>) -> [Task; 2];
 }
 
@@ -133,10 +133,10 @@ impl Runtime for Tokio {
     }
 }
 
-/// An executor of `smol` that two threads run, with the timers of `async-io`.
+/// An executor of `smol` that runs on two threads, with the timers of `async-io`.
 struct Smol {
     executor: Arc<smol::Executor<'static>>,
-    /// When this is dropped, the threads end.
+    /// When the sender is dropped, the threads end.
     _stop: smol::channel::Sender<()>,
 }
 
@@ -189,7 +189,7 @@ impl Runtime for Smol {
     }
 }
 
-/// Spawns tasks that each wait for a limit, then starts the load. Returns how late the tasks were, sorted.
+/// Spawns tasks that each wait for a limit, then starts the load. Returns the lateness of each task, sorted.
 fn measure<R: Runtime, F: Future + Send + 'static>(
     runtime: &R,
     count: usize,
@@ -202,7 +202,7 @@ fn measure<R: Runtime, F: Future + Send + 'static>(
     let tasks: Vec<_> = (0..count)
         .map(|number| {
             let (late, waiting) = (late.clone(), waiting.clone());
-            // A stride that has no divisor in common with the counts mixes the lengths.
+            // The stride mixes the lengths. It has no divisor in common with the counts, so that every length is used once.
             let length = longest.mul_f64((number * 7_919 % count + 1) as f64 / count as f64);
             runtime.spawn(Box::pin(async move {
                 waiting.fetch_add(1, Ordering::Relaxed);

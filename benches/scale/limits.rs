@@ -1,4 +1,4 @@
-//! Time limits: many outstanding ones, and many that fire within a second.
+//! Measures many time limits: limits that are set and dropped before they fire, and limits that all fire within a second.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -20,7 +20,7 @@ impl Wake for Ignore {
     fn wake(self: Arc<Self>) {}
 }
 
-/// From one second to one hour, all lengths mixed.
+/// Returns the length of a limit: between one second and one hour, in mixed order.
 pub(crate) fn length(number: usize) -> Duration {
     Duration::from_millis(1_000 + (number as u64).wrapping_mul(2_654_435_761) % 3_600_000)
 }
@@ -30,14 +30,14 @@ pub(crate) fn new_runtime() -> Runtime {
     builder.enable_all().build().expect("the runtime can be made")
 }
 
-/// The runtime of most services, with the same number of threads on every machine.
+/// Creates a runtime with several threads, as most services use. The number of threads is the same on every machine.
 pub(crate) fn runtime_of_two() -> Runtime {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(2).enable_all().build().expect("the runtime can be made")
 }
 
-/// Makes a runtime with a timer that is due before the measured ones, as in a program with many timers.
-/// A timer that is due before all others costs tokio a system call.
+/// Creates a runtime with a timer that is due before the measured timers, as in a program with many timers. A timer that is due
+/// before all others costs tokio a system call.
 pub(crate) fn with_timers() -> Runtime {
     let runtime = new_runtime();
     runtime.spawn(async { tokio::time::sleep(Duration::from_millis(900)).await });
@@ -48,7 +48,8 @@ pub(crate) fn with_timers() -> Runtime {
 pub(crate) fn outstanding(table: &mut Table) {
     let runtime = with_timers();
     let _entered = runtime.enter();
-    /// Measures making limits and polling each once, so that it is set; dropping them; and both.
+    /// Returns three times: the time to create the limits and to poll each once, which sets it; the time to drop them; and the
+    /// sum.
     fn set_and_drop<F: Future>(limits: impl Iterator<Item = F>) -> [Duration; 3] {
         let waker = Waker::from(Arc::new(Ignore));
         let mut cx = Context::from_waker(&waker);
@@ -82,8 +83,8 @@ pub(crate) fn outstanding(table: &mut Table) {
     );
 }
 
-/// Reads the clock, keeps a clone of the waker, and takes a lock to register and to leave. As large as a
-/// limit of this crate.
+/// Does the steps that no limit can avoid: reads the clock, keeps a clone of the waker, and takes a lock to register and to
+/// leave. As large as a limit of this crate.
 #[derive(Default)]
 struct Floor {
     began: Option<Instant>,
@@ -125,8 +126,8 @@ pub(crate) fn ending(table: &mut Table) {
     ending_on(table, runtime_of_two, titles);
 }
 
-/// All limits fire within a second. Measures the time from the last deadline until all tasks are done,
-/// and the CPU time in all.
+/// Measures limits that all fire within a second: the time from the last deadline until all tasks are done, and the CPU time
+/// of the whole run.
 fn ending_on(table: &mut Table, runtime: fn() -> Runtime, titles: [Title<'_>; 2]) {
     fn run<F: Future + Send + 'static>(
         runtime: Runtime,
@@ -141,7 +142,7 @@ fn ending_on(table: &mut Table, runtime: fn() -> Runtime, titles: [Title<'_>; 2]
         let computed = processor_time() - before;
         [taken.saturating_sub(Duration::from_secs(1)), computed]
     }
-    /// Spreads the deadlines over the second.
+    /// Returns the length of a limit. The lengths are spread evenly over the second.
     fn end(number: usize, size: usize) -> Duration {
         Duration::from_nanos(1_000_000_000 / size as u64 * (number as u64 + 1))
     }
@@ -154,7 +155,7 @@ fn ending_on(table: &mut Table, runtime: fn() -> Runtime, titles: [Title<'_>; 2]
                 run(runtime(), (0..size).map(limit))
             }),
             Contestant::in_parts("tokio", |size| {
-                // Made within the task, because it belongs to the runtime in which it is made.
+                // The timeout is created within the task, because it belongs to the runtime in which it is created.
                 let limit = move |number| async move {
                     tokio::time::timeout(end(number, size), pending::<()>()).await
                 };

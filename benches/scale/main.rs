@@ -1,10 +1,9 @@
-//! Measures how the cost of this crate and its peers grows with many waiters, children, limits, items
-//! and operations.
+//! Measures how the cost of this crate and its peers grows with the number of waiters, children, limits, items and operations.
 //!
-//! `cargo bench --bench scale` measures all rows and judges them. After `--`: `--strict` exits with 1 if
-//! a row misses its goal; `--quick` only checks that everything runs; names of groups, such as `limits`
-//! or `lateness`, run only these; a number or a load, such as `2000` or `Sockets`, narrows
-//! `lateness`. See `docs/performance.md` for details.
+//! `cargo bench --bench scale` measures all rows and judges them. After `--`: `--strict` exits with 1 if a row misses its
+//! goal; `--quick` only checks that everything runs; names of groups of rows, such as `limits` or `lateness`, run only these
+//! groups; a number of limits or a load, such as `2000` or `Sockets`, runs only that part of `lateness`. See
+//! `docs/performance.md` for details.
 
 mod children;
 mod group;
@@ -27,7 +26,7 @@ type Rows = fn(&mut Table);
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    // This is the child process of the memory rows.
+    // With this argument, this process is a child process of the memory rows.
     if let [memory::HOLD, who, size] = *arguments.iter().map(String::as_str).collect::<Vec<_>>() {
         return memory::hold(who, size);
     }

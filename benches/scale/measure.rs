@@ -4,11 +4,11 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The minimum number of rounds, and the time during which more rounds are added, up to a hundred.
+/// The minimum number of rounds, and the time during which further rounds start. There are at most a hundred rounds.
 const ROUNDS: (usize, Duration) = (9, Duration::from_millis(200));
 
-/// One way to do a job of a given size, with `N` measured parts. The job itself returns the time of each
-/// part, so that setting up and dropping are not measured.
+/// One way to do a job of a given size. The job has `PARTS` measured parts, and returns the time of each part itself, so that
+/// its set-up and the drops at its end are not measured.
 pub(crate) struct Contestant<'a, const PARTS: usize = 1> {
     pub(crate) name: &'static str,
     job: Box<dyn FnMut(usize) -> [Duration; PARTS] + 'a>,
@@ -29,8 +29,8 @@ impl<'a, const PARTS: usize> Contestant<'a, PARTS> {
     }
 }
 
-/// Returns the nanoseconds per unit of size for each contestant and part: the median of the rounds. Each
-/// contestant has one turn per round, so that other load on the machine affects all of them.
+/// Returns the nanoseconds per unit of size for each contestant and part, as the median of the rounds. Each contestant has one
+/// turn per round, so that other load on the machine affects all contestants.
 pub(crate) fn measure<const PARTS: usize>(
     contestants: &mut [Contestant<'_, PARTS>],
     size: usize,
@@ -66,8 +66,8 @@ pub(crate) fn timed<R>(f: impl FnOnce() -> R) -> (Duration, R) {
     (start.elapsed(), result)
 }
 
-/// Runs the same closure on two threads at once, and returns the time of the slower one. The clocks
-/// start when both threads are running.
+/// Runs the same closure on two threads at once, and returns the time of the slower thread. The measurement starts when both
+/// threads are running.
 pub(crate) fn on_two_threads(turn: impl Fn() + Sync) -> Duration {
     let both = Barrier::new(2);
     let turn = &|number| {
@@ -82,8 +82,8 @@ pub(crate) fn on_two_threads(turn: impl Fn() + Sync) -> Duration {
     })
 }
 
-/// Pins the thread to one of its processors, if there is another one for the other thread: two threads on
-/// the same processor do not run at once.
+/// Pins the calling thread to a processor of its own, if it may use at least two processors. Two threads on the same processor
+/// would not run at once.
 #[cfg(target_os = "linux")]
 fn take_processor(number: usize) {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -102,7 +102,7 @@ fn take_processor(number: usize) {
     _ = sched_setaffinity(None, &one);
 }
 
-/// On other platforms the system chooses.
+/// On other platforms, the system chooses the processor.
 #[cfg(not(target_os = "linux"))]
 fn take_processor(_: usize) {}
 
@@ -113,7 +113,7 @@ pub(crate) fn processor_time() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Unknown on other platforms.
+/// On other platforms, the CPU time is unknown.
 #[cfg(not(unix))]
 pub(crate) fn processor_time() -> Duration {
     Duration::ZERO

@@ -1,4 +1,4 @@
-//! Memory per waiter: its future, and its entries elsewhere.
+//! Measures the memory that a wait takes: its future, and its entries in the token and the timer.
 
 use std::future::{Future, pending};
 use std::process::{Command, ExitCode};
@@ -13,13 +13,13 @@ use crate::group;
 use crate::limits::{length, new_runtime};
 use crate::table::{Table, Title};
 
-/// The argument that makes this program hold waits and print their size.
+/// The argument that makes this program create waits and print how much memory they take.
 pub(crate) const HOLD: &str = "--hold";
 
 const OURS: &str = "cancelable";
 const THEIRS: &str = "tokio::select!";
 
-/// Long enough that it never fires.
+/// A time limit that never fires, because it is longer than any measurement.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The lengths of the limits.
@@ -32,13 +32,13 @@ impl Wake for Ignore {
     fn wake(self: Arc<Self>) {}
 }
 
-/// Returns the bytes per wait. A fresh child process holds them: a counting allocator would slow down all
-/// other rows.
+/// Returns the bytes per wait. The waits are created in a fresh child process, and the memory of that process is read. A
+/// counting allocator in this process would slow down all other rows.
 fn held(who: &str, lengths: &str, size: usize) -> Option<f64> {
     of_child(&format!("{who}, {lengths}"), size)
 }
 
-/// Returns what [`hold`] prints in a fresh process.
+/// Runs [`hold`] in a fresh process, and returns the number that it prints.
 pub(crate) fn of_child(who: &str, size: usize) -> Option<f64> {
     let this = std::env::current_exe().ok()?;
     let size = size.to_string();
@@ -46,8 +46,8 @@ pub(crate) fn of_child(who: &str, size: usize) -> Option<f64> {
     String::from_utf8(output.ok()?.stdout).ok()?.trim().parse().ok()
 }
 
-/// Holds the waits, and prints by how many bytes per wait the memory has grown. For an owner of tasks, prints by how many
-/// bytes in all.
+/// Creates the waits, and prints how many bytes per wait the memory has grown by. If `who` is an owner of tasks, runs the tasks
+/// instead, and prints how many bytes the memory has grown by in total.
 pub(crate) fn hold(who: &str, size: &str) -> ExitCode {
     let Ok(size) = size.parse() else { return ExitCode::FAILURE };
     if group::owns_tasks(who) {
@@ -63,7 +63,7 @@ pub(crate) fn hold(who: &str, size: &str) -> ExitCode {
         let wait = |number| pending::<()>().cancelable(any_of((timeout(limit(number)), &ours)));
         growth(size, wait)
     } else {
-        // With equal limits, the compiler could leave the length out of the future.
+        // If all limits are equal, the compiler can leave the length out of the future.
         if who.ends_with(SAME) {
             growth(size, |_| select(|| LIMIT, &theirs))
         } else {
@@ -86,8 +86,8 @@ async fn select(limit: impl Fn() -> Duration, token: &TokioToken) {
     }
 }
 
-/// Returns by how many bytes the memory grows while the waits are made and register. One wait has
-/// registered before.
+/// Returns how many bytes the memory grows by while the waits are created and register. One wait registers before the
+/// measurement, so that memory for the first wait is not counted.
 fn growth<F: Future>(size: usize, wait: impl Fn(usize) -> F) -> Option<f64> {
     let waker = Waker::from(Arc::new(Ignore));
     let mut cx = Context::from_waker(&waker);
@@ -134,7 +134,7 @@ pub(crate) fn rows(table: &mut Table) {
     }
 }
 
-/// Prints a row, if the system reports memory use.
+/// Prints a row, or says that the system does not report memory use.
 fn row(table: &mut Table, title: Title<'_>, bytes: Option<(f64, f64)>) {
     println!("\n{}", title.0);
     let Some((ours, theirs)) = bytes else { return println!("  not known on this system") };

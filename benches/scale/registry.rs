@@ -1,4 +1,4 @@
-//! The registry: registering and leaving, listing, and cancelling all.
+//! Measures the registry: registering an operation that then leaves, listing all operations, and cancelling all operations.
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::pending;
@@ -18,7 +18,7 @@ const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 
 type BoxedOperation = Pin<Box<dyn Future<Output = Result<(), Cancelled>>>>;
 
-/// What a snapshot of an operation has, for a map that a program keeps by hand.
+/// The fields of a snapshot of an operation, for a map that a program keeps by hand.
 #[derive(Debug)]
 #[expect(dead_code, reason = "the map only stores them")]
 struct Fields {

@@ -1,4 +1,4 @@
-//! Streams and readers: the cost of making one cancelable, for each item or read.
+//! Measures the cost per item of a cancelable stream, and the cost per read of a cancelable reader.
 
 use std::hint::black_box;
 use std::pin::pin;

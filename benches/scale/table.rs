@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use crate::measure::{Contestant, measure};
 
-/// Growth beyond this exponent is flagged, unless all contestants in the row grow as fast. Data that no longer
-/// fits into the caches slows all of them down.
+/// Growth with a larger exponent than this is flagged, unless the times of all contestants in the row grow as fast. Data that
+/// no longer fits into the caches slows down all contestants.
 const STEEPEST: f64 = 1.15;
 
 /// Two exponents this close count as equal.
 const ALIKE: f64 = 0.05;
 
-/// How the name of a contestant begins that does only what no limit can do without.
+/// The beginning of the name of a contestant that takes only the steps that cannot be avoided.
 const FLOOR: &str = "floor";
 
-/// How many times as long as its floor a row may take.
+/// The goal of a row with a floor: it may take at most this many times as long as the floor.
 const ABOVE_FLOOR: f64 = 1.1;
 
-/// The title of a row, and its goal: our share of the first peer's time.
+/// The title of a row, and its goal: the largest allowed share, which is our time divided by the first peer's time.
 pub(crate) type Title<'a> = (&'a str, Option<f64>);
 
 /// A contestant in a row, and its nanoseconds per unit at each size.
@@ -38,7 +38,8 @@ impl Line {
         self.medians.last().map_or(f64::NAN, |(_, nanos)| *nanos)
     }
 
-    /// Returns the exponent with which the time of the whole job grows with its size.
+    /// Returns the exponent `e` if the time of the whole job grows as its size to the power of `e`. For a job that was measured
+    /// at only one size, returns NaN.
     fn exponent(&self) -> f64 {
         match self.medians[..] {
             [(first, from), .., (last, to)] => {
@@ -61,17 +62,17 @@ struct Judged {
 }
 
 impl Judged {
-    /// A job of one size has no exponent, and is never steep.
     fn is_missed(&self) -> bool {
         self.allowed.is_some_and(|allowed| self.share > allowed)
     }
 
+    /// Returns whether the time grows too fast with the size. A job of one size has no exponent, and is never steep.
     fn is_steep(&self) -> bool {
         self.exponent > self.steepest
     }
 }
 
-/// Prints the rows.
+/// Measures, prints and judges the rows.
 pub(crate) struct Table {
     quick: bool,
     judged: Vec<Judged>,
@@ -92,7 +93,7 @@ impl Table {
         if self.quick { (size / 1_000).max(2) } else { size }
     }
 
-    /// Like [`few`](Self::few). With `--quick`, the limits are shorter too.
+    /// Returns a number of limits and the longest limit. With `--quick`, there are fewer limits, and they are shorter.
     pub(crate) fn few_limits(&self, size: usize, longest: Duration) -> (usize, Duration) {
         if self.quick { (self.few(size), longest / 100) } else { (size, longest) }
     }
@@ -130,7 +131,7 @@ impl Table {
         }
     }
 
-    /// Prints a row, and compares ours with the first peer.
+    /// Prints a row, and compares our time with the first peer's.
     fn print(&mut self, title: Title<'_>, lines: &[Line]) {
         let (name, allowed) = title;
         println!("\n{name}");
@@ -157,13 +158,13 @@ impl Table {
         }
     }
 
-    /// Adds a row to the summary. Small sizes say nothing about growth.
+    /// Adds a row to the summary. With `--quick`, leaves out the exponent, because small sizes say nothing about growth.
     fn judge(&mut self, (name, allowed): Title<'_>, share: f64, (exponent, steepest): (f64, f64)) {
         let exponent = if self.quick { f64::NAN } else { exponent };
         self.judged.push(Judged { name: name.to_owned(), share, allowed, exponent, steepest });
     }
 
-    /// Adds a row of one size, which says nothing about growth, to the summary.
+    /// Adds a row of one size to the summary. Such a row has no exponent.
     pub(crate) fn judge_size(&mut self, title: Title<'_>, share: f64) {
         self.judge(title, share, (f64::NAN, STEEPEST));
     }

@@ -1,4 +1,4 @@
-//! Two threads at once: reading one flag, setting limits, and waiting for one token.
+//! Measures two threads that do the same at once: read the flag of a token, set limits, or wait for a token.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -42,7 +42,7 @@ fn reading(table: &mut Table) {
 }
 
 fn setting(table: &mut Table, runtime: &Runtime) {
-    /// Sets and drops limits on each thread.
+    /// Measures two threads that each create waits, poll each wait once, and drop it.
     fn twice<F: Future>(
         runtime: &Runtime,
         size: usize,

@@ -1,4 +1,4 @@
-//! Many tasks waiting for one token.
+//! Measures the cancellation of a token that many tasks wait for.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -22,7 +22,7 @@ use crate::table::Table;
 
 const SIZES: [usize; 3] = [1_000, 10_000, 100_000];
 
-/// One waker for each waiter.
+/// Counts the wakes of one waiter.
 #[derive(Debug, Default)]
 struct Count(AtomicUsize);
 
@@ -32,7 +32,7 @@ impl Wake for Count {
     }
 }
 
-/// The waiters of one token, and the token.
+/// Returns futures that wait for a token, and a closure that cancels the token.
 fn ours(size: usize) -> (Vec<impl Future<Output = ()> + Send>, impl FnOnce()) {
     let token = CancellationToken::new();
     let wait = || {
@@ -43,14 +43,14 @@ fn ours(size: usize) -> (Vec<impl Future<Output = ()> + Send>, impl FnOnce()) {
     (waits, move || _ = token.cancel())
 }
 
-/// The same with tokio-util.
+/// Returns the same as [`ours`], but for a token of tokio-util.
 fn theirs(size: usize) -> (Vec<impl Future<Output = ()> + Send>, impl FnOnce()) {
     let token = TokioToken::new();
     let waits = (0..size).map(|_| token.clone().cancelled_owned()).collect();
     (waits, move || token.cancel())
 }
 
-/// Polls each waiter once with its own waker, then times `cancel`.
+/// Polls each future once with a waker of its own, and then measures `cancel`.
 fn cancel_of<F: Future>((waits, cancel): (Vec<F>, impl FnOnce())) -> Duration {
     let wakers: Vec<_> = waits.iter().map(|_| Arc::new(Count::default())).collect();
     let mut waits: Vec<Pin<Box<F>>> = waits.into_iter().map(Box::pin).collect();
@@ -63,7 +63,7 @@ fn cancel_of<F: Future>((waits, cancel): (Vec<F>, impl FnOnce())) -> Duration {
     taken
 }
 
-/// Wakes and drops the wakers without a token. `cancel` cannot take less time than that.
+/// Measures waking and dropping the wakers without a token. `cancel` cannot take less time than that.
 fn wake_of(size: usize) -> Duration {
     let wakers: Vec<_> = (0..size).map(|_| Arc::new(Count::default())).collect();
     let list: Vec<_> = wakers.iter().map(|count| Waker::from(count.clone())).collect();
@@ -72,8 +72,8 @@ fn wake_of(size: usize) -> Duration {
     taken
 }
 
-/// Spawns the waiters on a tokio runtime with two threads; then times `cancel`, called from outside, and
-/// the time from there until the last task has ended.
+/// Spawns the futures on a tokio runtime with two threads, and then calls `cancel` from a thread outside the runtime. Returns
+/// the time of that call, and the time from its start until the last task has ended.
 fn cancel_tasks<F>((waits, cancel): (Vec<F>, impl FnOnce())) -> [Duration; 2]
 where
     F: Future<Output = ()> + Send + 'static,
@@ -101,8 +101,8 @@ where
     [called, until_done]
 }
 
-/// Spawns the waiters on an executor with one thread; then times from `cancel` until the last task has
-/// ended.
+/// Spawns the futures on an executor with one thread, and then measures the time from the call of `cancel` until the last task
+/// has ended.
 fn cancel_until_done<F: Future<Output = ()> + 'static>(
     (waits, cancel): (Vec<F>, impl FnOnce()),
 ) -> Duration {
