@@ -11,7 +11,7 @@ use crate::clock;
 #[cfg(feature = "time")]
 use crate::reason::Reason;
 
-/// A time limit that a source has offered in its first poll.
+/// The time limit that the source of an operation has offered in its first poll.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(
     not(feature = "time"),
@@ -28,7 +28,7 @@ pub(super) struct Limit {
 pub(crate) struct Overdue {
     /// The reason for which the operation is about to be cancelled.
     pub(crate) reason: Reason,
-    /// How late its timeout may fire.
+    /// How late the timeout behind the deadline may fire.
     pub(crate) lateness: Duration,
 }
 
@@ -57,22 +57,24 @@ impl Inner {
         self.details.lock().deadline()
     }
 
-    /// Sets the limit of the operation's own source, which started at `since`.
+    /// Sets the limit of the operation's own source. The limit started at `since` and ends at `at`.
     pub(super) fn set_limit(&self, since: Instant, at: Instant) {
         let mut details = self.details.lock();
         details.limit = Some(Limit { since, at });
         details.lower_deadline(Some(at));
     }
 
-    /// Drops the limit, because the race is over. If a time is given, drops the limit only if it has passed by that
-    /// time. The source is still pending then, so the limit does not end the race.
+    /// Drops the limit of the operation's own source.
+    ///
+    /// Without a time, drops the limit because the race is over. With a time, drops the limit only if it has passed by that
+    /// time. The source is still pending in that case, so its limit does not end the race and is not the deadline.
     #[cfg(feature = "time")]
     pub(super) fn drop_limit(&self, if_passed_by: Option<Instant>) {
         let passed = |limit: &mut Limit| if_passed_by.is_none_or(|now| limit.at <= now);
         self.details.lock().limit.take_if(passed);
     }
 
-    /// Returns the deadline of the operation's own source, or of an ancestor, if it has passed.
+    /// Returns the deadline if it has passed. It may come from the operation's own source or from an ancestor.
     #[cfg(feature = "time")]
     pub(super) fn overdue(&self) -> Option<Overdue> {
         let now = clock::now();
@@ -104,7 +106,7 @@ impl Inner {
         None
     }
 
-    /// Returns the end of the earliest limit of the ancestors, ignoring limits that have passed.
+    /// Returns the end of the earliest limit of the ancestors. Ignores limits that have passed.
     #[cfg(feature = "time")]
     pub(super) fn next_inherited_limit(&self) -> Option<Instant> {
         let now = clock::now();

@@ -17,14 +17,14 @@ use crate::wait::{Latch, Waiter, blocking_wait, blocking_wait_timeout, polled_af
 impl Operation {
     /// Waits until the operation has ended, and its clean-up and hooks have run. Returns the final status.
     ///
-    /// Any number of tasks may wait, even after the end. Dropping the future of the operation ends the operation too,
-    /// even before its first poll.
+    /// Any number of tasks may wait, even after the end. Dropping the future of the operation also ends the operation, even
+    /// if that future has never been polled.
     ///
-    /// An operation cannot wait for its own end: if its work, clean-up or hooks await this, they wait forever.
+    /// An operation cannot wait for its own end: in its work, its clean-up or its hooks, this wait never ends.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses nothing: a new one returns the same status.
+    /// Dropping the returned future loses nothing: if you call this method again, you get the same status.
     ///
     /// # Panics
     ///
@@ -50,7 +50,7 @@ impl Operation {
     /// Cancels the operation for `reason`, then waits until it has ended. Returns the final status.
     ///
     /// The call itself cancels the operation, and the returned future waits. If the operation was already cancelled, it
-    /// keeps its reason.
+    /// keeps its earlier reason.
     ///
     /// # Cancel safety
     ///
@@ -76,7 +76,7 @@ impl Operation {
 
     /// Blocks the thread until the operation has ended, and returns the final status.
     ///
-    /// Do not call this in a task: it blocks the executor's thread. Await [`ended`](Self::ended) there.
+    /// Do not call this in a task, because it blocks the thread of the executor. Await [`ended`](Self::ended) instead.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -95,7 +95,7 @@ impl Operation {
     /// A limit of zero checks without blocking. A limit that overflows the clock, such as [`Duration::MAX`], never
     /// passes.
     ///
-    /// Do not call this in a task: it blocks the executor's thread.
+    /// Do not call this in a task, because it blocks the thread of the executor.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -115,9 +115,8 @@ impl Operation {
 impl Operation {
     /// Returns handles of the children, in the order of their ids.
     ///
-    /// A child is in this list from the moment it gets its parent, even before its first poll. It leaves the list once
-    /// it and everything below it have ended. An operation gets its parent from
-    /// [`child_of`](crate::Cancelable::child_of), or at its first poll. For a future that runs
+    /// An operation gets its parent from [`child_of`](crate::Cancelable::child_of), or at its first poll. From then on it is
+    /// in the list of the parent. It leaves the list once it and everything below it have ended. For a future that runs
     /// [`in_scope`](Self::in_scope), the list has a child without a name.
     ///
     /// A member of a [`TaskGroup`](crate::TaskGroup) that is not an operation has no handle, so it is not in this list.
@@ -153,14 +152,14 @@ impl Operation {
         self.inner.child_count()
     }
 
-    /// Waits until the operation has no children, because everything below it has ended.
+    /// Waits until everything below the operation has ended, so that it has no children left.
     ///
-    /// This also waits for children that are added meanwhile. It does not wait for the operation itself, and does not
-    /// keep new children from being added. If a child awaits it, the wait never ends.
+    /// The wait includes children that are added meanwhile. It does not include the operation itself, and it does not keep
+    /// new children from being added. If a child of the operation awaits the returned future, the wait never ends.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it only ends the wait.
+    /// Dropping the returned future only ends the wait.
     ///
     /// # Panics
     ///
@@ -216,7 +215,7 @@ impl fmt::Debug for Ended {
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct ChildrenEnded {
     operation: Operation,
-    /// Waits until the list is empty. `None` before the first poll.
+    /// Waits until there are no children. `None` before the first poll.
     waiter: Option<Waiter<Arc<Latch<()>>>>,
     done: bool,
 }
@@ -235,7 +234,8 @@ impl Future for ChildrenEnded {
                     return Poll::Pending;
                 }
             }
-            // The list was empty. Children may have been added since.
+            // This is the first poll, or the latch has been set because there were no children. Children may have been added
+            // since then, so look again.
             this.waiter = this.operation.inner.children_latch().map(Waiter::new);
             if this.waiter.is_none() {
                 this.done = true;

@@ -1,22 +1,22 @@
-//! `Family`: the children of an operation, and the latch that is set at its very end.
+//! `Family`: the children of an operation, and the latch that is set when the operation is over.
 //!
-//! 1. The latch is set once the operation is over: it has ended, and its clean-up and hooks have run.
-//! 2. An operation is in the list of its parent until it is over and its own list is empty. So the list of an
-//!    operation is empty if and only if everything below it is over.
-//! 3. An operation that is over leaves its parent's list when its own list is empty, and returns to the parent's list
-//!    if it gets a child later. A thread that changes the list of an operation that is over must therefore settle the
-//!    operation: it takes the operation out of the parent's list, or puts it back. After that, the thread looks at the
-//!    operation's own list again, because another thread may have changed the list meanwhile. The key of the operation
-//!    changes under the operation's lock, so two threads cannot both take the operation out, or both put it back. If
-//!    the parent's list has become empty or was empty before, the thread then settles the parent, and so on. This is a
-//!    loop, because chains may be long.
+//! 1. An operation is over if it has ended, and its clean-up and hooks have run. The latch is set then.
+//! 2. An operation is in the list of its parent until the operation is over and its own list is empty. So the list of an
+//!    operation is empty if and only if everything below the operation is over.
+//! 3. An operation that is over leaves its parent's list when its own list becomes empty. If the operation gets a child
+//!    later, it returns to the parent's list. So a thread that changes the list of an operation that is over must also
+//!    settle the operation: the thread takes the operation out of the parent's list, or puts it back. After that, the
+//!    thread looks at the operation's own list again, because another thread may have changed that list meanwhile. The key
+//!    of the operation in the parent's list changes under the operation's lock, so two threads cannot both take the
+//!    operation out, or both put it back. If the parent's list has become empty or was empty before, the thread then
+//!    settles the parent, and so on. This is a loop and not a recursion, because chains may be long.
 //! 4. Only operations with children or waiters have a `Family`. If the operation is already over when its family is
-//!    created, the thread that creates the family sets the latch. That thread creates the family, then reads `over`.
-//!    The thread that ends the operation sets `over`, then looks for a family. Both have a fence between their two
-//!    steps, so at least one of them sets the latch.
-//! 5. The list owns the children. So operations further down can find a child in the list even if the child is over.
-//!    Under the lock of the latch, only the list is changed. Wakers are woken, and operations are dropped, after the
-//!    lock is released.
+//!    created, the thread that creates the family sets the latch. That thread first creates the family, and then reads
+//!    `over`. The thread that ends the operation first sets `over`, and then looks for a family. Each of the two threads
+//!    has a fence between its two steps, so at least one of them sets the latch.
+//! 5. The list owns the children. So a child that is over stays alive while it is in the list, and operations below it can
+//!    still find it. Under the lock of the latch, only the list is changed. Wakers are woken, and operations are dropped,
+//!    after the lock is released.
 //! 6. Tasks of a group that are not operations are children too, but they are not in the list: the operation of the
 //!    group only counts them. The list counts as empty only if there are no such tasks either. Their number changes
 //!    under the lock of the group. A thread that changes the number from or to zero looks at the list afterwards, under
@@ -43,15 +43,14 @@ pub(super) struct Family {
 #[derive(Default)]
 pub(crate) struct Children {
     list: Slab<Arc<Inner>>,
-    /// Set the next time that the list becomes empty. Created for the first waiter.
+    /// A latch that is set when there are no children left. It is created for the first waiter.
     none: Option<Arc<Latch<()>>>,
-    /// The reason for which children that are added from now on are cancelled at once. Set when the operation cancels
-    /// its children.
+    /// Set when the operation cancels its children. A child that is added later is cancelled at once, for this reason.
     dismissed: Option<Reason>,
 }
 
 impl Children {
-    /// Adds a child to the list. Returns its key, and whether it is the only one.
+    /// Adds a child to the list. Returns the key of the child, and whether it is the only child in the list.
     fn insert(&mut self, child: &Arc<Inner>) -> (usize, bool) {
         let key = self.list.insert(child.clone());
         (key, self.list.len() == 1)
@@ -65,19 +64,20 @@ impl Family {
         }
     }
 
-    /// Adds a child to the list. Returns its key, and whether it is the only one.
+    /// Adds a child to the list. Returns the key of the child, and whether it is the only child in the list.
     fn insert(&self, child: &Arc<Inner>) -> (usize, bool) {
         self.latch.with_extra(|children, _| children.insert(child))
     }
 
-    /// Takes a child out of the list. Returns whether it was the last one.
+    /// Takes a child out of the list. Returns whether it was the last child.
     fn remove(&self, key: usize) -> bool {
         let (removed, none) = self.latch.with_extra(|children, _| {
             let removed = children.list.remove(key);
             let is_empty = removed.is_some() && self.count(children) == 0;
             (removed, is_empty.then(|| children.none.take()))
         });
-        // This may be the last handle of the child, which owns user values. So it is dropped after the lock.
+        // This may be the last handle of the child, and the child owns user values. So the handle is dropped after the lock has
+        // been released.
         discard(removed);
         let is_empty = none.is_some();
         wake_waiters(none.flatten());
@@ -89,7 +89,7 @@ impl Family {
         children.list.len() + self.tasks.load(Ordering::Relaxed)
     }
 
-    /// Wakes the tasks that wait until there are no children, if there are none.
+    /// If there are no children, wakes the tasks that wait for that.
     fn tasks_changed(&self) {
         let none = self.latch.with_extra(|children, _| {
             if self.count(children) == 0 { children.none.take() } else { None }
@@ -118,8 +118,8 @@ impl Inner {
         family
     }
 
-    /// Adds a child to the list. Returns its key. If the operation has cancelled its children, also returns the reason
-    /// for which this child must be cancelled.
+    /// Adds a child to the list. Returns the key of the child. If the operation has cancelled its children, also returns the
+    /// reason for which the new child must be cancelled.
     pub(super) fn add_child(this: &Arc<Self>, child: &Arc<Inner>) -> (usize, Option<Reason>) {
         let added = this.family().latch.with_extra(|children, _| {
             let (key, _) = children.insert(child);
@@ -131,8 +131,8 @@ impl Inner {
         added
     }
 
-    /// Cancels the children for `reason`, and also children that are added later. Does not cancel children in a shield
-    /// or in clean-up.
+    /// Cancels the children for `reason`, and also children that are added later. Does not cancel children that run in a
+    /// shield or in clean-up of the operation.
     pub(super) fn dismiss_children(&self, reason: &Reason) {
         let children: Vec<_> = self.family().latch.with_extra(|children, _| {
             children.dismissed = Some(reason.clone());
@@ -144,7 +144,7 @@ impl Inner {
         }
     }
 
-    /// Takes children out of the list if they may not be part of the work: see `Link::Undecided`.
+    /// Takes a child out of the list if it is not known to be part of the operation's work: see `Link::Undecided`.
     pub(super) fn release_undecided_children(&self) {
         for child in self.children() {
             child.leave_parent();
@@ -171,15 +171,15 @@ impl Inner {
         self.family();
     }
 
-    /// Counts a task of the operation's group as a child. Returns whether it is the first one: the caller then calls
+    /// Counts a task of the operation's group as a child. Returns whether it is the first task. If so, the caller must call
     /// [`tasks_changed`](Self::tasks_changed) after it has released the lock of the group.
     #[inline]
     pub(super) fn add_task(&self) -> bool {
         self.change_tasks(|tasks| tasks + 1) == 1
     }
 
-    /// Counts the end of such a task. Returns whether it was the last one. If so, the caller also calls
-    /// [`tasks_changed`](Self::tasks_changed) after the release.
+    /// Counts the end of a task that [`add_task`](Self::add_task) has counted. Returns whether it was the last task. If so, the
+    /// caller must call [`tasks_changed`](Self::tasks_changed) after it has released the lock of the group.
     #[inline]
     pub(super) fn remove_task(&self) -> bool {
         self.change_tasks(|tasks| tasks - 1) == 0
@@ -195,7 +195,8 @@ impl Inner {
         changed
     }
 
-    /// Does what remains to be done after the number of tasks has changed from or to zero. Called with no lock held.
+    /// Wakes waiters and settles the operation, after the number of tasks has changed from or to zero. Called with no lock
+    /// held.
     pub(super) fn tasks_changed(this: &Arc<Self>) {
         this.family().tasks_changed();
         if this.is_over() {
@@ -203,7 +204,7 @@ impl Inner {
         }
     }
 
-    /// Returns a latch that is set when there are no children; `None` if there are none now.
+    /// Returns a latch that is set when there are no children left. Returns `None` if there are no children now.
     pub(super) fn children_latch(&self) -> Option<Arc<Latch<()>>> {
         let family = self.family.get()?;
         family.latch.with_extra(|children, _| {
@@ -212,7 +213,7 @@ impl Inner {
         })
     }
 
-    /// Notes that the operation is over: it has ended, and its hooks have run.
+    /// Marks the operation as over: it has ended, and its hooks have run.
     #[inline]
     pub(super) fn set_over(this: &Arc<Self>, status: Status, has_parent: bool) {
         this.over.store(true, Ordering::Release);
@@ -225,7 +226,7 @@ impl Inner {
         }
     }
 
-    /// Settles the place of the operation in its parent's list, then that of its parent, and so on (3).
+    /// Settles the operation, then its parent if the parent's list has changed from or to empty, and so on (3).
     #[cold]
     pub(super) fn settle(this: Arc<Self>) {
         let mut next = Some(this);
@@ -253,8 +254,8 @@ impl Inner {
         to_settle
     }
 
-    /// Puts the operation back into its parent's list, unless it is there. Returns the parent, and whether the parent's
-    /// list was empty before.
+    /// Puts the operation back into its parent's list, unless it is already there. Returns the parent, and whether the
+    /// parent's list was empty before.
     fn put_back(this: &Arc<Self>) -> Option<(Arc<Inner>, bool)> {
         this.update_key(|parent, key| {
             if key.is_some() {
@@ -295,7 +296,8 @@ impl HasLatch for Inner {
     }
 }
 
-/// The list may own a long chain of operations, which must not be dropped recursively.
+/// Drops the operations that the list owns one by one. They may form a long chain, and dropping a long chain recursively would
+/// overflow the stack.
 impl Drop for Family {
     fn drop(&mut self) {
         let mut owned: Vec<_> = self.take_children().collect();

@@ -8,8 +8,8 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// The identifier of an operation, unique within this process. Later operations have larger identifiers.
 ///
-/// `Display` prints it as a number, and `parse` reads it back, for example from a log or a URL. If the operation has
-/// ended, a registry does not find it any more.
+/// `Display` prints the identifier as a number, and `parse` reads it back, for example from a log or a URL. After the
+/// operation has ended, a registry no longer finds it.
 ///
 /// # Examples
 ///
@@ -66,7 +66,7 @@ impl fmt::Display for OperationId {
 ///
 /// # Errors
 ///
-/// [`ParseOperationIdError`] if there is anything besides digits, or the number is too large.
+/// [`ParseOperationIdError`] if the string is empty or contains anything besides digits, or if the number is too large.
 ///
 /// # Examples
 ///
@@ -82,7 +82,7 @@ impl FromStr for OperationId {
     type Err = ParseOperationIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // `u64` would accept a sign.
+        // The `u64` parser would accept a plus sign.
         if !text.starts_with(|first: char| first.is_ascii_digit()) {
             return Err(ParseOperationIdError(()));
         }

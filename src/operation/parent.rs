@@ -21,20 +21,22 @@ pub(super) struct Parent {
     pub(super) name: Option<Text>,
     pub(super) link: Link,
     inner: Weak<Inner>,
-    /// The place in the parent's list of children. `None` while it is not there.
+    /// The place of the operation in the parent's list of children. `None` while the operation is not in the list.
     key: Option<usize>,
 }
 
 /// How an operation is linked to its parent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Link {
-    /// It is cancelled with the parent, and inherits its deadline.
+    /// The operation is cancelled with the parent, and inherits the parent's deadline.
     Bound,
-    /// A shield is between the two: it is not cancelled with the parent, and does not inherit its deadline.
+    /// There is a shield between the operation and the parent. So the operation is not cancelled with the parent, and does not
+    /// inherit the parent's deadline.
     Shielded,
-    /// It is polled with a different waker than the parent. So it is in a combinator such as `FuturesUnordered`, or in
-    /// a task of an executor. In a combinator it is part of the parent's work and is cancelled with it. In a task it is
-    /// not. Its own race finds out which of the two holds. Until then it inherits this deadline.
+    /// The operation is polled with a different waker than the parent. So the operation is either in a combinator such as
+    /// `FuturesUnordered`, or in a task of an executor. In a combinator, it is part of the parent's work, and is cancelled with
+    /// the parent. In a task, it is not. The race of the operation finds out which of the two is the case. Until then, the
+    /// operation inherits this deadline.
     Undecided(Option<Instant>),
 }
 
@@ -45,19 +47,19 @@ impl Parent {
     }
 }
 
-/// Returns whether a poll with this waker is part of the poll of an operation.
+/// Returns whether a poll with `waker` is part of the poll of an operation. `polled_by` stands for the waker of that operation.
 fn is_same_task(polled_by: PolledBy, waker: &Waker) -> bool {
     match polled_by {
         PolledBy::NOTHING => false,
         PolledBy::ANYTHING => true,
-        // A race that waits for shields polls its work with a waker of its own.
+        // While a race waits for shields, it polls its work with the waker of a tracer, which `is_traced_by` recognizes.
         _ => polled_by == PolledBy::waker(waker) || is_traced_by(waker),
     }
 }
 
 impl Inner {
-    /// Makes the operation a child of the current one, unless it has a parent. Returns the token of the parent if the
-    /// operation may not be part of the parent's work: see [`Link::Undecided`].
+    /// Makes the operation a child of the current operation, unless it already has a parent. If it is not known whether the
+    /// operation is part of the parent's work, returns the token of the parent: see [`Link::Undecided`].
     #[inline]
     pub(super) fn enter_current(
         this: &Arc<Self>,
@@ -74,9 +76,9 @@ impl Inner {
         Some(this.undecided_parent()?.token.clone())
     }
 
-    /// Makes the operation a child of `parent`, unless it has a parent or is an ancestor of `parent`.
+    /// Makes the operation a child of `parent`, unless it already has a parent or is an ancestor of `parent`.
     ///
-    /// Within a shield or clean-up of `parent`, the child is not cancelled with it.
+    /// If this is called within a shield or clean-up of `parent`, the operation is not cancelled with `parent`.
     pub(super) fn enter_below(this: &Arc<Self>, parent: &Arc<Inner>) {
         if is_protected_from(parent) {
             return Inner::set_parent(this, parent, Link::Shielded);
@@ -90,9 +92,9 @@ impl Inner {
         this.details.lock().lower_deadline(deadline);
     }
 
-    /// Sets the parent, unless the operation has one.
+    /// Sets the parent, unless the operation already has one.
     fn set_parent(this: &Arc<Self>, parent: &Arc<Inner>, link: Link) {
-        // Only the future of the operation sets the parent, so no other thread does meanwhile.
+        // Only the future of the operation sets the parent, so no other thread sets it meanwhile.
         if this.details.lock().parent.is_some() || Inner::is_above(this, parent) {
             return;
         }
@@ -125,7 +127,7 @@ impl Inner {
         false
     }
 
-    /// Returns the parent, if it still exists, and whether a shield is in between.
+    /// Returns the parent, if it still exists, and whether there is a shield between the operation and the parent.
     pub(super) fn parent(&self) -> (Option<Arc<Inner>>, bool) {
         match &self.details.lock().parent {
             Some(parent) => (parent.inner.upgrade(), parent.link == Link::Shielded),
@@ -133,8 +135,8 @@ impl Inner {
         }
     }
 
-    /// Calls `update` with the parent and the place in its list, under the lock of the operation. Returns `None` if
-    /// there is no parent.
+    /// Calls `update` with the parent and the operation's place in the parent's list, under the lock of the operation. Returns
+    /// `None` if there is no parent.
     pub(super) fn update_key<R>(
         &self,
         update: impl FnOnce(&Weak<Inner>, &mut Option<usize>) -> Option<R>,
@@ -164,7 +166,7 @@ impl Inner {
         false
     }
 
-    /// Returns whether a poll with this waker is in the task that polls `parent`, and inside that poll.
+    /// Returns whether this is called inside a poll of `parent`, and `waker` belongs to the same task as that poll.
     pub(super) fn is_in_task_of(parent: &Arc<Inner>, waker: &Waker) -> bool {
         current_and_waker().is_some_and(|(current, polled_by)| {
             Arc::ptr_eq(&current.inner, parent)
@@ -173,7 +175,7 @@ impl Inner {
         })
     }
 
-    /// Cancels the operation with its undecided parent, for `reason`.
+    /// Cancels the operation for `reason`, because its parent is cancelled. The link to the parent is [`Link::Undecided`].
     pub(super) fn cancel_with_undecided_parent(&self, reason: Reason) {
         #[cfg(feature = "time")]
         let grace_end = self.undecided_parent().and_then(|parent| parent.token.grace_end());
@@ -201,7 +203,7 @@ impl Inner {
 
     /// Cancels the operation with the other children of its parent, unless it is in a shield of the parent.
     pub(super) fn dismiss(&self, reason: &Reason) {
-        // A child that is just being added has no parent yet.
+        // If the operation is just being added to the list of the parent, `parent` is not set yet.
         let is_shielded =
             self.details.lock().parent.as_ref().is_some_and(|parent| parent.link == Link::Shielded);
         if !is_shielded {
@@ -209,8 +211,8 @@ impl Inner {
         }
     }
 
-    /// Returns the reason for an operation whose future is dropped. If its parent is being cancelled at
-    /// this moment, the parent's reason is on its way and counts.
+    /// Returns the reason for which the operation ends if its future is dropped. If the parent has been cancelled and the
+    /// cancellation has not reached the operation yet, the reason of the parent counts.
     pub(super) fn reason_if_dropped(&self) -> Reason {
         let parent = self.details.lock().parent.clone();
         let bound = parent.as_ref().filter(|parent| parent.link != Link::Shielded);

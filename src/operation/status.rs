@@ -4,8 +4,8 @@ use std::fmt;
 
 /// The status of an operation.
 ///
-/// It goes from `Pending` to `Running`, and then to one of the three final statuses. If the operation is cancelled, it
-/// is `Cancelling` in between.
+/// The status changes from `Pending` to `Running`, and then to one of the three final statuses. If the operation is
+/// cancelled, its status is `Cancelling` in between.
 ///
 /// # Examples
 ///
@@ -17,16 +17,16 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Status {
-    /// It has not been polled yet.
+    /// The operation has not been polled yet.
     Pending,
-    /// It has been polled, and has neither ended nor been cancelled.
+    /// The operation has been polled, and has neither ended nor been cancelled.
     Running,
-    /// It is cancelled and has not ended. Its work is in a shield or a grace period, or its clean-up is running, or it
-    /// has not been polled since the cancellation.
+    /// The operation is cancelled and has not ended. Its work is in a shield or a grace period, or its clean-up is running,
+    /// or it has not been polled since the cancellation.
     Cancelling,
     /// The work returned a value.
     Completed,
-    /// Fallible work returned an error without having been cancelled, or the work panicked.
+    /// Fallible work returned an error and had not been cancelled, or the work panicked.
     Failed,
     /// The work was dropped before it was done, or returned an error after it had been cancelled.
     Cancelled,

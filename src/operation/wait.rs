@@ -13,7 +13,7 @@ use crate::source::{WaitForCancellation, WaitForCancellationOwned};
 ///
 /// # Cancel safety
 ///
-/// Dropping it removes its waker from the operation.
+/// Dropping the future removes its waker from the operation.
 ///
 /// # Panics
 ///
@@ -46,7 +46,7 @@ impl FusedFuture for WaitUntilCancelled<'_> {
     }
 }
 
-/// Like [`WaitUntilCancelled`], but owns its handle. It is the source of calls that are cancelled with an operation.
+/// Like [`WaitUntilCancelled`], but owns its handle. A call that is cancelled with an operation has this future as its source.
 #[derive(Debug)]
 pub(crate) struct WaitUntilCancelledOwned {
     operation: Operation,
