@@ -1,4 +1,4 @@
-//! `Alarm`: one timer of the reactor. No task polls it; the reactor wakes its waker.
+//! `Alarm`: one timer of the reactor. No task polls the alarm after it is set. When it is due, the reactor wakes its waker.
 
 #[cfg(not(cancelable_loom))]
 pub(super) use real::{Alarm, now};
@@ -22,9 +22,9 @@ mod real {
 
     pub(in crate::timer) use crate::clock::real as now;
 
-    /// Set if creating the reactor has panicked. `async-io` starts the reactor's thread before that, and the thread ends
-    /// with the same panic. Later, when descriptors are available again, `async-io` creates the reactor but starts no
-    /// second thread.
+    /// Set if creating the reactor has panicked, for example because the process had no file descriptors left. `async-io`
+    /// starts the reactor's thread first, and that thread ends with the same panic. If a later attempt creates the reactor,
+    /// `async-io` does not start the thread again.
     static FAILED: AtomicBool = AtomicBool::new(false);
 
     struct FailedOnPanic;
@@ -43,13 +43,13 @@ mod real {
             Alarm(Timer::at(at))
         }
 
-        /// Resolves once the alarm is due. If the alarm is polled earlier, the waker is woken when the alarm is due.
+        /// Returns `Ready` if the alarm is due. If not, the waker is woken when the alarm is due.
         pub(in crate::timer) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
             let failed = FailedOnPanic;
             let polled = Pin::new(&mut self.0).poll(cx).map(drop);
             std::mem::forget(failed);
             if FAILED.load(Ordering::Relaxed) && FAILED.swap(false, Ordering::Relaxed) {
-                // This thread takes the place of the one that has ended.
+                // The reactor exists now. The new thread drives it in place of the thread that has ended.
                 thread::spawn(|| async_io::block_on(pending::<()>()));
             }
             polled
@@ -73,7 +73,7 @@ mod modelled {
     /// A reactor whose time passes only when it rings.
     struct Reactor {
         now: Instant,
-        /// The alarms that are set, with their numbers.
+        /// The alarms that are set: when each is due, its number, and its waker.
         alarms: Vec<(Instant, usize, Waker)>,
         /// The number of the last alarm.
         set: usize,
@@ -86,7 +86,7 @@ mod modelled {
     #[derive(Debug)]
     pub(in crate::timer) struct Alarm {
         at: Instant,
-        /// `None` until it is set.
+        /// `None` until the alarm is set.
         number: Option<usize>,
     }
 

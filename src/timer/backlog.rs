@@ -4,10 +4,10 @@
 //!
 //! * A thread of an executor wakes up to [`WAKE_PER_DRIVE`] tasks. They land in the run queue of that thread, so they
 //!   are polled soon. Each of these polls wakes more tasks.
-//! * The reactor's thread wakes one task when the alarm rings. Tasks that it wakes go through a queue that a busy
-//!   executor looks at only once in many polls (tokio: one task every 60 to 120 polls). When that task is polled, its
-//!   executor wakes the others. If no executor has woken a task one tick later, the reactor's thread wakes two tasks,
-//!   then four, and so on.
+//! * The reactor's thread wakes one task when the alarm rings. A task that this thread wakes goes through a shared queue,
+//!   and a busy executor looks at that queue only once in many polls (tokio: one task every 60 to 120 polls). When the
+//!   task is polled, its executor wakes the others. If no executor has woken a task one tick later, the reactor's thread
+//!   wakes two tasks, then four, and so on.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -17,25 +17,24 @@ use crate::sync::{AtomicU64, Ordering};
 /// The number of tasks that the reactor's thread wakes first.
 const WAKE_ON_ALARM: usize = 1;
 
-/// The number of tasks that a thread of an executor wakes at once. When one of these tasks is polled, it wakes up to as
-/// many again. A larger number overflows the run queue of tokio, which holds 256. With 256 here, limits beside busy
-/// sockets were late by 213 ms (median) instead of 3.4 ms.
+/// The number of tasks that a thread of an executor wakes at once. When one of these tasks is polled, it wakes up to the
+/// same number of further tasks. A larger number overflows the run queue of tokio, which holds 256 tasks. With 256 here,
+/// limits beside busy sockets were late by 213 ms (median) instead of 3.4 ms.
 pub(super) const WAKE_PER_DRIVE: usize = if cfg!(cancelable_loom) { 1 } else { 32 };
 
-/// The maximum number of tasks that executors have woken and that have not been polled. With more, the run queue of a
-/// busy tokio thread overflows into the queue from which it takes one task every 60 to 120 polls.
+/// The maximum number of tasks that have been woken and have not been polled. With more tasks, the run queue of a busy tokio
+/// thread overflows into the shared queue, from which the thread takes one task every 60 to 120 polls.
 const MAX_WOKEN: usize = 128;
 
-/// The maximum number of threads of executors that wake tasks at the same time. It also bounds the recursion: a waker
-/// may poll its task at once, and that poll drives the wheel again.
+/// The maximum number of threads of executors that wake tasks at the same time. It also bounds a recursion: a waker may
+/// poll its task at once, and that poll wakes further tasks.
 pub(super) const MAX_DRIVERS: usize = 8;
 
 /// Tasks that have not been woken yet although their slots have fired. Guarded by the wheel's lock.
 ///
-/// The argument `woken` of its methods is the number of tasks that were woken minus the number of fired limits that
-/// were polled. It wraps below zero, because a limit may be polled without being woken from here. It may also stay too
-/// high, because a woken task may be dropped. So it is reset if the alarm rings twice and no executor has woken a task
-/// in between.
+/// Some methods take `woken`: the number of tasks that were woken, minus the number of fired limits that were polled. This
+/// number wraps below zero if limits are polled whose tasks were not woken from here. It stays too high if a woken task is
+/// dropped. So it is reset if the alarm rings twice and no executor has woken a task in between.
 #[derive(Debug)]
 pub(super) struct Backlog {
     wakers: VecDeque<Waker>,
@@ -84,8 +83,8 @@ impl Backlog {
         some
     }
 
-    /// Takes out the tasks that a ring wakes: twice as many as the last ring woke, if no executor has woken a task
-    /// since. So if one executor is stuck, the tasks of other executors are late by only a few ticks.
+    /// Takes out the tasks that a ring of the alarm wakes. If no executor has woken a task since the last ring, takes twice as
+    /// many as that ring. So if one executor is stuck, the tasks of other executors are late by only a few ticks.
     pub(super) fn take_on_alarm(&mut self, now: u64, woken: &AtomicU64) -> Vec<Waker> {
         if self.wake_on_alarm > WAKE_ON_ALARM {
             woken.store(0, Ordering::Relaxed);
@@ -111,7 +110,7 @@ impl Backlog {
         self.drivers -= 1;
     }
 
-    /// Returns whether the next ring wakes only one task, as after a drive.
+    /// Returns whether the next ring wakes only one task. That is so after an executor has woken tasks.
     #[cfg(all(test, not(cancelable_loom)))]
     pub(super) fn wakes_one_on_alarm(&self) -> bool {
         self.wake_on_alarm == WAKE_ON_ALARM

@@ -15,11 +15,11 @@ thread_local! {
     /// The number of times that a limit has registered with a slot on this thread.
     static REGISTERED: Cell<usize> = const { Cell::new(0) };
 
-    /// The end and the length of the limit that fired last on this thread, until they are taken.
+    /// The end and the length of the limit that fired last on this thread. [`take_fired`] takes them.
     static FIRED: Cell<Option<(Instant, Duration)>> = const { Cell::new(None) };
 }
 
-/// Returns the number of times that a limit has registered on this thread. If it grows while a source is polled,
+/// Returns the number of times that a limit has registered on this thread. If the number grows while a source is polled,
 /// the source holds a limit.
 pub(crate) fn registered_limits() -> usize {
     REGISTERED.get()
@@ -30,18 +30,19 @@ pub(crate) fn take_fired() -> Option<(Instant, Duration)> {
     FIRED.take()
 }
 
-/// Notes the end and the length of a limit that has fired on this thread and that is not a [`Countdown`].
+/// Stores the end and the length of a limit for [`take_fired`]. The limit has fired on this thread and is not a
+/// [`Countdown`].
 pub(crate) fn note_fired(end: Instant, length: Duration) {
     FIRED.set(Some((end, length)));
 }
 
 /// A time limit that starts at its first poll, and lasts for a given length or until a given instant.
 ///
-/// It reads the clock at its first poll and when it fires. If the first poll comes from an operation, the limit
-/// starts at the time that the operation has just read.
+/// The limit reads the clock at its first poll and when it fires. If the first poll is part of an operation's first poll, the
+/// limit does not read the clock then: it starts at the time at which the operation starts.
 #[derive(Debug)]
 pub(crate) struct Countdown {
-    /// How long it lasts. If the end is given instead, the first poll fills this in.
+    /// How long the limit lasts. If the end was given instead, the first poll computes the length.
     length: Duration,
     state: State,
 }
@@ -52,7 +53,8 @@ enum State {
     New,
     /// Not polled yet, and the end is given.
     Until(Instant),
-    /// Started, but not registered. Most limits are dropped in this state, after one poll with the probe.
+    /// Started, but not registered. The first poll of a source uses the probe, a waker for which nothing is registered. Most
+    /// limits are dropped after that poll, in this state.
     Running {
         since: Instant,
     },
@@ -76,7 +78,7 @@ impl Countdown {
         Countdown { length: Duration::ZERO, state: State::Until(at) }
     }
 
-    /// Starts the limit now instead of at its first poll, if it is not running yet and lasts for a given length.
+    /// Starts the limit now instead of at its first poll. Does nothing if the limit has started, or if its end was given.
     pub(crate) fn start_now(&mut self) {
         // A limit of zero fires in its first poll anyway.
         if matches!(self.state, State::New) && !self.length.is_zero() {
@@ -89,7 +91,7 @@ impl Countdown {
     ///
     /// # Panics
     ///
-    /// Panics if the reactor cannot be created. It panics only once: from then on the limit never fires.
+    /// Panics if the reactor cannot be created. Only one poll panics. After that, the limit never fires.
     #[inline(always)]
     pub(crate) fn poll(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         match &self.state {
@@ -98,9 +100,9 @@ impl Countdown {
         }
     }
 
-    // Not inlined, so that the fast path is small enough to be inlined into the poll of the race. The two usual cases
-    // come first, because they spill few registers. They are the first poll, after which most limits are dropped, and
-    // the registration.
+    // Not inlined, so that the fast path is small enough to be inlined into the poll of the race. This function handles only
+    // the two usual cases, which spill few registers: the first poll, after which most limits are dropped, and the
+    // registration.
     #[inline(never)]
     fn poll_slow(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         let is_plain = poll_context::operation_start().is_none();
@@ -124,16 +126,15 @@ impl Countdown {
             State::Registered(slot) => {
                 ready!(slot.poll(what, cx, |()| ()));
                 FIRED.set(Some((slot.latched().end(), self.length)));
-                // This thread belongs to an executor, and it has just read the clock. So it also fires other limits
-                // that are due, and wakes more tasks of the backlog.
+                // This thread belongs to an executor. So it also fires other limits that are due, and wakes more tasks of
+                // the backlog.
                 Wheel::shared().drive_after_firing(clock::real());
                 return self.finish();
             }
             State::Running { since } => {
                 let since = *since;
-                // This is the second poll with the probe: an earlier race borrowed this limit, and the work of that
-                // race was ready at once. The limit has no slot that would show whether it has passed, so read the
-                // clock.
+                // A second poll with the probe means that an earlier race borrowed this limit, and that the work of that race
+                // was ready at once. The limit has no slot that would show whether it has passed, so read the clock.
                 if is_probe && clock::now().saturating_duration_since(since) >= self.length {
                     return self.finish();
                 }
@@ -180,7 +181,7 @@ impl Countdown {
         self.poll_rare(what, cx)
     }
 
-    /// Offers the end of the limit to the operation around it.
+    /// Offers the end of the limit, as a deadline, to the operation that is polling its source.
     #[inline(never)]
     fn offer(&self, since: Instant) {
         if let Some(at) = since.checked_add(self.length) {
@@ -213,8 +214,8 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// Returns a limit that stores its slot but whose waker is not registered there. That happens if cloning the
-    /// waker panicked, or between storing the slot and registering.
+    /// Returns a limit that has stored its slot, but has not registered a waker with it. A limit is in this state just
+    /// before it registers, and also if cloning the waker panicked.
     fn not_registered(slot: &Arc<Slot>) -> Countdown {
         Countdown { length: HOUR, state: State::Registered(Waiter::new(slot.clone())) }
     }

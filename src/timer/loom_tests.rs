@@ -1,5 +1,5 @@
-//! Models of deadline slots: limits that register and leave while an alarm rings, and slots that are fired by the
-//! reactor and by executors at the same time.
+//! Models of deadline slots: limits register and leave while an alarm rings, and the reactor and executors fire slots at the
+//! same time.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use crate::wait::{HasLatch, Waiter};
 
 const LENGTH: Duration = Duration::from_secs(60);
 
-/// A wheel, and the end of the limits that register with it.
+/// A wheel, and the instant that the limits on it are counted from.
 #[derive(Clone)]
 struct Limits {
     wheel: Arc<Wheel>,
@@ -71,7 +71,7 @@ fn is_set(slot: &Arc<Slot>) -> bool {
     slot.latch().is_set()
 }
 
-/// A limit that registers with its slot while the alarm rings sees that the slot has fired, or is woken.
+/// A limit registers with its slot while the alarm rings. Either the limit sees that the slot has fired, or its task is woken.
 #[test]
 fn register_while_it_rings() {
     model(|| {
@@ -84,8 +84,8 @@ fn register_while_it_rings() {
     });
 }
 
-/// A limit that looks for its slot while the alarm rings finds the slot that fires, or gets a new one, which is
-/// due at once.
+/// A limit looks for its slot while the alarm rings. Either it finds the slot that fires, or it gets a new slot that is due at
+/// once.
 #[test]
 fn find_while_it_rings() {
     bounded_model(|| {
@@ -159,8 +159,7 @@ fn two_alarms_at_once() {
     });
 }
 
-/// The alarm rings as soon as it is set, before the wheel has stored it. The slot fires and does not stay on the
-/// wheel.
+/// The alarm rings before the wheel has stored it. The slot fires and does not stay on the wheel.
 #[test]
 fn ring_while_the_alarm_is_set() {
     model(|| {
@@ -171,7 +170,7 @@ fn ring_while_the_alarm_is_set() {
         let mut waiting = wait(slot.clone());
         let seen = count.poll(waiting.as_mut());
         reactor.join().unwrap();
-        // If the reactor rang too early, it rings again.
+        // The reactor may have rung before the alarm was set. Then it must ring again.
         ring();
         assert!(is_set(&slot));
         assert_eq!(limits.slots(), 0, "a slot that has rung is still in the wheel");
@@ -179,8 +178,8 @@ fn ring_while_the_alarm_is_set() {
     });
 }
 
-/// The next slot is deserted and about to be forgotten. A limit that looks for the slot meanwhile gets a slot that
-/// fires: the old one or a new one.
+/// The next slot has no limits left, and is about to be removed. A limit that looks for the slot meanwhile gets a slot that
+/// fires: the old slot or a new one.
 #[test]
 fn find_while_a_slot_is_forgotten() {
     bounded_model(|| {
@@ -204,7 +203,7 @@ fn find_while_a_slot_is_forgotten() {
     });
 }
 
-/// A wheel that is woken twice at once, one time needlessly, loses no slot and fires none early.
+/// The wheel is woken twice at the same time, although only one slot is due. It loses no slot and fires no slot early.
 #[test]
 fn stray_ring() {
     bounded_model(|| {
@@ -222,7 +221,7 @@ fn stray_ring() {
     });
 }
 
-/// A limit that is dropped while the alarm rings does not use up the wake-up of another limit in the same slot, and
+/// A limit is dropped while the alarm rings. The task of another limit in the same slot is still woken, and the dropped limit
 /// leaves nothing behind.
 #[test]
 fn leave_while_it_rings() {
@@ -246,8 +245,8 @@ fn leave_while_it_rings() {
     });
 }
 
-/// Three tasks wait. A ring wakes one, and an executor drives the wheel at the same time. Each task is woken once: by
-/// the ring, by the executor, or by the rings that follow.
+/// Three tasks wait. A ring wakes one of them, and at the same time an executor drives the wheel. Each task is woken once: by
+/// the ring, by the executor, or by a later ring.
 #[test]
 fn ring_and_drive() {
     bounded_model(|| {
@@ -283,7 +282,7 @@ fn two_drive_at_once() {
     });
 }
 
-/// An executor fires a slot whose alarm is about to be set. The next slot still gets an alarm.
+/// An executor fires a slot while another thread is about to set its alarm. The next slot still gets an alarm.
 #[test]
 fn drive_while_the_alarm_is_set() {
     bounded_model(|| {
@@ -321,8 +320,8 @@ fn drive_while_it_rings() {
     });
 }
 
-/// A slot fires while its alarm is about to be set, and the alarm that is already set is far off. The remaining tasks
-/// do not wait for that far-off alarm.
+/// A slot fires while a thread is about to set its alarm. Another alarm is already set, but for a much later time. The
+/// remaining tasks do not wait for the later alarm.
 #[test]
 fn backlog_has_an_alarm() {
     bounded_model(|| {
@@ -334,7 +333,7 @@ fn backlog_has_an_alarm() {
         let all: [_; 3] = waits(&slot);
         ring_until(slot.end());
         other.join().unwrap();
-        // If the reactor rang too early, it rings again.
+        // The reactor may have rung before the alarm was set. Then it must ring again.
         for _ in 0..3 {
             ring_until(slot.end() + LENGTH / 2);
         }
@@ -344,8 +343,8 @@ fn backlog_has_an_alarm() {
     });
 }
 
-/// A slot is forgotten while its alarm is about to be set, and the alarm that is already set is far off. The next
-/// slot does not wait for that far-off alarm.
+/// A slot is removed while a thread is about to set its alarm. Another alarm is already set, but for a much later time. The
+/// next slot does not wait for the later alarm.
 #[test]
 fn alarm_is_set_while_a_slot_is_forgotten() {
     model_within(5, || {
@@ -390,7 +389,7 @@ fn shared_slot() {
     });
 }
 
-/// Once a slot has fired, neither the wheel nor its alarm nor a waker holds it.
+/// After a slot has fired, neither the wheel nor its alarm nor a waker owns the slot.
 #[test]
 fn fired_slot_is_freed() {
     model(|| {

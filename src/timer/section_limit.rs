@@ -7,7 +7,7 @@ use super::Countdown;
 use crate::clock;
 use crate::poll_context::ask_for_limit;
 
-/// A time limit whose end is known before it is polled, so that the section can ask how much time it has left.
+/// A time limit whose end is known before the limit is polled, so that the shield or clean-up can ask how much time is left.
 #[derive(Debug)]
 pub(crate) struct SectionLimit {
     length: Duration,
@@ -32,8 +32,8 @@ impl SectionLimit {
     /// Returns whether the limit has passed. If not, the task is woken when it has passed. Starts the limit, unless
     /// it has started.
     ///
-    /// The section may be inside the source of an operation. The countdown reports its end as a candidate for the
-    /// operation's deadline. Discard it here, so that it does not become that deadline.
+    /// The shield or clean-up may be inside the source of an operation. The countdown then offers its end to that operation
+    /// as a deadline. This method discards the offer, because the limit cancels only the shield or clean-up.
     pub(crate) fn poll(&mut self, what: &str, cx: &mut Context<'_>) -> bool {
         let since = self.since();
         ask_for_limit(since, || self.countdown.poll(what, cx)).0.is_ready()

@@ -1,10 +1,10 @@
 //! Ticks: the times at which slots end.
 //!
-//! Time is counted in ticks of a millisecond. A limit of up to four seconds ends with its tick. For a longer limit,
-//! the width of the slot is the largest power of two ticks that is at most 1/512 of the time beyond four seconds, and
-//! at least one tick. So a limit fires late by less than a millisecond or by less than 1/512 of its length, and never
-//! early. Limits of one length are in at most about 1,100 slots if they are longer than a minute, and in at most
-//! about 5,000 otherwise, however many limits there are.
+//! Time is counted in ticks of a millisecond. A limit of up to four seconds fires at the end of the tick in which it
+//! ends. For a longer limit, the number of ticks in a slot is a power of two: the largest one that is at most 1/512 of the
+//! limit's time beyond four seconds, but at least one tick. So a limit never fires early, and fires late by less than a
+//! millisecond or by less than 1/512 of its length. Limits of one length are in at most about 1,100 slots if they are
+//! longer than a minute, and in at most about 5,000 otherwise, however many limits there are.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ pub(super) const TICK: u64 = 1_000_000;
 /// Limits of up to this length are late by less than a tick.
 const PRECISE: u64 = 4_000 * TICK;
 
-/// A longer limit is late by less than the time beyond `PRECISE` divided by this.
+/// A longer limit is late by less than a tick, or by less than its time beyond `PRECISE` divided by this number.
 const PRECISION_DIVISOR: u64 = 512;
 
-/// Returns the tick at which the slot of a limit ends, if the limit has this length and ends `at` after the epoch.
-/// `None` if that is more nanoseconds than 64 bits hold (584 years).
+/// Returns the tick at which the slot of a limit ends. The limit has this length and ends `at` after the epoch. Returns
+/// `None` if the time from the epoch to the end of the slot, in nanoseconds, does not fit into 64 bits (584 years).
 pub(super) fn end_tick(at: Duration, length: Duration) -> Option<u64> {
     let at = u64::try_from(at.as_nanos()).ok()?;
     let length = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);

@@ -1,7 +1,8 @@
 //! The limits of a thread that follows tokio's clock.
 //!
-//! Each limit has its own slot and its own tokio timer. No task polls the timer after it is set: tokio wakes its
-//! waker, and the waker fires the slot. So tokio's auto-advance takes the limits of this crate into account.
+//! Each limit has its own slot and its own tokio timer. No task polls the timer after it is set: tokio wakes the timer's
+//! waker, and the waker fires the slot. Because the timers belong to tokio, its auto-advance takes the limits of this
+//! crate into account.
 
 use std::cell::Cell;
 use std::io::{self, Write};
@@ -26,14 +27,14 @@ thread_local! {
     static WARNED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns the slot for a limit of this length that began at `since`: if this thread follows tokio's clock, a slot
-/// that this clock fires; otherwise a shared one from [`slot_cache::slot`].
+/// Returns the slot for a limit of this length that began at `since`. If this thread follows tokio's clock, tokio's clock
+/// fires the slot. Otherwise, it is a shared slot from [`slot_cache::slot`].
 pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
     if !clock::follows() {
         warn_if_paused(length);
         return slot_cache::slot(since, length);
     }
-    // As in real time, a length of more nanoseconds than 64 bits hold means never.
+    // As in real time, the limit never fires if its length in nanoseconds does not fit into 64 bits.
     u64::try_from(length.as_nanos()).ok()?;
     let slot = Slot::new(since.checked_add(length)?);
     let mut timer = Box::pin(sleep_until(slot.end().into()));
@@ -41,13 +42,13 @@ pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
     if timer.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
         slot.fire();
     } else {
-        // Only this thread knows the slot, and sets its timer once.
+        // The timer cannot have been set before, because no other code knows the slot yet.
         let _ = slot.timer.set(timer);
     }
     Some(slot)
 }
 
-/// The waker of a timer. The slot owns the timer, so this does not own the slot.
+/// The waker of a timer. It does not own the slot, because the slot owns the timer and with it the waker.
 struct Ring(Weak<Slot>);
 
 impl Wake for Ring {
@@ -67,8 +68,8 @@ impl Wake for Ring {
 
 /// Warns, once for each thread, if a limit of real time starts while tokio's clock is paused.
 ///
-/// It writes to stderr directly: the test harness would hide the warning if the test passed, and it may pass for the
-/// wrong reason.
+/// Writes to stderr directly. The test harness would hide the output of `eprintln!` if the test passed, but the test may
+/// have passed for the wrong reason.
 fn warn_if_paused(length: Duration) {
     if WARNED.get() || !clock::is_tokio_paused() {
         return;

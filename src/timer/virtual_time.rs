@@ -1,7 +1,7 @@
 //! Virtual time: the limits of a thread on which time is paused.
 //!
-//! Each limit has a slot of its own, which ends when the limit does, to the nanosecond. A limit belongs to the thread
-//! on which it registered, even if another thread polls it later. When time is resumed on that thread, the rest of
+//! Each limit has a slot of its own, which ends exactly when the limit ends. A limit belongs to the thread on which it
+//! registered, even if another thread polls it later. When time is resumed on the thread that it belongs to, the rest of
 //! the limit passes in real time.
 
 use std::cell::RefCell;
@@ -30,11 +30,12 @@ thread_local! {
 
 /// The limits of this thread that have not passed.
 struct Limits {
-    /// Sorted by the ends of the limits, then by the order in which they registered. The limits own the slots.
+    /// The slots, sorted by the ends of the limits, then by the order in which the limits registered. The limits own the
+    /// slots.
     slots: BTreeMap<(Instant, u64), Weak<Slot>>,
     /// The number of limits that have ever registered.
     registered: u64,
-    /// When the list has this many entries, those of dropped limits are removed.
+    /// When the list has this many entries, the entries of dropped limits are removed.
     purge_at: usize,
 }
 
@@ -75,7 +76,8 @@ impl Limits {
     }
 }
 
-/// A thread that ends while time is paused hands its limits over. Other destructors of the thread see real time.
+/// If a thread ends while its time is paused, the rest of its limits passes in real time. Destructors that the thread runs
+/// later see real time.
 impl Drop for Limits {
     fn drop(&mut self) {
         if let Some(now) = clock::virtual_now() {
@@ -85,11 +87,12 @@ impl Drop for Limits {
     }
 }
 
-/// Returns the slot for a limit of this length that began at `since`: a slot of virtual time if time is paused on this
-/// thread, otherwise one of tokio's clock if the thread follows it, otherwise a shared one from [`slot_cache::slot`].
+/// Returns the slot for a limit of this length that began at `since`. If time is paused on this thread, the virtual clock
+/// fires the slot. Otherwise, if the thread follows tokio's clock, tokio's clock fires it. Otherwise, it is a shared slot
+/// from [`slot_cache::slot`].
 pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
     let Some(now) = clock::virtual_now() else { return unpaused_slot(since, length) };
-    // As in real time, a length of more nanoseconds than 64 bits hold means never.
+    // As in real time, the limit never fires if its length in nanoseconds does not fit into 64 bits.
     u64::try_from(length.as_nanos()).ok()?;
     let end = since.checked_add(length)?;
     let slot = Slot::new(end);
@@ -138,21 +141,22 @@ fn continue_in_real_time(now: Instant, slots: BTreeMap<(Instant, u64), Weak<Slot
     for ((end, _), slot) in slots {
         let Some(slot) = slot.upgrade() else { continue };
         let left = end.saturating_duration_since(now);
-        // This also runs in destructors. If the reactor cannot be created, there is no caller to report that to.
+        // If the reactor cannot be created, this panics. The panic is contained, because this also runs in destructors, where a
+        // panic may abort the process.
         let _ = contain(|| hand_over(slot, real, left));
     }
 }
 
-/// Makes a slot of real time fire this one.
+/// Makes a slot of real time fire `slot`, when the time `left` has passed since `now`.
 pub(super) fn hand_over(slot: Arc<Slot>, now: Instant, left: Duration) {
-    // `None` means never.
+    // `None` means that the end overflows the clock, so the slot never fires.
     let Some(real) = Wheel::shared().slot(now, left) else { return };
     if real.latch().register(None, Waker::from(Arc::new(Follower(slot.clone())))).is_none() {
         slot.fire();
     }
 }
 
-/// Fires its slot when the slot of real time fires.
+/// A waker that is registered with a slot of real time. When that slot fires, the waker fires its own slot.
 struct Follower(Arc<Slot>);
 
 impl Wake for Follower {
