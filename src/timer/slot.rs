@@ -1,4 +1,4 @@
-//! `Slot`: a point in time at which many limits end, and the tasks that wait for it.
+//! `Slot`: a point in time at which several limits end, and the tasks that wait for these limits.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +21,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Creates a slot that ends at `at`. The caller makes sure that the slot fires then.
+    /// Creates a slot that ends at `at`. The caller must make sure that the slot fires then.
     pub(super) fn new(at: Instant) -> Arc<Slot> {
         Arc::new(Slot {
             end: at,
@@ -35,7 +35,7 @@ impl Slot {
         self.end
     }
 
-    /// Returns true if no task waits for it.
+    /// Returns true if no task waits for the slot.
     pub(super) fn has_no_waiters(&mut self) -> bool {
         self.latch.has_no_waiters()
     }

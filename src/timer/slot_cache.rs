@@ -1,4 +1,4 @@
-//! The slots that a thread has found most recently. The next limit of the same length usually ends in the same
+//! A cache of the slots that a thread has found most recently. The next limit of the same length usually ends in the same
 //! slot.
 
 use std::cell::{Cell, RefCell};
@@ -14,11 +14,11 @@ const LENGTHS: usize = 4;
 
 struct CachedLength {
     length: Duration,
-    /// `None` until the length is seen for the second time. So a thread whose limits all differ keeps no slot.
+    /// `None` until a second limit has this length. So a thread whose limits all have different lengths keeps no slot.
     found: Option<Found>,
 }
 
-/// A slot, and the earliest and the latest start of a limit that ends in it.
+/// A slot for limits of one length. A limit that starts between `from` and `until` ends in the slot.
 struct Found {
     from: Instant,
     until: Instant,
@@ -29,19 +29,20 @@ thread_local! {
     static CACHE: RefCell<[Option<CachedLength>; LENGTHS]> =
         const { RefCell::new([const { None }; LENGTHS]) };
 
-    /// The last result of [`Wheel::due`] on this thread, and the same time as an instant. Comparing two instants is
-    /// cheap, but computing how long an instant is after the epoch takes 55 instructions.
+    /// The last result of [`Wheel::due`] on this thread, and the same time as an instant. The instant can be compared at low
+    /// cost. Converting an instant to the time since the epoch, as `due` counts it, would take 55 instructions.
     static DUE: Cell<(u64, Option<Instant>)> = const { Cell::new((NEVER, None)) };
 }
 
 fn cache_index(length: Duration) -> usize {
-    // Most lengths are round numbers. A multiplication by the golden ratio spreads them over the cache.
+    // Most lengths are round numbers, so their lowest bits are alike. A multiplication by the golden ratio spreads them over
+    // the cache.
     let bits = length.as_secs() as u32 ^ length.subsec_nanos();
     (bits.wrapping_mul(0x9e37_79b9) >> (u32::BITS - LENGTHS.ilog2())) as usize
 }
 
-/// Returns the slot for a limit of this length that began at `since`, as [`Wheel::slot`] does. Takes no lock if the
-/// cache has the slot. Then fires other slots that are due, because `since` has just been read from the clock.
+/// Returns the slot for a limit of this length that began at `since`, as [`Wheel::slot`] does. Takes no lock if the cache
+/// has the slot. Also fires other slots that are due by `since`, which is usually a new reading of the clock.
 #[inline]
 pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
     let cached = CACHE.try_with(|cache| {
@@ -57,7 +58,7 @@ pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
         _ => find(since, length)?,
     };
     let wheel = Wheel::shared();
-    // The wheel's `due` is a relaxed load and may be stale. In that case, a later call or the alarm fires the slots.
+    // The wheel's `due` is a relaxed load and may be out of date. In that case, a later call or the alarm fires the slots.
     let (due, at) = DUE.get();
     if wheel.due() != due || at.is_some_and(|at| at <= since) {
         drive(wheel, since);
@@ -83,7 +84,7 @@ fn find(since: Instant, length: Duration) -> Option<Arc<Slot>> {
             let found = again.then(|| Found { from: since, until, slot: slot.clone() });
             cached.replace(CachedLength { length, found })
         });
-        // Dropped after the cell is released, because this may run the destructors of user wakers.
+        // This may run the destructors of user wakers, which may use the cache. So it is dropped after the borrow of the cache.
         drop(replaced);
     }
     Some(slot)

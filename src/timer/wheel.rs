@@ -1,14 +1,14 @@
-//! `Wheel`: the slots that have not fired, and the alarm of the first of them.
+//! `Wheel`: the slots that have not fired, and the alarm of the slot that ends first.
 //!
-//! Two kinds of threads fire slots.
+//! Two kinds of threads fire slots:
 //!
-//! * A thread of an executor drives the wheel whenever it registers a limit or polls a limit that has fired. It has
-//!   just read the clock anyway.
-//! * The reactor's thread fires slots when the alarm rings, for executors that sleep.
+//! * A thread of an executor drives the wheel, which means that it fires all slots that are due. It does so whenever it
+//!   registers a limit or polls a limit that has fired, because it knows the time then.
+//! * The reactor's thread fires slots when the alarm rings. This is needed if all executors sleep.
 //!
 //! The tasks of a fired slot are not woken all at once: see [`backlog`](super::backlog).
 //!
-//! * [`state`]: what the lock of the wheel guards, and its invariants.
+//! * [`state`]: the state that the lock of the wheel guards, and its invariants.
 
 mod state;
 
@@ -24,20 +24,20 @@ use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::wait::wake_each;
 use state::WheelState;
 
-/// The time that means never.
+/// A value of `due` that means never.
 pub(super) const NEVER: u64 = u64::MAX;
 
 static WHEEL: LazyLock<Arc<Wheel>> = LazyLock::new(|| Arc::new(Wheel::new(clock::real())));
 
-/// All slots that have not fired, and the alarm of the first of them.
+/// All slots that have not fired, and the alarm of the slot that ends first.
 #[derive(Debug)]
 pub(super) struct Wheel {
     /// The instant from which ticks are counted.
     epoch: Instant,
-    /// The earliest time at which a thread of an executor has something to do, in nanoseconds after the epoch. It is
-    /// read without the lock, as a hint.
+    /// When a thread of an executor next has slots to fire or tasks to wake, in nanoseconds after the epoch. This is a hint,
+    /// because it is read without the lock.
     due: AtomicU64,
-    /// The number of woken tasks that have not been polled: see [`Backlog`].
+    /// The number of tasks that have been woken and have not been polled: see [`Backlog`].
     woken: AtomicU64,
     state: Mutex<WheelState>,
 }
@@ -58,10 +58,10 @@ impl Wheel {
         }
     }
 
-    /// Returns the slot for a limit of this length that began at `since`. `None` if its end overflows the clock: such a
-    /// limit never fires.
+    /// Returns the slot for a limit of this length that began at `since`. Returns `None` if the end of the limit overflows
+    /// the clock. Such a limit never fires.
     pub(super) fn slot(self: &Arc<Self>, since: Instant, length: Duration) -> Option<Arc<Slot>> {
-        // A limit that began before the epoch may end after it.
+        // The limit may have begun before the epoch, so add its length before subtracting the epoch.
         let at = since.checked_add(length)?.saturating_duration_since(self.epoch);
         let tick = end_tick(at, length)?;
         let mut state = self.state.lock();
@@ -76,27 +76,28 @@ impl Wheel {
         };
         let first = state.take_unset();
         drop(state);
-        // The alarm is set with the lock released, because the reactor may drop user wakers meanwhile. Before the
-        // alarm is set, another limit may find the slot. That limit waits for the same alarm.
+        // The lock is released before the alarm is set, because setting it may drop user wakers in the reactor. Another limit
+        // may find the slot before its alarm is set. That limit waits for the same alarm.
         if first.is_some_and(|tick| !self.set_alarm(tick)) {
             self.ring();
         }
         Some(slot)
     }
 
-    /// Returns when a thread of an executor has something to do, as a hint. Costs one relaxed load.
+    /// Returns when a thread of an executor next has slots to fire or tasks to wake. The result is a hint. Costs one relaxed
+    /// load.
     #[inline]
     pub(super) fn due(&self) -> u64 {
         self.due.load(Ordering::Relaxed)
     }
 
-    /// Converts a result of `due` to an instant. `None` means never.
+    /// Converts a result of `due` to an instant. Returns `None` for never.
     pub(super) fn moment(&self, due: u64) -> Option<Instant> {
         if due == NEVER { None } else { self.epoch.checked_add(Duration::from_nanos(due)) }
     }
 
-    /// Fires all slots that are due by `now`, on a thread of an executor that has just read the clock. Costs one
-    /// relaxed load if there are none.
+    /// Fires all slots that are due by `now`, and wakes some of the waiting tasks. Called on a thread of an executor. If there
+    /// is nothing to do, this costs one relaxed load.
     #[inline]
     pub(super) fn drive(&self, now: Instant) {
         let due = Duration::from_nanos(self.due());
@@ -105,7 +106,7 @@ impl Wheel {
         }
     }
 
-    /// Like [`drive`](Self::drive), for a task that has just polled a limit that has fired.
+    /// Like [`drive`](Self::drive). Called by a task that has just polled a limit that has fired.
     #[inline]
     pub(super) fn drive_after_firing(&self, now: Instant) {
         self.woken.fetch_sub(1, Ordering::Relaxed);
@@ -115,7 +116,8 @@ impl Wheel {
     #[inline(never)]
     pub(super) fn drive_due(&self, now: Instant) {
         let mut state = self.state.lock();
-        // The slots that are due stay on the wheel. A later drive or the alarm fires them.
+        // If too many threads are waking tasks, the slots that are due stay on the wheel. A later drive or the alarm fires
+        // them.
         if !state.backlog.may_drive() {
             return;
         }
@@ -125,12 +127,12 @@ impl Wheel {
         state.backlog.begin_drive();
         drop(state);
         drop(fired);
-        // Panics of wakers are contained, so the end of the drive is always noted.
+        // Panics of wakers are contained, so `end_drive` is always called.
         wake_each(some);
         self.state.lock().backlog.end_drive();
     }
 
-    /// Returns when a slot of this tick ends. `None` if that overflows the clock.
+    /// Returns when a slot of this tick ends. Returns `None` if that overflows the clock.
     fn end(&self, tick: u64) -> Option<Instant> {
         self.epoch.checked_add(Duration::from_nanos(tick.checked_mul(TICK)?))
     }
@@ -139,10 +141,10 @@ impl Wheel {
         self.end(tick).is_some_and(|end| end <= now)
     }
 
-    /// Sets the alarm for a tick. Returns false if the tick is past.
+    /// Sets the alarm for a tick. Returns false if the tick has passed.
     fn set_alarm(self: &Arc<Self>, tick: u64) -> bool {
         let Some(end) = self.end(tick) else { return true };
-        // If the reactor cannot be created, this panics, and the next limit must try again.
+        // If the reactor cannot be created, `poll` panics, and the next limit must try to set the alarm again.
         let unset = UnsetOnPanic(self);
         let mut alarm = Alarm::new(end);
         let waker = Waker::from(self.clone());
@@ -152,8 +154,8 @@ impl Wheel {
             return false;
         }
         let mut state = self.state.lock();
-        // The lock was released, so `next` may have changed: the wheel has rung since, or another thread is setting
-        // an earlier alarm. A ring sets the next alarm itself, so this alarm is not needed in that case.
+        // The lock was released, so `next` may have changed: the wheel has rung since, or another thread is setting an
+        // earlier alarm. In both cases this alarm is not needed, because the ring or the other thread sets the alarm that is.
         let is_needed = state.next == Some(tick)
             && state.alarm.as_ref().is_none_or(|&(earlier, _)| tick < earlier);
         let spare = if is_needed {
@@ -184,14 +186,14 @@ impl Wheel {
                 spent => spent,
             };
             state.next = state.first();
-            // Set an alarm for `next` unless the stored one is for the same tick or an earlier one. Do not rely on a
-            // thread that is setting an alarm right now: it may be for a slot that has just been removed.
+            // Set an alarm for `next`, unless the stored alarm is for the same tick or an earlier one. Do not rely on a
+            // thread that is setting an alarm right now: that alarm may be for a slot that has just been removed.
             let next = state
                 .next
                 .filter(|&next| state.alarm.as_ref().is_none_or(|&(tick, _)| next < tick));
             drop(state);
             drop((spent, fired));
-            // The alarm is set before tasks are woken, because waking takes long if a waker polls its task at once.
+            // The alarm is set before tasks are woken, because waking may take long: a waker may poll its task at once.
             let is_set = next.is_none_or(|tick| self.set_alarm(tick));
             wake_each(some);
             if is_set {
@@ -220,7 +222,7 @@ impl Wake for Wheel {
     }
 }
 
-/// Notes that no alarm is set, if setting it panics (invariant 2 of [`state`]).
+/// Records that no alarm is set if setting it panics (invariant 2 of [`state`]).
 struct UnsetOnPanic<'a>(&'a Wheel);
 
 impl Drop for UnsetOnPanic<'_> {
@@ -268,7 +270,7 @@ mod tests {
         assert!(between > Duration::from_secs(1790), "the earlier one ends {between:?} earlier");
     }
 
-    /// If an alarm could not be set, the next limit tries again, even if its slot exists.
+    /// If an alarm could not be set, the next limit tries again, even if the slot of that limit exists already.
     #[test]
     fn failed_alarm_is_tried_again() {
         let wheel = Arc::new(Wheel::new(clock::real()));
@@ -299,7 +301,7 @@ mod tests {
         assert_eq!(wheel.len(), 0);
     }
 
-    /// Returns a new wheel, a slot on it for which `count` tasks wait, and the count of their wake-ups.
+    /// Returns a new wheel, a slot on the wheel that `count` tasks wait for, and the count of their wake-ups.
     fn waited_for(count: usize) -> (Arc<Wheel>, Arc<Slot>, Arc<CountWakes>) {
         let wheel = Arc::new(Wheel::new(clock::real()));
         let slot = wheel.slot(wheel.epoch, Duration::from_secs(3600)).unwrap();
@@ -318,13 +320,13 @@ mod tests {
         wheel.drive(slot.end());
         assert!(slot.latch().is_set() && wheel.len() == 0);
         assert_eq!(wakes.get(), WAKE_PER_DRIVE);
-        // The others are woken, regardless of the time.
+        // The next drive wakes the others, regardless of the time.
         wheel.drive(wheel.epoch);
         assert_eq!((wakes.get(), Arc::strong_count(&wakes)), (WAKE_PER_DRIVE + 3, 1));
         assert_eq!(wheel.due.load(Ordering::Relaxed), NEVER);
     }
 
-    /// If no executor comes, each ring wakes twice as many tasks as the one before.
+    /// If no executor drives the wheel, each ring wakes twice as many tasks as the ring before.
     #[test]
     fn rings_double() {
         let (wheel, slot, wakes) = waited_for(10);
@@ -344,7 +346,7 @@ mod tests {
         drop(slot);
     }
 
-    /// Wakers that poll at once do not go deeper than the number of drivers, and all tasks are woken.
+    /// If wakers poll their tasks at once, the recursion is no deeper than [`MAX_DRIVERS`], and all tasks are woken.
     #[test]
     fn inline_wakers() {
         #[derive(Default)]

@@ -1,12 +1,12 @@
 //! `WheelState`: the slots by the tick at which they end, and the tick for which the alarm is set.
 //!
 //! 1. Each slot is listed by the tick at which it ends. So two limits share a slot if their slots end at the same
-//!    tick, even if the widths differ. `order` has the same ticks.
+//!    tick, even if the widths of the slots would differ. `order` contains the same ticks.
 //! 2. While there are slots or a backlog, `next` is the tick at which the reactor has something to do, or an earlier
-//!    one. The alarm for `next` is set, or a thread is about to set it with the lock released. If setting it fails,
-//!    `next` becomes `None`, and the next limit that registers tries again.
-//! 3. A stored alarm has not rung yet, or its ring is waiting for the lock. Once the tick of the stored alarm is
-//!    past, only a ring changes `next`. So invariant 2 still holds after an executor has fired the slot.
+//!    tick. The alarm for `next` is set, or a thread has released the lock and is about to set the alarm. If setting it
+//!    fails, `next` becomes `None`, and the next limit that registers tries again.
+//! 3. A stored alarm has not rung yet, or its ring is waiting for the lock. Once the tick of the stored alarm has
+//!    passed, only a ring changes `next`. So invariant 2 still holds after an executor has fired the slot of the alarm.
 
 use std::cmp::Reverse;
 use std::collections::binary_heap::{BinaryHeap, PeekMut};
@@ -43,7 +43,7 @@ impl WheelState {
         slot.into_iter().chain(self.backlog.retry()).min()
     }
 
-    /// Returns when a thread of an executor has something to do.
+    /// Returns when a thread of an executor next has slots to fire or tasks to wake: see `Wheel::due`.
     pub(super) fn due(&self) -> u64 {
         match self.order.peek() {
             _ if !self.backlog.is_empty() => 0,
@@ -58,8 +58,7 @@ impl WheelState {
         if self.next.is_some_and(|next| next <= first) {
             return None;
         }
-        // This is noted before the alarm is set. So if several limits register at once, only one of them sets the
-        // alarm.
+        // `next` is stored before the alarm is set. So if several limits register at once, only one of them sets the alarm.
         self.next = Some(first);
         Some(first)
     }
@@ -70,7 +69,7 @@ impl WheelState {
         while let Some(first) = self.order.peek_mut().filter(|first| has_come(first.0)) {
             let Reverse(tick) = PeekMut::pop(first);
             let Some(slot) = self.slots.remove(&tick) else { continue };
-            // A limit may have found the slot but not registered yet. It will see that the latch is set.
+            // A limit may have found the slot but not registered yet. That limit will see that the latch is set.
             self.backlog.add(slot.latch().set(()).into_iter().flatten());
             fired.push(slot);
         }
@@ -78,12 +77,12 @@ impl WheelState {
         fired
     }
 
-    /// Removes slots without limits from the front. Most limits are dropped before their end, so this saves many
-    /// alarms.
+    /// Removes the slots that end first, as long as they have no limits. Most limits are dropped before they end, so this
+    /// saves many alarms.
     fn forget_deserted(&mut self) {
         while let Some(first) = self.order.peek_mut() {
             let Entry::Occupied(mut slot) = self.slots.entry(first.0) else { return };
-            // No limit can find the slot meanwhile, because that takes the lock, which is held here.
+            // No limit can find the slot meanwhile, because finding it takes the lock, which is held here.
             if !Arc::get_mut(slot.get_mut()).is_some_and(|slot| slot.has_no_waiters()) {
                 return;
             }
@@ -120,7 +119,7 @@ mod tests {
             state.insert(tick, slot.clone());
             Some(slot)
         });
-        // A task waits for this one, though no limit has it.
+        // A task waits for this slot, although no limit owns the slot.
         let waits = slots[3].take().unwrap();
         assert_eq!(waits.latch().register(None, Waker::noop().clone()), Some(0));
         drop(waits);
