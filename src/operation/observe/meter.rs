@@ -10,7 +10,7 @@ use crate::reason::Reason;
 
 /// Reports the metrics of an operation that has started.
 pub(super) struct Meter {
-    /// The label for its name.
+    /// The label for the name of the operation: `unnamed` if it has no name, and `other` if the name is not a literal.
     operation: &'static str,
 }
 

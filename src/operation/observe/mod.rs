@@ -1,7 +1,7 @@
-//! What the features `tracing` and `metrics` report of an operation.
+//! Reports operations as spans, with the feature `tracing`, and as metrics, with the feature `metrics`.
 //!
-//! * [`Observed`]: the transitions of an operation that they report. Without both features, its methods do nothing and it
-//!   takes no room.
+//! * [`Observed`]: reports the transitions of one operation. If both features are off, its methods do nothing, and it takes
+//!   no space.
 //! * `span`: the span of an operation, with the feature `tracing`.
 //! * `meter`: the metrics of an operation, with the feature `metrics`.
 

@@ -1,11 +1,11 @@
-//! `Observed` with one of the features `tracing` and `metrics`.
+//! `Observed` with at least one of the features `tracing` and `metrics`.
 //!
 //! 1. Subscribers and recorders are user code. They are called with no lock held, and their panics are contained.
-//! 2. The request to cancel is reported at most once. It comes from a callback of the operation's token. If the operation ends
-//!    before that callback runs, the thread that ends it reports the request. If the callback runs on another thread at
-//!    that moment, its event may come just after the end, or not at all.
-//! 3. An operation that has ended owns no span, so that the span closes then, even if handles of the operation remain. A thread
-//!    that is just reporting the request holds it until it is done.
+//! 2. The request to cancel is reported at most once. Usually, a callback of the operation's token reports it. If the operation
+//!    ends before that callback runs, the thread that ends the operation reports the request. If another thread is just
+//!    running the callback when the operation ends, the event for the request may come just after the end, or not at all.
+//! 3. An operation gives up its span when it ends. So the span closes then, even if handles of the operation remain. If another
+//!    thread is just reporting the request, the span closes when that thread is done.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use crate::source::Registration;
 use crate::sync::{Mutex, OnceLock};
 use crate::text::Text;
 
-/// What is reported of an operation. Empty if no subscriber and no recorder wanted to know when the operation started.
+/// The reports of an operation. Empty if no subscriber and no recorder was interested in the operation when it started.
 #[derive(Default)]
 pub(crate) struct Observed(OnceLock<Box<Observation>>);
 
@@ -30,7 +30,7 @@ struct Observation {
     #[cfg(feature = "metrics")]
     meter: Option<Meter>,
     phases: Mutex<Phases>,
-    /// The callback that reports the request to cancel, until the end.
+    /// The callback that reports the request to cancel. It is removed when the operation ends.
     on_request: Mutex<Option<Registration>>,
 }
 
@@ -38,12 +38,12 @@ struct Observation {
 struct Phases {
     started: Instant,
     requested: Option<Instant>,
-    /// When the work was gone.
+    /// When the work was gone, which means that it had returned or been dropped.
     work_over: Option<Instant>,
     ended: bool,
 }
 
-/// The end of an operation, as it is reported.
+/// The end of an operation, in the form in which it is reported.
 #[cfg_attr(
     not(all(feature = "tracing", feature = "metrics")),
     allow(dead_code, reason = "spans and metrics each report a part of it")
@@ -77,8 +77,8 @@ impl Operation {
         (metered || span.is_wanted()) && self.observe_if_wanted(at, span, metered)
     }
 
-    /// Makes the span, which the subscriber may filter out. Such an operation executes 60 more instructions, because
-    /// everything else is in `observe_slow`.
+    /// Makes the span. If the subscriber filters the span out, nothing else is done. This costs such an operation only 60
+    /// instructions, because the rest is in `observe_slow`.
     #[inline(never)]
     fn observe_if_wanted(&self, at: Instant, span: &mut SpanMaker, metered: bool) -> bool {
         let mut span = span.make(self);
@@ -101,14 +101,14 @@ impl Operation {
             on_request: Mutex::default(),
         });
         let observed = &self.make_activity().observed;
-        // An operation starts once.
+        // This cannot fail, because an operation starts only once.
         let _ = observed.0.set(observation);
         let inner = Arc::downgrade(&self.inner);
         let on_request = self.inner.token.on_cancel(move |reason| {
             let Some(inner) = inner.upgrade() else { return };
             let operation = Operation { inner };
             operation.activity().into_iter().for_each(|known| known.observed.requested(reason));
-            // This may be the last handle, and the operation owns user values.
+            // This may be the last handle, and the operation owns user values, whose destructors may panic.
             discard(operation);
         });
         if let Some(observation) = observed.0.get() {
@@ -137,7 +137,7 @@ impl Observed {
         self.reported_span().map(OperationSpan::enter).unwrap_or_default()
     }
 
-    /// The operation is cancelled.
+    /// Reports that the operation is cancelled.
     fn requested(&self, reason: &Reason) {
         let Some(observation) = self.0.get() else { return };
         let now = clock::now();
@@ -161,7 +161,7 @@ impl Observed {
         self.reported_span().into_iter().for_each(OperationSpan::forced);
     }
 
-    /// A shield delays the cancellation.
+    /// Reports that a shield delays the cancellation.
     pub(crate) fn waits_for_shield(&self, name: Option<&Text>) {
         self.reported_span().into_iter().for_each(|span| span.waits_for_shield(name));
     }
@@ -170,21 +170,21 @@ impl Observed {
         self.reported_span().into_iter().for_each(OperationSpan::waits_for_children);
     }
 
-    /// The work is gone.
+    /// Records that the work is gone.
     pub(crate) fn work_is_over(&self) {
         if let Some(observation) = self.0.get() {
             observation.phases.lock().work_over = Some(clock::now());
         }
     }
 
-    /// The operation has ended, and its hooks have run.
+    /// Reports that the operation has ended. Called after its hooks have run.
     pub(crate) fn ended(&self, operation: &Operation) {
         let Some(observation) = self.0.get() else { return };
         if let Some(reason) = operation.reason() {
             self.requested(&reason);
         }
         let Some(end) = observation.end(operation) else { return };
-        // Unregisters the callback, so that the token keeps nothing of the operation.
+        // Removes the callback, so that the token, which may live longer, keeps nothing of the operation.
         let on_request = observation.on_request.lock().take();
         drop(on_request);
         #[cfg(feature = "metrics")]
@@ -194,7 +194,7 @@ impl Observed {
 }
 
 impl Observation {
-    /// Returns how the operation has ended, or `None` if the end has already been reported.
+    /// Returns the end for the report. Returns `None` if the operation has not ended, or if the end has been reported already.
     fn end(&self, operation: &Operation) -> Option<End> {
         let at = operation.inner.details.lock().ended.as_ref()?.at;
         let (requested, work_over, started) = {

@@ -31,13 +31,13 @@ mod real {
 
     type MakeSpan = Box<dyn FnOnce(&Operation) -> Span + Send>;
 
-    /// Creates the span of an operation when it starts.
-    // The lock is never contended. It makes the race `Sync` if its parts are.
+    /// Creates the span of an operation when the operation starts.
+    // The lock is never contended. It is there because the closure is not `Sync`, and a race must be `Sync` if its parts are.
     #[derive(Default)]
     pub(crate) struct SpanMaker(Mutex<Option<MakeSpan>>);
 
     impl SpanMaker {
-        /// Makes the span with `make`, instead of the default span. The last call counts.
+        /// Makes the span with `make`, instead of the default span. If this is called again, the last call counts.
         pub(crate) fn set(&mut self, make: impl FnOnce(&Operation) -> Span + Send + 'static) {
             let earlier = self.0.get_mut().replace(Box::new(make));
             discard(earlier);
@@ -50,7 +50,7 @@ mod real {
                 || self.0.get_mut().is_some()
         }
 
-        /// Makes the span, below the span of the parent.
+        /// Makes the span, as a child of the parent's span.
         #[inline]
         pub(in crate::operation::observe) fn make(
             &mut self,
@@ -68,7 +68,7 @@ mod real {
         OperationSpan::new(|| parent_span(operation).in_scope(|| make(operation)))
     }
 
-    /// Makes the default span. If the span is disabled, only its level and call site are looked at.
+    /// Makes the default span. If the span is disabled, none of its fields is computed.
     #[inline]
     fn default_span(operation: &Operation) -> Span {
         let name = || operation.inner.details.lock().name.clone();
@@ -91,9 +91,9 @@ mod real {
         )
     }
 
-    /// Returns the parent for the span of an operation: the span of the nearest operation above it that has one. If
-    /// that operation is being polled around this call, returns the current span instead, which may be a span that user
-    /// code has entered inside it.
+    /// Returns the parent for the span of an operation: the span of the nearest ancestor that has a span. If the search comes
+    /// to the current operation before that, returns the current span instead, because user code in the current operation
+    /// may have entered a span of its own. If no ancestor has a span, also returns the current span.
     fn parent_span(operation: &Operation) -> Span {
         let mut next = operation.parent().0;
         // Not recursive: chains may be long.
@@ -111,11 +111,12 @@ mod real {
     }
 
     /// The span of an operation, until the operation has ended.
-    // The `Arc` is cloned under the lock. Cloning a `Span` would call the subscriber, which is user code.
+    // The span is in an `Arc`, because it is cloned under the lock. Cloning the `Span` itself would call the subscriber, which is
+    // user code.
     pub(in crate::operation::observe) struct OperationSpan(Mutex<Option<Arc<Span>>>);
 
     impl OperationSpan {
-        /// Calls `make`, which creates the span. It may panic.
+        /// Calls `make`, which creates the span. A panic of `make` is contained.
         #[inline(always)]
         fn new(make: impl FnOnce() -> Span) -> Self {
             let enabled = || Some(make()).filter(|span| !span.is_disabled()).map(Arc::new);
@@ -170,7 +171,7 @@ mod real {
             self.event(|span| info!(target: TARGET, parent: span, "waits for its children"));
         }
 
-        /// Records the end, and gives up the span.
+        /// Records the end in the span, and gives up the span.
         pub(in crate::operation::observe) fn close(&self, end: &End) {
             let span = self.0.lock().take();
             if let Some(span) = &span {
@@ -200,7 +201,7 @@ mod real {
         span.record("operation.clean_up_ns", nanos(end.clean_up));
     }
 
-    /// Keeps a span entered on this thread until this is dropped.
+    /// Keeps a span entered on this thread until this guard is dropped.
     #[derive(Default)]
     pub(crate) struct Entered(Option<Arc<Span>>);
 
@@ -230,15 +231,15 @@ mod real {
         let exit = || span.with_subscriber(|(id, subscriber)| subscriber.exit(id));
         // A panic has been printed, and no caller could do more about it.
         let _ = contain(exit);
-        // This may be the last handle of a span whose operation has ended. Then it closes here.
+        // If the operation has ended, this may be the last handle of the span. Then the span closes here.
         discard(span);
     }
 
     impl Operation {
-        /// Returns the span of the operation, to add fields, or to link it from other spans. Returns a disabled span before
-        /// the first poll, after the end, and if no subscriber is interested.
+        /// Returns the span of the operation. Use it to add fields to the span, or to link it from other spans.
         ///
-        /// A handle of the span keeps the span open. Inside the operation you do not need this method: the span is
+        /// Returns a disabled span before the first poll, after the end, and if no subscriber is interested. The span stays
+        /// open as long as a returned handle exists. Inside the operation you do not need this method, because the span is
         /// [entered](Span::enter) around each poll.
         ///
         /// ```
