@@ -48,7 +48,7 @@ pub(crate) struct WatchedIn {
 pub(crate) enum RunStage {
     Work,
     Grace,
-    /// It waits for its children.
+    /// The operation waits for its children.
     Joining,
     CleanUp,
 }
@@ -100,7 +100,7 @@ const FORCED: usize = 2;
 
 /// A watcher, and the roster that lists the operation for it.
 struct Watched {
-    /// `None` once it has been notified that the operation has ended.
+    /// `None` once the watcher has been notified that the operation has ended.
     watcher: Option<Arc<dyn Watcher>>,
     /// Kept after the end, because tasks may be added even then.
     roster: WatchedIn,
@@ -306,10 +306,11 @@ impl Activity {
         self.grace.load(Ordering::Acquire) == IN_GRACE && self.force()
     }
 
-    /// Marks the operation as being in its grace period. Returns whether the grace period is cut short. If it is not,
-    /// `waker` is woken when that happens.
+    /// Marks the operation as being in its grace period. Returns whether the grace period has been cut short. If not, `waker`
+    /// is woken when it is cut short.
     pub(super) fn poll_forced(&self, waker: &std::task::Waker) -> bool {
-        // Register first. A call of `force` in between then finds the waker, and an earlier call has set the bit.
+        // Register first, then read the bit. A call of `force` before the read has set the bit, and a later call finds the
+        // waker.
         self.forced_waker.register(waker);
         let before = self.grace.fetch_or(IN_GRACE, Ordering::AcqRel);
         if before == 0 {
@@ -318,7 +319,7 @@ impl Activity {
         before & FORCED != 0
     }
 
-    /// Notes that the grace period is over.
+    /// Records that the grace period is over.
     pub(super) fn end_grace(&self) {
         if self.grace.load(Ordering::Relaxed) & IN_GRACE != 0 {
             self.grace.fetch_and(!IN_GRACE, Ordering::AcqRel);

@@ -1,6 +1,6 @@
 //! The operation that is being polled on this thread.
 //!
-//! It is set around each poll and restored by a guard, even if the poll panics.
+//! Each poll sets the current operation. A guard sets the earlier one again after the poll, even if the poll panics.
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
@@ -23,11 +23,11 @@ thread_local! {
 
 type Current = (ManuallyDrop<Arc<Inner>>, PolledBy);
 
-/// The waker with which an operation is polled. It distinguishes the operation's own task from tasks that an
-/// executor polls inside it.
+/// The waker with which an operation is polled. It distinguishes the task of the operation from tasks of an executor that
+/// are polled inside the operation.
 ///
-/// These are the addresses of the waker's data and vtable. The caller of the poll holds the waker, so the addresses
-/// are not reused meanwhile.
+/// The fields are the addresses of the waker's data and vtable. The caller of the poll holds the waker, so the addresses are
+/// not reused meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct PolledBy {
     data: usize,
@@ -39,7 +39,8 @@ impl PolledBy {
     /// The operation is not being polled: one of its hooks is running. The address of a vtable is never null.
     pub(crate) const NOTHING: PolledBy = PolledBy { data: 0, vtable: 0 };
 
-    /// Everything inside belongs to the operation: a closure on the thread pool, or a future of `in_scope`.
+    /// The operation is entered by a closure on the thread pool, or by a future of `in_scope`. Every poll inside is part of the
+    /// operation, whatever its waker.
     pub(crate) const ANYTHING: PolledBy = PolledBy { data: 1, vtable: 0 };
 
     /// Returns whether the operation itself is being polled.
@@ -55,7 +56,7 @@ impl PolledBy {
     }
 }
 
-/// Where an operation is being polled. Only the thread that polls it writes this.
+/// Where an operation is being polled. Only the thread that polls the operation writes the fields.
 #[derive(Debug, Default)]
 pub(super) struct PollPlace {
     /// The number of the thread, or 0 if no thread polls the operation.
@@ -78,7 +79,7 @@ impl PollPlace {
 
     /// Returns whether this thread is polling the operation, and the caller is in a section inside that poll.
     fn is_outside_section(&self) -> bool {
-        // If another thread polls the operation, the number is not that of this thread.
+        // If another thread polls the operation, `thread` is the number of that thread.
         self.thread.load(Ordering::Relaxed) == this_thread() as u64
             && self.sections.load(Ordering::Relaxed) < u64::from(sections())
     }
@@ -128,9 +129,9 @@ pub(super) fn is_current(inner: &Arc<Inner>) -> bool {
     is_current
 }
 
-/// Makes an operation the current one on this thread, from [`enter`](Self::enter) until [`leave`](Self::leave), or
-/// until this is dropped.
-// Filled in place, because moving it would copy it several times in each poll.
+/// Makes an operation the current one on this thread, from [`enter`](Self::enter) until [`leave`](Self::leave), or until
+/// this guard is dropped.
+// The guard is filled in place, because moving it would copy it several times in each poll.
 #[derive(Debug)]
 pub(crate) struct InOperation {
     entered: bool,
@@ -138,7 +139,7 @@ pub(crate) struct InOperation {
 }
 
 impl InOperation {
-    /// No operation has been entered.
+    /// Creates a guard that has not entered an operation.
     #[inline]
     fn new() -> Self {
         InOperation { entered: false, outer: None }
@@ -151,7 +152,7 @@ impl InOperation {
         inside
     }
 
-    /// Takes a handle. [`leave`](Self::leave) returns it, so a poll does not clone a handle.
+    /// Takes the handle of the operation. [`leave`](Self::leave) returns it, so a poll does not have to clone a handle.
     #[inline]
     fn enter(&mut self, operation: Operation, polled_by: PolledBy) {
         if polled_by.is_task() {
@@ -183,7 +184,7 @@ impl Drop for InOperation {
     }
 }
 
-/// Keeps an operation the current one on this thread, and its span entered, until this is dropped.
+/// Keeps an operation the current one on this thread, and its span entered, until this guard is dropped.
 pub(crate) struct Inside {
     _span: Option<Entered>,
     _inside: InOperation,
@@ -206,7 +207,7 @@ pub(crate) struct InPoll {
 }
 
 impl InPoll {
-    /// No poll has begun.
+    /// Creates a guard for a poll that has not begun.
     #[inline]
     pub(crate) fn new() -> Self {
         InPoll { inside: InOperation::new(), timed: TimedPoll(None) }
@@ -224,12 +225,12 @@ impl InPoll {
         self.inside.enter(operation, PolledBy::waker(waker));
     }
 
-    /// Ends the poll and returns the handle it was entered with.
+    /// Ends the poll, and returns the handle that [`enter`](Self::enter) has taken.
     #[inline]
     pub(crate) fn leave(mut self) -> Option<Operation> {
         self.timed.end();
         let operation = self.inside.leave();
-        // There is nothing left to restore. This saves the check in the destructor.
+        // There is nothing left to restore. Forgetting the guard saves the check in its destructor.
         std::mem::forget(self);
         operation
     }

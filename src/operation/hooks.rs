@@ -2,10 +2,10 @@
 //!
 //! 1. Hooks run in the order in which they were added, one after another, with no lock held. A hook that panics
 //!    affects neither the others nor the operation.
-//! 2. A hook of an end runs at most once. The thread that records the end runs the hooks in the list. It closes the
-//!    list in the same step in which it finds the list empty. A hook that is added later is run by the thread that adds
-//!    it.
-//! 3. A hook that will not run is dropped at once: when the list is closed, or when it is added later.
+//! 2. An end hook runs at most once. The thread that records the end runs the hooks in the list. When it finds the list
+//!    empty, it closes the list under the same lock. If a hook is added later, the thread that adds the hook runs it.
+//! 3. A hook that will not run is dropped at once: when the list is closed or, if the hook is added after that, when it is
+//!    added.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -46,7 +46,7 @@ pub(crate) struct Hooks {
 
 #[derive(Default)]
 struct State {
-    /// Boxed because most operations have none.
+    /// Boxed, because most operations have no hooks and report no progress.
     lists: Option<Box<Lists>>,
     closed: Closed,
     /// Whether a thread is running the hooks of the end.
@@ -66,7 +66,7 @@ struct Lists {
 enum Closed {
     #[default]
     Open,
-    /// The hooks of the end have run. Later hooks for the same end run at once.
+    /// The end hooks have run. A hook for the same end that is added later runs at once.
     Ended(Status),
     /// The future was dropped before its first poll. No hook will run.
     Unpolled,
@@ -88,7 +88,7 @@ impl State {
 }
 
 impl Hooks {
-    /// Adds a hook for the start. Only the builder does this.
+    /// Adds a start hook. Only the builder calls this.
     pub(super) fn on_start(&self, hook: Hook) {
         let mut state = self.state.lock();
         if state.closed == Closed::Open {
@@ -99,7 +99,7 @@ impl Hooks {
         }
     }
 
-    /// Runs the hooks of the start. Returns whether there were any.
+    /// Runs the start hooks. Returns whether there were any.
     #[inline]
     pub(super) fn run_start(&self, operation: &Operation) -> bool {
         let next = || self.state.lock().lists.as_mut()?.on_start.pop_front();
@@ -112,8 +112,8 @@ impl Hooks {
         true
     }
 
-    /// Adds a hook for an end. Returns `true` if the operation has already ended that way. The caller must then call
-    /// [`run_late`](Self::run_late).
+    /// Adds an end hook. Returns `true` if the operation has already ended in the way that the hook is for. The caller must
+    /// then call [`run_late`](Self::run_late).
     pub(super) fn on_end(&self, hook: EndHook) -> bool {
         let mut state = self.state.lock();
         let has_come = match state.closed {
@@ -149,8 +149,8 @@ impl Hooks {
             let mut state = self.state.lock();
             let next = state.lists.as_mut().and_then(|lists| lists.on_end.pop_front());
             let Some(hook) = next else {
-                // The list is found empty and closed under one lock. So a hook that another thread adds is either in
-                // the list before that, or is run by that thread (2).
+                // The list is closed under the same lock under which it was found empty. So if another thread adds a hook,
+                // the hook is either already in the list, or that thread runs it (2).
                 let dropped = state.close(Closed::Ended(status));
                 drop(state);
                 return discard_all(dropped);
@@ -164,8 +164,8 @@ impl Hooks {
         }
     }
 
-    /// Runs hooks that were added after the list was closed. If a thread is already running such hooks, that thread
-    /// runs these too. That thread may be this one, if one of the hooks has added another hook.
+    /// Runs hooks that were added after the list was closed. If a thread is already running such hooks, that thread runs the
+    /// new hooks too. It may be the calling thread itself, if one of the hooks has added another hook.
     pub(super) fn run_late(&self, call: impl Fn(EndHook)) {
         if std::mem::replace(&mut self.state.lock().running, true) {
             return;
@@ -174,8 +174,8 @@ impl Hooks {
             let next = {
                 let mut state = self.state.lock();
                 let next = state.lists().on_end.pop_front();
-                // Cleared under the same lock under which the list is found empty, so no hook is left without a thread
-                // that runs it.
+                // `running` is cleared under the same lock under which the list was found empty. So a hook that is added
+                // later finds it cleared, and is run by the thread that adds the hook.
                 state.running = next.is_some();
                 next
             };
@@ -228,7 +228,7 @@ impl Hooks {
     }
 }
 
-/// Drops hooks one by one: two that panic in one drop would abort the process.
+/// Drops hooks one by one. If two hooks panicked while a list is being dropped, the process would abort.
 fn discard_all(lists: Option<Lists>) {
     let Some(lists) = lists else { return };
     lists.on_start.into_iter().for_each(discard);

@@ -1,12 +1,13 @@
 //! `Inner`: the state that all handles of an operation share.
 //!
-//! 1. The token holds the cause. It is cancelled at most once, and every cancellation of the operation
-//!    goes through it: by the source, the parent, a handle or a drop.
-//! 2. The end is recorded at most once, under the lock of [`Details`]. `end` changes under the same lock.
-//! 3. A cancellation counts if it came before the end. Which of the two came first is settled once, by
-//!    the first thread that asks: see [`Inner::was_cancelled_at_end`].
-//! 4. A hook of an end is called either by the thread that records the end, or by the thread that adds
-//!    the hook afterwards.
+//! 1. The token holds the cause, which is the reason for the cancellation. The token is cancelled at most once. Every
+//!    cancellation of the operation goes through the token, whether it comes from the source, the parent, a handle or a
+//!    drop.
+//! 2. The end is recorded at most once, under the lock of [`Details`]. The field `end` leaves the state [`NOT_ENDED`] under
+//!    the same lock.
+//! 3. A cancellation counts if it came before the end. Which of the two came first is settled once, by the first thread
+//!    that asks: see [`Inner::was_cancelled_at_end`].
+//! 4. An end hook is called either by the thread that records the end, or by the thread that adds the hook afterwards.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,27 +32,28 @@ pub(crate) struct Inner {
     pub(super) id: OperationId,
     pub(super) token: CancellationToken,
     pub(super) details: Mutex<Details>,
-    /// One of the four states below. It only changes to a later one.
+    /// One of the four states below. Once it has left [`NOT_ENDED`], it never returns there. Once it is settled, it never
+    /// changes again.
     end: AtomicUsize,
     /// Whether the operation has ended, and its hooks have run.
     pub(super) over: AtomicBool,
     pub(super) hooks: Hooks,
-    /// Made for the first child or waiter.
+    /// Created for the first child or waiter.
     pub(super) family: OnceLock<Box<Family>>,
     pub(super) poll_place: PollPlace,
     lent_name: OnceLock<Box<LentName>>,
-    /// Set only if a registry watches the operation, or if it is in a grace period or forced.
+    /// Created only if a registry watches the operation, if it has a span or metrics, or if it is in a grace period or forced.
     pub(super) activity: OnceLock<Box<Activity>>,
 }
 
-/// A name that was returned by reference, and so must stay in place. If the operation gets another name later, that
-/// name is stored beside it.
+/// A name that was returned by reference, and so must stay in place. If the operation gets another name later, and that
+/// name is returned too, `later` stores it.
 struct LentName {
     name: Text,
     later: OnceLock<Box<LentName>>,
 }
 
-/// The end is not recorded.
+/// No end is recorded.
 const NOT_ENDED: usize = 0;
 /// The end is recorded. Whether the operation was cancelled before is not settled yet.
 const ENDED_UNSETTLED: usize = 1;
@@ -68,7 +70,7 @@ pub(super) struct Details {
     pub(super) metadata: Option<BTreeMap<Text, Text>>,
     pub(super) parent: Option<Parent>,
     pub(super) started: Option<Instant>,
-    /// The earliest of the operation's own deadlines and the deadlines of its ancestors at its start.
+    /// The earliest of the operation's own deadlines and of the deadlines that its ancestors had when it started.
     pub(super) deadline: Option<Instant>,
     /// The time limit of the operation's own source, until its race is over.
     pub(super) limit: Option<Limit>,
@@ -81,9 +83,9 @@ pub(super) struct Details {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Outcome {
     Completed,
-    /// It returned an error.
+    /// The work returned an error.
     Err,
-    /// It panicked, or a member of the group failed.
+    /// The work panicked, or a member of the group failed.
     Failed,
     Cancelled,
 }
@@ -109,7 +111,7 @@ pub(super) struct EndRecord {
     pub(super) error: Option<Text>,
 }
 
-/// `Arc::default` builds it in place: cheaper than moving it there.
+/// `Arc::default` builds the value in place, which is cheaper than moving it into the `Arc`.
 impl Default for Inner {
     #[inline]
     fn default() -> Self {
@@ -146,8 +148,8 @@ impl Inner {
     }
 
     /// Returns a status and a cause that match. The caller has read whether the operation had started and how it had
-    /// ended. Even if the operation has ended since, the two match, because a cancellation after the end does not
-    /// count.
+    /// ended. Even if the operation has ended since then, the status and the cause match, because a cancellation after the
+    /// end does not count.
     pub(super) fn standing(
         &self,
         started: bool,
@@ -168,7 +170,7 @@ impl Inner {
         if self.is_cancelled() { self.token.reason() } else { None }
     }
 
-    /// Returns whether the operation is cancelled. Lock-free, with the same exception as for a token.
+    /// Returns whether the operation is cancelled. Takes a lock only if the token takes one.
     pub(super) fn is_cancelled(&self) -> bool {
         match self.end.load(Ordering::Acquire) {
             NOT_ENDED => self.token.is_cancelled() && self.cancellation_counts(),
@@ -178,7 +180,7 @@ impl Inner {
         }
     }
 
-    /// Cancels the operation, unless it has ended. Returns whether this call did it.
+    /// Cancels the operation, unless it has ended. Returns whether this call cancelled it.
     pub(super) fn cancel(&self, reason: Reason) -> bool {
         self.cancel_until(reason, None)
     }
@@ -192,10 +194,10 @@ impl Inner {
 
     /// Returns whether the operation was cancelled before it ended. The caller has seen the end.
     ///
-    /// An operation may end while another thread cancels it. The thread that calls this has seen the end,
-    /// and then reads the token. The other thread has seen that the token is cancelled, and then reads
-    /// `end`. Both have a fence in between, so at least one of them sees both the end and the
-    /// cancellation. So if any thread has reported or seen a cancellation, it is not lost here.
+    /// An operation may end while another thread cancels it. The thread that calls this has seen the end, and then reads the
+    /// token. The other thread has cancelled the token or seen that it is cancelled, and then reads `end`. Each of the two
+    /// threads has a fence between its two steps, so at least one of them sees both the end and the cancellation. So a
+    /// cancellation that any thread has reported or seen is not lost here.
     fn was_cancelled_at_end(&self) -> bool {
         fence(Ordering::SeqCst);
         let settled =
@@ -233,7 +235,7 @@ impl Inner {
             details.name = name;
             if details.token_has_label { details.name.clone() } else { None }
         });
-        // The token was handed out before the operation had a name.
+        // If the token was handed out before the operation had this name, the token gets its label now.
         if let Some(label) = label {
             this.token.label(label);
         }
@@ -261,8 +263,8 @@ impl Inner {
         }
     }
 
-    /// Notes the start. Returns the deadline of the parent if the parent is polled in another task. `waker` is the waker of
-    /// the poll, if it starts in one.
+    /// Records the start. If the parent is polled in another task, returns the deadline of the parent. `waker` is the waker of
+    /// the poll in which the operation starts, if it starts in a poll.
     #[inline]
     pub(super) fn start(
         this: &mut Arc<Self>,
@@ -273,7 +275,7 @@ impl Inner {
             details.started = Some(now);
             details.parent.as_ref().and_then(Parent::binding)
         });
-        // If the parent had not started when this became its child, the parent's deadline was not known then.
+        // If the parent had not started when this operation became its child, the parent's deadline was not known then.
         let parent = parent?;
         let deadline = parent.deadline()?;
         this.details.lock().lower_deadline(Some(deadline));
@@ -289,7 +291,7 @@ impl Inner {
             return None;
         }
         details.ended = Some(ended);
-        // Under the lock, so that a thread that finds the record finds `end` changed too.
+        // `end` changes under the lock, so that a thread that finds the record also finds `end` changed.
         self.end.store(ENDED_UNSETTLED, Ordering::Release);
         let has_parent = details.parent.is_some();
         drop(details);

@@ -1,13 +1,13 @@
 //! Operations: races that have a name, a status, progress and hooks.
 //!
-//! An [`Operation`] is a handle. The other types here are returned by its methods, or by the builder methods
-//! of [`Cancelable`](crate::Cancelable).
+//! An [`Operation`] is a handle to an operation. Its methods, and the builder methods of
+//! [`Cancelable`](crate::Cancelable), return the other types of this module.
 
 // inner.rs: the state that all handles share. parent.rs: the link to the parent. deadline.rs: time limits. hooks.rs:
 // the hooks for the start, for progress and for the end. family.rs: the children, and the latch that is set at the end.
-// ended.rs: the futures that wait for either. run.rs: the methods that the rest of the crate calls. current.rs: the
-// operation that is being polled. activity.rs: the stage, shields and polls of an operation that a registry watches.
-// observe: spans and metrics.
+// ended.rs: the futures that wait for the end, or until there are no children. run.rs: the methods that the rest of the crate
+// calls. current.rs: the operation that is being polled. activity.rs: the stage, shields and polls of an operation that a
+// registry watches. observe: spans and metrics.
 
 mod activity;
 mod current;
@@ -66,22 +66,23 @@ use inner::Inner;
 /// A handle to an operation. An operation is a [`Cancelable`](crate::Cancelable) with a name, a hook, or
 /// anything else that its builder methods add.
 ///
-/// Handles are cheap to clone and can be sent to other threads. After the operation has ended, they
-/// still return its status and reason. Two handles are equal if they belong to the same operation.
+/// Handles are cheap to clone and can be sent to other threads. After the operation has ended, its handles still return its
+/// status and reason. Two handles are equal if they belong to the same operation.
 ///
 /// # Cancellation
 ///
-/// The first cancellation counts, whether it comes from the source, a handle, the parent or a drop. The
-/// operation keeps one reason, and the outcome, the handles, the hooks and snapshots all show it. Its
-/// children are cancelled with it, for the reason [`Reason::Parent`]; its parent and siblings are not. An
-/// operation that completes or fails does not cancel its children, unless it
+/// The first cancellation counts, whether it comes from the source, a handle, the parent or a drop. Its reason is the
+/// reason of the operation: the outcome, the handles, the hooks and the snapshots all show it.
+///
+/// If an operation is cancelled, its children are cancelled with it, for the reason [`Reason::Parent`]. Its parent and its
+/// siblings are not cancelled. An operation that completes or fails does not cancel its children, unless it
 /// [`cancels_children`](crate::Cancelable::cancels_children).
 ///
 /// # Parents
 ///
-/// An operation that is first polled within another one becomes its child, unless
-/// [`child_of`](crate::Cancelable::child_of) has named another parent. A spawned task is polled
-/// outside any operation: wrap its future in [`in_scope`](Operation::in_scope).
+/// If an operation is first polled within another operation, it becomes a child of that operation, unless
+/// [`child_of`](crate::Cancelable::child_of) has set another parent. A spawned task is polled outside any operation. Wrap
+/// its future in [`in_scope`](Operation::in_scope) to make it part of one.
 ///
 /// # Examples
 ///
@@ -154,8 +155,8 @@ impl Operation {
         self.inner.status()
     }
 
-    /// Returns the reason once the operation is cancelled. The reason stays even if the work then completes,
-    /// in a shield or a grace period.
+    /// Returns the reason for the cancellation, if the operation is cancelled. The operation keeps the reason even if the work
+    /// completes after the cancellation, in a shield or a grace period.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -170,8 +171,8 @@ impl Operation {
 
     /// Returns the text of the error that the work returned, or of its panic.
     ///
-    /// If the operation was cancelled before the work returned its error, its status is
-    /// [`Cancelled`](Status::Cancelled), and the text is there too.
+    /// If the operation was cancelled before the work returned its error, the status is
+    /// [`Cancelled`](Status::Cancelled), and this method still returns the text of the error.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -202,7 +203,8 @@ impl Operation {
         self.inner.is_cancelled()
     }
 
-    /// Returns how long the operation has been running, or ran. Zero before its first poll.
+    /// Returns the time since the first poll, or from the first poll to the end if the operation has ended. Zero before the
+    /// first poll.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -219,18 +221,17 @@ impl Operation {
         ran.unwrap_or_default()
     }
 
-    /// Returns the deadline: the earliest of the time limits of the operation and of its ancestors. It is known from
-    /// the first poll on.
+    /// Returns the deadline: the earliest of the time limits of the operation and of its ancestors. The deadline is known
+    /// from the first poll on.
     ///
-    /// In a shield or in clean-up of the operation, these limits do not apply. There, this returns the end of the limit
-    /// that [`shield_for`](crate::shield_for) or [`finally_for`](crate::Cancelable::finally_for) has set for the
-    /// section, or `None` if it has no limit.
+    /// In a shield or in clean-up of the operation, these limits do not apply. In such code, this method returns the end of the
+    /// limit that [`shield_for`](crate::shield_for) or [`finally_for`](crate::Cancelable::finally_for) has set, or `None` if
+    /// the shield or clean-up has no limit.
     ///
     /// * Limits within [`any_of`](crate::any_of()) count.
-    /// * If every source of an [`all_of`](crate::all_of()) tuple is a limit, the latest of them counts.
-    ///   Otherwise none of them counts.
-    /// * If a source of your own polls a timeout in its first poll, that timeout counts, whatever the source
-    ///   does with it.
+    /// * If every source of an [`all_of`](crate::all_of()) tuple is a limit, the latest of these limits counts. Otherwise,
+    ///   no limit of the tuple counts.
+    /// * If a source of your own polls a timeout in its first poll, that timeout counts, even if the source ignores it.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -298,7 +299,7 @@ impl Operation {
         self.inner.details.lock().metadata.get_or_insert_default().insert(key, value);
     }
 
-    /// Returns a snapshot: name, status, progress and the rest, as they are at this moment.
+    /// Returns a snapshot: the name, the status, the progress and the other properties, as they are at this moment.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -309,8 +310,8 @@ impl Operation {
         Snapshot::of(self)
     }
 
-    /// Cancels the operation, for the reason [`Reason::Manual`] without a message. Returns `false` and
-    /// changes nothing if it is already cancelled or has ended.
+    /// Cancels the operation, for the reason [`Reason::Manual`] without a message. Returns `false` and changes nothing if the
+    /// operation is already cancelled or has ended.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -323,8 +324,8 @@ impl Operation {
         self.cancel_with(Reason::Manual { message: None })
     }
 
-    /// Cancels the operation for `reason`. Returns `false` and changes nothing if it is already cancelled
-    /// or has ended.
+    /// Cancels the operation for `reason`. Returns `false` and changes nothing if the operation is already cancelled or has
+    /// ended.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -341,17 +342,17 @@ impl Operation {
     }
 
     /// Cancels the operation for `reason`, and lets its work continue for up to `grace`. Returns `false` and changes
-    /// nothing if it is already cancelled or has ended.
+    /// nothing if the operation is already cancelled or has ended.
     ///
-    /// Use it if the caller knows how urgent the cancellation is: a button may allow a minute, a supervisor a second.
-    /// The work learns of the cancellation, and continues as in its own [grace period](crate::Cancelable::grace). The
-    /// time counts from this call.
+    /// Use this method if the caller knows how urgent the cancellation is: a button may allow a minute, a supervisor only a
+    /// second. The work continues as in the operation's own [grace period](crate::Cancelable::grace), and can see that it is
+    /// cancelled. The time counts from this call.
     ///
     /// * `grace` replaces the grace period of the operation itself, whether that is shorter, longer or missing. If
     ///   `grace` is zero, the work gets one last poll, and is dropped if it is still pending.
     /// * `grace` also applies to the operations below this one that are cancelled with it. They get the time that is
     ///   left.
-    /// * If several callers cancel the operation, the first one decides, with or without a grace period.
+    /// * If the operation is cancelled several times, only the first cancellation counts, with or without a grace period.
     /// * [`force`](Self::force) ends the grace period early, and so does a shutdown of the registry when its own grace
     ///   period is over.
     /// * `grace` does not limit shields and clean-up.
@@ -380,17 +381,17 @@ impl Operation {
     /// Ends the [grace period](crate::Cancelable::grace) at once. Returns whether the operation was in its grace period and
     /// this call ended it.
     ///
-    /// Use it for a second Ctrl-C, or for a button that says "stop now". It wakes the task, and the work gets one last
-    /// poll. If it returns a value in that poll, the value is the outcome. Otherwise the work is dropped, and
+    /// Use this method for a second Ctrl-C, or for a button that says "stop now". It wakes the task, and the work gets one
+    /// last poll. If the work returns a value in that poll, the value is the outcome. Otherwise the work is dropped, and
     /// [`was_forced`](Cancelled::was_forced) returns `true`. A stream is dropped without a last poll.
     ///
-    /// * This does not cancel the operation. If the operation is not cancelled, it continues, and has no grace period
+    /// * This method does not cancel the operation. If the operation is not cancelled, it continues, and has no grace period
     ///   when it is cancelled later. So `cancel` and `force` can be called in any order, even before the first poll.
     /// * An active shield finishes before the work is dropped. Clean-up is not interrupted.
     /// * If the operation [joins its children](crate::Cancelable::joins_children) and is cancelled, it stops waiting for
     ///   them.
     /// * The children keep their grace periods.
-    /// * After the end it does nothing.
+    /// * After the end of the operation, this method does nothing.
     ///
     /// [`Registry::force`](crate::Registry::force) does the same for all operations of a registry.
     ///
@@ -416,8 +417,8 @@ impl Operation {
 
     /// Returns `Err` once the operation is cancelled. Use it with `?` between steps that do not await.
     ///
-    /// In a shield and in clean-up of the operation it returns `Ok`, so that the section continues. Use
-    /// [`is_cancelled`](Self::is_cancelled) or [`reason`](Self::reason) to learn there whether the operation is
+    /// In a shield and in clean-up of the operation, this method returns `Ok`, so that the shield or clean-up continues. Such
+    /// code can call [`is_cancelled`](Self::is_cancelled) or [`reason`](Self::reason) to find out whether the operation is
     /// cancelled.
     ///
     /// # Errors
@@ -442,11 +443,12 @@ impl Operation {
     /// Waits until the operation is cancelled and returns the reason. Use it in work with a
     /// [grace period](crate::Cancelable::grace) to notice the cancellation and to finish.
     ///
-    /// It does not resolve while it is polled in a shield or in clean-up of the operation, so that the section continues.
+    /// The future does not resolve while it is polled in a shield or in clean-up of the operation, so that the shield or
+    /// clean-up continues.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses nothing: a new one returns the same reason.
+    /// Dropping the future loses nothing: if you call this method again, you get the same reason.
     ///
     /// # Examples
     ///
@@ -463,8 +465,8 @@ impl Operation {
         WaitUntilCancelled::new(self)
     }
 
-    /// Returns the token of the operation, for code that takes tokens. It is cancelled with the operation,
-    /// and cancelling it cancels the operation.
+    /// Returns the token of the operation, for code that takes tokens. The token is cancelled with the operation, and
+    /// cancelling the token cancels the operation.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -479,8 +481,8 @@ impl Operation {
         self.inner.token.clone()
     }
 
-    /// Reports progress: calls the progress hooks, and keeps the report for later snapshots. You can
-    /// call this from any thread, even before the start and after the end. After the end it calls no hooks.
+    /// Reports progress: calls the progress hooks, and keeps the report for later snapshots. You can call this from any
+    /// thread, even before the start and after the end. After the end, no hooks are called.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -522,8 +524,7 @@ impl Operation {
 
     /// Calls `hook` when the operation completes, or at once if it has already completed.
     ///
-    /// If the operation ends in another way, or is dropped before its first poll, the hook is dropped
-    /// instead.
+    /// If the operation ends in another way, or is dropped before its first poll, the hook is dropped instead.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -535,11 +536,10 @@ impl Operation {
         self.on_end(EndHook::Complete(Box::new(hook)));
     }
 
-    /// Calls `hook` when the operation has been cancelled and its work is gone, or at once if that has
-    /// already happened.
+    /// Calls `hook` when the operation has ended because it was cancelled, or at once if that has already happened.
     ///
-    /// To react as soon as it is cancelled, use [`on_cancel`](CancellationToken::on_cancel) of its
-    /// [token](Self::token).
+    /// To react at the moment of the cancellation, before the work has ended, call
+    /// [`on_cancel`](CancellationToken::on_cancel) on the operation's [token](Self::token).
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -551,8 +551,8 @@ impl Operation {
         self.on_end(EndHook::Cancel(Box::new(hook)));
     }
 
-    /// Calls `hook` when the operation fails: when fallible work returned an error, or the work
-    /// panicked. Calls it at once if the operation has already failed.
+    /// Calls `hook` when the operation fails, because fallible work returned an error or the work panicked. Calls `hook` at
+    /// once if the operation has already failed.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -571,19 +571,18 @@ impl Operation {
         }
     }
 
-    /// Runs a future within this operation. Inside the future, this is the [current](Self::current)
-    /// operation, and operations that are first polled there become its children. Use it for tasks that
-    /// you spawn.
+    /// Runs a future within this operation. Use this method for tasks that you spawn. Inside the future, this operation is the
+    /// [current](Self::current) one, and operations that are first polled there become its children.
     ///
-    /// It does not cancel the future. Race the future against the [token](Self::token) for that, or make
-    /// it an operation of its own.
+    /// A cancellation of this operation does not cancel the future. If it should, race the future against the
+    /// [token](Self::token), or make the future an operation of its own.
     ///
     /// The future counts as one of the [children](Self::children) from this call until it has returned or is
     /// dropped. Each [registry](crate::Registry) of the operation lists it too, so that a shutdown waits for it.
     ///
     /// # Cancel safety
     ///
-    /// The same as for the future.
+    /// Dropping the returned future drops the given future.
     ///
     /// # Panics
     ///

@@ -21,11 +21,11 @@ use crate::reason::Reason;
 use crate::source::{CancellationToken, WaitForCancellationOwned};
 use crate::text::Text;
 
-/// What the race of an operation learns at the start.
+/// What the race of an operation needs to know about the start.
 pub(crate) struct Started {
     /// The time of the start.
     pub(crate) at: Instant,
-    /// The token of the parent, if the operation may not be part of the parent's work.
+    /// The token of the parent, if it is not known whether the operation is part of the parent's work.
     pub(crate) undecided_parent: Option<CancellationToken>,
     /// The deadline of the parent, if the parent is polled in another task.
     #[cfg(feature = "time")]
@@ -42,7 +42,7 @@ impl Operation {
         Inner::set_name(&mut self.inner, Some(name).filter(|name| !name.is_empty()));
     }
 
-    /// Makes the operation a child of `parent`, unless it has a parent or is an ancestor of `parent`.
+    /// Makes the operation a child of `parent`, unless it already has a parent or is an ancestor of `parent`.
     pub(crate) fn enter_below(&self, parent: &Operation) {
         Inner::enter_below(&self.inner, &parent.inner);
     }
@@ -51,10 +51,10 @@ impl Operation {
         self.inner.hooks.on_start(hook);
     }
 
-    /// Starts the operation, as a child of the current one. Called once, before
+    /// Starts the operation, as a child of the current operation if there is one. Called once, before
     /// [`run_start_hooks`](Self::run_start_hooks).
     ///
-    /// `waker` is the waker of the poll, if it starts in one.
+    /// `waker` is the waker of the poll in which the operation starts, if it starts in a poll.
     #[inline]
     pub(crate) fn start(&mut self, waker: Option<&Waker>) -> Started {
         let undecided_parent = Inner::enter_current(&self.inner, waker);
@@ -68,7 +68,7 @@ impl Operation {
         }
     }
 
-    /// Runs the hooks of the start and notifies the watchers. Returns whether there were any hooks.
+    /// Runs the start hooks and notifies the watchers. Returns whether there were any hooks.
     #[inline]
     pub(crate) fn run_start_hooks(&self, watched: bool) -> bool {
         if watched {
@@ -87,24 +87,24 @@ impl Operation {
         Inside::of(self.clone(), polled_by)
     }
 
-    /// Returns whether its end has been recorded.
+    /// Returns whether the end of the operation has been recorded.
     pub(crate) fn has_ended(&self) -> bool {
         self.inner.has_ended()
     }
 
-    /// Returns the cause. The caller knows that the operation is cancelled.
+    /// Returns the reason for the cancellation. The caller knows that the operation is cancelled.
     pub(crate) fn cause(&self) -> Reason {
         self.reason().unwrap_or(Reason::Dropped)
     }
 
-    /// Returns the error of an operation that was cancelled, with its name. `forced` says whether the work did not
-    /// end within its grace period.
+    /// Returns the error for an operation that was cancelled. The error has the name of the operation. `forced` is true if the
+    /// work did not end within its grace period.
     pub(crate) fn cancelled_for(&self, reason: Reason, forced: bool) -> Cancelled {
         let name = self.inner.details.lock().name.clone();
         Cancelled::of_operation(name, reason, forced)
     }
 
-    /// Returns whether the calling code is in a section that protects it from the cancellation of this operation.
+    /// Returns whether the calling code is in a shield or clean-up that protects it from the cancellation of this operation.
     pub(crate) fn is_protected_here(&self) -> bool {
         is_protected_from(&self.inner)
     }
@@ -113,8 +113,8 @@ impl Operation {
         self.inner.token.clone().cancelled_owned()
     }
 
-    /// Begins to wait for the children, once the work is gone. If `cancels` is true, cancels the children first, unless
-    /// the operation itself is cancelled.
+    /// Begins to wait for the children. Called once the work is gone. If `cancels` is true, cancels the children first,
+    /// unless the operation itself is cancelled.
     #[cold]
     pub(crate) fn join_children(&self, cancels: bool) -> ChildrenEnded {
         self.inner.release_undecided_children();
@@ -125,7 +125,7 @@ impl Operation {
         self.children_ended()
     }
 
-    /// Returns whether it is being polled inside its parent.
+    /// Returns whether the operation is being polled inside its parent.
     pub(crate) fn is_inside_parent(&self) -> bool {
         self.inner.is_inside_parent()
     }
@@ -145,50 +145,52 @@ impl Operation {
         self.inner.leave_parent();
     }
 
-    /// Returns the reason for an operation whose future is dropped.
+    /// Returns the reason for which the operation ends if its future is dropped.
     pub(crate) fn reason_if_dropped(&self) -> Reason {
         self.inner.reason_if_dropped()
     }
 
-    /// Sets the limit of its own source, which started at `since`.
+    /// Sets the limit of the operation's own source. The limit started at `since` and ends at `at`.
     pub(crate) fn set_limit(&self, since: Instant, at: Instant) {
         self.inner.set_limit(since, at);
     }
 
-    /// Drops that limit. If a time is given, drops the limit only if it has passed by that time.
+    /// Drops the limit of the operation's own source. If a time is given, drops the limit only if it has passed by that time.
     #[cfg(feature = "time")]
     pub(crate) fn drop_limit(&self, if_passed_by: Option<Instant>) {
         self.inner.drop_limit(if_passed_by);
     }
 
-    /// Returns the end of the earliest limit of the ancestors, ignoring limits that have passed.
+    /// Returns the end of the earliest limit of the ancestors. Ignores limits that have passed.
     #[cfg(feature = "time")]
     pub(crate) fn next_inherited_limit(&self) -> Option<Instant> {
         self.inner.next_inherited_limit()
     }
 
-    /// Returns its deadline if the deadline has passed and no poll has noticed that.
+    /// Returns the deadline of the operation if it has passed and no poll has noticed that.
     #[cfg(feature = "time")]
     pub(crate) fn overdue(&self) -> Option<Overdue> {
         self.inner.overdue()
     }
 
-    /// Ends with a value.
+    /// Ends the operation as completed, because the work returned a value.
     pub(crate) fn complete(&self) {
         self.end(Outcome::Completed, None, &"");
     }
 
-    /// Ends with an error that the work returned: cancelled if there is a cause, failed otherwise.
+    /// Ends the operation because the work returned an error. The status is cancelled if the operation was cancelled before,
+    /// and failed otherwise.
     pub(crate) fn end_with_error(&self, error: &dyn Display) {
         self.end(Outcome::Err, Some(text_of(error)), error);
     }
 
-    /// Ends as failed even if it has a cause, because the work panicked or a member of a group failed.
+    /// Ends the operation as failed, because the work panicked or a member of a group failed. The status is failed even if the
+    /// operation was cancelled before.
     pub(crate) fn end_failed(&self, error: &dyn Display) {
         self.end(Outcome::Failed, Some(text_of(error)), error);
     }
 
-    /// Ends because it was cancelled. Changes nothing if it has ended.
+    /// Ends the operation because it was cancelled. Changes nothing if it has already ended.
     pub(crate) fn end_cancelled(&self, reason: Reason) {
         if !self.inner.has_ended() {
             self.inner.token.cancel_with(reason);
@@ -196,7 +198,7 @@ impl Operation {
         }
     }
 
-    /// Ends because its future was dropped before the end.
+    /// Ends the operation because its future was dropped before the end.
     pub(crate) fn end_dropped(&self) {
         if !self.inner.has_ended() {
             let _inside = self.enter(PolledBy::NOTHING);
@@ -204,7 +206,8 @@ impl Operation {
         }
     }
 
-    /// Ends because its future was dropped before its first poll. No hook runs, because the operation never started.
+    /// Ends the operation because its future was dropped before its first poll. No hook runs, because the operation never
+    /// started.
     pub(crate) fn end_unpolled(&self) {
         let _inside = self.enter(PolledBy::NOTHING);
         self.inner.token.cancel_with(self.inner.reason_if_dropped());
@@ -242,20 +245,21 @@ impl Operation {
         operation
     }
 
-    /// Counts a task of the group that is not an operation as a child. Called under the lock of the group. If it
-    /// returns true, the caller must call [`tasks_changed`](Self::tasks_changed) after the release.
+    /// Counts a task of the group that is not an operation as a child. Called under the lock of the group. If this returns
+    /// true, the caller must call [`tasks_changed`](Self::tasks_changed) after it has released the lock.
     #[inline]
     pub(crate) fn add_task(&self) -> bool {
         self.inner.add_task()
     }
 
-    /// Counts the end of such a task, under the same conditions.
+    /// Counts the end of a task that [`add_task`](Self::add_task) has counted. The caller has the same duties.
     #[inline]
     pub(crate) fn remove_task(&self) -> bool {
         self.inner.remove_task()
     }
 
-    /// Does what remains to be done after the first task has come or the last one has ended. Called with no lock held.
+    /// Wakes waiters and updates the list of the parent, after the first task was added or the last one has ended. Called with
+    /// no lock held.
     pub(crate) fn tasks_changed(&self) {
         Inner::tasks_changed(&self.inner);
     }
@@ -294,7 +298,7 @@ impl Operation {
         self.activity().into_iter().for_each(|activity| activity.set_joining(joining));
     }
 
-    /// Notes that a race waits for this shield.
+    /// Reports that a race waits for this shield.
     #[cold]
     pub(crate) fn note_awaited_shield(&self, shield: &Protection) {
         if let Section::Shield(name) = shield.section() {
@@ -303,7 +307,7 @@ impl Operation {
         }
     }
 
-    /// Notes that its work is gone.
+    /// Records that the work is gone, which means that it has returned or been dropped.
     #[cold]
     pub(crate) fn note_work_over(&self) {
         self.activity().into_iter().for_each(|activity| activity.observed.work_is_over());
@@ -314,7 +318,7 @@ impl Operation {
         self.activity().into_iter().for_each(Activity::cleaning_up_begins);
     }
 
-    /// Notes shields that have registered in its work.
+    /// Records shields that have registered in the work.
     #[cold]
     pub(crate) fn note_shields(&self, shields: &[Arc<Protection>]) {
         self.activity().into_iter().for_each(|activity| activity.add_shields(shields));
@@ -324,7 +328,7 @@ impl Operation {
         Some(self.activity()?.snapshot())
     }
 
-    /// Returns its parent, if that still exists, and whether a shield is in between.
+    /// Returns the parent, if it still exists, and whether there is a shield between the operation and the parent.
     pub(crate) fn parent(&self) -> (Option<Operation>, bool) {
         let (inner, shielded) = self.inner.parent();
         (inner.map(|inner| Operation { inner }), shielded)
@@ -346,8 +350,8 @@ impl Operation {
 
 #[cfg(feature = "time")]
 impl Operation {
-    /// Marks the operation as being in its grace period. Returns whether the grace period is cut short. If it is not,
-    /// the task is woken when that happens.
+    /// Marks the operation as being in its grace period. Returns whether the grace period has been cut short. If not, `waker`
+    /// is woken when it is cut short.
     pub(crate) fn poll_forced(&self, waker: &std::task::Waker) -> bool {
         self.make_activity().poll_forced(waker)
     }
@@ -363,7 +367,7 @@ impl Operation {
     }
 }
 
-/// Returns the text of an error. Its `Display` is user code and may panic.
+/// Returns the text of an error. The error's `Display` is user code and may panic.
 fn text_of(error: &dyn Display) -> Text {
     let text = contain(|| error.to_string());
     text.unwrap_or_else(|message| format!("panicked: {message}")).into()

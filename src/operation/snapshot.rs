@@ -36,8 +36,8 @@ pub struct Snapshot {
     pub status: Status,
     /// Reason for the cancellation, if the operation is cancelled.
     pub reason: Option<Reason>,
-    /// Text of the error that the work returned, or of its panic. It is there even if `status` is
-    /// [`Cancelled`](Status::Cancelled), if the work returned an error after the cancellation.
+    /// Text of the error that the work returned, or of its panic. If the work returned an error after a cancellation, the
+    /// text is set although `status` is [`Cancelled`](Status::Cancelled).
     pub error: Option<Text>,
     /// Identifier of the parent, if there is one.
     pub parent_id: Option<OperationId>,
@@ -47,10 +47,10 @@ pub struct Snapshot {
     pub metadata: BTreeMap<Text, Text>,
     /// Last progress report, if there was one.
     pub progress: Option<Progress>,
-    /// Whether it has been polled. An operation whose future was dropped before its first poll is
+    /// Whether the operation has been polled. If its future was dropped before the first poll, the operation is
     /// [`Cancelled`](Status::Cancelled) and never started.
     pub started: bool,
-    /// Time since the first poll, up to the end. Zero before the first poll.
+    /// Time since the first poll, or from the first poll to the end if the operation has ended. Zero before the first poll.
     pub elapsed: Duration,
     /// Time left until the [deadline](Operation::deadline), if there is one.
     pub remaining: Option<Duration>,
@@ -102,7 +102,7 @@ impl fmt::Display for Snapshot {
         if let Some(reason) = &self.reason {
             write!(f, ": {reason}")?;
         }
-        // The error of a cancelled operation usually repeats the reason.
+        // The error of a cancelled operation is left out, because it usually repeats the reason.
         if let Some(error) = self.error.as_ref().filter(|_| self.status != Status::Cancelled) {
             write!(f, ": {error}")?;
         }
