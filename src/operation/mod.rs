@@ -190,7 +190,9 @@ impl Operation {
     }
 
     /// Returns whether the operation is cancelled. Returns `true` from the cancellation on, even within shields and
-    /// clean-up. Takes no lock.
+    /// clean-up.
+    ///
+    /// Lock-free, except the first time an operation observes that its parent was cancelled.
     ///
     /// ```
     /// use cancelable::prelude::*;

@@ -113,7 +113,7 @@ impl Operation {
         self.inner.token.clone().cancelled_owned()
     }
 
-    /// Begins to wait for the children. Called once the work is gone. If `cancels` is true, cancels the children first,
+    /// Begins to wait for the children. Called when the work is gone. If `cancels` is true, cancels the children first,
     /// unless the operation itself is cancelled.
     #[cold]
     pub(crate) fn join_children(&self, cancels: bool) -> ChildrenEnded {

@@ -35,8 +35,7 @@ thread_local! {
 }
 
 fn cache_index(length: Duration) -> usize {
-    // Most lengths are round numbers, so their lowest bits are alike. A multiplication by the golden ratio spreads them over
-    // the cache.
+    // Most lengths are round numbers. A multiplication by the golden ratio spreads them over the cache.
     let bits = length.as_secs() as u32 ^ length.subsec_nanos();
     (bits.wrapping_mul(0x9e37_79b9) >> (u32::BITS - LENGTHS.ilog2())) as usize
 }

@@ -155,7 +155,7 @@ impl Wheel {
         }
         let mut state = self.state.lock();
         // The lock was released, so `next` may have changed: the wheel has rung since, or another thread is setting an
-        // earlier alarm. In both cases this alarm is not needed, because the ring or the other thread sets the alarm that is.
+        // earlier alarm. In both cases this alarm is not needed: the ring or the other thread sets the alarm that is needed.
         let is_needed = state.next == Some(tick)
             && state.alarm.as_ref().is_none_or(|&(earlier, _)| tick < earlier);
         let spare = if is_needed {
