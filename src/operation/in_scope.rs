@@ -25,8 +25,8 @@ use crate::wait::polled_after_completion;
 #[pin_project]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct InScope<F> {
-    // Dropped first, so that the future is gone before its child ends.
-    /// `None` once it has returned.
+    // Dropped first, so that the future is gone before the child that stands for it ends.
+    /// `None` once the future has returned.
     #[pin]
     future: Option<F>,
     child: ScopedChild,
@@ -101,8 +101,8 @@ impl<F: Future> Future for InScope<F> {
         let polled = {
             let _timed = TimedPoll::begin(child.watched.then_some(&child.operation));
             let _inside = this.operation.enter(PolledBy::ANYTHING);
-            // Children in here are cancelled with this operation, even if this future is itself inside
-            // a shield.
+            // Operations that are polled in this future are cancelled with the operation, even if the future itself is polled
+            // in a shield.
             let _frame = InRace::enter(0, true);
             catch_unwind(AssertUnwindSafe(|| future.poll(cx)))
         };
