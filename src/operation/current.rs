@@ -109,8 +109,8 @@ pub(super) fn current_and_waker() -> Option<(Operation, PolledBy)> {
     Some((Operation { inner }, polled_by))
 }
 
-/// Returns the deadline of the innermost operation that is being polled on this thread, even in a section that protects the
-/// caller.
+/// Returns the deadline of the innermost operation that is being polled on this thread, even if the caller is in a shield or in
+/// clean-up of that operation.
 #[cfg(feature = "time")]
 #[inline]
 pub(crate) fn current_deadline() -> Option<Instant> {

@@ -1,8 +1,8 @@
 //! `InScope`: a future that runs within an operation, wherever it is polled.
 //!
-//! The operation has a child that stands for the future, and ends with it. So a task that waits for the children of the
-//! operation also waits for the future, and the registries of the operation list the future. A group that is dropped
-//! leaves such a child, too, until its members have ended.
+//! The operation gets a child that stands for the future and ends with the future. So a task that waits for the children of
+//! the operation also waits for the future, and the registries of the operation list the child. If a group is dropped, such
+//! a child stands for its members until they have ended.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -33,11 +33,12 @@ pub struct InScope<F> {
     operation: Operation,
 }
 
-/// The child that stands for the future, or for what is left of a group. It ends when this is dropped, at the latest.
+/// The child that stands for the future, or for the members of a group that was dropped. The child ends when this value is
+/// dropped, at the latest.
 pub(crate) struct ScopedChild {
     operation: Operation,
     started: bool,
-    /// Whether the operation is listed by a registry.
+    /// Whether a registry lists the child.
     watched: bool,
 }
 
