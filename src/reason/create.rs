@@ -84,7 +84,7 @@ impl Reason {
 
     /// Creates a [`Parent`](Reason::Parent) reason from the name and the reason of the parent.
     ///
-    /// If `reason` is a [`Parent`](Reason::Parent) already, it is returned unchanged, as by [`parent`](Reason::parent).
+    /// If `reason` is a [`Parent`](Reason::Parent) already, it is returned unchanged. [`parent`](Reason::parent) does the same.
     ///
     /// ```
     /// use cancelable::{Reason, Text};

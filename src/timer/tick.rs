@@ -33,7 +33,7 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    /// Guarantee 5: never early, and late by less than 1 ms up to four seconds, or 1/512 of the length beyond.
+    /// Guarantee 5: never early, and late by less than 1 ms up to four seconds, or 1/512 of the part beyond.
     #[test]
     fn lateness_is_bounded() {
         for exponent in 0..62 {

@@ -22,8 +22,8 @@ pub(crate) struct Config {
     detached: bool,
 }
 
-/// Adds a header to each request that states how much time the current operation has left, and cancels the request with the
-/// operation.
+/// Adds a header to each request, with the time that the current operation has left. If the operation is cancelled, so is the
+/// request.
 ///
 /// A request that is made inside an operation with a [deadline](Operation::deadline) gets a header with the time that
 /// remains, less a [reserve](Outbound::reserve). If the request already has that header, the shorter limit counts. Put this

@@ -96,8 +96,8 @@ impl RunState {
         self.operation.as_ref().is_some_and(|run| run.strict)
     }
 
-    /// Ends the operation. Returns true if a race around it is waiting. In that case, the code that awaits the operation
-    /// must not continue.
+    /// Ends the operation. Returns true if a race around it has been cancelled and was waiting for this end. In that case, the
+    /// code that awaits the operation must not continue.
     pub(crate) fn end<T, E: Ending<T>>(
         &mut self,
         ending: &E,

@@ -24,8 +24,8 @@ use crate::wait::{Latch, Waiter, is_probe, polled_after_completion};
 ///
 /// # Panics
 ///
-/// Panics if polled after completion. As for a [`timeout`](crate::timeout()), it panics once if the reactor
-/// cannot be created.
+/// Panics if polled after completion. Like a [`timeout`](crate::timeout()), the first limit that needs the reactor panics
+/// if the reactor cannot be created.
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct WaitForLimit {
     shared: Arc<Shared>,
@@ -98,7 +98,7 @@ impl WaitForLimit {
         // often moved to a later end needs a new slot only when an old end passes, and not for each move.
         self.timer.take_if(|(at, _)| *at > end);
         let (_, timer) = self.timer.get_or_insert_with(|| (end, Countdown::until(end)));
-        // The end may move, so the operation around this source must not take it for its deadline.
+        // The end may move, so the operation around this source must not report it as its deadline.
         let polled = poll_context::ignore_limits(|| timer.poll("WaitForLimit", cx));
         if polled.is_ready() {
             self.timer = None;
