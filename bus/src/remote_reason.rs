@@ -18,9 +18,9 @@ const LONGEST_MESSAGE: usize = 1000;
 ///
 /// # The reason that the operation gets
 ///
-/// [`to_reason`](Self::to_reason) makes this reason. A disconnection stays [`Reason::Disconnected`]. An error becomes a
-/// [`Reason::Error`] that [downcasts](Reason::downcast_ref) to this type. Every other kind becomes a [`Reason::Manual`]
-/// whose message is the text of the reason. The asker is named at the end of the text.
+/// [`to_reason`](Self::to_reason) creates the reason of the operation. A disconnection stays [`Reason::Disconnected`]. An
+/// error becomes a [`Reason::Error`] that [downcasts](Reason::downcast_ref) to this type. Every other kind becomes a
+/// [`Reason::Manual`] whose message is the text of the reason. The asker is named at the end of the text.
 ///
 /// # Examples
 ///

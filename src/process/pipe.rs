@@ -8,8 +8,8 @@ use async_process::ChildStdin;
 use futures::io::{AsyncRead, AsyncWrite};
 
 /// The sizes of the smallest and the largest chunk that is read at once. Between these sizes, a chunk is as large as the
-/// output so far. The first chunk is small, because each chunk is filled with zeros before the read. For a large chunk, the
-/// zeros cost more than a read that returns nothing.
+/// output so far. The first chunk is small, because each chunk is filled with zeros before the read, and most first reads find
+/// nothing to read yet. Filling a large chunk would cost more than such a read.
 const FIRST_CHUNK: usize = 512;
 const CHUNK: usize = 64 * 1024;
 

@@ -31,7 +31,7 @@ impl Limits {
         Limits { wheel: Arc::new(Wheel::new(now)), end: now + LENGTH }
     }
 
-    /// Returns the slot of one more limit.
+    /// Adds a limit, and returns its slot.
     fn join(&self) -> Arc<Slot> {
         self.wheel.slot(self.end, LENGTH).unwrap()
     }

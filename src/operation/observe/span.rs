@@ -91,9 +91,11 @@ mod real {
         )
     }
 
-    /// Returns the parent for the span of an operation: the span of the nearest ancestor that has a span. If the search comes
-    /// to the current operation before that, returns the current span instead, because user code in the current operation
-    /// may have entered a span of its own. If no ancestor has a span, also returns the current span.
+    /// Returns the parent for the span of an operation.
+    ///
+    /// Looks for the nearest ancestor that has a span. If the current operation is that ancestor or is nearer, returns the
+    /// current span instead: user code in the current operation may have entered a span of its own. Also returns the current
+    /// span if no ancestor has a span.
     fn parent_span(operation: &Operation) -> Span {
         let mut next = operation.parent().0;
         // Not recursive: chains may be long.
@@ -229,7 +231,7 @@ mod real {
 
     fn leave(span: Arc<Span>) {
         let exit = || span.with_subscriber(|(id, subscriber)| subscriber.exit(id));
-        // A panic has been printed, and no caller could do more about it.
+        // If the subscriber panics, the panic hook prints the panic. No caller could do more about it.
         let _ = contain(exit);
         // If the operation has ended, this may be the last handle of the span. Then the span closes here.
         discard(span);

@@ -1,4 +1,5 @@
-//! Selects the operations that a shutdown cancels: all except those in a shield or in clean-up of another member.
+//! Selects the operations that a shutdown cancels: all except those that run inside a shield or the clean-up of an operation
+//! that the shutdown covers too.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use crate::registry::member::Member;
 /// How an operation relates to the members above it.
 #[derive(Clone, Copy, Default)]
 struct Position {
-    /// Whether the operation is in a shield or in clean-up of an ancestor that is `at_or_below_member`.
+    /// Whether the operation is in a shield or in clean-up of an ancestor that is a member or below a member.
     shielded: bool,
     /// Whether the operation is a member or has an ancestor that is a member.
     at_or_below_member: bool,

@@ -144,11 +144,11 @@ impl Node {
         })
     }
 
-    /// Returns the end of the grace period that the canceller of this cancelled node has chosen.
+    /// Returns when the grace period ends that the canceller of this cancelled node chose.
     #[cfg(feature = "time")]
     pub(in crate::source::token) fn grace_end(&self) -> Option<Instant> {
-        // The caller has seen the flag without the lock, perhaps before the end was written. In that case the canceller
-        // still holds the lock, and this call waits for it.
+        // The caller read the flag without the lock, perhaps before the canceller wrote the end of the grace period. In that
+        // case the canceller still holds the lock, and this call waits for the lock.
         self.latch.with_extra(|listeners, _| listeners.grace_end())
     }
 
@@ -161,7 +161,7 @@ impl Node {
         }
     }
 
-    /// Runs a callback of this cancelled node and contains its panic, which the panic hook has printed.
+    /// Runs a callback of this cancelled node. If the callback panics, the panic hook prints the panic, and it goes no further.
     fn run_callback(&self, callback: Callback) {
         if let Some(reason) = self.known_reason() {
             let _ = contain(|| callback(reason));
@@ -208,7 +208,7 @@ impl Node {
         removed
     }
 
-    /// Returns the counts of the calls that cancel this node. From now on, the node counts them.
+    /// Returns the counts of the calls that cancel this node. The node counts such calls once this method has been called.
     #[cfg(feature = "testing")]
     pub(in crate::source::token) fn cancel_counts(&self) -> Arc<CancelCounts> {
         ANY_COUNTED.store(true, Ordering::Relaxed);

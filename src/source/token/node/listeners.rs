@@ -17,7 +17,8 @@ use crate::wait::Slab;
 pub(in crate::source::token) type Callback = Box<dyn FnOnce(&Reason) + Send>;
 
 /// Where a child node gets its reason when a parent is cancelled.
-// As large as the `Weak` beside it, because a `(Weak, u8)` is slow to copy right after its parts were written.
+// As large as the `Weak` beside it. A `(Weak, u8)` is written in two parts and then copied whole, and the processor stalls
+// when it reads bytes that two recent writes of different sizes have written.
 #[derive(Clone, Copy, Debug)]
 #[repr(usize)]
 pub(super) enum ReasonFrom {
@@ -141,7 +142,7 @@ impl<N> Listeners<N> {
         self.optional.as_ref().map_or(0, |optional| optional.callbacks.len)
     }
 
-    /// Sets the label, or returns it if the node already has one. The old label stays, because reasons may show it.
+    /// Sets the label. If the node already has a label, returns the new one and keeps the old one, which reasons may show.
     pub(super) fn set_label(&mut self, name: Text) -> Option<Text> {
         let label = &mut self.optional().label;
         if label.is_some() {
