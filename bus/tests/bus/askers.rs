@@ -17,7 +17,7 @@ fn receipt_wakes_the_asker() {
         Call::Hint => Fault::Late(SECOND),
         _ => Fault::None,
     });
-    let worker = world.host_with(connection, |builder| builder);
+    let worker = world.host_on(connection);
     let asker = world.host();
     let work = world.work(&worker, key("k"));
     let request = world.run(asker.bus.cancel(work.run.id(), "stop")).unwrap();
@@ -57,7 +57,7 @@ fn many_askers_share_the_calls() {
         counter.fetch_add(usize::from(call == Call::Targets), Ordering::SeqCst);
         Fault::None
     });
-    let asker = world.host_with(connection, |builder| builder);
+    let asker = world.host_on(connection);
     let works: Vec<_> = (0..100).map(|_| world.work(&worker, key("k"))).collect();
     let stopped = world.stop(worker.driver);
     let ask = async |bus: &Bus<_>, run| {
@@ -92,7 +92,7 @@ fn driver_is_not_polled() {
 fn store_cannot_be_reached() {
     let mut world = World::new();
     let connection = world.store.connection().with_faults(|_| Fault::Before);
-    let asker = world.host_with(connection, |builder| builder);
+    let asker = world.host_on(connection);
     let error = world.run(asker.bus.cancel(RunId::new(), "stop")).unwrap_err();
     assert_eq!(
         error.to_string(),

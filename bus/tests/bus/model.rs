@@ -208,7 +208,7 @@ impl History {
     fn start(&mut self) -> Host {
         self.started += 1;
         let connection = self.connection();
-        self.world.host_with(connection, |builder| builder)
+        self.world.host_on(connection)
     }
 
     fn connection(&mut self) -> Memory {

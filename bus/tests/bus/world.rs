@@ -65,6 +65,10 @@ impl World {
     /// Starts a process whose connection works.
     pub(crate) fn host(&mut self) -> Host {
         let connection = self.store.connection();
+        self.host_on(connection)
+    }
+
+    pub(crate) fn host_on(&mut self, connection: Memory) -> Host {
         self.host_with(connection, |builder| builder)
     }
 
