@@ -24,7 +24,7 @@ fn wait(protection: &Arc<Protection>) -> thread::JoinHandle<bool> {
 }
 
 fn poll(protection: &Protection, count: &Arc<Count>) -> bool {
-    protection.poll_awaited(&mut Context::from_waker(&Waker::from(count.clone())))
+    protection.poll_awaited(&Context::from_waker(&Waker::from(count.clone())))
 }
 
 /// A race begins to wait while the section ends. Either the race finds that the section has ended, or the section finds that

@@ -47,13 +47,15 @@ impl Limits {
     }
 }
 
-fn wait(slot: Arc<Slot>) -> Pin<Box<dyn Future<Output = ()>>> {
+type Boxed = Pin<Box<dyn Future<Output = ()>>>;
+
+fn wait(slot: Arc<Slot>) -> Boxed {
     let mut waiting = Waiter::new(slot);
     Box::pin(poll_fn(move |cx| waiting.poll("the model", cx, |()| ())))
 }
 
 /// Futures that wait for a slot, with counts of their wake-ups.
-fn waits<const N: usize>(slot: &Arc<Slot>) -> [(Arc<Count>, Pin<Box<dyn Future<Output = ()>>>); N] {
+fn waits<const N: usize>(slot: &Arc<Slot>) -> [(Arc<Count>, Boxed); N] {
     std::array::from_fn(|_| {
         let count = Count::new();
         let mut waiting = wait(slot.clone());

@@ -23,7 +23,6 @@ pub use wait::{WaitForCancellation, WaitForCancellationOwned};
 
 use crate::error::Cancelled;
 use crate::reason::Reason;
-use crate::source::Source;
 use crate::text::Text;
 use crate::wait::{blocking_wait, blocking_wait_timeout};
 use node::Node;
@@ -424,43 +423,5 @@ impl Hash for CancellationToken {
 impl fmt::Debug for CancellationToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CancellationToken").field("reason", &self.node.reason()).finish()
-    }
-}
-
-impl IntoFuture for CancellationToken {
-    type Output = Reason;
-    type IntoFuture = WaitForCancellationOwned;
-
-    #[inline]
-    fn into_future(self) -> WaitForCancellationOwned {
-        self.cancelled_owned()
-    }
-}
-
-impl<'a> IntoFuture for &'a CancellationToken {
-    type Output = Reason;
-    type IntoFuture = WaitForCancellation<'a>;
-
-    #[inline]
-    fn into_future(self) -> WaitForCancellation<'a> {
-        self.cancelled()
-    }
-}
-
-impl Source for CancellationToken {
-    type Future = WaitForCancellationOwned;
-
-    #[inline]
-    fn into_source(self) -> WaitForCancellationOwned {
-        self.cancelled_owned()
-    }
-}
-
-impl<'a> Source for &'a CancellationToken {
-    type Future = WaitForCancellation<'a>;
-
-    #[inline]
-    fn into_source(self) -> WaitForCancellation<'a> {
-        self.cancelled()
     }
 }

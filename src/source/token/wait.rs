@@ -1,4 +1,4 @@
-//! The futures that wait for a token.
+//! The futures that wait for a token, and the traits that turn a token into one of them.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,8 +6,10 @@ use std::task::{Context, Poll};
 
 use futures::future::FusedFuture;
 
+use super::CancellationToken;
 use super::node::Node;
 use crate::reason::Reason;
+use crate::source::Source;
 use crate::wait::{Waiter, is_probe};
 
 macro_rules! futures {
@@ -75,10 +77,48 @@ macro_rules! futures {
 }
 
 futures! {
-    /// Future of [`CancellationToken::cancelled`](super::CancellationToken::cancelled). If `&token` is used as a source, it
+    /// Future of [`CancellationToken::cancelled`]. If `&token` is used as a source, it
     /// converts into this future.
     WaitForCancellation ['a], &'a Node;
-    /// Future of [`CancellationToken::cancelled_owned`](super::CancellationToken::cancelled_owned). If `token` is used as a
+    /// Future of [`CancellationToken::cancelled_owned`]. If `token` is used as a
     /// source, it converts into this future. The future keeps the token alive.
     WaitForCancellationOwned, Arc<Node>;
+}
+
+impl IntoFuture for CancellationToken {
+    type Output = Reason;
+    type IntoFuture = WaitForCancellationOwned;
+
+    #[inline]
+    fn into_future(self) -> WaitForCancellationOwned {
+        self.cancelled_owned()
+    }
+}
+
+impl<'a> IntoFuture for &'a CancellationToken {
+    type Output = Reason;
+    type IntoFuture = WaitForCancellation<'a>;
+
+    #[inline]
+    fn into_future(self) -> WaitForCancellation<'a> {
+        self.cancelled()
+    }
+}
+
+impl Source for CancellationToken {
+    type Future = WaitForCancellationOwned;
+
+    #[inline]
+    fn into_source(self) -> WaitForCancellationOwned {
+        self.cancelled_owned()
+    }
+}
+
+impl<'a> Source for &'a CancellationToken {
+    type Future = WaitForCancellation<'a>;
+
+    #[inline]
+    fn into_source(self) -> WaitForCancellation<'a> {
+        self.cancelled()
+    }
 }
