@@ -11,7 +11,6 @@
 mod clock;
 mod gate;
 mod log;
-mod random;
 mod seen;
 mod switch;
 mod thread_time;
@@ -22,10 +21,8 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use std::time::Duration;
 
 use cancelable::operation::Ending;
 use cancelable::prelude::*;
@@ -33,7 +30,7 @@ use cancelable::prelude::*;
 pub use clock::Clock;
 pub use gate::Gate;
 pub use log::{Log, NoteOnDrop};
-pub use random::check_random;
+pub use private_harness::{LIMIT, Watchdog, check_random, watchdog};
 pub use seen::{kept, lost, panic_of, payload_of, won};
 pub use switch::{Strict, Switch};
 pub use thread_time::computing;
@@ -44,32 +41,6 @@ pub use thread_time::computing;
 pub use cancelable::testing::Wakes;
 #[cfg(not(feature = "testing"))]
 pub use wakes::Wakes;
-
-/// How long a test may take before it counts as hung.
-pub const LIMIT: Duration = Duration::from_secs(60);
-
-/// Aborts the process if the test takes longer than [`LIMIT`], so that a hang is a failure.
-///
-/// Hold it for the whole test: `let _watchdog = watchdog();`.
-#[must_use]
-pub fn watchdog() -> Watchdog {
-    let test = thread::current().name().unwrap_or("a test").to_owned();
-    let (done, waits) = channel::<()>();
-    thread::spawn(move || {
-        let limit = LIMIT * random::cases_times();
-        if waits.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{test} hangs: no end after {limit:?}");
-            std::process::abort();
-        }
-    });
-    Watchdog { _done: done }
-}
-
-/// Dropping it stops the watchdog.
-#[derive(Debug)]
-pub struct Watchdog {
-    _done: Sender<()>,
-}
 
 /// Returns an operation that is never polled and never dropped. An empty name means no name.
 pub fn unpolled(name: &'static str) -> Operation {

@@ -2,7 +2,6 @@
 //! them, every operation and every delivery is compared with what the promises allow.
 
 use std::cell::RefCell;
-use std::env;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +10,8 @@ use std::time::{Duration, Instant};
 use cancelable::ReasonKind;
 use cancelable_bus::memory::{Call, Fault};
 use cancelable_bus::{Delivery, Key, Memory, Recipient, RemoteReason, Request, RunId, Ticket};
+use private_harness::check_random;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 
 use crate::world::{CALL, Host, LEASE, POLL, SECOND, Work, World};
 
@@ -494,17 +493,11 @@ impl History {
 
 #[test]
 fn promises_hold_in_random_histories() {
-    let times = env::var("CASES_TIMES").map_or(1, |times| times.parse().unwrap());
-    let config = Config { cases: 100 * times, failure_persistence: None, ..Config::default() };
-    let outcome = TestRunner::new(config).run(&(any::<u64>(), steps()), |(seed, steps)| {
+    check_random(100, (any::<u64>(), steps()), |(seed, steps)| {
         let mut history = History::new(seed);
         for step in steps {
             history.step(step);
         }
         history.check();
-        Ok(())
     });
-    if let Err(failure) = outcome {
-        panic!("{failure}");
-    }
 }

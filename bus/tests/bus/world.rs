@@ -1,16 +1,14 @@
 //! `World`: tasks that are polled by hand on a virtual clock, and the processes that they stand for.
 
 use std::pin::{Pin, pin};
-use std::process::abort;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::task::Poll;
-use std::thread;
 use std::time::Duration;
 
 use cancelable::prelude::*;
 use cancelable::testing::{PausedTime, Wakes, pause};
 use cancelable_bus::{Bus, BusBuilder, Key, Memory, Run, Ticket};
+use private_harness::{Watchdog, watchdog};
 
 /// The poll interval and the call limit of every bus here, which are the defaults.
 pub(crate) const POLL: Duration = Duration::from_secs(2);
@@ -40,7 +38,7 @@ pub(crate) struct World {
     /// Dropped after the tasks.
     pub(crate) store: Memory,
     pub(crate) time: PausedTime,
-    _watchdog: Sender<()>,
+    _watchdog: Watchdog,
 }
 
 /// A process: a bus whose driver is a task.
@@ -196,17 +194,4 @@ impl World {
             }
         }
     }
-}
-
-/// A test that hangs ends the process.
-fn watchdog() -> Sender<()> {
-    let (done, waits) = channel();
-    let name = thread::current().name().unwrap_or_default().to_owned();
-    thread::spawn(move || {
-        if waits.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{name} hangs");
-            abort();
-        }
-    });
-    done
 }

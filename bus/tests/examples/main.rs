@@ -1,15 +1,13 @@
 //! Runs the example and compares what it prints.
 
-use std::env;
 use std::process::Command;
+
+use private_harness::example;
 
 #[test]
 fn cancel_by_key() {
-    // Cargo builds the examples before it runs the tests. All waits of the example have a time limit.
-    let mut path = env::current_exe().expect("the test has a path");
-    path.pop();
-    path.pop();
-    let output = Command::new(path.join("examples/cancel_by_key")).output();
+    // All waits of the example have a time limit.
+    let output = Command::new(example("cancel_by_key")).output();
     let output = output.expect("the example was built");
     assert!(output.status.success(), "{output:?}");
     let printed = String::from_utf8(output.stdout).expect("text");

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use cancelable::metrics as names;
+use private_harness::watchdog;
 use serde_json::Value;
 
 use crate::prometheus::{each_way_to_end, rendered};
-use crate::watchdog::watchdog;
 
 fn dashboard() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/grafana.json");

@@ -4,4 +4,3 @@ mod dashboard;
 mod program;
 mod prometheus;
 mod spans;
-mod watchdog;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::watchdog::watchdog;
+use private_harness::watchdog;
 
 #[test]
 fn prints_spans_and_metrics() {

@@ -10,8 +10,7 @@ use std::time::Duration;
 use cancelable::prelude::*;
 use cancelable::{metrics as names, testing};
 use metrics_exporter_prometheus::PrometheusBuilder;
-
-use crate::watchdog::watchdog;
+use private_harness::watchdog;
 
 /// Calls `f`, and returns what a scrape would read then. Histograms have the buckets up to 1 s, 10 s and 100 s.
 pub(crate) fn rendered(f: impl FnOnce()) -> String {

@@ -12,13 +12,12 @@ use cancelable::{TaskGroup, testing};
 use opentelemetry::trace::{SpanId, Status, TracerProvider};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData, SpanExporter};
+use private_harness::watchdog;
 use tracing::dispatcher::{Dispatch, get_default, with_default};
 use tracing::{Level, info_span};
 use tracing_subscriber::Registry as Spans;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
-
-use crate::watchdog::watchdog;
 
 /// Calls `f` while spans go to `exporter`. The exporter is reset when the returned provider is dropped.
 fn exported_to(exporter: impl SpanExporter + 'static, f: impl FnOnce()) -> SdkTracerProvider {

@@ -1,15 +1,13 @@
 //! Runs the example with 10,000 operations in four processes. Exactly the 5,000 chosen operations are cancelled.
 
-use std::env;
 use std::process::Command;
+
+use private_harness::example;
 
 #[test]
 fn fleet() {
-    // Cargo builds the examples before it runs the tests. The calls of the example have time limits of their own.
-    let mut path = env::current_exe().expect("the test has a path");
-    path.pop();
-    path.pop();
-    let output = Command::new(path.join("examples/fleet")).output().expect("the example was built");
+    // The calls of the example have time limits of their own.
+    let output = Command::new(example("fleet")).output().expect("the example was built");
     let printed = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     // The example checks each operation itself.

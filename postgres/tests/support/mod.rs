@@ -1,14 +1,13 @@
-//! Shared by all tests: a watchdog, a server for the whole test program, and engines whose connection is driven.
+//! Shared by all tests: a server for the whole test program, and engines whose connection is driven.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part of it")]
 
 mod proxy;
 
 use std::io;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::ops;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use std::{ops, thread};
 
 use cancelable_bus::engine::{Engine, Process};
 use cancelable_bus::{ProcessId, Scope};
@@ -18,27 +17,11 @@ use private_postgres::Server;
 use smol::net::TcpStream;
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt};
 
+pub use private_harness::watchdog;
 pub use proxy::Proxy;
-
-/// How long a test may take before it counts as hung.
-const LIMIT: Duration = Duration::from_secs(120);
 
 /// A lease that no test outlives.
 pub const LEASE: Duration = Duration::from_secs(600);
-
-/// Aborts the process if the test takes longer than [`LIMIT`], so that a hang is a failure.
-#[must_use]
-pub fn watchdog() -> Sender<()> {
-    let test = thread::current().name().unwrap_or("a test").to_owned();
-    let (done, waits) = channel();
-    thread::spawn(move || {
-        if waits.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{test} hangs: no end after {LIMIT:?}");
-            std::process::abort();
-        }
-    });
-    done
-}
 
 /// Returns the server of this test program, with the tables. It ends with the program.
 pub fn server() -> &'static Server {

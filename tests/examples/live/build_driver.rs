@@ -5,9 +5,10 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use private_harness::{End, Running};
 use rustix::process::Signal;
 
-use super::program::{End, Running};
+use super::start_example;
 
 /// A step that creates the file `begun`, ends when it is asked to, and prints that it was asked.
 const POLITE: &str = "trap 'echo cleaned; exit 4' TERM; : > begun; while :; do sleep 0.01; done";
@@ -22,7 +23,7 @@ const FAILS: &str = "until [ -e begun ]; do sleep 0.01; done; exit 3";
 fn start(dir: &Path, options: &[&str], steps: &[&str]) -> Running {
     let steps: Vec<_> = steps.iter().map(|step| format!("cd {}; {step}", dir.display())).collect();
     let steps = steps.iter().map(OsStr::new);
-    Running::start("build_driver", &options.iter().map(OsStr::new).chain(steps).collect::<Vec<_>>())
+    start_example("build_driver", &options.iter().map(OsStr::new).chain(steps).collect::<Vec<_>>())
 }
 
 fn wait_for(path: &Path) {

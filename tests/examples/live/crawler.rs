@@ -3,12 +3,13 @@
 use std::ffi::OsStr;
 use std::fs;
 
+use private_harness::Running;
 use rustix::process::Signal;
 
-use super::program::Running;
+use super::start_example;
 
 fn start(arguments: &[&str]) -> Running {
-    Running::start("crawler", &arguments.iter().map(OsStr::new).collect::<Vec<_>>())
+    start_example("crawler", &arguments.iter().map(OsStr::new).collect::<Vec<_>>())
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use std::ffi::OsStr;
 
+use private_harness::Running;
 use rustix::process::Signal;
 
-use super::program::Running;
+use super::start_example;
 
 fn start(step: &str) -> Running {
-    Running::start("monitor", &[OsStr::new(step)])
+    start_example("monitor", &[OsStr::new(step)])
 }
 
 /// Returns the printed tables, without their first lines.

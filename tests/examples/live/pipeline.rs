@@ -4,16 +4,17 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
+use private_harness::{End, Running};
 use rustix::process::Signal;
 
-use super::program::{End, Running};
+use super::start_example;
 
 /// A pause longer than any test.
 const FOREVER: &str = "36000s";
 
 fn start(dir: &Path, options: &[&str]) -> Running {
     let options = options.iter().map(OsStr::new);
-    Running::start("pipeline", &[dir.as_os_str()].into_iter().chain(options).collect::<Vec<_>>())
+    start_example("pipeline", &[dir.as_os_str()].into_iter().chain(options).collect::<Vec<_>>())
 }
 
 /// Counts files, lines and bytes below a directory without the code of the example.
@@ -41,7 +42,7 @@ fn complete(end: &End, dir: &Path) {
 
 #[test]
 fn counts_the_package() {
-    let end = Running::start("pipeline", &[]).end();
+    let end = start_example("pipeline", &[]).end();
     complete(&end, &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     assert!(end.stderr.starts_with("found 8 files\nfound 16 files\n"), "{}", end.stderr);
     assert_eq!(end.stdout.len(), 2);

@@ -16,9 +16,9 @@ use axum::Router;
 use cancelable::prelude::*;
 use cancelable_tower::Dashboard;
 use futures::future::{join_all, pending};
+use private_harness::PROGRAM_LIMIT;
 
 use super::http::{answer, send};
-use super::program::LIMIT;
 use super::service::{LONG_WORK, service, wait_for_work};
 
 /// Presses the first job's button, and waits until its row is gone and the charts show the change.
@@ -176,7 +176,7 @@ fn dump(browser: &Path, address: &str, look: &[&str], picture: &Path) -> String 
         let read = stdout.read_to_string(&mut page);
         sender.send(read.map(|_| page))
     });
-    page.recv_timeout(LIMIT).expect("the page does not show what it should").unwrap()
+    page.recv_timeout(PROGRAM_LIMIT).expect("the page does not show what it should").unwrap()
 }
 
 /// Returns the text between two others.
@@ -260,7 +260,7 @@ fn five_hundred() -> String {
             axum::serve(listener, Router::new().fallback_service(dashboard)).await
         })
     });
-    address.recv_timeout(LIMIT).unwrap()
+    address.recv_timeout(PROGRAM_LIMIT).unwrap()
 }
 
 #[test]

@@ -3,14 +3,13 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
+use private_harness::PROGRAM_LIMIT;
 use serde_json::Value;
-
-use super::program::LIMIT;
 
 /// Sends a request. The caller reads the answer.
 pub(crate) fn send(address: &str, method: &str, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.set_read_timeout(Some(PROGRAM_LIMIT)).unwrap();
     let length = if method == "POST" { "content-length: 0\r\n" } else { "" };
     write!(stream, "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{length}\r\n")
         .unwrap();

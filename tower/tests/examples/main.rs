@@ -5,21 +5,11 @@ mod dashboard;
 #[cfg(all(unix, feature = "dashboard"))]
 mod http;
 #[cfg(all(unix, feature = "dashboard"))]
-mod program;
-#[cfg(all(unix, feature = "dashboard"))]
 mod service;
 
-use std::env;
-use std::path::PathBuf;
 use std::process::Command;
 
-/// Returns the path of an example. Cargo builds the examples before it runs the tests.
-fn example(name: &str) -> PathBuf {
-    let mut path = env::current_exe().expect("the test has a path");
-    path.pop();
-    path.pop();
-    path.join("examples").join(name).with_extension(env::consts::EXE_EXTENSION)
-}
+use private_harness::example;
 
 #[test]
 fn chain() {

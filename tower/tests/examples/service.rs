@@ -6,18 +6,18 @@ use std::net::Shutdown;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use private_harness::{PROGRAM_LIMIT, Running, example};
 use rustix::process::Signal;
 use serde_json::json;
 
 use super::http::{Messages, answer, ask, send};
-use super::program::{LIMIT, Running};
 
 /// A job longer than any test.
 pub(crate) const LONG_WORK: &str = "/work?ms=200000";
 
 /// Starts the service on a free port. Returns its address too.
 pub(crate) fn service() -> (Running, String) {
-    let running = Running::start("service", &[OsStr::new("127.0.0.1:0")]);
+    let running = Running::start(&example("service"), &[OsStr::new("127.0.0.1:0")]);
     let line = running.line();
     let address = line.strip_prefix("listening on http://").expect(&line).to_owned();
     (running, address)
@@ -25,7 +25,7 @@ pub(crate) fn service() -> (Running, String) {
 
 /// Returns the ids of the running jobs, once there are `count`.
 pub(crate) fn wait_for_work(address: &str, count: usize) -> Vec<u64> {
-    let give_up = Instant::now() + LIMIT;
+    let give_up = Instant::now() + PROGRAM_LIMIT;
     loop {
         let (code, found) = ask(address, "GET", "/operations?name=WORK");
         assert_eq!(code, 200);

@@ -1,14 +1,10 @@
-//! Services and bodies for the tests, and a watchdog.
+//! Services and bodies for the tests.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::pending;
 use std::pin::Pin;
-use std::process::abort;
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::task::{Context, Poll};
-use std::thread;
-use std::time::Duration;
 
 use bytes::Bytes;
 use cancelable::prelude::*;
@@ -17,21 +13,13 @@ use cancelable_tower::{OperationLayer, ResponseBody};
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use private_harness::watchdog;
 use tower::{Service, ServiceBuilder, service_fn};
 
 /// Runs a test on the virtual clock. A test that hangs ends the process.
 pub(crate) fn run<F: Future>(test: F) -> F::Output {
-    let (done, waits) = channel::<()>();
-    let name = thread::current().name().unwrap_or_default().to_owned();
-    thread::spawn(move || {
-        if waits.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{name} hangs");
-            abort();
-        }
-    });
-    let output = cancelable::testing::run(test);
-    drop(done);
-    output
+    let _watchdog = watchdog();
+    cancelable::testing::run(test)
 }
 
 /// A request to `/work` without a body.

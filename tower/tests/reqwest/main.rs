@@ -3,10 +3,7 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::process::abort;
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::Duration;
 
 use axum::Router;
@@ -17,6 +14,7 @@ use cancelable::prelude::*;
 use cancelable_tower::{Outbound, PropagateError, PropagateLayer};
 use futures::{StreamExt, stream};
 use http::{HeaderMap, HeaderName};
+use private_harness::watchdog;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::net::TcpListener;
 
@@ -24,17 +22,9 @@ const TIME_LEFT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 
 /// Runs a test on a runtime of one thread. A test that hangs ends the process.
 fn run<F: Future>(test: F) -> F::Output {
-    let (done, waits) = channel::<()>();
-    thread::spawn(move || {
-        if waits.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("a test hangs");
-            abort();
-        }
-    });
+    let _watchdog = watchdog();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let output = runtime.block_on(test);
-    drop(done);
-    output
+    runtime.block_on(test)
 }
 
 /// A server, and the time limits that its requests have brought, in milliseconds.

@@ -1,34 +1,23 @@
 //! Servers on loopback, and what the handlers have seen.
 
 use std::net::SocketAddr;
-use std::process::abort;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use cancelable::prelude::*;
 use cancelable::registry::HistoryQuery;
+use private_harness::watchdog;
 use tokio::net::TcpListener;
 
 /// Runs a test on a runtime of two threads. A test that hangs ends the process.
 pub(crate) fn run<F: Future>(test: F) -> F::Output {
-    let (done, waits) = channel::<()>();
-    let name = thread::current().name().unwrap_or_default().to_owned();
-    thread::spawn(move || {
-        if waits.recv_timeout(Duration::from_secs(120)) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("{name} hangs");
-            abort();
-        }
-    });
+    let _watchdog = watchdog();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("the runtime starts");
-    let output = runtime.block_on(test);
-    drop(done);
-    output
+    runtime.block_on(test)
 }
 
 /// Serves `app` until the test ends.
