@@ -64,8 +64,8 @@ macro_rules! builder_methods {
             self
         }
 
-        /// Makes the operation a child of `parent`, instead of a child of the operation that is current
-        /// at the first poll. If this is called more than once, the first call counts.
+        /// Makes the operation a child of `parent`, instead of a child of the operation that is current at the first poll.
+        /// If this is called more than once, only the first call has an effect.
         ///
         $(#[$child_of])*
         pub fn child_of(mut self, parent: &Operation) -> Self {
@@ -78,7 +78,7 @@ macro_rules! builder_methods {
         /// Use it to choose the target, the level and the fields of the span, which `tracing` needs to know at compile time.
         /// When `make` is called, the span of the parent is the current span, so the new span becomes its child. The
         /// operation records a field of the default span only if the new span declares that field: see the guide. With
-        /// `|_| Span::none()`, the operation has no span. If this is called more than once, the last call counts.
+        /// `|_| Span::none()`, the operation has no span. If this is called more than once, only the last call has an effect.
         ///
         $(#[$in_span])*
         #[cfg(feature = "tracing")]
@@ -164,10 +164,10 @@ macro_rules! builder_methods {
 
         /// Cancels the operation if it reports no progress for `limit`. This limit is independent of the source.
         ///
-        /// Use it for work that may take long but keeps making progress. The clock starts at the first poll, and restarts at
-        /// each [report](Operation::report_progress) of this operation. Reports of its children do not count. The reason is
-        /// a [`Reason::Timeout`] with the name `no progress`. A limit that ends later than an `Instant` can express never
-        /// passes. If this is called more than once, the last limit counts.
+        /// Use it for work that may take a long time but keeps making progress. The clock starts at the first poll, and
+        /// restarts at each [report](Operation::report_progress) of this operation. Reports of its children do not restart
+        /// the clock. The reason is a [`Reason::Timeout`] with the name `no progress`. A limit that ends later than an
+        /// `Instant` can express never passes. If this is called more than once, the last limit applies.
         ///
         /// This limit is built on [`Limit`](crate::Limit), and does not count as a
         /// [deadline](Operation::deadline).
@@ -187,7 +187,7 @@ macro_rules! builder_methods {
         /// that is cancelled cancels its children and does not wait for them.
         ///
         /// The source, the parent and handles can cancel the operation during the wait. Such a cancellation cancels the
-        /// children too, but does not change the outcome. Afterwards, the wait ends at the latest when the
+        /// children too, but does not change the outcome. After such a cancellation, the wait ends at the latest when the
         /// [grace period](Self::grace) is over, if there is one, or when the operation is [forced](Operation::force). Races
         /// around the operation wait for the children too. If the operation is dropped, nothing waits for them.
         ///

@@ -248,7 +248,7 @@ impl<Fut: Future, S: Start<Fut>> Call<Fut, S> {
         let polled = running.as_mut().poll(cx).map_err(named);
         if polled.is_pending() && running.work.as_ref().is_some_and(S::is_refused) {
             // The closure was refused, but the race is pending. So this poll is in a shielded section, where the
-            // cancellation does not count, and `run_blocking` was called outside of that section.
+            // cancellation is ignored, and `run_blocking` was called outside of that section.
             let cancelled = this.operation.cancelled_for(this.operation.cause(), false);
             self.project().state.set(State::Refused(None));
             return Poll::Ready(Err(cancelled));

@@ -5,7 +5,7 @@ use crate::error::Cancelled;
 use crate::reason::Reason;
 use crate::source::{Because, CancellationToken, Source, WaitForCancellation};
 
-/// Extension methods that race a future against a source, or turn it into one.
+/// Extension methods that race a future against a source, or turn a future into a source.
 ///
 /// Every future has them. The [prelude](crate::prelude) imports this trait.
 ///
@@ -102,8 +102,8 @@ pub trait CancelableExt: Future {
     /// Turns this future into a source. When the future is ready, the source fires for `reason`, and the value of
     /// the future is dropped.
     ///
-    /// To make the reason from that value, use `map` of the crate `futures` or an async block instead: any future of a
-    /// [`Reason`] is a source.
+    /// To make the reason from the value of the future, use `map` of the crate `futures` or an async block instead: any
+    /// future of a [`Reason`] is a source.
     ///
     /// # Cancel safety
     ///

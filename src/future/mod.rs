@@ -57,7 +57,8 @@ use race::{PlainRace, Polled, Race, SlowRace, is_operation};
 pub(crate) use race::{collect_shields, contain_drop, is_stopped};
 pub(crate) use run::{LazyRunState, RunState, error_of_unstarted};
 
-/// A future raced against a source. [`cancelable`](CancelableExt::cancelable) creates it and says which side wins a tie.
+/// A future raced against a source. [`cancelable`](CancelableExt::cancelable) creates it, and its documentation says which
+/// side wins a tie.
 ///
 /// Give the race a name, hooks, progress or clean-up with the methods below, and it becomes an
 /// [`Operation`](crate::Operation). A race that is not an operation allocates memory only for shields in the future, and for
@@ -323,7 +324,7 @@ where
                 if state.expects_drop(cx) {
                     return Poll::Pending;
                 }
-                // The race around this one had only borrowed this one, so it did not drop this one.
+                // The race around this one is over. It had only borrowed this race, so this race was not dropped.
                 this.ending.restore_outcome(outcome);
                 outcome.get_or_insert_with(|| Err(state.error()));
                 *this.phase = Phase::Done;

@@ -338,7 +338,7 @@ impl OperationRun {
     fn tell_clean_up_lost(&mut self) {
         warn_clean_up_lost(&self.operation.snapshot());
         for hook in std::mem::take(self.on_clean_up_lost.get_mut()) {
-            // The panic of the hook has been printed already, and there is no caller to return it to.
+            // If the hook panics, the panic hook of the process prints the panic. There is no caller to pass it on to.
             let _ = contain(|| hook(&self.operation));
         }
     }
@@ -356,7 +356,7 @@ fn is_awaited(cleaning: &Protection, drop_check: &mut DropCheck, cx: &Context<'_
     }
     let enclosure = drop_check.enclosure(cx);
     if enclosure == Enclosure::Outside {
-        // This task is not part of the work of the race that waits, so that race need not wait.
+        // This task is not part of the work of the race that waits, so the race need not wait.
         cleaning.release(dropping());
     }
     enclosure == Enclosure::Inside

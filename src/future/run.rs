@@ -195,7 +195,7 @@ impl RunState {
         self.operation.as_ref().is_some_and(|run| run.since.is_none())
     }
 
-    /// Starts the operation. If `cleans_up`, the races around it wait for its clean-up from now on.
+    /// Starts the operation. If `cleans_up`, the races around it wait for its clean-up from then on.
     ///
     /// `waker` is the waker of the poll in which the operation starts, if it starts in a poll.
     #[inline(never)]
@@ -245,7 +245,8 @@ impl RunState {
     fn start_late(&mut self) {
         if self.is_unstarted() {
             self.start(false, None);
-            // The race may have been cancelled already and be waiting for a shield. Then the operation is cancelled too.
+            // The race may have been cancelled already and be waiting for a shield. In that case, the operation is cancelled
+            // too.
             if let (Some(cause), Some(run)) = (self.cause.clone(), &self.operation) {
                 self.cause = Some(run.cancel(cause));
             }
@@ -271,8 +272,8 @@ impl RunState {
         }
     }
 
-    /// Makes the operation the current one on this thread, until [`leave_poll`](Self::leave_poll). If `starting` is
-    /// given, also starts the operation. `cleans_up` is as for [`start`](Self::start).
+    /// Makes the operation the current one on this thread, until [`leave_poll`](Self::leave_poll). If `starting` is given,
+    /// also starts the operation. `cleans_up` means the same as in [`start`](Self::start).
     #[inline(always)]
     pub(crate) fn enter_poll<T, E: Ending<T>>(
         &mut self,
@@ -379,8 +380,7 @@ impl RunState {
     }
 
     /// Ends the race, once the work is gone. `stopped` is true if the code that awaits the race must not continue,
-    /// `cleans_up` if clean-up runs before the operation ends, and `joins` if the operation waits for its children before
-    /// that.
+    /// `cleans_up` if clean-up runs before the operation ends, and `joins` if the operation first waits for its children.
     #[inline]
     pub(crate) fn end_race(&mut self, stopped: bool, cleans_up: bool, joins: bool) {
         self.stopped = stopped;

@@ -15,7 +15,7 @@ use crate::reason::Reason;
 use crate::stream::IdleTimeout;
 use crate::stream::{UNREGISTERED_POLLS, poll_source};
 
-/// The source, the limit on each wait, and the cancellation once either of them has fired.
+/// The source, the limit on each wait, and the cancellation once the source or the limit has fired.
 ///
 /// The calls of one object come from one task at a time, so the source needs only one waker.
 #[pin_project]

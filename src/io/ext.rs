@@ -115,7 +115,7 @@ pub trait CancelableSinkExt<Item>: Sink<Item> {
     /// Races each call of this sink against a source. If this sink is also a stream, so is the
     /// wrapper, and items pass through.
     ///
-    /// The error type of the sink must implement `From<Cancelled>`, as for
+    /// The error type of the sink must implement `From<Cancelled>`, as with
     /// [`try_cancelable`](crate::CancelableExt::try_cancelable). If it does not, convert the error first, with
     /// `sink_map_err` of the crate `futures`.
     ///

@@ -12,7 +12,7 @@ thread_local! {
     /// The start of the operation that is polling its source for the first time, if there is one.
     static OPERATION_START: Cell<Option<Instant>> = const { Cell::new(None) };
 
-    /// The earliest end among the limits that were offered in that poll.
+    /// The earliest end among the limits that the source has offered so far in this poll.
     static EARLIEST: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 

@@ -92,7 +92,8 @@ impl Protection {
         self.active.store(false, Ordering::Release);
         let races = std::mem::take(&mut *self.races.lock());
         wake(races.iter().filter(|race| !race.is_polled_here()));
-        // The list of the thread may keep this protection for a while. Clear the waker, because it keeps its task alive.
+        // The list of the thread may keep this protection for a while. Clear the waker, because the waker keeps its task
+        // alive.
         self.waker.clear();
     }
 

@@ -12,7 +12,7 @@
 //!    wake-up of a poll. So a wake-up that does not reach the tracer proves nothing if `woken` was set before it. A race in
 //!    the work may have a tracer of its own, whose waker is this tracer. Each wake-up of the inner tracer also sets `woken`
 //!    in this one. The inner tracer does so directly, because it gives up its waker at its first wake-up in a poll, and
-//!    later wake-ups would not get here.
+//!    later wake-ups would not reach this tracer.
 //! 2. A future that stays pending until the race is over leaves its waker in `stopped`. When the future is dropped, its
 //!    waker is removed. The wakers that remain when the work is gone belong to futures that were not part of the work. The
 //!    race wakes these futures.

@@ -25,9 +25,9 @@ pub use or_spawn::ShieldOrSpawn;
 /// Finishes a section before a cancellation takes effect.
 ///
 /// Use it for a few steps that must not be separated, such as writing a file and renaming it. Every
-/// [`Cancelable`](crate::Cancelable) around the section waits for the section to end. If a cancellation is waiting by
-/// then, the code after the section does not run: the work is dropped at that point. If the cancellation comes before
-/// the section has started, the section does not start.
+/// [`Cancelable`](crate::Cancelable) around the section waits for the section to end. If a cancellation is waiting when the
+/// section ends, the code after the section does not run: the work is dropped at that point. If the cancellation comes
+/// before the section has started, the section does not start.
 ///
 /// Shields nest. If several sections run at once, as in a `join!`, a cancellation waits for all of them. A shield protects
 /// against cancellation by this crate. It does not protect against a plain drop, `abort()`, or a runtime that shuts down:
@@ -186,8 +186,8 @@ impl<F: Future> Future for Shield<F> {
             *this.state = if this.drop_check.expects_drop(cx) {
                 State::Stopped
             } else {
-                // If a race is about to drop its work now, this shield is not part of that work, so that race must not wait
-                // for it.
+                // If a race is about to drop its work now, this shield is not part of that work, so the race must not wait
+                // for this shield.
                 State::Protecting(register_shield(this.name.as_ref(), dropping()))
             };
         }

@@ -18,8 +18,8 @@ impl<F: Future + Send + 'static> Shield<F> {
     /// client hangs up. A shield alone does not protect against these. With [`shield_for`](crate::shield_for), a
     /// cancellation still waits at most `limit` for the section. After that, the section continues in the background.
     ///
-    /// Call this before the first poll. A section that has not started or that has panicked is not handed over. The
-    /// value of a section that is handed over is dropped. A panic of `spawn` is contained.
+    /// Call this before the first poll. A section that has not started or that has panicked is not handed over. If a section
+    /// is handed over, its value is dropped. If `spawn` panics, the panic does not propagate.
     ///
     /// The section may move to another task, so it must be `'static`. After the handover,
     /// [`Operation::current`](crate::Operation::current) is `None` in the section, unless `spawn` uses

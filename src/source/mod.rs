@@ -61,7 +61,8 @@ pub use token::{
 ///
 /// There is nothing to implement. Every `Future<Output = Reason>` is a source, and so are a [`CancellationToken`], a
 /// [`Limit`], and references to them. Use this trait as the bound of a function that takes a source. If the function stores
-/// the source or sends it to another thread, bound the future of the source as well: `Source<Future: Send + 'static>`.
+/// the source or sends it to another thread, put a bound on the future of the source as well:
+/// `Source<Future: Send + 'static>`.
 ///
 /// # Examples
 ///

@@ -39,7 +39,7 @@ impl Future for Never {
 }
 
 impl FusedFuture for Never {
-    /// Always returns true, so that `select!` does not poll this future. It never becomes ready.
+    /// Always returns true, so that `select!` does not poll this future, which never becomes ready.
     fn is_terminated(&self) -> bool {
         true
     }

@@ -110,8 +110,8 @@ thread_local! {
 }
 
 /// Returns how many time limits have fired on this thread. An operation compares the counts before and after it polls its
-/// source. If a limit has fired but the source is still pending, the source (an `all_of`, for example) does not end with
-/// that limit. The operation then no longer reports the limit as its deadline.
+/// source. If a limit has fired but the source is still pending (an `all_of`, for example), that limit alone does not end
+/// the operation. The operation then no longer reports the limit as its deadline.
 #[inline]
 pub(crate) fn timeouts_fired() -> usize {
     FIRED.get()

@@ -22,7 +22,7 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     /// cancelled by the first poll that finds no item.
     ///
     /// The limit is as precise as a [`timeout`](crate::timeout()). It does not register a timer for each item. If this is
-    /// called more than once, the last limit counts.
+    /// called more than once, the last limit applies.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -70,7 +70,7 @@ impl<St: Stream, S, E, M: Batching<St::Item>> CancelableStream<St, S, E, M> {
     /// Keeps clones of the last `items` items for the [partial result](Self::partial).
     ///
     /// Once that many are kept, each further item replaces the oldest one. Nothing is cloned until there is a handle to the
-    /// partial result. If this is called more than once, the last number counts.
+    /// partial result. If this is called more than once, the last number applies.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -168,8 +168,8 @@ where
 {
     /// Yields the values in vectors of `size` values. The last vector may be shorter. No vector is empty.
     ///
-    /// This works as for [other streams](CancelableStream::chunks). If an error interrupts a chunk, the
-    /// values of the incomplete chunk go into the [partial result](Self::partial).
+    /// This works like [`chunks` of other streams](CancelableStream::chunks). If an error interrupts a chunk, the values of
+    /// the incomplete chunk go into the [partial result](Self::partial).
     ///
     /// # Panics
     ///

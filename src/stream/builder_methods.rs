@@ -205,7 +205,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         /// ```
         grace,
 
-        /// Items do not count, unless [`report_every`](Self::report_every) reports them. For a limit on each
+        /// Items do not restart the clock, unless [`report_every`](Self::report_every) reports them. For a limit on each
         /// wait for an item, use [`idle_timeout`](Self::idle_timeout).
         ///
         /// ```

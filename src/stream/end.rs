@@ -71,7 +71,7 @@ where
         Poll::Ready(chunk.map(Ok).or(M::error(outcome).map(Err)))
     }
 
-    /// Waits for the children if the operation is to wait for them, runs the clean-up, and then ends the operation.
+    /// If the operation joins its children, waits for them. Then runs the clean-up and ends the operation.
     pub(super) fn end(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Polled<M::Item, M::Error> {
         let mut this = self.project();
         let Some(state) = this.state.get_mut() else { unreachable!("it is an operation") };

@@ -48,8 +48,8 @@ pub(crate) use poll::{UNREGISTERED_POLLS, poll_source};
 
 /// A stream raced against a source.
 ///
-/// [`cancelable_stream`](CancelableStreamExt::cancelable_stream) creates it and says which side wins. Each item of the
-/// stream is yielded as `Ok`. A cancellation is yielded as one `Err`, followed by `None`.
+/// [`cancelable_stream`](CancelableStreamExt::cancelable_stream) creates it, and its documentation says which side wins.
+/// Each item of the stream is yielded as `Ok`. A cancellation is yielded as one `Err`, followed by `None`.
 ///
 /// If the items are results, [`try_cancelable_stream`](CancelableStreamExt::try_cancelable_stream) makes the first
 /// `Err` the end of the stream.

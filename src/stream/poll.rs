@@ -309,7 +309,8 @@ where
         if let (Some(operation), Some(0)) = (operation, count.checked_rem(this.buffer.report_every))
         {
             let left = this.stream.as_pin_mut().map(|stream| contain(|| stream.size_hint()));
-            // A panic of `size_hint` has been printed already. The item must not be lost because of that panic.
+            // If `size_hint` panics, the panic hook prints the panic, and the report has no total. The item must not be lost
+            // because of the panic.
             let left = left.and_then(Result::ok).unwrap_or((0, None));
             operation.report_progress(progress(count, left));
         }

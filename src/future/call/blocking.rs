@@ -116,7 +116,8 @@ struct ClosureTask<T> {
     /// True once the closure has begun or has been refused. Both the pool thread and the task of the call set this flag, and
     /// the first of them decides: the pool thread begins the closure, the task refuses it.
     begun: Arc<AtomicBool>,
-    /// Whether `run_blocking` was called in a shielded section. Then the closure begins even if the operation is cancelled.
+    /// Whether `run_blocking` was called in a shielded section. If so, the closure begins even if the operation is
+    /// cancelled.
     protected: bool,
 }
 

@@ -61,7 +61,7 @@ pub(crate) mod sealed {
             None
         }
 
-        /// Notes that the operation has started. From now on there is something to clean up.
+        /// Notes that the operation has started. From then on, there is something to clean up.
         fn note_started(self: Pin<&mut Self>) {}
 
         /// Stores the outcome, if this ending has a place for it. Called if the code that awaits the race must not continue.

@@ -30,8 +30,8 @@ impl RunState {
     pub(crate) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(run) = &mut self.operation else { return false };
         // A race around the operation waits for its clean-up, but usually not for its grace period. So if such a race waits,
-        // the grace period ends. `is_awaited` is called in both cases, because it also finds out whether the operation is
-        // part of the work of that race.
+        // the grace period ends. `is_awaited` is called even if the result is not needed, because the call also finds out
+        // whether the operation is part of the work of that race.
         let goes_on = run.poll_grace(cx)
             && (!run.is_awaited(&mut self.drop_check, cx) || run.grace_is_clean_up);
         if !goes_on && run.grace.is_some() {

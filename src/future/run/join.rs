@@ -14,8 +14,8 @@ impl RunState {
     /// Waits until every operation below this one has ended. The work must be gone already.
     ///
     /// During the wait, the operation can still be cancelled by its source, its parent or a handle. Such a cancellation
-    /// cancels the children and drops the source. Afterwards, the wait ends at the latest when the grace period of the
-    /// operation is over, if it has one, or when the operation is forced.
+    /// cancels the children and drops the source. After such a cancellation, the wait ends at the latest when the grace
+    /// period of the operation is over, if it has one, or when the operation is forced.
     #[inline(never)]
     pub(crate) fn poll_join<S: Future<Output = Reason>>(
         &mut self,
@@ -61,8 +61,8 @@ impl RunState {
         Poll::Ready(())
     }
 
-    /// Polls those children that only this operation polls, such as the members of a group. They are shielded, as clean-up
-    /// is.
+    /// Polls those children that only this operation polls, such as the members of a group. These polls are shielded, like
+    /// the polls of clean-up.
     pub(crate) fn poll_while_joining<T, E: Ending<T>>(
         &mut self,
         ending: Pin<&mut E>,

@@ -120,7 +120,7 @@ lists! {
     (S, const N: usize) [S; N];
 }
 
-/// An optional source, polled in place. Never ready if there is none.
+/// An optional source, polled in place. Never ready if there is no source.
 #[pin_project]
 #[derive(Debug)]
 pub struct FirstOfOption<S> {

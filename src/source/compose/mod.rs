@@ -98,8 +98,9 @@ pub fn all_of<L: Sources>(sources: L) -> AllOf<L> {
 /// first.
 ///
 /// An `Option` is a list of at most one source, and `any_of(None)` never fires. So write `any_of(option)` to race an
-/// optional source, alone or in a tuple: `any_of((timeout(limit), any_of(option)))`. An `Option` itself is not a source,
-/// because only the standard library could make `Option` a future.
+/// optional source, alone or in a tuple: `any_of((timeout(limit), any_of(option)))`. An `Option` itself is not a source.
+/// `Source` is implemented for every future, and the compiler rejects another implementation for `Option`, because the
+/// standard library may make `Option` a future one day.
 ///
 /// ```
 /// use cancelable::prelude::*;

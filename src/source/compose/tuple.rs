@@ -16,8 +16,8 @@ use crate::wait::is_probe;
 
 /// Finds the time limit of an `all_of`, which an operation then reports as its deadline.
 ///
-/// That is the latest limit of the sources. If a pending source has no limit, the `all_of` has none either, because that
-/// source may never fire.
+/// The limit of an `all_of` is the latest limit of its sources. If a pending source has no limit, the `all_of` has none
+/// either, because that source may never fire.
 #[derive(Debug, Default)]
 struct Latest {
     latest: Option<Instant>,

@@ -244,7 +244,7 @@ impl<C: Check> Condition<C> {
                     *this.checks += 1;
                     let met = outcome.unwrap_or_else(|message| {
                         if let Some(hook) = this.on_panic {
-                            // If this hook panics, the panic hook of the process has printed the panic.
+                            // If this hook panics, the panic hook of the process prints the panic, and the work continues.
                             let _ = contain(|| hook(&message));
                         }
                         false

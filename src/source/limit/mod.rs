@@ -19,13 +19,13 @@ pub use wait::WaitForLimit;
 
 /// A time limit whose end can be moved while tasks wait for it.
 ///
-/// Use it for work that may take any time, as long as the work makes progress.
+/// Use it for work that may take as long as it needs, provided that it makes progress.
 ///
 /// Pass `limit` or `&limit` wherever a source is expected. Clones are handles to the same limit. Any task or thread may move
 /// the limit, and any number of tasks may wait for it.
 ///
-/// A limit fires once, when one of its sources is polled after the end has passed. The reason is [`Reason::Timeout`]. From
-/// then on the limit stays fired: all its sources are ready, and the methods that move it return `false`. If the end has
+/// A limit fires once, when one of its sources is polled after the end has passed. The reason is [`Reason::Timeout`]. A
+/// limit that has fired stays fired: all its sources are ready, and the methods that move it return `false`. If the end has
 /// passed but no source has been polled since, the limit has not fired yet, and can still be moved.
 ///
 /// The clock of a limit starts at the first poll of a source. Like a [`timeout`](crate::timeout()), a limit never fires
@@ -43,7 +43,7 @@ pub use wait::WaitForLimit;
 ///
 /// # Examples
 ///
-/// A download that may take any time, but is cancelled if no data arrives for 30 seconds:
+/// A download that may take as long as it needs, but is cancelled if no data arrives for 30 seconds:
 ///
 /// ```
 /// use cancelable::Limit;
@@ -87,7 +87,7 @@ impl Limit {
         Limit { shared: Arc::new(Shared::new(length)) }
     }
 
-    /// Names the limit. The reason shows the name, as for [`Timeout::named`](super::Timeout::named).
+    /// Names the limit. The reason shows the name, as with [`Timeout::named`](super::Timeout::named).
     ///
     /// ```
     /// use cancelable::Limit;

@@ -125,7 +125,7 @@ impl Shared {
             return fired(*end, reason.clone());
         }
         if let Clock::Unstarted(length) = state.clock {
-            // If the limit is part of the source of an operation, its clock starts when the operation does.
+            // If the limit is part of the source of an operation, the clock of the limit starts when the operation starts.
             let since = poll_context::operation_start().unwrap_or(now);
             state.clock = Clock::Running { since, end: End::after(since, length) };
         }

@@ -75,8 +75,8 @@ impl fmt::Debug for SignalSet {
 /// Rejects signals that no program can or should catch, and signals that the platform lacks.
 fn check_catchable(signal: Signal) -> io::Result<()> {
     match signal {
-        // `SIGKILL` and `SIGSTOP` cannot be caught. The others report a fault. After their handler
-        // returns, the faulting instruction runs again and causes the same signal, for ever.
+        // `SIGKILL` and `SIGSTOP` cannot be caught. The other signals report a fault. After their handler returns, the
+        // faulting instruction runs again and causes the same signal, for ever.
         Signal::Kill | Signal::Stop | Signal::Ill | Signal::Fpe | Signal::Segv | Signal::Bus => {
             let message = format!("{signal} cannot be caught");
             Err(io::Error::new(io::ErrorKind::InvalidInput, message))
@@ -146,7 +146,8 @@ impl Hub {
         state.latches.push((set, latch.clone()));
         drop(state);
         if added {
-            // Read the new queues once. Only after a first read does the reactor wake the hub when a signal arrives.
+            // Read the new queues once, to register the hub's waker with the reactor. Otherwise the reactor would not wake
+            // the hub when a signal arrives.
             self.clone().wake();
         }
         Ok(latch)
@@ -174,7 +175,7 @@ impl Hub {
     }
 
     /// Reads at most one signal of each kind, so that a flood of one kind does not hold up the others. Also removes from the
-    /// list the latches that these signals must set.
+    /// list the latches that must be set for these signals.
     fn read(&self, cx: &mut Context<'_>) -> Vec<Delivery> {
         let mut state = self.state.lock();
         let State { queues, latches, exit_on_second } = &mut *state;

@@ -154,7 +154,7 @@ pub struct SignalSource {
 }
 
 impl SignalSource {
-    /// Makes the second of this source's signals end the process, as [`exit_like`](crate::reason::exit_like) does.
+    /// Ends the process when a second signal arrives, in the same way as [`exit_like`](crate::reason::exit_like).
     ///
     /// Users of command-line tools expect this: the first Ctrl-C asks the program to stop, the second forces it to. The
     /// process has a single count, which includes the signals of every source on which this method was called. The count

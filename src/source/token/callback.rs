@@ -138,8 +138,8 @@ impl Registration {
         self.callback = None;
     }
 
-    /// Unregisters the callback and returns whether that came in time. If `true`, the callback has not run and never will.
-    /// If `false`, the callback has run, is running, or is about to run.
+    /// Unregisters the callback and returns whether this call came in time. If `true`, the callback has not run and never
+    /// will. If `false`, the callback has run, is running, or is about to run.
     ///
     /// ```
     /// let token = cancelable::CancellationToken::new();

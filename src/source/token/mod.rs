@@ -35,7 +35,7 @@ use node::Node;
 /// A token is a source: pass `token` or `&token` wherever a source is expected. You can also await it
 /// ([`cancelled`](Self::cancelled)), register callbacks ([`on_cancel`](Self::on_cancel)), block a thread
 /// ([`blocking_wait`](Self::blocking_wait)), and make other tokens depend on it ([`child_token`](Self::child_token),
-/// [`linked`](Self::linked)). A wait, registration or dependent token that is dropped leaves nothing behind in this token.
+/// [`linked`](Self::linked)). Dropping a wait, a registration or a dependent token leaves nothing behind in this token.
 ///
 /// # Order of a cancellation
 ///
@@ -262,9 +262,8 @@ impl CancellationToken {
     /// Registers a callback that runs once, when the token is cancelled. If the token is already cancelled, the callback
     /// runs inside this call.
     ///
-    /// Callbacks run on the thread that cancels, with no lock held, in the order of registration. A
-    /// panic of a callback affects neither the other callbacks nor the caller of `cancel`; the panic
-    /// hook prints it.
+    /// Callbacks run on the thread that cancels, with no lock held, in the order of registration. If a callback panics, the
+    /// panic hook prints the panic, which affects neither the other callbacks nor the caller of `cancel`.
     ///
     /// Dropping the [`Registration`] unregisters the callback, unless it has begun to run. The drop does not wait for a
     /// callback that is running on another thread. If a callback owns a handle of its own token and was
@@ -329,7 +328,7 @@ impl CancellationToken {
         self.node.cancel_by_call(reason, grace_end)
     }
 
-    /// Returns the end of the grace period that the canceller has chosen. Called only if the token is cancelled.
+    /// Returns the end of the grace period that the canceller chose. Called only if the token is cancelled.
     #[cfg(feature = "time")]
     pub(crate) fn grace_end(&self) -> Option<Instant> {
         self.node.grace_end()

@@ -42,8 +42,8 @@ macro_rules! futures {
             }
 
             /// Polls the future, unless `is_protected` says that the calling code is in a section that a cancellation must
-            /// not interrupt. Then this only registers the waker. Later, the task may poll the future outside of the
-            /// section, so a cancellation during the section must wake the task.
+            /// not interrupt. In that case, this only registers the waker. A cancellation during the section must wake the
+            /// task, because the task may poll the future again after the section.
             pub(crate) fn poll_unless(
                 &mut self,
                 is_protected: bool,

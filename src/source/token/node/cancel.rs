@@ -29,7 +29,7 @@ struct CancelWalk {
     waiters: WakeBatch,
     /// Cancelled nodes that have callbacks.
     with_callbacks: Vec<Arc<Node>>,
-    /// The end of the grace period that every node in the tree gets, if the canceller has chosen one.
+    /// The end of the grace period that every node in the tree gets, if the canceller chose a grace period.
     grace_end: Option<Instant>,
 }
 
@@ -98,8 +98,8 @@ impl Node {
         }
     }
 
-    /// Marks a child of this node as cancelled, and returns its waiter if it has exactly one. If the child was
-    /// cancelled before, its own children have been notified already.
+    /// Marks a child of this node as cancelled, and returns its waiter if it has exactly one. A child that was cancelled
+    /// before is not walked again: its own cancellation notifies its children.
     #[inline]
     fn cancel_child(&self, (child, from): Child<Node>, walk: &mut CancelWalk) -> Option<Waker> {
         let child = child.upgrade()?;
@@ -144,7 +144,7 @@ impl Node {
         })
     }
 
-    /// Returns when the grace period ends that the canceller of this cancelled node chose.
+    /// Returns the end of the grace period that the canceller chose. Called only if this node is cancelled.
     #[cfg(feature = "time")]
     pub(in crate::source::token) fn grace_end(&self) -> Option<Instant> {
         // The caller read the flag without the lock, perhaps before the canceller wrote the end of the grace period. In that
@@ -161,7 +161,8 @@ impl Node {
         }
     }
 
-    /// Runs a callback of this cancelled node. If the callback panics, the panic hook prints the panic, and it goes no further.
+    /// Runs a callback of this cancelled node. If the callback panics, the panic hook prints the panic, which goes no
+    /// further.
     fn run_callback(&self, callback: Callback) {
         if let Some(reason) = self.known_reason() {
             let _ = contain(|| callback(reason));

@@ -47,7 +47,7 @@ struct Optional {
     callbacks: Callbacks,
     /// Name of the node in the reasons of its children.
     label: Option<Text>,
-    /// The end of the grace period that the canceller has chosen for the operations of this node and of its children.
+    /// The end of the grace period that the canceller chose for the operations of this node and of its children.
     grace_end: Option<Instant>,
     #[cfg(feature = "testing")]
     counts: Option<Arc<CancelCounts>>,
@@ -142,7 +142,8 @@ impl<N> Listeners<N> {
         self.optional.as_ref().map_or(0, |optional| optional.callbacks.len)
     }
 
-    /// Sets the label. If the node already has a label, returns the new one and keeps the old one, which reasons may show.
+    /// Sets the label. If the node already has a label, returns the new one and keeps the old one, because existing reasons
+    /// may show it.
     pub(super) fn set_label(&mut self, name: Text) -> Option<Text> {
         let label = &mut self.optional().label;
         if label.is_some() {

@@ -66,7 +66,7 @@ impl Node {
         self.parent.as_ref().or_else(|| self.more_parents.get()?.links.first())
     }
 
-    /// Registers this node with its parents, which notify it from now on (invariant 3).
+    /// Registers this node with its parents, which notify it from then on (invariant 3).
     #[inline]
     pub(in super::super) fn register_with_parents(self: &Arc<Self>) {
         if self.first_parent().is_some_and(|parent| !parent.is_registered()) {
@@ -84,7 +84,8 @@ impl Node {
         }
     }
 
-    /// Makes a node without parents a child of `parent`, unless that would close a cycle. Returns whether it did so.
+    /// Makes this node a child of `parent`, unless this node has a parent already or the link would close a cycle. Returns
+    /// whether it did so.
     pub(in super::super) fn descend_from(self: &Arc<Self>, parent: &Arc<Node>) -> bool {
         if self.first_parent().is_some() || is_or_descends_from(parent, self) {
             return false;
@@ -116,11 +117,11 @@ fn is_or_descends_from(node: &Arc<Node>, ancestor: &Arc<Node>) -> bool {
     if !ancestor.had_child.load(Ordering::Acquire) {
         return false;
     }
-    // Now each node between `ancestor` and `node` is in the lists of its parents (invariant 3), so the walk down can find
-    // it.
+    // After this call, each node between `ancestor` and `node` is in the lists of its parents (invariant 3), so the walk
+    // down can find it.
     node.register_with_parents();
     let (mut up, mut down) = (vec![node.clone()], vec![ancestor.clone()]);
-    // Two threads may still close a cycle at the same time. In that case, this set ends the walk up.
+    // Two threads that each add a link may still close a cycle together. In that case, this set ends the walk up.
     let mut visited = HashSet::new();
     let (mut cost_up, mut cost_down) = (0, 0);
     loop {

@@ -21,8 +21,8 @@ impl Node {
         if parent.is_registered() || !parent.node.latch.is_set() {
             return false;
         }
-        // If another thread registered the child, it did so before the parent's latch was set. This thread has seen that the
-        // latch is set, so it also sees the registration. In that case, the parent notifies the child.
+        // Another thread may have registered the child, but only before the parent's latch was set. This thread has seen
+        // that the latch is set, so this thread also sees the registration. The parent then notifies the child.
         if parent.is_registered() {
             return self.latch.is_set();
         }
