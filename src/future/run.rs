@@ -208,6 +208,9 @@ impl RunState {
             }
             let started = run.operation.start(waker);
             run.since = Some(started.at);
+            if let Some(operation) = run.watched() {
+                operation.note_first_poll(started.at);
+            }
             #[cfg(feature = "time")]
             if let Some(at) = started.inherited {
                 run.extra_limits.get_or_insert_default().set_inherited(at);

@@ -1,8 +1,8 @@
 //! `Activity`: the stage, shields and polls of an operation, for the registry that watches it, and for spans and metrics.
 //!
 //! An operation has one only if a registry watches it, if it has a span or metrics, or if it is in a grace period or
-//! forced. Other operations pay nothing for it. The numbers help people to find operations that do not stop. The
-//! numbers are read one by one without a lock, so they may belong to slightly different moments.
+//! forced. Other operations pay nothing for it. It helps people to find operations that do not stop. Its parts are read
+//! one by one, so they may belong to slightly different moments.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::observe::Observed;
 use super::{Operation, Progress};
 use crate::clock;
 use crate::poll_context::{Protection, Section};
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 use crate::text::Text;
 use crate::visits::visit;
 #[cfg(feature = "time")]
@@ -23,8 +23,8 @@ pub(crate) trait Watcher: Send + Sync {
     fn started(&self);
     /// The operation has reported progress.
     fn reported(&self, progress: &Progress);
-    /// The operation has ended. This is the last call.
-    fn left(&self);
+    /// The operation has ended, and its hooks had run at this time. This is the last call.
+    fn left(&self, at: Instant);
     /// Returns the roster that lists the operation.
     fn roster(&self) -> WatchedIn;
 }
@@ -106,15 +106,44 @@ struct Watched {
     roster: WatchedIn,
 }
 
+/// The watchers of an operation. Nearly every operation has only one, which takes no allocation.
+#[derive(Default)]
+struct Watchers {
+    first: Option<Watched>,
+    others: Vec<Watched>,
+}
+
+impl Watchers {
+    fn add(&mut self, watched: Watched) {
+        match self.first {
+            None => self.first = Some(watched),
+            Some(_) => self.others.push(watched),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Watched> {
+        self.first.iter().chain(&self.others)
+    }
+
+    /// Takes out a watcher that has not been notified of the end.
+    fn take(&mut self) -> Option<Arc<dyn Watcher>> {
+        self.first.iter_mut().chain(&mut self.others).find_map(|watched| watched.watcher.take())
+    }
+}
+
+/// The times of the polls of an operation.
+#[derive(Clone, Copy, Default)]
+struct Polls {
+    /// When the current poll began. `None` if the operation is not being polled.
+    began: Option<Instant>,
+    /// When the last poll returned.
+    returned: Option<Instant>,
+    longest: Duration,
+}
+
 pub(crate) struct Activity {
-    watchers: Mutex<Vec<Watched>>,
-    /// The times below are in nanoseconds from this instant. One is added to each, because 0 means none.
-    origin: Instant,
-    /// When the current poll began; 0 if the operation is not being polled.
-    poll_began: AtomicU64,
-    /// When the last poll returned; 0 if none has.
-    poll_returned: AtomicU64,
-    longest_poll: AtomicU64,
+    watchers: Mutex<Watchers>,
+    polls: Mutex<Polls>,
     /// [`IN_GRACE`] and [`FORCED`] in one place, so that a thread that forces the operation knows whether it was in
     /// its grace period.
     grace: AtomicUsize,
@@ -132,10 +161,7 @@ impl Activity {
     pub(super) fn new() -> Self {
         Activity {
             watchers: Mutex::default(),
-            origin: clock::now(),
-            poll_began: AtomicU64::new(0),
-            poll_returned: AtomicU64::new(0),
-            longest_poll: AtomicU64::new(0),
+            polls: Mutex::default(),
             grace: AtomicUsize::new(0),
             joining: AtomicBool::new(false),
             cleaning_up: AtomicBool::new(false),
@@ -146,33 +172,29 @@ impl Activity {
         }
     }
 
-    fn now(&self) -> u64 {
-        let passed = clock::now().saturating_duration_since(self.origin).as_nanos();
-        u64::try_from(passed).map_or(u64::MAX, |passed| passed.saturating_add(1))
+    /// Notes that the first poll has begun at the time `at`.
+    pub(super) fn first_poll_begins(&self, at: Instant) {
+        self.polls.lock().began = Some(at);
     }
 
+    /// Notes that a poll begins. The first one has been noted already, without another reading of the clock.
     pub(super) fn poll_begins(&self) {
-        self.poll_began.store(self.now(), Ordering::Release);
+        self.polls.lock().began.get_or_insert_with(clock::now);
     }
 
-    pub(super) fn poll_returns(&self) {
-        let now = self.now();
-        let began = self.poll_began.load(Ordering::Relaxed);
-        self.longest_poll.fetch_max(now.saturating_sub(began), Ordering::Relaxed);
-        self.poll_returned.store(now, Ordering::Relaxed);
-        // A thread that sees this store also sees the two stores above.
-        self.poll_began.store(0, Ordering::Release);
+    pub(super) fn poll_returns(&self, at: Instant) {
+        let mut polls = self.polls.lock();
+        if let Some(began) = polls.began.take() {
+            polls.longest = polls.longest.max(at.saturating_duration_since(began));
+        }
+        polls.returned = Some(at);
     }
 
     pub(super) fn snapshot(&self) -> ActivitySnapshot {
-        // Loaded first: if the poll has returned, this load synchronizes with the last store of `poll_returns`.
-        let began = self.poll_began.load(Ordering::Acquire);
-        let returned = self.poll_returned.load(Ordering::Relaxed);
-        let longest = Duration::from_nanos(self.longest_poll.load(Ordering::Relaxed));
-        let now = self.now();
-        let ago =
-            |moment: u64| (moment != 0).then(|| Duration::from_nanos(now.saturating_sub(moment)));
-        let in_poll = ago(began);
+        let polls = *self.polls.lock();
+        let now = clock::now();
+        let ago = |moment: Option<Instant>| moment.map(|at| now.saturating_duration_since(at));
+        let in_poll = ago(polls.began);
         ActivitySnapshot {
             stage: if self.cleaning_up.load(Ordering::Acquire) {
                 RunStage::CleanUp
@@ -185,8 +207,8 @@ impl Activity {
             },
             shield: self.shield(),
             in_poll,
-            last_poll: in_poll.map(|_| Duration::ZERO).or_else(|| ago(returned)),
-            longest_poll: in_poll.unwrap_or_default().max(longest),
+            last_poll: in_poll.map(|_| Duration::ZERO).or_else(|| ago(polls.returned)),
+            longest_poll: in_poll.unwrap_or_default().max(polls.longest),
         }
     }
 
@@ -229,7 +251,7 @@ impl Activity {
 
     pub(super) fn add_watcher(&self, watcher: Arc<dyn Watcher>) {
         let roster = watcher.roster();
-        self.watchers.lock().push(Watched { watcher: Some(watcher), roster });
+        self.watchers.lock().add(Watched { watcher: Some(watcher), roster });
     }
 
     pub(super) fn is_watched(&self) -> bool {
@@ -238,7 +260,7 @@ impl Activity {
 
     /// Returns whether a registry lists the operation, or has listed it.
     pub(super) fn is_listed(&self) -> bool {
-        !self.watchers.lock().is_empty()
+        self.watchers.lock().first.is_some()
     }
 
     /// Adds a task of the operation to the rosters that list the operation.
@@ -261,31 +283,29 @@ impl Activity {
     }
 
     fn for_each_watcher(&self, tell: impl Fn(&dyn Watcher)) {
-        // The list is cloned, so that watchers are called with no lock held. Usually there is one, and then the clone
-        // needs no allocation.
-        let watchers = self.watchers.lock();
-        if let [watched] = &watchers[..] {
-            let watcher = watched.watcher.clone();
-            drop(watchers);
-            return watcher.into_iter().for_each(|watcher| tell(&*watcher));
-        }
-        let all: Vec<_> = watchers.iter().filter_map(|watched| watched.watcher.clone()).collect();
-        drop(watchers);
-        all.iter().for_each(|watcher| tell(&**watcher));
+        // Watchers are called with no lock held. If there is only one, the copy of the list needs no allocation.
+        let (first, others) = {
+            let watchers = self.watchers.lock();
+            let live = |watched: &Watched| watched.watcher.clone();
+            let others: Vec<_> = watchers.others.iter().filter_map(live).collect();
+            (watchers.first.as_ref().and_then(live), others)
+        };
+        first.iter().chain(&others).for_each(|watcher| tell(&**watcher));
     }
 
-    /// Notifies the watchers that the operation has ended, and drops them and the waker of its task.
-    pub(super) fn tell_left(&self) {
+    /// Notifies the watchers that the operation has ended, and that its hooks had run at the time `at`. Drops the
+    /// watchers, and the waker of the task.
+    pub(super) fn tell_left(&self, at: Instant) {
         #[cfg(feature = "time")]
         self.forced_waker.clear();
         // A watcher owns the operation, and the operation owns its watchers. Taking them out breaks that cycle.
         while let Some(watcher) = self.take_watcher() {
-            watcher.left();
+            watcher.left(at);
         }
     }
 
     fn take_watcher(&self) -> Option<Arc<dyn Watcher>> {
-        self.watchers.lock().iter_mut().find_map(|watched| watched.watcher.take())
+        self.watchers.lock().take()
     }
 }
 

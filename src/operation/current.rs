@@ -10,9 +10,9 @@ use std::task::Waker;
 use std::time::Instant;
 
 use super::Operation;
-use super::activity::Activity;
 use super::inner::Inner;
 use super::observe::Entered;
+use crate::clock;
 use crate::frame::{is_shielded, sections};
 use crate::sync::{AtomicU64, Ordering, this_thread};
 
@@ -269,5 +269,8 @@ fn poll_begins(operation: &Operation) -> (Operation, Entered) {
 
 #[cold]
 fn poll_returned(operation: Operation, _entered: Entered) {
-    operation.activity().into_iter().for_each(Activity::poll_returns);
+    // After the end, nothing reports the polls.
+    if !operation.has_ended() {
+        operation.activity().into_iter().for_each(|activity| activity.poll_returns(clock::now()));
+    }
 }

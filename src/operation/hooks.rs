@@ -129,18 +129,19 @@ impl Hooks {
         has_come
     }
 
-    /// Runs the hooks of this end with `call`, drops all others, and closes the list. The thread that
-    /// has recorded the end calls this.
-    pub(super) fn run_end(&self, status: Status, call: impl Fn(EndHook)) {
+    /// Runs the hooks of this end with `call`, drops all others, and closes the list. Returns whether there were hooks
+    /// of any kind. The thread that has recorded the end calls this.
+    pub(super) fn run_end(&self, status: Status, call: impl Fn(EndHook)) -> bool {
         {
             let mut state = self.state.lock();
             // Most operations have none.
             if state.lists.is_none() {
                 state.closed = Closed::Ended(status);
-                return;
+                return false;
             }
         }
         self.run_end_hooks(status, call);
+        true
     }
 
     #[cold]

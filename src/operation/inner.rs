@@ -22,7 +22,6 @@ use super::family::Family;
 use super::hooks::Hooks;
 use super::parent::Parent;
 use super::{OperationId, Status};
-use crate::clock;
 use crate::reason::Reason;
 use crate::source::CancellationToken;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, OnceLock, Ordering, fence};
@@ -284,8 +283,8 @@ impl Inner {
 
     /// Records the end, unless an end is recorded already. If this call did it, returns the final status, and whether
     /// there is a parent.
-    pub(super) fn end(&self, outcome: Outcome, error: Option<Text>) -> Option<(Status, bool)> {
-        let ended = EndRecord { at: clock::now(), outcome, error };
+    pub(super) fn end(&self, ended: EndRecord) -> Option<(Status, bool)> {
+        let outcome = ended.outcome;
         let mut details = self.details.lock();
         if details.ended.is_some() {
             return None;

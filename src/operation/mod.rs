@@ -47,6 +47,7 @@ pub use id::{OperationId, ParseOperationIdError};
 pub use in_scope::InScope;
 pub(crate) use in_scope::ScopedChild;
 pub use progress::Progress;
+pub(crate) use snapshot::EndSummary;
 pub use snapshot::Snapshot;
 pub use status::Status;
 pub use wait::WaitUntilCancelled;

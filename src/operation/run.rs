@@ -1,7 +1,7 @@
 //! The methods of an operation for the rest of the crate: for its race, its group, and the registry that watches it.
 
 use std::fmt::Display;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -12,13 +12,13 @@ use super::current::{Inside, PolledBy, is_protected_from};
 use super::deadline::Overdue;
 use super::ended::ChildrenEnded;
 use super::hooks::{EndHook, Hook};
-use super::inner::{Inner, Outcome};
+use super::inner::{EndRecord, Inner, Outcome};
 use crate::clock;
 use crate::error::Cancelled;
 use crate::panic::contain;
 use crate::poll_context::{Protection, Section};
 use crate::reason::Reason;
-use crate::source::{CancellationToken, WaitForCancellationOwned};
+use crate::source::{CancelObserver, CancellationToken, WaitForCancellationOwned};
 use crate::text::Text;
 
 /// What the race of an operation needs to know about the start.
@@ -211,18 +211,21 @@ impl Operation {
     pub(crate) fn end_unpolled(&self) {
         let _inside = self.enter(PolledBy::NOTHING);
         self.inner.token.cancel_with(self.inner.reason_if_dropped());
-        if let Some((status, has_parent)) = self.inner.end(Outcome::Cancelled, None) {
+        let at = clock::now();
+        let end = EndRecord { at, outcome: Outcome::Cancelled, error: None };
+        if let Some((status, has_parent)) = self.inner.end(end) {
             self.inner.hooks.drop_all();
-            self.leave();
+            self.leave(at);
             Inner::set_over(&self.inner, status, has_parent);
         }
     }
 
     /// Records the end, unless an end is recorded already, and runs its hooks.
     fn end(&self, outcome: Outcome, text: Option<Text>, error: &dyn Display) {
-        if let Some((status, has_parent)) = self.inner.end(outcome, text) {
-            self.inner.hooks.run_end(status, |hook| self.call_hook(hook, error));
-            self.leave();
+        let at = clock::now();
+        if let Some((status, has_parent)) = self.inner.end(EndRecord { at, outcome, error: text }) {
+            let had_hooks = self.inner.hooks.run_end(status, |hook| self.call_hook(hook, error));
+            self.leave(if had_hooks { clock::now() } else { at });
             Inner::set_over(&self.inner, status, has_parent);
         }
     }
@@ -284,12 +287,18 @@ impl Operation {
         self.activity().is_some_and(Activity::is_watched)
     }
 
-    /// Notifies the watchers that it has ended, and reports the end.
-    pub(crate) fn leave(&self) {
+    /// Reports the end, and notifies the watchers that its hooks had run at the time `at`.
+    fn leave(&self, at: Instant) {
         if let Some(activity) = self.activity() {
             activity.observed.ended(self);
-            activity.tell_left();
+            activity.tell_left(at);
         }
+    }
+
+    /// Notes that its first poll has begun at the time of its start.
+    #[cold]
+    pub(crate) fn note_first_poll(&self, at: Instant) {
+        self.activity().into_iter().for_each(|activity| activity.first_poll_begins(at));
     }
 
     /// Notes whether it waits for its children.
@@ -337,6 +346,11 @@ impl Operation {
     /// Runs `callback` when the operation is cancelled, or at once if it already is.
     pub(crate) fn on_request(&self, callback: impl FnOnce(&Reason) + Send + 'static) {
         self.inner.token.on_cancel_detached(callback);
+    }
+
+    /// Notifies `observer` when the operation is cancelled, or at once if it already is.
+    pub(crate) fn observe_cancellation(&self, observer: Weak<dyn CancelObserver>) {
+        self.inner.token.observe(observer);
     }
 
     /// Cuts the grace period short. Returns whether the operation was in it.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Operation, OperationId, Progress, Status};
 use crate::clock;
@@ -54,6 +54,29 @@ pub struct Snapshot {
     pub elapsed: Duration,
     /// Time left until the [deadline](Operation::deadline), if there is one.
     pub remaining: Option<Duration>,
+}
+
+/// What the counts of a registry need of an operation that has ended.
+pub(crate) struct EndSummary {
+    pub(crate) status: Status,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) started: bool,
+    /// Time from the first poll to the end.
+    pub(crate) elapsed: Duration,
+}
+
+impl Operation {
+    /// Returns the summary of an operation that has ended.
+    pub(crate) fn end_summary(&self) -> EndSummary {
+        let (started, ended) = {
+            let details = self.inner.details.lock();
+            (details.started, details.ended.as_ref().map(|ended| (ended.at, ended.outcome)))
+        };
+        let (status, reason) = self.inner.standing(started.is_some(), ended.map(|(_, how)| how));
+        let elapsed = |from: Instant| Some(ended?.0.saturating_duration_since(from));
+        let elapsed = started.and_then(elapsed).unwrap_or_default();
+        EndSummary { status, reason, started: started.is_some(), elapsed }
+    }
 }
 
 impl Snapshot {

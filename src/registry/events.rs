@@ -293,12 +293,16 @@ impl Listeners {
     }
 
     /// Starts a batch of events for the current listeners.
+    #[inline]
     pub(super) fn batch(&self) -> EventBatch {
-        let receivers = (!self.is_empty()).then(|| {
-            let map = &mut *self.map.lock();
-            map.receivers.get_or_insert_with(|| map.listeners.iter().cloned().collect()).clone()
-        });
+        let receivers = (!self.is_empty()).then(|| self.receivers());
         EventBatch { receivers, dropped: Vec::new() }
+    }
+
+    #[cold]
+    fn receivers(&self) -> Receivers {
+        let map = &mut *self.map.lock();
+        map.receivers.get_or_insert_with(|| map.listeners.iter().cloned().collect()).clone()
     }
 
     /// Sends one event. Must be called with no lock held.
@@ -344,7 +348,18 @@ impl EventBatch {
 }
 
 impl Drop for EventBatch {
+    #[inline]
     fn drop(&mut self) {
+        // Most registries have no listeners.
+        if self.receivers.is_some() || !self.dropped.is_empty() {
+            self.deliver();
+        }
+    }
+}
+
+impl EventBatch {
+    #[cold]
+    fn deliver(&mut self) {
         // Each event is dropped, and each listener woken, on its own. So a panic in one does not affect the next.
         let has_events = !self.dropped.is_empty();
         self.dropped.drain(..).for_each(discard);

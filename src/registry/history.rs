@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use super::Registry;
 use super::filter::Filter;
 use super::stats::Stats;
-use crate::operation::Snapshot;
+use crate::clock;
+use crate::operation::{EndSummary, Snapshot};
 use crate::panic::discard;
 
 /// The record that a registry keeps of an operation that has ended. Returned by
@@ -33,7 +34,7 @@ use crate::panic::discard;
 pub struct Record {
     /// The operation as it was at its end. If it was dropped before its first poll, `started` is false.
     pub snapshot: Snapshot,
-    /// When it left the registry.
+    /// When it left the registry: at its end, after its clean-up and hooks had run.
     pub ended_at: Instant,
     /// The time from the cancellation to the end. `None` if it was not cancelled, or if it was dropped.
     pub stopping: Option<Duration>,
@@ -58,7 +59,8 @@ impl Registry {
     /// ```
     pub fn history(&self, query: impl Into<HistoryQuery>) -> Vec<Record> {
         // A predicate of the query is user code: it runs with the lock released.
-        let records = self.shared.history.lock().records();
+        let now = clock::now();
+        let records = self.shared.history.lock().records(now);
         query.into().select(records)
     }
 
@@ -192,16 +194,40 @@ pub(super) struct History {
     records: VecDeque<Arc<Record>>,
     limit: usize,
     stats: Stats,
+    /// The time of the latest record or query. No later record has an earlier time. So the records are in the order of
+    /// their times, and a query with the time of the query before it misses no record.
+    latest: Option<Instant>,
 }
 
 impl History {
     pub(super) fn new(limit: usize) -> Self {
-        History { records: VecDeque::new(), limit, stats: Stats::default() }
+        History { records: VecDeque::new(), limit, stats: Stats::default(), latest: None }
     }
 
-    /// Counts the operation and adds its record. Returns the record that was evicted for it.
+    pub(super) fn keeps_records(&self) -> bool {
+        self.limit > 0
+    }
+
+    /// Counts an operation that has left at the time `at`. Returns the time for its record.
+    pub(super) fn count(
+        &mut self,
+        end: &EndSummary,
+        at: Instant,
+        stopping: Option<Duration>,
+    ) -> Instant {
+        self.stats.add(end, stopping);
+        self.move_on(at)
+    }
+
+    /// Returns `now`, or the latest time that the history has seen, if that is later.
+    fn move_on(&mut self, now: Instant) -> Instant {
+        let latest = self.latest.map_or(now, |latest| latest.max(now));
+        self.latest = Some(latest);
+        latest
+    }
+
+    /// Adds a record. Returns the record that was evicted for it.
     pub(super) fn add(&mut self, record: &Arc<Record>) -> Option<Arc<Record>> {
-        self.stats.add(record);
         if self.limit == 0 {
             return None;
         }
@@ -215,7 +241,9 @@ impl History {
         self.stats.refused += 1;
     }
 
-    pub(super) fn records(&self) -> Vec<Arc<Record>> {
+    /// Returns the records for a query at the time `now`.
+    pub(super) fn records(&mut self, now: Instant) -> Vec<Arc<Record>> {
+        self.move_on(now);
         self.records.iter().cloned().collect()
     }
 
@@ -250,5 +278,30 @@ impl Drop for History {
     fn drop(&mut self) {
         // Records are dropped one by one, because two panics in one drop abort the process.
         self.records.drain(..).for_each(discard);
+    }
+}
+
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests {
+    use super::*;
+    use crate::operation::Status;
+
+    #[test]
+    fn no_record_is_earlier_than_a_query_before_it() {
+        let mut history = History::new(1);
+        let end = EndSummary {
+            status: Status::Completed,
+            reason: None,
+            started: true,
+            elapsed: Duration::ZERO,
+        };
+        let ended = Instant::now();
+        let queried = ended + Duration::from_millis(1);
+        // The thread that ends the operation reads the clock first, but a query gets the lock before that thread.
+        assert!(history.records(queried).is_empty());
+        assert_eq!(history.count(&end, ended, None), queried);
+        let later = queried + Duration::from_millis(1);
+        assert_eq!(history.count(&end, later, None), later);
+        assert_eq!(history.stats().completed, 2);
     }
 }

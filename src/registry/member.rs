@@ -15,7 +15,7 @@ use crate::clock;
 use crate::operation::{Operation, OperationId, Progress, Roster, Snapshot, WatchedIn, Watcher};
 use crate::panic::discard;
 use crate::reason::Reason;
-use crate::source::CancellationToken;
+use crate::source::{CancelObserver, CancellationToken};
 use crate::sync::Mutex;
 
 /// The reason with which operations are cancelled if they are refused, or if they are still running when their registry
@@ -164,14 +164,10 @@ impl Member {
             shared: shared.clone(),
             state: Mutex::default(),
         });
-        // The callback is registered before the member can be found, so that every cancellation through the registry is
-        // noted. It is never removed, so it runs on the thread that cancels, before `cancel_with` returns.
-        let weak = Arc::downgrade(&member);
-        operation.on_request(move |reason| {
-            if let Some(member) = weak.upgrade() {
-                member.note_cancelled(reason);
-            }
-        });
+        // The member observes the operation before it can be found, so that every cancellation through the registry is
+        // noted. It is notified on the thread that cancels, before `cancel_with` returns.
+        let observer = Arc::downgrade(&member);
+        operation.observe_cancellation(observer);
         match shared.members.insert(operation.id(), is_daemon, admission, &member) {
             Insertion::Done => {
                 member.announce();
@@ -250,6 +246,12 @@ impl Member {
     }
 }
 
+impl CancelObserver for Member {
+    fn cancelled(&self, reason: &Reason) {
+        self.note_cancelled(reason);
+    }
+}
+
 impl Watcher for Member {
     fn started(&self) {
         if !self.shared.listeners.is_empty() {
@@ -275,47 +277,48 @@ impl Watcher for Member {
         }
     }
 
-    fn left(&self) {
-        let snapshot = self.operation.snapshot();
+    fn left(&self, at: Instant) {
+        let end = self.operation.end_summary();
         let mut batch = self.shared.listeners.batch();
-        let cancelling = snapshot.reason.clone().filter(|_| batch.has_receivers());
+        // The snapshot allocates, and may copy user data.
+        let is_shown = batch.has_receivers() || self.shared.history.lock().keeps_records();
+        let snapshot = is_shown.then(|| self.operation.snapshot());
+        let cancelling = end.reason.clone().filter(|_| batch.has_receivers());
         let cancelling = cancelling.map(|reason| self.cancelling(reason));
         let mut state = self.state.lock();
         if state.left.is_some() {
             return;
         }
-        // Only this function holds both locks, so no other thread can take them in the other order.
-        let mut history = self.shared.history.lock();
-        // The clock is read under the lock of the history, so that the records are in the order of their times.
-        // Otherwise a query with `since` could miss a record.
-        let now = clock::now();
         let mut unannounced = None;
-        if state.cancelled_at.is_none() && snapshot.reason.is_some() {
+        if state.cancelled_at.is_none() && end.reason.is_some() {
             // Another thread has cancelled it and set the reason, but has not called `note_cancelled` yet. That call
             // will find that the operation has left, so note the cancellation here.
-            state.cancelled_at = Some(now);
+            state.cancelled_at = Some(at);
             unannounced = cancelling;
         }
         let stopping = state
             .cancelled_at
             // A dropped operation had no time to stop.
-            .filter(|_| snapshot.started && snapshot.reason != Some(Reason::Dropped))
-            .map(|cancelled_at| now.saturating_duration_since(cancelled_at));
-        state.left = Some((now, stopping));
-        let record = Arc::new(Record { snapshot, ended_at: now, stopping });
-        let evicted = history.add(&record);
+            .filter(|_| end.started && end.reason != Some(Reason::Dropped))
+            .map(|cancelled_at| at.saturating_duration_since(cancelled_at));
+        // Only this function holds both locks, so no other thread can take them in the other order.
+        let mut history = self.shared.history.lock();
+        let ended_at = history.count(&end, at, stopping);
+        state.left = Some((ended_at, stopping));
+        let record = snapshot.map(|snapshot| Arc::new(Record { snapshot, ended_at, stopping }));
+        let evicted = record.as_ref().and_then(|record| history.add(record));
         drop(history);
         if let Some(event) = unannounced {
             batch.push(event);
         }
-        if batch.has_receivers() {
-            batch.push(Event::Ended(Record::clone(&record)));
+        if let Some(record) = record.as_deref().filter(|_| batch.has_receivers()) {
+            batch.push(Event::Ended(record.clone()));
         }
         drop(state);
         drop(batch);
         // Records hold user errors. If their destructors panic, this member must still leave the registry.
-        discard(record);
-        discard(evicted);
+        record.into_iter().chain(evicted).for_each(discard);
+        end.reason.into_iter().for_each(discard);
         // Removed last, so that a caller that sees the registry drained finds the record and the events.
         self.shared.members.remove(self.operation.id());
     }

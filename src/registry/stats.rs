@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::history::Record;
-use crate::operation::Status;
+use crate::operation::{EndSummary, Status};
 use crate::reason::ReasonKind;
 
 /// Counts and durations of the operations of a registry.
@@ -111,9 +110,9 @@ impl Stats {
     }
 
     /// Counts an operation that has ended. [`summary`](Self::summary) computes the averages.
-    pub(super) fn add(&mut self, record: &Record) {
-        let durations = match record.snapshot.status {
-            _ if !record.snapshot.started => {
+    pub(super) fn add(&mut self, end: &EndSummary, stopping: Option<Duration>) {
+        let durations = match end.status {
+            _ if !end.started => {
                 self.never_started += 1;
                 None
             }
@@ -127,7 +126,7 @@ impl Stats {
             }
             Status::Cancelled => {
                 self.cancelled += 1;
-                if let Some(reason) = &record.snapshot.reason {
+                if let Some(reason) = &end.reason {
                     *self.cancelled_by.entry(reason.kind()).or_default() += 1;
                 }
                 Some(&mut self.cancelled_durations)
@@ -135,9 +134,9 @@ impl Stats {
             Status::Pending | Status::Running | Status::Cancelling => None,
         };
         if let Some(durations) = durations {
-            durations.add(record.snapshot.elapsed);
+            durations.add(end.elapsed);
         }
-        if let Some(stopping) = record.stopping {
+        if let Some(stopping) = stopping {
             self.stopping_durations.add(stopping);
         }
     }

@@ -51,6 +51,7 @@ pub(crate) use timeout::timeouts_fired;
 pub use timeout::{Deadline, Timeout, deadline, timeout};
 #[cfg(feature = "testing")]
 pub(crate) use token::CancelCounts;
+pub(crate) use token::CancelObserver;
 pub use token::{
     CancellationToken, DropGuard, Registration, Unregister, WaitForCancellation,
     WaitForCancellationOwned,

@@ -12,13 +12,14 @@ mod wait;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 pub use callback::{Registration, Unregister};
 pub use guard::DropGuard;
 #[cfg(feature = "testing")]
 pub(crate) use node::CancelCounts;
+pub(crate) use node::CancelObserver;
 pub use wait::{WaitForCancellation, WaitForCancellationOwned};
 
 use crate::error::Cancelled;
@@ -287,6 +288,11 @@ impl CancellationToken {
     /// Registers a callback that is never unregistered. Without a handle, this takes one allocation instead of two.
     pub(crate) fn on_cancel_detached(&self, callback: impl FnOnce(&Reason) + Send + 'static) {
         self.node.add_callback(Box::new(callback));
+    }
+
+    /// Notifies `observer` when the token is cancelled, before the callbacks run, or at once if it is cancelled already.
+    pub(crate) fn observe(&self, observer: Weak<dyn CancelObserver>) {
+        self.node.observe(observer);
     }
 
     /// Registers a callback like [`on_cancel`](Self::on_cancel), but returns the callback if the token is

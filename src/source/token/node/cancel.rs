@@ -1,14 +1,14 @@
 //! Cancelling a node with its descendants, and the callbacks that run then.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
 use super::Node;
 #[cfg(feature = "testing")]
 use super::listeners::CancelCounts;
-use super::listeners::{Callback, Child, ReasonFrom};
+use super::listeners::{Callback, CancelObserver, Child, ReasonFrom, notify};
 use crate::panic::contain;
 use crate::reason::Reason;
 #[cfg(feature = "testing")]
@@ -75,6 +75,11 @@ impl Node {
     /// Finishes the cancellation of a node that has children or callbacks.
     #[inline(never)]
     fn cancel_listeners(self: &Arc<Self>, waiters: Wakers, grace_end: Option<Instant>) {
+        // Without children there is nothing to walk. The lists of a walk would take two allocations.
+        if self.latch.with_extra(|listeners, _| listeners.children.is_empty()) {
+            waiters.wake_all();
+            return self.run_callbacks();
+        }
         let mut walk = CancelWalk { grace_end, ..CancelWalk::default() };
         walk.unvisited.push_back(self.clone());
         while let Some(node) = walk.unvisited.pop_front() {
@@ -83,7 +88,7 @@ impl Node {
             // run, so that they can still be unregistered.
             let (children, has_callbacks) = node
                 .latch
-                .with_extra(|listeners, _| (listeners.children.take(), listeners.callbacks() > 0));
+                .with_extra(|listeners, _| (listeners.children.take(), listeners.has_callbacks()));
             let (first, others) = children.filter_map(|child| node.cancel_child(child, &mut walk));
             walk.waiters.add(first, others);
             if has_callbacks {
@@ -139,7 +144,7 @@ impl Node {
             if let Some(at) = grace_end {
                 listeners.set_grace_end(at);
             }
-            let has_listeners = !listeners.children.is_empty() || listeners.callbacks() > 0;
+            let has_listeners = !listeners.children.is_empty() || listeners.has_callbacks();
             (take(waiters), has_listeners)
         })
     }
@@ -152,10 +157,13 @@ impl Node {
         self.latch.with_extra(|listeners, _| listeners.grace_end())
     }
 
-    /// Runs the callbacks of this cancelled node, oldest first, with no lock held.
+    /// Notifies the observer of this cancelled node, then runs its callbacks, oldest first, with no lock held.
     ///
     /// Takes the lock once for each callback, so that a callback can still be unregistered until it begins.
     fn run_callbacks(&self) {
+        if let Some(observer) = self.latch.with_extra(|listeners, _| listeners.take_observer()) {
+            self.notify(&observer);
+        }
         while let Some(callback) = self.latch.with_extra(|listeners, _| listeners.pop_callback()) {
             self.run_callback(callback);
         }
@@ -166,6 +174,28 @@ impl Node {
     fn run_callback(&self, callback: Callback) {
         if let Some(reason) = self.known_reason() {
             let _ = contain(|| callback(reason));
+        }
+    }
+
+    /// Notifies an observer of this cancelled node and contains its panic.
+    fn notify(&self, observer: &Weak<dyn CancelObserver>) {
+        if let Some(reason) = self.known_reason() {
+            let _ = contain(|| notify(observer, reason));
+        }
+    }
+
+    /// Adds an observer. If the node is cancelled, notifies the observer instead.
+    pub(in crate::source::token) fn observe(self: &Arc<Self>, observer: Weak<dyn CancelObserver>) {
+        self.register_with_parents();
+        let rejected = self.latch.with_extra(|listeners, is_set| {
+            if is_set {
+                return Some(observer);
+            }
+            listeners.add_observer(observer);
+            None
+        });
+        if let Some(observer) = rejected {
+            self.notify(&observer);
         }
     }
 

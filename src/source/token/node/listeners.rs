@@ -16,6 +16,18 @@ use crate::wait::Slab;
 
 pub(in crate::source::token) type Callback = Box<dyn FnOnce(&Reason) + Send>;
 
+/// Is notified when a token is cancelled. The first observer of a token takes no allocation, in contrast to a callback.
+pub(crate) trait CancelObserver: Send + Sync {
+    fn cancelled(&self, reason: &Reason);
+}
+
+/// Notifies an observer if it still exists.
+pub(super) fn notify(observer: &Weak<dyn CancelObserver>, reason: &Reason) {
+    if let Some(observer) = observer.upgrade() {
+        observer.cancelled(reason);
+    }
+}
+
 /// Where a child node gets its reason when a parent is cancelled.
 // As large as the `Weak` beside it. A `(Weak, u8)` is written in two parts and then copied whole, and the processor stalls
 // when it reads bytes that two recent writes of different sizes have written.
@@ -38,6 +50,8 @@ pub(super) type Child<N> = (Weak<N>, ReasonFrom);
 /// Guarded by the node's lock, so no method here runs user code.
 pub(in crate::source::token) struct Listeners<N> {
     pub(super) children: Slab<Child<N>>,
+    /// Notified before the callbacks run.
+    observer: Option<Weak<dyn CancelObserver>>,
     /// Boxed, because most nodes need none of these fields.
     optional: Option<Box<Optional>>,
 }
@@ -142,6 +156,25 @@ impl<N> Listeners<N> {
         self.optional.as_ref().map_or(0, |optional| optional.callbacks.len)
     }
 
+    /// Returns whether there is an observer or a callback.
+    pub(super) fn has_callbacks(&self) -> bool {
+        self.observer.is_some() || self.callbacks() > 0
+    }
+
+    /// Adds an observer. The first one has a place of its own. For another one, adds a callback that notifies it.
+    pub(super) fn add_observer(&mut self, observer: Weak<dyn CancelObserver>) {
+        match self.observer {
+            None => self.observer = Some(observer),
+            Some(_) => {
+                self.add_callback(Box::new(move |reason| notify(&observer, reason)));
+            }
+        }
+    }
+
+    pub(super) fn take_observer(&mut self) -> Option<Weak<dyn CancelObserver>> {
+        self.observer.take()
+    }
+
     /// Sets the label. If the node already has a label, returns the new one and keeps the old one, because existing reasons
     /// may show it.
     pub(super) fn set_label(&mut self, name: Text) -> Option<Text> {
@@ -182,7 +215,7 @@ impl<N> Listeners<N> {
 
 impl<N> Default for Listeners<N> {
     fn default() -> Self {
-        Listeners { children: Slab::default(), optional: None }
+        Listeners { children: Slab::default(), observer: None, optional: None }
     }
 }
 

@@ -46,6 +46,7 @@ use crate::text::Text;
 use crate::wait::{HasLatch, Latch};
 #[cfg(feature = "testing")]
 pub(crate) use listeners::CancelCounts;
+pub(crate) use listeners::CancelObserver;
 use listeners::{Listeners, ReasonFrom};
 use parents::{MoreParents, ParentLink};
 
