@@ -2,7 +2,7 @@
 //!
 //! The pages link to other files of the repository. Such links do not work in this documentation, so `docs/links.txt`
 //! defines them again, with targets that work here. The file is included above the text of a page, because the first
-//! definition of a link counts. The pictures of a page are defined again in the same way, as data URIs that
+//! definition of a link is the one that is used. The pictures of a page are defined again in the same way, as data URIs that
 //! `tests/package/pictures.rs` draws.
 
 /// The contract of the crate, number by number.

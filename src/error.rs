@@ -18,8 +18,8 @@ use crate::text::Text;
 /// A `Cancelled` is two words in size, and clones share their content. Creating one allocates, unless the reason carries no
 /// data and the operation has no name. A token that is cancelled without a message gives such a reason.
 ///
-/// Two errors are equal if their reasons are equal, and [`was_forced`](Self::was_forced) is the same for both. The
-/// name of the operation does not count.
+/// Two errors are equal if their reasons are equal, and [`was_forced`](Self::was_forced) is the same for both. The name of
+/// the operation is not compared.
 ///
 /// # Examples
 ///
@@ -151,8 +151,8 @@ impl Cancelled {
     /// Returns the exit code for a process that ends because of this error: 124 for time limits, like the command
     /// `timeout`; 128 + n for signal n, like a shell; and 1 otherwise.
     ///
-    /// The code depends on the [root](Reason::root) of the reason. For a [`Reason::All`], the first signal in the list
-    /// counts. If the list has no signal, the code is 124 if all its reasons are time limits, and 1 otherwise. To let the
+    /// The code depends on the [root](Reason::root) of the reason. For a [`Reason::All`], the first signal in the list is
+    /// used. If the list has no signal, the code is 124 if all its reasons are time limits, and 1 otherwise. To let the
     /// process die of the signal itself, use [`exit_like`](crate::reason::exit_like). For the exit code of a service, see
     /// [`ServiceEnd::exit_code`](crate::registry::ServiceEnd::exit_code).
     ///

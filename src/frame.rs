@@ -6,8 +6,8 @@
 //! of the race. So a future that would stay pending because of the frame asks its
 //! [`DropCheck`](crate::poll_context::DropCheck) first.
 //!
-//! A race does not change the frame while it drops its work. A destructor that polls a future may run in any poll of the
-//! work, so such a future needs the check anyway.
+//! A race does not change the frame while it drops its work. The work may also run destructors in any ordinary poll, and a
+//! destructor may poll a future. So such a future needs the check anyway.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -28,8 +28,8 @@ thread_local! {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Frame {
     /// The number of a race around this poll that is about to drop its work, or 0 if there is none. If there are several,
-    /// the innermost one counts. Such a race has been cancelled. It drops its work after this poll, or when its shields have
-    /// ended.
+    /// this is the number of the innermost one. Such a race has been cancelled. It drops its work after this poll, or when
+    /// its shields have ended.
     dropping: u64,
     /// Whether a shield is between this poll and the innermost operation around it.
     shielded: bool,

@@ -4,7 +4,8 @@ use std::hash::Hasher;
 
 /// Hashes one number with one multiplication.
 ///
-/// An attacker who can choose the keys could make them collide. Here this crate makes all keys itself.
+/// An attacker who can choose the keys could make them collide. That cannot happen here, because this crate makes all keys
+/// itself.
 #[derive(Debug, Default)]
 pub(crate) struct MultiplyHasher(u64);
 

@@ -17,7 +17,7 @@
 //! The number of time series depends on the program alone, not on its input:
 //!
 //! * `operation` is the [name](crate::Cancelable::named) of the operation if that is a literal. A name that was made at run
-//!   time, such as `format!("page {url}")`, counts as `other`. An operation without a name counts as `unnamed`.
+//!   time, such as `format!("page {url}")`, is reported as `other`. An operation without a name is reported as `unnamed`.
 //! * `outcome` is `completed`, `failed` or `cancelled`.
 //! * `reason` is the [kind](crate::ReasonKind) of the reason, such as `timeout`, or `none` if the operation was not cancelled.
 //!
@@ -64,7 +64,8 @@ pub const LONGEST_POLL: &str = "cancelable_operation_longest_poll_seconds";
 
 static ENABLED: AtomicBool = AtomicBool::new(false);
 
-/// Counts the operations that start from now on, and describes the metrics to the current recorder.
+/// Starts to count operations, and describes the metrics to the current recorder. Operations that started before this call
+/// are not counted.
 ///
 /// Call this after the program has installed its recorder. Another call only describes the metrics again. Counting cannot be
 /// switched off.
@@ -73,7 +74,7 @@ static ENABLED: AtomicBool = AtomicBool::new(false);
 /// cancelable::metrics::enable();
 /// ```
 pub fn enable() {
-    // If the recorder panics, the panic has been printed, and some metrics have no description.
+    // If the recorder panics, the panic is printed, and some metrics have no description.
     let _ = contain(describe);
     ENABLED.store(true, Ordering::Relaxed);
 }

@@ -34,7 +34,8 @@ macro_rules! warning {
 #[inline]
 pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     let call = || {
-        // A race around this call may be about to drop its work. User code is not part of that work.
+        // A race around this call may be about to drop its work. User code is not part of that work, so the frame hides such
+        // a race from it.
         let _outside = OutsideWork::enter();
         f()
     };
@@ -70,7 +71,7 @@ pub(crate) fn message(payload: &(dyn Any + Send)) -> String {
 
 /// Wakes a task. A panic of the waker is contained.
 pub(crate) fn wake(waker: Waker) {
-    // The panic has been printed, and no caller could do more about it.
+    // If the waker panics, the panic is printed. No caller could do more about it.
     let _ = contain(|| waker.wake());
 }
 
@@ -83,7 +84,8 @@ pub(crate) fn discard<T>(value: T) {
     if is_dropping() {
         let _ = contain(|| drop(value));
     } else if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        // The guard of `contain` would change nothing here. Without it, this takes half as many instructions.
+        // `contain` would also enter `OutsideWork`, which would change nothing here. Without that, this takes half as many
+        // instructions.
         report(payload);
     }
 }

@@ -19,7 +19,7 @@ pub(crate) fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -
     let f = Contained(Some(f));
     let relay = Arc::new(Relay(WakerSlot::default()));
     PoolTask {
-        // A panic of the closure is caught here, because its payload may panic in turn when it is dropped.
+        // A panic of the closure is caught here, because the destructor of its payload may panic too.
         task: blocking::unblock(move || {
             let f = f;
             Contained(f.take().map(|f| catch_unwind(AssertUnwindSafe(f))))

@@ -1,9 +1,8 @@
 //! `Serialize` for snapshots, for all values in them, and for the types that a registry returns. Use it for logs and
 //! dashboards.
 //!
-//! Names and kinds are strings, durations are seconds with a fraction. An `Instant` is left out: it means
-//! nothing outside of the process. There is no `Deserialize`, because an error cannot be restored from its
-//! text.
+//! Names and kinds are strings. Durations are seconds with a fraction. An `Instant` is left out: it means nothing outside of
+//! the process. There is no `Deserialize`, because an error cannot be restored from its text.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

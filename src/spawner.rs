@@ -1,5 +1,5 @@
-//! `Spawner`: a function that starts a task. It takes over the section that a dropped future leaves unfinished. A section is
-//! the code in a shield, or clean-up.
+//! `Spawner`: a function that starts a task: a member of a group, or the rest of a section whose future was dropped. A
+//! section is the code in a shield, or clean-up.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -23,8 +23,8 @@ pub(crate) fn hand_over<F>(spawner: impl Spawner, section: impl FnOnce() -> Pin<
 where
     F: Future + Send + ?Sized + 'static,
 {
-    // This runs in a destructor, perhaps during another panic, where a second panic would abort the process. The panic hook
-    // has printed the panic of the closure, and no caller could do more about it.
+    // This runs in a destructor, perhaps during another panic, where a second panic would abort the process. If a closure
+    // panics, the panic is printed. No caller could do more about it.
     let _ = contain(|| spawner(Box::pin(Rest(section()))));
 }
 

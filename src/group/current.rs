@@ -1,5 +1,5 @@
-//! The members that are being polled on this thread. A group uses them to find out that one of its own members awaits
-//! it, and a handle uses them to find out that its own member awaits it.
+//! The members that are being polled on this thread. They let a group detect that one of its own members awaits the group,
+//! and let a join handle detect that it is awaited by its own member.
 //!
 //! A member can be polled inside a member of another group. That is rare, so the innermost member has a cell of its own,
 //! and only the members around it are in a list.
@@ -21,7 +21,7 @@ struct CurrentMember {
     group: usize,
     /// The number of the member, or 0 if no member is polled.
     number: u64,
-    /// The address of the data of the waker with which its task is polled. It distinguishes the task from those that an
+    /// The data pointer of the waker that the member's task is polled with. It distinguishes this task from tasks that an
     /// executor polls inside it.
     task: usize,
 }
@@ -49,7 +49,7 @@ impl Drop for InMember {
 impl InMember {
     #[cold]
     fn enter_nested(&self) {
-        // This fails only while the thread is ending. The members around are then unknown.
+        // This fails only while the thread is ending. The members around this one are then unknown.
         let _ = AROUND.try_with(|around| around.borrow_mut().push(self.outer));
     }
 

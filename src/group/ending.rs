@@ -149,8 +149,8 @@ where
         if let Some(Err(cancelled)) = outcome.take_if(|outcome| outcome.is_err()) {
             let shared = &launcher.shared;
             let failed = if shared.failure().is_some() { O::fail(shared) } else { None };
-            // The race cuts the grace period of the group short once nothing needs the rest of it. So its own answer
-            // counts only if it dropped the body.
+            // The race of the group cuts the grace period short once nothing needs the rest of it. That also makes
+            // `cancelled.was_forced()` true, so this value is used only if the body was dropped.
             let forced = shared.was_forced() || *this.body_dropped && cancelled.was_forced();
             *outcome = Some(failed.map_or_else(|| Err(cancelled.with_forced(forced)), Ok));
         }
@@ -158,7 +158,8 @@ where
     }
 }
 
-/// Polls members that run in place. The poll leaves the clean-up, because the members are not part of it.
+/// Polls members that run in place. The poll is not treated as part of the clean-up that calls it, because the members are
+/// not part of that clean-up.
 fn poll_in_place<T, E>(launcher: &Launcher<'_, T, E>, cx: &mut Context<'_>) {
     launcher.note_host();
     let _member = OutsideWork::out_of_clean_up();

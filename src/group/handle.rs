@@ -183,7 +183,7 @@ where
         launcher.start_now(Box::pin(Daemon::new(race, launcher.shared.clone())));
     }
 
-    /// Starts a member that is not an operation. If members have a grace period, the member becomes an operation.
+    /// Starts a member whose work is not an operation. If members have a grace period, this makes the work an operation.
     fn launch<K, F>(&self, future: F) -> JoinHandle<T, E>
     where
         K: Kind<T, E, Value: Send> + Send + 'env,
@@ -239,9 +239,9 @@ impl<'env, T, E> GroupHandle<'env, T, E> {
     /// Returns only results of members whose [`JoinHandle`] has been dropped. A result that was returned here is not in the
     /// list that [`join`](crate::TaskGroup::join) returns.
     ///
-    /// Members may call this too. If all members that are left wait here, no result can come. So the last one that begins to
-    /// wait gets `None`. It gets `None` even if another member waits with a time limit, and has a result later. Members in
-    /// the queue of a [bound](crate::TaskGroup::at_most) count as members that are left.
+    /// Members may call this too. If all members that are left wait here, no result can come. So the last member that begins
+    /// to wait gets `None`, even if another waiting member has a time limit and would return a result later. Members in the
+    /// queue of a [bound](crate::TaskGroup::at_most) count as members that are left.
     ///
     /// # Cancel safety
     ///

@@ -3,8 +3,8 @@
 //! 1. The group does not wait for its host, because the host would then wait for itself. So the host is not counted as
 //!    a member, and does not count towards the bound. It stays a child of the group's operation, and still leaves one
 //!    result.
-//! 2. The host changes only in a poll of the group, under the lock of the group. If the group is polled elsewhere later, the
-//!    member is counted again, unless the member or the group has ended.
+//! 2. The host changes only in a poll of the group, under the lock of the group. If a later poll of the group comes from
+//!    elsewhere, the former host is counted as a member again, unless the host or the group has ended.
 
 use super::launcher::Launcher;
 use super::shared::Shared;

@@ -23,7 +23,7 @@ const ROUNDS: usize = 32;
 pub(super) struct InPlace<'env> {
     /// `None` once the group is gone.
     incoming: Mutex<Option<Vec<Task<'env>>>>,
-    /// `None` while the members are polled.
+    /// `None` while the members are being polled.
     members: Mutex<Option<FuturesUnordered<Task<'env>>>>,
     /// The waker of the future of the group.
     waker: WakerSlot,

@@ -20,8 +20,8 @@ use crate::wait::polled_after_completion;
 ///
 /// A member that awaits its own handle would wait for itself. So the handle returns
 /// [`TaskError::Cancelled`](super::TaskError::Cancelled) at once, and the result of the member belongs to the group. The
-/// handle notices this only if the task of the member polls it directly. Inside a combinator that polls with wakers of
-/// its own, such as `FuturesUnordered`, the handle stays pending until the member is cancelled. The same holds for
+/// handle detects this only if the task of the member polls the handle directly. Inside a combinator that polls with wakers
+/// of its own, such as `FuturesUnordered`, the handle stays pending until the member is cancelled. The same holds for
 /// members that await each other's handles in a circle.
 ///
 /// Dropping the handle does not cancel the member. To cancel one member, give it a token of its own:
@@ -33,8 +33,7 @@ use crate::wait::polled_after_completion;
 ///
 /// # Errors
 ///
-/// [`TaskError`](super::TaskError): the member was cancelled, panicked, or returned an error. Or the member has awaited
-/// its own handle.
+/// [`TaskError`](super::TaskError): the member was cancelled, panicked, returned an error, or awaited its own handle.
 ///
 /// # Panics
 ///

@@ -1,7 +1,6 @@
-//! Models of a group's counts: the end of the last member races against the wait for it, against a new member, and
-//! against the queue, and against the drop of the group, and the count of plain members races against the end of the
-//! group's operation. There are also models of members in place: their first poll and their wake-ups race against a poll of the group, and against its
-//! drop.
+//! Models of a group. The end of the last member races against the wait for the members, a new member, the queue, and the
+//! drop of the group. The count of plain members races against the end of the group's operation. For members in place, their
+//! first poll and their wake-ups race against a poll of the group and against its drop.
 
 use std::convert::Infallible;
 use std::future::{poll_fn, ready};
@@ -129,7 +128,7 @@ fn loom_daemon_ends_beside_the_last_member() {
     });
 }
 
-/// A registry: it keeps the children that it lists.
+/// Stands for a registry: keeps the children that it lists.
 #[derive(Default)]
 struct Listed(Mutex<Vec<Operation>>);
 
@@ -307,7 +306,7 @@ fn loom_member_in_place_comes_during_a_poll() {
 fn loom_member_in_place_is_woken_during_a_poll() {
     model_within(2, || {
         let group = group_in_place();
-        // Kept under a lock, because loom does not see the atomics of the list in which a wake-up puts the member.
+        // Kept under a lock, because loom does not see the atomics of the list into which a wake-up puts the member.
         let flag: Arc<Mutex<(bool, Option<Waker>)>> = Arc::default();
         let seen = flag.clone();
         add(

@@ -1,7 +1,7 @@
 //! `Results`: the results of members, until they are taken.
 //!
 //! 1. A member has a slot from its admission until its handle has returned the result or is dropped. The slot is then used
-//!    for another member, so it has the number of its member.
+//!    for another member, so it stores the number of its current member.
 //! 2. A result is in one place: in the slot if the handle is alive, otherwise in the list of the group.
 //! 3. If all members that are left wait for a result, none will come. So the last member that begins to wait gets
 //!    `None` instead. If this happens because a member ends, the waiting tasks are woken, and the first one that looks

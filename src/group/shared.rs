@@ -128,8 +128,8 @@ impl<T, E> Shared<T, E> {
 
     /// Cancels the group because of a failure, unless the group is cancelled already.
     pub(super) fn fail(&self, number: Option<u64>, cause: TaskFailed) {
-        // Only the first cancellation counts. So if the group is cancelled already, this failure is not the failure of the
-        // group.
+        // Only the first cancellation takes effect. So if the group is cancelled already, this failure is not the failure of
+        // the group.
         let mut state = self.state.lock();
         let first = state.failure.is_none();
         if first {

@@ -30,8 +30,8 @@ enum Limit {
 }
 
 impl GroupSource {
-    /// `keeps_limit` is whether the source watches the deadline. It is false for a member that the group polls, because the
-    /// group is then polled too, and watches the deadline itself.
+    /// `keeps_limit` says whether the source watches the deadline. It is false for a member that the group polls, because
+    /// the group is then polled too, and watches the deadline itself.
     pub(super) fn new(token: &CancellationToken, keeps_limit: bool) -> Self {
         #[cfg(not(feature = "time"))]
         let _ = keeps_limit;
@@ -56,8 +56,8 @@ impl GroupSource {
             return false;
         }
         self.limit = Limit::None;
-        // No limit is overdue if the race of the group's operation is over, or if the group's source did not fire at this
-        // limit because it waits for more, as `all_of` does.
+        // `overdue` returns `None` if the race of the group's operation is over. It also returns `None` if the group's
+        // source did not fire at this limit, because that source waits for other sources too, as `all_of` does.
         let Some(operation) = Operation::current() else { return false };
         match operation.overdue() {
             Some(overdue) => operation.cancel_with(overdue.reason),

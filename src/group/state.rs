@@ -58,7 +58,7 @@ pub(super) struct Seat {
 pub(super) struct Policy {
     /// The largest number of members that run at once, if there is a bound.
     pub(super) bound: Option<usize>,
-    /// Whether the others continue after a failure.
+    /// Whether the other members continue after a failure.
     pub(super) keeps_going: bool,
     /// Whether results of detached members are dropped.
     pub(super) discards: bool,

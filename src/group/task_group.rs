@@ -30,14 +30,14 @@ use crate::spawner::Spawner;
 /// * If a member fails or panics, the others are cancelled, unless the group [keeps going](Self::keep_going).
 /// * [`at_most`](Self::at_most) bounds how many members run at once.
 /// * Dropping the group cancels its members. They end when their executor next polls them or drops them. Until then, a
-///   registry in which the group was lists a child of its operation, with the same name.
+///   registry that listed the group lists a child of the group's operation instead, with the same name.
 ///
 /// # Memory
 ///
-/// If the [`JoinHandle`](super::JoinHandle) of a member was dropped, the group keeps the result until it is taken. If
-/// there are many members, take results with [`next`](GroupHandle::next), or [discard](Self::discard_results) them. The
-/// group then keeps nothing of a member that has ended. Its memory grows with the largest number of handles of members
-/// that were alive at once: it has a small slot for each of these. It frees the slots when no handle is left.
+/// If the [`JoinHandle`](super::JoinHandle) of a member was dropped, the group keeps the result until it is taken. If there
+/// are many members, take results with [`next`](GroupHandle::next), or [discard](Self::discard_results) them. The group then
+/// keeps no result of a member that has ended. It only keeps small slots, as many as the largest number of join handles that
+/// were alive at once, and frees them when no handle is left.
 ///
 /// # The time limit
 ///
@@ -245,9 +245,9 @@ impl<'env, T, E> TaskGroup<'env, T, E> {
     /// If a member does not end in time, it is dropped. [`was_forced`](crate::Cancelled::was_forced) then returns `true`
     /// for its error, and for the error of the group.
     ///
-    /// A member sees the request through its [current](crate::Operation::current) operation. To give the body of a
-    /// scope time as well, use [`grace`](crate::Cancelable::grace) of the future of the scope. With `limit`, each
-    /// member is an operation of its own, which costs more than a plain member.
+    /// A member sees the request through its [current](crate::Operation::current) operation. To give the body of a scope
+    /// time as well, call [`grace`](crate::Cancelable::grace) on the future of the scope. With a grace period, each member
+    /// is an operation of its own, which costs more than a plain member.
     ///
     /// ```
     /// use cancelable::{Operation, TaskGroup};

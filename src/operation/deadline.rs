@@ -78,7 +78,7 @@ impl Inner {
     #[cfg(feature = "time")]
     pub(super) fn overdue(&self) -> Option<Overdue> {
         let now = clock::now();
-        // Once the operation has ended, its own limit no longer counts.
+        // Once the operation has ended, its own limit no longer applies.
         let passed = |details: &Details| {
             let limit = details.limit.filter(|limit| limit.at <= now && details.ended.is_none())?;
             Some(limit.at.saturating_duration_since(limit.since))

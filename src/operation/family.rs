@@ -144,7 +144,7 @@ impl Inner {
         }
     }
 
-    /// Takes a child out of the list if it is not known to be part of the operation's work: see `Link::Undecided`.
+    /// Takes those children out of the list that are not known to be part of the operation's work: see `Link::Undecided`.
     pub(super) fn release_undecided_children(&self) {
         for child in self.children() {
             child.leave_parent();
@@ -296,7 +296,7 @@ impl HasLatch for Inner {
     }
 }
 
-/// Drops the operations that the list owns one by one. They may form a long chain, and dropping a long chain recursively would
+/// Drops, one by one, the operations that the list owns. They may form a long chain, and dropping it recursively would
 /// overflow the stack.
 impl Drop for Family {
     fn drop(&mut self) {

@@ -212,7 +212,7 @@ impl Inner {
     }
 
     /// Returns the reason for which the operation ends if its future is dropped. If the parent has been cancelled and the
-    /// cancellation has not reached the operation yet, the reason of the parent counts.
+    /// cancellation has not reached the operation yet, that is the reason of the parent.
     pub(super) fn reason_if_dropped(&self) -> Reason {
         let parent = self.details.lock().parent.clone();
         let bound = parent.as_ref().filter(|parent| parent.link != Link::Shielded);

@@ -25,8 +25,8 @@ use crate::signal_kind::Signal;
 /// | [`Reason::Timeout`] | the code 124, like GNU `timeout` |
 /// | any other | the code 1 |
 ///
-/// The function looks at the [root](Reason::root) of the reason. For a [`Reason::All`], the first signal in the list counts.
-/// If the list has no signal, the code is 124 if all its reasons are time limits, and 1 otherwise. Like
+/// The function looks at the [root](Reason::root) of the reason. For a [`Reason::All`], the first signal in the list is
+/// used. If the list has no signal, the code is 124 if all its reasons are time limits, and 1 otherwise. Like
 /// [`std::process::exit`], this function runs no destructors.
 ///
 /// The function flushes the standard output first, but gives up after 100 ms. For the first process of a container (process

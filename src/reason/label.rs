@@ -121,8 +121,8 @@ impl fmt::Display for TimeoutLabel {
         }
         match &self.cause {
             None | Some(Reason::Manual { message: None }) => Ok(()),
-            // The texts of these two reasons start with "cancelled". That word would be wrong here: only the limit has
-            // cancelled anything.
+            // The texts of these two reasons start with "cancelled". Here they say why the limit was set, and only the limit
+            // has cancelled anything. So that word is left out.
             Some(Reason::Manual { message: Some(message) }) => write!(f, ": {message}"),
             Some(Reason::Error { error }) => write!(f, ": {error}"),
             Some(cause) => write!(f, ": {cause}"),

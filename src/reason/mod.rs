@@ -51,7 +51,7 @@ pub enum Reason {
     /// A time limit passed.
     #[non_exhaustive]
     Timeout {
-        /// The length of the limit, measured from when its clock started.
+        /// The length of the limit, measured from its start.
         after: Duration,
         /// The name of the limit, and why it was set. `None` if a [`timeout`](crate::timeout()) has neither.
         label: Option<Arc<TimeoutLabel>>,

@@ -136,8 +136,8 @@ impl<M> MemberMap<M> {
                 self.regular.add();
             }
         } else if admission == Admission::Below && self.all.add_unless_zero() {
-            // If all regular members have left, the shutdown no longer waits for regular members. So this one counts as
-            // a daemon.
+            // If all regular members have left, the shutdown no longer waits for regular members. So this member counts as a
+            // daemon.
             is_regular = is_regular && self.regular.add_unless_zero();
         } else {
             return Insertion::Refused;
@@ -152,8 +152,8 @@ impl<M> MemberMap<M> {
         let removed = shard.remove(&id);
         let (len, capacity) = (shard.len(), shard.capacity());
         if capacity > KEPT_CAPACITY && len < capacity / 8 {
-            // This moves the remaining members and drops none. The shard shrinks only after several members have left
-            // for each one that it moves, so a removal takes constant time on average.
+            // Shrinking moves the remaining members, and drops none of them. Before each shrink, several members have left
+            // for every member that is moved. So a removal takes constant time on average.
             shard.shrink_to((2 * len).max(KEPT_CAPACITY / 2));
         }
         // Setting the latch wakes tasks, so the lock is released first.
@@ -169,7 +169,7 @@ impl<M> MemberMap<M> {
                 self.set_gone_if_zero();
             }
         }
-        // A member holds user code, so it is not dropped under the lock.
+        // Dropping a member may run user code, so the member is dropped with no lock held.
         drop(removed);
     }
 

@@ -187,11 +187,11 @@ impl Registry {
         cancelled
     }
 
-    /// Cancels the operations that match the filter. Returns how many of them this call cancelled. An operation that
-    /// was already cancelled does not count.
+    /// Cancels the operations that match the filter. Returns how many of them this call cancelled. An operation that was
+    /// already cancelled is not counted.
     ///
     /// If one matching operation is a child of another, only the parent gets `reason`. The child is cancelled with its
-    /// parent, for the reason [`Parent`](Reason::Parent), and counts as well.
+    /// parent, for the reason [`Parent`](Reason::Parent), and is counted too.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -237,7 +237,7 @@ impl Registry {
         inspections.filter(|inspection| filter.fits(&inspection.snapshot)).collect()
     }
 
-    /// Returns counts: how many operations are active, how many have ended in which way, and how long those took.
+    /// Returns counts: how many operations are active, how many have ended in each way, and how long they took.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -260,9 +260,9 @@ impl Registry {
         stats
     }
 
-    /// Creates a stream of the events in this registry from now on, for dashboards and logs.
+    /// Creates a stream of the events that happen in this registry after this call, for dashboards and logs.
     ///
-    /// The queue of the stream holds at most `capacity` events. A capacity of 0 counts as 1. When the queue is full, the
+    /// The queue of the stream holds at most `capacity` events. A capacity of 0 is treated as 1. When the queue is full, the
     /// oldest event is dropped, and the stream yields [how many](Event::Missed) were dropped. No operation ever waits for a
     /// listener.
     ///
@@ -285,9 +285,9 @@ impl Registry {
 
     /// Closes the registry to new operations permanently. Returns whether this call closed it.
     ///
-    /// Operations that are registered later are not listed. They are cancelled for the reason `"shutting down"`, and
-    /// their first poll returns that error. Operations already in the registry continue. An operation inside or below
-    /// a registered one is still accepted, because the registered one may need it in order to finish.
+    /// Operations that are registered later are not listed. They are cancelled for the reason `"shutting down"`, and their
+    /// first poll returns the cancellation as an error. Operations already in the registry continue. An operation inside or
+    /// below a registered one is still accepted, because the registered one may need it in order to finish.
     ///
     /// ```
     /// use cancelable::prelude::*;

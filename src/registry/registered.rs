@@ -32,8 +32,9 @@ impl<F: Future, S, E: Ending<F::Output>> Cancelable<F, S, E> {
     /// it is dropped, even before its first poll. An operation may be in several registries. Registering it twice in
     /// one registry has no further effect.
     ///
-    /// If the registry is [closed](Registry::close), the operation is cancelled for the reason `"shutting down"`, and
-    /// its first poll returns that error. An operation inside or below one that is in the registry is still accepted.
+    /// If the registry is [closed](Registry::close), the operation is cancelled for the reason `"shutting down"`, and its
+    /// first poll returns the cancellation as an error. An operation inside or below one that is in the registry is still
+    /// accepted.
     ///
     /// ```
     /// use cancelable::prelude::*;
@@ -155,7 +156,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
     /// Registers the whole stream as one operation, at once. See [`Cancelable::registered_in`].
     ///
     /// The stream leaves the registry when it has ended or is dropped. A stream is polled only when its consumer asks for an
-    /// item, so the stream does not notice a shutdown before that.
+    /// item, so it notices a shutdown only then.
     ///
     /// ```
     /// use cancelable::prelude::*;

@@ -13,8 +13,8 @@ use crate::source::CancellationToken;
 /// Maximum number of polls of one operation.
 const MAX_POLLS: usize = 1_000;
 
-/// How long, in real time, to wait for another thread to wake an idle operation. A series of operations ends if none does,
-/// so the series waits that long at most once.
+/// How long, in real time, to wait for another thread to wake an idle operation. If no thread does so, the series of
+/// operations ends. So a series waits that long at most once.
 const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The poll before which an operation was cancelled or dropped.
@@ -97,7 +97,7 @@ impl fmt::Display for At {
 /// ends before it is cancelled, or when only a cancellation would ever wake it.
 ///
 /// `make` creates the operation from a token, for example with the token as the source of a race. Each operation is driven
-/// to its end in virtual time, as by [`run`](super::run). Then `check` receives the place of the cancellation and the
+/// to its end in virtual time, as with [`run`](super::run). Then `check` receives the place of the cancellation and the
 /// output. If the last operation has ended without a cancellation, `check` is called for it too.
 ///
 /// If `check` panics, the place is printed to standard error.
@@ -168,7 +168,7 @@ pub fn cancel_at_every_await<F: IntoFuture>(
 ///
 /// Use it to test a single await, or to debug a place that [`cancel_at_every_await`] has reported.
 ///
-/// `make` creates the operation from a token that cancels it. The operation is driven in virtual time, as by
+/// `make` creates the operation from a token that cancels it. The operation is driven in virtual time, as with
 /// [`run`](super::run). The reason is a [`Manual`](Reason::Manual) one with a message such as `cancelled before poll 3`.
 ///
 /// # Panics
@@ -236,7 +236,7 @@ pub fn cancel_at_poll<F: IntoFuture>(
 /// Use it for code that may be dropped from outside: by `select!`, or by a runtime that shuts down. The series stops
 /// when an operation ends before it is dropped, or when nothing will ever wake it.
 ///
-/// `make` creates the operation, which is driven in virtual time, as by [`run`](super::run). After each drop, `check`
+/// `make` creates the operation, which is driven in virtual time, as with [`run`](super::run). After each drop, `check`
 /// receives the place of the drop and `None`. If the last operation has ended, `check` receives its output.
 ///
 /// If `check` panics, the place is printed to standard error.

@@ -32,9 +32,9 @@ use crate::source::{CancelCounts, CancellationToken};
 pub struct CancelCalls(Arc<CancelCounts>);
 
 impl CancelCalls {
-    /// Counts the calls on this token from now on.
+    /// Starts to count the calls that cancel this token.
     ///
-    /// Another call for the same token returns a handle to the same counts.
+    /// If this is called again for the same token, it returns a handle to the same counts.
     ///
     /// ```
     /// use cancelable::CancellationToken;

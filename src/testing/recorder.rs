@@ -278,7 +278,7 @@ impl Recorder {
     ///
     /// # Panics
     ///
-    /// As for [`assert`](Self::assert).
+    /// The same as for [`assert`](Self::assert).
     ///
     /// # Examples
     ///

@@ -21,7 +21,7 @@ use crate::timer::virtual_time;
 /// * Steps before the first [`after`](Self::after) happen before the first poll. Later steps happen at the times that
 ///   `after` gives them.
 /// * Steps after the end of the operation are skipped. The exception is [`expect_pending`](Self::expect_pending), which
-///   fails then.
+///   fails in that case.
 /// * Expectations of the output are checked at the end, wherever they are written.
 ///
 /// The operation returns a `Result`. The error is [`Cancelled`](crate::Cancelled) or an error type of your own.
@@ -265,7 +265,7 @@ impl<'a> Scenario<'a> {
     ///
     /// # Panics
     ///
-    /// As for [`run`](Self::run).
+    /// The same as for [`run`](Self::run).
     ///
     /// # Errors
     ///

@@ -28,12 +28,12 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// # Threads
 ///
-/// Other threads use real time. A limit belongs to the thread on which it was first pending. If that is this thread, the
-/// limit fires by this thread's clock, even if another thread polls it later. It then wakes the task that polled it last.
+/// Other threads use real time. A limit belongs to the thread on which it was first pending. A limit of this thread fires by
+/// this thread's clock, even if another thread polls the limit later. When it fires, it wakes the task that polled it last.
 ///
 /// Once time resumes, the rest of a limit passes in real time. But an instant that was read while time was paused is ahead
-/// of real time by as much as the clock was advanced. So a limit that has started but was never pending fires late by that
-/// much. Finish your futures before you drop the guard.
+/// of real time by as much as the clock was advanced. So a limit that started while time was paused, but was never pending
+/// in that time, fires late by the same amount. Finish your futures before you drop the guard.
 ///
 /// Limits that were pending before time was paused use real time.
 ///

@@ -24,7 +24,7 @@ mod real {
 
     /// Set if creating the reactor has panicked, for example because the process had no file descriptors left. `async-io`
     /// starts the reactor's thread first, and that thread ends with the same panic. If a later attempt creates the reactor,
-    /// `async-io` does not start the thread again.
+    /// `async-io` does not start the thread again, so `poll` starts one.
     static FAILED: AtomicBool = AtomicBool::new(false);
 
     struct FailedOnPanic;

@@ -1,8 +1,8 @@
 //! Time limits, which share deadline slots.
 //!
-//! Time limits almost never fire, so they are made cheap to set and to drop. The end of a limit is rounded up to the end
-//! of a slot. For limits of up to four seconds, a slot is a millisecond wide. For longer limits, it is at most 1/512 of the
-//! limit's length wide. All limits that end in the same slot share one wait list. All slots share one timer of the reactor,
+//! Time limits almost never fire, so they are made cheap to set and to drop. The end of a limit is rounded up to the end of
+//! a slot. For limits of up to four seconds, a slot is a millisecond wide. For longer limits, its width is at most 1/512 of
+//! the limit's length. All limits that end in the same slot share one wait list. All slots share one timer of the reactor,
 //! which is set for the slot that ends first.
 //!
 //! * [`tick`]: the times at which slots end.

@@ -33,7 +33,8 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    /// Guarantee 5: never early, and late by less than 1 ms up to four seconds, or 1/512 of the part beyond.
+    /// Guarantee 5: a limit is never early. It is late by less than 1 ms, or by less than 1/512 of its length beyond four
+    /// seconds.
     #[test]
     fn lateness_is_bounded() {
         for exponent in 0..62 {

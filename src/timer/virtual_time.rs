@@ -141,8 +141,8 @@ fn continue_in_real_time(now: Instant, slots: BTreeMap<(Instant, u64), Weak<Slot
     for ((end, _), slot) in slots {
         let Some(slot) = slot.upgrade() else { continue };
         let left = end.saturating_duration_since(now);
-        // If the reactor cannot be created, this panics. The panic is contained, because this also runs in destructors, where a
-        // panic may abort the process.
+        // If the reactor cannot be created, `hand_over` panics. The panic is contained, because this function also runs in
+        // destructors, where a panic may abort the process.
         let _ = contain(|| hand_over(slot, real, left));
     }
 }

@@ -105,7 +105,7 @@ impl<L: HasLatch> Waiter<L> {
 
     /// Returns true if the task polls with the probe and the value is not set.
     ///
-    /// It checks for the probe first. If the poll with the probe is inlined, the compiler knows the result of that
+    /// This method checks for the probe first. If the poll with the probe is inlined, the compiler knows the result of that
     /// check, and only one load is left.
     #[inline(always)]
     fn is_unset_probe(&self, cx: &Context<'_>) -> bool {
@@ -129,7 +129,7 @@ impl<L: HasLatch> Waiter<L> {
         if let State::Done = self.state {
             polled_after_completion(what);
         }
-        // A probe comes here only if the value is set.
+        // A poll with the probe gets here only if the value is set.
         if !self.latch.latch().is_set() && self.register(cx) {
             return Poll::Pending;
         }

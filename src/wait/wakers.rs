@@ -6,7 +6,7 @@ use super::Slab;
 use super::slab::IntoIter;
 use crate::panic::contain;
 
-/// The wakers of waiting tasks. The list has no lock of its own: the owner of the list guards it with one.
+/// The wakers of waiting tasks. The list has no lock of its own: the owner of the list guards it with a lock.
 ///
 /// While that lock is held, wakers are only moved. They are cloned, woken and dropped after it is released, since all
 /// three run user code.

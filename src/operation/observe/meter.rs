@@ -19,7 +19,7 @@ impl Meter {
     pub(super) fn begin(operation: &Operation) -> Self {
         let name = operation.inner.details.lock().name.clone();
         let operation = name.map_or("unnamed", |name| name.literal().unwrap_or("other"));
-        // A panic of the recorder has been printed, and no caller could do more about it.
+        // If the recorder panics, the panic is printed. No caller could do more about it.
         let _ = contain(|| {
             counter!(STARTED, "operation" => operation).increment(1);
             gauge!(RUNNING, "operation" => operation).increment(1.0);

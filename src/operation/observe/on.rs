@@ -77,7 +77,7 @@ impl Operation {
         (metered || span.is_wanted()) && self.observe_if_wanted(at, span, metered)
     }
 
-    /// Makes the span. If the subscriber filters the span out, nothing else is done. This costs such an operation only 60
+    /// Makes the span. If the subscriber filters the span out, this method does nothing else, and costs only 60
     /// instructions, because the rest is in `observe_slow`.
     #[inline(never)]
     fn observe_if_wanted(&self, at: Instant, span: &mut SpanMaker, metered: bool) -> bool {
@@ -184,7 +184,7 @@ impl Observed {
             self.requested(&reason);
         }
         let Some(end) = observation.end(operation) else { return };
-        // Removes the callback, so that the token, which may live longer, keeps nothing of the operation.
+        // Removes the callback, so that the token, which may live longer, keeps nothing of the operation alive.
         let on_request = observation.on_request.lock().take();
         drop(on_request);
         #[cfg(feature = "metrics")]

@@ -37,7 +37,7 @@ mod real {
     pub(crate) struct SpanMaker(Mutex<Option<MakeSpan>>);
 
     impl SpanMaker {
-        /// Makes the span with `make`, instead of the default span. If this is called again, the last call counts.
+        /// Makes the span with `make`, instead of the default span. If this is called again, the last closure is used.
         pub(crate) fn set(&mut self, make: impl FnOnce(&Operation) -> Span + Send + 'static) {
             let earlier = self.0.get_mut().replace(Box::new(make));
             discard(earlier);

@@ -55,9 +55,9 @@ impl Registry {
     ///    [`grace`](Shutdown::grace) to stop. Operations with a grace period of their own use it, shields finish, and
     ///    clean-up runs. An operation inside the shield or clean-up of another one is protected too, and is not
     ///    cancelled. At the end of the grace, daemons are cancelled as well.
-    /// 4. **Force.** The remaining grace periods are cut short, as [`force`](Self::force) does. If anything was
-    ///    cancelled or cut short at this moment, the shutdown waits a little longer: see
-    ///    [`settle`](Shutdown::settle). Shields and clean-up are not interrupted.
+    /// 4. **Force.** The shutdown cuts the remaining grace periods short, as [`force`](Self::force) does. If this step has
+    ///    cancelled anything or cut anything short, the shutdown waits a little longer: see [`settle`](Shutdown::settle).
+    ///    Shields and clean-up are not interrupted.
     /// 5. **Report.** Operations that are still running are reported, and otherwise left alone. Their owners may drop them.
     ///
     /// To cancel at once, use `shutdown(Duration::ZERO)`.
@@ -350,7 +350,7 @@ impl Future for Shutdown {
                 has_cancelled |= wait.cancel(Step::CancelledAll, shared, &this.reason);
                 wait.step = Step::Forced;
                 let cut_short = force(shared);
-                // If neither this shutdown nor the user has just changed something, there is nothing to wait for.
+                // Wait only if this step has cancelled or cut short something, or if user code has called `force`.
                 is_over = !by_user && !has_cancelled && cut_short == 0;
             }
         }

@@ -76,7 +76,7 @@ impl Shutdown {
 }
 
 impl ShutdownPhases {
-    /// Adds a phase after the others. The operations of `registry` have the time `finish` to finish, instead of
+    /// Adds a phase after the others. The operations of `registry` get up to `finish` to finish, instead of
     /// [`ShutdownPlan::finish`]. If `finish` is zero, they are cancelled at once. The [grace](ShutdownPlan::grace) of the
     /// plan applies to each phase.
     pub fn then(mut self, name: impl Into<Text>, registry: &Registry, finish: Duration) -> Self {
@@ -102,7 +102,7 @@ impl ShutdownPhases {
     ///
     /// # Errors
     ///
-    /// As for [`signal`](crate::signal()).
+    /// The same as for [`signal`](crate::signal()).
     #[cfg(feature = "signal")]
     pub fn shutdown_on_termination(
         self,

@@ -118,7 +118,7 @@ impl ShutdownPlan {
     pub(super) fn call_hooks(&self, reason: &Reason) {
         let hooks = std::mem::take(&mut *self.on_request.lock());
         for hook in hooks {
-            // The panic has been printed; no caller could do more about it.
+            // If the hook panics, the panic is printed. No caller could do more about it.
             let _ = contain(|| hook(reason));
         }
     }

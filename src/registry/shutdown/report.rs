@@ -42,8 +42,8 @@ use crate::text::{Brief, Text};
 pub struct ShutdownReport {
     /// How long the shutdown took.
     pub took: Duration,
-    /// Whether the shutdown reached the step that cuts grace periods short, because the time was over or because of a call
-    /// of [`force`](crate::Registry::force).
+    /// Whether the shutdown reached the step that cuts grace periods short, because the time had run out or because
+    /// [`force`](crate::Registry::force) was called.
     pub forced: bool,
     /// The number of grace periods that were cut short.
     pub cut_short: usize,

@@ -77,7 +77,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// As for [`signal`](crate::signal()).
+    /// The same as for [`signal`](crate::signal()).
     ///
     /// # Examples
     ///
@@ -151,8 +151,8 @@ enum Stage {
 impl ShutdownWhen<SignalSource> {
     pub(super) fn on_termination(phases: Vec<PhasePlan>, plan: ShutdownPlan) -> io::Result<Self> {
         let mut when = ShutdownWhen::new(phases, termination()?, plan);
-        // This hardly ever fails, because the same registration has succeeded for the first signal. If it fails, there is no
-        // second step.
+        // Listening for a second signal hardly ever fails, because listening for the first one has succeeded. If it fails, a
+        // second signal does not cancel the operations.
         when.second = Mutex::new(Second::Make(Box::new(|| {
             Some(Box::pin(termination().ok()?.second_signal_exits()))
         })));
@@ -200,8 +200,9 @@ impl<S: Future<Output = Reason>> ShutdownWhen<S> {
     /// Runs the service until the shutdown has ended, then drops the service. Returns the output of the service, if it has
     /// completed, and how the shutdown ended.
     ///
-    /// A response that the service has not sent by then is lost. If the service must finish something after the operations
-    /// have ended, spawn it as a task. Then await this future without `serve`, and await the task afterwards.
+    /// A response that the service has not sent by the end of the shutdown is lost. If the service must finish something
+    /// after the operations have ended, spawn it as a task. Then await this future without `serve`, and await the task
+    /// afterwards.
     ///
     /// If the service returns by itself, that counts as the first request, with the reason `"the service ended"` and
     /// without a delay for load balancers.

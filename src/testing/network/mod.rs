@@ -71,7 +71,7 @@ struct Chance<T> {
 }
 
 impl<T: Copy> Chance<T> {
-    /// Decides by the number `random` whether it happens. Returns `what` if it does.
+    /// Uses the number `random` to decide whether `what` happens. Returns `what` if it does.
     fn draw(self, random: u64) -> Option<T> {
         // The upper 53 bits fit into an `f64` exactly, so the fraction is always less than 1. A probability of 0 means
         // never, and a probability of 1 means always.
@@ -124,7 +124,7 @@ impl Network {
     /// assert_eq!(chunks, ["añb", "→c"]);
     /// ```
     pub fn chunk_sizes(mut self, sizes: impl IntoIterator<Item = usize>) -> Self {
-        // Takes one size more than allowed, so that `check` finds out if the list is too long, even if it is an endless
+        // Takes one size more than allowed, so that `check` notices a list that is too long, even if the list is an endless
         // range.
         self.sizes = sizes.into_iter().take(MOST_SIZES + 1).collect();
         self
@@ -239,11 +239,11 @@ impl Network {
     ///
     /// # Cancel safety
     ///
-    /// As for [`stream`](Self::stream).
+    /// The same as for [`stream`](Self::stream).
     ///
     /// # Errors
     ///
-    /// As for [`stream`](Self::stream).
+    /// The same as for [`stream`](Self::stream).
     ///
     /// # Examples
     ///
