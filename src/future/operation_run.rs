@@ -54,6 +54,8 @@ pub(super) struct OperationRun {
     /// Whether the races around the operation wait not only for its clean-up, but for its grace period too.
     #[cfg(feature = "time")]
     pub(super) grace_is_clean_up: bool,
+    /// Whether the work had begun before the operation started. Such work is polled even if the source has fired first.
+    pub(super) work_has_begun: bool,
     #[cfg(feature = "time")]
     pub(super) extra_limits: Option<Box<ExtraLimits>>,
     pub(super) cancels_children: bool,
@@ -106,6 +108,7 @@ impl OperationRun {
             grace: None,
             #[cfg(feature = "time")]
             grace_is_clean_up: false,
+            work_has_begun: false,
             #[cfg(feature = "time")]
             extra_limits: None,
             cancels_children: false,

@@ -1,7 +1,8 @@
 //! The race: the order in which the source and the work are polled, and which of them wins a tie.
 //!
 //! 1. The first poll begins with the *first look*: it polls the source with the *probe*, a waker that the sources of this
-//!    crate do not register. If the source has fired, it wins, and the work is never polled. Otherwise the work is polled.
+//!    crate do not register. If the source has fired, it wins, and the work is never polled, unless it has begun elsewhere.
+//!    Otherwise the work is polled.
 //!    If the work is pending, the source is polled again, to register the task's waker. If the source has fired in the
 //!    meantime, rule 3 applies.
 //! 2. Every later poll polls the source, and then the work.
@@ -144,6 +145,11 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
         match polled {
             Polled::Pending => Poll::Pending,
             Polled::Value(()) => Poll::Ready(()),
+            Polled::FiredFirst(reason)
+                if self.state.as_deref().is_some_and(RunState::work_has_begun) =>
+            {
+                self.cancel(reason, cx)
+            }
             Polled::FiredFirst(reason) => {
                 let error = error_of_unstarted(self.state, reason);
                 self.end(Err(error))

@@ -142,6 +142,16 @@ impl RunState {
         self.operation_run().grace_is_clean_up = true;
     }
 
+    /// Polls the work even if the source has fired by the first look, because the work has begun elsewhere.
+    #[cfg(feature = "process")]
+    pub(crate) fn note_work_has_begun(&mut self) {
+        self.operation_run().work_has_begun = true;
+    }
+
+    pub(super) fn work_has_begun(&self) -> bool {
+        self.operation.as_ref().is_some_and(|run| run.work_has_begun)
+    }
+
     /// Cancels the operation once it has reported no progress for this long.
     #[cfg(feature = "time")]
     pub(crate) fn set_stall(&mut self, length: Duration) {

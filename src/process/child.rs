@@ -85,6 +85,15 @@ impl Child {
         }
     }
 
+    /// Takes over a child that other code has started.
+    pub(super) fn running(mut process: async_process::Child, mut stop: StopBy) -> Self {
+        // If the child has been waited for, its group may be gone, too.
+        stop.is_group = stop.is_group && matches!(process.try_status(), Ok(None));
+        let mut child = Child::new(process, Vec::new(), stop);
+        child.stop.is_group = child.stop.is_group && child.leads_group();
+        child
+    }
+
     /// Writes the input, reads the output, and waits for the child. Ready once the child has ended and its output is closed,
     /// or when the time limit in `rest` has passed.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -211,7 +220,9 @@ impl Child {
 #[cfg(unix)]
 mod signals {
     use rustix::io::Errno;
-    use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
+    use rustix::process::{
+        Pid, Signal, getpgid, kill_process, kill_process_group, test_kill_process_group,
+    };
 
     use super::Child;
 
@@ -234,6 +245,11 @@ mod signals {
         #[cfg(any(target_os = "openbsd", target_os = "redox", target_os = "cygwin"))]
         pub(super) fn has_ended(&self) -> bool {
             false
+        }
+
+        /// Returns whether the child leads a process group.
+        pub(super) fn leads_group(&self) -> bool {
+            self.pid().is_some_and(|pid| getpgid(Some(pid)) == Ok(pid))
         }
 
         pub(super) fn send_stop_signal(&self) {
@@ -268,6 +284,10 @@ mod signals {
 
 #[cfg(not(unix))]
 impl Child {
+    fn leads_group(&self) -> bool {
+        false
+    }
+
     fn has_ended(&self) -> bool {
         false
     }
@@ -287,6 +307,10 @@ impl Drop for Child {
     fn drop(&mut self) {
         if self.lingers || self.status.is_none() && !self.is_lost {
             self.kill_group();
+        }
+        if self.status.is_none() && !self.is_lost {
+            // Other code that has started the child may not have set `kill_on_drop`. This fails if the child is gone.
+            let _ = self.process.kill();
         }
     }
 }

@@ -6,11 +6,10 @@ use std::io;
 use std::path::Path;
 use std::process::Stdio;
 
+use super::CommandError;
 use super::child::Child;
 use super::run::{CommandRun, StopChild};
-use super::{CommandError, GRACE};
-use crate::future::{Cancelable, TryCancelable};
-use crate::operation::Operation;
+use crate::future::TryCancelable;
 use crate::signal_kind::Signal;
 use crate::source::Source;
 
@@ -49,6 +48,12 @@ pub(super) struct StopBy {
     pub(super) signal: Signal,
     /// Whether the child leads a process group of its own. If so, signals go to the whole group.
     pub(super) is_group: bool,
+}
+
+impl Default for StopBy {
+    fn default() -> Self {
+        StopBy { signal: Signal::Term, is_group: false }
+    }
 }
 
 impl Command {
@@ -284,16 +289,11 @@ impl Command {
         self,
         source: S,
     ) -> TryCancelable<CommandRun, S::Future, StopChild> {
-        let mut operation = Operation::new();
-        operation.set_name(self.program().into());
-        let (work, ending) = CommandRun::new(self);
-        let mut race = Cancelable::of_operation(work, source, ending, operation);
-        race.run_state().count_grace_as_clean_up();
-        TryCancelable::of(race).grace(GRACE)
+        CommandRun::of_command(self, source)
     }
 
     /// Returns the name of the program, without its path.
-    fn program(&self) -> String {
+    pub(super) fn program(&self) -> String {
         let program = Path::new(self.inner.get_program());
         program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()
     }
@@ -328,7 +328,7 @@ impl From<std::process::Command> for Command {
             stdout: Stdio::piped(),
             stderr: Stdio::piped(),
             input: Vec::new(),
-            stop: StopBy { signal: Signal::Term, is_group: false },
+            stop: StopBy::default(),
         }
     }
 }

@@ -31,6 +31,8 @@
 //! 4. If the child has not ended when the grace period is over, it is killed together with its group.
 //! 5. The child is waited for (as by `waitpid`), so it leaves no zombie. Then the operation ends, and the error is returned.
 //!
+//! [`RunningChild`] does the same for a child that other code has started.
+//!
 //! On Windows step 2 sends nothing, because asking a program to end would take unsafe code. The child may still end by
 //! itself during the grace period, for instance because Ctrl-C reaches all programs of a console.
 //!
@@ -53,12 +55,14 @@ mod command;
 mod error;
 mod pipe;
 mod run;
+mod running;
 
 use std::time::Duration;
 
 pub use command::Command;
 pub use error::{CommandError, Stopped};
 pub use run::{CommandRun, StopChild};
+pub use running::RunningChild;
 
 /// The default grace period of a command: 10 seconds.
 pub const GRACE: Duration = Duration::from_secs(10);

@@ -11,19 +11,22 @@ use std::process::Output;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::GRACE;
 use super::child::Child;
 use super::command::Command;
 use super::error::CommandError;
 use crate::error::Cancelled;
-use crate::future::{ErrorOf, error_of_result, sealed};
+use crate::future::{Cancelable, ErrorOf, TryCancelable, error_of_result, sealed};
 use crate::operation::Operation;
+use crate::source::Source;
 use crate::sync::Mutex;
 use crate::wait::polled_after_completion;
 
 type Outcome = Result<Output, CommandError>;
 type SharedChild = Arc<Mutex<Option<Box<Child>>>>;
+type Race<S> = TryCancelable<CommandRun, <S as Source>::Future, StopChild>;
 
-/// The work of a [`Command`]: a future of the child's output.
+/// The work of a [`Command`] or a [`RunningChild`](super::RunningChild): a future of the child's output.
 pub struct CommandRun {
     /// `None` once the child has started.
     command: Option<Command>,
@@ -31,10 +34,34 @@ pub struct CommandRun {
 }
 
 impl CommandRun {
-    pub(super) fn new(command: Command) -> (Self, StopChild) {
-        let child = SharedChild::default();
+    /// Races a command against `source`.
+    pub(super) fn of_command<S: Source>(command: Command, source: S) -> Race<S> {
+        let mut operation = Operation::new();
+        operation.set_name(command.program().into());
+        Self::race(Some(command), SharedChild::default(), operation, source)
+    }
+
+    /// Races a child that is running against `source`.
+    pub(super) fn of_child<S: Source>(child: Child, source: S) -> Race<S> {
+        let child = Arc::new(Mutex::new(Some(Box::new(child))));
+        Self::race(None, child, Operation::new(), source)
+    }
+
+    fn race<S: Source>(
+        command: Option<Command>,
+        child: SharedChild,
+        operation: Operation,
+        source: S,
+    ) -> Race<S> {
+        let is_running = command.is_none();
         let ending = StopChild { child: child.clone(), outcome: None };
-        (CommandRun { command: Some(command), child }, ending)
+        let work = CommandRun { command, child };
+        let mut race = Cancelable::of_operation(work, source, ending, operation);
+        race.run_state().count_grace_as_clean_up();
+        if is_running {
+            race.run_state().note_work_has_begun();
+        }
+        TryCancelable::of(race).grace(GRACE)
     }
 }
 

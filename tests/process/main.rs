@@ -10,6 +10,7 @@ mod executors;
 mod group;
 mod operations;
 mod output;
+mod running;
 mod stop;
 
 use std::fs;
@@ -33,11 +34,13 @@ impl Place {
 
     /// Returns a command that runs a script here. The script may call `note NAME TEXT`, which creates a file.
     fn sh(&self, script: &str) -> Command {
+        Command::new("/bin/sh").arg("-c").arg(Place::script(script)).current_dir(self.0.path())
+    }
+
+    /// Returns the script with the function `note` in front of it.
+    fn script(script: &str) -> String {
         let note = r#"note() { echo "$2" > "$1.new"; mv "$1.new" "$1"; }"#;
-        Command::new("/bin/sh")
-            .arg("-c")
-            .arg(format!("{note}\n{script}"))
-            .current_dir(self.0.path())
+        format!("{note}\n{script}")
     }
 
     fn path(&self, name: &str) -> PathBuf {
