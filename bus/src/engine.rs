@@ -344,10 +344,17 @@ pub trait Engine: Send + Sync + 'static {
     /// Deletes rows that have not been needed for the time `retention`, but at most `at_most` rows of each table. Returns
     /// how many rows it deleted. These rows are not needed:
     ///
-    /// * Runs that ended that long ago, and the runs of processes that are deleted. The targets and receipts of these runs
-    ///   are deleted with them, except those of requests for one run.
-    /// * Requests whose lifetime ended that long ago, with their targets, unless a target is live and has no receipt.
-    /// * Processes whose lease ended that long ago.
+    /// * Processes whose lease ended that long ago. All live runs of a process are deleted with it, even if they are more than
+    ///   `at_most`.
+    /// * Runs that ended that long ago.
+    /// * Targets of runs that are deleted, and their receipts, except those of requests for one run.
+    /// * Requests whose lifetime ended that long ago, with their targets and receipts, unless a target is
+    ///   [live](TargetState::Live).
+    ///
+    /// A request for one run stays even if its run is deleted, because the process of the run may only have been away. A
+    /// target of such a request that has no receipt is [`NotBegun`](TargetState::NotBegun) from then on. If the run begins
+    /// again before the lifetime of the request ends, [`poll`](Self::poll) returns the request. A receipt also stays, so that
+    /// the asker can still read it.
     fn forget(
         &self,
         retention: Duration,

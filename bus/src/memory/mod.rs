@@ -280,6 +280,68 @@ mod tests {
     }
 
     #[test]
+    fn deleted_run_takes_its_receipts_along() {
+        let time = testing::pause();
+        let memory = Memory::new();
+        let key = Key::new("k").unwrap();
+        let process = Process::new(Scope::new("s").unwrap(), "");
+        now(memory.connect(&process, LEASE));
+        let run = RunId::new();
+        now(memory.begin(process.id, &[NewRun::new(run, Some(key.clone()), "")]));
+        let requests = [Request::run(run, "stop"), Request::key(key, "stop")];
+        for request in &requests {
+            now(memory.request(&process, request));
+            let receipt = Receipt::new(request.id(), run, Received::First);
+            now(memory.finish(process.id, &[receipt], &[RunEnd::new(run, Status::Cancelled)]));
+        }
+        time.advance(LEASE * 2);
+        now(memory.forget(LEASE, 9));
+        // The asker of a request for one run still learns what became of it.
+        let left = now(memory.targets(&requests.each_ref().map(Request::id)));
+        let received = Target::new(run, TargetState::Received(Received::First));
+        assert_eq!(left, [(requests[0].id(), vec![received]), (requests[1].id(), vec![])]);
+    }
+
+    #[test]
+    fn process_leaves_its_ended_runs() {
+        let time = testing::pause();
+        let memory = Memory::new();
+        let process = Process::new(Scope::new("s").unwrap(), "");
+        now(memory.connect(&process, LEASE));
+        let runs = [RunId::new(), RunId::new()];
+        now(memory.begin(process.id, &runs.map(|run| NewRun::new(run, None, ""))));
+        let requests = runs.map(|run| Request::run(run, "stop"));
+        for request in &requests {
+            now(memory.request(&process, request));
+        }
+        time.advance(LEASE * 3);
+        now(memory.finish(process.id, &[], &[RunEnd::new(runs[0], Status::Completed)]));
+        // The process and its live run are deleted. The other run has only just ended.
+        assert_eq!(now(memory.forget(LEASE, 1)), 2);
+        let left = now(memory.targets(&requests.each_ref().map(Request::id)));
+        let states = left.into_iter().flat_map(|(_, targets)| targets).map(|target| target.state);
+        assert!(states.eq([TargetState::Ended, TargetState::NotBegun]));
+    }
+
+    #[test]
+    fn unconfirmed_run_keeps_its_block() {
+        let time = testing::pause();
+        let memory = Memory::new();
+        let key = Key::new("k").unwrap();
+        let process = Process::new(Scope::new("s").unwrap(), "");
+        now(memory.connect(&process, LEASE * 9));
+        let block = Request::block(key.clone(), LEASE, "stop");
+        now(memory.request(&process, &block));
+        let run = RunId::new();
+        now(memory.begin(process.id, &[NewRun::new(run, Some(key), "")]));
+        time.advance(LEASE * 3);
+        assert_eq!(now(memory.forget(LEASE, 9)), 0);
+        let receipt = Receipt::new(block.id(), run, Received::First);
+        now(memory.finish(process.id, &[receipt], &[]));
+        assert_eq!(now(memory.forget(LEASE, 9)), 1);
+    }
+
+    #[test]
     fn live_target_keeps_its_request() {
         let time = testing::pause();
         let memory = Memory::new();

@@ -242,7 +242,7 @@ impl Tables {
         .collect()
     }
 
-    /// Returns the state of a target without a receipt.
+    /// Returns the state of a target without a receipt. If the run is no such target, it counts as not begun.
     fn state(&self, run: RunId, request: &RequestRow, now: StoreTime) -> TargetState {
         match self.runs.get(&run) {
             Some(row) if !request.reaches(run, row) => TargetState::NotBegun,
@@ -259,26 +259,25 @@ impl Tables {
         let is_old = |since: StoreTime| now.as_micros() > (since + retention).as_micros();
 
         let old = self.processes.iter().filter(|(_, row)| is_old(row.lease_until));
-        let processes: Vec<_> = old.map(|(id, _)| *id).take(at_most).collect();
-        for id in &processes {
-            self.processes.remove(id);
-        }
-        let old = self.runs.iter().filter(|(_, row)| {
-            row.ended.is_some_and(is_old) || !self.processes.contains_key(&row.process)
-        });
-        let runs: Vec<_> = old.map(|(id, _)| *id).take(at_most).collect();
+        let processes: HashSet<_> = old.map(|(id, _)| *id).take(at_most).collect();
+        self.processes.retain(|id, _| !processes.contains(id));
+
+        let ended = self.runs.iter().filter(|(_, row)| row.ended.is_some_and(is_old)).take(at_most);
+        let left_behind = self
+            .runs
+            .iter()
+            .filter(|(_, row)| row.ended.is_none() && processes.contains(&row.process));
+        let runs: HashSet<_> = ended.chain(left_behind).map(|(id, _)| *id).collect();
         for id in &runs {
             self.stop_living(*id);
             self.runs.remove(id);
-            self.forget_targets(*id);
         }
-        let old = self.requests.iter().filter(|(_, request)| {
-            let is_needed = |(run, received): (&RunId, &Option<Received>)| {
-                let row = self.runs.get(run).filter(|row| row.ended.is_none());
-                received.is_none() && row.is_some_and(|row| request.reaches(*run, row))
-            };
-            is_old(request.expires) && !request.targets.iter().any(is_needed)
-        });
+        self.forget_targets(&runs);
+
+        let old = self
+            .requests
+            .iter()
+            .filter(|(_, request)| is_old(request.expires) && !self.has_live_target(request, now));
         let requests: Vec<_> = old.map(|(id, _)| *id).take(at_most).collect();
         for id in &requests {
             self.remove_request(*id);
@@ -292,16 +291,30 @@ impl Tables {
         }
     }
 
-    /// Removes a run from the requests for its key. A request for one run stays, because the process of the run may come
-    /// back and begin the run again.
-    fn forget_targets(&mut self, run: RunId) {
-        for id in self.waiting.get(&run).cloned().unwrap_or_default() {
-            let Some(request) = self.requests.get_mut(&id) else { continue };
-            if !matches!(request.recipient, Recipient::Run(_)) {
-                request.targets.remove(&run);
-                self.stop_waiting(run, id);
+    /// Deletes the targets and receipts of runs, except those of requests for one run: the process of the run may come back
+    /// and begin the run again.
+    fn forget_targets(&mut self, runs: &HashSet<RunId>) {
+        let is_for_one_run = |request: &RequestRow| matches!(request.recipient, Recipient::Run(_));
+        for request in self.requests.values_mut().filter(|request| !is_for_one_run(request)) {
+            request.targets.retain(|run, _| !runs.contains(run));
+        }
+        for run in runs {
+            let Some(ids) = self.waiting.get_mut(run) else { continue };
+            ids.retain(|id| self.requests.get(id).is_some_and(is_for_one_run));
+            if ids.is_empty() {
+                self.waiting.remove(run);
             }
         }
+    }
+
+    /// Returns whether a live run must get the request and has no receipt for it.
+    fn has_live_target(&self, request: &RequestRow, now: StoreTime) -> bool {
+        let blocked = match &request.recipient {
+            Recipient::Block(key) => self.live.get(&(request.scope.clone(), key.clone())),
+            _ => None,
+        };
+        let mut runs = request.targets.keys().chain(blocked.into_iter().flatten());
+        runs.any(|run| self.state(*run, request, now) == TargetState::Live)
     }
 
     fn remove_request(&mut self, id: RequestId) {
