@@ -210,7 +210,8 @@ FROM cancelable.processes p
 WHERE p.scope = $1";
 
 /// Deletes old rows. A process is deleted together with all its live runs. Otherwise it could come back and find only
-/// some of them.
+/// some of them. A request for one run stays, and waits as if the run had never begun: its target names no process any more, so
+/// [`ADOPT`] finds it if the run begins again.
 const FORGET: &str = "
 WITH past AS (
     SELECT clock_timestamp() - make_interval(secs => $1) AS time
@@ -235,15 +236,25 @@ WITH past AS (
             JOIN cancelable.runs r ON r.id = t.run
             JOIN cancelable.processes p ON p.id = r.process
             WHERE t.request = q.id AND t.received IS NULL AND r.ended IS NULL AND p.lease_until > clock_timestamp()
+                AND r.scope = q.scope AND (t.process IS NOT NULL OR q.expires - r.began > interval '0')
         )
         LIMIT $2
     )
     RETURNING id
+), kept_target AS (
+    SELECT t.request, t.run
+    FROM gone_run JOIN cancelable.targets t ON t.run = gone_run.id JOIN cancelable.requests q ON q.id = t.request
+    WHERE q.recipient = 'run' AND q.id NOT IN (SELECT id FROM gone_request)
+), waiting AS (
+    UPDATE cancelable.targets t SET process = NULL
+    FROM kept_target k WHERE t.request = k.request AND t.run = k.run AND t.received IS NULL
 ), gone_target AS (
     DELETE FROM cancelable.targets WHERE (request, run) IN (
         SELECT t.request, t.run FROM cancelable.targets t JOIN gone_run ON gone_run.id = t.run
         UNION
         SELECT t.request, t.run FROM cancelable.targets t JOIN gone_request ON gone_request.id = t.request
+        EXCEPT
+        SELECT request, run FROM kept_target
     )
     RETURNING 1
 )

@@ -18,10 +18,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::support::{LEASE, Member, fresh_scope, server, watchdog};
+use crate::support::{LEASE, Member, database, fresh_scope, server, watchdog};
 
 const PROCESSES: usize = 3;
 const RUNS: usize = 6;
+const REQUESTS: usize = 11;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A call. The numbers choose among the processes, runs, keys and requests of the history.
@@ -30,25 +31,35 @@ enum Call {
     Connect(usize),
     Poll(usize),
     Begin(usize, Vec<usize>),
-    Finish { process: usize, receipts: Vec<(usize, usize, Received)>, ends: Vec<usize> },
-    Request { asker: usize, request: usize },
+    Finish {
+        process: usize,
+        receipts: Vec<(usize, usize, Received)>,
+        ends: Vec<usize>,
+    },
+    Request {
+        asker: usize,
+        request: usize,
+    },
     Unblock(usize, usize),
     Leave(usize),
+    /// Deletes everything that is old, with a retention time of zero.
+    Forget(usize),
 }
 
 fn calls() -> impl Strategy<Value = Vec<Call>> {
     let received =
         prop_oneof![Just(Received::First), Just(Received::Later), Just(Received::AlreadyEnded)];
-    let receipts = vec((0..9usize, 0..RUNS, received), 0..3);
+    let receipts = vec((0..REQUESTS, 0..RUNS, received), 0..3);
     let call = prop_oneof![
         1 => (0..PROCESSES).prop_map(Call::Connect),
         4 => (0..PROCESSES).prop_map(Call::Poll),
         4 => (0..PROCESSES, vec(0..RUNS, 0..4)).prop_map(|(p, runs)| Call::Begin(p, runs)),
         3 => (0..PROCESSES, receipts, vec(0..RUNS, 0..3))
             .prop_map(|(process, receipts, ends)| Call::Finish { process, receipts, ends }),
-        5 => (0..PROCESSES, 0..9usize).prop_map(|(asker, request)| Call::Request { asker, request }),
+        5 => (0..PROCESSES, 0..REQUESTS).prop_map(|(asker, request)| Call::Request { asker, request }),
         1 => (0..PROCESSES, 0..2usize).prop_map(|(p, key)| Call::Unblock(p, key)),
         1 => (0..PROCESSES).prop_map(Call::Leave),
+        1 => (0..PROCESSES).prop_map(Call::Forget),
     ];
     vec(call, 10..60)
 }
@@ -66,26 +77,29 @@ struct History {
 }
 
 impl History {
-    /// Starts the processes. The last one is in a scope of its own.
-    async fn new() -> Self {
+    /// Starts the processes, with a database on the server. The last process is in a scope of its own.
+    async fn new(url: &str) -> Self {
         let (scope, other) = (fresh_scope(), fresh_scope());
         let store = Memory::new();
         let (mut servers, mut memories) = (Vec::new(), Vec::new());
         for place in 0..PROCESSES {
             let scope: &Scope = if place + 1 < PROCESSES { &scope } else { &other };
-            servers.push(Member::new(server(), server().port(), scope));
+            servers.push(Member::at(url, server().port(), scope));
             memories.push(store.connection());
         }
         // Two of three runs have a key.
         let keys = (0..RUNS).map(|run| (run % 3 < 2).then(|| key(run % 3)));
         let runs: Vec<_> = keys.map(|key| NewRun::new(RunId::new(), key, "run")).collect();
-        let recipients = (0..RUNS).map(|run| Recipient::Run(runs[run].id)).take(3);
+        let recipients = (0..5).map(|run| Recipient::Run(runs[run].id));
         let recipients = recipients.chain((0..2).map(|of| Recipient::Key(key(of))));
         let recipients = recipients.chain((0..4).map(|of| Recipient::Block(key(of % 2))));
         let requests = recipients.enumerate().map(|(place, recipient)| {
-            Request::new(recipient, format!("request {place}")).keep_for(HOUR)
+            // The lifetime of the first two requests is over before the next call.
+            let lifetime = if place < 2 { Duration::from_micros(1) } else { HOUR };
+            Request::new(recipient, format!("request {place}")).keep_for(lifetime)
         });
-        let requests = requests.collect();
+        let requests: Vec<_> = requests.collect();
+        assert_eq!(requests.len(), REQUESTS);
         let history = History { servers, memories, runs, requests };
         for place in 0..PROCESSES {
             assert_eq!(history.connect(place).await, Enrolled::New);
@@ -145,6 +159,12 @@ impl History {
                 server.leave(process.id).await.expect("an answer");
                 memory.leave(process.id).await.expect("an answer");
             }
+            Call::Forget(place) => {
+                let (server, memory, _) = self.at(*place);
+                // The numbers of deleted rows may differ: the store in memory counts no targets.
+                server.forget(Duration::ZERO, 1000).await.expect("an answer");
+                memory.forget(Duration::ZERO, 1000).await.expect("an answer");
+            }
         }
     }
 
@@ -152,6 +172,7 @@ impl History {
         (&self.servers[place], &self.memories[place], &self.servers[place].process)
     }
 
+    /// Polls both stores. Neither answers a process that was forgotten, until it connects again.
     async fn poll(&self, place: usize) {
         let (server, memory, process) = self.at(place);
         let answers = [
@@ -159,8 +180,10 @@ impl History {
             memory.poll(process.id, LEASE).await.expect("an answer"),
         ];
         let [pending, expected] = answers.map(|answer| {
-            let mut pending = answer.expect("a process").pending;
-            pending.sort_by_key(|one| (one.request, one.run));
+            let mut pending = answer.map(|polled| polled.pending);
+            pending
+                .iter_mut()
+                .for_each(|pending| pending.sort_by_key(|one| (one.request, one.run)));
             pending
         });
         assert_eq!(pending, expected);
@@ -218,9 +241,10 @@ fn the_server_does_what_the_store_in_memory_does() {
     // Connecting takes longest, so the histories are few and long.
     let config =
         Config { cases: 12, max_shrink_iters: 60, failure_persistence: None, ..Config::default() };
+    let url = smol::block_on(database("model"));
     let outcome = TestRunner::new(config).run(&calls(), |calls| {
         smol::block_on(async {
-            let history = History::new().await;
+            let history = History::new(&url).await;
             for call in &calls {
                 history.call(call).await;
                 history.compare().await;

@@ -33,6 +33,16 @@ pub fn server() -> &'static Server {
     })
 }
 
+/// Creates a database with the tables on the server of this test program, and returns its URL. A test that calls `forget` needs
+/// its own database, because `forget` deletes old rows of every scope.
+pub async fn database(name: &str) -> String {
+    let sql = format!("CREATE DATABASE {name}");
+    client(server()).await.batch_execute(&sql).await.expect("a database");
+    let url = server().url_of(name);
+    engine(&url, server().port()).migrate().await.expect("a migration");
+    url
+}
+
 /// Opens streams to a port of this machine, without tokio.
 #[derive(Clone, Debug)]
 pub struct Loopback(pub u16);
