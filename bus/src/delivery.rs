@@ -24,7 +24,8 @@ pub enum Delivery {
     /// The run had ended before the request reached it.
     AlreadyEnded,
     /// No run with this identifier has begun, or the lease of its process is over: the process has crashed, hangs, or cannot
-    /// reach the store.
+    /// reach the store. This is also the answer if the run ended so long ago that the store has deleted its row, and left no
+    /// receipt.
     ///
     /// The request stays in the store. If the run begins before the [lifetime](crate::Request::lifetime) is over, or its
     /// process comes back, the run gets it.

@@ -1,10 +1,11 @@
--- The tables of the bus. Running this again changes nothing.
+-- The tables of the bus. Running this script again changes nothing.
 --
--- All times are the server's. Nothing is compared with the clock of another machine.
+-- All times come from the clock of the server. No time is compared with the clock of another machine.
 
 CREATE SCHEMA IF NOT EXISTS cancelable;
 
--- Processes that run or ask. The lease is renewed by each poll. No index on it, so that renewing touches none.
+-- A process that has runs or makes requests. Each poll renews its lease. There is no index on `lease_until`, so a renewal
+-- changes no index. Half of each page is left free, so that the renewed row fits into the same page.
 CREATE TABLE IF NOT EXISTS cancelable.processes (
     id uuid PRIMARY KEY,
     scope text NOT NULL,
@@ -13,6 +14,7 @@ CREATE TABLE IF NOT EXISTS cancelable.processes (
     lease_until timestamptz NOT NULL
 ) WITH (fillfactor = 50);
 
+-- A run. `ended` and `outcome` are NULL while it is live.
 CREATE TABLE IF NOT EXISTS cancelable.runs (
     id uuid PRIMARY KEY,
     process uuid NOT NULL,
@@ -24,11 +26,12 @@ CREATE TABLE IF NOT EXISTS cancelable.runs (
     outcome text,
     CHECK ((ended IS NULL) = (outcome IS NULL))
 );
--- Finds the runs of a key, and those that a process left behind.
+-- The first index finds the live runs of a key, the second the live runs of a process, the third the runs to delete.
 CREATE INDEX IF NOT EXISTS runs_live_key ON cancelable.runs (scope, key) WHERE ended IS NULL AND key IS NOT NULL;
 CREATE INDEX IF NOT EXISTS runs_live_process ON cancelable.runs (process) WHERE ended IS NULL;
 CREATE INDEX IF NOT EXISTS runs_ended ON cancelable.runs (ended) WHERE ended IS NOT NULL;
 
+-- A request, for one run or for a key. It does not apply to runs that begin after `expires`.
 CREATE TABLE IF NOT EXISTS cancelable.requests (
     id uuid PRIMARY KEY,
     scope text NOT NULL,
@@ -43,11 +46,12 @@ CREATE TABLE IF NOT EXISTS cancelable.requests (
     expires timestamptz NOT NULL,
     CHECK ((recipient = 'run') = (run IS NOT NULL) AND (recipient <> 'run') = (key IS NOT NULL))
 );
+-- The first index finds the blocks of a key, the second the requests to delete.
 CREATE INDEX IF NOT EXISTS requests_block ON cancelable.requests (scope, key) WHERE recipient = 'block';
 CREATE INDEX IF NOT EXISTS requests_expires ON cancelable.requests (expires);
 
--- A request and a run that gets it. The process is NULL if the run had not begun when the request was made. What was
--- received, and when, is NULL until the process of the run writes the receipt.
+-- A target: a request, and a run that must get it. `process` is NULL if the run has not begun, or if the run was deleted
+-- before its process wrote a receipt. `received` and `received_at` are the receipt, and NULL until then.
 CREATE TABLE IF NOT EXISTS cancelable.targets (
     request uuid NOT NULL,
     run uuid NOT NULL,
@@ -56,7 +60,8 @@ CREATE TABLE IF NOT EXISTS cancelable.targets (
     received_at timestamptz,
     PRIMARY KEY (request, run)
 );
--- A poll reads only what has no receipt.
+-- Polls use the first index, because they read only targets without a receipt. The second index finds the requests for a
+-- run that begins, the third the targets of a run that is deleted.
 CREATE INDEX IF NOT EXISTS targets_open ON cancelable.targets (process) WHERE received IS NULL AND process IS NOT NULL;
 CREATE INDEX IF NOT EXISTS targets_waiting ON cancelable.targets (run) WHERE received IS NULL AND process IS NULL;
 CREATE INDEX IF NOT EXISTS targets_run ON cancelable.targets (run);
