@@ -1,4 +1,4 @@
-//! A million operations, one after another, leave nothing behind in the tokens and timers that outlive them.
+//! A million operations, one after another, leave nothing behind in the tokens, timers and groups that outlive them.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use allocation_counter::measure;
 use cancelable::prelude::*;
 
-use crate::support::{self, Wakes};
+use crate::support::{self, Wakes, poll_once};
 
 const WARM_UP: usize = 1_000;
 const OPERATIONS: usize = 1_000_000;
@@ -75,4 +75,30 @@ fn removed_callbacks() {
 fn races_with_a_timeout_and_one_token() {
     let _watchdog = support::watchdog();
     on_one_token("timeouts", |token, waker| run_short(any_of((timeout(LIMIT), token)), waker));
+}
+
+#[test]
+fn members_of_one_group() {
+    let _watchdog = support::watchdog();
+    // The spawner polls a task until it has ended.
+    let group = TaskGroup::new(|mut task| while poll_once(task.as_mut()).is_pending() {});
+    let work = || {
+        let mut polls = 0;
+        poll_fn(move |_| {
+            polls += 1;
+            if polls == 1 { Poll::Pending } else { Poll::Ready(polls) }
+        })
+    };
+    let mut awaits_handle = false;
+    leaves_nothing("members", || {
+        awaits_handle = !awaits_handle;
+        let handle = group.spawn(work());
+        if awaits_handle {
+            assert_eq!(poll_once(pin!(handle)), Poll::Ready(Ok(2)));
+        } else {
+            drop(handle);
+            assert_eq!(group.take_results(), [Ok(2)]);
+        }
+    });
+    assert_eq!((group.len(), group.operation().child_count()), (0, 0));
 }
