@@ -1,4 +1,5 @@
-//! Follows the links from one page to all others, with a `TaskGroup`, and prints a line for each page.
+//! Follows the links from one page to all others, with a `TaskGroup`, and prints a line for each page. On a terminal, each page
+//! that is being read also has a progress bar.
 //!
 //! `crawler [--keep-going] [--delay 20ms] [DIR]`: the pages are the files of `DIR`, and a small server in this program
 //! serves them. Without `DIR`, the crawler writes four pages itself, and one of them has a broken link. At most three pages
@@ -24,6 +25,7 @@ mod server;
 
 use std::collections::HashSet;
 use std::env;
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,6 +36,7 @@ use std::time::Duration;
 use cancelable::command_line::{End, parse_duration};
 use cancelable::group::{GroupHandle, TaskError};
 use cancelable::prelude::*;
+use indicatif::{MultiProgress, ProgressBar, ProgressFinish};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::{TcpListener, TcpStream};
 
@@ -61,6 +64,21 @@ struct Site {
     server: SocketAddr,
     /// The pages that were found.
     found: Mutex<HashSet<String>>,
+    bars: MultiProgress,
+}
+
+impl Site {
+    /// Adds a bar. It is removed when it is dropped, even if its member is cancelled.
+    fn bar(&self, name: &str) -> ProgressBar {
+        let bar = ProgressBar::new_spinner().with_finish(ProgressFinish::AndClear);
+        let bar = self.bars.add(bar);
+        bar.set_message(name.to_owned());
+        bar
+    }
+
+    fn print(&self, line: impl Display) {
+        self.bars.suspend(|| println!("{line}"));
+    }
 }
 
 struct Arguments {
@@ -87,9 +105,10 @@ fn arguments() -> Result<Arguments, String> {
 }
 
 /// Reads a page from the server.
-async fn fetch(server: SocketAddr, name: &str) -> io::Result<String> {
+async fn fetch(server: SocketAddr, name: &str, bar: &ProgressBar) -> io::Result<String> {
     let mut connection = TcpStream::connect(server).await?;
     connection.write_all(format!("GET /{name} HTTP/1.1\r\n\r\n").as_bytes()).await?;
+    bar.set_message(format!("{name}: reading"));
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
@@ -113,9 +132,10 @@ fn visit(crawl: &Crawl, site: &Arc<Site>, name: &str) {
     }
     let (group, site, name) = (crawl.clone(), site.clone(), name.to_owned());
     crawl.try_spawn(async move {
-        let page = fetch(site.server, &name).await.inspect_err(|error| println!("{error}"))?;
+        let bar = site.bar(&name);
+        let page = fetch(site.server, &name, &bar).await.inspect_err(|error| site.print(error))?;
         let count = links(&page).count();
-        println!("{name}: {count} {}", if count == 1 { "link" } else { "links" });
+        site.print(format_args!("{name}: {count} {}", if count == 1 { "link" } else { "links" }));
         links(&page).for_each(|link| visit(&group, &site, link));
         Ok(())
     });
@@ -128,7 +148,7 @@ async fn crawl(arguments: &Arguments, server: SocketAddr) -> io::Result<ExitCode
         group = group.keep_going();
     }
     let (results, operation) = (group.handle(), group.operation());
-    let site = Arc::new(Site { server, found: Mutex::default() });
+    let site = Arc::new(Site { server, found: Mutex::default(), bars: MultiProgress::new() });
     visit(&results, &site, "index.html");
     let join = group.join_within(ctrl_c()?.second_signal_exits());
     eprintln!("crawling {server}");
