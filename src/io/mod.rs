@@ -63,7 +63,7 @@ macro_rules! wrapper_methods {
             /// The clock starts when a call becomes pending, and stops when a call returns. So the time that the caller
             /// takes between two calls does not count.
             ///
-            #[doc = concat!("The ", $inner, " is cancelled for good then, as if its source had fired.")]
+            #[doc = concat!("After that, the ", $inner, " stays cancelled, as if its source had fired.")]
             ///
             /// ```
             /// use cancelable::prelude::*;
