@@ -1,4 +1,4 @@
-//! Two workers and an asker in one process, over the store in memory. The asker cancels the jobs of one customer, and then
+//! Two workers and a requester in one process, over the store in memory. The requester cancels the jobs of one customer, and then
 //! blocks the customer's next job.
 //!
 //! ```text
@@ -32,8 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let store = Memory::new();
     let (first, first_driver) = Bus::builder(store.connection()).host("worker 1").build()?;
     let (second, second_driver) = Bus::builder(store.connection()).host("worker 2").build()?;
-    let (asker, asker_driver) = Bus::builder(store).host("asker").build()?;
-    let drivers = [first_driver, second_driver, asker_driver].map(smol::spawn);
+    let (requester, requester_driver) = Bus::builder(store).host("requester").build()?;
+    let drivers = [first_driver, second_driver, requester_driver].map(smol::spawn);
 
     smol::block_on(async {
         let (ada, bob) = (Key::new("ada")?, Key::new("bob")?);
@@ -41,8 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let export = start(&second, "export", &ada).await;
         let import = start(&second, "import", &bob).await;
 
-        let request = asker.cancel_key(ada.clone(), "the account is closed").await?;
-        let deliveries = asker.deliveries(request, Duration::from_secs(5)).await?;
+        let request = requester.cancel_key(ada.clone(), "the account is closed").await?;
+        let deliveries = requester.deliveries(request, Duration::from_secs(5)).await?;
         for (_, delivery) in &deliveries {
             println!("{delivery}");
         }
@@ -51,10 +51,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("the import of bob goes on: {}", !import.is_finished());
 
         // A block also reaches the jobs that begin later.
-        asker.block_key(ada.clone(), Duration::from_secs(60), "the account is blocked").await?;
+        requester.block_key(ada.clone(), Duration::from_secs(60), "the account is blocked").await?;
         start(&first, "backup", &ada).await.await;
 
-        for bus in [first, second, asker] {
+        for bus in [first, second, requester] {
             bus.close().await;
         }
         for driver in drivers {

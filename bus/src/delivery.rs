@@ -1,4 +1,4 @@
-//! `Delivery`: what an asker learns about its request.
+//! `Delivery`: what a requester learns about its request.
 
 use std::fmt;
 

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | processes | a [`Process`], and the time until which its lease lasts |
 //! | runs | a [`NewRun`], the process that began it, the time at which it began, and its [`RunEnd`] once it has ended |
-//! | requests | a [`Request`], its scope, the asker, and the time at which its lifetime ends |
+//! | requests | a [`Request`], its scope, the requester, and the time at which its lifetime ends |
 //! | targets | a request, a run that must get it, and the [`Receipt`] once the process of the run has written it |
 //!
 //! # Rules
@@ -235,7 +235,7 @@ impl ProcessStatus {
 /// What a store does for the bus. See the [module](self) for the tables and for the rules that every method keeps.
 ///
 /// One value serves one process. It owns a connection, or several. The futures of its methods are polled by the driver
-/// of the bus and by the tasks of askers, on any executor, and from several threads.
+/// of the bus and by the tasks of requesters, on any executor, and from several threads.
 ///
 /// # Errors
 ///
@@ -300,7 +300,7 @@ pub trait Engine: Send + Sync + 'static {
     /// Writes receipts, and then the ends of runs. Only the first receipt for a request and a run counts, and only the first
     /// end of a run. The end of a run is ignored if the run has no row, or if its row belongs to another process.
     ///
-    /// Gives a hint to the askers whose requests have a new receipt.
+    /// Gives a hint to the requesters whose requests have a new receipt.
     fn finish(
         &self,
         process: ProcessId,
@@ -314,7 +314,7 @@ pub trait Engine: Send + Sync + 'static {
     /// If the recipient is one run, the target is inserted whether the run has begun or not.
     fn request(
         &self,
-        asker: &Process,
+        requester: &Process,
         request: &Request,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
@@ -354,7 +354,7 @@ pub trait Engine: Send + Sync + 'static {
     /// A request for one run stays even if its run is deleted, because the process of the run may only have been away. A
     /// target of such a request that has no receipt is [`NotBegun`](TargetState::NotBegun) from then on. If the run begins
     /// again before the lifetime of the request ends, [`poll`](Self::poll) returns the request. A receipt also stays, so that
-    /// the asker can still read it.
+    /// the requester can still read it.
     fn forget(
         &self,
         retention: Duration,

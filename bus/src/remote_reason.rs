@@ -11,7 +11,7 @@ use crate::name::check_name;
 /// The longest message of a reason, in bytes.
 const LONGEST_MESSAGE: usize = 1000;
 
-/// The reason of a request: a kind, a message, and the name of the asker.
+/// The reason of a request: a kind, a message, and the name of the requester.
 ///
 /// A [`Reason`] converts into a `RemoteReason`. An error is sent as text, because its type may not exist in the other
 /// process. A kind that this process does not know becomes [`ReasonKind::Manual`].
@@ -20,7 +20,7 @@ const LONGEST_MESSAGE: usize = 1000;
 ///
 /// [`to_reason`](Self::to_reason) creates the reason of the operation. A disconnection stays [`Reason::Disconnected`]. An
 /// error becomes a [`Reason::Error`] that [downcasts](Reason::downcast_ref) to this type. Every other kind becomes a
-/// [`Reason::Manual`] whose message is the text of the reason. The asker is named at the end of the text.
+/// [`Reason::Manual`] whose message is the text of the reason. The requester is named at the end of the text.
 ///
 /// # Examples
 ///
@@ -47,7 +47,7 @@ impl RemoteReason {
     }
 
     /// Creates a reason from the parts that a store holds: the kind as [`ReasonKind::as_str`] returns it, the message, and
-    /// the asker. Implementations of [`Engine`](crate::Engine) need this function.
+    /// the requester. Implementations of [`Engine`](crate::Engine) need this function.
     ///
     /// ```
     /// use cancelable_bus::RemoteReason;
@@ -69,10 +69,10 @@ impl RemoteReason {
         RemoteReason { kind: kind.unwrap_or(ReasonKind::Manual), message: message.into(), by }
     }
 
-    /// Names the asker: a user, a service, a host.
+    /// Names the requester: a user, a service, a host.
     #[must_use]
-    pub fn by(mut self, asker: impl Into<Text>) -> Self {
-        self.by = Some(asker.into());
+    pub fn by(mut self, requester: impl Into<Text>) -> Self {
+        self.by = Some(requester.into());
         self
     }
 
@@ -86,8 +86,8 @@ impl RemoteReason {
         &self.message
     }
 
-    /// Returns the name of the asker.
-    pub fn asker(&self) -> Option<&str> {
+    /// Returns the name of the requester.
+    pub fn requester(&self) -> Option<&str> {
         self.by.as_deref()
     }
 
@@ -101,10 +101,10 @@ impl RemoteReason {
         }
     }
 
-    /// Checks the lengths: at most 1,000 bytes for the message, and 200 for the asker.
+    /// Checks the lengths: at most 1,000 bytes for the message, and 200 for the requester.
     pub(crate) fn check(&self) -> Result<(), Invalid> {
         check_text("message", &self.message, LONGEST_MESSAGE, true)?;
-        check_name("asker", self.asker().unwrap_or_default())
+        check_name("requester", self.requester().unwrap_or_default())
     }
 }
 
@@ -138,12 +138,12 @@ impl From<String> for RemoteReason {
     }
 }
 
-/// Shows the message, and the asker in parentheses.
+/// Shows the message, and the requester in parentheses.
 impl fmt::Display for RemoteReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let gap = if self.message.is_empty() || self.by.is_none() { "" } else { " " };
         write!(f, "{}{gap}", self.message)?;
-        self.by.as_ref().map_or(Ok(()), |asker| write!(f, "(by {asker})"))
+        self.by.as_ref().map_or(Ok(()), |requester| write!(f, "(by {requester})"))
     }
 }
 

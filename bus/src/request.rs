@@ -1,4 +1,4 @@
-//! `Request`: what an asker sends.
+//! `Request`: what a requester sends.
 
 use std::time::Duration;
 
@@ -72,10 +72,10 @@ impl Request {
         Request::new(Recipient::Block(key), reason).keep_for(lifetime)
     }
 
-    /// Names the asker.
+    /// Names the requester.
     #[must_use]
-    pub fn by(mut self, asker: impl Into<cancelable::Text>) -> Self {
-        self.reason = self.reason.by(asker);
+    pub fn by(mut self, requester: impl Into<cancelable::Text>) -> Self {
+        self.reason = self.reason.by(requester);
         self
     }
 
@@ -119,7 +119,7 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// If the message is longer than 1,000 bytes, the name of the asker is longer than 200 bytes, one of them
+    /// If the message is longer than 1,000 bytes, the name of the requester is longer than 200 bytes, one of them
     /// contains a control character, or the lifetime is not between 1 ms and 366 days.
     pub fn check(&self) -> Result<(), Invalid> {
         self.reason.check()?;

@@ -57,7 +57,7 @@ async fn main() {
         let ends = [RunEnd::new(runs[0].id, Status::Cancelled)];
         let receipts = [Receipt::new(request.id(), runs[0].id, Received::First)];
         engine.finish(process.id, &receipts, &ends).await.expect("an update");
-        // The process is the asker, too, and hears of the receipt.
+        // The process is the requester, too, and hears of the receipt.
         engine.hint().await;
     }
     println!(

@@ -105,7 +105,7 @@ impl<C: Connector, T: Tls<C::Stream>> Engine for Postgres<C, T> {
         Ok(())
     }
 
-    async fn request(&self, asker: &Process, request: &Request) -> Result<(), Error> {
+    async fn request(&self, requester: &Process, request: &Request) -> Result<(), Error> {
         let session = self.session()?;
         let (recipient, run, key) = match request.recipient() {
             Recipient::Run(run) => ("run", Some(run.as_uuid()), None),
@@ -117,14 +117,14 @@ impl<C: Connector, T: Tls<C::Stream>> Engine for Postgres<C, T> {
         let reason = request.reason();
         let parameters = [
             &request.id().as_uuid() as _,
-            &asker.scope.as_str() as _,
+            &requester.scope.as_str() as _,
             &recipient as _,
             &run as _,
             &key as _,
             &reason.kind().as_str() as _,
             &reason.message() as _,
-            &reason.asker() as _,
-            &asker.id.as_uuid() as _,
+            &reason.requester() as _,
+            &requester.id.as_uuid() as _,
             &request.lifetime().as_secs_f64() as _,
         ];
         let statements = &session.statements;

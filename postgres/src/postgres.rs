@@ -25,7 +25,7 @@ pub const MIGRATION: &str = include_str!("schema.sql");
 /// The key of the lock that lets only one migration run at a time. The number has no meaning.
 const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(4971023557)";
 
-/// The shortest time between two polls that also look for targets that a crashed asker did not finish. Polls come more often
+/// The shortest time between two polls that also look for targets that a crashed requester did not finish. Polls come more often
 /// than that, because each hint causes one.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -42,7 +42,7 @@ pub struct Postgres<C: Connector, T: Tls<C::Stream> = NoTls> {
     tls: T,
     pub(crate) link: Link<C::Stream, T::Stream>,
     session: Mutex<Option<Arc<Session>>>,
-    /// When a poll last looked for targets that a crashed asker did not finish.
+    /// When a poll last looked for targets that a crashed requester did not finish.
     looked: Mutex<Option<Instant>>,
 }
 
@@ -161,7 +161,7 @@ impl<C: Connector, T: Tls<C::Stream>> Postgres<C, T> {
         drop(old);
     }
 
-    /// Returns whether the next poll should look for targets that a crashed asker did not finish. If so, notes that it does.
+    /// Returns whether the next poll should look for targets that a crashed requester did not finish. If so, notes that it does.
     pub(crate) fn is_time_to_look(&self) -> bool {
         let mut looked = self.looked.lock();
         let is_time = looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY);

@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS cancelable.requests (
     reason_kind text NOT NULL,
     message text NOT NULL,
     asked_by text,
-    asker uuid NOT NULL,
+    requester uuid NOT NULL,
     began timestamptz NOT NULL,
     expires timestamptz NOT NULL,
     CHECK ((recipient = 'run') = (run IS NOT NULL) AND (recipient <> 'run') = (key IS NOT NULL))

@@ -12,7 +12,7 @@
 //! 4. The row of a target names the process of its run once both the target and the run are known. If a run begins while a
 //!    request for it is made, neither transaction sees the other's rows. So each of the two looks again after its commit, in
 //!    a second statement: [`ADOPT`] for the run, and [`RESOLVE_RUN`] or [`RESOLVE_BLOCK`] for the request. The later one of
-//!    these two statements sees both rows. If an asker crashes before it looks again, [`LOOK`] finds the request.
+//!    these two statements sees both rows. If a requester crashes before it looks again, [`LOOK`] finds the request.
 
 use futures::future::try_join_all;
 use tokio_postgres::{Client, Error, Statement};
@@ -39,7 +39,7 @@ WITH me AS (
 )
 SELECT me.now, open.* FROM me LEFT JOIN open ON true";
 
-/// Looks again for requests whose asker crashed before it did so.
+/// Looks again for requests whose requester crashed before it did so.
 const LOOK: &str = "
 WITH begun AS (
     UPDATE cancelable.targets t SET process = $1
@@ -93,7 +93,7 @@ FROM own JOIN cancelable.requests q ON q.scope = own.scope AND q.key = own.key A
 WHERE q.expires - own.began > interval '0'
 ON CONFLICT DO NOTHING";
 
-/// Writes receipts and ends, and gives hints to the askers.
+/// Writes receipts and ends, and gives hints to the requesters.
 const FINISH: &str = "
 WITH receipt AS (
     SELECT DISTINCT ON (request, run) request, run, received
@@ -115,9 +115,9 @@ WITH receipt AS (
     UPDATE cancelable.runs r SET ended = clock_timestamp(), outcome = ending.outcome
     FROM ending WHERE r.id = ending.run AND r.process IS NOT DISTINCT FROM $1 AND r.outcome IS NULL
 )
-SELECT pg_notify('cancelable:' || asker::text, '') FROM (
-    SELECT DISTINCT q.asker FROM written JOIN cancelable.requests q ON q.id = written.request
-) askers";
+SELECT pg_notify('cancelable:' || requester::text, '') FROM (
+    SELECT DISTINCT q.requester FROM written JOIN cancelable.requests q ON q.id = written.request
+) requesters";
 
 /// The start of both statements for requests.
 macro_rules! made {
@@ -125,7 +125,7 @@ macro_rules! made {
         "
 WITH made AS (
     INSERT INTO cancelable.requests
-        (id, scope, recipient, run, key, reason_kind, message, asked_by, asker, began, expires)
+        (id, scope, recipient, run, key, reason_kind, message, asked_by, requester, began, expires)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp(), clock_timestamp() + make_interval(secs => $10))
     ON CONFLICT (id) DO NOTHING
     RETURNING id, scope, recipient, run, key

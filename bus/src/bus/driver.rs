@@ -8,7 +8,7 @@
 //!    first;
 //! 3. cancels the operations that got a request;
 //! 4. writes receipts, and the ends of runs;
-//! 5. reads the targets that askers wait for;
+//! 5. reads the targets that requesters wait for;
 //! 6. sleeps until there is something to do.
 
 use std::collections::HashMap;

@@ -52,23 +52,23 @@ struct Settings {
 /// # cancelable::testing::run(async {
 /// let store = Memory::new();
 /// let (worker, worker_driver) = Bus::builder(store.connection()).build()?;
-/// let (asker, asker_driver) = Bus::builder(store.connection()).build()?;
+/// let (requester, requester_driver) = Bus::builder(store.connection()).build()?;
 ///
 /// let script = async {
 ///     let report = std::future::pending::<()>().cancelable(never());
 ///     let key = Key::new("customer 7")?;
 ///     worker.register(&report.operation(), key.clone()).begun().await;
 ///
-///     let request = asker.cancel_key(key, "not needed").await?;
-///     let deliveries = asker.deliveries(request, Duration::from_secs(5)).await?;
+///     let request = requester.cancel_key(key, "not needed").await?;
+///     let deliveries = requester.deliveries(request, Duration::from_secs(5)).await?;
 ///     assert_eq!(deliveries[0].1, Delivery::Delivered { first: true });
 ///     assert_eq!(report.await.unwrap_err().to_string(), "cancelled: not needed");
 ///
 ///     worker.close().await;
-///     asker.close().await;
+///     requester.close().await;
 ///     Ok::<(), cancelable_bus::Error>(())
 /// };
-/// futures::join!(script, worker_driver, asker_driver).0
+/// futures::join!(script, worker_driver, requester_driver).0
 /// # }).unwrap();
 /// ```
 pub struct Bus<E: Engine> {
@@ -267,7 +267,7 @@ impl<E: Engine> Bus<E> {
     ///
     /// Without this source, work continues during an outage. Use the source for work that must not run while no request can
     /// reach it. If `length` is shorter than the [lease](BusBuilder::lease) of the process, the operation is cancelled
-    /// before askers learn that the run is [`Unknown`](Delivery::Unknown).
+    /// before requesters learn that the run is [`Unknown`](Delivery::Unknown).
     ///
     /// The time starts when the last answered poll was sent. Before the first answer, it starts when the bus was
     /// built.

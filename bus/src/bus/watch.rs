@@ -1,7 +1,7 @@
-//! The askers that wait for the delivery of their requests.
+//! The requesters that wait for the delivery of their requests.
 //!
-//! When an asker starts to wait, the driver reads the targets of its request. At each poll, the driver reads the targets of
-//! all requests that askers wait for, with one query.
+//! When a requester starts to wait, the driver reads the targets of its request. At each poll, the driver reads the targets of
+//! all requests that requesters wait for, with one query.
 
 use std::collections::HashMap;
 use std::mem;
@@ -16,10 +16,10 @@ use crate::id::RequestId;
 
 #[derive(Debug, Default)]
 pub(super) struct Watches {
-    /// The askers that wait. Each gets a number, which is the key.
+    /// The requesters that wait. Each gets a number, which is the key.
     entries: HashMap<u64, Entry>,
     next: u64,
-    /// The askers whose requests the driver has not begun to read.
+    /// The requesters whose requests the driver has not begun to read.
     new: Vec<u64>,
 }
 
@@ -53,14 +53,14 @@ impl Watches {
         !self.new.is_empty()
     }
 
-    /// Returns the requests to read: all of them, or those of new askers.
+    /// Returns the requests to read: all of them, or those of new requesters.
     pub(super) fn requests(&mut self, all: bool) -> Vec<RequestId> {
         let new = mem::take(&mut self.new);
         let mut requests: Vec<_> = if all {
             let open = self.entries.values().filter(|entry| !entry.found.is_settled());
             open.map(|entry| entry.request).collect()
         } else {
-            new.iter().filter_map(|asker| Some(self.entries.get(asker)?.request)).collect()
+            new.iter().filter_map(|requester| Some(self.entries.get(requester)?.request)).collect()
         };
         requests.sort_unstable();
         requests.dedup();
@@ -70,7 +70,7 @@ impl Watches {
     /// Queues the requests that have not been read yet, so that the driver reads them again after a failed call.
     pub(super) fn ask_again(&mut self) {
         let unread = self.entries.iter().filter(|(_, entry)| entry.found == Found::NotRead);
-        self.new = unread.map(|(asker, _)| *asker).collect();
+        self.new = unread.map(|(requester, _)| *requester).collect();
     }
 
     /// Stores what was found for some requests. Returns tokens that the caller cancels once it has released the lock.
@@ -97,24 +97,24 @@ impl Watches {
     }
 }
 
-/// An asker that waits. Dropping this value removes the asker.
+/// A requester that waits. Dropping this value removes the requester.
 pub(super) struct Watch<'a, E: Engine> {
     shared: &'a Shared<E>,
-    asker: u64,
+    requester: u64,
 }
 
 impl<'a, E: Engine> Watch<'a, E> {
     pub(super) fn start(shared: &'a Shared<E>, request: RequestId) -> Self {
-        let asker = shared.order(|state| {
+        let requester = shared.order(|state| {
             let watches = &mut state.watches;
-            let asker = watches.next;
+            let requester = watches.next;
             watches.next += 1;
             let entry = Entry { request, found: Found::NotRead, changed: Default::default() };
-            watches.entries.insert(asker, entry);
-            watches.new.push(asker);
-            asker
+            watches.entries.insert(requester, entry);
+            watches.new.push(requester);
+            requester
         });
-        Watch { shared, asker }
+        Watch { shared, requester }
     }
 
     /// Waits until the targets of the request have been read once. Then waits until no target can change, but at most for
@@ -159,14 +159,14 @@ impl<'a, E: Engine> Watch<'a, E> {
 
     fn found(&self) -> (Found, CancellationToken) {
         let state = self.shared.lock();
-        let entry = &state.watches.entries[&self.asker];
+        let entry = &state.watches.entries[&self.requester];
         (entry.found.clone(), entry.changed.clone())
     }
 }
 
 impl<E: Engine> Drop for Watch<'_, E> {
     fn drop(&mut self) {
-        let removed = self.shared.lock().watches.entries.remove(&self.asker);
+        let removed = self.shared.lock().watches.entries.remove(&self.requester);
         drop(removed);
     }
 }

@@ -190,8 +190,9 @@ impl Engine for Memory {
             .await
     }
 
-    async fn request(&self, asker: &Process, request: &Request) -> Result<(), Unreachable> {
-        self.transact(Call::Request, |tables, now| ((), tables.request(asker, request, now))).await
+    async fn request(&self, requester: &Process, request: &Request) -> Result<(), Unreachable> {
+        self.transact(Call::Request, |tables, now| ((), tables.request(requester, request, now)))
+            .await
     }
 
     async fn unblock(&self, scope: &Scope, key: &Key) -> Result<u64, Unreachable> {
@@ -296,7 +297,7 @@ mod tests {
         }
         time.advance(LEASE * 2);
         now(memory.forget(LEASE, 9));
-        // The asker of a request for one run still learns what became of it.
+        // The requester of a request for one run still learns what became of it.
         let left = now(memory.targets(&requests.each_ref().map(Request::id)));
         let received = Target::new(run, TargetState::Received(Received::First));
         assert_eq!(left, [(requests[0].id(), vec![received]), (requests[1].id(), vec![])]);

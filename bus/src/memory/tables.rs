@@ -52,7 +52,7 @@ struct RequestRow {
     scope: Scope,
     recipient: Recipient,
     reason: RemoteReason,
-    asker: ProcessId,
+    requester: ProcessId,
     expires: StoreTime,
     targets: HashMap<RunId, Option<Received>>,
 }
@@ -144,13 +144,13 @@ impl Tables {
         ends: &[RunEnd],
         now: StoreTime,
     ) -> Hints {
-        let mut askers = HashSet::new();
+        let mut requesters = HashSet::new();
         for receipt in receipts {
             let Some(request) = self.requests.get_mut(&receipt.request) else { continue };
             let received = request.targets.entry(receipt.run).or_default();
             if received.is_none() {
                 *received = Some(receipt.received);
-                askers.insert(request.asker);
+                requesters.insert(request.requester);
             }
             self.stop_waiting(receipt.run, receipt.request);
         }
@@ -165,14 +165,19 @@ impl Tables {
                 self.stop_living(end.run);
             }
         }
-        self.listeners(askers)
+        self.listeners(requesters)
     }
 
-    pub(super) fn request(&mut self, asker: &Process, request: &Request, now: StoreTime) -> Hints {
+    pub(super) fn request(
+        &mut self,
+        requester: &Process,
+        request: &Request,
+        now: StoreTime,
+    ) -> Hints {
         if self.requests.contains_key(&request.id()) {
             return Hints::new();
         }
-        let scope = &asker.scope;
+        let scope = &requester.scope;
         let runs: Vec<RunId> = match request.recipient() {
             Recipient::Run(run) => vec![*run],
             Recipient::Key(key) | Recipient::Block(key) => {
@@ -190,7 +195,7 @@ impl Tables {
             scope: scope.clone(),
             recipient: request.recipient().clone(),
             reason: request.reason().clone(),
-            asker: asker.id,
+            requester: requester.id,
             expires: now + request.lifetime(),
             targets: runs.iter().map(|run| (*run, None)).collect(),
         };

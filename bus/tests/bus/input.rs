@@ -29,8 +29,8 @@ fn reasons() {
     assert_eq!(text(check(long.into())), "invalid message: 1001 bytes, at most 1000 are allowed");
     assert!(check("two\nlines\tare fine".into()).is_ok());
     assert_eq!(text(check("a\0b".into())), "invalid message: it contains a control character");
-    let asker = RemoteReason::from("stop").by("x".repeat(201));
-    assert_eq!(text(check(asker)), "invalid asker: 201 bytes, at most 200 are allowed");
+    let requester = RemoteReason::from("stop").by("x".repeat(201));
+    assert_eq!(text(check(requester)), "invalid requester: 201 bytes, at most 200 are allowed");
 }
 
 #[test]
@@ -59,9 +59,9 @@ fn settings() {
 #[test]
 fn invalid_request_is_not_sent() {
     let mut world = World::new();
-    let (worker, asker) = (world.host(), world.host());
+    let (worker, requester) = (world.host(), world.host());
     let work = world.work(&worker, key("k"));
-    let sent = world.run(asker.bus.cancel(work.run.id(), "x".repeat(1001)));
+    let sent = world.run(requester.bus.cancel(work.run.id(), "x".repeat(1001)));
     assert!(matches!(sent, Err(Error::Invalid(_))), "{sent:?}");
     world.pass(SECOND * 5);
     assert!(!work.operation.is_cancelled());
@@ -72,8 +72,8 @@ fn reasons_cross_as_data() {
     let crossed = |reason: Reason| {
         let sent = RemoteReason::from(reason);
         let kind = sent.kind().as_str();
-        let asker = sent.asker().map(|asker| asker.to_owned().into());
-        let received = RemoteReason::from_parts(kind, sent.message().to_owned(), asker);
+        let requester = sent.requester().map(|requester| requester.to_owned().into());
+        let received = RemoteReason::from_parts(kind, sent.message().to_owned(), requester);
         assert_eq!(received, sent);
         received.to_reason()
     };

@@ -2,8 +2,8 @@
 
 mod world;
 
-mod askers;
 mod cost;
 mod input;
 mod model;
 mod promises;
+mod requesters;

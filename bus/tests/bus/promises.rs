@@ -54,12 +54,12 @@ impl Outage {
     }
 }
 
-fn stop(world: &mut World, asker: &Host, run: RunId) -> RequestId {
-    world.run(asker.bus.cancel(run, "stop")).unwrap()
+fn stop(world: &mut World, requester: &Host, run: RunId) -> RequestId {
+    world.run(requester.bus.cancel(run, "stop")).unwrap()
 }
 
-fn ask(world: &mut World, asker: &Host, request: RequestId) -> Delivery {
-    world.run(asker.bus.delivery(request, Duration::ZERO)).unwrap()
+fn ask(world: &mut World, requester: &Host, request: RequestId) -> Delivery {
+    world.run(requester.bus.delivery(request, Duration::ZERO)).unwrap()
 }
 
 impl Work {
@@ -82,8 +82,8 @@ impl Work {
 /// Returns a process that works and one that asks.
 fn two_hosts() -> (World, Host, Host) {
     let mut world = World::new();
-    let (worker, asker) = (world.host(), world.host());
-    (world, worker, asker)
+    let (worker, requester) = (world.host(), world.host());
+    (world, worker, requester)
 }
 
 const STOPPED: Option<&str> = Some("cancelled: stop");

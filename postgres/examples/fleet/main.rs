@@ -2,7 +2,7 @@
 //! them at random moments: before, while and after they begin. Prints what was delivered, how late, and the receipts, and
 //! fails unless exactly the right operations were cancelled.
 //!
-//! The workers run on tokio, the asker on smol.
+//! The workers run on tokio, the requester on smol.
 //!
 //! ```text
 //! cargo run --example fleet -p cancelable-postgres [OPERATIONS PER WORKER]
@@ -10,9 +10,9 @@
 //!
 //! While it runs, it serves a page that shows the processes, at the address that it prints.
 
-mod asker;
 mod page;
 mod report;
+mod requester;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -86,7 +86,7 @@ fn moment() -> Duration {
 fn main() -> Result<()> {
     let mut arguments = env::args().skip(1);
     match arguments.next().as_deref() {
-        Some("asker") => asker::run(&Fleet::from_arguments(arguments)?),
+        Some("requester") => requester::run(&Fleet::from_arguments(arguments)?),
         Some(role) if role.starts_with("worker") => {
             let place = role.trim_start_matches("worker").parse()?;
             worker::run(Fleet::from_arguments(arguments)?, place)
@@ -101,7 +101,7 @@ fn supervise(operations: usize) -> Result<()> {
     let server = Server::start()?;
     let (url, port) = (server.url(), server.port());
     let fleet = Fleet { url, port, first_run: Uuid::new_v4().as_u128(), operations };
-    smol::block_on(asker::engine(&fleet)?.migrate())?;
+    smol::block_on(requester::engine(&fleet)?.migrate())?;
     let (total, half) =
         (fleet.total(), (0..fleet.total()).filter(|index| is_chosen(*index)).count());
     println!(
@@ -113,8 +113,8 @@ fn supervise(operations: usize) -> Result<()> {
 
     let workers = (0..WORKERS).map(|place| fleet.spawn(&format!("worker{place}")));
     let workers = workers.collect::<Result<Vec<_>>>()?;
-    let asker = fleet.spawn("asker")?;
-    for line in lines_of(asker)? {
+    let requester = fleet.spawn("requester")?;
+    for line in lines_of(requester)? {
         println!("{line}");
     }
     page.print()?;

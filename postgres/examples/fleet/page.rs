@@ -12,7 +12,7 @@ use cancelable_bus::{Bus, ProcessStatus};
 use cancelable_tower::{Dashboard, Table};
 use tokio::net::TcpListener;
 
-use crate::{Fleet, Result, asker};
+use crate::{Fleet, Result, requester};
 
 /// How often the store is asked.
 const EVERY: Duration = Duration::from_millis(500);
@@ -25,8 +25,9 @@ pub(crate) struct Page {
 
 /// Starts to serve the page, on a thread with a runtime of its own.
 pub(crate) fn serve(fleet: &Fleet) -> Result<Page> {
-    let settings = Bus::builder(asker::engine(fleet)?).host("page");
-    let (bus, driver) = settings.call_limit(asker::CALL_LIMIT).lease(asker::LEASE).build()?;
+    let settings = Bus::builder(requester::engine(fleet)?).host("page");
+    let (bus, driver) =
+        settings.call_limit(requester::CALL_LIMIT).lease(requester::LEASE).build()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0)))?;
     let address = listener.local_addr()?;
@@ -69,7 +70,7 @@ fn table(processes: &[ProcessStatus]) -> Table {
 impl Page {
     /// Reads the page as a browser would, and prints its rows without their tags.
     pub(crate) fn print(&self) -> Result<()> {
-        // By then the table has what the asker has done.
+        // By then the table has what the requester has done.
         thread::sleep(EVERY * 3);
         let mut stream = TcpStream::connect(self.address)?;
         let request =

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cancelable_postgres::Connector;
 use cancelable_postgres::tokio_postgres::{Config, NoTls};
 
-use crate::{Fleet, Result, asker, is_chosen};
+use crate::{Fleet, Result, is_chosen, requester};
 
 /// Prints the report. Fails unless exactly the chosen operations were cancelled.
 pub(crate) fn print(fleet: &Fleet, late: &BTreeMap<usize, u64>) -> Result<()> {
@@ -22,7 +22,7 @@ pub(crate) fn print(fleet: &Fleet, late: &BTreeMap<usize, u64>) -> Result<()> {
     println!("late: p50 {:?}, p99 {:?}, max {:?}", at(0.5), at(0.99), at(1.0));
     smol::block_on(async {
         let config: Config = fleet.url.parse()?;
-        let stream = asker::connector(fleet).open().await?;
+        let stream = requester::connector(fleet).open().await?;
         let (client, connection) = config.connect_raw(stream, NoTls).await?;
         smol::spawn(connection).detach();
         for (what, sql) in TABLES {

@@ -8,7 +8,7 @@ use cancelable_postgres::Postgres;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::{Fleet, Result, asker, moment};
+use crate::{Fleet, Result, moment, requester};
 
 pub(crate) fn run(fleet: Fleet, place: usize) -> Result<()> {
     let runtime =
@@ -24,7 +24,8 @@ async fn work(fleet: Fleet, place: usize) -> Result<()> {
         Ok(stream)
     });
     let settings = Bus::builder(engine).host(format!("worker {place}"));
-    let (bus, driver) = settings.call_limit(asker::CALL_LIMIT).lease(asker::LEASE).build()?;
+    let (bus, driver) =
+        settings.call_limit(requester::CALL_LIMIT).lease(requester::LEASE).build()?;
     let driver = tokio::spawn(driver);
 
     let done = CancellationToken::new();
@@ -38,13 +39,13 @@ async fn work(fleet: Fleet, place: usize) -> Result<()> {
             let ticket: Ticket = format!("{run};;").parse().expect("a ticket");
             bus.register(&operation.operation(), ticket).begun().await;
             let reason = operation.await.expect_err("it ends only by cancellation").into_reason();
-            // The message of a request is the time at which it was sent, and then its asker.
+            // The message of a request is the time at which it was sent, and then its requester.
             let asked: u64 = reason.message()?.split(' ').next()?.parse().ok()?;
             Some((index, micros().saturating_sub(asked.max(registered))))
         });
     }
 
-    // The parent closes the input when the asker is done.
+    // The parent closes the input when the requester is done.
     tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()))
         .await??;
     done.cancel_with("the fleet is done");

@@ -72,26 +72,30 @@ fn delivers_a_request_and_its_receipt() {
     let _watchdog = watchdog();
     smol::block_on(async {
         let scope = fresh_scope();
-        let (worker, asker) = (Member::connected(&scope).await, Member::connected(&scope).await);
+        let (worker, requester) =
+            (Member::connected(&scope).await, Member::connected(&scope).await);
         let runs = [plain(), plain()];
         begin(&worker, &runs).await;
         assert_eq!(pending(&worker).await, []);
 
         let request = Request::run(runs[0].id, "not needed").by("alice");
-        ask(&asker, &request).await;
+        ask(&requester, &request).await;
         worker.hint().await;
         let polled = worker.poll(worker.process.id, LEASE).await.expect("an answer");
         let reason = RemoteReason::from("not needed").by("alice");
         let expected = Pending::new(request.id(), runs[0].id, reason);
         assert_eq!(polled.expect("a process").pending, [expected]);
-        assert_eq!(targets(&asker, &request).await, [Target::new(runs[0].id, TargetState::Live)]);
+        assert_eq!(
+            targets(&requester, &request).await,
+            [Target::new(runs[0].id, TargetState::Live)]
+        );
 
         let receipt = Receipt::new(request.id(), runs[0].id, Received::First);
         let end = RunEnd::new(runs[0].id, Status::Cancelled);
         finish(&worker, &[receipt], &[end]).await;
-        asker.hint().await;
+        requester.hint().await;
         let received = TargetState::Received(Received::First);
-        assert_eq!(targets(&asker, &request).await, [Target::new(runs[0].id, received)]);
+        assert_eq!(targets(&requester, &request).await, [Target::new(runs[0].id, received)]);
         assert_eq!(pending(&worker).await, []);
     });
 }
@@ -132,17 +136,21 @@ fn a_request_waits_for_its_run() {
     let _watchdog = watchdog();
     smol::block_on(async {
         let scope = fresh_scope();
-        let (worker, asker) = (Member::connected(&scope).await, Member::connected(&scope).await);
+        let (worker, requester) =
+            (Member::connected(&scope).await, Member::connected(&scope).await);
         let run = plain();
         let request = Request::run(run.id, "too early");
         let short = Request::run(run.id, "gone").keep_for(Duration::from_millis(1));
-        ask(&asker, &request).await;
-        ask(&asker, &short).await;
-        assert_eq!(targets(&asker, &request).await, [Target::new(run.id, TargetState::NotBegun)]);
+        ask(&requester, &request).await;
+        ask(&requester, &short).await;
+        assert_eq!(
+            targets(&requester, &request).await,
+            [Target::new(run.id, TargetState::NotBegun)]
+        );
         smol::Timer::after(Duration::from_millis(5)).await;
         begin(&worker, std::slice::from_ref(&run)).await;
         assert_eq!(pending(&worker).await, [(request.id(), run.id)]);
-        assert_eq!(targets(&asker, &short).await, [Target::new(run.id, TargetState::NotBegun)]);
+        assert_eq!(targets(&requester, &short).await, [Target::new(run.id, TargetState::NotBegun)]);
     });
 }
 
@@ -254,17 +262,21 @@ fn a_lease_ends() {
     let _watchdog = watchdog();
     smol::block_on(async {
         let scope = fresh_scope();
-        let (worker, asker) = (Member::connected(&scope).await, Member::connected(&scope).await);
+        let (worker, requester) =
+            (Member::connected(&scope).await, Member::connected(&scope).await);
         let run = plain();
         begin(&worker, std::slice::from_ref(&run)).await;
         let request = Request::run(run.id, "stop");
-        ask(&asker, &request).await;
+        ask(&requester, &request).await;
         worker.leave(worker.process.id).await.expect("an update");
-        assert_eq!(targets(&asker, &request).await, [Target::new(run.id, TargetState::LeaseOver)]);
+        assert_eq!(
+            targets(&requester, &request).await,
+            [Target::new(run.id, TargetState::LeaseOver)]
+        );
         assert_eq!(pending(&worker).await, [(request.id(), run.id)]);
-        assert_eq!(targets(&asker, &request).await, [Target::new(run.id, TargetState::Live)]);
+        assert_eq!(targets(&requester, &request).await, [Target::new(run.id, TargetState::Live)]);
         finish(&worker, &[], &[RunEnd::new(run.id, Status::Completed)]).await;
-        assert_eq!(targets(&asker, &request).await, [Target::new(run.id, TargetState::Ended)]);
+        assert_eq!(targets(&requester, &request).await, [Target::new(run.id, TargetState::Ended)]);
     });
 }
 

@@ -36,17 +36,17 @@ async fn register(bus: &TestBus, ticket: impl Into<Ticket>) -> smol::Task<Reason
 }
 
 /// Sends a request until the store has it: on a busy machine, a call may take longer than its limit.
-async fn ask(asker: &TestBus, request: Request) -> RequestId {
-    while asker.send(&request).await.is_err() {
+async fn ask(requester: &TestBus, request: Request) -> RequestId {
+    while requester.send(&request).await.is_err() {
         Timer::after(SECOND / 100).await;
     }
     request.id()
 }
 
 /// Waits for the answer to a request, for as long as the bus has no connection, too.
-async fn answer(asker: &TestBus, request: RequestId) -> Delivery {
+async fn answer(requester: &TestBus, request: RequestId) -> Delivery {
     loop {
-        if let Ok(delivery) = asker.delivery(request, SECOND * 30).await {
+        if let Ok(delivery) = requester.delivery(request, SECOND * 30).await {
             return delivery;
         }
         Timer::after(SECOND / 100).await;
@@ -63,17 +63,17 @@ fn a_crash_loses_no_request() {
         engine(&server.url(), server.port()).migrate().await.expect("a migration");
         let scope = fresh_scope();
         let (worker, _worker) = bus(&server, server.port(), &scope);
-        let (asker, _asker) = bus(&server, server.port(), &scope);
+        let (requester, _requester) = bus(&server, server.port(), &scope);
         let tickets: Vec<_> = (0..1000).map(|_| Ticket::new()).collect();
         let runs = tickets.iter().map(|ticket| register(&worker, ticket.clone()));
         let runs = futures::future::join_all(runs).await;
 
         let sent = tickets.iter().enumerate().map(|(index, ticket)| {
-            let (asker, request) = (asker.clone(), Request::run(ticket.run(), "stop"));
+            let (requester, request) = (requester.clone(), Request::run(ticket.run(), "stop"));
             smol::spawn(async move {
                 Timer::after(Duration::from_micros(index as u64 * 500)).await;
                 let mut failures = 0;
-                while asker.send(&request).await.is_err() {
+                while requester.send(&request).await.is_err() {
                     failures += 1;
                     Timer::after(SECOND / 100).await;
                 }
@@ -88,7 +88,7 @@ fn a_crash_loses_no_request() {
         for request in sent {
             let (id, failed) = request.await;
             failures += failed;
-            let delivery = answer(&asker, id).await;
+            let delivery = answer(&requester, id).await;
             assert_eq!(delivery, Delivery::Delivered { first: true });
         }
         assert_ne!(failures, 0, "the crash hit no request");
@@ -106,11 +106,11 @@ fn the_poll_delivers_without_notifications() {
         let (scope, proxy) = (fresh_scope(), Proxy::of(server().port()));
         proxy.drop_notifications();
         let (worker, _worker) = bus(server(), proxy.port, &scope);
-        let (asker, _asker) = bus(server(), proxy.port, &scope);
+        let (requester, _requester) = bus(server(), proxy.port, &scope);
         let key = Key::new("k").expect("a key");
         let run = register(&worker, key.clone()).await;
-        let request = ask(&asker, Request::key(key.clone(), "stop")).await;
-        let delivery = answer(&asker, request).await;
+        let request = ask(&requester, Request::key(key.clone(), "stop")).await;
+        let delivery = answer(&requester, request).await;
         assert_eq!(delivery, Delivery::Delivered { first: true });
         assert_eq!(run.await, Reason::manual("stop"));
         assert_ne!(proxy.notifications(), 0);
@@ -129,7 +129,7 @@ fn swallowed_packets_are_noticed() {
     smol::block_on(async {
         let (scope, proxy) = (fresh_scope(), Proxy::of(server().port()));
         let (worker, _worker) = bus(server(), proxy.port, &scope);
-        let (asker, _asker) = bus(server(), server().port(), &scope);
+        let (requester, _requester) = bus(server(), server().port(), &scope);
         let ticket = Ticket::new();
         let run = register(&worker, ticket.clone()).await;
         assert!(worker.health().connected);
@@ -138,9 +138,9 @@ fn swallowed_packets_are_noticed() {
         assert!(leased.await.expect_err("the lease fires").is_timeout());
         assert!(!worker.health().connected && !run.is_finished());
 
-        // After the lease of the process, askers learn that the delivery is unknown.
-        let request = ask(&asker, Request::run(ticket.run(), "stop")).await;
-        let delivery = answer(&asker, request).await;
+        // After the lease of the process, requesters learn that the delivery is unknown.
+        let request = ask(&requester, Request::run(ticket.run(), "stop")).await;
+        let delivery = answer(&requester, request).await;
         assert_eq!(delivery, Delivery::Unknown);
         proxy.swallow(false);
         assert_eq!(run.await, Reason::manual("stop"));
@@ -175,15 +175,15 @@ fn doubled_notifications_deliver_once() {
         let (scope, proxy) = (fresh_scope(), Proxy::of(server().port()));
         proxy.double_notifications();
         let (worker, _worker) = bus(server(), proxy.port, &scope);
-        let (asker, _asker) = bus(server(), proxy.port, &scope);
+        let (requester, _requester) = bus(server(), proxy.port, &scope);
         let key = Key::new("k").expect("a key");
         for reason in ["first", "second"] {
             // The doubled notification of the run before must not reach this one.
             let run = register(&worker, key.clone()).await;
             Timer::after(SECOND / 2).await;
             assert!(!run.is_finished());
-            let request = ask(&asker, Request::key(key.clone(), reason)).await;
-            let deliveries = asker.deliveries(request, SECOND * 30).await.expect("deliveries");
+            let request = ask(&requester, Request::key(key.clone(), reason)).await;
+            let deliveries = requester.deliveries(request, SECOND * 30).await.expect("deliveries");
             let deliveries: Vec<_> = deliveries.into_iter().map(|(_, delivery)| delivery).collect();
             assert_eq!(deliveries, [Delivery::Delivered { first: true }]);
             assert_eq!(run.await, Reason::manual(reason));
@@ -215,7 +215,7 @@ fn a_clock_that_jumps_cancels_nothing() {
         client.batch_execute(MOVED_CLOCK).await.expect("a clock");
         let scope = fresh_scope();
         let (worker, _worker) = bus_at(&url, server().port(), &scope);
-        let (asker, _asker) = bus_at(&url, server().port(), &scope);
+        let (requester, _requester) = bus_at(&url, server().port(), &scope);
         let key = Key::new("k").expect("a key");
         let stays = register(&worker, key.clone()).await;
         for jump in ["1 day", "-2 days"] {
@@ -229,13 +229,13 @@ fn a_clock_that_jumps_cancels_nothing() {
             let after = worker.now().expect("the time of the store");
             assert!(after.since(before) > SECOND * 3600 || before.since(after) > SECOND * 3600);
             assert!(worker.health().connected && !run.is_finished() && !stays.is_finished());
-            let request = ask(&asker, Request::run(ticket.run(), jump)).await;
-            let delivery = answer(&asker, request).await;
+            let request = ask(&requester, Request::run(ticket.run(), jump)).await;
+            let delivery = answer(&requester, request).await;
             assert_eq!(delivery, Delivery::Delivered { first: true });
             assert_eq!(run.await, Reason::manual(jump));
         }
-        let request = ask(&asker, Request::key(key, "stop")).await;
-        let deliveries = asker.deliveries(request, SECOND * 30).await.expect("deliveries");
+        let request = ask(&requester, Request::key(key, "stop")).await;
+        let deliveries = requester.deliveries(request, SECOND * 30).await.expect("deliveries");
         assert_eq!(deliveries.len(), 1);
         assert_eq!(stays.await, Reason::manual("stop"));
     });

@@ -53,7 +53,8 @@ fn neither_sees_the_other() {
     let _watchdog = watchdog();
     smol::block_on(async {
         let scope = fresh_scope();
-        let (worker, asker) = (Member::connected(&scope).await, Member::connected(&scope).await);
+        let (worker, requester) =
+            (Member::connected(&scope).await, Member::connected(&scope).await);
         let client = client(server()).await;
         client.batch_execute(TRIGGERS).await.expect("triggers");
 
@@ -69,7 +70,7 @@ fn neither_sees_the_other() {
             };
             let asked = async {
                 until_held(&client).await;
-                asker.request(&asker.process, request).await.expect("a request");
+                requester.request(&requester.process, request).await.expect("a request");
                 client.execute("SELECT pg_advisory_unlock(1)", &[]).await.expect("an unlock");
             };
             futures::join!(begun, asked);
@@ -85,7 +86,7 @@ fn neither_sees_the_other() {
             let run = keyed("free");
             let request = &requests(&run, "held")[choice];
             let asked = async {
-                asker.request(&asker.process, request).await.expect("a request");
+                requester.request(&requester.process, request).await.expect("a request");
             };
             let begun = async {
                 until_held(&client).await;
@@ -102,9 +103,9 @@ fn neither_sees_the_other() {
     });
 }
 
-/// An asker crashes after the first of its two transactions, while a run begins.
+/// A requester crashes after the first of its two transactions, while a run begins.
 #[test]
-fn a_crashed_asker_is_replaced() {
+fn a_crashed_requester_is_replaced() {
     let _watchdog = watchdog();
     smol::block_on(async {
         let worker = Member::connected(&fresh_scope()).await;

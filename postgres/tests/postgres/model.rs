@@ -1,7 +1,7 @@
 //! Random sequences of calls, to the server and to the store in memory. Both return the same, and the server gives each hint
 //! that the store in memory gives.
 //!
-//! Each call is one transaction, so a sequence is one interleaving of what processes and askers do. What happens between two
+//! Each call is one transaction, so a sequence is one interleaving of what processes and requesters do. What happens between two
 //! transactions that overlap is in `interleavings`.
 
 use std::future::poll_fn;
@@ -37,7 +37,7 @@ enum Call {
         ends: Vec<usize>,
     },
     Request {
-        asker: usize,
+        requester: usize,
         request: usize,
     },
     Unblock(usize, usize),
@@ -56,7 +56,7 @@ fn calls() -> impl Strategy<Value = Vec<Call>> {
         4 => (0..PROCESSES, vec(0..RUNS, 0..4)).prop_map(|(p, runs)| Call::Begin(p, runs)),
         3 => (0..PROCESSES, receipts, vec(0..RUNS, 0..3))
             .prop_map(|(process, receipts, ends)| Call::Finish { process, receipts, ends }),
-        5 => (0..PROCESSES, 0..REQUESTS).prop_map(|(asker, request)| Call::Request { asker, request }),
+        5 => (0..PROCESSES, 0..REQUESTS).prop_map(|(requester, request)| Call::Request { requester, request }),
         1 => (0..PROCESSES, 0..2usize).prop_map(|(p, key)| Call::Unblock(p, key)),
         1 => (0..PROCESSES).prop_map(Call::Leave),
         1 => (0..PROCESSES).prop_map(Call::Forget),
@@ -143,8 +143,8 @@ impl History {
                 server.finish(id.id, &receipts, &ends).await.expect("an answer");
                 memory.finish(id.id, &receipts, &ends).await.expect("an answer");
             }
-            Call::Request { asker, request } => {
-                let (server, memory, process) = self.at(*asker);
+            Call::Request { requester, request } => {
+                let (server, memory, process) = self.at(*requester);
                 server.request(process, &self.requests[*request]).await.expect("an answer");
                 memory.request(process, &self.requests[*request]).await.expect("an answer");
             }
@@ -194,7 +194,7 @@ impl History {
         request.is_some_and(|request| matches!(request.recipient(), Recipient::Block(_)))
     }
 
-    /// Compares what each asker would learn, and waits for the hints that the store in memory has given.
+    /// Compares what each requester would learn, and waits for the hints that the store in memory has given.
     async fn compare(&self) {
         let ids: Vec<RequestId> = self.requests.iter().map(Request::id).collect();
         let sorted = |mut all: Vec<(RequestId, Vec<Target>)>| {

@@ -59,15 +59,15 @@ impl Drop for Worker {
 }
 
 /// Starts a bus that only asks, and calls `test` with it and a key that no other test uses.
-fn with_asker(test: impl AsyncFnOnce(Bus<Postgres<Loopback>>, Key)) {
+fn with_requester(test: impl AsyncFnOnce(Bus<Postgres<Loopback>>, Key)) {
     let _watchdog = watchdog();
     let server = server();
     let settings = Bus::builder(engine(&server.url(), server.port()));
     let settings = settings.poll_every(Duration::from_millis(200));
-    let (asker, driver) = settings.lease(LEASE).build().expect("valid settings");
+    let (requester, driver) = settings.lease(LEASE).build().expect("valid settings");
     let _driver = smol::spawn(driver);
     let key = Key::new(RunId::new().to_string()).expect("a key");
-    smol::block_on(test(asker, key));
+    smol::block_on(test(requester, key));
 }
 
 /// Longer than every lease, and the calls that follow it.
@@ -76,20 +76,20 @@ const LONG: Duration = Duration::from_secs(40);
 /// (f) The run of a process that was killed is unknown once the lease is over. The next run of the same key is not touched.
 #[test]
 fn a_killed_process_is_unknown() {
-    with_asker(async |asker, key| {
+    with_requester(async |requester, key| {
         let worker = Worker::start(&key);
         worker.signal("KILL");
-        let request = asker.cancel_key(key.clone(), "stop").await.expect("a request");
-        let deliveries = asker.deliveries(request, LONG).await.expect("deliveries");
+        let request = requester.cancel_key(key.clone(), "stop").await.expect("a request");
+        let deliveries = requester.deliveries(request, LONG).await.expect("deliveries");
         assert_eq!(deliveries, [(worker.run, Delivery::Unknown)]);
 
         let mut next = Worker::start(&key);
         let again = Request::run(worker.run, "stop the old run");
-        asker.send(&again).await.expect("a request");
-        let delivery = asker.delivery(again.id(), LONG).await.expect("a delivery");
+        requester.send(&again).await.expect("a request");
+        let delivery = requester.delivery(again.id(), LONG).await.expect("a delivery");
         assert_eq!(delivery, Delivery::Unknown);
-        let request = asker.cancel(next.run, "stop the new run").await.expect("a request");
-        let delivery = asker.delivery(request, LONG).await.expect("a delivery");
+        let request = requester.cancel(next.run, "stop the new run").await.expect("a request");
+        let delivery = requester.delivery(request, LONG).await.expect("a delivery");
         assert_eq!(delivery, Delivery::Delivered { first: true });
         assert_eq!(next.reason(), "`work` cancelled: stop the new run");
     });
@@ -99,19 +99,19 @@ fn a_killed_process_is_unknown() {
 /// continues.
 #[test]
 fn a_stopped_process_gets_the_request_later() {
-    with_asker(async |asker, key| {
+    with_requester(async |requester, key| {
         let mut worker = Worker::start(&key);
         worker.signal("STOP");
-        let request = asker.cancel(worker.run, "stop").await.expect("a request");
-        let delivery = asker.delivery(request, LONG).await.expect("a delivery");
+        let request = requester.cancel(worker.run, "stop").await.expect("a request");
+        let delivery = requester.delivery(request, LONG).await.expect("a delivery");
         assert_eq!(delivery, Delivery::Unknown);
         Timer::after(Duration::from_secs(1)).await;
         worker.signal("CONT");
         assert_eq!(worker.reason(), "`work` cancelled: stop");
-        while asker.delivery(request, LONG).await.expect("a delivery") == Delivery::Unknown {
+        while requester.delivery(request, LONG).await.expect("a delivery") == Delivery::Unknown {
             Timer::after(Duration::from_millis(50)).await;
         }
-        let delivery = asker.delivery(request, LONG).await.expect("a delivery");
+        let delivery = requester.delivery(request, LONG).await.expect("a delivery");
         assert_eq!(delivery, Delivery::Delivered { first: true });
     });
 }

@@ -77,16 +77,16 @@ fn requests_wait_for_a_process_that_was_forgotten() {
     smol::block_on(async {
         let url = database("absence").await;
         let scope = fresh_scope();
-        let (worker, asker) =
+        let (worker, requester) =
             (Member::at(&url, server().port(), &scope), Member::at(&url, server().port(), &scope));
-        for member in [&worker, &asker] {
+        for member in [&worker, &requester] {
             member.connect(&member.process, LEASE).await.expect("a connection");
         }
         let key = Key::new("k").expect("a key");
         let run = NewRun::new(RunId::new(), Some(key.clone()), "");
         worker.begin(worker.process.id, std::slice::from_ref(&run)).await.expect("an insert");
         let ask = async |request: Request| {
-            asker.request(&asker.process, &request).await.expect("a request");
+            requester.request(&requester.process, &request).await.expect("a request");
             request.id()
         };
         let received = ask(Request::run(run.id, "received")).await;
@@ -100,12 +100,12 @@ fn requests_wait_for_a_process_that_was_forgotten() {
         let expired = ask(Request::run(run.id, "expired").keep_for(Duration::from_millis(1))).await;
         let keyed = ask(Request::key(key.clone(), "keyed")).await;
         let block = ask(Request::block(key, HOUR, "block")).await;
-        asker.forget(HOUR, 100).await.expect("an answer");
+        requester.forget(HOUR, 100).await.expect("an answer");
         let late = ask(Request::run(run.id, "late")).await;
         let states = async |ids: &[RequestId]| {
             let mut states = Vec::new();
             for id in ids {
-                let all = asker.targets(&[*id]).await.expect("an answer");
+                let all = requester.targets(&[*id]).await.expect("an answer");
                 states.extend(all.into_iter().flat_map(|(_, targets)| targets).map(|t| t.state));
             }
             states

@@ -7,7 +7,7 @@ mod promise_4 {
 
     #[test]
     fn other_runs_keys_and_scopes_are_not_touched() {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let connection = world.store.connection();
         let elsewhere =
             world.host_with(connection, |builder| builder.scope(Scope::new("other").unwrap()));
@@ -17,7 +17,7 @@ mod promise_4 {
             world.work(&worker, Ticket::new()),
             world.work(&elsewhere, key("a")),
         ];
-        world.run(asker.bus.cancel_key(key("a"), "stop")).unwrap();
+        world.run(requester.bus.cancel_key(key("a"), "stop")).unwrap();
         // A request from another scope, although it names the run.
         stop(&mut world, &elsewhere, others[0].run.id());
         world.pass(POLL * 3);
@@ -29,22 +29,22 @@ mod promise_4 {
 
     #[test]
     fn next_run_with_the_same_key_is_not_touched() {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let first = world.work(&worker, key("k"));
-        let request = world.run(asker.bus.cancel_key(key("k"), "stop")).unwrap();
+        let request = world.run(requester.bus.cancel_key(key("k"), "stop")).unwrap();
         first.assert_stopped();
         let second = world.work(&worker, key("k"));
         world.pass(POLL * 3);
         second.assert_untouched();
-        let deliveries = world.run(asker.bus.deliveries(request, SECOND)).unwrap();
+        let deliveries = world.run(requester.bus.deliveries(request, SECOND)).unwrap();
         assert_eq!(deliveries, [(first.run.id(), FIRST)]);
     }
 
     #[test]
     fn key_without_runs_reaches_nothing() {
-        let (mut world, worker, asker) = two_hosts();
-        let request = world.run(asker.bus.cancel_key(key("k"), "stop")).unwrap();
-        assert_eq!(world.run(asker.bus.deliveries(request, SECOND)).unwrap(), []);
+        let (mut world, worker, requester) = two_hosts();
+        let request = world.run(requester.bus.cancel_key(key("k"), "stop")).unwrap();
+        assert_eq!(world.run(requester.bus.deliveries(request, SECOND)).unwrap(), []);
         let work = world.work(&worker, key("k"));
         world.pass(POLL * 3);
         work.assert_untouched();
@@ -100,32 +100,32 @@ mod promise_5 {
                     fault
                 });
                 let worker = world.host_on(connection);
-                let asker = world.host();
+                let requester = world.host();
                 let work = world.work(&worker, key("k"));
                 let count = cancellations(&work);
                 world.pass(POLL * 3);
-                let request = stop(&mut world, &asker, work.run.id());
+                let request = stop(&mut world, &requester, work.run.id());
                 world.pass(POLL * 3);
                 assert_eq!(count.load(Ordering::SeqCst), 1, "{call:?} {fault:?}");
-                assert_eq!(ask(&mut world, &asker, request), FIRST, "{call:?} {fault:?}");
+                assert_eq!(ask(&mut world, &requester, request), FIRST, "{call:?} {fault:?}");
             }
         }
     }
 
     #[test]
     fn first_request_gives_the_reason() {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let shielded = async { shield(std::future::pending::<()>()).await }.cancelable(never());
         let operation = shielded.operation();
         let run = worker.bus.register(&operation, Ticket::new());
         let task = world.spawn(async move { _ = shielded.await });
         world.settle();
-        let first = stop(&mut world, &asker, run.id());
-        let second = world.run(asker.bus.cancel(run.id(), "again")).unwrap();
+        let first = stop(&mut world, &requester, run.id());
+        let second = world.run(requester.bus.cancel(run.id(), "again")).unwrap();
         world.pass(POLL);
         assert_eq!(operation.reason(), Some(Reason::manual("stop")));
-        assert_eq!(ask(&mut world, &asker, first), FIRST);
-        assert_eq!(ask(&mut world, &asker, second), LATER);
+        assert_eq!(ask(&mut world, &requester, first), FIRST);
+        assert_eq!(ask(&mut world, &requester, second), LATER);
         world.kill(task);
     }
 }
@@ -145,28 +145,28 @@ mod promise_6 {
             left -= 1;
             Fault::After
         });
-        let asker = world.host_on(connection);
+        let requester = world.host_on(connection);
         let first = world.work(&worker, key("k"));
         let request = Request::key(key("k"), "stop");
-        assert!(world.run(asker.bus.send(&request)).is_err());
+        assert!(world.run(requester.bus.send(&request)).is_err());
         // It begins between the two attempts, so it is not one of the runs that were registered.
         let second = world.work(&worker, key("k"));
-        world.run(asker.bus.send(&request)).unwrap();
+        world.run(requester.bus.send(&request)).unwrap();
         world.pass(POLL);
         first.assert_stopped();
         second.assert_untouched();
-        let deliveries = world.run(asker.bus.deliveries(request.id(), SECOND)).unwrap();
+        let deliveries = world.run(requester.bus.deliveries(request.id(), SECOND)).unwrap();
         assert_eq!(deliveries, [(first.run.id(), FIRST)]);
     }
 
     #[test]
     fn what_was_sent_first_counts() {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let [one, two] = [0; 2].map(|_| world.work(&worker, Ticket::new()));
         let request = Request::run(one.run.id(), "stop");
-        world.run(asker.bus.send(&request)).unwrap();
+        world.run(requester.bus.send(&request)).unwrap();
         let other = Request::run(two.run.id(), "stop").with_id(request.id());
-        world.run(asker.bus.send(&other)).unwrap();
+        world.run(requester.bus.send(&other)).unwrap();
         world.pass(POLL);
         assert_eq!((one.reason().as_deref(), two.reason()), (STOPPED, None));
     }

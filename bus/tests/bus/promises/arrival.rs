@@ -6,16 +6,16 @@ mod promise_1 {
     use super::*;
 
     #[test]
-    fn asker_crashes_after_the_commit() {
+    fn requester_crashes_after_the_commit() {
         let mut world = World::new();
         let outage = Outage::default();
         let worker = world.host_on(outage.connection(&world));
         let work = world.work(&worker, key("k"));
         outage.fail();
-        let asker = world.host();
-        stop(&mut world, &asker, work.run.id());
-        world.kill(asker.driver);
-        drop(asker);
+        let requester = world.host();
+        stop(&mut world, &requester, work.run.id());
+        world.kill(requester.driver);
+        drop(requester);
         world.pass(Duration::from_secs(600));
         work.assert_untouched();
         outage.end();
@@ -28,8 +28,8 @@ mod promise_1 {
         let mut world = World::new();
         let worker = world.host();
         let work = world.work(&worker, key("k"));
-        let asker = world.host_on(faulty(&world, Call::Request, Fault::After));
-        let sent = world.run(asker.bus.cancel(work.run.id(), "stop"));
+        let requester = world.host_on(faulty(&world, Call::Request, Fault::After));
+        let sent = world.run(requester.bus.cancel(work.run.id(), "stop"));
         assert!(matches!(sent, Err(Error::Store(_))), "{sent:?}");
         work.assert_stopped();
     }
@@ -39,8 +39,8 @@ mod promise_1 {
         let mut world = World::new();
         let worker = world.host();
         let work = world.work(&worker, key("k"));
-        let asker = world.host_on(faulty(&world, Call::Request, Fault::Before));
-        let sent = world.run(asker.bus.cancel(work.run.id(), "stop"));
+        let requester = world.host_on(faulty(&world, Call::Request, Fault::Before));
+        let sent = world.run(requester.bus.cancel(work.run.id(), "stop"));
         assert!(matches!(sent, Err(Error::Store(_))), "{sent:?}");
         world.pass(POLL * 10);
         work.assert_untouched();
@@ -52,11 +52,11 @@ mod promise_2 {
 
     #[test]
     fn hint_wakes_the_worker_at_once() {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let work = world.work(&worker, key("k"));
         world.pass(SECOND / 2);
         let before = world.time.elapsed();
-        stop(&mut world, &asker, work.run.id());
+        stop(&mut world, &requester, work.run.id());
         work.assert_stopped();
         assert_eq!(world.time.elapsed(), before);
     }
@@ -66,10 +66,10 @@ mod promise_2 {
         for fault in [Fault::Before, Fault::Silent] {
             let mut world = World::new();
             let worker = world.host_on(faulty(&world, Call::Hint, fault));
-            let asker = world.host();
+            let requester = world.host();
             let work = world.work(&worker, key("k"));
             world.pass(SECOND / 2);
-            stop(&mut world, &asker, work.run.id());
+            stop(&mut world, &requester, work.run.id());
             work.assert_untouched();
             world.pass(POLL);
             work.assert_stopped();
@@ -81,16 +81,16 @@ mod promise_2 {
         let mut world = World::new();
         let outage = Outage::default();
         let worker = world.host_on(outage.connection(&world));
-        let asker = world.host();
+        let requester = world.host();
         let work = world.work(&worker, key("k"));
         outage.fail();
         world.pass(Duration::from_secs(60));
-        let request = stop(&mut world, &asker, work.run.id());
+        let request = stop(&mut world, &requester, work.run.id());
         outage.end();
         // The pause between two attempts is at most as long as a poll interval.
         world.pass(POLL);
         work.assert_stopped();
-        assert_eq!(ask(&mut world, &asker, request), FIRST);
+        assert_eq!(ask(&mut world, &requester, request), FIRST);
     }
 
     #[test]
@@ -98,14 +98,14 @@ mod promise_2 {
         let mut world = World::new();
         let outage = Outage::default();
         let worker = world.host_on(outage.connection(&world));
-        let asker = world.host();
+        let requester = world.host();
         let work = world.work(&worker, key("k"));
         outage.swallow();
         world.pass(POLL + CALL);
         let health = worker.bus.health();
         assert!(!health.connected);
         assert_eq!(health.error.as_deref(), Some("no answer of the store within 2s"));
-        stop(&mut world, &asker, work.run.id());
+        stop(&mut world, &requester, work.run.id());
         outage.end();
         world.pass(POLL + CALL);
         work.assert_stopped();
@@ -118,27 +118,27 @@ mod promise_3 {
 
     #[test]
     fn request_comes_before_the_run() {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let ticket = Ticket::new();
-        let request = stop(&mut world, &asker, ticket.run());
-        assert_eq!(ask(&mut world, &asker, request), Delivery::Unknown);
+        let request = stop(&mut world, &requester, ticket.run());
+        assert_eq!(ask(&mut world, &requester, request), Delivery::Unknown);
         world.pass(Duration::from_secs(600));
         let work = world.work(&worker, ticket);
         work.assert_stopped();
-        assert_eq!(ask(&mut world, &asker, request), FIRST);
+        assert_eq!(ask(&mut world, &requester, request), FIRST);
     }
 
     #[test]
     fn run_begins_after_the_lifetime() {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let ticket = Ticket::new();
         let request = Request::run(ticket.run(), "stop").keep_for(SECOND);
-        world.run(asker.bus.send(&request)).unwrap();
+        world.run(requester.bus.send(&request)).unwrap();
         world.pass(SECOND * 2);
         let work = world.work(&worker, ticket);
         world.pass(POLL);
         work.assert_untouched();
-        assert_eq!(ask(&mut world, &asker, request.id()), Delivery::Unknown);
+        assert_eq!(ask(&mut world, &requester, request.id()), Delivery::Unknown);
     }
 
     /// The request is committed between each two calls that begin the run.
@@ -153,10 +153,10 @@ mod promise_3 {
                 if made == call && calls == late { Fault::Late(SECOND) } else { Fault::None }
             });
             let worker = world.host_on(connection);
-            let asker = world.host();
+            let requester = world.host();
             let work = world.work(&worker, key("k"));
             world.pass(SECOND / 2);
-            stop(&mut world, &asker, work.run.id());
+            stop(&mut world, &requester, work.run.id());
             world.pass(POLL + CALL);
             assert_eq!(work.reason().as_deref(), STOPPED, "{call:?} {late}");
         }
@@ -164,9 +164,9 @@ mod promise_3 {
 
     #[test]
     fn begun_run_does_no_work_if_it_was_cancelled_before() {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let ticket = Ticket::new();
-        stop(&mut world, &asker, ticket.run());
+        stop(&mut world, &requester, ticket.run());
         let polled = Rc::new(RefCell::new(false));
         let note = polled.clone();
         let work = async move { *note.borrow_mut() = true }.cancelable(never());

@@ -7,17 +7,17 @@ mod promise_9 {
 
     #[test]
     fn block_reaches_the_runs_of_now_and_of_later() {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let now = world.work(&worker, key("k"));
         let hour = Duration::from_secs(3600);
-        let request = world.run(asker.bus.block_key(key("k"), hour, "stop")).unwrap();
+        let request = world.run(requester.bus.block_key(key("k"), hour, "stop")).unwrap();
         world.pass(hour / 2);
         let later = world.work(&worker, key("k"));
         let other = world.work(&worker, key("other"));
         now.assert_stopped();
         later.assert_stopped();
         other.assert_untouched();
-        let deliveries = world.run(asker.bus.deliveries(request, SECOND)).unwrap();
+        let deliveries = world.run(requester.bus.deliveries(request, SECOND)).unwrap();
         assert_eq!(deliveries.len(), 2);
         assert!(deliveries.iter().all(|(_, delivery)| *delivery == FIRST), "{deliveries:?}");
         world.pass(hour / 2 + SECOND);
@@ -28,14 +28,14 @@ mod promise_9 {
 
     #[test]
     fn unblock() {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let hour = Duration::from_secs(3600);
         for _ in 0..2 {
-            world.run(asker.bus.block_key(key("k"), hour, "stop")).unwrap();
+            world.run(requester.bus.block_key(key("k"), hour, "stop")).unwrap();
         }
-        assert_eq!(world.run(asker.bus.unblock_key(&key("other"))).unwrap(), 0);
-        assert_eq!(world.run(asker.bus.unblock_key(&key("k"))).unwrap(), 2);
-        assert_eq!(world.run(asker.bus.unblock_key(&key("k"))).unwrap(), 0);
+        assert_eq!(world.run(requester.bus.unblock_key(&key("other"))).unwrap(), 0);
+        assert_eq!(world.run(requester.bus.unblock_key(&key("k"))).unwrap(), 2);
+        assert_eq!(world.run(requester.bus.unblock_key(&key("k"))).unwrap(), 0);
         world.pass(SECOND);
         let work = world.work(&worker, key("k"));
         world.pass(POLL);
@@ -47,11 +47,11 @@ mod promise_9 {
     fn block_comes_while_the_run_begins() {
         let mut world = World::new();
         let worker = world.host_on(faulty(&world, Call::Poll, Fault::Late(SECOND)));
-        let asker = world.host();
+        let requester = world.host();
         world.pass(POLL * 2);
         let work = world.work(&worker, key("k"));
         let hour = Duration::from_secs(3600);
-        world.run(asker.bus.block_key(key("k"), hour, "stop")).unwrap();
+        world.run(requester.bus.block_key(key("k"), hour, "stop")).unwrap();
         world.pass(POLL + SECOND);
         work.assert_stopped();
     }
@@ -62,19 +62,19 @@ mod promise_10 {
 
     #[test]
     fn shield_ends_first() {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let work = async { shield(timeout(SECOND * 5)).await }.cancelable(never());
         let operation = work.operation();
         let run = worker.bus.register(&operation, Ticket::new());
         world.spawn(async move { _ = work.await });
         world.settle();
-        let request = stop(&mut world, &asker, run.id());
-        assert_eq!(ask(&mut world, &asker, request), FIRST);
+        let request = stop(&mut world, &requester, run.id());
+        assert_eq!(ask(&mut world, &requester, request), FIRST);
         assert_eq!(operation.status(), Status::Cancelling);
         world.pass(SECOND * 5);
         assert_eq!(operation.status(), Status::Cancelled);
-        let late = stop(&mut world, &asker, run.id());
-        assert_eq!(ask(&mut world, &asker, late), Delivery::AlreadyEnded);
+        let late = stop(&mut world, &requester, run.id());
+        assert_eq!(ask(&mut world, &requester, late), Delivery::AlreadyEnded);
     }
 }
 
@@ -83,7 +83,7 @@ mod promise_11 {
 
     /// Registers work, lets it end, and returns the delivery of a request that comes later.
     fn ends<F: Future<Output = Result<(), &'static str>> + 'static>(work: F) {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let work = async { work.await.map_err(Failed::Work) }.try_cancelable(never());
         let run = worker.bus.register(&work.operation(), key("k"));
         let task = world.spawn(async move {
@@ -97,8 +97,8 @@ mod promise_11 {
             world.settle();
         }
         assert_eq!(worker.bus.health().runs, 0);
-        let request = stop(&mut world, &asker, run.id());
-        assert_eq!(ask(&mut world, &asker, request), Delivery::AlreadyEnded);
+        let request = stop(&mut world, &requester, run.id());
+        assert_eq!(ask(&mut world, &requester, request), Delivery::AlreadyEnded);
     }
 
     #[derive(Debug)]
@@ -150,14 +150,14 @@ mod promise_11 {
 
     #[test]
     fn never_polled() {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let work = async {}.cancelable(never());
         let run = worker.bus.register(&work.operation(), key("k"));
         assert!(world.run(run.begun()));
         drop(work);
         world.settle();
-        let request = stop(&mut world, &asker, run.id());
-        assert_eq!(ask(&mut world, &asker, request), Delivery::AlreadyEnded);
+        let request = stop(&mut world, &requester, run.id());
+        assert_eq!(ask(&mut world, &requester, request), Delivery::AlreadyEnded);
     }
 
     #[test]

@@ -127,13 +127,13 @@ mod promise_14 {
         let mut world = World::new();
         let connection = world.store.connection();
         let worker = world.host_with(connection, |builder| builder.retention(LEASE));
-        let asker = world.host();
+        let requester = world.host();
         let work = world.work(&worker, key("k"));
         let request = Request::run(work.run.id(), "stop").keep_for(SECOND);
-        world.run(asker.bus.send(&request)).unwrap();
-        assert_eq!(ask(&mut world, &asker, request.id()), FIRST);
+        world.run(requester.bus.send(&request)).unwrap();
+        assert_eq!(ask(&mut world, &requester, request.id()), FIRST);
         world.pass(SECOND * 150);
-        let asked = world.run(asker.bus.delivery(request.id(), SECOND));
+        let asked = world.run(requester.bus.delivery(request.id(), SECOND));
         assert!(matches!(asked, Err(Error::UnknownRequest(id)) if id == request.id()), "{asked:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Promises 7 and 8: what happens during an outage, and what askers learn.
+//! Promises 7 and 8: what happens during an outage, and what requesters learn.
 
 use super::*;
 
@@ -85,12 +85,12 @@ mod promise_8 {
 
     #[test]
     fn ended_run() {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let work = world.work(&worker, key("k"));
         world.kill(work.task);
         world.settle();
-        let request = stop(&mut world, &asker, work.run.id());
-        assert_eq!(ask(&mut world, &asker, request), Delivery::AlreadyEnded);
+        let request = stop(&mut world, &requester, work.run.id());
+        assert_eq!(ask(&mut world, &requester, request), Delivery::AlreadyEnded);
     }
 
     /// The run ends while its request is under way: the end is not written yet.
@@ -98,26 +98,26 @@ mod promise_8 {
     fn run_that_ends_before_the_request_arrives() {
         let mut world = World::new();
         let worker = world.host_on(faulty(&world, Call::Hint, Fault::Before));
-        let asker = world.host();
+        let requester = world.host();
         let work = world.work(&worker, key("k"));
         let stopped = world.stop(worker.driver);
-        let request = stop(&mut world, &asker, work.run.id());
+        let request = stop(&mut world, &requester, work.run.id());
         world.kill(work.task);
-        assert_eq!(ask(&mut world, &asker, request), Delivery::Unconfirmed);
+        assert_eq!(ask(&mut world, &requester, request), Delivery::Unconfirmed);
         stopped(&mut world);
         world.pass(POLL);
-        assert_eq!(ask(&mut world, &asker, request), Delivery::AlreadyEnded);
+        assert_eq!(ask(&mut world, &requester, request), Delivery::AlreadyEnded);
     }
 
     #[test]
     fn crashed_process() {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let work = world.work(&worker, key("k"));
         world.kill(worker.driver);
-        let request = stop(&mut world, &asker, work.run.id());
-        assert_eq!(ask(&mut world, &asker, request), Delivery::Unconfirmed);
+        let request = stop(&mut world, &requester, work.run.id());
+        assert_eq!(ask(&mut world, &requester, request), Delivery::Unconfirmed);
         let start = world.time.now();
-        let delivery = world.run(asker.bus.delivery(request, LEASE * 4)).unwrap();
+        let delivery = world.run(requester.bus.delivery(request, LEASE * 4)).unwrap();
         assert_eq!(delivery, Delivery::Unknown);
         // At the first look after the lease.
         assert!(world.time.now() - start <= LEASE + POLL);
@@ -131,16 +131,16 @@ mod promise_8 {
 
     #[test]
     fn process_that_was_stopped_past_its_lease() {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let work = world.work(&worker, key("k"));
         let stopped = world.stop(worker.driver);
         world.pass(LEASE * 2);
-        let request = stop(&mut world, &asker, work.run.id());
-        assert_eq!(ask(&mut world, &asker, request), Delivery::Unknown);
+        let request = stop(&mut world, &requester, work.run.id());
+        assert_eq!(ask(&mut world, &requester, request), Delivery::Unknown);
         stopped(&mut world);
         world.pass(POLL);
         work.assert_stopped();
-        assert_eq!(ask(&mut world, &asker, request), FIRST);
+        assert_eq!(ask(&mut world, &requester, request), FIRST);
     }
 
     #[test]
@@ -149,17 +149,17 @@ mod promise_8 {
         let connection = world.store.connection();
         let worker = world.host_with(connection, |builder| builder.retention(LEASE));
         let connection = world.store.connection();
-        let asker = world.host_with(connection, |builder| builder.retention(LEASE));
+        let requester = world.host_with(connection, |builder| builder.retention(LEASE));
         let work = world.work(&worker, key("k"));
         let stopped = world.stop(worker.driver);
-        let early = stop(&mut world, &asker, work.run.id());
+        let early = stop(&mut world, &requester, work.run.id());
         world.pass(Duration::from_secs(300));
-        let keyed = world.run(asker.bus.cancel_key(key("k"), "stop")).unwrap();
-        assert_eq!(world.run(asker.bus.deliveries(keyed, SECOND)).unwrap(), [], "it is gone");
+        let keyed = world.run(requester.bus.cancel_key(key("k"), "stop")).unwrap();
+        assert_eq!(world.run(requester.bus.deliveries(keyed, SECOND)).unwrap(), [], "it is gone");
         stopped(&mut world);
         world.pass(POLL);
         work.assert_stopped();
-        assert_eq!(ask(&mut world, &asker, early), FIRST);
+        assert_eq!(ask(&mut world, &requester, early), FIRST);
     }
 
     /// The process cancels, and crashes before its receipt is written.
@@ -167,26 +167,26 @@ mod promise_8 {
     fn receipt_that_was_never_written() {
         let mut world = World::new();
         let worker = world.host_on(faulty(&world, Call::Finish, Fault::Before));
-        let asker = world.host();
+        let requester = world.host();
         let work = world.work(&worker, key("k"));
-        let request = stop(&mut world, &asker, work.run.id());
+        let request = stop(&mut world, &requester, work.run.id());
         work.assert_stopped();
-        assert_eq!(ask(&mut world, &asker, request), Delivery::Unconfirmed);
+        assert_eq!(ask(&mut world, &requester, request), Delivery::Unconfirmed);
         world.kill(worker.driver);
         world.pass(LEASE);
-        assert_eq!(ask(&mut world, &asker, request), Delivery::Unknown);
+        assert_eq!(ask(&mut world, &requester, request), Delivery::Unknown);
     }
 
     #[test]
     fn closed_bus() {
-        let (mut world, worker, asker) = two_hosts();
+        let (mut world, worker, requester) = two_hosts();
         let [ended, running] = [0; 2].map(|_| world.work(&worker, key("k")));
         world.kill(ended.task);
         world.run(worker.bus.close());
         assert!(world.has_ended(worker.driver));
-        let [one, two] = [&ended, &running].map(|work| stop(&mut world, &asker, work.run.id()));
-        assert_eq!(ask(&mut world, &asker, one), Delivery::AlreadyEnded);
-        assert_eq!(ask(&mut world, &asker, two), Delivery::Unknown);
+        let [one, two] = [&ended, &running].map(|work| stop(&mut world, &requester, work.run.id()));
+        assert_eq!(ask(&mut world, &requester, one), Delivery::AlreadyEnded);
+        assert_eq!(ask(&mut world, &requester, two), Delivery::Unknown);
         let sent = world.run(worker.bus.cancel(running.run.id(), "stop"));
         assert!(matches!(sent, Err(Error::Stopped)), "{sent:?}");
     }

@@ -1,4 +1,4 @@
-//! The asker: cancels every second run at a random moment, and waits for the receipts.
+//! The requester: cancels every second run at a random moment, and waits for the receipts.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -39,7 +39,7 @@ pub(crate) fn engine(fleet: &Fleet) -> Result<Postgres<Loopback>> {
 }
 
 pub(crate) fn run(fleet: &Fleet) -> Result<()> {
-    let settings = Bus::builder(engine(fleet)?).host("asker");
+    let settings = Bus::builder(engine(fleet)?).host("requester");
     let (bus, driver) = settings.call_limit(CALL_LIMIT).lease(LEASE).build()?;
     let driver = smol::spawn(driver);
     let chosen = (0..fleet.total()).filter(|index| is_chosen(*index));
