@@ -9,11 +9,13 @@ use super::tokio_time::Timer;
 use crate::sync::OnceLock;
 use crate::wait::{HasLatch, Latch};
 
+// The latch comes first, so that it shares a cache line with the reference count in front of it.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Slot {
-    end: Instant,
     /// Set when the slot fires. Until then, its wait list holds the tasks whose limits end with this slot.
     latch: Latch<()>,
+    end: Instant,
     /// The tokio timer that fires this slot, if the slot follows tokio's clock. Dropped with the slot, so that tokio
     /// does not advance its clock for a limit that is gone.
     #[cfg(feature = "testing-tokio")]
@@ -24,8 +26,8 @@ impl Slot {
     /// Creates a slot that ends at `at`. The caller must make sure that the slot fires then.
     pub(super) fn new(at: Instant) -> Arc<Slot> {
         Arc::new(Slot {
-            end: at,
             latch: Latch::new(),
+            end: at,
             #[cfg(feature = "testing-tokio")]
             timer: OnceLock::new(),
         })

@@ -75,16 +75,16 @@ fn drive(wheel: &Wheel, now: Instant) {
 #[inline(never)]
 fn find(since: Instant, length: Duration) -> Option<Arc<Slot>> {
     let slot = Wheel::shared().slot(since, length)?;
-    if let Some(until) = slot.end().checked_sub(length) {
-        // A thread that is ending no longer has a cache.
-        let replaced = CACHE.try_with(|cache| {
-            let cached = &mut cache.borrow_mut()[cache_index(length)];
-            let again = cached.as_ref().is_some_and(|cached| cached.length == length);
-            let found = again.then(|| Found { from: since, until, slot: slot.clone() });
-            cached.replace(CachedLength { length, found })
-        });
-        // This may run the destructors of user wakers, which may use the cache. So it is dropped after the borrow of the cache.
-        drop(replaced);
-    }
+    // A thread that is ending no longer has a cache.
+    let replaced = CACHE.try_with(|cache| {
+        let cached = &mut cache.borrow_mut()[cache_index(length)];
+        let again = cached.as_ref().is_some_and(|cached| cached.length == length);
+        // The slot's end is read only if the slot is kept: for a single limit it would be one more cache miss.
+        let until = if again { slot.end().checked_sub(length) } else { None };
+        let found = until.map(|until| Found { from: since, until, slot: slot.clone() });
+        cached.replace(CachedLength { length, found })
+    });
+    // This may run the destructors of user wakers, which may use the cache. So it is dropped after the borrow of the cache.
+    drop(replaced);
     Some(slot)
 }

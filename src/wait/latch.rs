@@ -31,6 +31,7 @@ pub(crate) struct Latch<T, X = ()> {
 }
 
 #[derive(Debug, Default)]
+#[repr(C)]
 struct State<X> {
     waiters: WaitList,
     extra: X,

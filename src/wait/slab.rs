@@ -8,22 +8,20 @@ const CAPACITY_KEPT: usize = 64;
 /// Values with stable indices, so that a value is removed without a search. Indices are reused.
 ///
 /// Most slabs hold one value at a time. That value is stored inline, without an allocation.
+// The fields are in this order, so that an insertion into a slab with many values touches the fewest cache lines: it
+// does not look at `first`. The vector is not boxed for the same reason.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Slab<T> {
-    /// The value at index 0.
-    first: Option<T>,
-    /// The values from index 1 on. Boxed, so that a slab with one value is small.
-    others: Option<Box<Entries<T>>>,
-}
-
-#[derive(Debug)]
-struct Entries<T> {
-    entries: Vec<Entry<T>>,
-    /// The number of occupied entries.
+    /// The entries from index 1 on.
+    others: Vec<Entry<T>>,
+    /// The number of values in `others`.
     occupied: usize,
-    /// The index of the entry that was vacated last: the head of the list of vacant entries. It is `entries.len()` if no
-    /// entry is vacant.
+    /// The index that was vacated last: the head of the list of vacant indices. If no index is vacant, it is the index of
+    /// the entry that is pushed to `others` next.
     vacant: usize,
+    /// The entry at index 0.
+    first: Entry<T>,
 }
 
 #[derive(Debug)]
@@ -31,45 +29,6 @@ enum Entry<T> {
     Occupied(T),
     /// The index of the next vacant entry.
     Vacant(usize),
-}
-
-impl<T> Entries<T> {
-    #[inline]
-    fn insert(&mut self, value: T) -> usize {
-        let index = self.vacant;
-        match self.entries.get_mut(index) {
-            None => {
-                self.vacant = index + 1;
-                self.entries.push(Entry::Occupied(value));
-            }
-            Some(entry) => {
-                let Entry::Vacant(next) = *entry else { unreachable!("listed as vacant") };
-                self.vacant = next;
-                *entry = Entry::Occupied(value);
-            }
-        }
-        self.occupied += 1;
-        index
-    }
-
-    fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        match self.entries.get_mut(index)? {
-            Entry::Occupied(value) => Some(value),
-            Entry::Vacant(_) => None,
-        }
-    }
-
-    #[inline]
-    fn remove(&mut self, index: usize) -> Option<T> {
-        let entry = self.entries.get_mut(index)?;
-        if let Entry::Vacant(_) = entry {
-            return None;
-        }
-        let removed = std::mem::replace(entry, Entry::Vacant(self.vacant));
-        self.vacant = index;
-        self.occupied -= 1;
-        removed.into_value()
-    }
 }
 
 impl<T> Entry<T> {
@@ -80,24 +39,44 @@ impl<T> Entry<T> {
             Entry::Vacant(_) => None,
         }
     }
-}
 
-impl<T> Default for Entries<T> {
-    fn default() -> Self {
-        Entries { entries: Vec::new(), occupied: 0, vacant: 0 }
+    #[inline]
+    fn value(&self) -> Option<&T> {
+        match self {
+            Entry::Occupied(value) => Some(value),
+            Entry::Vacant(_) => None,
+        }
+    }
+
+    /// Stores a value in a vacant entry, and returns the next vacant index.
+    #[inline]
+    fn occupy(&mut self, value: T) -> usize {
+        let Entry::Vacant(next) = *self else { unreachable!("listed as vacant") };
+        *self = Entry::Occupied(value);
+        next
+    }
+
+    /// Takes the value out, if there is one. `next` is the next vacant index.
+    #[inline]
+    fn vacate(&mut self, next: usize) -> Option<T> {
+        match self {
+            Entry::Occupied(_) => std::mem::replace(self, Entry::Vacant(next)).into_value(),
+            Entry::Vacant(_) => None,
+        }
     }
 }
 
 impl<T> Slab<T> {
     /// An empty slab. A constant, so that it is written in place and not copied.
-    pub(crate) const EMPTY: Self = Slab { first: None, others: None };
+    pub(crate) const EMPTY: Self =
+        Slab { others: Vec::new(), occupied: 0, vacant: 0, first: Entry::Vacant(1) };
 
     /// Adds a value and returns its index.
     #[inline]
     pub(crate) fn insert(&mut self, value: T) -> usize {
         visit();
-        if self.first.is_none() {
-            self.first = Some(value);
+        if self.vacant == 0 {
+            self.vacant = self.first.occupy(value);
             0
         } else {
             self.insert_other(value)
@@ -107,46 +86,68 @@ impl<T> Slab<T> {
     // Not inlined, like `remove_other`, so that the path for a single value saves no registers.
     #[inline(never)]
     fn insert_other(&mut self, value: T) -> usize {
-        self.others.get_or_insert_default().insert(value) + 1
+        let index = self.vacant;
+        match self.others.get_mut(index - 1) {
+            None => {
+                self.vacant = index + 1;
+                self.others.push(Entry::Occupied(value));
+            }
+            Some(entry) => self.vacant = entry.occupy(value),
+        }
+        self.occupied += 1;
+        index
     }
 
     /// Returns the value at an index.
     #[inline]
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        match index.checked_sub(1) {
-            None => self.first.as_mut(),
-            Some(index) => self.others.as_mut()?.get_mut(index),
+        let entry = match index.checked_sub(1) {
+            None => &mut self.first,
+            Some(index) => self.others.get_mut(index)?,
+        };
+        match entry {
+            Entry::Occupied(value) => Some(value),
+            Entry::Vacant(_) => None,
         }
     }
 
     /// Replaces the value at an index and returns the previous one.
     #[inline]
     pub(crate) fn replace(&mut self, index: usize, value: T) -> Option<T> {
-        match index.checked_sub(1) {
-            None => self.first.replace(value),
-            Some(index) => Some(std::mem::replace(self.others.as_mut()?.get_mut(index)?, value)),
-        }
+        Some(std::mem::replace(self.get_mut(index)?, value))
     }
 
     /// Removes the value at an index, unless everything was [taken](Self::take) in the meantime.
     #[inline]
     pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
         visit();
-        match index.checked_sub(1) {
-            None => self.first.take(),
-            Some(index) => self.remove_other(index),
-        }
+        if index == 0 { self.remove_first() } else { self.remove_other(index) }
+    }
+
+    #[inline]
+    fn remove_first(&mut self) -> Option<T> {
+        let removed = self.first.vacate(self.vacant)?;
+        self.vacant = 0;
+        Some(removed)
     }
 
     #[inline(never)]
     fn remove_other(&mut self, index: usize) -> Option<T> {
-        let others = self.others.as_mut()?;
-        let value = others.remove(index);
-        if others.occupied == 0 && others.entries.capacity() > CAPACITY_KEPT {
-            // It is empty, so dropping it runs no user code.
-            self.others = None;
+        let removed = self.others.get_mut(index - 1)?.vacate(self.vacant)?;
+        self.vacant = index;
+        self.occupied -= 1;
+        if self.occupied == 0 && self.others.capacity() > CAPACITY_KEPT {
+            // It holds no value, so dropping it runs no user code.
+            self.others = Vec::new();
+            self.vacant = match &mut self.first {
+                Entry::Occupied(_) => 1,
+                Entry::Vacant(next) => {
+                    *next = 1;
+                    0
+                }
+            };
         }
-        value
+        Some(removed)
     }
 
     /// Takes all values out.
@@ -158,35 +159,29 @@ impl<T> Slab<T> {
     /// Maps all values, and leaves out those for which `f` returns `None`. Returns the result for index 0 separately from
     /// the others. If `R` has the size of an entry, the vector of the other results reuses the allocation of the entries.
     pub(crate) fn filter_map<R>(self, mut f: impl FnMut(T) -> Option<R>) -> (Option<R>, Vec<R>) {
-        let first = self.first.and_then(&mut f);
-        let others = self.others.map_or_else(Vec::new, |others| {
-            let values = others.entries.into_iter().inspect(|_| visit());
-            values.filter_map(Entry::into_value).filter_map(f).collect()
-        });
-        (first, others)
+        let first = self.first.into_value().and_then(&mut f);
+        let others = self.others.into_iter().inspect(|_| visit());
+        (first, others.filter_map(Entry::into_value).filter_map(f).collect())
     }
 
     /// Takes the value at index 0 out if the slab has no memory for other values. Otherwise leaves all values in place.
     #[inline]
     pub(crate) fn take_only(&mut self) -> Option<T> {
-        if self.others.is_some() { None } else { self.first.take() }
+        if self.others.capacity() > 0 { None } else { self.remove_first() }
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none() && self.others.as_ref().is_none_or(|others| others.occupied == 0)
+        self.occupied == 0 && self.first.value().is_none()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        let others = self.others.iter().flat_map(|others| &others.entries).inspect(|_| visit());
-        self.first.iter().chain(others.filter_map(|entry| match entry {
-            Entry::Occupied(value) => Some(value),
-            Entry::Vacant(_) => None,
-        }))
+        let others = self.others.iter().inspect(|_| visit());
+        self.first.value().into_iter().chain(others.filter_map(Entry::value))
     }
 
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.others.as_ref().map_or(0, |others| others.occupied)
+        usize::from(self.first.value().is_some()) + self.occupied
     }
 }
 
@@ -202,7 +197,7 @@ impl<T> IntoIterator for Slab<T> {
     type IntoIter = IntoIter<T>;
 
     fn into_iter(self) -> IntoIter<T> {
-        IntoIter { first: self.first, others: self.others.map(|others| others.entries.into_iter()) }
+        IntoIter { first: self.first.into_value(), others: self.others.into_iter() }
     }
 }
 
@@ -210,7 +205,7 @@ impl<T> IntoIterator for Slab<T> {
 #[derive(Debug)]
 pub(crate) struct IntoIter<T> {
     first: Option<T>,
-    others: Option<std::vec::IntoIter<Entry<T>>>,
+    others: std::vec::IntoIter<Entry<T>>,
 }
 
 impl<T> Iterator for IntoIter<T> {
@@ -219,7 +214,7 @@ impl<T> Iterator for IntoIter<T> {
     #[inline]
     fn next(&mut self) -> Option<T> {
         visit();
-        self.first.take().or_else(|| self.others.as_mut()?.find_map(Entry::into_value))
+        self.first.take().or_else(|| self.others.find_map(Entry::into_value))
     }
 }
 
@@ -248,7 +243,19 @@ mod tests {
         for index in taken {
             assert!(slab.remove(index).is_some());
         }
-        assert!(slab.is_empty() && slab.others.is_none());
+        assert!(slab.is_empty() && slab.others.capacity() == 0);
+    }
+
+    #[test]
+    fn burst_beside_the_first_value_frees_its_memory() {
+        let mut slab = Slab::default();
+        let taken: Vec<_> = (0..10_000).map(|number| slab.insert(number)).collect();
+        for &index in &taken[1..] {
+            assert!(slab.remove(index).is_some());
+        }
+        assert_eq!((slab.len(), slab.others.capacity()), (1, 0));
+        assert_eq!([slab.insert(1), slab.insert(2)], [1, 2]);
+        assert_eq!(slab.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
     }
 
     #[test]
@@ -265,7 +272,7 @@ mod tests {
         for number in 0..1000_usize {
             slab.insert(Box::new(number));
         }
-        for index in [0, 1, 500, 999] {
+        for index in [999, 500, 1, 0] {
             assert_eq!(slab.remove(index), Some(Box::new(index)));
         }
         slab.insert(Box::new(1000));
