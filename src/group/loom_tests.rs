@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::future::{poll_fn, ready};
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
+use std::time::Instant;
 
 use loom::thread::{self, JoinHandle as Thread};
 
@@ -143,7 +144,7 @@ struct Watching(Weak<Listed>);
 impl Watcher for Watching {
     fn started(&self) {}
     fn reported(&self, _: &Progress) {}
-    fn left(&self) {}
+    fn left(&self, _: Instant) {}
 
     fn roster(&self) -> WatchedIn {
         WatchedIn { roster: self.0.clone(), is_daemon: false }
