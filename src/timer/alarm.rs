@@ -10,11 +10,11 @@ pub(super) use modelled::{ring, ring_until};
 
 #[cfg(not(cancelable_loom))]
 mod real {
-    use std::future::pending;
+    use std::future::poll_fn;
     use std::pin::Pin;
     use std::task::{Context, Poll};
     use std::thread;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use async_io::Timer;
 
@@ -35,6 +35,16 @@ mod real {
         }
     }
 
+    /// Sleeps for a tick and wakes the thread, which then looks at the reactor.
+    ///
+    /// A future that is only pending is not enough: after half a millisecond, `block_on` leaves the reactor to the thread
+    /// that has ended, and waits to be woken.
+    fn look_again(cx: &mut Context<'_>) -> Poll<()> {
+        thread::sleep(Duration::from_millis(1));
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     #[derive(Debug)]
     pub(in crate::timer) struct Alarm(Timer);
 
@@ -50,7 +60,7 @@ mod real {
             std::mem::forget(failed);
             if FAILED.load(Ordering::Relaxed) && FAILED.swap(false, Ordering::Relaxed) {
                 // The reactor exists now. The new thread drives it in place of the thread that has ended.
-                thread::spawn(|| async_io::block_on(pending::<()>()));
+                thread::spawn(|| async_io::block_on(poll_fn(look_again)));
             }
             polled
         }
