@@ -269,7 +269,7 @@ fn poll_begins(operation: &Operation) -> (Operation, Entered) {
 
 #[cold]
 fn poll_returned(operation: Operation, _entered: Entered) {
-    // After the end, nothing reports the polls.
+    // An operation ends inside a poll, and what reports its polls runs before that poll returns.
     if !operation.has_ended() {
         operation.activity().into_iter().for_each(|activity| activity.poll_returns(clock::now()));
     }

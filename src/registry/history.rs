@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use super::Registry;
 use super::filter::Filter;
 use super::stats::Stats;
-use crate::clock;
 use crate::operation::{EndSummary, Snapshot};
 use crate::panic::discard;
 
@@ -59,8 +58,7 @@ impl Registry {
     /// ```
     pub fn history(&self, query: impl Into<HistoryQuery>) -> Vec<Record> {
         // A predicate of the query is user code: it runs with the lock released.
-        let now = clock::now();
-        let records = self.shared.history.lock().records(now);
+        let records = self.shared.history.lock().records();
         query.into().select(records)
     }
 
@@ -70,6 +68,9 @@ impl Registry {
     }
 
     /// Sets the number of records that the history keeps. If the history holds more, the oldest records are removed.
+    ///
+    /// If the limit was 0, an operation that ends during this call may be counted in [`stats`](Self::stats) without getting a
+    /// record.
     ///
     /// ```
     /// let registry = cancelable::Registry::new();
@@ -194,36 +195,20 @@ pub(super) struct History {
     records: VecDeque<Arc<Record>>,
     limit: usize,
     stats: Stats,
-    /// The time of the latest record or query. No later record has an earlier time. So the records are in the order of
-    /// their times, and a query with the time of the query before it misses no record.
-    latest: Option<Instant>,
 }
 
 impl History {
     pub(super) fn new(limit: usize) -> Self {
-        History { records: VecDeque::new(), limit, stats: Stats::default(), latest: None }
+        History { records: VecDeque::new(), limit, stats: Stats::default() }
     }
 
     pub(super) fn keeps_records(&self) -> bool {
         self.limit > 0
     }
 
-    /// Counts an operation that has left at the time `at`. Returns the time for its record.
-    pub(super) fn count(
-        &mut self,
-        end: &EndSummary,
-        at: Instant,
-        stopping: Option<Duration>,
-    ) -> Instant {
+    /// Counts an operation that has left.
+    pub(super) fn count(&mut self, end: &EndSummary, stopping: Option<Duration>) {
         self.stats.add(end, stopping);
-        self.move_on(at)
-    }
-
-    /// Returns `now`, or the latest time that the history has seen, if that is later.
-    fn move_on(&mut self, now: Instant) -> Instant {
-        let latest = self.latest.map_or(now, |latest| latest.max(now));
-        self.latest = Some(latest);
-        latest
     }
 
     /// Adds a record. Returns the record that was evicted for it.
@@ -241,9 +226,7 @@ impl History {
         self.stats.refused += 1;
     }
 
-    /// Returns the records for a query at the time `now`.
-    pub(super) fn records(&mut self, now: Instant) -> Vec<Arc<Record>> {
-        self.move_on(now);
+    pub(super) fn records(&self) -> Vec<Arc<Record>> {
         self.records.iter().cloned().collect()
     }
 
@@ -278,30 +261,5 @@ impl Drop for History {
     fn drop(&mut self) {
         // Records are dropped one by one, because two panics in one drop abort the process.
         self.records.drain(..).for_each(discard);
-    }
-}
-
-#[cfg(all(test, not(cancelable_loom)))]
-mod tests {
-    use super::*;
-    use crate::operation::Status;
-
-    #[test]
-    fn no_record_is_earlier_than_a_query_before_it() {
-        let mut history = History::new(1);
-        let end = EndSummary {
-            status: Status::Completed,
-            reason: None,
-            started: true,
-            elapsed: Duration::ZERO,
-        };
-        let ended = Instant::now();
-        let queried = ended + Duration::from_millis(1);
-        // The thread that ends the operation reads the clock first, but a query gets the lock before that thread.
-        assert!(history.records(queried).is_empty());
-        assert_eq!(history.count(&end, ended, None), queried);
-        let later = queried + Duration::from_millis(1);
-        assert_eq!(history.count(&end, later, None), later);
-        assert_eq!(history.stats().completed, 2);
     }
 }

@@ -303,7 +303,10 @@ impl Watcher for Member {
             .map(|cancelled_at| at.saturating_duration_since(cancelled_at));
         // Only this function holds both locks, so no other thread can take them in the other order.
         let mut history = self.shared.history.lock();
-        let ended_at = history.count(&end, at, stopping);
+        history.count(&end, stopping);
+        // A record gets the time at which it enters the history. If the clock were read before the lock is taken, a query
+        // could get the lock first, and the next query with the time of that one would miss the record.
+        let ended_at = if snapshot.is_some() { clock::now() } else { at };
         state.left = Some((ended_at, stopping));
         let record = snapshot.map(|snapshot| Arc::new(Record { snapshot, ended_at, stopping }));
         let evicted = record.as_ref().and_then(|record| history.add(record));

@@ -109,6 +109,25 @@ fn polling_without_gaps() {
     assert!(records.is_sorted_by_key(|record| record.ended_at), "the latest last");
 }
 
+/// Each thread may have a clock of its own in tests.
+#[cfg(all(feature = "time", feature = "testing"))]
+#[test]
+fn clock_of_another_thread() {
+    let _watchdog = support::watchdog();
+    let registry = Registry::new();
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            let time = cancelable::testing::pause();
+            time.advance(Duration::from_secs(86_400));
+            run(&registry, "tomorrow");
+            registry.history(Filter::all());
+        });
+    });
+    run(&registry, "today");
+    let now = Instant::now();
+    assert_eq!(names(&registry, HistoryQuery::all().since(now)), ["tomorrow"]);
+}
+
 #[test]
 fn record() {
     let _watchdog = support::watchdog();
