@@ -268,10 +268,10 @@ impl Tables {
         self.processes.retain(|id, _| !processes.contains(id));
 
         let ended = self.runs.iter().filter(|(_, row)| row.ended.is_some_and(is_old)).take(at_most);
-        let left_behind = self
-            .runs
-            .iter()
-            .filter(|(_, row)| row.ended.is_none() && processes.contains(&row.process));
+        // Looks at the runs only if a process was deleted.
+        let of_processes = (!processes.is_empty()).then(|| self.runs.iter()).into_iter().flatten();
+        let left_behind =
+            of_processes.filter(|(_, row)| row.ended.is_none() && processes.contains(&row.process));
         let runs: HashSet<_> = ended.chain(left_behind).map(|(id, _)| *id).collect();
         for id in &runs {
             self.stop_living(*id);
@@ -299,6 +299,9 @@ impl Tables {
     /// Deletes the targets and receipts of runs, except those of requests for one run: the process of the run may come back
     /// and begin the run again.
     fn forget_targets(&mut self, runs: &HashSet<RunId>) {
+        if runs.is_empty() {
+            return;
+        }
         let is_for_one_run = |request: &RequestRow| matches!(request.recipient, Recipient::Run(_));
         for request in self.requests.values_mut().filter(|request| !is_for_one_run(request)) {
             request.targets.retain(|run, _| !runs.contains(run));
