@@ -359,7 +359,8 @@ impl Operation {
     /// * [`force`](Self::force) ends the grace period early, and so does a shutdown of the registry when its own grace
     ///   period is over.
     /// * `grace` does not limit shields and clean-up.
-    /// * If the operation has not started, there is no grace period: its work never starts.
+    /// * If the operation has not started, there is no grace period: its work never starts. The exception is a child process
+    ///   that already runs, a `process::RunningChild`.
     ///
     /// ```
     /// use cancelable::prelude::*;

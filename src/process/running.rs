@@ -119,7 +119,8 @@ impl RunningChild {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future kills the child, even before the first poll and without `kill_on_drop`.
+    /// Dropping the future kills the child, even before the first poll and without `kill_on_drop`. So does a race around the
+    /// future, if its source fires before the first poll of the future or in that poll.
     ///
     /// # Errors
     ///

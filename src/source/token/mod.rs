@@ -290,7 +290,8 @@ impl CancellationToken {
         self.node.add_callback(Box::new(callback));
     }
 
-    /// Notifies `observer` when the token is cancelled, before the callbacks run, or at once if it is cancelled already.
+    /// Notifies `observer` when the token is cancelled, or at once if it is cancelled already. The first observer of a token is
+    /// notified before the callbacks run. Further observers take their turn among the callbacks.
     pub(crate) fn observe(&self, observer: Weak<dyn CancelObserver>) {
         self.node.observe(observer);
     }
