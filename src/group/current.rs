@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::task::Context;
 
 use super::shared::Shared;
+use crate::poll_context::is_polled_by_task;
 
 thread_local! {
     static INNERMOST: Cell<CurrentMember> = const { Cell::new(CurrentMember::NONE) };
@@ -92,7 +93,7 @@ impl<T, E> Shared<T, E> {
         let innermost = INNERMOST.get();
         innermost.number == number
             && innermost.group == self.address()
-            && innermost.task == cx.waker().data().addr()
+            && is_polled_by_task(cx.waker(), innermost.task)
     }
 }
 

@@ -22,8 +22,7 @@ use crate::wait::polled_after_completion;
 /// [`TaskError::Cancelled`](super::TaskError::Cancelled) at once, and the result of the member belongs to the group. The
 /// handle detects this only if the task of the member polls the handle directly. Inside a combinator that polls with wakers
 /// of its own, such as `FuturesUnordered`, the handle stays pending until the member is cancelled. The same holds for
-/// members that await each other's handles in a circle. In a shield of a cancelled member, the handle stays pending for ever,
-/// so do not await a member's own handle there.
+/// members that await each other's handles in a circle.
 ///
 /// Dropping the handle does not cancel the member. To cancel one member, give it a token of its own:
 /// `work.cancelable(&token)`.

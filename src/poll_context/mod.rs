@@ -20,4 +20,4 @@ pub(crate) use shields::{
     InShield, Protection, Section, register_clean_up, register_shield, registered_since,
     registrations,
 };
-pub(crate) use tracer::{Traced, Tracer, is_traced_by};
+pub(crate) use tracer::{Traced, Tracer, is_polled_by_task, is_traced_by};

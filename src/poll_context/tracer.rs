@@ -47,6 +47,8 @@ pub(crate) struct Tracer {
     outer: Mutex<Option<Outer>>,
     /// The waker of the race's task.
     waker: WakerSlot,
+    /// The data pointer of that waker.
+    polled_with: AtomicUsize,
     stopped: Mutex<Stopped>,
 }
 
@@ -85,6 +87,7 @@ impl Tracer {
             polled_by: AtomicUsize::new(0),
             outer: Mutex::default(),
             waker: WakerSlot::default(),
+            polled_with: AtomicUsize::new(0),
             stopped: Mutex::default(),
         })
     }
@@ -190,6 +193,19 @@ pub(crate) fn is_traced_by(waker: &Waker) -> bool {
     innermost().is_some_and(|tracer| Waker::from(tracer).will_wake(waker))
 }
 
+/// Returns whether a future with this waker is polled by the task whose waker has the data pointer `task`: with the waker
+/// of the task, or with those of tracers in the task.
+pub(crate) fn is_polled_by_task(waker: &Waker, task: usize) -> bool {
+    let mut polled_with = waker.data().addr();
+    let mut next = innermost().filter(|tracer| Waker::from(tracer.clone()).will_wake(waker));
+    while polled_with != task {
+        let Some(tracer) = next else { return false };
+        polled_with = tracer.polled_with.load(Ordering::Relaxed);
+        next = tracer.direct_outer();
+    }
+    true
+}
+
 /// Returns the innermost tracer on this thread.
 pub(super) fn innermost() -> Option<Arc<Tracer>> {
     let tracer = TRACER.take();
@@ -208,6 +224,7 @@ impl Traced {
     /// Enters a poll of the work. `waker` is the waker of the race's task.
     pub(crate) fn enter(tracer: &Arc<Tracer>, waker: &Waker) -> Self {
         tracer.waker.register(waker);
+        tracer.polled_with.store(waker.data().addr(), Ordering::Relaxed);
         tracer.woken.store(false, Ordering::SeqCst);
         tracer.polls.store(tracer.polls() + 1, Ordering::Relaxed);
         tracer.polled_by.store(this_thread(), Ordering::Relaxed);

@@ -330,6 +330,37 @@ fn g18_member_that_awaits_its_own_handle_gets_an_error() {
     }
 }
 
+/// After the cancellation, the race of the member polls the shield with a waker of its own.
+#[test]
+fn g18_own_handle_in_a_shield_after_the_cancellation() {
+    let _watchdog = support::watchdog();
+    for way in [Way::Shielded, Way::ShieldedOperation] {
+        let executor = ByHand::new();
+        let group = executor.group::<usize, String>();
+        let (own, got, gate) = (Own::default(), Arc::new(Mutex::new(None)), Gate::new());
+        let (of_member, result, pass) = (own.clone(), got.clone(), gate.pass());
+        let work = shield(async move {
+            pass.await;
+            let handle = of_member.lock().unwrap().take().unwrap();
+            *result.lock().unwrap() = Some(handle.await);
+            7
+        });
+        let handle = match way {
+            Way::Shielded => group.spawn(work),
+            _ => group.spawn_cancelable(work.cancelable(never())),
+        };
+        *own.lock().unwrap() = Some(handle);
+        executor.run();
+        group.operation().cancel();
+        executor.run();
+        gate.open();
+        executor.wake_all();
+        executor.run();
+        let refused = Err(Cancelled::new("a member cannot wait for itself").into());
+        assert_eq!(got.lock().unwrap().take(), Some(refused), "{way:?}");
+    }
+}
+
 /// An executor that a member runs may poll other tasks, and a member of another group may have the same number.
 #[test]
 fn handles_in_other_tasks_wait() {
