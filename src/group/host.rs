@@ -3,8 +3,9 @@
 //! 1. The group does not wait for its host, because the host would then wait for itself. So the host is not counted as
 //!    a member, and does not count towards the bound. It stays a child of the group's operation, and still leaves one
 //!    result.
-//! 2. The host changes only in a poll of the group, under the lock of the group. If a later poll of the group comes from
-//!    elsewhere, the former host is counted as a member again, unless the host or the group has ended.
+//! 2. The host changes only in a poll of the group or when the group is dropped, under the lock of the group. If a later
+//!    poll of the group comes from elsewhere, or the group is dropped, the former host is counted as a member again, unless
+//!    the host or the group has ended.
 
 use super::launcher::Launcher;
 use super::shared::Shared;
@@ -17,6 +18,13 @@ impl<T, E> Launcher<'_, T, E> {
         let host = self.shared.current_member().unwrap_or(0);
         if host != self.shared.host.load(Ordering::Relaxed) {
             self.change_host(host);
+        }
+    }
+
+    /// Counts the host as a member again, because nothing will poll the group any more.
+    pub(super) fn release_host(&self) {
+        if self.shared.has_host() {
+            self.change_host(0);
         }
     }
 

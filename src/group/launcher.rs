@@ -101,6 +101,7 @@ impl<'env, T, E> Launcher<'env, T, E> {
 
     /// Cancels everything, because the owner is gone. Members in the future of the group end at once.
     pub(super) fn abandon(&self) {
+        self.release_host();
         self.shared.abandon(!self.is_in_place());
         if let Place::InPlace(members) = &self.place {
             members.clear();

@@ -10,7 +10,7 @@ use cancelable::prelude::*;
 use cancelable::registry::Filter;
 
 use crate::by_hand::ByHand;
-use crate::support::{self, Wakes, poll_once};
+use crate::support::{self, Gate, Wakes, poll_once};
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -48,6 +48,30 @@ fn g18_dropped_group_is_listed_until_its_last_member_has_ended() {
     assert!(registry.is_empty());
     assert_eq!(group.child_count(), 0);
     assert_eq!(registry.history(Filter::all())[1].snapshot.status, Status::Cancelled);
+}
+
+/// A member that awaits its own group is not counted meanwhile, but it is once it has dropped the group.
+#[test]
+fn g18_member_that_dropped_its_group_is_listed() {
+    let _watchdog = support::watchdog();
+    let executor = ByHand::new();
+    let (registry, group) = (Registry::new(), executor.group::<(), String>());
+    let (handle, gate) = (group.handle(), Gate::new());
+    let (listing, pass) = (registry.clone(), gate.pass());
+    group.spawn(pending());
+    handle.spawn(shield(async move {
+        let mut join = Box::pin(group.join().named("crawl").registered_in(&listing));
+        assert!(futures::poll!(join.as_mut()).is_pending());
+        drop(join);
+        pass.await;
+    }));
+    executor.run();
+    executor.drop_task(0);
+    assert_eq!(names(&registry.list()), ["crawl"], "the other member has not ended");
+    gate.open();
+    executor.wake_all();
+    executor.run();
+    assert!(registry.is_empty());
 }
 
 #[test]
