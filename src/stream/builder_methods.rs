@@ -235,7 +235,7 @@ impl<St: Stream, S, E: Ending<M::End>, M: Batching<St::Item>> CancelableStream<S
         ///     .map(|page| smol::spawn(operation.in_scope(async move { page })))
         ///     .collect()
         ///     .await;
-        /// assert!(tasks.iter().all(|task| task.is_finished()));
+        /// assert_eq!((tasks.len(), operation.child_count()), (3, 0));
         /// # });
         /// ```
         joins_children,
