@@ -173,11 +173,12 @@ impl Operation {
     /// # smol::block_on(async {
     /// let crawl = async {
     ///     let operation = Operation::current().unwrap();
-    ///     let page = smol::spawn(async {}.cancelable(never()).child_of(&operation));
+    ///     let page = async {}.cancelable(never()).child_of(&operation);
+    ///     let (child, _task) = (page.operation(), smol::spawn(page));
     ///     operation.children_ended().await;
-    ///     page.is_finished()
+    ///     child.status()
     /// };
-    /// assert!(crawl.cancelable(never()).named("crawl").await?);
+    /// assert_eq!(crawl.cancelable(never()).named("crawl").await?, Status::Completed);
     /// # Ok::<(), Cancelled>(()) }).unwrap();
     /// ```
     pub fn children_ended(&self) -> ChildrenEnded {
