@@ -18,27 +18,27 @@ use crate::wait::{HasLatch, Waiter};
 
 const LENGTH: Duration = Duration::from_secs(60);
 
-/// A wheel, and the instant that the limits on it are counted from.
+/// A wheel, and the instant at which the limits on it begin.
 #[derive(Clone)]
 struct Limits {
     wheel: Arc<Wheel>,
-    end: Instant,
+    since: Instant,
 }
 
 impl Limits {
     fn new() -> Self {
         let now = clock::now();
-        Limits { wheel: Arc::new(Wheel::new(now)), end: now + LENGTH }
+        Limits { wheel: Arc::new(Wheel::new(now)), since: now + LENGTH }
     }
 
     /// Adds a limit, and returns its slot.
     fn join(&self) -> Arc<Slot> {
-        self.wheel.slot(self.end, LENGTH).unwrap()
+        self.wheel.slot(self.since, LENGTH).unwrap()
     }
 
     /// Returns the slot of a limit that ends later.
     fn join_later(&self, later: Duration) -> Arc<Slot> {
-        self.wheel.slot(self.end + later, LENGTH).unwrap()
+        self.wheel.slot(self.since + later, LENGTH).unwrap()
     }
 
     /// Returns the number of slots on the wheel.
