@@ -1,14 +1,13 @@
 //! The requester: cancels every second run at a random moment, and waits for the receipts.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::time::Duration;
 
 use cancelable_bus::{Bus, Request};
 use cancelable_postgres::{Connector, Postgres};
 use smol::Timer;
 use smol::net::TcpStream;
-use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt};
+use tokio_util::compat::FuturesAsyncReadCompatExt;
 
 use crate::worker::micros;
 use crate::{Fleet, Result, is_chosen, moment};
@@ -17,24 +16,17 @@ use crate::{Fleet, Result, is_chosen, moment};
 pub(crate) const CALL_LIMIT: Duration = Duration::from_secs(20);
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
 
-/// Opens streams without tokio.
-pub(crate) struct Loopback(u16);
-
-impl Connector for Loopback {
-    type Stream = Compat<TcpStream>;
-
-    async fn open(&self) -> io::Result<Compat<TcpStream>> {
-        let stream = TcpStream::connect(("127.0.0.1", self.0)).await?;
+/// Returns a connector that opens streams to the server without tokio.
+pub(crate) fn connector(fleet: &Fleet) -> impl Connector + use<> {
+    let port = fleet.port;
+    move || async move {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         stream.set_nodelay(true)?;
         Ok(stream.compat())
     }
 }
 
-pub(crate) fn connector(fleet: &Fleet) -> Loopback {
-    Loopback(fleet.port)
-}
-
-pub(crate) fn engine(fleet: &Fleet) -> Result<Postgres<Loopback>> {
+pub(crate) fn engine(fleet: &Fleet) -> Result<Postgres<impl Connector + use<>>> {
     Ok(Postgres::new(fleet.url.parse()?, connector(fleet)))
 }
 
