@@ -4,7 +4,6 @@
 mod support;
 
 mod bound;
-mod by_hand;
 mod children;
 mod ending;
 mod executors;
@@ -24,3 +23,5 @@ mod registered;
 mod results;
 mod scope;
 mod trees;
+
+use support::by_hand;

@@ -8,6 +8,7 @@
     reason = "each test file uses its part of it"
 )]
 
+pub mod by_hand;
 mod clock;
 mod gate;
 mod log;
