@@ -6,7 +6,6 @@
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::Poll;
 
 use cancelable::prelude::*;
@@ -14,7 +13,7 @@ use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 use smol::LocalExecutor;
 
-use crate::support::{self, Wakes, lost, poll_once};
+use crate::support::{self, Wakes, lost, poll_once, poll_while_woken};
 
 type Run = Pin<Box<dyn Future<Output = Result<(), Cancelled>>>>;
 
@@ -24,32 +23,23 @@ fn child() -> (Run, Operation) {
     (Box::pin(run), operation)
 }
 
-/// Polls the future as long as it is woken.
-fn poll_while_woken<F: Future + ?Sized>(
-    wakes: &Arc<Wakes>,
-    mut run: Pin<&mut F>,
-) -> Poll<F::Output> {
-    for _ in 0..1_000 {
-        let woken = wakes.count();
-        let polled = wakes.poll(run.as_mut());
-        if polled.is_ready() || wakes.count() == woken {
-            return polled;
-        }
+/// Returns a combinator of a child. If `nested`, another combinator is between the two.
+fn in_combinator(nested: bool) -> (FuturesUnordered<Run>, Operation) {
+    let (run, child) = child();
+    let mut all: FuturesUnordered<Run> = [run].into_iter().collect();
+    if nested {
+        let mut inner = all;
+        let inner: Run = Box::pin(async move { inner.next().await.unwrap() });
+        all = [inner].into_iter().collect();
     }
-    panic!("it wakes itself all the time");
+    (all, child)
 }
 
 #[test]
 fn part_of_a_combinator_ends_with_the_parent() {
     let _watchdog = support::watchdog();
     for nested in [false, true] {
-        let (run, child) = child();
-        let mut all: FuturesUnordered<Run> = [run].into_iter().collect();
-        if nested {
-            let mut inner = all;
-            let inner: Run = Box::pin(async move { inner.next().await.unwrap() });
-            all = [inner].into_iter().collect();
-        }
+        let (mut all, child) = in_combinator(nested);
         let run = async move { all.next().await }.cancelable(never()).named("parent");
         let parent = run.operation();
         let mut run = pin!(run);
@@ -69,13 +59,7 @@ fn part_of_a_combinator_ends_with_the_parent() {
 fn part_of_a_combinator_is_told_within_a_grace_period() {
     let _watchdog = support::watchdog();
     for nested in [false, true] {
-        let (run, child) = child();
-        let mut all: FuturesUnordered<Run> = [run].into_iter().collect();
-        if nested {
-            let mut inner = all;
-            let inner: Run = Box::pin(async move { inner.next().await.unwrap() });
-            all = [inner].into_iter().collect();
-        }
+        let (mut all, child) = in_combinator(nested);
         let work = async move { all.next().await.unwrap().unwrap_err().reason().to_string() };
         let run = work.cancelable(never()).named("parent").grace(std::time::Duration::MAX);
         let parent = run.operation();

@@ -1,14 +1,12 @@
 //! A grace period inside a race that waits for a section.
 
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use cancelable::prelude::*;
 use futures::stream::{FuturesUnordered, StreamExt};
 
-use crate::support::{self, Log, Wakes, kept, lost};
+use crate::support::{self, Log, Wakes, kept, lost, poll_while_woken};
 
 /// Whether a combinator with wakers of its own is between two futures.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,18 +28,6 @@ impl Between {
             }
         }
     }
-}
-
-/// Polls the future as long as it is woken.
-fn poll_while_woken<F: Future>(wakes: &Arc<Wakes>, mut run: Pin<&mut F>) -> Poll<F::Output> {
-    for _ in 0..500 {
-        let woken = wakes.count();
-        let polled = wakes.poll(run.as_mut());
-        if polled.is_ready() || wakes.count() == woken {
-            return polled;
-        }
-    }
-    panic!("it wakes itself all the time");
 }
 
 /// Many shields, and many operations, come after the cancellation. None of them begins or continues, and they do not

@@ -60,6 +60,21 @@ pub fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     Wakes::new().poll(future)
 }
 
+/// Polls the future, and again as long as each poll wakes it.
+pub fn poll_while_woken<F: Future + ?Sized>(
+    wakes: &Arc<Wakes>,
+    mut future: Pin<&mut F>,
+) -> Poll<F::Output> {
+    for _ in 0..1_000 {
+        let woken = wakes.count();
+        let polled = wakes.poll(future.as_mut());
+        if polled.is_ready() || wakes.count() == woken {
+            return polled;
+        }
+    }
+    panic!("it wakes itself all the time");
+}
+
 /// The simplest executor: it polls, then parks the thread until the waker unparks it.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(thread::Thread);
