@@ -235,9 +235,11 @@ fn callback_owns_token() {
     assert_eq!(Arc::strong_count(&held), 1);
 }
 
-#[test]
-fn register_races_cancel() {
-    let _watchdog = support::watchdog();
+/// Cancels each of many tokens on another thread while `race` uses the token. `race` waits for the barrier when it is ready.
+/// Returns the counters that `race` got.
+fn race_cancels(
+    race: impl Fn(&CancellationToken, Arc<AtomicUsize>, &Barrier),
+) -> Vec<Arc<AtomicUsize>> {
     const ROUNDS: usize = 5_000;
     let tokens: Vec<_> = (0..ROUNDS).map(|_| CancellationToken::new()).collect();
     let runs: Vec<_> = (0..ROUNDS).map(|_| Arc::new(AtomicUsize::new(0))).collect();
@@ -250,43 +252,36 @@ fn register_races_cancel() {
             }
         });
         for (token, runs) in tokens.iter().zip(&runs) {
-            start.wait();
-            let counter = runs.clone();
-            let count = move |_: &Reason| {
-                counter.fetch_add(1, Ordering::SeqCst);
-            };
-            token.on_cancel(count).detach();
+            race(token, runs.clone(), &start);
         }
     });
-    for runs in &runs {
-        assert_eq!(runs.load(Ordering::SeqCst), 1);
-    }
+    runs
+}
+
+#[test]
+fn register_races_cancel() {
+    let _watchdog = support::watchdog();
+    let all = race_cancels(|token, counter, start| {
+        start.wait();
+        let count = move |_: &Reason| {
+            counter.fetch_add(1, Ordering::SeqCst);
+        };
+        token.on_cancel(count).detach();
+    });
+    assert!(all.iter().all(|runs| runs.load(Ordering::SeqCst) == 1));
 }
 
 #[test]
 fn unregister_races_cancel() {
     let _watchdog = support::watchdog();
-    const ROUNDS: usize = 5_000;
-    let tokens: Vec<_> = (0..ROUNDS).map(|_| CancellationToken::new()).collect();
-    let runs: Vec<_> = (0..ROUNDS).map(|_| Arc::new(AtomicUsize::new(0))).collect();
-    let start = Barrier::new(2);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            for token in &tokens {
-                start.wait();
-                assert!(token.cancel());
-            }
+    let all = race_cancels(|token, counter, start| {
+        let registration = token.on_cancel(move |_| {
+            counter.fetch_add(1, Ordering::SeqCst);
         });
-        for (token, runs) in tokens.iter().zip(&runs) {
-            let counter = runs.clone();
-            let registration = token.on_cancel(move |_| {
-                counter.fetch_add(1, Ordering::SeqCst);
-            });
-            start.wait();
-            drop(registration);
-        }
+        start.wait();
+        drop(registration);
     });
-    for runs in &runs {
+    for runs in &all {
         assert!(runs.load(Ordering::SeqCst) <= 1);
         // The callback was dropped, whether it has run or was unregistered.
         assert_eq!(Arc::strong_count(runs), 1);
