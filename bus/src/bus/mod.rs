@@ -3,6 +3,7 @@
 mod builder;
 mod driver;
 mod lease;
+mod requests;
 mod run;
 mod shared;
 mod watch;
@@ -13,13 +14,10 @@ use std::time::Duration;
 
 use cancelable::{CancelableExt, CancellationToken, Operation, Reason, Text, never, timeout};
 
-use crate::delivery::Delivery;
 use crate::engine::{Engine, ProcessStatus};
 use crate::error::Error;
-use crate::id::{ProcessId, RequestId, RunId};
-use crate::name::{Key, Scope};
-use crate::remote_reason::RemoteReason;
-use crate::request::Request;
+use crate::id::ProcessId;
+use crate::name::Scope;
 use crate::ticket::Ticket;
 use crate::time::StoreTime;
 pub use builder::BusBuilder;
@@ -28,7 +26,6 @@ use lease::Lease;
 pub use lease::WaitForLease;
 pub use run::Run;
 use shared::Shared;
-use watch::Watch;
 
 #[derive(Clone, Copy, Debug)]
 struct Settings {
@@ -108,8 +105,8 @@ impl<E: Engine> Bus<E> {
     /// driver writes the row of the run into the store. During an outage, the work continues, and the driver writes the row
     /// later.
     ///
-    /// Pass a [`Ticket`], or a [`Key`] for a run with a fresh identifier. This method does not enforce the deadline of the
-    /// ticket: for that, add [`deadline`](Self::deadline) to the sources of the operation.
+    /// Pass a [`Ticket`], or a [`Key`](crate::Key) for a run with a fresh identifier. This method does not enforce the
+    /// deadline of the ticket: for that, add [`deadline`](Self::deadline) to the sources of the operation.
     ///
     /// If another process has begun a run with the same identifier, or if such a run is live on this bus, the operation is
     /// cancelled. If a run ends before its row was written, it gets no row.
@@ -132,142 +129,12 @@ impl<E: Engine> Bus<E> {
         Run { id, begun, limit: shared.settings.call_limit }
     }
 
-    /// Cancels one run, whichever process it is in. Returns the identifier of the request, for [`delivery`](Self::delivery).
-    ///
-    /// To be able to repeat the call after an error, make a [`Request`] and [send](Self::send) it.
-    ///
-    /// # Errors
-    ///
-    /// The same as for [`send`](Self::send).
-    pub async fn cancel(
-        &self,
-        run: RunId,
-        reason: impl Into<RemoteReason>,
-    ) -> Result<RequestId, Error> {
-        let request = Request::run(run, reason);
-        self.send(&request).await.map(|()| request.id())
-    }
-
-    /// Cancels the runs that are registered under a key now. A run that begins later is not touched.
-    ///
-    /// # Errors
-    ///
-    /// The same as for [`send`](Self::send).
-    pub async fn cancel_key(
-        &self,
-        key: Key,
-        reason: impl Into<RemoteReason>,
-    ) -> Result<RequestId, Error> {
-        let request = Request::key(key, reason);
-        self.send(&request).await.map(|()| request.id())
-    }
-
-    /// Cancels the runs that are registered under a key now, and those that begin later, until `lifetime` is over or
-    /// [`unblock_key`](Self::unblock_key) is called.
-    ///
-    /// # Errors
-    ///
-    /// The same as for [`send`](Self::send).
-    pub async fn block_key(
-        &self,
-        key: Key,
-        lifetime: Duration,
-        reason: impl Into<RemoteReason>,
-    ) -> Result<RequestId, Error> {
-        let request = Request::block(key, lifetime, reason);
-        self.send(&request).await.map(|()| request.id())
-    }
-
-    /// Ends every block of a key. Returns how many blocks were in force.
-    ///
-    /// A run that began before this call is still cancelled.
-    ///
-    /// # Errors
-    ///
-    /// The same as for [`send`](Self::send). After an error, calling it again is safe.
-    pub async fn unblock_key(&self, key: &Key) -> Result<u64, Error> {
-        self.shared.connected().await?;
-        self.shared.call(self.shared.engine.unblock(self.scope(), key)).await
-    }
-
-    /// Sends a request. Returns `Ok` once the store has committed the request. From then on, the request survives a crash of
-    /// any process and of the store.
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped, the request may have been sent or not. Send the same request again.
-    ///
-    /// # Errors
-    ///
-    /// If the request is [invalid](Request::check), the store cannot be reached, fails, or takes longer than the
-    /// [call limit](BusBuilder::call_limit). Send the same request again: it takes effect once.
-    pub async fn send(&self, request: &Request) -> Result<(), Error> {
-        request.check()?;
-        self.shared.connected().await?;
-        self.shared.call(self.shared.engine.request(&self.shared.process, request)).await
-    }
-
-    /// Waits until the delivery of a request to each of its runs is known, and returns the deliveries. If that takes longer
-    /// than `limit`, returns the latest answer of the store. So a limit of zero asks the store once.
-    ///
-    /// This method waits for runs whose delivery is [`Unconfirmed`](Delivery::Unconfirmed), and for a run that has not
-    /// begun. If the request is for a key that no run had, the list is empty.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it loses nothing.
-    ///
-    /// # Errors
-    ///
-    /// If the store has no such request, if the bus stops, or if the store cannot be reached or asked for the first time
-    /// within the [call limit](BusBuilder::call_limit).
-    pub async fn deliveries(
-        &self,
-        request: RequestId,
-        limit: Duration,
-    ) -> Result<Vec<(RunId, Delivery)>, Error> {
-        self.shared.connected().await?;
-        let targets = Watch::start(&self.shared, request).targets(request, limit).await?;
-        Ok(targets.into_iter().map(|target| (target.run, target.state.into())).collect())
-    }
-
-    /// Waits for the delivery of a request for one run, like [`deliveries`](Self::deliveries).
-    ///
-    /// If the request is for several runs, this method returns the delivery to one of them.
-    ///
-    /// # Errors
-    ///
-    /// The same as for [`deliveries`](Self::deliveries).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use cancelable_bus::{Bus, Delivery, Memory, RunId};
-    /// use std::time::Duration;
-    ///
-    /// # cancelable::testing::run(async {
-    /// let (bus, driver) = Bus::builder(Memory::new()).build()?;
-    /// let ask = async {
-    ///     let request = bus.cancel(RunId::new(), "not needed").await?;
-    ///     let delivery = bus.delivery(request, Duration::from_secs(1)).await?;
-    ///     assert_eq!(delivery, Delivery::Unknown);
-    ///     bus.close().await;
-    ///     Ok::<(), cancelable_bus::Error>(())
-    /// };
-    /// futures::join!(ask, driver).0
-    /// # }).unwrap();
-    /// ```
-    pub async fn delivery(&self, request: RequestId, limit: Duration) -> Result<Delivery, Error> {
-        let deliveries = self.deliveries(request, limit).await?;
-        Ok(deliveries.first().map_or(Delivery::Unknown, |(_, delivery)| *delivery))
-    }
-
     /// Creates a source that fires when the store has not answered for `length`: no poll that was sent within that time has
     /// been answered.
     ///
     /// Without this source, work continues during an outage. Use the source for work that must not run while no request can
     /// reach it. If `length` is shorter than the [lease](BusBuilder::lease) of the process, the operation is cancelled
-    /// before requesters learn that the run is [`Unknown`](Delivery::Unknown).
+    /// before requesters learn that the run is [`Unknown`](crate::Delivery::Unknown).
     ///
     /// The time starts when the last answered poll was sent. Before the first answer, it starts when the bus was
     /// built.
