@@ -15,6 +15,7 @@ use cancelable::prelude::*;
 use cancelable::source::BoxSource;
 use futures::future::FusedFuture;
 
+use crate::lists::common_tests;
 use crate::support::{self, Clock, Tally, Wakes, block_on, poll_once};
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -33,9 +34,7 @@ macro_rules! suite {
 
             $($more)*
 
-            fn tokens() -> (CancellationToken, CancellationToken) {
-                (CancellationToken::new(), CancellationToken::new())
-            }
+            common_tests!(all_of, |$first, $second| $list);
 
             #[test]
             fn fires() {
@@ -133,35 +132,6 @@ macro_rules! suite {
             }
 
             #[test]
-            fn changed_waker() {
-                let _watchdog = support::watchdog();
-                for fired in [0, 1] {
-                    let ($first, $second) = tokens();
-                    let mut source = pin!(all_of($list));
-                    let (old, last) = (Wakes::new(), Wakes::new());
-                    assert!(old.poll(source.as_mut()).is_pending());
-                    assert!(last.poll(source.as_mut()).is_pending());
-                    assert_eq!((Arc::strong_count(&old), Arc::strong_count(&last)), (1, 3));
-                    [&$first, &$second][fired].cancel();
-                    assert_eq!((old.count(), last.count()), (0, 1));
-                }
-            }
-
-            #[test]
-            fn drop_deregisters() {
-                let _watchdog = support::watchdog();
-                let ($first, $second) = tokens();
-                let mut source = Box::pin(all_of($list));
-                let wakes = Wakes::new();
-                assert!(wakes.poll(source.as_mut()).is_pending());
-                drop(source);
-                assert_eq!(Arc::strong_count(&wakes), 1);
-                $first.cancel();
-                $second.cancel();
-                assert_eq!(wakes.count(), 0);
-            }
-
-            #[test]
             fn tie() {
                 let _watchdog = support::watchdog();
                 let ($first, $second) = tokens();
@@ -187,19 +157,6 @@ macro_rules! suite {
                 assert_eq!(tally.drops(), 1);
                 drop(run);
                 assert_eq!(tally.drops(), 1);
-            }
-
-            #[test]
-            fn never_polled_registers_nothing() {
-                let _watchdog = support::watchdog();
-                let ($first, $second) = tokens();
-                let wakes = Wakes::new();
-                let seen = std::future::poll_fn(|_| Poll::Ready(Arc::strong_count(&wakes)));
-                let mut run = pin!(seen.cancelable(all_of($list)));
-                assert_eq!(wakes.poll(run.as_mut()), Poll::Ready(Ok(2)));
-                assert_eq!(Arc::strong_count(&wakes), 1);
-                assert!($first.cancel() && $second.cancel());
-                assert_eq!(wakes.count(), 0);
             }
 
             #[test]

@@ -16,6 +16,8 @@ mod deadline;
 mod labels;
 #[cfg(feature = "time")]
 mod limit;
+#[cfg(feature = "time")]
+mod lists;
 mod never;
 mod reason;
 #[cfg(feature = "time")]
