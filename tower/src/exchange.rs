@@ -1,4 +1,4 @@
-//! `Exchange`: one request, as a stream of the parts of its answer. The operation of the request races this stream.
+//! `Exchange`: one request, as a stream of the pieces of its answer. The operation of the request races this stream.
 
 use std::any::Any;
 use std::fmt::{self, Display};
@@ -14,25 +14,39 @@ use pin_project::pin_project;
 use crate::BoxError;
 use crate::streaming::{BodyState, Pulled, Streaming};
 
-/// A part of an answer.
+/// A piece of an answer.
 pub(crate) enum Piece<D> {
-    /// The status and the headers, and the first frame of the body if that frame was ready at once.
-    Head(response::Parts, BodyState, Option<Pulled<D>>),
+    /// Boxed, because it is large and is moved several times on its way from the service to the server.
+    Head(Box<Head<D>>),
     /// Data or trailers.
     Frame(Pulled<D>),
 }
 
+/// The head of an answer, and the first part of the body if that part was ready at once.
+pub(crate) struct Head<D> {
+    pub(crate) parts: response::Parts,
+    pub(crate) state: BodyState,
+    pub(crate) first: Option<Pulled<D>>,
+}
+
+impl<D> Head<D> {
+    /// Returns whether the server asks for no more pieces after this one.
+    pub(crate) fn is_last(&self) -> bool {
+        self.first.as_ref().map_or(&self.state, |first| &first.state).last
+    }
+}
+
 impl<D> Piece<D> {
-    /// Returns whether the server asks for no more parts after this one. The operation is then over.
+    /// Returns whether the server asks for no more pieces after this one. The operation is then over.
     pub(crate) fn is_last(&self) -> bool {
         match self {
-            Piece::Head(_, state, None) => state.last,
-            Piece::Head(_, _, Some(pulled)) | Piece::Frame(pulled) => pulled.state.last,
+            Piece::Head(head) => head.is_last(),
+            Piece::Frame(pulled) => pulled.state.last,
         }
     }
 }
 
-/// The reason why an answer has no further parts.
+/// The reason why an answer has no further pieces.
 pub(crate) enum Fault {
     /// The error of the service, and its text. [`ResponseFuture`](crate::ResponseFuture) knows the type of the error.
     Service(Box<dyn Any + Send>, String),
@@ -103,13 +117,13 @@ where
             StageProjection::Waiting(_) | StageProjection::Ended => None,
             StageProjection::Calling(future) => match ready!(future.poll(cx)) {
                 Ok(response) => {
-                    let (head, body) = response.into_parts();
+                    let (parts, body) = response.into_parts();
                     let (hint, ended) = (body.size_hint(), body.is_end_stream());
-                    let last = ended || *this.head_only || is_bodyless(head.status);
+                    let last = ended || *this.head_only || is_bodyless(parts.status);
                     let mut state = BodyState { hint, ended, last };
                     let mut first = None;
                     if !last {
-                        let left = state.hint.exact().or_else(|| content_length(&head.headers));
+                        let left = state.hint.exact().or_else(|| content_length(&parts.headers));
                         let streaming =
                             Streaming::new(body, left, *this.version > Version::HTTP_11);
                         this.stage.set(Stage::Streaming(streaming));
@@ -118,7 +132,7 @@ where
                             (state, first) = streaming.pull_first(state, cx);
                         }
                     }
-                    Some(Ok(Piece::Head(head, state, first)))
+                    Some(Ok(Piece::Head(Box::new(Head { parts, state, first }))))
                 }
                 Err(error) => {
                     let text = error.to_string();

@@ -11,9 +11,9 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::BoxError;
 use crate::answer::Protocol;
-use crate::exchange::{Fault, Piece};
+use crate::exchange::{Fault, Head, Piece};
 use crate::running::Running;
-use crate::streaming::{BodyState, Pulled};
+use crate::streaming::{BodyState, Part, Pulled};
 
 /// The future of an [`OperationService`](crate::OperationService): the response to one request.
 ///
@@ -52,15 +52,15 @@ where
         let piece = ready!(running.poll(cx));
         let Some(mut running) = self.running.take() else { unreachable!("it was polled") };
         match piece {
-            Some(Ok(piece @ Piece::Head(..))) => {
-                let is_last = piece.is_last();
-                let Piece::Head(head, state, first) = piece else { unreachable!("it is a head") };
+            Some(Ok(Piece::Head(head))) => {
+                let is_last = head.is_last();
+                let Head { parts, state, first } = *head;
                 if running.protocol != Protocol::Grpc {
-                    running.protocol = Protocol::of(&head.headers);
+                    running.protocol = Protocol::of(&parts.headers);
                 }
                 let running = (!is_last).then_some(running);
                 let body = ResponseBody { running, first, trailers: None, state };
-                Poll::Ready(Ok(Response::from_parts(head, body)))
+                Poll::Ready(Ok(Response::from_parts(parts, body)))
             }
             Some(Err(Fault::Cancelled(cancelled))) => Poll::Ready(Ok(answer(&running, &cancelled))),
             Some(Err(Fault::Service(error, _))) => match error.downcast() {
@@ -92,7 +92,7 @@ where
         };
         let has_data = !text.is_empty() && !running.head_only;
         let first = has_data.then(|| Pulled {
-            frame: Frame::data(B::Data::from(text)),
+            part: Part::Data(B::Data::from(text)),
             trailers: None,
             state: BodyState::over(),
         });
@@ -119,7 +119,7 @@ impl<B: Body<Data: 'static>, E> fmt::Debug for ResponseFuture<B, E> {
 pub struct ResponseBody<B: Body<Data: 'static>> {
     /// `None` once the operation is over.
     running: Option<Running<B::Data>>,
-    /// The first frame, if it was pulled together with the head.
+    /// The first part, if it was pulled together with the head.
     first: Option<Pulled<B::Data>>,
     /// The trailers, if they were pulled together with the last data.
     trailers: Option<Box<HeaderMap>>,
@@ -161,12 +161,12 @@ where
             Some(Ok(pulled)) => {
                 self.trailers = pulled.trailers;
                 self.state = pulled.state;
-                Poll::Ready(Some(Ok(pulled.frame)))
+                Poll::Ready(Some(Ok(pulled.part.into())))
             }
             end => {
                 self.state = BodyState::over();
                 self.running = None;
-                Poll::Ready(end.map(|end| end.map(|pulled| pulled.frame)))
+                Poll::Ready(end.map(|end| end.map(|pulled| pulled.part.into())))
             }
         }
     }
@@ -186,12 +186,12 @@ fn last_frame<D: From<String>>(
     cancelled: Cancelled,
 ) -> Result<Pulled<D>, BoxError> {
     let (answers, registry) = (&running.config.answers, running.config.registry.as_ref());
-    let frame = match running.protocol {
-        Protocol::Grpc => Frame::trailers(answers.trailers(&cancelled, registry)),
-        Protocol::EventStream => Frame::data(D::from(answers.event(&cancelled))),
+    let part = match running.protocol {
+        Protocol::Grpc => Frame::trailers(answers.trailers(&cancelled, registry)).into(),
+        Protocol::EventStream => Part::Data(D::from(answers.event(&cancelled))),
         Protocol::Http => return Err(cancelled.into()),
     };
-    Ok(Pulled { frame, trailers: None, state: BodyState::over() })
+    Ok(Pulled { part, trailers: None, state: BodyState::over() })
 }
 
 impl<B: Body<Data: 'static>> fmt::Debug for ResponseBody<B> {

@@ -47,8 +47,8 @@ impl<D> Running<D> {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece<D>, Fault>>> {
         let Some(pieces) = &mut self.pieces else { return Poll::Ready(None) };
         let polled = ready!(pieces.as_mut().poll_next(cx));
-        if let Some(Ok(Piece::Head(head, ..))) = &polled {
-            self.operation.set_metadata("status", status_text(head.status));
+        if let Some(Ok(Piece::Head(head))) = &polled {
+            self.operation.set_metadata("status", status_text(head.parts.status));
         }
         let over = match &polled {
             // The server does not ask for more after the last part, so this poll lets the operation end.

@@ -27,10 +27,33 @@ impl BodyState {
     }
 }
 
-/// A frame, and the state of the body after it.
+/// A frame in few bytes, because it is moved several times on its way from the service to the server. A `Frame` has room for
+/// trailers inside.
+pub(crate) enum Part<D> {
+    Data(D),
+    /// Trailers.
+    Other(Box<Frame<D>>),
+}
+
+impl<D> From<Frame<D>> for Part<D> {
+    fn from(frame: Frame<D>) -> Self {
+        frame.into_data().map_or_else(|frame| Part::Other(Box::new(frame)), Part::Data)
+    }
+}
+
+impl<D> From<Part<D>> for Frame<D> {
+    fn from(part: Part<D>) -> Self {
+        match part {
+            Part::Data(data) => Frame::data(data),
+            Part::Other(frame) => *frame,
+        }
+    }
+}
+
+/// A part of a body, and the state of the body after it.
 pub(crate) struct Pulled<D> {
-    pub(crate) frame: Frame<D>,
-    /// The trailers, if the frame is the last data and the trailers were ready at once.
+    pub(crate) part: Part<D>,
+    /// The trailers, if the part is the last data and the trailers were ready at once.
     pub(crate) trailers: Option<Box<HeaderMap>>,
     pub(crate) state: BodyState,
 }
@@ -77,14 +100,14 @@ impl<B: Body<Error: Into<BoxError>>> Streaming<B> {
                 Rest::More => (state, None),
                 Rest::Nothing => (BodyState::over(), None),
                 Rest::Trailers(trailers) => {
-                    let frame = Frame::trailers(*trailers);
-                    (state, Some(Pulled { frame, trailers: None, state: BodyState::over() }))
+                    let part = Frame::trailers(*trailers).into();
+                    (state, Some(Pulled { part, trailers: None, state: BodyState::over() }))
                 }
             },
             Some(_) => match self.as_mut().poll_frame(cx) {
                 Poll::Ready(Some(Ok(pulled))) => (state, Some(pulled)),
                 Poll::Ready(other) => {
-                    let other = other.map(|other| other.map(|pulled| pulled.frame));
+                    let other = other.map(|other| other.map(|pulled| pulled.part.into()));
                     *self.project().peeked = Some(other);
                     (state, None)
                 }
@@ -130,7 +153,7 @@ impl<B: Body<Error: Into<BoxError>>> Streaming<B> {
                 state = BodyState { hint: self.body.size_hint(), ended: false, last: false };
             }
         }
-        Poll::Ready(Some(Ok(Pulled { frame, trailers, state })))
+        Poll::Ready(Some(Ok(Pulled { part: frame.into(), trailers, state })))
     }
 
     /// Polls for trailers after the last byte of a body of known length.
