@@ -22,6 +22,8 @@ mod running;
 
 mod response;
 
+mod service;
+
 mod layer;
 
 mod outbound;
@@ -40,10 +42,11 @@ pub use call::{PropagateBody, PropagateError, PropagateFuture};
 #[cfg(feature = "dashboard")]
 pub use dashboard::{Dashboard, DashboardBody, Table};
 pub use inbound::Inbound;
-pub use layer::{OperationLayer, OperationService};
+pub use layer::OperationLayer;
 pub use outbound::Outbound;
 pub use propagate::{Propagate, PropagateLayer};
 pub use response::{ResponseBody, ResponseFuture};
+pub use service::OperationService;
 
 /// A boxed error of any type, as the bodies of this crate return it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
