@@ -39,6 +39,13 @@ pub(crate) struct Config {
     pub(crate) answers: Answers,
 }
 
+/// What the operation of a request starts with.
+pub(crate) struct Start {
+    pub(crate) name: Text,
+    pub(crate) metadata: Vec<(Text, Text)>,
+    pub(crate) source: RequestSource,
+}
+
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
@@ -57,7 +64,16 @@ impl fmt::Debug for Config {
 }
 
 impl Config {
-    pub(crate) fn name_of(&self, head: &Parts) -> Text {
+    /// Returns what the operation of a request starts with.
+    pub(crate) fn start_of(&self, head: &Parts) -> Start {
+        Start {
+            name: self.name_of(head),
+            metadata: self.metadata_of(head),
+            source: self.source_of(head),
+        }
+    }
+
+    fn name_of(&self, head: &Parts) -> Text {
         match &self.name {
             Some(name) => name(head),
             // Half the cost of `format!`.
@@ -65,19 +81,20 @@ impl Config {
         }
     }
 
-    pub(crate) fn metadata_of(&self, head: &Parts) -> Vec<(Text, Text)> {
+    fn metadata_of(&self, head: &Parts) -> Vec<(Text, Text)> {
         let value_of = |(key, value): &(Text, Arc<Value>)| Some((key.clone(), value(head)?));
         self.metadata.iter().filter_map(value_of).collect()
     }
 
     /// Returns the limit of a request: the shortest of the layer's limit and those in the headers.
-    pub(crate) fn limit_of(&self, head: &Parts) -> Option<Duration> {
+    fn limit_of(&self, head: &Parts) -> Option<Duration> {
         let inbound = self.inbound.iter().filter_map(|inbound| inbound.limit(&head.headers));
         inbound.chain(self.limit).min()
     }
 
     /// Returns the source that can cancel a request.
-    pub(crate) fn source_of(&self, head: &Parts, limit: Option<Duration>) -> RequestSource {
+    fn source_of(&self, head: &Parts) -> RequestSource {
+        let limit = self.limit_of(head);
         if self.sources.is_empty() {
             return limit.map_or(RequestSource::Never, |limit| {
                 RequestSource::Limit(timeout(limit).started())

@@ -6,21 +6,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use cancelable::{Operation, Reason, Text};
+use cancelable::{CancelableStreamExt, Operation, Reason, Text};
 use futures_core::Stream;
 use http::StatusCode;
 use http::request::Parts;
 
 use crate::answer::Protocol;
-use crate::config::Config;
+use crate::config::{Config, Start};
 use crate::exchange::{Fault, Piece};
 
-/// The operation of a request, as a stream of the parts of its answer. The types of the service are erased.
+/// A stream of the pieces of an answer, whose other types are erased.
 type Pieces<D> = Pin<Box<dyn Stream<Item = Result<Piece<D>, Fault>> + Send>>;
 
 /// A request that has not ended. If it is dropped before its end, its operation is cancelled.
 pub(crate) struct Running<D: 'static> {
-    /// `None` once the operation has ended.
+    /// The operation of the request. `None` once the operation has ended.
     pieces: Option<Pieces<D>>,
     operation: Operation,
     pub(crate) config: Arc<Config>,
@@ -31,19 +31,41 @@ pub(crate) struct Running<D: 'static> {
     pub(crate) request: Option<Box<Parts>>,
 }
 
-impl<D> Running<D> {
+impl<D: Send> Running<D> {
+    /// Makes an operation of an exchange. The exchange is erased before, so that all services whose bodies have the same type
+    /// of data share the code of the operation, and so that the builder methods move less.
     pub(crate) fn new(
-        pieces: Pieces<D>,
-        operation: Operation,
+        exchange: Pieces<D>,
+        start: Start,
         config: Arc<Config>,
         protocol: Protocol,
         head_only: bool,
         request: Option<Box<Parts>>,
     ) -> Self {
-        Running { pieces: Some(pieces), operation, config, protocol, head_only, request }
+        let mut pieces = exchange.try_cancelable_stream(start.source).named(start.name);
+        for (key, value) in start.metadata {
+            pieces = pieces.metadata(key, value);
+        }
+        if let Some(parent) = &config.parent {
+            pieces = pieces.child_of(parent);
+        }
+        if let Some(grace) = config.grace {
+            pieces = pieces.grace(grace);
+        }
+        if let Some(registry) = &config.registry {
+            pieces = match config.daemon {
+                true => pieces.daemon_in(registry),
+                false => pieces.registered_in(registry),
+            };
+        }
+        let operation = pieces.operation();
+        let pieces: Option<Pieces<D>> = Some(Box::pin(pieces));
+        Running { pieces, operation, config, protocol, head_only, request }
     }
+}
 
-    /// Polls for the next part of the answer. Returns `None` after the last part.
+impl<D> Running<D> {
+    /// Polls for the next piece of the answer. Returns `None` after the last piece.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece<D>, Fault>>> {
         let Some(pieces) = &mut self.pieces else { return Poll::Ready(None) };
         let polled = ready!(pieces.as_mut().poll_next(cx));
@@ -51,7 +73,7 @@ impl<D> Running<D> {
             self.operation.set_metadata("status", status_text(head.parts.status));
         }
         let over = match &polled {
-            // The server does not ask for more after the last part, so this poll lets the operation end.
+            // The server does not ask for more after the last piece, so this poll lets the operation end.
             Some(Ok(piece)) => piece.is_last() && pieces.as_mut().poll_next(cx).is_ready(),
             Some(Err(_)) | None => true,
         };

@@ -4,7 +4,6 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use cancelable::CancelableStreamExt;
 use http::{Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -47,41 +46,20 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let config = &self.config;
         let (head, body) = request.into_parts();
-        let name = config.name_of(&head);
-        let metadata = config.metadata_of(&head);
-        let limit = config.limit_of(&head);
-        let source = config.source_of(&head, limit);
+        let start = self.config.start_of(&head);
         let protocol = Protocol::of(&head.headers);
         let head_only = head.method == Method::HEAD;
-        let kept = config.answers.custom.is_some().then(|| Box::new(head.clone()));
+        let kept = self.config.answers.custom.is_some().then(|| Box::new(head.clone()));
         // Only the service that was polled is known to be ready, so it serves this request. The clone takes its place and is
         // polled before the next request.
         let next = self.inner.clone();
         let mut service = std::mem::replace(&mut self.inner, next);
         let version = head.version;
         let call = move || service.call(Request::from_parts(head, body));
-        let exchange = Exchange::new(head_only, version, call);
-        let mut pieces = exchange.try_cancelable_stream(source).named(name);
-        for (key, value) in metadata {
-            pieces = pieces.metadata(key, value);
-        }
-        if let Some(parent) = &config.parent {
-            pieces = pieces.child_of(parent);
-        }
-        if let Some(grace) = config.grace {
-            pieces = pieces.grace(grace);
-        }
-        if let Some(registry) = &config.registry {
-            pieces = match config.daemon {
-                true => pieces.daemon_in(registry),
-                false => pieces.registered_in(registry),
-            };
-        }
-        let operation = pieces.operation();
-        let running =
-            Running::new(Box::pin(pieces), operation, config.clone(), protocol, head_only, kept);
+        let exchange = Box::pin(Exchange::new(head_only, version, call));
+        let config = self.config.clone();
+        let running = Running::new(exchange, start, config, protocol, head_only, kept);
         ResponseFuture::new(running)
     }
 }
