@@ -5,14 +5,14 @@ use std::time::Duration;
 /// The largest number that eight digits can hold.
 const LARGEST: u128 = 99_999_999;
 
-/// The units, from the finest to the coarsest, with their length in nanoseconds.
-const UNITS: [(u8, u128); 6] = [
-    (b'n', 1),
-    (b'u', 1_000),
-    (b'm', 1_000_000),
-    (b'S', 1_000_000_000),
-    (b'M', 60 * 1_000_000_000),
-    (b'H', 3_600 * 1_000_000_000),
+/// The units, from the finest to the coarsest, with their length.
+const UNITS: [(u8, Duration); 6] = [
+    (b'n', Duration::from_nanos(1)),
+    (b'u', Duration::from_micros(1)),
+    (b'm', Duration::from_millis(1)),
+    (b'S', Duration::from_secs(1)),
+    (b'M', Duration::from_secs(60)),
+    (b'H', Duration::from_secs(3_600)),
 ];
 
 /// Reads a value. Returns `None` if it is malformed.
@@ -20,10 +20,7 @@ pub(crate) fn parse(value: &[u8]) -> Option<Duration> {
     let (unit, digits) = value.split_last()?;
     let &(_, length) = UNITS.iter().find(|(name, _)| name == unit)?;
     let number = super::format::digits(digits, 8)?;
-    let nanos = u128::from(number) * length;
-    // The limit is at most 99,999,999 hours, so its seconds fit into a `u64`.
-    let seconds = u64::try_from(nanos / 1_000_000_000).ok()?;
-    Some(Duration::new(seconds, (nanos % 1_000_000_000) as u32))
+    length.checked_mul(u32::try_from(number).ok()?)
 }
 
 /// Writes a limit in the finest unit that can hold it, rounded down. A limit that is too long for the format becomes the
@@ -32,10 +29,10 @@ pub(crate) fn write(limit: Duration) -> Option<String> {
     if limit.is_zero() {
         return None;
     }
-    let nanos = limit.as_nanos();
-    let fits = UNITS.iter().find(|(_, length)| nanos / length <= LARGEST);
+    let in_units = |length: Duration| limit.as_nanos() / length.as_nanos();
+    let fits = UNITS.iter().find(|(_, length)| in_units(*length) <= LARGEST);
     let (number, unit) = match fits {
-        Some(&(unit, length)) => (nanos / length, unit),
+        Some(&(unit, length)) => (in_units(length), unit),
         None => (LARGEST, b'H'),
     };
     Some(format!("{number}{}", char::from(unit)))
