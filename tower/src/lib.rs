@@ -1,4 +1,5 @@
-#![doc = include_str!("../README.md")]
+// A snippet of the README needs the feature `dashboard`, so its snippets are tested with that feature only.
+#![cfg_attr(any(not(doctest), feature = "dashboard"), doc = include_str!("../README.md"))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
