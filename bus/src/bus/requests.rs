@@ -81,7 +81,7 @@ impl<E: Engine> Bus<E> {
     /// # Errors
     ///
     /// If the request is [invalid](Request::check), the store cannot be reached, fails, or takes longer than the
-    /// [call limit](BusBuilder::call_limit). Send the same request again: it takes effect once.
+    /// [call limit](crate::BusBuilder::call_limit). Send the same request again: it takes effect once.
     pub async fn send(&self, request: &Request) -> Result<(), Error> {
         request.check()?;
         self.shared.connected().await?;
@@ -101,7 +101,7 @@ impl<E: Engine> Bus<E> {
     /// # Errors
     ///
     /// If the store has no such request, if the bus stops, or if the store cannot be reached or asked for the first time
-    /// within the [call limit](BusBuilder::call_limit).
+    /// within the [call limit](crate::BusBuilder::call_limit).
     pub async fn deliveries(
         &self,
         request: RequestId,
