@@ -1,14 +1,16 @@
 //! Unregistering a callback: whether it came in time, and waiting for a callback that is running.
 
+use std::future::Future;
 use std::panic::panic_any;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 
-use cancelable::CancellationToken;
 use cancelable::source::Registration;
+use cancelable::{CancellationToken, Reason};
 
 use crate::support::{self, Wakes, block_on};
 
@@ -119,8 +121,7 @@ fn tried_in_time() {
 }
 
 /// Returns a registration whose callback has begun and waits for the test.
-fn running()
--> (Registration, std::sync::mpsc::Sender<()>, thread::JoinHandle<bool>, Arc<AtomicBool>) {
+fn running() -> (Registration, Sender<()>, thread::JoinHandle<bool>, Arc<AtomicBool>) {
     let token = CancellationToken::new();
     let (begun, has_begun) = channel();
     let (go_on, may_go_on) = channel::<()>();
@@ -171,6 +172,55 @@ fn running_callback_is_too_late() {
     assert!(!registration.unregister() && !over.load(Ordering::SeqCst));
     go_on.send(()).unwrap();
     assert!(canceller.join().unwrap());
+}
+
+/// Blocks the thread that wakes it until the test lets it continue.
+struct BlockingWaker {
+    begun: Mutex<Sender<()>>,
+    may_go_on: Mutex<Receiver<()>>,
+}
+
+impl Wake for BlockingWaker {
+    fn wake(self: Arc<Self>) {
+        self.begun.lock().unwrap().send(()).unwrap();
+        self.may_go_on.lock().unwrap().recv().unwrap();
+    }
+}
+
+/// Waiters are woken before callbacks run. A waiter that drops its registration then is in time, although the token is
+/// cancelled: the callback never runs, and nothing of it is kept.
+#[test]
+fn dropped_before_the_callbacks_run() {
+    let _watchdog = support::watchdog();
+    let (token, called) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));
+    let note = called.clone();
+    let registration = token.on_cancel(move |_| note.store(true, Ordering::SeqCst));
+    let ((begun, has_begun), (go_on, may_go_on)) = (channel(), channel::<()>());
+    let waker = BlockingWaker { begun: Mutex::new(begun), may_go_on: Mutex::new(may_go_on) };
+    let waker = Waker::from(Arc::new(waker));
+    let mut waiting = pin!(token.cancelled());
+    assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    let remote = token.clone();
+    let canceller = thread::spawn(move || remote.cancel_with("stop"));
+    has_begun.recv().unwrap();
+    assert_eq!(token.blocking_wait(), Reason::manual("stop"));
+    drop(registration);
+    assert_eq!(Arc::strong_count(&called), 1, "the callback is gone");
+    go_on.send(()).unwrap();
+    assert!(canceller.join().unwrap());
+    assert!(!called.load(Ordering::SeqCst));
+}
+
+/// Dropping the registration of a running callback neither waits for the callback nor stops it.
+#[test]
+fn dropped_while_the_callback_runs() {
+    let _watchdog = support::watchdog();
+    let (registration, go_on, canceller, over) = running();
+    drop(registration);
+    assert!(!over.load(Ordering::SeqCst));
+    go_on.send(()).unwrap();
+    assert!(canceller.join().unwrap());
+    assert!(over.load(Ordering::SeqCst));
 }
 
 /// A callback that unregisters itself does not wait for its own end.
