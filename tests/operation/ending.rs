@@ -9,6 +9,8 @@ use std::pin::pin;
 
 use cancelable::prelude::*;
 
+#[cfg(feature = "time")]
+use crate::support::Switch;
 use crate::support::{self, Log, panic_of, payload_of, poll_once};
 
 /// An error type of a user.
@@ -194,6 +196,34 @@ fn inner_limit_is_a_failure() {
     assert_eq!((status, reason), (Status::Failed, None));
     assert_eq!(hooks, ["failed: timed out after 1ms"]);
     assert_eq!(support::block_on(child.unwrap()), Ok(7));
+}
+
+/// The child is running when the limit of one call in the work passes. It goes on.
+#[test]
+#[cfg(feature = "time")]
+fn inner_limit_leaves_a_running_child() {
+    let _watchdog = support::watchdog();
+    let (gate, mut child) = (Switch::new(), None);
+    let run = try_scope(never(), async |outer: Operation| {
+        let running = gate.source("gate").cancelable(never()).child_of(&outer);
+        let (handle, mut running) = (running.operation(), Box::pin(running));
+        // As if in a task of its own.
+        assert!(poll_once(running.as_mut()).is_pending());
+        child = Some((handle, running));
+        pending::<()>().cancelable(timeout(std::time::Duration::from_millis(1))).await?;
+        Ok::<(), io::Error>(())
+    });
+    let outer = run.operation();
+    let (status, reason, hooks) = ends(run);
+    assert_eq!((status, reason), (Status::Failed, None));
+    assert_eq!(hooks, ["failed: timed out after 1ms"]);
+    let (handle, mut running) = child.unwrap();
+    assert_eq!((handle.status(), handle.reason()), (Status::Running, None));
+    assert_eq!(outer.child_count(), 1);
+    assert!(poll_once(running.as_mut()).is_pending());
+    gate.turn_on();
+    assert_eq!(support::block_on(running), Ok(Reason::manual("gate")));
+    assert_eq!((handle.status(), outer.child_count()), (Status::Completed, 0));
 }
 
 /// The operation was cancelled, so the error counts as a cancellation. `error()` still returns its text.
