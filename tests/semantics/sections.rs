@@ -14,6 +14,11 @@ use crate::support::{self, Log, Switch, lost, poll_once};
 
 /// Makes all calls that tell code whether to continue. `operation` has been cancelled, but this code is in a section.
 async fn goes_on(operation: &Operation) {
+    goes_on_after(operation, Reason::manual("stop")).await;
+}
+
+/// Like `goes_on`, if the operation was cancelled for another reason.
+async fn goes_on_after(operation: &Operation, reason: Reason) {
     assert_eq!(operation.check(), Ok(()));
     assert_eq!(operation.cancelled().now_or_never(), None);
     assert_eq!(operation.wrap(async |number| number)(1).await, Ok(1));
@@ -22,7 +27,7 @@ async fn goes_on(operation: &Operation) {
     assert_eq!(child.await, Ok(2));
     assert_eq!(handle.parent_id(), Some(operation.id()));
     assert!(operation.is_cancelled(), "what happened is the truth");
-    assert_eq!(operation.reason(), Some(Reason::manual("stop")));
+    assert_eq!(operation.reason(), Some(reason));
     assert_eq!(operation.status(), Status::Cancelling);
 }
 
@@ -178,6 +183,45 @@ fn g10_time_left_is_that_of_the_section() {
     let run =
         run.finally(|_| async { assert_eq!(Operation::current().unwrap().remaining(), None) });
     assert!(poll_once(pin!(run)).is_ready());
+}
+
+/// The limit of the operation itself has passed. It stops neither a section nor clean-up.
+#[cfg(feature = "time")]
+#[test]
+fn g10_sections_go_on_after_the_limit() {
+    let _watchdog = support::watchdog();
+    let (short, long) = (Duration::from_millis(5), Duration::from_secs(60));
+    let (clock, gate, log) = (support::Clock::start(), Switch::new(), Log::new());
+    let run = scope(timeout(short), async |operation: Operation| {
+        shield(async {
+            gate.source("gate").await;
+            goes_on_after(&operation, Reason::timeout(short)).await;
+            assert_eq!(operation.remaining(), None);
+            log.note("shield");
+        })
+        .await;
+    });
+    let run = run.finally_for(long, |_| async {
+        let operation = Operation::current().unwrap();
+        goes_on_after(&operation, Reason::timeout(short)).await;
+        assert!(operation.remaining().is_some_and(|left| left > long / 2 && left <= long));
+        log.note("limited clean-up");
+    });
+    let run = run.finally(|_| async {
+        let operation = Operation::current().unwrap();
+        goes_on_after(&operation, Reason::timeout(short)).await;
+        assert_eq!(operation.remaining(), None);
+        #[cfg(feature = "blocking")]
+        assert_eq!(operation.run_blocking(|| 7).await, Ok(7));
+        log.note("clean-up");
+    });
+    let mut run = pin!(run);
+    assert!(poll_once(run.as_mut()).is_pending());
+    clock.pass(short);
+    assert!(poll_once(run.as_mut()).is_pending());
+    gate.turn_on();
+    assert_eq!(clock.block_on(run).unwrap_err().into_reason(), Reason::timeout(short));
+    assert_eq!(log.take(), ["shield", "limited clean-up", "clean-up"]);
 }
 
 #[cfg(feature = "blocking")]
