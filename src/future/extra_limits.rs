@@ -1,13 +1,15 @@
 //! `ExtraLimits`: the time limits of an operation that are not in its source.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use crate::operation::Operation;
+use crate::operation::{Inherited, Operation};
 use crate::reason::Reason;
 use crate::source::WaitForLimit;
 use crate::timer::Countdown;
+use crate::wait::{Latch, Waiter};
 
 #[derive(Default)]
 pub(super) struct ExtraLimits {
@@ -16,6 +18,8 @@ pub(super) struct ExtraLimits {
     /// Ends at the deadline of a parent that is polled in another task. This operation has its own timer for that deadline,
     /// because the parent's task may be blocked when the deadline passes.
     inherited: Option<Countdown>,
+    /// Waits for the deadline of such a parent, if the deadline was not known when this operation started.
+    parents_deadline: Option<Waiter<Arc<Latch<()>>>>,
 }
 
 impl ExtraLimits {
@@ -23,8 +27,25 @@ impl ExtraLimits {
         self.stall = Some(stall);
     }
 
-    pub(super) fn set_inherited(&mut self, at: Instant) {
-        self.inherited = Some(Countdown::until(at));
+    /// Sets the deadline of the parent, for an operation that starts and must watch that deadline by itself.
+    pub(super) fn set_inherited(&mut self, inherited: Inherited, operation: &Operation) {
+        let at = match inherited {
+            Inherited::None => None,
+            Inherited::Until(at) => Some(at),
+            Inherited::Unknown => self.inherit(operation),
+        };
+        self.inherited = at.map(Countdown::until);
+    }
+
+    /// Takes over the deadline of the parent, or begins to wait for it.
+    fn inherit(&mut self, operation: &Operation) -> Option<Instant> {
+        let inherited = operation.inherit_deadline()?;
+        inherited.map_err(|latch| self.parents_deadline = Some(Waiter::new(latch))).ok()
+    }
+
+    /// Returns whether the deadline of the parent is not known yet.
+    pub(super) fn awaits_deadline(&self) -> bool {
+        self.parents_deadline.is_some()
     }
 
     /// Resolves once one of the limits has passed.
@@ -32,6 +53,13 @@ impl ExtraLimits {
         if let Some(stall) = &mut self.stall {
             if let Poll::Ready(reason) = Pin::new(stall).poll(cx) {
                 return Poll::Ready(reason);
+            }
+        }
+        if let Some(latch) = &mut self.parents_deadline {
+            if latch.poll("Cancelable", cx, |()| ()).is_ready() {
+                self.parents_deadline = None;
+                self.inherited = self.inherit(operation).map(Countdown::until);
+                operation.note_deadline(true);
             }
         }
         while let Some(inherited) = &mut self.inherited {

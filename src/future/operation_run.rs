@@ -200,6 +200,14 @@ impl OperationRun {
         self.operation.drop_limit(Some(clock::now()));
     }
 
+    /// Notes that the source has been polled for the first time, so the limit of the source is known.
+    #[cfg(feature = "time")]
+    #[inline]
+    pub(super) fn note_deadline(&self) {
+        let awaits = self.extra_limits.as_ref().is_some_and(|limits| limits.awaits_deadline());
+        self.operation.note_deadline(!awaits);
+    }
+
     /// Drops the limit of the source, because the race is over.
     #[inline]
     pub(super) fn drop_limit(&mut self) {

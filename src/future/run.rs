@@ -22,6 +22,8 @@ use super::operation_run::{OperationRun, ParentWait};
 use crate::clock;
 use crate::error::Cancelled;
 use crate::frame::dropping;
+#[cfg(feature = "time")]
+use crate::operation::Inherited;
 use crate::operation::{Hook, InPoll, Operation};
 use crate::panic::discard;
 use crate::poll_context::{self, DropCheck, Protection, Tracer, register_clean_up};
@@ -222,8 +224,9 @@ impl RunState {
                 operation.note_first_poll(started.at);
             }
             #[cfg(feature = "time")]
-            if let Some(at) = started.inherited {
-                run.extra_limits.get_or_insert_default().set_inherited(at);
+            if started.inherited != Inherited::None {
+                let limits = run.extra_limits.get_or_insert_default();
+                limits.set_inherited(started.inherited, &run.operation);
             }
             if let Some(parent) = started.undecided_parent {
                 run.parent_wait = Some(Box::new(ParentWait::new(parent)));
@@ -258,6 +261,9 @@ impl RunState {
     fn start_late(&mut self) {
         if self.is_unstarted() {
             self.start(false, None);
+            // The source has been polled already, and has no operation to offer a limit to.
+            #[cfg(feature = "time")]
+            self.operation.iter().for_each(OperationRun::note_deadline);
             // The race may have been cancelled already and be waiting for a shield. In that case, the operation is cancelled
             // too.
             if let (Some(cause), Some(run)) = (self.cause.clone(), &self.operation) {
@@ -338,6 +344,8 @@ impl RunState {
                     run.has_limit = true;
                     run.operation.set_limit(since, at);
                 }
+                #[cfg(feature = "time")]
+                run.note_deadline();
                 polled
             }
             None => {
@@ -415,8 +423,11 @@ impl RunState {
                 run.drop_limit();
             }
             #[cfg(feature = "time")]
-            if run.grace.take().is_some() {
-                run.operation.end_grace();
+            {
+                run.extra_limits = None;
+                if run.grace.take().is_some() {
+                    run.operation.end_grace();
+                }
             }
         }
     }

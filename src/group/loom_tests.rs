@@ -1,5 +1,6 @@
 //! Models of a group. The end of the last member races against the wait for the members, a new member, the queue, and the
-//! drop of the group. The count of plain members races against the end of the group's operation. For members in place, their
+//! drop of the group. The count of plain members races against the end of the group's operation. A member that waits for the deadline of
+//! the group races against the start of the group. For members in place, their
 //! first poll and their wake-ups race against a poll of the group and against its drop.
 
 use std::convert::Infallible;
@@ -13,9 +14,15 @@ use loom::thread::{self, JoinHandle as Thread};
 use super::in_place::InPlace;
 use super::join_handle::JoinHandle;
 use super::launcher::{Launcher, Place};
+#[cfg(feature = "time")]
+use super::source::GroupSource;
 use super::state::Seat;
 use crate::loom_tests::{Count, block_on, model_within};
+#[cfg(feature = "time")]
+use crate::operation::PolledBy;
 use crate::operation::{Operation, Progress, Roster, WatchedIn, Watcher};
+#[cfg(feature = "time")]
+use crate::reason::Reason;
 use crate::sync::Mutex;
 use crate::wait::{HasLatch, Waiter};
 
@@ -195,6 +202,27 @@ fn loom_result_wakes_the_handle() {
         assert_eq!(block_on(handle), Ok(()));
         member.join().unwrap();
         assert!(group.shared.take_results().is_empty());
+    });
+}
+
+/// The group gets its deadline, which has passed, as a member begins to wait.
+#[cfg(feature = "time")]
+#[test]
+fn loom_deadline_comes_as_a_member_begins_to_wait() {
+    model_within(3, || {
+        let (group, _) = group();
+        let operation = group.shared.operation.clone();
+        let now = crate::clock::now();
+        let starts = thread::spawn(move || {
+            operation.set_limit(now, now);
+            operation.note_deadline(true);
+        });
+        let inside = group.shared.operation.enter(PolledBy::ANYTHING);
+        let reason = block_on(GroupSource::new(&group.shared.token, true));
+        drop(inside);
+        assert!(matches!(reason, Reason::Parent { .. }));
+        assert!(group.shared.operation.is_cancelled());
+        starts.join().unwrap();
     });
 }
 

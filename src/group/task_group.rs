@@ -42,8 +42,7 @@ use crate::spawner::Spawner;
 /// # The time limit
 ///
 /// A time limit starts when the future of [`join_within`](Self::join_within) or of the scope is first polled. From then on,
-/// the limit also stops members on an executor, even if nothing polls that future any more. The exception is a member that
-/// its executor polled before the limit started, and does not poll again.
+/// the limit also stops members on an executor, even if nothing polls that future any more.
 ///
 /// # Examples
 ///

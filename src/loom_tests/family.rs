@@ -1,12 +1,21 @@
 //! Models of parent and child operations: a child is cancelled with its parent, and a task waits until the children have
 //! ended.
 
+#[cfg(feature = "time")]
+use std::future::poll_fn;
+#[cfg(feature = "time")]
+use std::task::Waker;
+
 use loom::thread;
 
 use super::operation::{Called, assert_views, cancel, complete, started};
 use super::{block_on, bounded_model, model, model_within};
 use crate::Reason;
+#[cfg(feature = "time")]
+use crate::operation::Inherited;
 use crate::operation::{Operation, PolledBy, Status};
+#[cfg(feature = "time")]
+use crate::wait::Waiter;
 
 fn below(name: Option<&'static str>, message: &'static str) -> Reason {
     Reason::parent_named(name.map(Into::into), Reason::manual(message))
@@ -171,5 +180,49 @@ fn child_comes_while_children_are_cancelled() {
         block_on(joined);
         assert_eq!(parent.child_count(), 0);
         ends.join().unwrap();
+    });
+}
+
+/// A child in another task starts as the deadline of its parent becomes known. A child below that child starts, too. Both
+/// learn the deadline.
+#[cfg(feature = "time")]
+#[test]
+fn children_start_as_the_deadline_becomes_known() {
+    /// Waits for the deadline of the parent as the race of `child` does.
+    fn learn(child: &Operation, inherited: Inherited) {
+        let deadline = match inherited {
+            Inherited::None => panic!("it has a parent"),
+            Inherited::Until(at) => at,
+            Inherited::Unknown => loop {
+                match child.inherit_deadline().unwrap() {
+                    Ok(at) => break at,
+                    Err(latch) => {
+                        let mut waiter = Waiter::new(latch);
+                        block_on(poll_fn(|cx| waiter.poll("a model", cx, |()| ())));
+                    }
+                }
+            },
+        };
+        child.note_deadline(true);
+        assert_eq!(child.deadline(), Some(deadline));
+    }
+    model_within(2, || {
+        let (parent, mut child, mut below) = (started(), Operation::new(), Operation::new());
+        child.enter_below(&parent);
+        below.enter_below(&child);
+        let remote = parent.clone();
+        let starts = thread::spawn(move || {
+            let now = crate::clock::now();
+            remote.set_limit(now, now);
+            remote.note_deadline(true);
+        });
+        let starts_below = thread::spawn(move || {
+            let inherited = below.start(Some(Waker::noop())).inherited;
+            learn(&below, inherited);
+        });
+        let inherited = child.start(Some(Waker::noop())).inherited;
+        learn(&child, inherited);
+        starts.join().unwrap();
+        starts_below.join().unwrap();
     });
 }

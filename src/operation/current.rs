@@ -6,10 +6,10 @@ use std::cell::Cell;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::task::Waker;
-#[cfg(feature = "time")]
-use std::time::Instant;
 
 use super::Operation;
+#[cfg(feature = "time")]
+use super::deadline::Inherited;
 use super::inner::Inner;
 use super::observe::Entered;
 use crate::clock;
@@ -109,14 +109,15 @@ pub(super) fn current_and_waker() -> Option<(Operation, PolledBy)> {
     Some((Operation { inner }, polled_by))
 }
 
-/// Returns the deadline of the innermost operation that is being polled on this thread, even if the caller is in a shield or in
-/// clean-up of that operation.
+/// Returns the deadline of the innermost operation that is being polled on this thread, for a task of that operation that
+/// watches the deadline by itself.
 #[cfg(feature = "time")]
 #[inline]
-pub(crate) fn current_deadline() -> Option<Instant> {
+pub(crate) fn current_deadline() -> Inherited {
     // No handle is cloned: every member of a group calls this.
     let current = CURRENT.take();
-    let deadline = current.as_ref().and_then(|(inner, _)| inner.deadline());
+    let deadline =
+        current.as_ref().map_or(Inherited::None, |(inner, _)| inner.deadline_for_child());
     CURRENT.set(current);
     deadline
 }

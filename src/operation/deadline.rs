@@ -1,5 +1,12 @@
 //! The deadline of an operation: its own time limit, and those of its ancestors.
+//!
+//! A child in another task watches the deadline of its parent by itself. The child may start before that deadline is known.
+//! In that case it waits for a latch of the parent. The child creates the latch before it reads the deadline, and the
+//! parent writes the deadline before it looks for a latch. Both use the lock of [`Details`] in between. So the child
+//! finds the deadline, or the parent finds the latch.
 
+#[cfg(feature = "time")]
+use std::sync::Arc;
 #[cfg(feature = "time")]
 use std::time::Duration;
 use std::time::Instant;
@@ -7,9 +14,25 @@ use std::time::Instant;
 use super::inner::{Details, Inner};
 use super::parent::Link;
 #[cfg(feature = "time")]
+use super::parent::Parent;
+#[cfg(feature = "time")]
 use crate::clock;
 #[cfg(feature = "time")]
 use crate::reason::Reason;
+#[cfg(feature = "time")]
+use crate::sync::Ordering;
+#[cfg(feature = "time")]
+use crate::wait::Latch;
+
+/// The source of the operation, or of an ancestor, has not been polled.
+#[cfg(feature = "time")]
+pub(super) const UNKNOWN: usize = 0;
+/// Nothing will add a deadline or make it earlier.
+#[cfg(feature = "time")]
+const KNOWN: usize = 1;
+/// There is no deadline, and will be none. Tells children so without a lock. Set only if the operation has children early.
+#[cfg(feature = "time")]
+const NO_DEADLINE: usize = 2;
 
 /// The time limit that the source of an operation has offered in its first poll.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +53,17 @@ pub(crate) struct Overdue {
     pub(crate) reason: Reason,
     /// How late the timeout behind the deadline may fire.
     pub(crate) lateness: Duration,
+}
+
+/// The deadline of a parent, for a child that watches it by itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Inherited {
+    /// There is no deadline, or the child need not watch it.
+    None,
+    Until(Instant),
+    /// The deadline is not known yet: the source of the parent, or of an ancestor, has not been polled.
+    #[cfg(feature = "time")]
+    Unknown,
 }
 
 impl Details {
@@ -55,6 +89,59 @@ impl Details {
 impl Inner {
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.details.lock().deadline()
+    }
+
+    /// Returns the deadline, for a child that watches it by itself.
+    #[inline]
+    pub(super) fn deadline_for_child(&self) -> Inherited {
+        #[cfg(feature = "time")]
+        match self.deadline_state.load(Ordering::Acquire) {
+            UNKNOWN => return Inherited::Unknown,
+            NO_DEADLINE => return Inherited::None,
+            _ => {}
+        }
+        self.deadline().map_or(Inherited::None, Inherited::Until)
+    }
+
+    /// Notes that the source has been polled. If that has shown a deadline, wakes the tasks of children that wait for it.
+    /// `is_final` is false if the deadline of the parent is not known.
+    #[cfg(feature = "time")]
+    #[inline]
+    pub(super) fn note_deadline(&self, is_final: bool) {
+        if is_final {
+            self.deadline_state.store(KNOWN, Ordering::Release);
+        }
+        if self.family.get().is_some() {
+            self.note_deadline_for_children(is_final);
+        }
+    }
+
+    #[cfg(feature = "time")]
+    #[cold]
+    fn note_deadline_for_children(&self, is_final: bool) {
+        if self.deadline().is_some() {
+            self.wake_for_deadline();
+        } else if is_final {
+            self.deadline_state.store(NO_DEADLINE, Ordering::Release);
+        }
+    }
+
+    /// Returns the deadline if there is one, and otherwise a latch that is set once there is one.
+    #[cfg(feature = "time")]
+    pub(super) fn await_deadline(&self) -> Result<Instant, Arc<Latch<()>>> {
+        let latch = self.deadline_latch();
+        self.deadline().ok_or(latch)
+    }
+
+    /// See [`Operation::inherit_deadline`](super::Operation::inherit_deadline).
+    #[cfg(feature = "time")]
+    pub(super) fn inherit_deadline(&self) -> Option<Result<Instant, Arc<Latch<()>>>> {
+        let parent = self.details.lock().parent.as_ref().and_then(Parent::binding)?;
+        let deadline = parent.await_deadline();
+        if let Ok(at) = deadline {
+            self.details.lock().lower_deadline(Some(at));
+        }
+        Some(deadline)
     }
 
     /// Sets the limit of the operation's own source. The limit started at `since` and ends at `at`.

@@ -45,6 +45,10 @@ pub(crate) struct Children {
     list: Slab<Arc<Inner>>,
     /// A latch that is set when there are no children left. It is created for the first waiter.
     none: Option<Arc<Latch<()>>>,
+    /// A latch for tasks of children that began before the deadline of the operation was known. It is created for the first
+    /// such task, and set once the operation has a deadline.
+    #[cfg(feature = "time")]
+    deadline: Option<Arc<Latch<()>>>,
     /// Set when the operation cancels its children. A child that is added later is cancelled at once, for this reason.
     dismissed: Option<Reason>,
 }
@@ -98,8 +102,8 @@ impl Family {
     }
 }
 
-fn wake_waiters(none: Option<Arc<Latch<()>>>) {
-    if let Some(waiters) = none.and_then(|none| none.set(())) {
+fn wake_waiters(latch: Option<Arc<Latch<()>>>) {
+    if let Some(waiters) = latch.and_then(|latch| latch.set(())) {
         waiters.wake_all();
     }
 }
@@ -211,6 +215,23 @@ impl Inner {
             let waits = family.count(children) > 0;
             waits.then(|| children.none.get_or_insert_default().clone())
         })
+    }
+
+    /// Returns a latch that is set once the operation has a deadline. The caller must read the deadline after this call.
+    #[cfg(feature = "time")]
+    pub(super) fn deadline_latch(&self) -> Arc<Latch<()>> {
+        let latch = |children: &mut Children| children.deadline.get_or_insert_default().clone();
+        self.family().latch.with_extra(|children, _| latch(children))
+    }
+
+    /// Wakes the tasks that wait for a deadline. The operation has a deadline now.
+    #[cfg(feature = "time")]
+    pub(super) fn wake_for_deadline(&self) {
+        let latch = self
+            .family
+            .get()
+            .map(|family| family.latch.with_extra(|children, _| children.deadline.take()));
+        wake_waiters(latch.flatten());
     }
 
     /// Marks the operation as over: it has ended, and its hooks have run.

@@ -17,7 +17,9 @@ use std::time::Instant;
 
 use super::activity::Activity;
 use super::current::PollPlace;
-use super::deadline::Limit;
+#[cfg(feature = "time")]
+use super::deadline;
+use super::deadline::{Inherited, Limit};
 use super::family::Family;
 use super::hooks::Hooks;
 use super::parent::Parent;
@@ -36,6 +38,9 @@ pub(crate) struct Inner {
     end: AtomicUsize,
     /// Whether the operation has ended, and its hooks have run.
     pub(super) over: AtomicBool,
+    /// What is known about the deadline: see [`deadline`](super::deadline).
+    #[cfg(feature = "time")]
+    pub(super) deadline_state: AtomicUsize,
     pub(super) hooks: Hooks,
     /// Created for the first child or waiter.
     pub(super) family: OnceLock<Box<Family>>,
@@ -120,6 +125,8 @@ impl Default for Inner {
             details: Mutex::default(),
             end: AtomicUsize::new(NOT_ENDED),
             over: AtomicBool::new(false),
+            #[cfg(feature = "time")]
+            deadline_state: AtomicUsize::new(deadline::UNKNOWN),
             hooks: Hooks::default(),
             family: OnceLock::new(),
             poll_place: PollPlace::default(),
@@ -262,23 +269,25 @@ impl Inner {
         }
     }
 
-    /// Records the start. If the parent is polled in another task, returns the deadline of the parent. `waker` is the waker of
-    /// the poll in which the operation starts, if it starts in a poll.
+    /// Records the start. Returns the deadline of the parent, if the operation must watch that deadline by itself. `waker` is
+    /// the waker of the poll in which the operation starts, if it starts in a poll.
     #[inline]
-    pub(super) fn start(
-        this: &mut Arc<Self>,
-        now: Instant,
-        waker: Option<&Waker>,
-    ) -> Option<Instant> {
+    pub(super) fn start(this: &mut Arc<Self>, now: Instant, waker: Option<&Waker>) -> Inherited {
         let parent = Inner::update(this, |details| {
             details.started = Some(now);
             details.parent.as_ref().and_then(Parent::binding)
         });
+        let Some(parent) = parent else { return Inherited::None };
         // If the parent had not started when this operation became its child, the parent's deadline was not known then.
-        let parent = parent?;
-        let deadline = parent.deadline()?;
-        this.details.lock().lower_deadline(Some(deadline));
-        (!Inner::is_in_task_of(&parent, waker?)).then_some(deadline)
+        let inherited = parent.deadline_for_child();
+        if let Inherited::Until(at) = inherited {
+            this.details.lock().lower_deadline(Some(at));
+        }
+        match (&inherited, waker) {
+            (Inherited::None, _) | (_, None) => Inherited::None,
+            (_, Some(waker)) if Inner::is_in_task_of(&parent, waker) => Inherited::None,
+            _ => inherited,
+        }
     }
 
     /// Records the end, unless an end is recorded already. If this call did it, returns the final status, and whether

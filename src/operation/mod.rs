@@ -41,6 +41,8 @@ pub(crate) use activity::{ActiveShield, ActivitySnapshot, Roster, RunStage, Watc
 #[cfg(feature = "time")]
 pub(crate) use current::current_deadline;
 pub(crate) use current::{InPoll, PolledBy};
+#[cfg(feature = "time")]
+pub(crate) use deadline::Inherited;
 pub use ended::{ChildrenEnded, Ended};
 pub(crate) use hooks::Hook;
 pub use id::{OperationId, ParseOperationIdError};

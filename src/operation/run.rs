@@ -9,7 +9,7 @@ use super::Operation;
 use super::activity::{Activity, ActivitySnapshot, Watcher};
 use super::current::{Inside, PolledBy, is_protected_from};
 #[cfg(feature = "time")]
-use super::deadline::Overdue;
+use super::deadline::{Inherited, Overdue};
 use super::ended::ChildrenEnded;
 use super::hooks::{EndHook, Hook};
 use super::inner::{EndRecord, Inner, Outcome};
@@ -20,6 +20,8 @@ use crate::poll_context::{Protection, Section};
 use crate::reason::Reason;
 use crate::source::{CancelObserver, CancellationToken, WaitForCancellationOwned};
 use crate::text::Text;
+#[cfg(feature = "time")]
+use crate::wait::Latch;
 
 /// What the race of an operation needs to know about the start.
 pub(crate) struct Started {
@@ -29,7 +31,7 @@ pub(crate) struct Started {
     pub(crate) undecided_parent: Option<CancellationToken>,
     /// The deadline of the parent, if the parent is polled in another task.
     #[cfg(feature = "time")]
-    pub(crate) inherited: Option<Instant>,
+    pub(crate) inherited: Inherited,
 }
 
 /// For the race of the operation.
@@ -155,6 +157,27 @@ impl Operation {
         self.inner.set_limit(since, at);
     }
 
+    /// Notes that the source has been polled, so the operation's own limit is known. `is_final` is false if the deadline of the
+    /// parent is not known yet.
+    #[cfg(feature = "time")]
+    #[inline]
+    pub(crate) fn note_deadline(&self, is_final: bool) {
+        self.inner.note_deadline(is_final);
+    }
+
+    /// Returns the deadline if there is one, and otherwise a latch that is set once there is one.
+    #[cfg(feature = "time")]
+    pub(crate) fn await_deadline(&self) -> Result<Instant, Arc<Latch<()>>> {
+        self.inner.await_deadline()
+    }
+
+    /// Takes over the deadline of the parent. If the parent has none yet, returns a latch that is set once it has one. Returns
+    /// `None` if there is no parent.
+    #[cfg(feature = "time")]
+    pub(crate) fn inherit_deadline(&self) -> Option<Result<Instant, Arc<Latch<()>>>> {
+        self.inner.inherit_deadline()
+    }
+
     /// Drops the limit of the operation's own source. If a time is given, drops the limit only if it has passed by that time.
     #[cfg(feature = "time")]
     pub(crate) fn drop_limit(&self, if_passed_by: Option<Instant>) {
@@ -171,6 +194,15 @@ impl Operation {
     #[cfg(feature = "time")]
     pub(crate) fn overdue(&self) -> Option<Overdue> {
         self.inner.overdue()
+    }
+
+    /// Cancels the operation if its deadline has passed. Returns whether this call cancelled it.
+    ///
+    /// The operation is not overdue if its race is over. Nor is it if its source waits for other sources too, as `all_of`
+    /// does.
+    #[cfg(feature = "time")]
+    pub(crate) fn cancel_if_overdue(&self) -> bool {
+        self.inner.overdue().is_some_and(|overdue| self.cancel_with(overdue.reason))
     }
 
     /// Ends the operation as completed, because the work returned a value.

@@ -5,6 +5,8 @@ mod support;
 
 mod bound;
 mod children;
+#[cfg(all(feature = "time", feature = "testing"))]
+mod deadline;
 mod ending;
 mod executors;
 mod failures;

@@ -105,3 +105,51 @@ fn g11_next_limit_counts_if_the_parent_has_ended() {
     assert_eq!(wakes.count(), before + 1);
     assert_eq!(lost(wakes.poll(run.as_mut())), reason("top", secs(20)));
 }
+
+/// A child may start before its parent, which then has no deadline yet. The child is woken once the parent has one.
+#[test]
+fn g11_child_that_starts_before_its_parent_keeps_the_deadline() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let parent = pending::<()>().cancelable(timeout(secs(10))).named("parent");
+    let operation = parent.operation();
+    let (child, mut child_run) = start(pending().cancelable(never()).child_of(&operation));
+    let (below, mut below_run) = start(pending().cancelable(never()).child_of(&child));
+    let (wakes, others) = (Wakes::new(), Wakes::new());
+    assert!(wakes.poll(child_run.as_mut()).is_pending());
+    assert!(others.poll(below_run.as_mut()).is_pending());
+    time.advance(secs(100));
+    assert_eq!(child.deadline(), None);
+    let mut parent = pin!(parent);
+    assert!(poll_once(parent.as_mut()).is_pending());
+    assert_eq!((wakes.count(), others.count()), (1, 0));
+    assert!(wakes.poll(child_run.as_mut()).is_pending());
+    assert_eq!((wakes.count(), others.count()), (1, 1));
+    assert!(others.poll(below_run.as_mut()).is_pending());
+    assert_eq!((child.remaining(), below.remaining()), (Some(secs(10)), Some(secs(10))));
+    time.advance(secs(10));
+    assert_eq!((wakes.count(), others.count()), (2, 2));
+    // Nothing polls the child or the parent.
+    assert_eq!(lost(others.poll(below_run.as_mut())), reason("parent", secs(10)));
+    assert_eq!(lost(wakes.poll(child_run.as_mut())), reason("parent", secs(10)));
+    drop((child_run, below_run));
+    assert_eq!((kept(&wakes), kept(&others)), (0, 0));
+}
+
+#[test]
+fn child_that_starts_before_a_parent_without_a_deadline_is_not_woken() {
+    let _watchdog = support::watchdog();
+    let _time = testing::pause();
+    let parent = pending::<()>().cancelable(never()).named("parent");
+    let operation = parent.operation();
+    let mut child = pin!(pending::<()>().cancelable(never()).child_of(&operation));
+    let wakes = Wakes::new();
+    assert!(wakes.poll(child.as_mut()).is_pending());
+    let mut parent = Box::pin(parent);
+    assert!(poll_once(parent.as_mut()).is_pending());
+    assert_eq!(wakes.count(), 0);
+    operation.cancel_with("stop");
+    assert_eq!(wakes.count(), 1);
+    let parent = Reason::parent_named(Some("parent".into()), Reason::manual("stop"));
+    assert_eq!(lost(wakes.poll(child)), parent);
+}

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::future::{Pending, pending};
+use std::pin::pin;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -19,8 +20,10 @@ const STACK: usize = 128 << 10;
 #[test]
 fn g11_ten_thousand_children_at_once() {
     let _watchdog = support::watchdog();
-    let parent_run = async {}.cancelable(never()).named("parent");
+    let parent_run = pending::<()>().cancelable(never()).named("parent");
     let parent = parent_run.operation();
+    let mut parent_run = pin!(parent_run);
+    assert!(poll_once(parent_run.as_mut()).is_pending());
     let wakes = Wakes::new();
     let mut children: Vec<_> = (0..MANY)
         .map(|_| {
