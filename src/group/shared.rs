@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use super::error::{TaskError, TaskFailed};
 use super::state::{Admitted, Failure, Policy, Seat, State, Step};
+use crate::error::Cancelled;
 use crate::operation::{Operation, ScopedChild};
 use crate::panic::{discard, wake};
 use crate::reason::Reason;
@@ -168,7 +169,7 @@ impl<T, E> Shared<T, E> {
         result: TaskResult<T, E>,
     ) -> bool {
         let (cut, forced) = match &result {
-            Err(TaskError::Cancelled(cancelled)) if self.operation.is_cancelled() => {
+            Err(TaskError::Cancelled(cancelled)) if self.has_cut(cancelled) => {
                 (true, cancelled.was_forced())
             }
             _ => (false, false),
@@ -206,6 +207,17 @@ impl<T, E> Shared<T, E> {
         }
         self.take_step(step);
         had_place
+    }
+
+    /// Returns whether a member with this error was cancelled with the group, and not by a source of its own.
+    fn has_cut(&self, member: &Cancelled) -> bool {
+        // A member that is an operation watches the deadline of the group by itself. If such a member was the first to
+        // notice the deadline, the group is cancelled here.
+        #[cfg(feature = "time")]
+        if member.is_parent() && !self.operation.is_cancelled() {
+            self.operation.cancel_if_overdue();
+        }
+        member.is_parent() && self.operation.is_cancelled()
     }
 
     pub(super) fn daemon_ended(&self) {

@@ -160,6 +160,32 @@ fn g18_every_kind_of_member_keeps_the_deadline() {
     }
 }
 
+/// A member that is an operation notices the deadline of its group by itself. The outcome of the group is the same as if the
+/// group had noticed the deadline first.
+#[test]
+fn g18_deadline_counts_if_a_member_notices_it_first() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    for grace in [false, true] {
+        let executor = ByHand::new();
+        let group = executor.group::<(), String>();
+        let group = if grace { group.grace(secs(1)) } else { group };
+        let (operation, handle) = (group.operation(), group.handle());
+        group.spawn_cancelable(pending().cancelable(never()));
+        let mut join = pin!(group.join_within(timeout(secs(10))));
+        assert!(poll_once(join.as_mut()).is_pending());
+        executor.run();
+        time.advance(secs(10));
+        executor.run();
+        time.advance(secs(1));
+        executor.run();
+        assert_eq!((executor.pending(), operation.reason()), (0, Some(Reason::timeout(secs(10)))));
+        let error = Cancelled::new(Reason::timeout(secs(10)));
+        assert_eq!(poll_once(join), Poll::Ready(Err(error)));
+        assert_eq!(handle.take_results(), [Err(timed_out(secs(10)))]);
+    }
+}
+
 #[test]
 fn members_are_not_woken_if_the_group_has_no_deadline() {
     let _watchdog = support::watchdog();

@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
+use cancelable::group::TaskError;
 use cancelable::prelude::*;
 
 use crate::by_hand::ByHand;
@@ -127,6 +128,50 @@ fn g18_group_was_forced_if_a_member_was() {
         let error = error_of(join, &executor);
         assert_eq!(error.was_forced(), by_force, "own grace: {own_grace}");
         assert_eq!(error.to_string(), "`crawl` cancelled: stop");
+    }
+}
+
+/// A member that a source of its own cancelled was not cancelled with the group, even if it ends after the cancellation of
+/// the group.
+#[test]
+fn g18_group_was_not_forced_if_a_member_stopped_itself() {
+    let _watchdog = support::watchdog();
+    for cut in [false, true] {
+        let (executor, own, gate) = (ByHand::new(), CancellationToken::new(), Gate::new());
+        let group = executor.group::<(), String>().grace(GRACE);
+        let (operation, results) = (group.operation(), group.handle());
+        let member = pending().cancelable(own.clone()).grace(GRACE);
+        let member_operation = member.operation();
+        group.spawn_cancelable(member);
+        (0..2).for_each(|_| drop(group.spawn(gate.pass())));
+        let mut join = pin!(group.join());
+        assert!(poll_once(join.as_mut()).is_pending());
+        executor.run();
+        own.cancel_with("enough");
+        executor.run();
+        operation.cancel_with("stop");
+        executor.run();
+        assert!(member_operation.force());
+        executor.run_all();
+        assert_eq!(member_operation.status(), Status::Cancelled);
+        if cut {
+            executor.drop_task(1);
+        }
+        gate.open();
+        executor.run_all();
+        assert_eq!(executor.pending(), 0);
+        let Poll::Ready(outcome) = poll_once(join) else { panic!("it has ended") };
+        let members = match outcome {
+            Ok(members) => members,
+            Err(error) => {
+                assert!(!error.was_forced() && cut);
+                results.take_results()
+            }
+        };
+        let Err(TaskError::Cancelled(error)) = &members[0] else { panic!("it was cancelled") };
+        assert!(error.was_forced());
+        assert_eq!(error.reason(), &Reason::manual("enough"));
+        assert_eq!((members[1].is_err(), &members[2]), (cut, &Ok(())));
     }
 }
 
