@@ -82,12 +82,19 @@ pub(crate) fn discard<T>(value: T) {
         return;
     }
     if is_dropping() {
-        let _ = contain(|| drop(value));
+        discard_outside_work(value);
     } else if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
         // `contain` would also enter `OutsideWork`, which would change nothing here. Without that, this takes half as many
         // instructions.
         report(payload);
     }
+}
+
+// Kept out of line, so that `discard` saves few registers.
+#[cold]
+#[inline(never)]
+fn discard_outside_work<T>(value: T) {
+    let _ = contain(|| drop(value));
 }
 
 /// Warns that a future was dropped before its clean-up had finished.
