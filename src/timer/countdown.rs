@@ -100,27 +100,34 @@ impl Countdown {
         }
     }
 
-    // Not inlined, so that the fast path is small enough to be inlined into the poll of the race. This function handles only
-    // the two usual cases, which spill few registers: the first poll, after which most limits are dropped, and the
-    // registration.
+    // Not inlined, so that the fast path is small enough to be inlined into the poll of the race. This function only jumps to
+    // the functions that it calls, so it saves no registers.
     #[inline(never)]
     fn poll_slow(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
-        let is_plain = poll_context::operation_start().is_none();
         match self.state {
-            State::New if is_plain && is_probe(cx.waker()) && !self.length.is_zero() => {
-                self.state = State::Running { since: clock::now() };
-                Poll::Pending
-            }
-            State::Running { since } if is_plain && !is_probe(cx.waker()) => {
-                self.register(what, since, cx)
-            }
+            State::New if is_probe(cx.waker()) && !self.length.is_zero() => self.start(),
+            State::Running { since } if !is_probe(cx.waker()) => self.register(what, since, cx),
             _ => self.poll_rare(what, cx),
         }
     }
 
+    /// Handles the first poll of a new limit with the probe. Most limits are dropped after that poll.
+    #[inline(never)]
+    fn start(&mut self) -> Poll<Duration> {
+        let operation_start = poll_context::operation_start();
+        let since = operation_start.unwrap_or_else(clock::now);
+        // The compiler sees that a new limit has no slot to leave.
+        if let State::New = self.state {
+            self.state = State::Running { since };
+        }
+        if operation_start.is_some() {
+            self.offer(since);
+        }
+        Poll::Pending
+    }
+
     #[inline(never)]
     fn poll_rare(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
-        let operation_start = poll_context::operation_start();
         let is_probe = is_probe(cx.waker());
         let since = match &mut self.state {
             State::Registered(slot) => {
@@ -138,13 +145,10 @@ impl Countdown {
                 if is_probe && clock::now().saturating_duration_since(since) >= self.length {
                     return self.finish();
                 }
-                if operation_start.is_some() {
-                    self.offer(since);
-                }
                 since
             }
             State::New | State::Until(_) => {
-                let now = operation_start.unwrap_or_else(clock::now);
+                let now = poll_context::operation_start().unwrap_or_else(clock::now);
                 if let State::Until(at) = self.state {
                     self.length = at.saturating_duration_since(now);
                 }
@@ -152,19 +156,25 @@ impl Countdown {
                     return self.finish();
                 }
                 self.state = State::Running { since: now };
-                if operation_start.is_some() {
-                    self.offer(now);
-                }
                 now
             }
             State::Never => return Poll::Pending,
             State::Done => polled_after_completion(what),
         };
-        if is_probe { Poll::Pending } else { self.register(what, since, cx) }
+        if !is_probe {
+            return self.register(what, since, cx);
+        }
+        if poll_context::operation_start().is_some() {
+            self.offer(since);
+        }
+        Poll::Pending
     }
 
     #[inline(never)]
     fn register(&mut self, what: &str, since: Instant, cx: &mut Context<'_>) -> Poll<Duration> {
+        if poll_context::operation_start().is_some() {
+            self.offer(since);
+        }
         // If the reactor cannot be created, `slot_of` panics. If the caller catches the panic and polls again, the next
         // poll must not panic.
         self.state = State::Never;
