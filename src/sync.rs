@@ -7,6 +7,7 @@
 mod real {
     pub(crate) use parking_lot::Mutex;
     pub(crate) use std::sync::OnceLock;
+    pub(crate) use std::sync::atomic::AtomicBool as UnmodelledBool;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
     pub(crate) use std::thread::{Thread, current, park, park_timeout};
 
@@ -34,6 +35,9 @@ mod modelled {
 
     /// For counters in statics and for hints, which the model checker does not follow.
     pub(crate) use std::sync::atomic::AtomicU64;
+
+    /// For a flag that two threads never use at once, so that the model checker need not follow it.
+    pub(crate) use std::sync::atomic::AtomicBool as UnmodelledBool;
 
     /// A flag for the model checker.
     ///

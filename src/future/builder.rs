@@ -13,17 +13,20 @@ use crate::error::Cancelled;
 use crate::operation::{Operation, Progress};
 use crate::reason::Reason;
 use crate::spawner::Spawner;
+use crate::sync::Ordering;
 use crate::text::Text;
 #[cfg(feature = "time")]
 use crate::timer::{Countdown, SectionLimit};
 
 impl<F, S, E> Cancelable<F, S, E> {
     pub(crate) fn run_state(&mut self) -> &mut RunState {
+        *self.is_plain.get_mut() = false;
         self.state.get_mut().get_or_insert_default()
     }
 
     fn handle(&self) -> Operation {
         let polled = matches!(self.phase, Phase::Racing | Phase::Kept);
+        self.is_plain.store(false, Ordering::Relaxed);
         self.state.handle(polled)
     }
 
@@ -36,8 +39,8 @@ impl<F, S, E> Cancelable<F, S, E> {
     }
 
     fn map_ending<N>(self, map: impl FnOnce(E) -> N) -> Cancelable<F, S, N> {
-        let Cancelable { work, source, ending, phase, state } = self;
-        Cancelable { work, source, ending: map(ending), phase, state }
+        let Cancelable { work, source, ending, phase, is_plain, state } = self;
+        Cancelable { work, source, ending: map(ending), phase, is_plain, state }
     }
 }
 

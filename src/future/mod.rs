@@ -50,6 +50,7 @@ use crate::operation::{InPoll, Operation};
 use crate::poll_context::{ignore_limits, operation_start};
 use crate::reason::Reason;
 use crate::source::Source;
+use crate::sync::UnmodelledBool;
 use crate::wait::polled_after_completion;
 pub(crate) use builder_methods::builder_methods;
 pub(crate) use ending::{ErrorOf, clean_up_after_earlier, error_of_result, sealed};
@@ -92,6 +93,9 @@ pub struct Cancelable<F, S, E = ()> {
     #[pin]
     ending: E,
     phase: Phase,
+    /// Whether the race has been polled, and is neither an operation nor cancelled. So this one flag leads later polls to the
+    /// fast path. It is atomic because `operation()`, which clears it, takes a shared reference.
+    is_plain: UnmodelledBool,
     state: LazyRunState,
 }
 
@@ -131,6 +135,7 @@ impl<F: Future, S: Future<Output = Reason>, E> Cancelable<F, S, E> {
             source: Some(source.into_source()),
             ending,
             phase: Phase::Fresh,
+            is_plain: UnmodelledBool::new(false),
             state: LazyRunState::default(),
         }
     }
@@ -158,22 +163,24 @@ where
 {
     type Output = Result<F::Output, Cancelled>;
 
-    // This is the fast path, for every poll of a plain race except the first. It is small enough to be inlined into the
-    // caller.
+    // This is the fast path, for the polls of a plain race. It is small enough to be inlined into the caller.
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
-        let state = this.state.get_mut();
-        if *this.phase != Phase::Racing {
-            return self.poll_first(cx);
-        }
-        if is_operation(state) {
-            return self.poll_slow(&mut None, cx);
-        }
         let (Some(work), Some(source)) = (this.work.as_pin_mut(), this.source.as_pin_mut()) else {
-            unreachable!("the race is not over")
+            return self.poll_slow(&mut None, cx);
         };
-        let polled = PlainRace { work, source, state }.poll(cx);
+        let state = this.state.get_mut();
+        let is_plain = this.is_plain.get_mut();
+        let first = !*is_plain;
+        if first {
+            if *this.phase != Phase::Fresh || state.is_some() || operation_start().is_some() {
+                return self.poll_slow(&mut None, cx);
+            }
+            *this.phase = Phase::Racing;
+            *is_plain = true;
+        }
+        let polled = PlainRace { work, source, state }.poll(first, cx);
         self.finish_plain(polled, cx)
     }
 }
@@ -184,33 +191,6 @@ where
     S: Future<Output = Reason>,
     E: Ending<F::Output>,
 {
-    /// Handles the first poll of a plain race, and passes other polls on to `poll_slow`.
-    #[inline(never)]
-    fn poll_first(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<F::Output, Cancelled>> {
-        if self.phase != Phase::Fresh {
-            return self.poll_slow(&mut None, cx);
-        }
-        if operation_start().is_some() {
-            // This race is polled inside the source of an operation. The time limits in this race must not count as the
-            // deadline of that operation.
-            return ignore_limits(|| self.poll_slow(&mut None, cx));
-        }
-        let this = self.as_mut().project();
-        let state = this.state.get_mut();
-        if state.is_some() {
-            return self.poll_slow(&mut None, cx);
-        }
-        *this.phase = Phase::Racing;
-        let (Some(work), Some(source)) = (this.work.as_pin_mut(), this.source.as_pin_mut()) else {
-            unreachable!("the race has not begun")
-        };
-        let polled = PlainRace { work, source, state }.poll_first(cx);
-        self.finish_plain(polled, cx)
-    }
-
     #[inline(always)]
     fn finish_plain(
         self: Pin<&mut Self>,
@@ -240,8 +220,14 @@ where
         fired: &mut Option<Reason>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<F::Output, Cancelled>> {
+        let first = self.phase == Phase::Fresh;
+        if first && operation_start().is_some() {
+            // This race is polled inside the source of an operation. The time limits in this race must not count as the
+            // deadline of that operation.
+            return ignore_limits(|| self.poll_slow(fired, cx));
+        }
         let mut this = self.as_mut().project();
-        let first = *this.phase == Phase::Fresh;
+        *this.is_plain.get_mut() = false;
         let mut inside = InPoll::new();
         if let Some(state) = this.state.get_mut() {
             // An operation usually starts at the first poll of the race. If the race became an operation later, the

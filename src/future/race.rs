@@ -43,29 +43,32 @@ pub(super) trait Race {
 
     fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Self::Value>;
 
+    /// Polls the source again after the first look, if the work is pending. This registers the task's waker.
+    fn register(&mut self, cx: &mut Context<'_>) -> Poll<Reason>;
+
+    // One function for the first poll and the later ones. So the compiler has one poll of the source and one of the work to
+    // inline into the caller.
     #[inline(always)]
-    fn poll_first(&mut self, cx: &mut Context<'_>) -> Polled<Self::Value> {
-        if let Poll::Ready(reason) = self.poll_source(true, &mut Context::from_waker(probe())) {
-            return Polled::FiredFirst(reason);
+    fn poll(&mut self, first: bool, cx: &mut Context<'_>) -> Polled<Self::Value> {
+        let mut probing;
+        let source_cx = if first {
+            probing = Context::from_waker(probe());
+            &mut probing
+        } else {
+            &mut *cx
+        };
+        if let Poll::Ready(reason) = self.poll_source(first, source_cx) {
+            return if first { Polled::FiredFirst(reason) } else { Polled::Fired(reason) };
         }
         if let Poll::Ready(value) = self.poll_work(cx) {
             return Polled::Value(value);
         }
-        match self.poll_source(false, cx) {
-            Poll::Ready(reason) => Polled::Fired(reason),
-            Poll::Pending => Polled::Pending,
+        if first {
+            if let Poll::Ready(reason) = self.register(cx) {
+                return Polled::Fired(reason);
+            }
         }
-    }
-
-    #[inline(always)]
-    fn poll(&mut self, cx: &mut Context<'_>) -> Polled<Self::Value> {
-        if let Poll::Ready(reason) = self.poll_source(false, cx) {
-            return Polled::Fired(reason);
-        }
-        match self.poll_work(cx) {
-            Poll::Ready(value) => Polled::Value(value),
-            Poll::Pending => Polled::Pending,
-        }
+        Polled::Pending
     }
 }
 
@@ -94,6 +97,17 @@ impl<F: Future, S: Future<Output = Reason>> Race for PlainRace<'_, F, S> {
         }
         polled
     }
+
+    #[inline(always)]
+    fn register(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
+        register(self.source.as_mut(), cx)
+    }
+}
+
+// Kept out of line, so that the poll of a race has one poll of the source to inline.
+#[inline(never)]
+fn register<S: Future<Output = Reason>>(source: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<Reason> {
+    source.poll(cx)
 }
 
 /// Handles any race, including operations, races with shields, and races whose source has fired.
@@ -122,6 +136,11 @@ impl<F: Future, S: Future<Output = Reason>> Race for SlowRace<'_, F, S> {
     fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_work_in(0, cx)
     }
+
+    #[inline(always)]
+    fn register(&mut self, cx: &mut Context<'_>) -> Poll<Reason> {
+        self.poll_source(false, cx)
+    }
 }
 
 impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
@@ -135,12 +154,11 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
     ) -> Poll<()> {
         let polled = match fired.take() {
             Some(reason) => Polled::Fired(reason),
-            None if first => self.poll_first(cx),
             // The source has fired: only a shield or a grace period still keeps the work alive.
             None if self.state.as_deref().is_some_and(RunState::is_cancelling) => {
                 return self.poll_kept_work(cx);
             }
-            None => self.poll(cx),
+            None => self.poll(first, cx),
         };
         match polled {
             Polled::Pending => Poll::Pending,
