@@ -19,9 +19,9 @@ use std::time::Duration;
 
 use async_process::{ChildStderr, ChildStdout};
 
-use super::command::StopBy;
 use super::error::{CommandError, Stopped};
 use super::pipe::{Collected, Input};
+use super::stop_by::StopBy;
 use crate::error::Cancelled;
 use crate::timer::Countdown;
 

@@ -9,8 +9,8 @@ use std::process::Stdio;
 use super::CommandError;
 use super::child::Child;
 use super::run::{CommandRun, StopChild};
+use super::stop_by::{StopBy, stop_methods};
 use crate::future::TryCancelable;
-use crate::signal_kind::Signal;
 use crate::source::Source;
 
 /// A program to run as a child process, and how to stop it if it is cancelled.
@@ -39,21 +39,6 @@ pub struct Command {
     stderr: Stdio,
     input: Vec<u8>,
     stop: StopBy,
-}
-
-/// How the child is asked to end.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct StopBy {
-    #[cfg_attr(not(unix), expect(dead_code, reason = "there are no signals to send"))]
-    pub(super) signal: Signal,
-    /// Whether the child leads a process group of its own. If so, signals go to the whole group.
-    pub(super) is_group: bool,
-}
-
-impl Default for StopBy {
-    fn default() -> Self {
-        StopBy { signal: Signal::Term, is_group: false }
-    }
 }
 
 impl Command {
@@ -195,56 +180,48 @@ impl Command {
         self
     }
 
-    /// Sets the signal that asks the child to end. The default is SIGTERM.
-    ///
-    /// ```
-    /// use cancelable::prelude::*;
-    /// use cancelable::process::{Command, CommandError};
-    /// use std::os::unix::process::ExitStatusExt;
-    ///
-    /// # smol::block_on(async {
-    /// let command = Command::new("sleep").arg("60").stop_signal(Signal::Usr1);
-    /// let work = command.cancelable(never());
-    /// let operation = work.operation();
-    /// let (outcome, _) = futures::join!(work, async { operation.cancel() });
-    /// let Err(CommandError::Cancelled(stopped)) = outcome else { panic!("it was cancelled") };
-    /// assert_eq!(stopped.status.unwrap().signal(), Some(Signal::Usr1.number()));
-    /// # });
-    /// ```
-    #[cfg(unix)]
-    pub fn stop_signal(mut self, signal: Signal) -> Self {
-        self.stop.signal = signal;
-        self
-    }
+    stop_methods! {
+        /// ```
+        /// use cancelable::prelude::*;
+        /// use cancelable::process::{Command, CommandError};
+        /// use std::os::unix::process::ExitStatusExt;
+        ///
+        /// # smol::block_on(async {
+        /// let command = Command::new("sleep").arg("60").stop_signal(Signal::Usr1);
+        /// let work = command.cancelable(never());
+        /// let operation = work.operation();
+        /// let (outcome, _) = futures::join!(work, async { operation.cancel() });
+        /// let Err(CommandError::Cancelled(stopped)) = outcome else { panic!("it was cancelled") };
+        /// assert_eq!(stopped.status.unwrap().signal(), Some(Signal::Usr1.number()));
+        /// # });
+        /// ```
+        stop_signal,
 
-    /// Makes the child the leader of a new process group, and sends signals to the whole group.
-    ///
-    /// Use this for a child that starts processes itself, such as a shell or `make`, because such a child does not always
-    /// pass a signal on to them. The whole group gets the signal, and the processes that are left after the grace period are
-    /// killed. If an output is collected, they may be killed earlier: once the child has ended and every process has closed
-    /// that output.
-    ///
-    /// * A child in a process group of its own does not receive a Ctrl-C from the terminal. To stop the group at a Ctrl-C,
-    ///   use [`ctrl_c`](crate::ctrl_c) as the source. If a second Ctrl-C ends this program, the group keeps running.
-    /// * The child cannot read from the terminal: the system suspends a child that tries.
-    /// * If the child ends by itself, the other processes of its group keep running.
-    ///
-    /// ```
-    /// use cancelable::prelude::*;
-    /// use cancelable::process::Command;
-    ///
-    /// # smol::block_on(async {
-    /// let command = Command::new("sh").args(["-c", "sleep 60 & wait"]).process_group();
-    /// let work = command.cancelable(never());
-    /// let operation = work.operation();
-    /// let (outcome, _) = futures::join!(work, async { operation.cancel() });
-    /// assert!(outcome.is_err()); // The process `sleep` has ended, too.
-    /// # });
-    /// ```
-    #[cfg(unix)]
-    pub fn process_group(mut self) -> Self {
-        self.stop.is_group = true;
-        self
+        /// Makes the child the leader of a new process group, and sends signals to the whole group.
+        ///
+        /// Use this for a child that starts processes itself, such as a shell or `make`, because such a child does not always
+        /// pass a signal on to them. The whole group gets the signal, and the processes that are left after the grace period are
+        /// killed. If an output is collected, they may be killed earlier: once the child has ended and every process has closed
+        /// that output.
+        ///
+        /// * A child in a process group of its own does not receive a Ctrl-C from the terminal. To stop the group at a Ctrl-C,
+        ///   use [`ctrl_c`](crate::ctrl_c) as the source. If a second Ctrl-C ends this program, the group keeps running.
+        /// * The child cannot read from the terminal: the system suspends a child that tries.
+        /// * If the child ends by itself, the other processes of its group keep running.
+        ///
+        /// ```
+        /// use cancelable::prelude::*;
+        /// use cancelable::process::Command;
+        ///
+        /// # smol::block_on(async {
+        /// let command = Command::new("sh").args(["-c", "sleep 60 & wait"]).process_group();
+        /// let work = command.cancelable(never());
+        /// let operation = work.operation();
+        /// let (outcome, _) = futures::join!(work, async { operation.cancel() });
+        /// assert!(outcome.is_err()); // The process `sleep` has ended, too.
+        /// # });
+        /// ```
+        process_group,
     }
 
     /// Runs the command until the child ends, unless `source` fires first. Returns the output of the child, whatever its

@@ -56,6 +56,7 @@ mod error;
 mod pipe;
 mod run;
 mod running;
+mod stop_by;
 
 use std::time::Duration;
 

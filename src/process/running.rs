@@ -1,11 +1,9 @@
 //! `RunningChild`: a child process that is already running.
 
 use super::child::Child;
-use super::command::StopBy;
 use super::run::{CommandRun, StopChild};
+use super::stop_by::{StopBy, stop_methods};
 use crate::future::TryCancelable;
-#[cfg(unix)]
-use crate::signal_kind::Signal;
 use crate::source::Source;
 
 /// A child process that other code has started, to be stopped if it is cancelled.
@@ -60,53 +58,45 @@ impl From<async_process::Child> for RunningChild {
 }
 
 impl RunningChild {
-    /// Sets the signal that asks the child to end, in place of SIGTERM.
-    ///
-    /// ```
-    /// use cancelable::prelude::*;
-    /// use cancelable::process::{CommandError, RunningChild};
-    /// use std::os::unix::process::ExitStatusExt;
-    /// use std::time::Duration;
-    ///
-    /// # smol::block_on(async {
-    /// let child = smol::process::Command::new("sleep").arg("60").spawn()?;
-    /// let run = RunningChild::from(child).stop_signal(Signal::Usr1);
-    /// let outcome = run.cancelable(timeout(Duration::from_millis(10))).await;
-    /// let Err(CommandError::Cancelled(stopped)) = outcome else { panic!("it was cancelled") };
-    /// assert_eq!(stopped.status.unwrap().signal(), Some(Signal::Usr1.number()));
-    /// # std::io::Result::Ok(()) }).unwrap();
-    /// ```
-    #[cfg(unix)]
-    pub fn stop_signal(mut self, signal: Signal) -> Self {
-        self.stop.signal = signal;
-        self
-    }
+    stop_methods! {
+        /// ```
+        /// use cancelable::prelude::*;
+        /// use cancelable::process::{CommandError, RunningChild};
+        /// use std::os::unix::process::ExitStatusExt;
+        /// use std::time::Duration;
+        ///
+        /// # smol::block_on(async {
+        /// let child = smol::process::Command::new("sleep").arg("60").spawn()?;
+        /// let run = RunningChild::from(child).stop_signal(Signal::Usr1);
+        /// let outcome = run.cancelable(timeout(Duration::from_millis(10))).await;
+        /// let Err(CommandError::Cancelled(stopped)) = outcome else { panic!("it was cancelled") };
+        /// assert_eq!(stopped.status.unwrap().signal(), Some(Signal::Usr1.number()));
+        /// # std::io::Result::Ok(()) }).unwrap();
+        /// ```
+        stop_signal,
 
-    /// Sends signals to the whole process group of the child, if the child leads one.
-    ///
-    /// The child leads a group if it was started with
-    /// [`process_group(0)`](std::os::unix::process::CommandExt::process_group). Otherwise only the child gets the
-    /// signals. See [`Command::process_group`](super::Command::process_group).
-    ///
-    /// ```
-    /// use cancelable::prelude::*;
-    /// use cancelable::process::RunningChild;
-    /// use std::os::unix::process::CommandExt;
-    /// use std::time::Duration;
-    ///
-    /// # smol::block_on(async {
-    /// let mut command = std::process::Command::new("sh");
-    /// command.args(["-c", "sleep 60 & wait"]).process_group(0);
-    /// let child = smol::process::Command::from(command).spawn()?;
-    /// let run = RunningChild::from(child).process_group();
-    /// let outcome = run.cancelable(timeout(Duration::from_millis(10))).await;
-    /// assert!(outcome.is_err()); // The process `sleep` has ended, too.
-    /// # std::io::Result::Ok(()) }).unwrap();
-    /// ```
-    #[cfg(unix)]
-    pub fn process_group(mut self) -> Self {
-        self.stop.is_group = true;
-        self
+        /// Sends signals to the whole process group of the child, if the child leads one.
+        ///
+        /// The child leads a group if it was started with
+        /// [`process_group(0)`](std::os::unix::process::CommandExt::process_group). Otherwise only the child gets the
+        /// signals. See [`Command::process_group`](super::Command::process_group).
+        ///
+        /// ```
+        /// use cancelable::prelude::*;
+        /// use cancelable::process::RunningChild;
+        /// use std::os::unix::process::CommandExt;
+        /// use std::time::Duration;
+        ///
+        /// # smol::block_on(async {
+        /// let mut command = std::process::Command::new("sh");
+        /// command.args(["-c", "sleep 60 & wait"]).process_group(0);
+        /// let child = smol::process::Command::from(command).spawn()?;
+        /// let run = RunningChild::from(child).process_group();
+        /// let outcome = run.cancelable(timeout(Duration::from_millis(10))).await;
+        /// assert!(outcome.is_err()); // The process `sleep` has ended, too.
+        /// # std::io::Result::Ok(()) }).unwrap();
+        /// ```
+        process_group,
     }
 
     /// Waits for the end of the child, unless `source` fires first. Returns what has been collected of the output,
