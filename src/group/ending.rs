@@ -146,9 +146,11 @@ where
             return Poll::Pending;
         }
         *this.stage = Stage::Done;
-        if let Some(Err(cancelled)) = outcome.take_if(|outcome| outcome.is_err()) {
+        if let Some(Err(cancelled)) = &*outcome {
             let shared = &launcher.shared;
+            // This may run user code, which may panic. In that case the outcome stays as it is.
             let failed = if shared.failure().is_some() { O::fail(shared) } else { None };
+            let cancelled = cancelled.clone();
             // The race of the group cuts the grace period short once nothing needs the rest of it. That also makes
             // `cancelled.was_forced()` true, so this value is used only if the body was dropped.
             let forced = shared.was_forced() || *this.body_dropped && cancelled.was_forced();

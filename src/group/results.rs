@@ -77,6 +77,14 @@ impl<T, E> Default for Results<T, E> {
     }
 }
 
+/// Drops the results that were not taken. They are dropped one by one, because the process would abort if two of them
+/// panicked within one drop.
+impl<T, E> Drop for Results<T, E> {
+    fn drop(&mut self) {
+        self.untaken.drain(..).for_each(discard);
+    }
+}
+
 impl<T, E> Results<T, E> {
     /// Adds the slot of the member with this number. Returns its index.
     pub(super) fn add_slot(&mut self, number: u64) -> usize {
@@ -249,10 +257,17 @@ impl<T, E> Shared<T, E> {
     /// Takes the results if all are values. Otherwise returns the error that failed the group, or else the first error.
     pub(super) fn try_take_results(&self) -> Result<Vec<T>, TaskError<E>> {
         let failed = self.take_failure();
-        let values = self.take_results().into_iter().collect();
-        match failed {
-            Some(error) => Err(error),
-            None => values,
+        let mut results = self.take_results();
+        let error = failed.or_else(|| {
+            let first = results.iter().position(Result::is_err)?;
+            results.remove(first).err()
+        });
+        match error {
+            Some(error) => {
+                results.into_iter().for_each(discard);
+                Err(error)
+            }
+            None => Ok(results.into_iter().flatten().collect()),
         }
     }
 

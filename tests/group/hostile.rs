@@ -9,7 +9,7 @@ use cancelable::group::TaskError;
 use cancelable::prelude::*;
 
 use crate::by_hand::ByHand;
-use crate::support::{self, OnDrop, poll_once};
+use crate::support::{self, Gate, OnDrop, poll_once};
 
 #[test]
 fn g18_spawner_that_drops_or_panics() {
@@ -72,6 +72,108 @@ fn results_may_panic_on_drop() {
     group.spawn(async { OnDrop(|| panic!("out of cheese")) });
     executor.run();
     assert!(matches!(poll_once(pin!(group.join())), Poll::Ready(Ok(_))));
+}
+
+/// A value whose destructor panics.
+type Hostile = OnDrop<fn()>;
+
+fn hostile() -> Hostile {
+    OnDrop(|| panic!("out of cheese"))
+}
+
+/// After a failure, `try_join` drops the values of the other members. A panic there affects nothing else.
+#[test]
+fn values_that_a_failed_group_drops_may_panic() {
+    let _watchdog = support::watchdog();
+    for polled_before in [false, true] {
+        let executor = ByHand::new();
+        let group = executor.group::<Hostile, String>();
+        let operation = group.operation();
+        (0..3).for_each(|_| drop(group.spawn(async { hostile() })));
+        let gate = Gate::new();
+        let pass = gate.pass();
+        group.try_spawn(async move {
+            pass.await;
+            Err("no disk".to_owned())
+        });
+        let mut join = pin!(group.try_join());
+        if polled_before {
+            assert!(poll_once(join.as_mut()).is_pending());
+        }
+        gate.open();
+        executor.run();
+        let Poll::Ready(Err(error)) = poll_once(join) else { panic!("it has failed") };
+        assert_eq!(error.to_string(), "no disk");
+        assert_eq!(operation.status(), Status::Failed);
+    }
+}
+
+/// With `keep_going`, `try_join` returns the first error and drops everything else.
+#[test]
+fn values_that_a_group_drops_for_an_error_may_panic() {
+    let _watchdog = support::watchdog();
+    let executor = ByHand::new();
+    let group = executor.group::<Hostile, String>().keep_going();
+    (0..2).for_each(|_| drop(group.spawn(async { hostile() })));
+    group.try_spawn(async { Err("no disk".to_owned()) });
+    (0..2).for_each(|_| drop(group.spawn(async { hostile() })));
+    executor.run();
+    let Poll::Ready(Err(error)) = poll_once(pin!(group.try_join())) else { panic!("it failed") };
+    assert_eq!(error.to_string(), "no disk");
+}
+
+/// The conversion of a member's failure into the error of the body is user code. Its panic passes through the group.
+#[test]
+fn conversion_of_a_failure_may_panic() {
+    #[derive(Debug)]
+    struct OfBody;
+
+    impl From<TaskError<String>> for OfBody {
+        fn from(_: TaskError<String>) -> Self {
+            panic!("out of cheese")
+        }
+    }
+
+    impl From<Cancelled> for OfBody {
+        fn from(_: Cancelled) -> Self {
+            OfBody
+        }
+    }
+
+    impl std::fmt::Display for OfBody {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            Ok(())
+        }
+    }
+
+    let _watchdog = support::watchdog();
+    for polled_before in [false, true] {
+        let executor = ByHand::new();
+        let group = executor.group::<(), String>();
+        let operation = group.operation();
+        group.try_spawn(async { Err("no disk".to_owned()) });
+        let scope = group.try_scope(never(), |_| pending::<Result<(), OfBody>>());
+        let mut scope = pin!(scope);
+        if polled_before {
+            assert!(poll_once(scope.as_mut()).is_pending());
+        }
+        executor.run();
+        assert_eq!(support::panic_of(|| poll_once(scope)), "out of cheese");
+        assert_eq!(operation.status(), Status::Failed);
+    }
+}
+
+#[test]
+fn values_that_were_not_taken_may_panic() {
+    let _watchdog = support::watchdog();
+    let executor = ByHand::new();
+    let group = executor.group::<Hostile, String>();
+    (0..3).for_each(|_| drop(group.spawn(async { hostile() })));
+    let handle = group.spawn(async { hostile() });
+    executor.run();
+    let mut scope = pin!(group.scope(never(), |_| std::future::ready(7)));
+    assert_eq!(poll_once(scope.as_mut()), Poll::Ready(Ok(7)));
+    drop(handle);
 }
 
 #[test]
