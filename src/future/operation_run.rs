@@ -3,9 +3,9 @@
 use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Context;
 #[cfg(feature = "time")]
 use std::task::Poll;
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use futures::future::FusedFuture;
@@ -18,7 +18,7 @@ use crate::error::Cancelled;
 use crate::frame::dropping;
 use crate::operation::observe::SpanMaker;
 use crate::operation::{ChildrenEnded, Hook, Operation};
-use crate::panic::{contain, discard, message, warn_clean_up_lost};
+use crate::panic::{contain, discard, message, wake, warn_clean_up_lost};
 use crate::poll_context::{DropCheck, Enclosure, Protection};
 use crate::reason::Reason;
 use crate::source::{CancellationToken, WaitForCancellationOwned};
@@ -31,8 +31,7 @@ use crate::wait::is_probe;
 // The two locks are never contended. They are only here to make the race `Sync` if its parts are.
 pub(super) struct OperationRun {
     pub(super) operation: Operation,
-    /// Whether the end of the operation has been recorded.
-    pub(super) has_ended: bool,
+    pub(super) end: RunEnd,
     /// When the operation started, if it has.
     pub(super) since: Option<Instant>,
     /// Whether a registry watches the operation, or the operation has a span or metrics. This is a copy, so that a poll
@@ -44,8 +43,8 @@ pub(super) struct OperationRun {
     pub(super) has_limit: bool,
     /// The handle that makes the operation the current one. Every poll reuses this handle, so that no poll has to clone one.
     pub(super) current: Option<Operation>,
-    /// Waits for the token of the operation while the work is pending. Handles and the parent cancel that token.
-    pub(super) token_wait: Option<WaitForCancellationOwned>,
+    /// How the task is woken if a handle or the parent cancels the operation while the work is pending.
+    pub(super) token_wait: TokenWait,
     /// Waits for the cancellation of the parent, as long as it is undecided whether the operation is part of the parent's
     /// work.
     pub(super) parent_wait: Option<Box<ParentWait>>,
@@ -70,6 +69,62 @@ pub(super) struct OperationRun {
     pub(super) owes_clean_up: bool,
     pub(super) on_clean_up_lost: Mutex<Vec<Hook>>,
 }
+
+/// Whether the operation has ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum RunEnd {
+    NotYet,
+    /// The work has returned a value. Nothing but the race could see that, so it is recorded only if a handle is made later.
+    Unrecorded,
+    Recorded,
+}
+
+/// The wait for the token of an operation.
+pub(super) enum TokenWait {
+    /// The work has not been pending, or is gone.
+    None,
+    /// The operation is private, so nothing can cancel it. The waker of the task is kept for the case that a handle is made
+    /// later.
+    Private(Waker),
+    Listening(WaitForCancellationOwned),
+}
+
+impl TokenWait {
+    fn take_private(&mut self) -> Option<Waker> {
+        if !matches!(self, TokenWait::Private(_)) {
+            return None;
+        }
+        let TokenWait::Private(waker) = std::mem::replace(self, TokenWait::None) else {
+            return None;
+        };
+        Some(waker)
+    }
+
+    /// Stops waiting.
+    #[inline]
+    pub(super) fn end(&mut self) {
+        // Most operations have not waited.
+        if !matches!(self, TokenWait::None) {
+            discard(std::mem::replace(self, TokenWait::None));
+        }
+    }
+
+    /// Begins to wait for the token. Wakes the task if the operation is cancelled already.
+    pub(super) fn listen(operation: &Operation, waker: Waker) -> Self {
+        let mut wait = operation.cancelled_owned();
+        // This only registers the waker. The next poll of the race looks for the cancellation.
+        let _ = wait.poll_unless(true, &mut Context::from_waker(&waker));
+        if operation.is_cancelled() {
+            wake(waker);
+        } else {
+            discard(waker);
+        }
+        TokenWait::Listening(wait)
+    }
+}
+
+/// How many handles the race has during its polls, and after its first poll: `operation` and `current`.
+const HANDLES: usize = 2;
 
 /// Waits for the cancellation of an undecided parent: it is not known yet whether the operation is part of that parent's
 /// work.
@@ -96,13 +151,13 @@ impl OperationRun {
     pub(super) fn new(operation: Operation) -> Self {
         OperationRun {
             operation,
-            has_ended: false,
+            end: RunEnd::NotYet,
             since: None,
             watched: false,
             span: SpanMaker::default(),
             has_limit: false,
             current: None,
-            token_wait: None,
+            token_wait: TokenWait::None,
             parent_wait: None,
             #[cfg(feature = "time")]
             grace: None,
@@ -177,7 +232,12 @@ impl OperationRun {
     #[inline]
     pub(super) fn poll_token(&mut self, cx: &mut Context<'_>) -> bool {
         match &self.token_wait {
-            Some(wait) if wait.is_unchanged(cx) => false,
+            TokenWait::Private(waker)
+                if waker.will_wake(cx.waker()) && !self.operation.has_token() =>
+            {
+                false
+            }
+            TokenWait::Listening(wait) if wait.is_unchanged(cx) => false,
             _ => self.poll_token_slow(cx),
         }
     }
@@ -188,8 +248,58 @@ impl OperationRun {
         if is_probe(cx.waker()) {
             return self.operation.is_cancelled();
         }
-        let wait = self.token_wait.get_or_insert_with(|| self.operation.cancelled_owned());
+        if self.operation.is_private(HANDLES) {
+            let waker = cx.waker().clone();
+            self.token_wait.end();
+            self.token_wait = TokenWait::Private(waker);
+            return false;
+        }
+        if !matches!(self.token_wait, TokenWait::Listening(_)) {
+            self.token_wait.end();
+            self.token_wait = TokenWait::Listening(self.operation.cancelled_owned());
+        }
+        let TokenWait::Listening(wait) = &mut self.token_wait else { unreachable!("just set") };
         Pin::new(wait).poll(cx).is_ready()
+    }
+
+    /// Called after each poll. If a handle was made in the poll, a cancellation through it must wake the task.
+    #[inline(always)]
+    pub(super) fn listen_unless_private(&mut self) {
+        if matches!(self.token_wait, TokenWait::Private(_)) && !self.operation.is_private(HANDLES) {
+            self.leave_privacy();
+        }
+    }
+
+    /// Prepares the operation for code outside of the race that can reach it.
+    #[cold]
+    pub(super) fn leave_privacy(&mut self) {
+        let (operation, waker) = self.new_handle();
+        if let Some(waker) = waker {
+            self.token_wait = TokenWait::listen(&operation, waker);
+        }
+    }
+
+    /// Returns a handle for code outside of the race, and the waker that was kept while the operation was private. The
+    /// caller passes the waker to [`TokenWait::listen`] with no lock held, and stores the result.
+    pub(super) fn new_handle(&mut self) -> (Operation, Option<Waker>) {
+        if self.since.is_none() {
+            self.operation.make_token();
+        }
+        if self.end == RunEnd::Unrecorded {
+            self.end = RunEnd::Recorded;
+            // Runs no user code, because there are no hooks.
+            self.operation.complete();
+        }
+        (self.operation.clone(), self.token_wait.take_private())
+    }
+
+    /// Ends the operation as completed. If nothing but the race can see that, records it only when a handle is made.
+    pub(super) fn complete(&mut self) {
+        if self.operation.ends_unseen(HANDLES) {
+            self.end = RunEnd::Unrecorded;
+        } else {
+            self.operation.complete();
+        }
     }
 
     /// Drops the limit of the source if it has passed. Called when a timeout in the source has fired and the source is still
@@ -320,14 +430,10 @@ impl Drop for OperationRun {
         if let Some(cleaning) = &self.cleaning {
             cleaning.end();
         }
-        if self.since.is_none() {
-            self.operation.end_unpolled();
-        } else if !self.has_ended {
-            self.operation.end_dropped();
-            if self.owes_clean_up {
-                self.tell_clean_up_lost();
-            }
+        if self.end == RunEnd::NotYet {
+            self.end_dropped();
         }
+        self.token_wait.end();
         self.discard_clean_up_lost();
         if let Some(panic) = self.panic.get_mut().take() {
             discard(panic);
@@ -336,6 +442,21 @@ impl Drop for OperationRun {
 }
 
 impl OperationRun {
+    /// Ends the operation because its race is dropped.
+    fn end_dropped(&mut self) {
+        let handles = 1 + usize::from(self.current.is_some());
+        if !self.owes_clean_up && self.operation.ends_unseen(handles) {
+            return;
+        }
+        if self.since.is_none() {
+            return self.operation.end_unpolled();
+        }
+        self.operation.end_dropped();
+        if self.owes_clean_up {
+            self.tell_clean_up_lost();
+        }
+    }
+
     /// Drops the `on_clean_up_lost` hooks, which will not run. They are dropped one by one, because the process would abort
     /// if two of them panicked within one drop.
     #[inline]

@@ -18,7 +18,7 @@ use std::time::Duration;
 pub(crate) use cancelling::error_of_unstarted;
 
 use super::ending::Ending;
-use super::operation_run::{OperationRun, ParentWait};
+use super::operation_run::{OperationRun, ParentWait, RunEnd, TokenWait};
 use crate::clock;
 use crate::error::Cancelled;
 use crate::frame::dropping;
@@ -51,19 +51,37 @@ impl LazyRunState {
 
     /// Returns the operation if the race is one.
     pub(crate) fn operation(&self) -> Option<Operation> {
-        self.state.lock().as_deref()?.operation().cloned()
+        let (operation, waker) = self.state.lock().as_deref_mut()?.operation.as_mut()?.new_handle();
+        self.listen(&operation, waker);
+        Some(operation)
     }
 
     /// Returns a handle of the operation. If the race is not an operation yet, makes it one. If the work has been `polled`
     /// already, also starts the operation.
     pub(crate) fn handle(&self, polled: bool) -> Operation {
-        let mut state = self.state.lock();
-        let state = state.get_or_insert_default();
-        let operation = state.make_operation().clone();
-        if polled {
-            state.start_late();
-        }
+        let (operation, waker) = {
+            let mut state = self.state.lock();
+            let state = state.get_or_insert_default();
+            let made = state.operation_run().new_handle();
+            if polled {
+                state.start_late();
+            }
+            made
+        };
+        self.listen(&operation, waker);
         operation
+    }
+
+    /// Waits for the token of an operation that was private so far, with the waker that was kept for that. The lock is
+    /// released while user code of the waker runs. Polling has exclusive access, so nothing else begins a wait meanwhile.
+    fn listen(&self, operation: &Operation, waker: Option<Waker>) {
+        let Some(waker) = waker else { return };
+        let wait = TokenWait::listen(operation, waker);
+        if let Some(run) =
+            self.state.lock().as_deref_mut().and_then(|state| state.operation.as_mut())
+        {
+            run.token_wait = wait;
+        }
     }
 }
 
@@ -109,7 +127,11 @@ impl RunState {
 
     /// Returns the operation. Creates it if there is none.
     pub(crate) fn make_operation(&mut self) -> &mut Operation {
-        &mut self.operation_run().operation
+        let run = self.operation_run();
+        if run.since.is_some() {
+            run.leave_privacy();
+        }
+        &mut run.operation
     }
 
     fn operation_run(&mut self) -> &mut OperationRun {
@@ -119,6 +141,7 @@ impl RunState {
     /// Shows the operation to a registry, which may watch it from then on.
     pub(crate) fn show(&mut self, show: impl FnOnce(&Operation)) {
         let run = self.operation_run();
+        run.operation.make_token();
         show(&run.operation);
         run.watched = run.operation.is_watched();
     }
@@ -180,7 +203,11 @@ impl RunState {
 
     pub(crate) fn on_clean_up_lost(&mut self, hook: Hook) {
         let run = self.operation_run();
-        if run.has_ended { discard(hook) } else { run.on_clean_up_lost.get_mut().push(hook) }
+        if run.end != RunEnd::NotYet {
+            discard(hook)
+        } else {
+            run.on_clean_up_lost.get_mut().push(hook)
+        }
     }
 
     pub(crate) fn operation(&self) -> Option<&Operation> {
@@ -320,10 +347,11 @@ impl RunState {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn leave_poll(&mut self, inside: InPoll) {
         if let Some(run) = &mut self.operation {
             run.current = inside.leave();
+            run.listen_unless_private();
         }
     }
 
@@ -418,7 +446,7 @@ impl RunState {
     #[inline]
     fn end_limits(&mut self, cleans_up: bool) {
         if let Some(run) = &mut self.operation {
-            run.token_wait = None;
+            run.token_wait.end();
             if cleans_up {
                 run.drop_limit();
             }

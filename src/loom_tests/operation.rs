@@ -6,21 +6,21 @@
 //! At most one thread of a model runs end hooks. Running a hook sets the thread-local of the current operation, and all
 //! threads of a model share that thread-local.
 
-#[cfg(feature = "time")]
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::Mutex;
-#[cfg(feature = "time")]
 use std::task::Poll;
 
 use loom::thread;
 
 use super::{Count, block_on, bounded_model, model, model_within};
 use crate::operation::{Operation, Status};
-use crate::{Progress, Reason};
+use crate::{CancelableExt, Progress, Reason, never};
 
 pub(super) fn started() -> Operation {
     let mut operation = Operation::new();
+    // Otherwise each model would also try all orders in which threads make the token.
+    operation.make_token();
     operation.start(None);
     operation
 }
@@ -101,6 +101,20 @@ fn cancelled_by_two() {
         assert_eq!(seen_here.as_ref(), Some(&expected));
         assert_eq!(operation.token().reason().as_ref(), Some(&expected));
         assert_views(&operation, Status::Cancelling, Some(&expected));
+    });
+}
+
+/// Two threads cancel an operation that has no token yet.
+#[test]
+fn token_made_by_two() {
+    bounded_model(|| {
+        let operation = Operation::new();
+        let other = cancel(&operation, "there");
+        let here = operation.cancel_with("here");
+        let there = other.join().unwrap();
+        assert_ne!(here, there, "one of them wins");
+        let expected = Reason::manual(if here { "here" } else { "there" });
+        assert_eq!(operation.token().reason(), Some(expected));
     });
 }
 
@@ -424,6 +438,27 @@ fn grace_of_the_first_canceller() {
             assert_eq!(operation.grace_end().is_some(), has_grace);
         }
         assert_ne!(plain.join().unwrap(), with_grace.join().unwrap());
+    });
+}
+
+/// The work makes the first handle in its second poll, when the race has not registered a waiter. The thread that cancels
+/// through the handle wakes the task.
+#[test]
+fn cancelled_through_a_late_handle() {
+    bounded_model(|| {
+        let (mut polls, mut other) = (0, None);
+        let work = poll_fn(|cx| -> Poll<()> {
+            polls += 1;
+            match polls {
+                1 => cx.waker().wake_by_ref(),
+                2 => other = Operation::current().map(|operation| cancel(&operation, "there")),
+                _ => {}
+            }
+            Poll::Pending
+        });
+        let ended = block_on(work.cancelable(never()).named("run"));
+        assert_eq!(ended.unwrap_err().reason(), &Reason::manual("there"));
+        assert!(other.unwrap().join().unwrap());
     });
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::{Operation, Progress, Status};
 use crate::panic::{contain, discard};
 use crate::reason::Reason;
-use crate::sync::Mutex;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 
 pub(crate) type Hook = Box<dyn FnOnce(&Operation) + Send>;
 type CancelHook = Box<dyn FnOnce(&Operation, &Reason) + Send>;
@@ -42,6 +42,8 @@ impl EndHook {
 #[derive(Default)]
 pub(crate) struct Hooks {
     state: Mutex<State>,
+    /// Whether there ever was a hook or a report. Set under the lock, and never cleared.
+    used: AtomicBool,
 }
 
 #[derive(Default)]
@@ -73,10 +75,6 @@ enum Closed {
 }
 
 impl State {
-    fn lists(&mut self) -> &mut Lists {
-        self.lists.get_or_insert_default()
-    }
-
     /// Accepts no more hooks. Returns the hooks that will not run. The caller drops them after it has released the
     /// lock.
     fn close(&mut self, closed: Closed) -> Option<Lists> {
@@ -88,11 +86,23 @@ impl State {
 }
 
 impl Hooks {
+    /// Returns whether there ever was a hook or a report that the calling thread knows of.
+    #[inline]
+    pub(super) fn were_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Returns the lists, to add something to them. The caller has locked `state`.
+    fn lists<'a>(&self, state: &'a mut State) -> &'a mut Lists {
+        self.used.store(true, Ordering::Relaxed);
+        state.lists.get_or_insert_default()
+    }
+
     /// Adds a start hook. Only the builder calls this.
     pub(super) fn on_start(&self, hook: Hook) {
         let mut state = self.state.lock();
         if state.closed == Closed::Open {
-            state.lists().on_start.push_back(hook);
+            self.lists(&mut state).on_start.push_back(hook);
         } else {
             drop(state);
             discard(hook);
@@ -102,6 +112,10 @@ impl Hooks {
     /// Runs the start hooks. Returns whether there were any.
     #[inline]
     pub(super) fn run_start(&self, operation: &Operation) -> bool {
+        // Only the builder adds start hooks, so this thread knows of them.
+        if !self.were_used() {
+            return false;
+        }
         let next = || self.state.lock().lists.as_mut()?.on_start.pop_front();
         let Some(first) = next() else { return false };
         let mut hook = Some(first);
@@ -125,7 +139,7 @@ impl Hooks {
                 return false;
             }
         };
-        state.lists().on_end.push_back(hook);
+        self.lists(&mut state).on_end.push_back(hook);
         has_come
     }
 
@@ -174,7 +188,7 @@ impl Hooks {
         loop {
             let next = {
                 let mut state = self.state.lock();
-                let next = state.lists().on_end.pop_front();
+                let next = self.lists(&mut state).on_end.pop_front();
                 // `running` is cleared under the same lock under which the list was found empty. So a hook that is added
                 // later finds it cleared, and is run by the thread that adds the hook.
                 state.running = next.is_some();
@@ -196,7 +210,7 @@ impl Hooks {
     pub(super) fn on_progress(&self, hook: ProgressHook) {
         let mut state = self.state.lock();
         if state.closed == Closed::Open {
-            state.lists().on_progress.push(hook);
+            self.lists(&mut state).on_progress.push(hook);
         } else {
             drop(state);
             discard(hook);
@@ -210,7 +224,7 @@ impl Hooks {
 
     pub(super) fn report(&self, operation: &Operation, progress: Progress) {
         let mut state = self.state.lock();
-        let lists = state.lists();
+        let lists = self.lists(&mut state);
         if lists.on_progress.is_empty() {
             let replaced = lists.last.replace(progress);
             drop(state);

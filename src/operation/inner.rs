@@ -8,6 +8,11 @@
 //! 3. A cancellation counts if it came before the end. Which of the two came first is settled once, by the first thread
 //!    that asks: see [`Inner::was_cancelled_at_end`].
 //! 4. An end hook is called either by the thread that records the end, or by the thread that adds the hook afterwards.
+//! 5. An operation is *private* while its race owns every handle and there is no token. The token is made when it is first
+//!    needed. A private operation cannot be cancelled by anything but its race: a handle is made only from another handle,
+//!    by the race, or in a poll of the race. Children, registries and spans also reach an operation through weak handles,
+//!    but not in order to cancel it. If a private operation has none of these and no hooks when it ends, only the race can
+//!    see the end: see [`Inner::ends_unseen`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +27,7 @@ use super::deadline;
 use super::deadline::{Inherited, Limit};
 use super::family::Family;
 use super::hooks::Hooks;
+use super::lazy_token::LazyToken;
 use super::parent::Parent;
 use super::{OperationId, Status};
 use crate::reason::Reason;
@@ -31,7 +37,8 @@ use crate::text::Text;
 
 pub(crate) struct Inner {
     pub(super) id: OperationId,
-    pub(super) token: CancellationToken,
+    /// Made when it is first needed (5).
+    token: LazyToken,
     pub(super) details: Mutex<Details>,
     /// One of the four states below. Once it has left [`NOT_ENDED`], it never returns there. Once it is settled, it never
     /// changes again.
@@ -121,7 +128,7 @@ impl Default for Inner {
     fn default() -> Self {
         Inner {
             id: OperationId::next(),
-            token: CancellationToken::new(),
+            token: LazyToken::default(),
             details: Mutex::default(),
             end: AtomicUsize::new(NOT_ENDED),
             over: AtomicBool::new(false),
@@ -137,6 +144,45 @@ impl Default for Inner {
 }
 
 impl Inner {
+    /// Returns the token. Makes it if there is none.
+    #[inline]
+    pub(super) fn token(&self) -> &CancellationToken {
+        self.token.get_or_make()
+    }
+
+    #[inline]
+    pub(super) fn has_token(&self) -> bool {
+        self.token.get().is_some()
+    }
+
+    /// Makes the token if there is none. This is cheaper than [`token`](Self::token) while there is only one handle.
+    pub(super) fn make_token(this: &mut Arc<Self>) {
+        if let Some(inner) = Arc::get_mut(this) {
+            inner.token.make();
+        }
+    }
+
+    /// Returns whether the operation is private (5), if its race owns `handles` handles.
+    ///
+    /// If this returns true, everything that was done through other handles before they were dropped is visible to the
+    /// caller.
+    #[inline]
+    pub(super) fn is_private(this: &Arc<Self>, handles: usize) -> bool {
+        // The count cannot be out of date. If another thread had a handle, the count was higher for as long as that thread
+        // had the handle, and only that thread could make more of them.
+        if Arc::strong_count(this) != handles {
+            return false;
+        }
+        fence(Ordering::Acquire);
+        !this.has_token()
+    }
+
+    /// Returns whether the end of a private operation concerns nothing but its race.
+    #[inline]
+    pub(super) fn ends_unseen(&self) -> bool {
+        self.family.get().is_none() && self.activity.get().is_none() && !self.hooks.were_used()
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         self.end.load(Ordering::Acquire) != NOT_ENDED
     }
@@ -173,17 +219,28 @@ impl Inner {
 
     /// Returns why the operation is cancelled, if it is. A cancellation after the end does not count.
     pub(super) fn cause(&self) -> Option<Reason> {
-        if self.is_cancelled() { self.token.reason() } else { None }
+        if self.is_cancelled() { self.token.get()?.reason() } else { None }
     }
 
     /// Returns whether the operation is cancelled. Takes a lock only if the token takes one.
     pub(super) fn is_cancelled(&self) -> bool {
         match self.end.load(Ordering::Acquire) {
-            NOT_ENDED => self.token.is_cancelled() && self.cancellation_counts(),
+            NOT_ENDED => self.token_is_cancelled() && self.cancellation_counts(),
             ENDED_WITHOUT_CAUSE => false,
             ENDED_WITH_CAUSE => true,
             _ => self.was_cancelled_at_end(),
         }
+    }
+
+    /// Returns whether the token is cancelled. If there is no token yet, it is not.
+    fn token_is_cancelled(&self) -> bool {
+        self.token.get().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    /// Returns the end of the grace period that was chosen for the cancellation. Called only if the operation is cancelled.
+    #[cfg(feature = "time")]
+    pub(super) fn grace_end(&self) -> Option<Instant> {
+        self.token.get()?.grace_end()
     }
 
     /// Cancels the operation, unless it has ended. Returns whether this call cancelled it.
@@ -194,7 +251,7 @@ impl Inner {
     /// Like [`cancel`](Self::cancel). If `grace_end` is given, the work may continue until then.
     pub(super) fn cancel_until(&self, reason: Reason, grace_end: Option<Instant>) -> bool {
         !self.has_ended()
-            && self.token.cancel_until(reason, grace_end)
+            && self.token().cancel_until(reason, grace_end)
             && self.cancellation_counts()
     }
 
@@ -207,7 +264,7 @@ impl Inner {
     fn was_cancelled_at_end(&self) -> bool {
         fence(Ordering::SeqCst);
         let settled =
-            if self.token.is_cancelled() { ENDED_WITH_CAUSE } else { ENDED_WITHOUT_CAUSE };
+            if self.token_is_cancelled() { ENDED_WITH_CAUSE } else { ENDED_WITHOUT_CAUSE };
         let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
         // Several threads may come here, and see the token differently. The first one decides for all (3).
         match self.end.compare_exchange(ENDED_UNSETTLED, settled, success, failure) {
@@ -243,7 +300,7 @@ impl Inner {
         });
         // If the token was handed out before the operation had this name, the token gets its label now.
         if let Some(label) = label {
-            this.token.label(label);
+            this.token().label(label);
         }
     }
 
@@ -256,7 +313,7 @@ impl Inner {
             details.name.clone()
         };
         if let Some(name) = name {
-            self.token.label(name);
+            self.token().label(name);
         }
     }
 

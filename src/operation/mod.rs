@@ -6,8 +6,8 @@
 // inner.rs: the state that all handles share. parent.rs: the link to the parent. deadline.rs: time limits. hooks.rs:
 // the hooks for the start, for progress and for the end. family.rs: the children, and the latch that is set at the end.
 // ended.rs: the futures that wait for the end, or until there are no children. run.rs: the methods that the rest of the crate
-// calls. current.rs: the operation that is being polled. activity.rs: the stage, shields and polls of an operation that a
-// registry watches. observe: spans and metrics.
+// calls. lazy_token.rs: the token. current.rs: the operation that is being polled. activity.rs: the stage, shields and polls
+// of an operation that a registry watches. observe: spans and metrics.
 
 mod activity;
 mod current;
@@ -18,6 +18,7 @@ mod hooks;
 mod id;
 mod in_scope;
 mod inner;
+mod lazy_token;
 pub(crate) mod observe;
 mod parent;
 mod progress;
@@ -484,7 +485,7 @@ impl Operation {
     /// ```
     pub fn token(&self) -> CancellationToken {
         self.inner.label_token();
-        self.inner.token.clone()
+        self.inner.token().clone()
     }
 
     /// Reports progress: calls the progress hooks, and keeps the report for later snapshots. You can call this from any

@@ -73,7 +73,7 @@ impl Inner {
         }
         parent.inner.label_token();
         Inner::set_parent(this, &parent.inner, Link::Undecided(parent.deadline()));
-        Some(this.undecided_parent()?.token.clone())
+        Some(this.undecided_parent()?.token().clone())
     }
 
     /// Makes the operation a child of `parent`, unless it already has a parent or is an ancestor of `parent`.
@@ -84,7 +84,7 @@ impl Inner {
             return Inner::set_parent(this, parent, Link::Shielded);
         }
         parent.label_token();
-        if !this.token.descend_from(&parent.token) {
+        if !this.token().descend_from(parent.token()) {
             return;
         }
         Inner::set_parent(this, parent, Link::Bound);
@@ -178,7 +178,7 @@ impl Inner {
     /// Cancels the operation for `reason`, because its parent is cancelled. The link to the parent is [`Link::Undecided`].
     pub(super) fn cancel_with_undecided_parent(&self, reason: Reason) {
         #[cfg(feature = "time")]
-        let grace_end = self.undecided_parent().and_then(|parent| parent.token.grace_end());
+        let grace_end = self.undecided_parent().and_then(|parent| parent.grace_end());
         #[cfg(not(feature = "time"))]
         let grace_end = None;
         self.cancel_until(reason, grace_end);

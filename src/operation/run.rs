@@ -44,6 +44,11 @@ impl Operation {
         Inner::set_name(&mut self.inner, Some(name).filter(|name| !name.is_empty()));
     }
 
+    /// Makes the token, because the operation is about to get another handle. With a single handle, this takes no lock.
+    pub(crate) fn make_token(&mut self) {
+        Inner::make_token(&mut self.inner);
+    }
+
     /// Makes the operation a child of `parent`, unless it already has a parent or is an ancestor of `parent`.
     pub(crate) fn enter_below(&self, parent: &Operation) {
         Inner::enter_below(&self.inner, &parent.inner);
@@ -89,6 +94,26 @@ impl Operation {
         Inside::of(self.clone(), polled_by)
     }
 
+    /// Returns whether there is a token. If there is none, the operation is not cancelled.
+    #[inline]
+    pub(crate) fn has_token(&self) -> bool {
+        self.inner.has_token()
+    }
+
+    /// Returns whether the operation is private: its race owns all handles, which are `handles`, and there is no token. Then
+    /// nothing but the race can cancel the operation.
+    #[inline]
+    pub(crate) fn is_private(&self, handles: usize) -> bool {
+        Inner::is_private(&self.inner, handles)
+    }
+
+    /// Returns whether nothing but the race could see an end of the operation. `handles` is the same as in
+    /// [`is_private`](Self::is_private).
+    #[inline]
+    pub(crate) fn ends_unseen(&self, handles: usize) -> bool {
+        self.is_private(handles) && self.inner.ends_unseen()
+    }
+
     /// Returns whether the end of the operation has been recorded.
     pub(crate) fn has_ended(&self) -> bool {
         self.inner.has_ended()
@@ -112,7 +137,7 @@ impl Operation {
     }
 
     pub(crate) fn cancelled_owned(&self) -> WaitForCancellationOwned {
-        self.inner.token.clone().cancelled_owned()
+        self.inner.token().clone().cancelled_owned()
     }
 
     /// Begins to wait for the children. Called when the work is gone. If `cancels` is true, cancels the children first,
@@ -225,7 +250,7 @@ impl Operation {
     /// Ends the operation because it was cancelled. Changes nothing if it has already ended.
     pub(crate) fn end_cancelled(&self, reason: Reason) {
         if !self.inner.has_ended() {
-            self.inner.token.cancel_with(reason);
+            self.inner.token().cancel_with(reason);
             self.end(Outcome::Cancelled, None, &"");
         }
     }
@@ -242,7 +267,7 @@ impl Operation {
     /// started.
     pub(crate) fn end_unpolled(&self) {
         let _inside = self.enter(PolledBy::NOTHING);
-        self.inner.token.cancel_with(self.inner.reason_if_dropped());
+        self.inner.token().cancel_with(self.inner.reason_if_dropped());
         let at = clock::now();
         let end = EndRecord { at, outcome: Outcome::Cancelled, error: None };
         if let Some((status, has_parent)) = self.inner.end(end) {
@@ -377,12 +402,12 @@ impl Operation {
 
     /// Runs `callback` when the operation is cancelled, or at once if it already is.
     pub(crate) fn on_request(&self, callback: impl FnOnce(&Reason) + Send + 'static) {
-        self.inner.token.on_cancel_detached(callback);
+        self.inner.token().on_cancel_detached(callback);
     }
 
     /// Notifies `observer` when the operation is cancelled, or at once if it already is.
     pub(crate) fn observe_cancellation(&self, observer: Weak<dyn CancelObserver>) {
-        self.inner.token.observe(observer);
+        self.inner.token().observe(observer);
     }
 
     /// Cuts the grace period short. Returns whether the operation was in it.
@@ -405,7 +430,7 @@ impl Operation {
     /// Returns the end of the grace period that was chosen for this cancellation. The caller knows that the operation
     /// is cancelled.
     pub(crate) fn grace_end(&self) -> Option<Instant> {
-        self.inner.token.grace_end()
+        self.inner.grace_end()
     }
 
     pub(crate) fn end_grace(&self) {

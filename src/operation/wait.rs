@@ -27,7 +27,7 @@ pub struct WaitUntilCancelled<'a> {
 
 impl<'a> WaitUntilCancelled<'a> {
     pub(super) fn new(operation: &'a Operation) -> Self {
-        WaitUntilCancelled { operation, waiting: operation.inner.token.cancelled() }
+        WaitUntilCancelled { operation, waiting: operation.inner.token().cancelled() }
     }
 }
 

@@ -42,4 +42,5 @@ mod texts;
 // Windows runs the destructors of thread-locals under a lock, where sending through a channel can deadlock.
 #[cfg(unix)]
 mod thread_ends;
+mod unshared;
 mod wrap;

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use super::RunState;
 use crate::error::Cancelled;
 use crate::future::Ending;
+use crate::future::operation_run::RunEnd;
 use crate::panic::{contain, message};
 use crate::poll_context::InShield;
 use crate::reason::Reason;
@@ -105,7 +106,7 @@ impl RunState {
     ) -> bool {
         let Some(run) = &mut self.operation else { return false };
         run.owes_clean_up = false;
-        run.has_ended = true;
+        run.end = RunEnd::Recorded;
         run.discard_clean_up_lost();
         let operation = &run.operation;
         if let Some(panic) = run.panic.get_mut().take() {
@@ -127,7 +128,7 @@ impl RunState {
                     });
                 }
                 if !failed {
-                    operation.complete();
+                    run.complete();
                 }
             }
         }

@@ -104,7 +104,7 @@ impl Operation {
         // This cannot fail, because an operation starts only once.
         let _ = observed.0.set(observation);
         let inner = Arc::downgrade(&self.inner);
-        let on_request = self.inner.token.on_cancel(move |reason| {
+        let on_request = self.inner.token().on_cancel(move |reason| {
             let Some(inner) = inner.upgrade() else { return };
             let operation = Operation { inner };
             operation.activity().into_iter().for_each(|known| known.observed.requested(reason));
