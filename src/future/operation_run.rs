@@ -16,6 +16,8 @@ use super::extra_limits::ExtraLimits;
 use crate::clock;
 use crate::error::Cancelled;
 use crate::frame::dropping;
+#[cfg(feature = "time")]
+use crate::operation::Inherited;
 use crate::operation::observe::SpanMaker;
 use crate::operation::{ChildrenEnded, Hook, Operation};
 use crate::panic::{contain, discard, message, wake, warn_clean_up_lost};
@@ -28,7 +30,6 @@ use crate::timer::Countdown;
 use crate::wait::is_probe;
 
 /// The state of an operation's race.
-// The two locks are never contended. They are only here to make the race `Sync` if its parts are.
 pub(super) struct OperationRun {
     pub(super) operation: Operation,
     pub(super) end: RunEnd,
@@ -45,29 +46,37 @@ pub(super) struct OperationRun {
     pub(super) current: Option<Operation>,
     /// How the task is woken if a handle or the parent cancels the operation while the work is pending.
     pub(super) token_wait: TokenWait,
-    /// Waits for the cancellation of the parent, as long as it is undecided whether the operation is part of the parent's
-    /// work.
-    pub(super) parent_wait: Option<Box<ParentWait>>,
-    #[cfg(feature = "time")]
-    pub(super) grace: Option<Box<Countdown>>,
     /// Whether the races around the operation wait not only for its clean-up, but for its grace period too.
     #[cfg(feature = "time")]
     pub(super) grace_is_clean_up: bool,
     /// Whether the work had begun before the operation started. Such work is polled even if the source has fired first.
     pub(super) work_has_begun: bool,
-    #[cfg(feature = "time")]
-    pub(super) extra_limits: Option<Box<ExtraLimits>>,
     pub(super) cancels_children: bool,
     /// Whether a value that comes after the cancellation is replaced by the error.
     pub(super) strict: bool,
-    pub(super) join: Join,
     /// Makes the races around the operation wait for its clean-up.
     pub(super) cleaning: Option<Arc<Protection>>,
-    /// The first panic of the work, of a destructor or of the clean-up. It is resumed once the operation has ended.
-    pub(super) panic: Mutex<Option<Box<dyn Any + Send>>>,
     /// Whether there is unfinished clean-up that has no spawner.
     pub(super) owes_clean_up: bool,
-    pub(super) on_clean_up_lost: Mutex<Vec<Hook>>,
+    // The lock is never contended. It is only here to make the race `Sync` if its parts are.
+    rare: Mutex<Option<Box<Rare>>>,
+}
+
+/// The parts that few operations need. They are together in one box, so that polling and dropping an operation without them
+/// takes one check.
+#[derive(Default)]
+pub(super) struct Rare {
+    /// Waits for the cancellation of the parent, as long as it is undecided whether the operation is part of the parent's
+    /// work.
+    pub(super) parent_wait: Option<ParentWait>,
+    #[cfg(feature = "time")]
+    pub(super) grace: Option<Countdown>,
+    #[cfg(feature = "time")]
+    pub(super) extra_limits: Option<ExtraLimits>,
+    pub(super) join: Join,
+    /// The first panic of the work, of a destructor or of the clean-up. It is resumed once the operation has ended.
+    panic: Option<Box<dyn Any + Send>>,
+    pub(super) on_clean_up_lost: Vec<Hook>,
 }
 
 /// Whether the operation has ended.
@@ -141,9 +150,11 @@ impl ParentWait {
 }
 
 /// The state of the wait for the children. Used only if the operation waits for its children.
+#[derive(Default)]
 pub(super) enum Join {
+    #[default]
     Before,
-    Waiting(Box<ChildrenEnded>),
+    Waiting(ChildrenEnded),
     Over,
 }
 
@@ -158,22 +169,24 @@ impl OperationRun {
             has_limit: false,
             current: None,
             token_wait: TokenWait::None,
-            parent_wait: None,
-            #[cfg(feature = "time")]
-            grace: None,
             #[cfg(feature = "time")]
             grace_is_clean_up: false,
             work_has_begun: false,
-            #[cfg(feature = "time")]
-            extra_limits: None,
             cancels_children: false,
             strict: false,
-            join: Join::Before,
             cleaning: None,
-            panic: Mutex::default(),
             owes_clean_up: false,
-            on_clean_up_lost: Mutex::default(),
+            rare: Mutex::default(),
         }
+    }
+
+    #[inline]
+    pub(super) fn rare(&mut self) -> Option<&mut Rare> {
+        self.rare.get_mut().as_deref_mut()
+    }
+
+    pub(super) fn rare_or_new(&mut self) -> &mut Rare {
+        self.rare.get_mut().get_or_insert_default()
     }
 
     /// Returns the operation if it is watched.
@@ -197,11 +210,7 @@ impl OperationRun {
         drop_check: &mut DropCheck,
         cx: &mut Context<'_>,
     ) -> Option<Reason> {
-        #[cfg(feature = "time")]
-        let has_limits = self.extra_limits.is_some();
-        #[cfg(not(feature = "time"))]
-        let has_limits = false;
-        if has_limits || self.parent_wait.is_some() || self.cleaning.is_some() {
+        if self.cleaning.is_some() || self.rare().is_some() {
             self.poll_others_slow(drop_check, cx)
         } else {
             None
@@ -215,7 +224,7 @@ impl OperationRun {
         cx: &mut Context<'_>,
     ) -> Option<Reason> {
         #[cfg(feature = "time")]
-        if let Some(limits) = &mut self.extra_limits {
+        if let Some(Rare { extra_limits: Some(limits), .. }) = self.rare.get_mut().as_deref_mut() {
             if let Poll::Ready(reason) = limits.poll(&self.operation, cx) {
                 return Some(reason);
             }
@@ -313,8 +322,9 @@ impl OperationRun {
     /// Notes that the source has been polled for the first time, so the limit of the source is known.
     #[cfg(feature = "time")]
     #[inline]
-    pub(super) fn note_deadline(&self) {
-        let awaits = self.extra_limits.as_ref().is_some_and(|limits| limits.awaits_deadline());
+    pub(super) fn note_deadline(&mut self) {
+        let limits = self.rare().and_then(|rare| rare.extra_limits.as_ref());
+        let awaits = limits.is_some_and(ExtraLimits::awaits_deadline);
         self.operation.note_deadline(!awaits);
     }
 
@@ -335,7 +345,7 @@ impl OperationRun {
         drop_check: &mut DropCheck,
         cx: &mut Context<'_>,
     ) -> Option<Reason> {
-        let parent_wait = self.parent_wait.as_mut()?;
+        let parent_wait = self.rare.get_mut().as_mut()?.parent_wait.as_mut()?;
         if is_probe(cx.waker()) {
             return None;
         }
@@ -373,14 +383,16 @@ impl OperationRun {
     /// or an ancestor of it.
     #[inline]
     pub(super) fn note_whether_inside_parent(&mut self) {
-        if let Some(parent_wait) = &mut self.parent_wait {
+        if let Some(Rare { parent_wait: Some(parent_wait), .. }) =
+            self.rare.get_mut().as_deref_mut()
+        {
             parent_wait.is_inside = self.operation.is_inside_parent();
         }
     }
 
     fn leave_parent(&mut self) {
         self.operation.leave_parent();
-        self.parent_wait = None;
+        self.rare_or_new().parent_wait = None;
     }
 
     /// Returns whether a race around the operation waits for its clean-up. If none does, registers the task to be woken when
@@ -396,31 +408,62 @@ impl OperationRun {
     #[cfg(feature = "time")]
     pub(super) fn use_grace_of_canceller(&mut self) {
         if let Some(at) = self.operation.grace_end() {
-            self.grace = Some(Box::new(Countdown::until(at)));
+            self.rare_or_new().grace = Some(Countdown::until(at));
         }
     }
 
     /// Returns whether the work is within its grace period. The clock of the grace period starts at the first call.
     #[cfg(feature = "time")]
     pub(super) fn poll_grace(&mut self, cx: &mut Context<'_>) -> bool {
-        let OperationRun { operation, grace: Some(grace), .. } = self else { return false };
+        let Some(Rare { grace: Some(grace), .. }) = self.rare.get_mut().as_deref_mut() else {
+            return false;
+        };
         !grace.is_done()
-            && !operation.poll_forced(cx.waker())
+            && !self.operation.poll_forced(cx.waker())
             && grace.poll("Cancelable", cx).is_pending()
+    }
+
+    #[cfg(feature = "time")]
+    pub(super) fn has_grace(&mut self) -> bool {
+        self.rare().is_some_and(|rare| rare.grace.is_some())
+    }
+
+    /// Sets the limit that the operation has from its parent.
+    #[cfg(feature = "time")]
+    pub(super) fn set_inherited(&mut self, inherited: Inherited) {
+        let rare = self.rare.get_mut().get_or_insert_default();
+        rare.extra_limits.get_or_insert_default().set_inherited(inherited, &self.operation);
+    }
+
+    /// Drops the limits that are not in the source, and stops waiting for the end of the grace period.
+    #[cfg(feature = "time")]
+    #[inline]
+    pub(super) fn end_rare_limits(&mut self) {
+        let Some(rare) = self.rare() else { return };
+        rare.extra_limits = None;
+        if rare.grace.take().is_some() {
+            self.operation.end_grace();
+        }
     }
 
     /// Keeps a panic, to resume it later. Returns the error that the clean-up sees.
     pub(super) fn keep_panic(&mut self, panic: Box<dyn Any + Send>) -> Cancelled {
         let cancelled = Reason::error(format!("panicked: {}", message(&*panic))).into();
-        *self.panic.get_mut() = Some(panic);
+        self.rare_or_new().panic = Some(panic);
         cancelled
     }
 
     /// Keeps a panic, unless an earlier one has been kept: only the first panic is resumed.
     pub(super) fn keep_first_panic(&mut self, panic: Box<dyn Any + Send>) {
-        if self.panic.get_mut().is_none() {
+        if self.rare_or_new().panic.is_none() {
             self.keep_panic(panic);
         }
+    }
+
+    /// Takes the panic that was kept.
+    #[inline]
+    pub(super) fn take_panic(&mut self) -> Option<Box<dyn Any + Send>> {
+        self.rare()?.panic.take()
     }
 }
 
@@ -435,7 +478,7 @@ impl Drop for OperationRun {
         }
         self.token_wait.end();
         self.discard_clean_up_lost();
-        if let Some(panic) = self.panic.get_mut().take() {
+        if let Some(panic) = self.take_panic() {
             discard(panic);
         }
     }
@@ -461,15 +504,15 @@ impl OperationRun {
     /// if two of them panicked within one drop.
     #[inline]
     pub(super) fn discard_clean_up_lost(&mut self) {
-        if !self.on_clean_up_lost.get_mut().is_empty() {
-            discard_all(std::mem::take(self.on_clean_up_lost.get_mut()));
+        if let Some(rare) = self.rare() {
+            discard_all(std::mem::take(&mut rare.on_clean_up_lost));
         }
     }
 
     #[cold]
     fn tell_clean_up_lost(&mut self) {
         warn_clean_up_lost(&self.operation.snapshot());
-        for hook in std::mem::take(self.on_clean_up_lost.get_mut()) {
+        for hook in std::mem::take(&mut self.rare_or_new().on_clean_up_lost) {
             // If the hook panics, the panic hook of the process prints the panic. There is no caller to pass it on to.
             let _ = contain(|| hook(&self.operation));
         }

@@ -157,7 +157,7 @@ impl RunState {
 
     #[cfg(feature = "time")]
     pub(crate) fn set_grace(&mut self, grace: Countdown) {
-        self.operation_run().grace = Some(Box::new(grace));
+        self.operation_run().rare_or_new().grace = Some(grace);
     }
 
     /// Makes the races around the operation wait for its grace period, and not only for its clean-up. The operation must
@@ -184,7 +184,7 @@ impl RunState {
         let run = self.operation_run();
         let moved = limit.clone();
         run.operation.on_progress(move |_, _| _ = moved.reset());
-        run.extra_limits.get_or_insert_default().set_stall(limit.reached());
+        run.rare_or_new().extra_limits.get_or_insert_default().set_stall(limit.reached());
     }
 
     /// Makes the operation strict: a value that comes after the cancellation is replaced with the error.
@@ -206,7 +206,7 @@ impl RunState {
         if run.end != RunEnd::NotYet {
             discard(hook)
         } else {
-            run.on_clean_up_lost.get_mut().push(hook)
+            run.rare_or_new().on_clean_up_lost.push(hook)
         }
     }
 
@@ -252,11 +252,10 @@ impl RunState {
             }
             #[cfg(feature = "time")]
             if started.inherited != Inherited::None {
-                let limits = run.extra_limits.get_or_insert_default();
-                limits.set_inherited(started.inherited, &run.operation);
+                run.set_inherited(started.inherited);
             }
             if let Some(parent) = started.undecided_parent {
-                run.parent_wait = Some(Box::new(ParentWait::new(parent)));
+                run.rare_or_new().parent_wait = Some(ParentWait::new(parent));
             }
         }
     }
@@ -290,7 +289,7 @@ impl RunState {
             self.start(false, None);
             // The source has been polled already, and has no operation to offer a limit to.
             #[cfg(feature = "time")]
-            self.operation.iter().for_each(OperationRun::note_deadline);
+            self.operation.iter_mut().for_each(OperationRun::note_deadline);
             // The race may have been cancelled already and be waiting for a shield. In that case, the operation is cancelled
             // too.
             if let (Some(cause), Some(run)) = (self.cause.clone(), &self.operation) {
@@ -451,12 +450,7 @@ impl RunState {
                 run.drop_limit();
             }
             #[cfg(feature = "time")]
-            {
-                run.extra_limits = None;
-                if run.grace.take().is_some() {
-                    run.operation.end_grace();
-                }
-            }
+            run.end_rare_limits();
         }
     }
 }

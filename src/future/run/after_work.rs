@@ -108,14 +108,14 @@ impl RunState {
         run.owes_clean_up = false;
         run.end = RunEnd::Recorded;
         run.discard_clean_up_lost();
-        let operation = &run.operation;
-        if let Some(panic) = run.panic.get_mut().take() {
-            operation.end_failed(&format_args!("panicked: {}", message(&*panic)));
+        if let Some(panic) = run.take_panic() {
+            run.operation.end_failed(&format_args!("panicked: {}", message(&*panic)));
             if let Some(cleaning) = run.cleaning.take() {
                 cleaning.end();
             }
             resume_unwind(panic);
         }
+        let operation = &run.operation;
         match (ending.failure(), outcome) {
             (Some(failure), _) => operation.end_failed(&failure),
             (None, Err(cancelled)) => operation.end_cancelled(cancelled.reason().clone()),

@@ -5,6 +5,8 @@ use std::task::{Context, Poll};
 
 use super::RunState;
 use crate::error::Cancelled;
+#[cfg(feature = "time")]
+use crate::future::operation_run::OperationRun;
 use crate::poll_context::{Protection, Tracer};
 use crate::reason::Reason;
 use crate::visits::visit;
@@ -34,7 +36,7 @@ impl RunState {
         // whether the operation is part of the work of that race.
         let goes_on = run.poll_grace(cx)
             && (!run.is_awaited(&mut self.drop_check, cx) || run.grace_is_clean_up);
-        if !goes_on && run.grace.is_some() {
+        if !goes_on && run.has_grace() {
             run.operation.end_grace();
         }
         goes_on
@@ -137,11 +139,11 @@ impl RunState {
     }
 
     /// Returns the error of a race that was cancelled.
-    pub(crate) fn error(&self) -> Cancelled {
+    pub(crate) fn error(&mut self) -> Cancelled {
         let of_operation = || self.operation.as_ref()?.operation.reason();
         let reason = self.cause.clone().or_else(of_operation).unwrap_or(Reason::Dropped);
         #[cfg(feature = "time")]
-        let forced = self.operation.as_ref().is_some_and(|run| run.grace.is_some());
+        let forced = self.operation.as_mut().is_some_and(OperationRun::has_grace);
         #[cfg(not(feature = "time"))]
         let forced = false;
         self.error_for(reason, forced)

@@ -23,14 +23,15 @@ impl RunState {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let Some(run) = &mut self.operation else { return Poll::Ready(()) };
-        if let Join::Before = run.join {
+        if let Join::Before = run.rare_or_new().join {
             if let Some(operation) = run.watched() {
                 operation.note_joining(true);
             }
-            run.join = Join::Waiting(Box::new(run.operation.join_children(run.cancels_children)));
+            let children = run.operation.join_children(run.cancels_children);
+            run.rare_or_new().join = Join::Waiting(children);
         }
-        let Join::Waiting(children) = &mut run.join else { return Poll::Ready(()) };
-        if Pin::new(&mut **children).poll(cx).is_pending() {
+        let Join::Waiting(children) = &mut run.rare_or_new().join else { return Poll::Ready(()) };
+        if Pin::new(children).poll(cx).is_pending() {
             let cancelled = run.operation.is_cancelled();
             let cancelled = match source.as_mut().as_pin_mut() {
                 Some(source) if !cancelled => self.poll_source(false, source, cx).is_ready(),
@@ -49,7 +50,7 @@ impl RunState {
             }
         }
         if let Some(run) = &mut self.operation {
-            run.join = Join::Over;
+            run.rare_or_new().join = Join::Over;
             if let Some(operation) = run.watched() {
                 operation.note_joining(false);
             }
@@ -77,9 +78,10 @@ impl RunState {
     #[cfg(feature = "time")]
     fn poll_join_grace(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(run) = &mut self.operation else { return false };
-        let goes_on = match run.grace {
-            Some(_) => run.poll_grace(cx),
-            None => !run.operation.poll_forced(cx.waker()),
+        let goes_on = if run.has_grace() {
+            run.poll_grace(cx)
+        } else {
+            !run.operation.poll_forced(cx.waker())
         };
         if !goes_on {
             run.operation.end_grace();
