@@ -284,8 +284,10 @@ macro_rules! builder_methods {
         /// operation has ended.
         pub(crate) fn show(mut self, show: impl FnOnce(&Operation)) -> Self {
             if !self.is_over() {
-                // If the work has been polled already, taking a handle starts the operation.
-                self.handle();
+                if self.is_running() {
+                    // The work has been polled already, so taking a handle starts the operation.
+                    self.handle();
+                }
                 self.run_state().show(show);
             }
             self

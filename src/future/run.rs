@@ -141,7 +141,7 @@ impl RunState {
     /// Shows the operation to a registry, which may watch it from then on.
     pub(crate) fn show(&mut self, show: impl FnOnce(&Operation)) {
         let run = self.operation_run();
-        run.operation.make_token();
+        run.operation.prepare_for_watchers();
         show(&run.operation);
         run.watched = run.operation.is_watched();
     }

@@ -141,6 +141,7 @@ struct Polls {
     longest: Duration,
 }
 
+#[derive(Default)]
 pub(crate) struct Activity {
     watchers: Mutex<Watchers>,
     polls: Mutex<Polls>,
@@ -158,20 +159,6 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
-    pub(super) fn new() -> Self {
-        Activity {
-            watchers: Mutex::default(),
-            polls: Mutex::default(),
-            grace: AtomicUsize::new(0),
-            joining: AtomicBool::new(false),
-            cleaning_up: AtomicBool::new(false),
-            #[cfg(feature = "time")]
-            forced_waker: WakerSlot::default(),
-            shields: Mutex::default(),
-            observed: Observed::default(),
-        }
-    }
-
     /// Notes that the first poll has begun at the time `at`.
     pub(super) fn first_poll_begins(&self, at: Instant) {
         self.polls.lock().began = Some(at);
@@ -287,7 +274,10 @@ impl Activity {
         let (first, others) = {
             let watchers = self.watchers.lock();
             let live = |watched: &Watched| watched.watcher.clone();
-            let others: Vec<_> = watchers.others.iter().filter_map(live).collect();
+            let others = match &*watchers.others {
+                [] => Vec::new(),
+                others => others.iter().filter_map(live).collect(),
+            };
             (watchers.first.as_ref().and_then(live), others)
         };
         first.iter().chain(&others).for_each(|watcher| tell(&**watcher));

@@ -27,7 +27,7 @@ use super::deadline;
 use super::deadline::{Inherited, Limit};
 use super::family::Family;
 use super::hooks::Hooks;
-use super::lazy_token::LazyToken;
+use super::lazy::Lazy;
 use super::parent::Parent;
 use super::{OperationId, Status};
 use crate::reason::Reason;
@@ -38,7 +38,7 @@ use crate::text::Text;
 pub(crate) struct Inner {
     pub(super) id: OperationId,
     /// Made when it is first needed (5).
-    token: LazyToken,
+    token: Lazy<CancellationToken>,
     pub(super) details: Mutex<Details>,
     /// One of the four states below. Once it has left [`NOT_ENDED`], it never returns there. Once it is settled, it never
     /// changes again.
@@ -54,7 +54,7 @@ pub(crate) struct Inner {
     pub(super) poll_place: PollPlace,
     lent_name: OnceLock<Box<LentName>>,
     /// Created only if a registry watches the operation, if it has a span or metrics, or if it is in a grace period or forced.
-    pub(super) activity: OnceLock<Box<Activity>>,
+    pub(super) activity: Lazy<Box<Activity>>,
 }
 
 /// A name that was returned by reference, and so must stay in place. If the operation gets another name later, and that
@@ -128,7 +128,7 @@ impl Default for Inner {
     fn default() -> Self {
         Inner {
             id: OperationId::next(),
-            token: LazyToken::default(),
+            token: Lazy::new(),
             details: Mutex::default(),
             end: AtomicUsize::new(NOT_ENDED),
             over: AtomicBool::new(false),
@@ -138,7 +138,7 @@ impl Default for Inner {
             family: OnceLock::new(),
             poll_place: PollPlace::default(),
             lent_name: OnceLock::new(),
-            activity: OnceLock::new(),
+            activity: Lazy::new(),
         }
     }
 }
@@ -147,7 +147,7 @@ impl Inner {
     /// Returns the token. Makes it if there is none.
     #[inline]
     pub(super) fn token(&self) -> &CancellationToken {
-        self.token.get_or_make()
+        self.token.get_or_make(CancellationToken::new)
     }
 
     #[inline]
@@ -158,7 +158,15 @@ impl Inner {
     /// Makes the token if there is none. This is cheaper than [`token`](Self::token) while there is only one handle.
     pub(super) fn make_token(this: &mut Arc<Self>) {
         if let Some(inner) = Arc::get_mut(this) {
-            inner.token.make();
+            inner.token.make_early(CancellationToken::new);
+        }
+    }
+
+    /// Makes the parts that a watcher needs. This is cheaper while there is only one handle.
+    pub(super) fn prepare_for_watchers(this: &mut Arc<Self>) {
+        if let Some(inner) = Arc::get_mut(this) {
+            inner.token.make_early(CancellationToken::new);
+            inner.activity.make_early(Box::default);
         }
     }
 

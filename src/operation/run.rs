@@ -49,6 +49,11 @@ impl Operation {
         Inner::make_token(&mut self.inner);
     }
 
+    /// Makes the parts that a watcher needs, because a registry is about to watch the operation.
+    pub(crate) fn prepare_for_watchers(&mut self) {
+        Inner::prepare_for_watchers(&mut self.inner);
+    }
+
     /// Makes the operation a child of `parent`, unless it already has a parent or is an ancestor of `parent`.
     pub(crate) fn enter_below(&self, parent: &Operation) {
         Inner::enter_below(&self.inner, &parent.inner);
@@ -337,7 +342,7 @@ impl Operation {
     }
 
     pub(super) fn make_activity(&self) -> &Activity {
-        self.inner.activity.get_or_init(|| Box::new(Activity::new()))
+        self.inner.activity.get_or_make(Box::default)
     }
 
     pub(crate) fn is_watched(&self) -> bool {
