@@ -6,7 +6,8 @@
 //! * [`race`]: the order of polls, and the tie rule.
 //! * [`run`]: the state of a race that is an operation or has shields in its work. [`operation_run`]: the part of that state
 //!   that only operations have.
-//! * `extra_limits`: time limits of an operation that are not part of its source.
+//! * `extra_limits`: time limits of an operation that are not part of its source. `token_wait`: how a cancellation wakes the
+//!   task.
 //! * [`ending`]: what runs after the work.
 //! * [`ext`], [`scope`], [`try_cancelable`]: how races are created. [`builder`]: the methods that turn a race into an
 //!   operation. `builder_methods`: a macro that generates those methods for futures and for streams.
@@ -27,6 +28,7 @@ mod operation_run;
 mod race;
 mod run;
 mod scope;
+mod token_wait;
 mod try_cancelable;
 
 use std::any::type_name;

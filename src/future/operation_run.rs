@@ -12,6 +12,7 @@ use futures::future::FusedFuture;
 
 #[cfg(feature = "time")]
 use super::extra_limits::ExtraLimits;
+use super::token_wait::{HANDLES, TokenWait};
 #[cfg(feature = "time")]
 use crate::clock;
 use crate::error::Cancelled;
@@ -20,7 +21,7 @@ use crate::frame::dropping;
 use crate::operation::Inherited;
 use crate::operation::observe::SpanMaker;
 use crate::operation::{ChildrenEnded, Hook, Operation};
-use crate::panic::{contain, discard, message, wake, warn_clean_up_lost};
+use crate::panic::{contain, discard, message, warn_clean_up_lost};
 use crate::poll_context::{DropCheck, Enclosure, Protection};
 use crate::reason::Reason;
 use crate::source::{CancellationToken, WaitForCancellationOwned};
@@ -87,53 +88,6 @@ pub(super) enum RunEnd {
     Unrecorded,
     Recorded,
 }
-
-/// The wait for the token of an operation.
-pub(super) enum TokenWait {
-    /// The work has not been pending, or is gone.
-    None,
-    /// The operation is private, so nothing can cancel it. The waker of the task is kept for the case that a handle is made
-    /// later.
-    Private(Waker),
-    Listening(WaitForCancellationOwned),
-}
-
-impl TokenWait {
-    fn take_private(&mut self) -> Option<Waker> {
-        if !matches!(self, TokenWait::Private(_)) {
-            return None;
-        }
-        let TokenWait::Private(waker) = std::mem::replace(self, TokenWait::None) else {
-            return None;
-        };
-        Some(waker)
-    }
-
-    /// Stops waiting.
-    #[inline]
-    pub(super) fn end(&mut self) {
-        // Most operations have not waited.
-        if !matches!(self, TokenWait::None) {
-            discard(std::mem::replace(self, TokenWait::None));
-        }
-    }
-
-    /// Begins to wait for the token. Wakes the task if the operation is cancelled already.
-    pub(super) fn listen(operation: &Operation, waker: Waker) -> Self {
-        let mut wait = operation.cancelled_owned();
-        // This only registers the waker. The next poll of the race looks for the cancellation.
-        let _ = wait.poll_unless(true, &mut Context::from_waker(&waker));
-        if operation.is_cancelled() {
-            wake(waker);
-        } else {
-            discard(waker);
-        }
-        TokenWait::Listening(wait)
-    }
-}
-
-/// How many handles the race has during its polls, and after its first poll: `operation` and `current`.
-const HANDLES: usize = 2;
 
 /// Waits for the cancellation of an undecided parent: it is not known yet whether the operation is part of that parent's
 /// work.
@@ -237,44 +191,16 @@ impl OperationRun {
         self.is_awaited(drop_check, cx).then(|| self.operation.reason_if_dropped())
     }
 
-    /// Returns whether the operation is cancelled. If it is not, registers the task to be woken by a cancellation.
+    /// Returns whether the operation is cancelled. If it is not, makes sure that a cancellation wakes the task.
     #[inline]
     pub(super) fn poll_token(&mut self, cx: &mut Context<'_>) -> bool {
-        match &self.token_wait {
-            TokenWait::Private(waker)
-                if waker.will_wake(cx.waker()) && !self.operation.has_token() =>
-            {
-                false
-            }
-            TokenWait::Listening(wait) if wait.is_unchanged(cx) => false,
-            _ => self.poll_token_slow(cx),
-        }
-    }
-
-    // Not inlined, so that the fast path, which is a later poll with the same waker, need not save registers for this call.
-    #[inline(never)]
-    fn poll_token_slow(&mut self, cx: &mut Context<'_>) -> bool {
-        if is_probe(cx.waker()) {
-            return self.operation.is_cancelled();
-        }
-        if self.operation.is_private(HANDLES) {
-            let waker = cx.waker().clone();
-            self.token_wait.end();
-            self.token_wait = TokenWait::Private(waker);
-            return false;
-        }
-        if !matches!(self.token_wait, TokenWait::Listening(_)) {
-            self.token_wait.end();
-            self.token_wait = TokenWait::Listening(self.operation.cancelled_owned());
-        }
-        let TokenWait::Listening(wait) = &mut self.token_wait else { unreachable!("just set") };
-        Pin::new(wait).poll(cx).is_ready()
+        self.token_wait.poll(&self.operation, cx)
     }
 
     /// Called after each poll. If a handle was made in the poll, a cancellation through it must wake the task.
     #[inline(always)]
-    pub(super) fn listen_unless_private(&mut self) {
-        if matches!(self.token_wait, TokenWait::Private(_)) && !self.operation.is_private(HANDLES) {
+    pub(super) fn poll_returns(&mut self) {
+        if self.token_wait.is_out_of_date(&self.operation) {
             self.leave_privacy();
         }
     }

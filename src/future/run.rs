@@ -18,7 +18,8 @@ use std::time::Duration;
 pub(crate) use cancelling::error_of_unstarted;
 
 use super::ending::Ending;
-use super::operation_run::{OperationRun, ParentWait, RunEnd, TokenWait};
+use super::operation_run::{OperationRun, ParentWait, RunEnd};
+use super::token_wait::TokenWait;
 use crate::clock;
 use crate::error::Cancelled;
 use crate::frame::dropping;
@@ -350,7 +351,7 @@ impl RunState {
     pub(crate) fn leave_poll(&mut self, inside: InPoll) {
         if let Some(run) = &mut self.operation {
             run.current = inside.leave();
-            run.listen_unless_private();
+            run.poll_returns();
         }
     }
 
