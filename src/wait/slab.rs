@@ -8,27 +8,32 @@ const CAPACITY_KEPT: usize = 64;
 /// Values with stable indices, so that a value is removed without a search. Indices are reused.
 ///
 /// Most slabs hold one value at a time. That value is stored inline, without an allocation.
-// The fields are in this order, so that an insertion into a slab with many values touches the fewest cache lines: it
-// does not look at `first`. The vector is not boxed for the same reason.
+// Each token has two slabs, so a slab is small: the inline value and the vector share their place. The vector is not boxed,
+// because a limit that enters one of many slots would then touch one more cache line.
 #[derive(Debug)]
-#[repr(C)]
-pub(crate) struct Slab<T> {
-    /// The entries from index 1 on.
-    others: Vec<Entry<T>>,
-    /// The number of values in `others`.
-    occupied: usize,
-    /// The index that was vacated last: the head of the list of vacant indices. If no index is vacant, it is the index of
-    /// the entry that is pushed to `others` next.
-    vacant: usize,
-    /// The entry at index 0.
-    first: Entry<T>,
+pub(crate) enum Slab<T> {
+    /// At most one value. Its index is 0.
+    One(Option<T>),
+    /// Any number of values.
+    Many(Entries<T>),
+}
+
+/// The values of a slab, or former values, in a vector.
+#[derive(Debug)]
+pub(crate) struct Entries<T> {
+    list: Vec<Entry<T>>,
+    /// The number of values.
+    occupied: u32,
+    /// The index that was vacated last: the head of the list of vacant indices. If no index is vacant, it is the length of
+    /// `list`.
+    vacant: u32,
 }
 
 #[derive(Debug)]
 enum Entry<T> {
     Occupied(T),
     /// The index of the next vacant entry.
-    Vacant(usize),
+    Vacant(u32),
 }
 
 impl<T> Entry<T> {
@@ -47,67 +52,95 @@ impl<T> Entry<T> {
             Entry::Vacant(_) => None,
         }
     }
+}
 
-    /// Stores a value in a vacant entry, and returns the next vacant index.
-    #[inline]
-    fn occupy(&mut self, value: T) -> usize {
-        let Entry::Vacant(next) = *self else { unreachable!("listed as vacant") };
-        *self = Entry::Occupied(value);
-        next
+impl<T> Entries<T> {
+    const EMPTY: Self = Entries { list: Vec::new(), occupied: 0, vacant: 0 };
+
+    // Not inlined, like `Slab::remove_other`, so that the path for a single value saves no registers.
+    #[inline(never)]
+    fn insert(&mut self, value: T) -> usize {
+        let index = self.vacant as usize;
+        match self.list.get_mut(index) {
+            None => {
+                self.vacant = u32::try_from(index + 1).expect("fewer than 2^32 values");
+                self.list.push(Entry::Occupied(value));
+            }
+            Some(entry) => {
+                let Entry::Vacant(next) = *entry else { unreachable!("listed as vacant") };
+                self.vacant = next;
+                *entry = Entry::Occupied(value);
+            }
+        }
+        self.occupied += 1;
+        index
     }
 
-    /// Takes the value out, if there is one. `next` is the next vacant index.
-    #[inline]
-    fn vacate(&mut self, next: usize) -> Option<T> {
-        match self {
-            Entry::Occupied(_) => std::mem::replace(self, Entry::Vacant(next)).into_value(),
+    fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        match self.list.get_mut(index)? {
+            Entry::Occupied(value) => Some(value),
             Entry::Vacant(_) => None,
+        }
+    }
+
+    #[inline]
+    fn remove(&mut self, index: usize) -> Option<T> {
+        let entry = self.list.get_mut(index)?;
+        if let Entry::Vacant(_) = entry {
+            return None;
+        }
+        let removed = std::mem::replace(entry, Entry::Vacant(self.vacant));
+        self.vacant = index as u32;
+        self.occupied -= 1;
+        removed.into_value()
+    }
+
+    /// Returns true if there is no value except at index 0.
+    fn fits_inline(&self) -> bool {
+        match self.list.first() {
+            Some(Entry::Occupied(_)) => self.occupied == 1,
+            _ => self.occupied == 0,
         }
     }
 }
 
 impl<T> Slab<T> {
     /// An empty slab. A constant, so that it is written in place and not copied.
-    pub(crate) const EMPTY: Self =
-        Slab { others: Vec::new(), occupied: 0, vacant: 0, first: Entry::Vacant(1) };
+    pub(crate) const EMPTY: Self = Slab::One(None);
 
     /// Adds a value and returns its index.
     #[inline]
     pub(crate) fn insert(&mut self, value: T) -> usize {
         visit();
-        if self.vacant == 0 {
-            self.vacant = self.first.occupy(value);
-            0
-        } else {
-            self.insert_other(value)
+        match self {
+            Slab::One(one @ None) => {
+                *one = Some(value);
+                0
+            }
+            Slab::One(Some(_)) => self.insert_second(value),
+            Slab::Many(entries) => entries.insert(value),
         }
     }
 
-    // Not inlined, like `remove_other`, so that the path for a single value saves no registers.
+    /// Moves the inline value to a vector, and adds another value.
     #[inline(never)]
-    fn insert_other(&mut self, value: T) -> usize {
-        let index = self.vacant;
-        match self.others.get_mut(index - 1) {
-            None => {
-                self.vacant = index + 1;
-                self.others.push(Entry::Occupied(value));
-            }
-            Some(entry) => self.vacant = entry.occupy(value),
+    fn insert_second(&mut self, value: T) -> usize {
+        let mut entries = Entries::EMPTY;
+        if let Some(one) = self.take_only() {
+            entries.insert(one);
         }
-        self.occupied += 1;
+        let index = entries.insert(value);
+        *self = Slab::Many(entries);
         index
     }
 
     /// Returns the value at an index.
     #[inline]
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        let entry = match index.checked_sub(1) {
-            None => &mut self.first,
-            Some(index) => self.others.get_mut(index)?,
-        };
-        match entry {
-            Entry::Occupied(value) => Some(value),
-            Entry::Vacant(_) => None,
+        match self {
+            Slab::One(one) if index == 0 => one.as_mut(),
+            Slab::One(_) => None,
+            Slab::Many(entries) => entries.get_mut(index),
         }
     }
 
@@ -121,31 +154,22 @@ impl<T> Slab<T> {
     #[inline]
     pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
         visit();
-        if index == 0 { self.remove_first() } else { self.remove_other(index) }
-    }
-
-    #[inline]
-    fn remove_first(&mut self) -> Option<T> {
-        let removed = self.first.vacate(self.vacant)?;
-        self.vacant = 0;
-        Some(removed)
+        match self {
+            Slab::One(one) if index == 0 => one.take(),
+            Slab::One(_) => None,
+            Slab::Many(_) => self.remove_other(index),
+        }
     }
 
     #[inline(never)]
     fn remove_other(&mut self, index: usize) -> Option<T> {
-        let removed = self.others.get_mut(index - 1)?.vacate(self.vacant)?;
-        self.vacant = index;
-        self.occupied -= 1;
-        if self.occupied == 0 && self.others.capacity() > CAPACITY_KEPT {
-            // It holds no value, so dropping it runs no user code.
-            self.others = Vec::new();
-            self.vacant = match &mut self.first {
-                Entry::Occupied(_) => 1,
-                Entry::Vacant(next) => {
-                    *next = 1;
-                    0
-                }
-            };
+        let Slab::Many(entries) = self else { return None };
+        let removed = entries.remove(index)?;
+        if entries.occupied <= 1 && entries.list.capacity() > CAPACITY_KEPT && entries.fits_inline()
+        {
+            let first = std::mem::replace(&mut entries.list[0], Entry::Vacant(0));
+            // The vector holds no value now, so dropping it runs no user code.
+            *self = Slab::One(first.into_value());
         }
         Some(removed)
     }
@@ -156,32 +180,50 @@ impl<T> Slab<T> {
         std::mem::take(self)
     }
 
-    /// Maps all values, and leaves out those for which `f` returns `None`. Returns the result for index 0 separately from
-    /// the others. If `R` has the size of an entry, the vector of the other results reuses the allocation of the entries.
+    /// Maps all values, and leaves out those for which `f` returns `None`. Returns the result for an inline value separately
+    /// from the others. If `R` has the size of an entry, the vector of the other results reuses the allocation of the
+    /// entries.
     pub(crate) fn filter_map<R>(self, mut f: impl FnMut(T) -> Option<R>) -> (Option<R>, Vec<R>) {
-        let first = self.first.into_value().and_then(&mut f);
-        let others = self.others.into_iter().inspect(|_| visit());
-        (first, others.filter_map(Entry::into_value).filter_map(f).collect())
+        match self {
+            Slab::One(one) => (one.and_then(f), Vec::new()),
+            Slab::Many(entries) => {
+                let entries = entries.list.into_iter().inspect(|_| visit());
+                (None, entries.filter_map(|entry| f(entry.into_value()?)).collect())
+            }
+        }
     }
 
-    /// Takes the value at index 0 out if the slab has no memory for other values. Otherwise leaves all values in place.
+    /// Takes the value out if it is inline. Otherwise leaves all values in place.
     #[inline]
     pub(crate) fn take_only(&mut self) -> Option<T> {
-        if self.others.capacity() > 0 { None } else { self.remove_first() }
+        match self {
+            Slab::One(one) => one.take(),
+            Slab::Many(_) => None,
+        }
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.occupied == 0 && self.first.value().is_none()
+        match self {
+            Slab::One(one) => one.is_none(),
+            Slab::Many(entries) => entries.occupied == 0,
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        let others = self.others.iter().inspect(|_| visit());
-        self.first.value().into_iter().chain(others.filter_map(Entry::value))
+        let (one, entries) = match self {
+            Slab::One(one) => (one.as_ref(), [].as_slice()),
+            Slab::Many(entries) => (None, entries.list.as_slice()),
+        };
+        let entries = entries.iter().inspect(|_| visit());
+        one.into_iter().chain(entries.filter_map(Entry::value))
     }
 
     pub(crate) fn len(&self) -> usize {
-        usize::from(self.first.value().is_some()) + self.occupied
+        match self {
+            Slab::One(one) => usize::from(one.is_some()),
+            Slab::Many(entries) => entries.occupied as usize,
+        }
     }
 }
 
@@ -197,15 +239,19 @@ impl<T> IntoIterator for Slab<T> {
     type IntoIter = IntoIter<T>;
 
     fn into_iter(self) -> IntoIter<T> {
-        IntoIter { first: self.first.into_value(), others: self.others.into_iter() }
+        let (one, entries) = match self {
+            Slab::One(one) => (one, Vec::new()),
+            Slab::Many(entries) => (None, entries.list),
+        };
+        IntoIter { one, entries: entries.into_iter() }
     }
 }
 
 /// The values of a slab, by index.
 #[derive(Debug)]
 pub(crate) struct IntoIter<T> {
-    first: Option<T>,
-    others: std::vec::IntoIter<Entry<T>>,
+    one: Option<T>,
+    entries: std::vec::IntoIter<Entry<T>>,
 }
 
 impl<T> Iterator for IntoIter<T> {
@@ -214,13 +260,26 @@ impl<T> Iterator for IntoIter<T> {
     #[inline]
     fn next(&mut self) -> Option<T> {
         visit();
-        self.first.take().or_else(|| self.others.find_map(Entry::into_value))
+        self.one.take().or_else(|| self.entries.find_map(Entry::into_value))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn capacity<T>(slab: &Slab<T>) -> usize {
+        match slab {
+            Slab::One(_) => 0,
+            Slab::Many(entries) => entries.list.capacity(),
+        }
+    }
+
+    #[test]
+    fn slabs_are_small() {
+        assert!(size_of::<Slab<std::task::Waker>>() <= 32);
+        assert!(size_of::<Entry<std::task::Waker>>() <= 16);
+    }
 
     #[test]
     fn indices_are_reused() {
@@ -243,7 +302,7 @@ mod tests {
         for index in taken {
             assert!(slab.remove(index).is_some());
         }
-        assert!(slab.is_empty() && slab.others.capacity() == 0);
+        assert!(slab.is_empty() && capacity(&slab) == 0);
     }
 
     #[test]
@@ -253,7 +312,7 @@ mod tests {
         for &index in &taken[1..] {
             assert!(slab.remove(index).is_some());
         }
-        assert_eq!((slab.len(), slab.others.capacity()), (1, 0));
+        assert_eq!((slab.len(), capacity(&slab)), (1, 0));
         assert_eq!([slab.insert(1), slab.insert(2)], [1, 2]);
         assert_eq!(slab.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
     }
@@ -276,10 +335,17 @@ mod tests {
             assert_eq!(slab.remove(index), Some(Box::new(index)));
         }
         slab.insert(Box::new(1000));
-        let (first, others) = slab.filter_map(|number| (*number % 3 != 0).then_some((*number, 0)));
-        assert_eq!(first, Some((1000, 0)));
+        let (one, others) = slab.filter_map(|number| (*number % 3 != 0).then_some((*number, 0)));
+        assert_eq!((one, others[0]), (None, (1000, 0)));
         let expected = (0..1000).filter(|number| number % 3 != 0 && ![1, 500].contains(number));
-        assert!(others.iter().map(|(number, _)| *number).eq(expected));
+        assert!(others[1..].iter().map(|(number, _)| *number).eq(expected));
+    }
+
+    #[test]
+    fn filter_map_of_an_inline_value() {
+        let mut slab = Slab::default();
+        slab.insert(1);
+        assert_eq!(slab.filter_map(|number| Some(number + 1)), (Some(2), Vec::new()));
     }
 
     #[test]
