@@ -48,12 +48,14 @@ pub(super) type Child<N> = (Weak<N>, ReasonFrom);
 /// The children and callbacks of a node of type `N`. Waiting tasks and threads are in the wait list of the node's latch.
 ///
 /// Guarded by the node's lock, so no method here runs user code.
+// A cancellation looks at each field. Most nodes have at most one child, so the end of `children` comes last: it is unused.
+#[repr(C)]
 pub(in crate::source::token) struct Listeners<N> {
-    pub(super) children: Slab<Child<N>>,
-    /// Notified before the callbacks run.
-    observer: Option<Weak<dyn CancelObserver>>,
     /// Boxed, because most nodes need none of these fields.
     optional: Option<Box<Optional>>,
+    /// Notified before the callbacks run.
+    observer: Option<Weak<dyn CancelObserver>>,
+    pub(super) children: Slab<Child<N>>,
 }
 
 #[derive(Default)]

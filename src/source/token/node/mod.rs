@@ -41,7 +41,6 @@ mod reason;
 use std::sync::{Arc, OnceLock};
 
 use crate::reason::Reason;
-use crate::sync::{AtomicBool, Ordering};
 use crate::text::Text;
 use crate::wait::{HasLatch, Latch};
 #[cfg(feature = "testing")]
@@ -55,14 +54,18 @@ use parents::{MoreParents, ParentLink};
 #[repr(C)]
 pub(super) struct Node {
     latch: Latch<Reason, Listeners<Node>>,
-    /// `Reason::Parent` around this node's reason. Built under the lock when a child first asks for it.
-    wrapped_reason: OnceLock<Box<Reason>>,
     /// The parent of a node that was made as a child.
     parent: Option<ParentLink>,
+    /// Boxed, because most nodes need none of these fields.
+    rare: OnceLock<Box<Rare>>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
+    /// `Reason::Parent` around this node's reason. Built under the lock when a child first asks for it.
+    wrapped_reason: OnceLock<Reason>,
     /// The parents of a node that was linked, or that became a child later.
-    more_parents: OnceLock<Box<MoreParents>>,
-    /// Whether the node ever had a child.
-    had_child: AtomicBool,
+    more_parents: OnceLock<MoreParents>,
 }
 
 impl Node {
@@ -103,7 +106,7 @@ impl Node {
             Ok(links) if links.is_empty() => Node::new(),
             Ok(links) => {
                 let node = Node::new();
-                let _ = node.more_parents.set(Box::new(MoreParents { links, from }));
+                let _ = node.rare().more_parents.set(MoreParents { links, from });
                 // The first parent that is cancelled gives the reason. If the node asked its parents later, it could not
                 // find out which of them was cancelled first. So the parents notify the node from the start.
                 node.register_with_parents();
@@ -121,8 +124,12 @@ impl Node {
         if self.latch.is_set() {
             return self.reason_for_child(from).cloned();
         }
-        self.had_child.store(true, Ordering::Release);
         None
+    }
+
+    /// Returns the rare fields. Allocates them first if there are none.
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
     }
 
     /// Sets the name of this node in its children's reasons. Only the first call has an effect.
@@ -150,6 +157,12 @@ impl HasLatch for Node {
 #[cfg(all(test, not(cancelable_loom)))]
 mod tests {
     use super::*;
+
+    /// Programs hold many tokens, and cancelling many of them takes as long as reading their memory.
+    #[test]
+    fn nodes_are_small() {
+        assert!(size_of::<Node>() <= 176, "{} bytes", size_of::<Node>());
+    }
 
     fn registered(parent: &Node) -> usize {
         parent.latch.with_extra(|listeners, _| listeners.children.len())

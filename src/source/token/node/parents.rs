@@ -57,13 +57,23 @@ impl ParentLink {
 
 impl Node {
     pub(super) fn parents(&self) -> impl Iterator<Item = &ParentLink> {
-        let more = self.more_parents.get().into_iter().flat_map(|more| &more.links);
+        let more = self.more_parents().into_iter().flat_map(|more| &more.links);
         self.parent.iter().chain(more)
     }
 
     #[inline]
+    fn more_parents(&self) -> Option<&MoreParents> {
+        self.rare.get()?.more_parents.get()
+    }
+
+    #[inline]
+    fn take_more_parents(&mut self) -> Option<MoreParents> {
+        self.rare.get_mut()?.more_parents.take()
+    }
+
+    #[inline]
     pub(super) fn first_parent(&self) -> Option<&ParentLink> {
-        self.parent.as_ref().or_else(|| self.more_parents.get()?.links.first())
+        self.parent.as_ref().or_else(|| self.more_parents()?.links.first())
     }
 
     /// Registers this node with its parents, which notify it from then on (invariant 3).
@@ -79,7 +89,7 @@ impl Node {
         if let Some(link) = &self.parent {
             link.register(self, ReasonFrom::Parent);
         }
-        if let Some(more) = self.more_parents.get() {
+        if let Some(more) = self.more_parents() {
             more.links.iter().for_each(|link| link.register(self, more.from));
         }
     }
@@ -100,7 +110,7 @@ impl Node {
         let link = ParentLink::new(parent.clone());
         link.register(self, from);
         // Only the operation that owns the node calls this, so no other thread has set parents.
-        let _ = self.more_parents.set(Box::new(MoreParents { links: vec![link], from }));
+        let _ = self.rare().more_parents.set(MoreParents { links: vec![link], from });
         true
     }
 }
@@ -114,12 +124,13 @@ fn is_or_descends_from(node: &Arc<Node>, ancestor: &Arc<Node>) -> bool {
     if Arc::ptr_eq(node, ancestor) {
         return true;
     }
-    if !ancestor.had_child.load(Ordering::Acquire) {
-        return false;
-    }
     // After this call, each node between `ancestor` and `node` is in the lists of its parents (invariant 3), so the walk
     // down can find it.
     node.register_with_parents();
+    // Most ancestors are new: then there is nothing to walk.
+    if ancestor.latch.with_extra(|listeners, is_set| !is_set && listeners.children.is_empty()) {
+        return false;
+    }
     let (mut up, mut down) = (vec![node.clone()], vec![ancestor.clone()]);
     // Two threads that each add a link may still close a cycle together. In that case, this set ends the walk up.
     let mut visited = HashSet::new();
@@ -171,7 +182,7 @@ fn is_or_descends_from(node: &Arc<Node>, ancestor: &Arc<Node>) -> bool {
 impl Drop for Node {
     #[inline]
     fn drop(&mut self) {
-        if self.parent.is_some() || self.more_parents.get().is_some() {
+        if self.parent.is_some() || self.rare.get().is_some() {
             self.leave_parents();
         }
     }
@@ -180,7 +191,7 @@ impl Drop for Node {
 impl Node {
     fn leave_parents(&mut self) {
         let mut next = self.parent.take();
-        let mut more = self.more_parents.take().map_or_else(Vec::new, |more| more.links);
+        let mut more = self.take_more_parents().map_or_else(Vec::new, |more| more.links);
         while let Some(mut link) = next.take().or_else(|| more.pop()) {
             let key = link.key.load(Ordering::Relaxed);
             // A cancelled parent has given up its list of children.
@@ -192,7 +203,7 @@ impl Node {
             // this loop, not in a nested `drop`.
             let mut take_parents = |node: &mut Node| {
                 next = node.parent.take();
-                if let Some(parents) = node.more_parents.take() {
+                if let Some(parents) = node.take_more_parents() {
                     more.extend(parents.links);
                 }
             };

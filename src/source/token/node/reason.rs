@@ -78,14 +78,15 @@ impl Node {
         if let Reason::Parent { .. } = reason {
             return reason;
         }
-        if self.wrapped_reason.get().is_none() {
+        let wrapped = &self.rare().wrapped_reason;
+        if wrapped.get().is_none() {
             self.latch.with_extra(|listeners, _| {
                 // Another thread may have built the reason before this thread got the lock.
-                if self.wrapped_reason.get().is_none() {
-                    let _ = self.wrapped_reason.set(Box::new(listeners.wrap_reason(reason)));
+                if wrapped.get().is_none() {
+                    let _ = wrapped.set(listeners.wrap_reason(reason));
                 }
             });
         }
-        self.wrapped_reason.get().map_or(reason, |wrapped| wrapped)
+        wrapped.get().unwrap_or(reason)
     }
 }
