@@ -8,6 +8,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use proptest::bool::weighted;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::{collection, option, prop_oneof};
 
@@ -38,9 +39,11 @@ fn plans() -> impl Strategy<Value = Vec<(usize, Kind)>> {
         keeps_going,
         bound,
     });
+    let operation = (any::<bool>(), weighted(0.2))
+        .prop_map(|(shielded, clean_up_panics)| Kind::Operation { shielded, clean_up_panics });
     let kind = prop_oneof![
         3 => Just(Kind::Plain),
-        3 => any::<bool>().prop_map(|shielded| Kind::Operation { shielded }),
+        3 => operation,
         1 => Just(Kind::Shielded),
         1 => Just(Kind::Daemon),
         1 => Just(Kind::Drains),

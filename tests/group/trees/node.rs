@@ -14,6 +14,7 @@ pub(super) enum Kind {
     /// An operation with clean-up.
     Operation {
         shielded: bool,
+        clean_up_panics: bool,
     },
     Shielded,
     Daemon,

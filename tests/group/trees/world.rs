@@ -1,7 +1,8 @@
-//! A tree of groups and their members: what each node is, what it does, and what must hold for all of them.
+//! A tree of groups and their members: the work of each node, and the checks for all of them.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
@@ -133,7 +134,7 @@ impl World {
         Box::pin(async move {
             let _alive = alive;
             match kind {
-                Kind::Shielded | Kind::Operation { shielded: true } => {
+                Kind::Shielded | Kind::Operation { shielded: true, .. } => {
                     let section = async move {
                         let mut section = Section(world, node, false);
                         let result = order.await;
@@ -224,6 +225,8 @@ impl World {
         };
         let [complete, cancel, error] = [(); 3].map(|()| count(|node| &mut node.ends));
         let (cleaned, lost) = (count(|node| &mut node.cleaned), count(|node| &mut node.lost));
+        let kind = self.with(|state| state.nodes[member].kind);
+        let panics = matches!(kind, Kind::Operation { clean_up_panics: true, .. });
         let run = work
             .try_cancelable(never())
             .named("member")
@@ -233,14 +236,17 @@ impl World {
             .on_clean_up_lost(move |_| lost());
         let operation = run.operation();
         self.with(|state| state.nodes[member].operation = Some(operation));
-        run.finally(|_| async move {
+        run.finally(move |_| async move {
             let _alive = alive;
             yield_now().await;
             cleaned();
+            if panics {
+                resume_unwind(Box::new("on fire"));
+            }
         })
     }
 
-    /// Cancels the operation of a node: that of its group, or its own.
+    /// Cancels the group of a node, or with `own` the operation that the node itself is.
     pub(super) fn cancel(&self, node: usize, own: bool) {
         let operation = self.with(|state| {
             let node = &state.nodes[node];
