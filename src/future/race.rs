@@ -154,11 +154,13 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
     ) -> Poll<()> {
         let polled = match fired.take() {
             Some(reason) => Polled::Fired(reason),
+            // The argument is a constant, as below, so the compiler leaves out the other case.
+            None if first => self.poll(true, cx),
             // The source has fired: only a shield or a grace period still keeps the work alive.
             None if self.state.as_deref().is_some_and(RunState::is_cancelling) => {
                 return self.poll_kept_work(cx);
             }
-            None => self.poll(first, cx),
+            None => self.poll(false, cx),
         };
         match polled {
             Polled::Pending => Poll::Pending,
