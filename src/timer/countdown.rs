@@ -1,14 +1,20 @@
 //! `Countdown`: the time limit that sources, grace periods and pauses hold.
 
 use std::cell::Cell;
+#[cfg(feature = "testing")]
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::slot::Slot;
-use super::slot_of;
+use super::registration::Registration;
+#[cfg(feature = "testing")]
+use super::test_slot::{TestClock, TestSlot};
+#[cfg(feature = "testing")]
+use super::virtual_time;
 use super::wheel::Wheel;
-use crate::wait::{Waiter, is_probe, polled_after_completion};
+#[cfg(feature = "testing")]
+use crate::wait::Waiter;
+use crate::wait::{is_probe, polled_after_completion};
 use crate::{clock, poll_context};
 
 thread_local! {
@@ -59,7 +65,10 @@ enum State {
         since: Instant,
     },
     /// Waits for its slot.
-    Registered(Waiter<Arc<Slot>>),
+    Registered(Registration),
+    /// Waits for the clock of a test.
+    #[cfg(feature = "testing")]
+    TestClock(Waiter<Arc<TestSlot>>),
     /// The end overflows the clock, or the limit could not be registered.
     Never,
     Done,
@@ -95,7 +104,7 @@ impl Countdown {
     #[inline(always)]
     pub(crate) fn poll(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         match &self.state {
-            State::Registered(slot) if slot.is_unchanged(cx) => Poll::Pending,
+            State::Registered(registered) if registered.is_unchanged(cx) => Poll::Pending,
             _ => self.poll_slow(what, cx),
         }
     }
@@ -130,13 +139,20 @@ impl Countdown {
     fn poll_rare(&mut self, what: &str, cx: &mut Context<'_>) -> Poll<Duration> {
         let is_probe = is_probe(cx.waker());
         let since = match &mut self.state {
-            State::Registered(slot) => {
-                ready!(slot.poll(what, cx, |()| ()));
-                FIRED.set(Some((slot.latched().end(), self.length)));
-                // This thread belongs to an executor. So it also fires other limits that are due, and wakes more tasks of
-                // the backlog.
-                Wheel::shared().drive_after_firing(clock::real());
-                return self.finish();
+            State::Registered(registered) => {
+                if !registered.has_fired() && (is_probe || registered.replace(cx)) {
+                    return Poll::Pending;
+                }
+                let end = registered.end();
+                return self.fire(end);
+            }
+            #[cfg(feature = "testing")]
+            State::TestClock(slot) => {
+                if slot.poll(what, cx, |()| ()).is_pending() {
+                    return Poll::Pending;
+                }
+                let end = slot.latched().end();
+                return self.fire(Some(end));
             }
             State::Running { since } => {
                 let since = *since;
@@ -175,20 +191,48 @@ impl Countdown {
         if poll_context::operation_start().is_some() {
             self.offer(since);
         }
-        // If the reactor cannot be created, `slot_of` panics. If the caller catches the panic and polls again, the next
-        // poll must not panic.
-        self.state = State::Never;
         REGISTERED.set(REGISTERED.get() + 1);
-        let Some(slot) = slot_of(since, self.length) else { return Poll::Pending };
-        // The waiter is stored before it registers, because it is costly to move.
-        self.state = State::Registered(Waiter::new(slot));
-        if let State::Registered(slot) = &mut self.state {
-            if slot.register(cx) {
-                return Poll::Pending;
-            }
+        #[cfg(feature = "testing")]
+        if self.follows_test_clock(since) {
+            return self.poll_rare(what, cx);
         }
-        // Another thread has fired the slot before this one registered.
-        self.poll_rare(what, cx)
+        // Cloning runs user code. If it panics, this limit is unchanged.
+        let waker = cx.waker().clone();
+        // If the reactor cannot be created, `Registration::new` panics. If the caller catches the panic and polls again, the
+        // next poll must not panic.
+        self.state = State::Never;
+        let Some(registered) = Registration::new(since, self.length, waker) else {
+            return Poll::Pending;
+        };
+        let has_fired = registered.has_fired();
+        self.state = State::Registered(registered);
+        // The slot may have fired before this thread registered.
+        if has_fired { self.poll_rare(what, cx) } else { Poll::Pending }
+    }
+
+    /// Returns false if the limit passes in real time. Otherwise prepares the limit for the clock of a test.
+    #[cfg(feature = "testing")]
+    fn follows_test_clock(&mut self, since: Instant) -> bool {
+        // As in `register`: if setting a timer panics, only one poll panics.
+        self.state = State::Never;
+        match virtual_time::clock_of(since, self.length) {
+            TestClock::Real => {
+                self.state = State::Running { since };
+                return false;
+            }
+            TestClock::Follows(slot) => self.state = State::TestClock(Waiter::new(slot)),
+            TestClock::Never => {}
+        }
+        true
+    }
+
+    /// Resolves the limit, whose slot has fired and ended at `end`.
+    fn fire(&mut self, end: Option<Instant>) -> Poll<Duration> {
+        FIRED.set(end.map(|end| (end, self.length)));
+        // This thread belongs to an executor. So it also fires other limits that are due, and wakes more tasks of the
+        // backlog.
+        Wheel::shared().drive_after_firing(clock::real());
+        self.finish()
     }
 
     /// Offers the end of the limit, as a deadline, to the operation that is polling its source.
@@ -207,7 +251,7 @@ impl Countdown {
     /// Returns true if the slot of the limit has this waker and has not fired.
     #[inline(always)]
     pub(crate) fn is_unchanged(&self, cx: &Context<'_>) -> bool {
-        matches!(&self.state, State::Registered(slot) if slot.is_unchanged(cx))
+        matches!(&self.state, State::Registered(registered) if registered.is_unchanged(cx))
     }
 
     /// Returns true if the limit has fired.
@@ -219,45 +263,31 @@ impl Countdown {
 #[cfg(all(test, not(cancelable_loom)))]
 mod tests {
     use super::*;
-    use crate::wait::{CountWakes, HasLatch};
+    use crate::wait::{CountWakes, probe};
+    use std::sync::Arc;
     use std::task::Waker;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// Returns a limit that has stored its slot, but has not registered a waker with it. A limit is in this state just
-    /// before it registers, and also if cloning the waker panicked.
-    fn not_registered(slot: &Arc<Slot>) -> Countdown {
-        Countdown { length: HOUR, state: State::Registered(Waiter::new(slot.clone())) }
-    }
-
-    fn fire(slot: &Arc<Slot>) {
-        slot.latch().set(()).unwrap().wake_all();
+    fn polled(limit: &mut Countdown, waker: &Waker) -> Poll<Duration> {
+        limit.poll("limit", &mut Context::from_waker(waker))
     }
 
     #[test]
-    fn waker_that_could_not_be_cloned_is_registered_later() {
-        let (slot, count) = (Slot::new(clock::now() + HOUR), Arc::new(CountWakes::default()));
-        let waker = Waker::from(count.clone());
-        let mut cx = Context::from_waker(&waker);
-        let mut limit = not_registered(&slot);
-        assert!(!limit.is_unchanged(&cx));
-        assert_eq!(limit.poll("limit", &mut cx), Poll::Pending);
-        assert!(limit.is_unchanged(&cx));
-        fire(&slot);
-        assert_eq!(count.get(), 1);
-        assert_eq!(limit.poll("limit", &mut cx), Poll::Ready(HOUR));
-        assert!(limit.is_done());
-    }
-
-    #[test]
-    fn slot_that_fires_before_the_registration_is_noticed() {
-        let slot = Slot::new(clock::now() + HOUR);
-        let mut limit = not_registered(&slot);
-        fire(&slot);
-        let mut cx = Context::from_waker(Waker::noop());
-        assert_eq!(limit.poll("limit", &mut cx), Poll::Ready(HOUR));
-        assert!(limit.is_done());
+    fn waker_is_replaced_and_removed() {
+        let counts = [(); 2].map(|()| Arc::new(CountWakes::default()));
+        let wakers = counts.each_ref().map(|count| Waker::from(count.clone()));
+        let held = || counts.each_ref().map(Arc::strong_count);
+        let mut limit = Countdown::lasting(HOUR);
+        for waker in [probe(), &wakers[0], &wakers[0], probe()] {
+            assert_eq!(polled(&mut limit, waker), Poll::Pending);
+        }
+        assert!(limit.is_unchanged(&Context::from_waker(&wakers[0])));
+        assert_eq!(held(), [3, 2]);
+        assert_eq!(polled(&mut limit, &wakers[1]), Poll::Pending);
+        assert!(limit.is_unchanged(&Context::from_waker(&wakers[1])));
+        assert_eq!(held(), [2, 3]);
         drop(limit);
-        assert_eq!(Arc::strong_count(&slot), 1);
+        assert_eq!(held(), [2, 2]);
     }
 }

@@ -1,20 +1,17 @@
 //! Models of deadline slots: limits register and leave while an alarm rings, and the reactor and executors fire slots at the
 //! same time.
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use loom::thread;
 
 use super::alarm::{ring, ring_until};
-use super::slot::Slot;
-use super::wheel::Wheel;
+use super::wheel::{Entry, SlotId, Wheel};
 use crate::clock;
 use crate::loom_tests::{Count, block_on, bounded_model, model, model_within};
-use crate::wait::{HasLatch, Waiter};
 
 const LENGTH: Duration = Duration::from_secs(60);
 
@@ -28,17 +25,25 @@ struct Limits {
 impl Limits {
     fn new() -> Self {
         let now = clock::now();
-        Limits { wheel: Arc::new(Wheel::new(now)), since: now + LENGTH }
+        Limits { wheel: Wheel::separate(now), since: now + LENGTH }
     }
 
-    /// Adds a limit, and returns its slot.
-    fn join(&self) -> Arc<Slot> {
-        self.wheel.slot(self.since, LENGTH).unwrap()
+    /// Returns a limit that has not registered.
+    fn limit_later(&self, later: Duration) -> Waits {
+        let tick = self.wheel.end_tick(self.since + later, LENGTH).unwrap();
+        Waits { wheel: self.wheel.clone(), tick, known: None, entry: None, count: Count::new() }
     }
 
-    /// Returns the slot of a limit that ends later.
-    fn join_later(&self, later: Duration) -> Arc<Slot> {
-        self.wheel.slot(self.since + later, LENGTH).unwrap()
+    /// Registers a limit. It may have fired.
+    fn join(&self) -> Waits {
+        self.join_later(Duration::ZERO)
+    }
+
+    /// Registers a limit that ends later. It may have fired.
+    fn join_later(&self, later: Duration) -> Waits {
+        let mut limit = self.limit_later(later);
+        limit.register();
+        limit
     }
 
     /// Returns the number of slots on the wheel.
@@ -47,21 +52,63 @@ impl Limits {
     }
 }
 
-type Boxed = Pin<Box<dyn Future<Output = ()>>>;
-
-fn wait(slot: Arc<Slot>) -> Boxed {
-    let mut waiting = Waiter::new(slot);
-    Box::pin(poll_fn(move |cx| waiting.poll("the model", cx, |()| ())))
+/// A limit on the wheel, as `Registration` is one on the wheel of the process.
+struct Waits {
+    wheel: Arc<Wheel>,
+    tick: u64,
+    /// The slot, if the thread has used it before.
+    known: Option<SlotId>,
+    entry: Option<Entry>,
+    /// The number of times that the waker of `register` was woken.
+    count: Arc<Count>,
 }
 
-/// Futures that wait for a slot, with counts of their wake-ups.
-fn waits<const N: usize>(slot: &Arc<Slot>) -> [(Arc<Count>, Boxed); N] {
-    std::array::from_fn(|_| {
-        let count = Count::new();
-        let mut waiting = wait(slot.clone());
-        assert!(count.poll(waiting.as_mut()).is_pending());
-        (count, waiting)
-    })
+impl Waits {
+    fn register(&mut self) {
+        let count = self.count.clone();
+        let _ = count.poll(Pin::new(self));
+    }
+
+    fn has_fired(&self) -> bool {
+        self.wheel.has_fired(self.tick)
+    }
+
+    fn end(&self) -> Instant {
+        self.wheel.end(self.tick).unwrap()
+    }
+
+    /// Returns the slot that the limit has registered with.
+    fn slot(&self) -> SlotId {
+        self.entry.as_ref().unwrap().slot()
+    }
+
+    fn wakes(&self) -> usize {
+        self.count.get()
+    }
+}
+
+impl Future for Waits {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        match (&self.entry, self.known) {
+            (Some(entry), _) => {
+                self.wheel.replace(entry, waker);
+            }
+            (None, Some(slot)) => self.entry = Some(self.wheel.enter_again(slot, waker)),
+            (None, None) => self.entry = Some(self.wheel.enter(self.tick, waker)),
+        }
+        if self.has_fired() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        if let Some(entry) = &self.entry {
+            self.wheel.leave(entry);
+        }
+    }
 }
 
 /// Rings until no alarm is set.
@@ -69,43 +116,59 @@ fn ring_all() {
     while ring() {}
 }
 
-fn is_set(slot: &Arc<Slot>) -> bool {
-    slot.latch().is_set()
+fn wakes<const N: usize>(all: &[Waits; N]) -> [usize; N] {
+    all.each_ref().map(Waits::wakes)
 }
 
-/// A limit registers with its slot while the alarm rings. Either the limit sees that the slot has fired, or its task is woken.
+/// A limit registers while the alarm of its slot rings. Either the limit sees that the slot has fired, or its task is woken.
 #[test]
 fn register_while_it_rings() {
-    model(|| {
+    bounded_model(|| {
         let limits = Limits::new();
-        let slot = limits.join();
-        let reactor = thread::spawn(ring);
-        block_on(wait(slot));
+        let old = limits.join();
+        let mut new = limits.limit_later(Duration::ZERO);
+        new.known = Some(old.slot());
+        let reactor = thread::spawn(ring_all);
+        block_on(new);
         reactor.join().unwrap();
-        assert_eq!(limits.slots(), 0);
+        ring_all();
+        assert_eq!((old.wakes(), limits.slots()), (1, 0));
     });
 }
 
-/// A limit looks for its slot while the alarm rings. Either it finds the slot that fires, or it gets a new slot that is due at
-/// once.
+/// A limit looks for its slot while the alarm rings. Either it registers with the slot that fires, or it sees that the slot
+/// has fired.
 #[test]
 fn find_while_it_rings() {
     bounded_model(|| {
         let limits = Limits::new();
         let old = limits.join();
         let reactor = thread::spawn(ring);
-        let new = limits.join();
-        let count = Count::new();
-        let mut waiting = wait(new.clone());
-        let seen = count.poll(waiting.as_mut());
+        let mut new = limits.limit_later(Duration::ZERO);
+        let count = new.count.clone();
+        let seen = count.poll(Pin::new(&mut new));
         reactor.join().unwrap();
-
-        assert!(is_set(&old) && is_set(&new));
+        ring_all();
+        assert!(old.has_fired() && new.has_fired());
         assert_eq!(limits.slots(), 0);
-        assert_eq!(count.get(), usize::from(seen.is_pending()));
-        if seen.is_pending() {
-            assert_eq!(count.poll(waiting.as_mut()), Poll::Ready(()));
-        }
+        // If the slot fired while the limit registered, its task may be woken although the limit has resolved.
+        assert!(seen.is_ready() || count.get() == 1);
+        assert_eq!(count.poll(Pin::new(&mut new)), Poll::Ready(()));
+    });
+}
+
+/// A waker is replaced while the alarm rings. One of the two wakers is woken, or the limit sees that the slot has fired.
+#[test]
+fn replace_while_it_rings() {
+    model(|| {
+        let limits = Limits::new();
+        let mut limit = limits.join();
+        let reactor = thread::spawn(ring);
+        let new = Count::new();
+        let seen = new.poll(Pin::new(&mut limit));
+        reactor.join().unwrap();
+        assert!(seen.is_ready() || limit.wakes() + new.get() == 1);
+        assert_eq!((Arc::strong_count(&new), Arc::strong_count(&limit.count)), (1, 1));
     });
 }
 
@@ -120,9 +183,9 @@ fn slots_ring_in_turn() {
         let mut all = vec![first, later, last];
         ring();
         while !all.is_empty() {
-            assert!(is_set(&all.remove(0)));
+            assert!(all.remove(0).has_fired());
             assert_eq!(limits.slots(), all.len());
-            assert!(all.iter().all(|slot| !is_set(slot)));
+            assert!(!all.iter().any(Waits::has_fired));
             ring();
         }
     });
@@ -137,9 +200,9 @@ fn later_limit_while_it_rings() {
         let reactor = thread::spawn(ring);
         let later = limits.join_later(LENGTH);
         reactor.join().unwrap();
-        assert!(is_set(&first) && !is_set(&later));
+        assert!(first.has_fired() && !later.has_fired());
         ring();
-        assert!(is_set(&later));
+        assert!(later.has_fired());
         assert_eq!(limits.slots(), 0);
     });
 }
@@ -156,7 +219,7 @@ fn two_alarms_at_once() {
         let earlier = other.join().unwrap();
         ring();
         ring();
-        assert!(is_set(&earlier) && is_set(&later));
+        assert!(earlier.has_fired() && later.has_fired());
         assert_eq!(limits.slots(), 0);
     });
 }
@@ -167,16 +230,15 @@ fn ring_while_the_alarm_is_set() {
     model(|| {
         let limits = Limits::new();
         let reactor = thread::spawn(ring);
-        let slot = limits.join();
-        let count = Count::new();
-        let mut waiting = wait(slot.clone());
-        let seen = count.poll(waiting.as_mut());
+        let mut limit = limits.limit_later(Duration::ZERO);
+        let count = limit.count.clone();
+        let seen = count.poll(Pin::new(&mut limit));
         reactor.join().unwrap();
         // The reactor may have rung before the alarm was set. Then it must ring again.
         ring();
-        assert!(is_set(&slot));
+        assert!(limit.has_fired());
         assert_eq!(limits.slots(), 0, "a slot that has rung is still in the wheel");
-        assert_eq!(count.get(), usize::from(seen.is_pending()));
+        assert!(seen.is_ready() || count.get() == 1);
     });
 }
 
@@ -187,20 +249,18 @@ fn find_while_a_slot_is_forgotten() {
     bounded_model(|| {
         let limits = Limits::new();
         let first = limits.join();
-        drop(limits.join_later(LENGTH));
+        let mut next = limits.limit_later(LENGTH);
+        next.known = Some(limits.join_later(LENGTH).slot());
         let last = limits.join_later(2 * LENGTH);
         let reactor = thread::spawn(ring);
-        let next = limits.join_later(LENGTH);
-        let count = Count::new();
-        let mut waiting = wait(next.clone());
-        assert!(count.poll(waiting.as_mut()).is_pending());
+        next.register();
         reactor.join().unwrap();
-        assert!(is_set(&first) && !is_set(&next));
+        assert!(first.has_fired() && !next.has_fired());
         ring();
-        assert!(is_set(&next));
-        assert_eq!(count.get(), 1);
+        assert!(next.has_fired());
+        assert_eq!(next.wakes(), 1);
         ring();
-        assert!(is_set(&last));
+        assert!(last.has_fired());
         assert_eq!(limits.slots(), 0);
     });
 }
@@ -216,10 +276,10 @@ fn stray_ring() {
         let reactor = thread::spawn(ring);
         stray.wake();
         reactor.join().unwrap();
-        assert!(is_set(&first) && !is_set(&later));
+        assert!(first.has_fired() && !later.has_fired());
         assert_eq!(limits.slots(), 1);
         ring();
-        assert!(is_set(&later));
+        assert!(later.has_fired());
     });
 }
 
@@ -229,21 +289,40 @@ fn stray_ring() {
 fn leave_while_it_rings() {
     bounded_model(|| {
         let limits = Limits::new();
-        let (stays, leaves) = (Count::new(), Count::new());
-        let mut other = wait(limits.join());
-        assert!(stays.poll(other.as_mut()).is_pending());
-        let mut leaving = wait(limits.join());
-        assert!(leaves.poll(leaving.as_mut()).is_pending());
-
+        let mut stays = limits.join();
+        let leaving = limits.join();
+        let left = leaving.count.clone();
         let reactor = thread::spawn(ring);
         drop(leaving);
         reactor.join().unwrap();
         ring_all();
-        assert_eq!(stays.get(), 1);
-        assert_eq!(stays.poll(other.as_mut()), Poll::Ready(()));
-        assert!(leaves.get() <= 1);
-        assert_eq!(Arc::strong_count(&leaves), 1);
+        let count = stays.count.clone();
+        assert_eq!(count.get(), 1);
+        assert_eq!(count.poll(Pin::new(&mut stays)), Poll::Ready(()));
+        assert!(left.get() <= 1);
+        assert_eq!(Arc::strong_count(&left), 1);
         assert_eq!(limits.slots(), 0);
+    });
+}
+
+/// A limit is dropped while its slot fires and another limit takes its place in memory. The other limit's task is woken.
+#[test]
+fn leave_while_its_place_is_taken() {
+    bounded_model(|| {
+        let limits = Limits::new();
+        let leaving = limits.join();
+        let moment = leaving.end();
+        let remote = limits.clone();
+        let other = thread::spawn(move || {
+            remote.wheel.drive_due(moment);
+            remote.join_later(LENGTH)
+        });
+        drop(leaving);
+        let later = other.join().unwrap();
+        ring_until(moment);
+        ring_until(later.end());
+        assert!(later.has_fired());
+        assert_eq!((later.wakes(), limits.slots()), (1, 0));
     });
 }
 
@@ -253,17 +332,14 @@ fn leave_while_it_rings() {
 fn ring_and_drive() {
     bounded_model(|| {
         let limits = Limits::new();
-        let slot = limits.join();
-        let all: [_; 3] = waits(&slot);
+        let all = [(); 3].map(|()| limits.join());
         let reactor = thread::spawn(ring);
-        limits.wheel.drive(slot.end());
+        limits.wheel.drive(all[0].end());
         reactor.join().unwrap();
-        assert!(is_set(&slot));
+        assert!(all[0].has_fired());
         // One ring wakes one task, and the next ring wakes two.
         ring_all();
-        assert_eq!(all.each_ref().map(|one| one.0.get()), [1, 1, 1]);
-        drop(all);
-        assert_eq!((limits.slots(), Arc::strong_count(&slot)), (0, 1));
+        assert_eq!((wakes(&all), limits.slots()), ([1, 1, 1], 0));
     });
 }
 
@@ -272,14 +348,13 @@ fn ring_and_drive() {
 fn two_drive_at_once() {
     bounded_model(|| {
         let limits = Limits::new();
-        let slot = limits.join();
-        let all: [_; 2] = waits(&slot);
-        let (remote, end) = (limits.clone(), slot.end());
+        let all = [(); 2].map(|()| limits.join());
+        let (remote, end) = (limits.clone(), all[0].end());
         let other = thread::spawn(move || remote.wheel.drive_due(end));
         limits.wheel.drive_due(end);
         other.join().unwrap();
-        assert!(is_set(&slot));
-        assert_eq!(all.each_ref().map(|one| one.0.get()), [1, 1]);
+        assert!(all[0].has_fired());
+        assert_eq!(wakes(&all), [1, 1]);
         ring_all();
     });
 }
@@ -296,9 +371,9 @@ fn drive_while_the_alarm_is_set() {
         limits.wheel.drive_due(between);
         let first = other.join().unwrap();
         ring_until(between);
-        assert!(is_set(&first) && !is_set(&later));
+        assert!(first.has_fired() && !later.has_fired());
         ring_until(later.end());
-        assert!(is_set(&later), "the later slot has no alarm");
+        assert!(later.has_fired(), "the later slot has no alarm");
         assert_eq!(limits.slots(), 0);
     });
 }
@@ -314,11 +389,11 @@ fn drive_while_it_rings() {
         limits.wheel.drive_due(end);
         let last = limits.join_later(2 * LENGTH);
         reactor.join().unwrap();
-        assert!(is_set(&first) && !is_set(&later));
+        assert!(first.has_fired() && !later.has_fired());
         ring_until(later.end());
-        assert!(is_set(&later) && !is_set(&last));
+        assert!(later.has_fired() && !last.has_fired());
         ring_until(last.end());
-        assert!(is_set(&last));
+        assert!(last.has_fired());
     });
 }
 
@@ -329,18 +404,19 @@ fn backlog_has_an_alarm() {
     bounded_model(|| {
         let limits = Limits::new();
         let _far = limits.join_later(LENGTH);
+        // If this limit is still registered when the slot fires, a third task is woken.
         let remote = limits.clone();
         let other = thread::spawn(move || drop(remote.join()));
-        let slot = limits.join();
-        let all: [_; 3] = waits(&slot);
-        ring_until(slot.end());
+        let all = [(); 2].map(|()| limits.join());
+        let end = all[0].end();
+        ring_until(end);
         other.join().unwrap();
         // The reactor may have rung before the alarm was set. Then it must ring again.
         for _ in 0..3 {
-            ring_until(slot.end() + LENGTH / 2);
+            ring_until(end + LENGTH / 2);
         }
-        assert_eq!(all.each_ref().map(|one| one.0.get()), [1, 1, 1]);
-        ring();
+        assert_eq!(wakes(&all), [1, 1]);
+        ring_all();
         assert_eq!(limits.slots(), 0);
     });
 }
@@ -367,10 +443,10 @@ fn alarm_is_set_while_a_slot_is_forgotten() {
         other.join().unwrap();
         reactor.join().unwrap();
         ring_until(second.end());
-        assert!(is_set(&first) && is_set(&second));
+        assert!(first.has_fired() && second.has_fired());
         ring_until(next.end());
         ring_until(next.end());
-        assert!(is_set(&next));
+        assert!(next.has_fired());
         ring();
         assert_eq!(limits.slots(), 0);
     });
@@ -384,25 +460,9 @@ fn shared_slot() {
         let remote = limits.clone();
         let other = thread::spawn(move || remote.join());
         let here = limits.join();
-        assert!(Arc::ptr_eq(&here, &other.join().unwrap()));
+        let there = other.join().unwrap();
         assert_eq!(limits.slots(), 1);
-        ring();
-        assert_eq!(limits.slots(), 0);
-    });
-}
-
-/// After a slot has fired, neither the wheel nor its alarm nor a waker owns the slot.
-#[test]
-fn fired_slot_is_freed() {
-    model(|| {
-        let limits = Limits::new();
-        let slot = limits.join();
-        let reactor = thread::spawn(ring);
-        let mut waiting = wait(slot.clone());
-        let _ = Count::new().poll(waiting.as_mut());
-        drop(waiting);
-        reactor.join().unwrap();
-        assert!(is_set(&slot));
-        assert_eq!(Arc::strong_count(&slot), 1);
+        ring_all();
+        assert_eq!((here.wakes(), there.wakes(), limits.slots()), (1, 1, 0));
     });
 }

@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{Sleep, sleep_until};
 
-use super::slot::Slot;
-use super::slot_cache;
+use super::test_slot::{TestClock, TestSlot};
 use super::virtual_time::hand_over;
 use crate::clock;
 
@@ -27,16 +26,22 @@ thread_local! {
     static WARNED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns the slot for a limit of this length that began at `since`. If this thread follows tokio's clock, tokio's clock
-/// fires the slot. Otherwise, it is a shared slot from [`slot_cache::slot`].
-pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
-    if !clock::follows() {
+/// Returns how a limit of this length passes that began at `since`: by tokio's clock if this thread follows it, otherwise in
+/// real time.
+pub(super) fn clock_of(since: Instant, length: Duration) -> TestClock {
+    if clock::follows() {
+        TestClock::follow(slot(since, length))
+    } else {
         warn_if_paused(length);
-        return slot_cache::slot(since, length);
+        TestClock::Real
     }
+}
+
+/// Returns a slot that tokio's clock fires. Returns `None` if its end overflows the clock.
+fn slot(since: Instant, length: Duration) -> Option<Arc<TestSlot>> {
     // As in real time, the limit never fires if its length in nanoseconds does not fit into 64 bits.
     u64::try_from(length.as_nanos()).ok()?;
-    let slot = Slot::new(since.checked_add(length)?);
+    let slot = TestSlot::new(since.checked_add(length)?);
     let mut timer = Box::pin(sleep_until(slot.end().into()));
     let waker = Waker::from(Arc::new(Ring(Arc::downgrade(&slot))));
     if timer.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
@@ -49,7 +54,7 @@ pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
 }
 
 /// The waker of a timer. It does not own the slot, because the slot owns the timer and with it the waker.
-struct Ring(Weak<Slot>);
+struct Ring(Weak<TestSlot>);
 
 impl Wake for Ring {
     fn wake(self: Arc<Self>) {

@@ -10,16 +10,12 @@ use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use super::slot::Slot;
-use super::slot_cache;
-#[cfg(not(feature = "testing-tokio"))]
-use super::slot_cache::slot as unpaused_slot;
+use super::test_slot::{TestClock, TestSlot};
 #[cfg(feature = "testing-tokio")]
-use super::tokio_time::slot as unpaused_slot;
+use super::tokio_time;
 use super::wheel::Wheel;
 use crate::clock;
 use crate::panic::contain;
-use crate::wait::HasLatch;
 
 /// A list with fewer entries than this is not searched for dropped limits.
 const FEW: usize = 64;
@@ -32,7 +28,7 @@ thread_local! {
 struct Limits {
     /// The slots, sorted by the ends of the limits, then by the order in which the limits registered. The limits own the
     /// slots.
-    slots: BTreeMap<(Instant, u64), Weak<Slot>>,
+    slots: BTreeMap<(Instant, u64), Weak<TestSlot>>,
     /// The number of limits that have ever registered.
     registered: u64,
     /// When the list has this many entries, the entries of dropped limits are removed.
@@ -44,7 +40,7 @@ impl Limits {
         Limits { slots: BTreeMap::new(), registered: 0, purge_at: FEW }
     }
 
-    fn add(&mut self, end: Instant, slot: &Arc<Slot>) {
+    fn add(&mut self, end: Instant, slot: &Arc<TestSlot>) {
         if self.slots.len() >= self.purge_at {
             // No `Weak` is upgraded here, because dropping a slot may run user code.
             self.slots.retain(|_, slot| slot.strong_count() > 0);
@@ -66,7 +62,7 @@ impl Limits {
     }
 
     /// Takes out the next limit, if it ends at `by` or earlier.
-    fn take_due(&mut self, by: Instant) -> Option<(Instant, Weak<Slot>)> {
+    fn take_due(&mut self, by: Instant) -> Option<(Instant, Weak<TestSlot>)> {
         let first = self.slots.first_entry()?;
         if first.key().0 > by {
             return None;
@@ -87,20 +83,29 @@ impl Drop for Limits {
     }
 }
 
-/// Returns the slot for a limit of this length that began at `since`. If time is paused on this thread, the virtual clock
-/// fires the slot. Otherwise, if the thread follows tokio's clock, tokio's clock fires it. Otherwise, it is a shared slot
-/// from [`slot_cache::slot`].
-pub(super) fn slot(since: Instant, length: Duration) -> Option<Arc<Slot>> {
-    let Some(now) = clock::virtual_now() else { return unpaused_slot(since, length) };
+/// Returns how a limit of this length passes that began at `since`. If time is paused on this thread, the virtual clock fires
+/// the limit. Otherwise, if the thread follows tokio's clock, tokio's clock fires it.
+pub(super) fn clock_of(since: Instant, length: Duration) -> TestClock {
+    match clock::virtual_now() {
+        Some(now) => TestClock::follow(slot(since, length, now)),
+        #[cfg(feature = "testing-tokio")]
+        None => tokio_time::clock_of(since, length),
+        #[cfg(not(feature = "testing-tokio"))]
+        None => TestClock::Real,
+    }
+}
+
+/// Returns a slot that the virtual clock fires. Returns `None` if its end overflows the clock.
+fn slot(since: Instant, length: Duration, now: Instant) -> Option<Arc<TestSlot>> {
     // As in real time, the limit never fires if its length in nanoseconds does not fit into 64 bits.
     u64::try_from(length.as_nanos()).ok()?;
     let end = since.checked_add(length)?;
-    let slot = Slot::new(end);
+    let slot = TestSlot::new(end);
     if end <= now {
         slot.fire();
     } else if LIMITS.try_with(|limits| limits.borrow_mut().add(end, &slot)).is_err() {
         // The thread is ending and its list is gone, so the limit passes in real time.
-        return slot_cache::slot(since, length);
+        hand_over(slot.clone(), clock::real(), end.saturating_duration_since(now));
     }
     Some(slot)
 }
@@ -136,7 +141,7 @@ pub(crate) fn resume() {
     continue_in_real_time(now, slots.unwrap_or_default());
 }
 
-fn continue_in_real_time(now: Instant, slots: BTreeMap<(Instant, u64), Weak<Slot>>) {
+fn continue_in_real_time(now: Instant, slots: BTreeMap<(Instant, u64), Weak<TestSlot>>) {
     let real = clock::real();
     for ((end, _), slot) in slots {
         let Some(slot) = slot.upgrade() else { continue };
@@ -148,16 +153,19 @@ fn continue_in_real_time(now: Instant, slots: BTreeMap<(Instant, u64), Weak<Slot
 }
 
 /// Makes a slot of real time fire `slot`, when the time `left` has passed since `now`.
-pub(super) fn hand_over(slot: Arc<Slot>, now: Instant, left: Duration) {
+pub(super) fn hand_over(slot: Arc<TestSlot>, now: Instant, left: Duration) {
+    let wheel = Wheel::shared();
     // `None` means that the end overflows the clock, so the slot never fires.
-    let Some(real) = Wheel::shared().slot(now, left) else { return };
-    if real.latch().register(None, Waker::from(Arc::new(Follower(slot.clone())))).is_none() {
+    let Some(tick) = wheel.end_tick(now, left) else { return };
+    wheel.enter(tick, Waker::from(Arc::new(Follower(slot.clone()))));
+    // If the slot of real time had fired before, the waker is in no list.
+    if wheel.has_fired(tick) {
         slot.fire();
     }
 }
 
 /// A waker that is registered with a slot of real time. When that slot fires, the waker fires its own slot.
-struct Follower(Arc<Slot>);
+struct Follower(Arc<TestSlot>);
 
 impl Wake for Follower {
     fn wake(self: Arc<Self>) {

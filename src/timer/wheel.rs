@@ -9,25 +9,82 @@
 //! The tasks of a fired slot are not woken all at once: see [`backlog`](super::backlog).
 //!
 //! * [`state`]: the state that the lock of the wheel guards, and its invariants.
+//! * [`slots`]: the slots, by the ticks at which they end.
+//! * [`lists`]: the wakers of limits that share a slot.
 
+mod lists;
+mod slots;
 mod state;
+#[cfg(all(test, not(cancelable_loom)))]
+mod tests;
 
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use super::alarm::{self, Alarm};
-use super::slot::Slot;
 use super::tick::{TICK, end_tick};
 use crate::clock;
+use crate::panic::discard;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::wait::wake_each;
+use lists::NONE;
 use state::WheelState;
 
 /// A value of `due` that means never.
 pub(super) const NEVER: u64 = u64::MAX;
 
-static WHEEL: LazyLock<Arc<Wheel>> = LazyLock::new(|| Arc::new(Wheel::new(clock::real())));
+/// The last tick that has fired on the wheel of the process. It is outside of the wheel, so that a poll reads it with a
+/// single load.
+static FIRED: AtomicU64 = AtomicU64::new(0);
+
+static WHEEL: LazyLock<Arc<Wheel>> = LazyLock::new(|| Arc::new(Wheel::new(clock::real(), &FIRED)));
+
+/// Returns true if all slots that end at `tick` or earlier have fired, on the wheel of the process. Costs one relaxed load.
+///
+/// A relaxed load is enough. The tick is stored before a task is woken, so the task sees it. A task that polls for another
+/// reason may miss it, and is woken later.
+#[inline(always)]
+pub(super) fn has_fired(tick: u64) -> bool {
+    tick <= FIRED.load(Ordering::Relaxed)
+}
+
+/// The tick at which a slot ends, and the position of the slot when it was last found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SlotId {
+    tick: u64,
+    position: u32,
+}
+
+impl SlotId {
+    /// A slot whose position is not known.
+    fn of(tick: u64) -> Self {
+        SlotId { tick, position: NONE }
+    }
+}
+
+/// The place of a waker in the list of a slot.
+#[derive(Debug)]
+pub(super) struct Entry {
+    slot: SlotId,
+    index: u32,
+}
+
+impl Entry {
+    /// Returns an entry of a slot that has fired. No list contains it.
+    fn fired(tick: u64) -> Self {
+        Entry { slot: SlotId::of(tick), index: NONE }
+    }
+
+    #[inline(always)]
+    pub(super) fn tick(&self) -> u64 {
+        self.slot.tick
+    }
+
+    pub(super) fn slot(&self) -> SlotId {
+        self.slot
+    }
+}
 
 /// All slots that have not fired, and the alarm of the slot that ends first.
 #[derive(Debug)]
@@ -37,6 +94,8 @@ pub(super) struct Wheel {
     /// When a thread of an executor next has slots to fire or tasks to wake, in nanoseconds after the epoch. This is a hint,
     /// because it is read without the lock.
     due: AtomicU64,
+    /// The last tick that has fired. Changes only under the lock, and only grows.
+    fired: &'static AtomicU64,
     /// The number of tasks that have been woken and have not been polled: see [`Backlog`].
     woken: AtomicU64,
     state: Mutex<WheelState>,
@@ -49,39 +108,102 @@ impl Wheel {
         &WHEEL
     }
 
-    pub(super) fn new(epoch: Instant) -> Self {
+    fn new(epoch: Instant, fired: &'static AtomicU64) -> Self {
         Wheel {
             epoch,
             due: AtomicU64::new(NEVER),
+            fired,
             woken: AtomicU64::new(0),
             state: Mutex::default(),
         }
     }
 
-    /// Returns the slot for a limit of this length that began at `since`. Returns `None` if the end of the limit overflows
-    /// the clock. Such a limit never fires.
-    pub(super) fn slot(self: &Arc<Self>, since: Instant, length: Duration) -> Option<Arc<Slot>> {
+    /// Creates a wheel that shares nothing with the wheel of the process.
+    #[cfg(test)]
+    pub(super) fn separate(epoch: Instant) -> Arc<Self> {
+        Arc::new(Wheel::new(epoch, Box::leak(Box::new(AtomicU64::new(0)))))
+    }
+
+    /// Returns the tick at which a limit of this length ends that began at `since`. Returns `None` if the end of the limit
+    /// overflows the clock. Such a limit never fires.
+    pub(super) fn end_tick(&self, since: Instant, length: Duration) -> Option<u64> {
         // The limit may have begun before the epoch, so add its length before subtracting the epoch.
         let at = since.checked_add(length)?.saturating_duration_since(self.epoch);
-        let tick = end_tick(at, length)?;
-        let mut state = self.state.lock();
-        let slot = match state.slots.get(&tick) {
-            Some(slot) => slot.clone(),
-            None => {
-                let slot = Slot::new(self.end(tick)?);
-                state.insert(tick, slot.clone());
-                self.due.store(state.due(), Ordering::Relaxed);
-                slot
+        end_tick(at, length)
+    }
+
+    /// Returns true if all slots that end at `tick` or earlier have fired.
+    #[inline]
+    pub(super) fn has_fired(&self, tick: u64) -> bool {
+        tick <= self.fired.load(Ordering::Relaxed)
+    }
+
+    /// Puts a waker into the list of the slot that ends at `tick`. If the slot has fired, the entry is in no list.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the reactor cannot be created. The waker is then in no list.
+    pub(super) fn enter(self: &Arc<Self>, tick: u64, waker: Waker) -> Entry {
+        loop {
+            let mut state = self.state.lock();
+            if self.has_fired(tick) {
+                drop(state);
+                discard(waker);
+                return Entry::fired(tick);
             }
-        };
-        let first = state.take_unset();
-        drop(state);
-        // The lock is released before the alarm is set, because setting it may drop user wakers in the reactor. Another limit
-        // may find the slot before its alarm is set. That limit waits for the same alarm.
-        if first.is_some_and(|tick| !self.set_alarm(tick)) {
-            self.ring();
+            let (slot, is_new) = state.find_or_insert(tick);
+            if is_new {
+                self.due.store(state.due(), Ordering::Relaxed);
+            }
+            // If the alarm is set for this tick or an earlier one, it is not looked at further.
+            let first = match state.next {
+                Some(next) if next <= tick => None,
+                _ => state.take_unset(),
+            };
+            let Some(first) = first else { return state.enter(slot, waker) };
+            drop(state);
+            // The lock is released before the alarm is set, because setting it may drop user wakers in the reactor. Another
+            // limit may find the slot before its alarm is set. That limit waits for the same alarm.
+            if !self.set_alarm(first) {
+                self.ring();
+            }
         }
-        Some(slot)
+    }
+
+    /// Like [`enter`](Self::enter), for a slot that the thread has used before.
+    #[inline]
+    pub(super) fn enter_again(self: &Arc<Self>, slot: SlotId, waker: Waker) -> Entry {
+        let mut state = self.state.lock();
+        if let Some(slot) = state.slots.find(slot) {
+            return state.enter(slot, waker);
+        }
+        drop(state);
+        self.enter(slot.tick, waker)
+    }
+
+    /// Replaces the waker of an entry. Returns false if the slot of the entry has fired.
+    pub(super) fn replace(&self, entry: &Entry, waker: Waker) -> bool {
+        let mut state = self.state.lock();
+        let is_in_list = !self.has_fired(entry.tick());
+        // If the slot has fired, the new waker is dropped, also without the lock.
+        let replaced = if is_in_list { state.replace(entry, waker) } else { Some(waker) };
+        drop(state);
+        discard(replaced);
+        is_in_list
+    }
+
+    /// Takes the waker of an entry out of its list. Does nothing if the slot of the entry has fired, because its list is
+    /// empty then.
+    #[inline]
+    pub(super) fn leave(&self, entry: &Entry) {
+        if self.has_fired(entry.tick()) {
+            return;
+        }
+        let mut state = self.state.lock();
+        // The slot may have fired before this thread had the lock. Other limits may use the index of the entry since.
+        let removed = if self.has_fired(entry.tick()) { None } else { state.leave(entry) };
+        drop(state);
+        discard(removed);
     }
 
     /// Returns when a thread of an executor next has slots to fire or tasks to wake. The result is a hint. Costs one relaxed
@@ -121,19 +243,18 @@ impl Wheel {
         if !state.backlog.may_drive() {
             return;
         }
-        let fired = state.fire_due(|tick| self.has_come(tick, now));
+        state.fire_due(self.fired, |tick| self.has_come(tick, now));
         let some = state.backlog.take_on_drive(&self.woken);
         self.due.store(state.due(), Ordering::Relaxed);
         state.backlog.begin_drive();
         drop(state);
-        drop(fired);
         // Panics of wakers are contained, so `end_drive` is always called.
         wake_each(some);
         self.state.lock().backlog.end_drive();
     }
 
     /// Returns when a slot of this tick ends. Returns `None` if that overflows the clock.
-    fn end(&self, tick: u64) -> Option<Instant> {
+    pub(super) fn end(&self, tick: u64) -> Option<Instant> {
         self.epoch.checked_add(Duration::from_nanos(tick.checked_mul(TICK)?))
     }
 
@@ -175,7 +296,7 @@ impl Wheel {
         loop {
             let mut state = self.state.lock();
             let now = alarm::now();
-            let fired = state.fire_due(|tick| self.has_come(tick, now));
+            state.fire_due(self.fired, |tick| self.has_come(tick, now));
             let some = state.backlog.take_on_alarm(self.tick(now), &self.woken);
             self.due.store(state.due(), Ordering::Relaxed);
             let spent = match state.alarm.take() {
@@ -192,7 +313,7 @@ impl Wheel {
                 .next
                 .filter(|&next| state.alarm.as_ref().is_none_or(|&(tick, _)| next < tick));
             drop(state);
-            drop((spent, fired));
+            drop(spent);
             // The alarm is set before tasks are woken, because waking may take long: a waker may poll its task at once.
             let is_set = next.is_none_or(|tick| self.set_alarm(tick));
             wake_each(some);
@@ -211,7 +332,7 @@ impl Wheel {
     /// Returns the number of slots.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.state.lock().slots.len()
+        self.state.lock().len()
     }
 }
 
@@ -228,155 +349,5 @@ struct UnsetOnPanic<'a>(&'a Wheel);
 impl Drop for UnsetOnPanic<'_> {
     fn drop(&mut self) {
         self.0.state.lock().next = None;
-    }
-}
-
-#[cfg(all(test, not(cancelable_loom)))]
-mod tests {
-    use super::*;
-    use crate::timer::backlog::{MAX_DRIVERS, WAKE_PER_DRIVE};
-    use crate::wait::{CountWakes, HasLatch};
-    use std::sync::atomic::AtomicUsize;
-    use std::sync::{OnceLock, Weak};
-    use std::thread;
-
-    #[test]
-    fn fired_slot_is_removed() {
-        let wheel = Arc::new(Wheel::new(clock::now()));
-        let soon = Duration::from_millis(1);
-        let slot = wheel.slot(clock::now(), soon).unwrap();
-        let give_up = clock::now() + Duration::from_secs(30);
-        while wheel.len() > 0 {
-            assert!(clock::now() < give_up, "the slot is still there");
-            thread::yield_now();
-        }
-        while !slot.latch().is_set() {
-            assert!(clock::now() < give_up, "the slot has not fired");
-            thread::yield_now();
-        }
-    }
-
-    /// The wheel is created when the first limit registers. That may be long after the limit began.
-    #[test]
-    fn limit_before_the_epoch() {
-        let epoch = clock::now();
-        let wheel = Arc::new(Wheel::new(epoch));
-        let slot = |began: Duration| {
-            let since = epoch.checked_sub(began).unwrap();
-            wheel.slot(since, Duration::from_secs(3600)).unwrap()
-        };
-        let (now, earlier) = (slot(Duration::ZERO), slot(Duration::from_secs(1800)));
-        let between = now.end().duration_since(earlier.end());
-        assert!(between > Duration::from_secs(1790), "the earlier one ends {between:?} earlier");
-    }
-
-    /// If an alarm could not be set, the next limit tries again, even if the slot of that limit exists already.
-    #[test]
-    fn failed_alarm_is_tried_again() {
-        let wheel = Arc::new(Wheel::new(clock::real()));
-        let soon = Duration::from_millis(20);
-        let tick = end_tick(soon, soon).unwrap();
-        let mut state = wheel.state.lock();
-        for tick in [1, tick] {
-            state.insert(tick, Slot::new(wheel.end(tick).unwrap()));
-        }
-        assert_eq!(state.take_unset(), Some(1));
-        drop(state);
-        drop(UnsetOnPanic(&wheel));
-        let found = wheel.slot(wheel.epoch, soon).unwrap();
-        let give_up = clock::real() + Duration::from_secs(30);
-        while !found.latch().is_set() {
-            assert!(clock::real() < give_up, "the slot has not fired");
-            thread::yield_now();
-        }
-        assert_eq!(wheel.len(), 0);
-    }
-
-    #[test]
-    fn past_limit_fires_at_once() {
-        let wheel = Arc::new(Wheel::new(clock::now()));
-        thread::sleep(Duration::from_millis(2));
-        let slot = wheel.slot(wheel.epoch, Duration::ZERO).unwrap();
-        assert!(slot.latch().is_set());
-        assert_eq!(wheel.len(), 0);
-    }
-
-    /// Returns a new wheel, a slot on the wheel that `count` tasks wait for, and the count of their wake-ups.
-    fn waited_for(count: usize) -> (Arc<Wheel>, Arc<Slot>, Arc<CountWakes>) {
-        let wheel = Arc::new(Wheel::new(clock::real()));
-        let slot = wheel.slot(wheel.epoch, Duration::from_secs(3600)).unwrap();
-        let wakes = Arc::new(CountWakes::default());
-        for _ in 0..count {
-            assert!(slot.latch().register(None, wakes.clone().into()).is_some());
-        }
-        (wheel, slot, wakes)
-    }
-
-    #[test]
-    fn executors_fire_what_is_due() {
-        let (wheel, slot, wakes) = waited_for(WAKE_PER_DRIVE + 3);
-        wheel.drive(slot.end() - Duration::from_nanos(1));
-        assert!(!slot.latch().is_set());
-        wheel.drive(slot.end());
-        assert!(slot.latch().is_set() && wheel.len() == 0);
-        assert_eq!(wakes.get(), WAKE_PER_DRIVE);
-        // The next drive wakes the others, regardless of the time.
-        wheel.drive(wheel.epoch);
-        assert_eq!((wakes.get(), Arc::strong_count(&wakes)), (WAKE_PER_DRIVE + 3, 1));
-        assert_eq!(wheel.due.load(Ordering::Relaxed), NEVER);
-    }
-
-    /// If no executor drives the wheel, each ring wakes twice as many tasks as the ring before.
-    #[test]
-    fn rings_double() {
-        let (wheel, slot, wakes) = waited_for(10);
-        let mut state = wheel.state.lock();
-        state.fire_due(|_| true);
-        let woken = |state: &mut WheelState| {
-            wake_each(state.backlog.take_on_alarm(7, &wheel.woken));
-            wakes.get()
-        };
-        assert_eq!([(); 3].map(|()| woken(&mut state)), [1, 3, 7]);
-        assert_eq!(state.first(), Some(8));
-        wheel.due.store(state.due(), Ordering::Relaxed);
-        drop(state);
-        wheel.drive(wheel.epoch);
-        assert_eq!(wakes.get(), 10);
-        assert!(wheel.state.lock().backlog.wakes_one_on_alarm());
-        drop(slot);
-    }
-
-    /// If wakers poll their tasks at once, the recursion is no deeper than [`MAX_DRIVERS`], and all tasks are woken.
-    #[test]
-    fn inline_wakers() {
-        #[derive(Default)]
-        struct Inline {
-            wheel: OnceLock<Weak<Wheel>>,
-            woken: AtomicUsize,
-            depth: AtomicUsize,
-            deepest: AtomicUsize,
-        }
-
-        impl Wake for Inline {
-            fn wake(self: Arc<Self>) {
-                self.woken.fetch_add(1, Ordering::Relaxed);
-                let depth = self.depth.fetch_add(1, Ordering::Relaxed) + 1;
-                self.deepest.fetch_max(depth, Ordering::Relaxed);
-                let wheel = self.wheel.get().unwrap().upgrade().unwrap();
-                wheel.drive_after_firing(wheel.epoch);
-                self.depth.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-
-        let (wheel, slot, _) = waited_for(0);
-        let inline = Arc::new(Inline::default());
-        inline.wheel.set(Arc::downgrade(&wheel)).unwrap();
-        for _ in 0..10_000 {
-            assert!(slot.latch().register(None, inline.clone().into()).is_some());
-        }
-        wheel.drive(slot.end());
-        assert_eq!(inline.woken.load(Ordering::Relaxed), 10_000);
-        assert_eq!(inline.deepest.load(Ordering::Relaxed), MAX_DRIVERS);
-        assert_eq!(Arc::strong_count(&inline), 1);
     }
 }

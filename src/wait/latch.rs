@@ -125,12 +125,6 @@ impl<T, X> Latch<T, X> {
         f(&mut state.extra, is_set)
     }
 
-    /// Returns true if no task waits. `&mut self` proves that no other thread uses the latch, so this takes no lock.
-    #[cfg(feature = "time")]
-    pub(crate) fn has_no_waiters(&mut self) -> bool {
-        self.state.get_mut().waiters.is_empty()
-    }
-
     /// Puts a waker into the wait list, and returns its index. If `index` is given, the waker replaces the one at that
     /// index. Returns `None` if the latch is set.
     ///

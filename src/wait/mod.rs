@@ -1,7 +1,7 @@
 //! Waiting for something that happens once.
 //!
-//! * [`latch`]: a value that is set once, and the wait list of the tasks that wait for it. It serves tokens,
-//!   deadline slots and the signal hub.
+//! * [`latch`]: a value that is set once, and the wait list of the tasks that wait for it. It serves tokens and
+//!   the signal hub.
 //! * [`waiter`]: one waiting future, which leaves the wait list when it is dropped.
 //! * [`wakers`]: wakers in a wait list, and wakers that were taken out of one or more lists.
 //! * [`blocking`]: blocking a thread until a latch is set.
@@ -21,6 +21,8 @@ pub(crate) use blocking::{block_on, blocking_wait, blocking_wait_timeout};
 pub(crate) use latch::Latch;
 pub(crate) use probe::{is_probe, probe};
 pub(crate) use slab::Slab;
+#[cfg(feature = "time")]
+pub(crate) use waiter::WakerId;
 pub(crate) use waiter::{HasLatch, Waiter};
 pub(crate) use waker_slot::WakerSlot;
 #[cfg(all(test, feature = "time", not(cancelable_loom)))]

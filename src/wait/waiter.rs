@@ -193,7 +193,7 @@ impl<L: HasLatch> fmt::Debug for Waiter<L> {
 /// so comparing them gives the same answer as `Waker::will_wake`. For some wakers, each clone has its own address.
 /// Such wakers never compare equal, and the waker in the list is replaced at every poll.
 #[derive(Debug, PartialEq)]
-struct WakerId {
+pub(crate) struct WakerId {
     data: usize,
     vtable: usize,
 }
@@ -203,7 +203,7 @@ impl WakerId {
     const NONE: WakerId = WakerId { data: 0, vtable: 0 };
 
     #[inline(always)]
-    fn of(waker: &Waker) -> Self {
+    pub(crate) fn of(waker: &Waker) -> Self {
         let vtable = std::ptr::from_ref(waker.vtable()).addr();
         WakerId { data: waker.data().addr(), vtable }
     }

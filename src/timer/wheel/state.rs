@@ -4,27 +4,31 @@
 //!    tick, even if the widths of the slots would differ. `order` contains the same ticks.
 //! 2. While there are slots or a backlog, `next` is the tick at which the reactor has something to do, or an earlier
 //!    tick. The alarm for `next` is set, or a thread has released the lock and is about to set the alarm. If setting it
-//!    fails, `next` becomes `None`, and the next limit that registers tries again.
+//!    fails, `next` becomes `None`, and the next limit that looks for its slot by its tick tries again.
 //! 3. A stored alarm has not rung yet, or its ring is waiting for the lock. Once the tick of the stored alarm has
 //!    passed, only a ring changes `next`. So invariant 2 still holds after an executor has fired the slot of the alarm.
+//! 4. No slot ends at a tick that has fired, and slots fire in the order of their ticks. So a tick never comes back:
+//!    a limit whose tick has not fired is still in the slot that it has entered.
 
 use std::cmp::Reverse;
 use std::collections::binary_heap::{BinaryHeap, PeekMut};
-use std::collections::hash_map::{Entry, HashMap};
-use std::hash::BuildHasherDefault;
-use std::sync::Arc;
+use std::task::Waker;
 
-use super::NEVER;
-use crate::hash::MultiplyHasher;
+use super::lists::{NONE, WaitLists};
+use super::slots::{Slot, Slots};
+use super::{Entry, NEVER, SlotId};
+use crate::sync::{AtomicU64, Ordering};
 use crate::timer::alarm::Alarm;
 use crate::timer::backlog::Backlog;
-use crate::timer::slot::Slot;
 use crate::timer::tick::TICK;
-use crate::wait::HasLatch;
+
+/// The index of an entry whose waker is the `single` one of the slot. Indices of lists are smaller.
+const SINGLE: u32 = NONE - 1;
 
 #[derive(Debug, Default)]
 pub(super) struct WheelState {
-    pub(super) slots: HashMap<u64, Arc<Slot>, BuildHasherDefault<MultiplyHasher>>,
+    pub(super) slots: Slots,
+    lists: WaitLists,
     order: BinaryHeap<Reverse<u64>>,
     pub(super) backlog: Backlog,
     pub(super) next: Option<u64>,
@@ -32,9 +36,54 @@ pub(super) struct WheelState {
 }
 
 impl WheelState {
-    pub(super) fn insert(&mut self, tick: u64, slot: Arc<Slot>) {
-        self.slots.insert(tick, slot);
-        self.order.push(Reverse(tick));
+    /// Returns the slot that ends at `tick`, and whether it is new. The caller must have checked that the tick has not fired
+    /// (4).
+    #[inline]
+    pub(super) fn find_or_insert(&mut self, tick: u64) -> (SlotId, bool) {
+        let (slot, is_new) = self.slots.find_or_insert(tick);
+        if is_new {
+            self.order.push(Reverse(tick));
+        }
+        (slot, is_new)
+    }
+
+    /// Puts a waker into a slot that was found under the same lock.
+    #[inline(always)]
+    pub(super) fn enter(&mut self, slot: SlotId, waker: Waker) -> Entry {
+        let Slot { newest, single, .. } = self.slots.get_mut(slot);
+        let index = if single.is_none() {
+            *single = Some(waker);
+            SINGLE
+        } else {
+            self.lists.insert(newest, waker)
+        };
+        Entry { slot, index }
+    }
+
+    /// Replaces the waker of an entry and returns the previous one. The caller must have checked that the slot has not
+    /// fired (4).
+    pub(super) fn replace(&mut self, entry: &Entry, waker: Waker) -> Option<Waker> {
+        if entry.index == SINGLE {
+            let slot = self.slots.find(entry.slot)?;
+            self.slots.get_mut(slot).single.replace(waker)
+        } else {
+            self.lists.replace(entry.index, waker)
+        }
+    }
+
+    /// Removes an entry and returns its waker. The caller must have checked that the slot has not fired (4).
+    #[inline]
+    pub(super) fn leave(&mut self, entry: &Entry) -> Option<Waker> {
+        let slots = &mut self.slots;
+        if entry.index == SINGLE {
+            let slot = slots.find(entry.slot)?;
+            return slots.get_mut(slot).single.take();
+        }
+        self.lists.remove(entry.index, |newest| {
+            if let Some(slot) = slots.find(entry.slot) {
+                slots.get_mut(slot).newest = newest;
+            }
+        })
     }
 
     /// Returns the first tick at which the reactor has something to do.
@@ -63,70 +112,89 @@ impl WheelState {
         Some(first)
     }
 
-    /// Fires all slots that are due: sets their latches and puts their waiters into the backlog.
-    pub(super) fn fire_due(&mut self, has_come: impl Fn(u64) -> bool) -> Vec<Arc<Slot>> {
-        let mut fired = Vec::new();
+    /// Fires all slots that are due: stores their ticks in `fired`, and puts their waiters into the backlog.
+    pub(super) fn fire_due(&mut self, fired: &AtomicU64, has_come: impl Fn(u64) -> bool) {
         while let Some(first) = self.order.peek_mut().filter(|first| has_come(first.0)) {
             let Reverse(tick) = PeekMut::pop(first);
-            let Some(slot) = self.slots.remove(&tick) else { continue };
-            // A limit may have found the slot but not registered yet. That limit will see that the latch is set.
-            self.backlog.add(slot.latch().set(()).into_iter().flatten());
-            fired.push(slot);
+            // The tick is stored before its wakers are woken, so a task that is woken finds that its limit has fired.
+            fired.store(tick, Ordering::Relaxed);
+            let Some(slot) = self.slots.find(SlotId::of(tick)) else { continue };
+            let slot = self.slots.remove(slot);
+            self.backlog.add(slot.single.into_iter().chain(self.lists.take(slot.newest)));
         }
         self.forget_deserted();
-        fired
     }
 
     /// Removes the slots that end first, as long as they have no limits. Most limits are dropped before they end, so this
     /// saves many alarms.
     fn forget_deserted(&mut self) {
         while let Some(first) = self.order.peek_mut() {
-            let Entry::Occupied(mut slot) = self.slots.entry(first.0) else { return };
-            // No limit can find the slot meanwhile, because finding it takes the lock, which is held here.
-            if !Arc::get_mut(slot.get_mut()).is_some_and(|slot| slot.has_no_waiters()) {
+            let Some(slot) = self.slots.find(SlotId::of(first.0)) else { return };
+            if !self.slots.get_mut(slot).is_deserted() {
                 return;
             }
-            slot.remove();
+            self.slots.remove(slot);
             PeekMut::pop(first);
         }
+    }
+
+    /// Returns the number of slots.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
     }
 }
 
 #[cfg(all(test, not(cancelable_loom)))]
 mod tests {
     use super::*;
-    use crate::clock;
-    use std::task::Waker;
+
+    /// Adds a slot for which a task waits.
+    fn enter(state: &mut WheelState, tick: u64) -> Entry {
+        let (slot, _) = state.find_or_insert(tick);
+        state.enter(slot, Waker::noop().clone())
+    }
 
     #[test]
     fn alarm_of_the_first_slot() {
-        let mut state = WheelState::default();
-        let slots = [7, 9, 8, 3, 5].map(|tick| (tick, Slot::new(clock::real())));
-        let armed = slots.each_ref().map(|(tick, slot)| {
-            state.insert(*tick, slot.clone());
+        let (mut state, fired) = (WheelState::default(), AtomicU64::new(0));
+        let armed = [7, 9, 8, 3, 5].map(|tick| {
+            enter(&mut state, tick);
             state.take_unset()
         });
         assert_eq!(armed, [Some(7), None, None, Some(3), None]);
-        let fired = state.fire_due(|tick| tick <= 7);
-        assert_eq!((fired.len(), state.first()), (3, Some(8)));
+        state.fire_due(&fired, |tick| tick <= 7);
+        assert_eq!((fired.into_inner(), state.len(), state.first()), (7, 2, Some(0)));
+        // The tasks of three slots are in the backlog.
+        assert_eq!(state.backlog.take_on_drive(&AtomicU64::new(0)).len(), 3);
+        assert_eq!(state.first(), Some(8));
     }
 
     #[test]
     fn deserted_slots_are_forgotten() {
-        let mut state = WheelState::default();
-        let mut slots = [1, 2, 3, 4, 5].map(|tick| {
-            let slot = Slot::new(clock::real());
-            state.insert(tick, slot.clone());
-            Some(slot)
-        });
-        // A task waits for this slot, although no limit owns the slot.
-        let waits = slots[3].take().unwrap();
-        assert_eq!(waits.latch().register(None, Waker::noop().clone()), Some(0));
-        drop(waits);
-        slots[1] = None;
-        slots[2] = None;
-        let fired = state.fire_due(|tick| tick <= 1);
-        assert_eq!((fired.len(), state.first(), state.slots.len()), (1, Some(4), 2));
-        assert!(slots[0].as_ref().is_some_and(|slot| slot.latch().is_set()));
+        let (mut state, fired) = (WheelState::default(), AtomicU64::new(0));
+        let entries = [1, 2, 3, 4, 5].map(|tick| enter(&mut state, tick));
+        for entry in &entries[..3] {
+            assert!(state.leave(entry).is_some());
+        }
+        state.fire_due(&fired, |tick| tick <= 1);
+        assert_eq!((fired.into_inner(), state.first(), state.len()), (1, Some(4), 2));
+    }
+
+    /// A limit finds its slot although the slot has moved since the limit entered it.
+    #[test]
+    fn slot_that_has_moved() {
+        let (mut state, fired) = (WheelState::default(), AtomicU64::new(0));
+        let entries: Vec<_> = (1..100).map(|tick| enter(&mut state, tick)).collect();
+        state.fire_due(&fired, |tick| tick <= 50);
+        let moved =
+            |entry: &&Entry| state.slots.find(entry.slot).unwrap().position != entry.slot.position;
+        assert!(entries[50..].iter().filter(moved).count() > 0);
+        for entry in &entries[50..] {
+            assert!(state.replace(entry, Waker::noop().clone()).is_some());
+            assert!(state.leave(entry).is_some() && state.leave(entry).is_none());
+        }
+        state.fire_due(&fired, |_| false);
+        assert_eq!((state.len(), fired.into_inner()), (0, 50));
     }
 }

@@ -1,4 +1,4 @@
-//! `Slot`: a point in time at which several limits end, and the tasks that wait for these limits.
+//! `TestSlot`: the end of one limit that follows the clock of a test, and the task that waits for the limit.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,11 +9,9 @@ use super::tokio_time::Timer;
 use crate::sync::OnceLock;
 use crate::wait::{HasLatch, Latch};
 
-// The latch comes first, so that it shares a cache line with the reference count in front of it.
 #[derive(Debug)]
-#[repr(C)]
-pub(super) struct Slot {
-    /// Set when the slot fires. Until then, its wait list holds the tasks whose limits end with this slot.
+pub(super) struct TestSlot {
+    /// Set when the slot fires.
     latch: Latch<()>,
     end: Instant,
     /// The tokio timer that fires this slot, if the slot follows tokio's clock. Dropped with the slot, so that tokio
@@ -22,10 +20,10 @@ pub(super) struct Slot {
     pub(super) timer: OnceLock<Timer>,
 }
 
-impl Slot {
+impl TestSlot {
     /// Creates a slot that ends at `at`. The caller must make sure that the slot fires then.
-    pub(super) fn new(at: Instant) -> Arc<Slot> {
-        Arc::new(Slot {
+    pub(super) fn new(at: Instant) -> Arc<TestSlot> {
+        Arc::new(TestSlot {
             latch: Latch::new(),
             end: at,
             #[cfg(feature = "testing-tokio")]
@@ -37,13 +35,7 @@ impl Slot {
         self.end
     }
 
-    /// Returns true if no task waits for the slot.
-    pub(super) fn has_no_waiters(&mut self) -> bool {
-        self.latch.has_no_waiters()
-    }
-
-    /// Fires the slot: sets the latch and wakes all waiters.
-    #[cfg(feature = "testing")]
+    /// Fires the slot: sets the latch and wakes the task.
     pub(super) fn fire(&self) {
         if let Some(waiters) = self.latch.set(()) {
             waiters.wake_all();
@@ -51,12 +43,29 @@ impl Slot {
     }
 }
 
-impl HasLatch for Slot {
+impl HasLatch for TestSlot {
     type Value = ();
     type Extra = ();
 
     #[inline]
     fn latch(&self) -> &Latch<()> {
         &self.latch
+    }
+}
+
+/// How a limit passes on the thread where it registers.
+pub(super) enum TestClock {
+    /// In real time.
+    Real,
+    /// By the clock of a test, which fires this slot.
+    Follows(Arc<TestSlot>),
+    /// Not at all, because its end overflows the clock.
+    Never,
+}
+
+impl TestClock {
+    /// A limit that follows the clock of a test. `None` means that its end overflows the clock.
+    pub(super) fn follow(slot: Option<Arc<TestSlot>>) -> Self {
+        slot.map_or(TestClock::Never, TestClock::Follows)
     }
 }
