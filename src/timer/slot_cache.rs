@@ -77,6 +77,10 @@ fn find(since: Instant, length: Duration, waker: Waker) -> Option<Entry> {
     let wheel = Wheel::shared();
     let tick = wheel.end_tick(since, length)?;
     let entry = wheel.enter(tick, waker);
+    if wheel.has_fired(tick) {
+        // The limit has passed, so there may be no slot to remember.
+        return Some(entry);
+    }
     let index = cache_index(length);
     if SEEN.with(|seen| seen[index].replace(length)) == length {
         let end = wheel.end(tick);

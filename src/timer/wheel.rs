@@ -18,6 +18,7 @@ mod state;
 #[cfg(all(test, not(cancelable_loom)))]
 mod tests;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
@@ -164,8 +165,14 @@ impl Wheel {
             drop(state);
             // The lock is released before the alarm is set, because setting it may drop user wakers in the reactor. Another
             // limit may find the slot before its alarm is set. That limit waits for the same alarm.
-            if !self.set_alarm(first) {
-                self.ring();
+            match catch_unwind(AssertUnwindSafe(|| self.set_alarm(first))) {
+                Ok(true) => {}
+                Ok(false) => self.ring(),
+                Err(panic) => {
+                    // If the unwinding dropped the waker, a panic of its destructor would abort the process.
+                    discard(waker);
+                    resume_unwind(panic);
+                }
             }
         }
     }

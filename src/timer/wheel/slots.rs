@@ -10,7 +10,7 @@ use super::SlotId;
 use super::lists::NONE;
 use crate::hash::MultiplyHasher;
 
-/// A tick at which no slot ends, because it fires before the first limit registers.
+/// A tick at which no slot ends, because it counts as fired from the start. No limit looks for a slot of this tick.
 const VACANT: u64 = 0;
 
 /// The smallest size of the table.
