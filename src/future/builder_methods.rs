@@ -40,8 +40,7 @@ macro_rules! builder_methods {
         ///
         /// Call this before the first poll. This method, like every other method that needs an operation, makes the race an
         /// operation. If the race becomes one only after its first poll, a cancellation through the handle takes effect at
-        /// the next poll. If the race becomes one only after its end, the handle does not know the outcome. If the first
-        /// handle of an operation is made only after its end, [`elapsed`](Operation::elapsed) counts until this call.
+        /// the next poll. If the race becomes one only after its end, the handle does not know the outcome.
         ///
         $(#[$operation])*
         pub fn operation(&self) -> Operation {

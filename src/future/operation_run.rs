@@ -13,7 +13,6 @@ use futures::future::FusedFuture;
 #[cfg(feature = "time")]
 use super::extra_limits::ExtraLimits;
 use super::token_wait::{HANDLES, TokenWait};
-#[cfg(feature = "time")]
 use crate::clock;
 use crate::error::Cancelled;
 use crate::frame::dropping;
@@ -84,8 +83,9 @@ pub(super) struct Rare {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum RunEnd {
     NotYet,
-    /// The work has returned a value. Nothing but the race could see that, so it is recorded only if a handle is made later.
-    Unrecorded,
+    /// The work returned a value at this time. Nothing but the race could see that, so it is recorded only if a handle is made
+    /// later.
+    Unrecorded(Instant),
     Recorded,
 }
 
@@ -200,9 +200,16 @@ impl OperationRun {
     /// Called after each poll. If a handle was made in the poll, a cancellation through it must wake the task.
     #[inline(always)]
     pub(super) fn poll_returns(&mut self) {
-        if self.token_wait.is_out_of_date(&self.operation) {
+        if self.token_wait.is_out_of_date(&self.operation) || self.must_record_end(HANDLES) {
             self.leave_privacy();
         }
+    }
+
+    /// Returns whether the end has not been recorded, although there are more handles by now than the `handles` of the race.
+    /// User code that runs late in the last poll can make one, for example a waker.
+    #[inline(always)]
+    fn must_record_end(&self, handles: usize) -> bool {
+        matches!(self.end, RunEnd::Unrecorded(_)) && !self.operation.ends_unseen(handles)
     }
 
     /// Prepares the operation for code outside of the race that can reach it.
@@ -220,20 +227,25 @@ impl OperationRun {
         if self.since.is_none() {
             self.operation.make_token();
         }
-        if self.end == RunEnd::Unrecorded {
-            self.end = RunEnd::Recorded;
-            // Runs no user code, because there are no hooks.
-            self.operation.complete();
-        }
+        self.record_end();
         (self.operation.clone(), self.token_wait.take_private())
+    }
+
+    /// Records an end that has not been recorded.
+    pub(super) fn record_end(&mut self) {
+        if let RunEnd::Unrecorded(at) = self.end {
+            self.end = RunEnd::Recorded;
+            self.operation.complete_at(at);
+        }
     }
 
     /// Ends the operation as completed. If nothing but the race can see that, records it only when a handle is made.
     pub(super) fn complete(&mut self) {
+        let at = clock::now();
         if self.operation.ends_unseen(HANDLES) {
-            self.end = RunEnd::Unrecorded;
+            self.end = RunEnd::Unrecorded(at);
         } else {
-            self.operation.complete();
+            self.operation.complete_at(at);
         }
     }
 
@@ -399,8 +411,12 @@ impl Drop for OperationRun {
         if let Some(cleaning) = &self.cleaning {
             cleaning.end();
         }
+        // Before its first poll, and after a poll that panicked, the race has only one handle.
+        let handles = 1 + usize::from(self.current.is_some());
         if self.end == RunEnd::NotYet {
-            self.end_dropped();
+            self.end_dropped(handles);
+        } else if self.must_record_end(handles) {
+            self.record_end();
         }
         self.token_wait.end();
         self.discard_clean_up_lost();
@@ -412,8 +428,7 @@ impl Drop for OperationRun {
 
 impl OperationRun {
     /// Ends the operation because its race is dropped.
-    fn end_dropped(&mut self) {
-        let handles = 1 + usize::from(self.current.is_some());
+    fn end_dropped(&mut self, handles: usize) {
         if !self.owes_clean_up && self.operation.ends_unseen(handles) {
             return;
         }

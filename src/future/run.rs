@@ -142,6 +142,8 @@ impl RunState {
     /// Shows the operation to a registry, which may watch it from then on.
     pub(crate) fn show(&mut self, show: impl FnOnce(&Operation)) {
         let run = self.operation_run();
+        // A registry refuses an operation that has ended.
+        run.record_end();
         run.operation.prepare_for_watchers();
         show(&run.operation);
         run.watched = run.operation.is_watched();
@@ -182,9 +184,9 @@ impl RunState {
     #[cfg(feature = "time")]
     pub(crate) fn set_stall(&mut self, length: Duration) {
         let limit = Limit::after(length).named("no progress");
-        let run = self.operation_run();
         let moved = limit.clone();
-        run.operation.on_progress(move |_, _| _ = moved.reset());
+        self.make_operation().on_progress(move |_, _| _ = moved.reset());
+        let run = self.operation_run();
         run.rare_or_new().extra_limits.get_or_insert_default().set_stall(limit.reached());
     }
 

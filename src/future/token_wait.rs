@@ -76,12 +76,11 @@ impl TokenWait {
     /// Begins to wait for the token with this waker. Wakes the task if the operation is cancelled already.
     pub(super) fn listen(operation: &Operation, waker: Waker) -> Self {
         let mut wait = operation.cancelled_owned();
-        // This only registers the waker. The next poll of the race looks for the cancellation.
-        let _ = wait.poll_unless(true, &mut Context::from_waker(&waker));
-        if operation.is_cancelled() {
-            wake(waker);
-        } else {
+        // The next poll of the race looks for the cancellation.
+        if wait.register(&Context::from_waker(&waker)) {
             discard(waker);
+        } else {
+            wake(waker);
         }
         TokenWait::Listening(wait)
     }

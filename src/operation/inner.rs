@@ -9,10 +9,11 @@
 //!    that asks: see [`Inner::was_cancelled_at_end`].
 //! 4. An end hook is called either by the thread that records the end, or by the thread that adds the hook afterwards.
 //! 5. An operation is *private* while its race owns every handle and there is no token. The token is made when it is first
-//!    needed. A private operation cannot be cancelled by anything but its race: a handle is made only from another handle,
-//!    by the race, or in a poll of the race. Children, registries and spans also reach an operation through weak handles,
-//!    but not in order to cancel it. If a private operation has none of these and no hooks when it ends, only the race can
-//!    see the end: see [`Inner::ends_unseen`].
+//!    needed: by a handle, by a parent, or by the race once its source has fired. Nothing but its race can cancel a private
+//!    operation, because a handle is made only from another handle, by the race, or in a poll of the race. An operation
+//!    with a parent or in a registry is not private, because their lists own a handle of it. Children and spans reach an
+//!    operation through weak handles, but not in order to cancel it. If a private operation has none of these and no hooks
+//!    when it ends, only the race can see the end: see [`Inner::ends_unseen`].
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -237,7 +237,12 @@ impl Operation {
 
     /// Ends the operation as completed, because the work returned a value.
     pub(crate) fn complete(&self) {
-        self.end(Outcome::Completed, None, &"");
+        self.complete_at(clock::now());
+    }
+
+    /// Like [`complete`](Self::complete), for work that returned at the time `at`.
+    pub(crate) fn complete_at(&self, at: Instant) {
+        self.end_at(at, Outcome::Completed, None, &"");
     }
 
     /// Ends the operation because the work returned an error. The status is cancelled if the operation was cancelled before,
@@ -284,7 +289,10 @@ impl Operation {
 
     /// Records the end, unless an end is recorded already, and runs its hooks.
     fn end(&self, outcome: Outcome, text: Option<Text>, error: &dyn Display) {
-        let at = clock::now();
+        self.end_at(clock::now(), outcome, text, error);
+    }
+
+    fn end_at(&self, at: Instant, outcome: Outcome, text: Option<Text>, error: &dyn Display) {
         if let Some((status, has_parent)) = self.inner.end(EndRecord { at, outcome, error: text }) {
             let had_hooks = self.inner.hooks.run_end(status, |hook| self.call_hook(hook, error));
             self.leave(if had_hooks { clock::now() } else { at });

@@ -436,16 +436,14 @@ fn error_in_the_last_poll_polls_no_fired_source() {
             std::task::Poll::Ready(Err::<(), _>(Fault::Disk))
         }
     });
-    let hook = std::panic::take_hook();
     let printed = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counted = printed.clone();
     let here = std::thread::current().id();
-    std::panic::set_hook(Box::new(move |info| {
+    support::on_panic(move || {
         if std::thread::current().id() == here {
             counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         }
-        hook(info);
-    }));
+    });
     let run = work.try_cancelable(source);
     let operation = run.operation();
     let mut run = pin!(run);

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -188,4 +189,43 @@ fn waker_that_panics_when_dropped() {
     assert!(!dropped.load(Ordering::Relaxed));
     drop(run);
     assert!(dropped.load(Ordering::Relaxed));
+}
+
+/// The end of such an operation counts from when it came, not from when a handle first asks for it.
+#[cfg(all(feature = "time", feature = "testing"))]
+#[test]
+fn elapsed_ends_with_the_work() {
+    use std::time::Duration;
+    let _watchdog = support::watchdog();
+    let time = cancelable::testing::pause();
+    let mut waits = true;
+    let work =
+        poll_fn(move |_| if std::mem::take(&mut waits) { Poll::Pending } else { Poll::Ready(()) });
+    let mut run = pin!(work.cancelable(never()).named("run"));
+    assert!(poll_once(run.as_mut()).is_pending());
+    time.advance(Duration::from_secs(2));
+    won(poll_once(run.as_mut()));
+    time.advance(Duration::from_secs(10));
+    let elapsed = Duration::from_secs(2);
+    assert_eq!(run.operation().elapsed(), elapsed);
+    assert_eq!(run.operation().snapshot().elapsed, elapsed);
+}
+
+thread_local! {
+    /// The operation that was the current one when a thread last panicked.
+    static PANICKED_IN: Cell<Option<Operation>> = const { Cell::new(None) };
+}
+
+/// A poll after the end panics while the operation is the current one, and the panic hook of the process takes a handle.
+#[test]
+fn handle_made_after_the_end_by_a_panic_hook() {
+    let _watchdog = support::watchdog();
+    support::on_panic(|| PANICKED_IN.set(Operation::current()));
+    let mut run = Box::pin(ready(7).cancelable(never()).named("run"));
+    assert_eq!(won(poll_once(run.as_mut())), 7);
+    assert!(catch_unwind(AssertUnwindSafe(|| poll_once(run.as_mut()))).is_err());
+    let operation = PANICKED_IN.take().expect("the poll panics in the operation");
+    drop(run);
+    assert_eq!((operation.status(), operation.cancel()), (Status::Completed, false));
+    assert_eq!(support::block_on(operation.ended()), Status::Completed);
 }

@@ -20,8 +20,8 @@ mod wakes;
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
@@ -91,6 +91,18 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             Poll::Pending => thread::park(),
         }
     }
+}
+
+/// Calls `act` on each panic from now on, before the panic hook that the process has already.
+pub fn on_panic(act: impl Fn() + Send + Sync + 'static) {
+    // Two tests that do this at once could lose one of the hooks.
+    static CHANGING: Mutex<()> = Mutex::new(());
+    let _changing = CHANGING.lock();
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        act();
+        hook(info);
+    }));
 }
 
 /// Counts the polls and drops of the futures that it makes.

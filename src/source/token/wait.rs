@@ -53,9 +53,14 @@ macro_rules! futures {
                     return Pin::new(self).poll(cx);
                 }
                 if !is_probe(cx.waker()) && !self.is_unchanged(cx) {
-                    self.waiting.register(cx);
+                    self.register(cx);
                 }
                 Poll::Pending
+            }
+
+            /// Registers the waker. Returns false if the token is cancelled.
+            pub(crate) fn register(&mut self, cx: &Context<'_>) -> bool {
+                self.waiting.register(cx)
             }
         }
 
