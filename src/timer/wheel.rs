@@ -65,25 +65,33 @@ impl SlotId {
 }
 
 /// The place of a waker in the list of a slot.
+// The parts of a `SlotId` are separate here. With a `SlotId` inside, an entry would take 24 bytes instead of 16.
 #[derive(Debug)]
 pub(super) struct Entry {
-    slot: SlotId,
+    tick: u64,
+    position: u32,
     index: u32,
 }
 
 impl Entry {
+    #[inline(always)]
+    fn new(SlotId { tick, position }: SlotId, index: u32) -> Self {
+        Entry { tick, position, index }
+    }
+
     /// Returns an entry of a slot that has fired. No list contains it.
     fn fired(tick: u64) -> Self {
-        Entry { slot: SlotId::of(tick), index: NONE }
+        Entry::new(SlotId::of(tick), NONE)
     }
 
     #[inline(always)]
     pub(super) fn tick(&self) -> u64 {
-        self.slot.tick
+        self.tick
     }
 
+    #[inline(always)]
     pub(super) fn slot(&self) -> SlotId {
-        self.slot
+        SlotId { tick: self.tick, position: self.position }
     }
 }
 

@@ -57,14 +57,14 @@ impl WheelState {
         } else {
             self.lists.insert(newest, waker)
         };
-        Entry { slot, index }
+        Entry::new(slot, index)
     }
 
     /// Replaces the waker of an entry and returns the previous one. The caller must have checked that the slot has not
     /// fired (4).
     pub(super) fn replace(&mut self, entry: &Entry, waker: Waker) -> Option<Waker> {
         if entry.index == SINGLE {
-            let slot = self.slots.find(entry.slot)?;
+            let slot = self.slots.find(entry.slot())?;
             self.slots.get_mut(slot).single.replace(waker)
         } else {
             self.lists.replace(entry.index, waker)
@@ -76,11 +76,11 @@ impl WheelState {
     pub(super) fn leave(&mut self, entry: &Entry) -> Option<Waker> {
         let slots = &mut self.slots;
         if entry.index == SINGLE {
-            let slot = slots.find(entry.slot)?;
+            let slot = slots.find(entry.slot())?;
             return slots.get_mut(slot).single.take();
         }
         self.lists.remove(entry.index, |newest| {
-            if let Some(slot) = slots.find(entry.slot) {
+            if let Some(slot) = slots.find(entry.slot()) {
                 slots.get_mut(slot).newest = newest;
             }
         })
@@ -188,7 +188,7 @@ mod tests {
         let entries: Vec<_> = (1..100).map(|tick| enter(&mut state, tick)).collect();
         state.fire_due(&fired, |tick| tick <= 50);
         let moved =
-            |entry: &&Entry| state.slots.find(entry.slot).unwrap().position != entry.slot.position;
+            |entry: &&Entry| state.slots.find(entry.slot()).unwrap().position != entry.position;
         assert!(entries[50..].iter().filter(moved).count() > 0);
         for entry in &entries[50..] {
             assert!(state.replace(entry, Waker::noop().clone()).is_some());
