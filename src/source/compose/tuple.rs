@@ -156,6 +156,8 @@ macro_rules! tuples {
             type First = $first<$($S::Future),*>;
             type Every = $every<$($S::Future),*>;
 
+            // Otherwise the compiler copies the sources of a large tuple once more.
+            #[inline(always)]
             fn first(self) -> Self::First {
                 let ($($field,)*) = self;
                 $first { $($field: $field.into_source(),)* limits: Limits::default() }
