@@ -90,7 +90,7 @@ pub(crate) fn discard<T>(value: T) {
     }
 }
 
-// Kept out of line, so that `discard` saves few registers.
+// Not inlined, so that `discard` saves few registers.
 #[cold]
 #[inline(never)]
 fn discard_outside_work<T>(value: T) {

@@ -36,7 +36,7 @@ mod modelled {
     /// For counters in statics and for hints, which the model checker does not follow.
     pub(crate) use std::sync::atomic::AtomicU64;
 
-    /// For a flag that two threads never use at once, so that the model checker need not follow it.
+    /// For a flag that the model checker need not follow: if several threads use it at once, all of them only clear it.
     pub(crate) use std::sync::atomic::AtomicBool as UnmodelledBool;
 
     /// A flag for the model checker.

@@ -95,8 +95,8 @@ pub struct Cancelable<F, S, E = ()> {
     #[pin]
     ending: E,
     phase: Phase,
-    /// Whether the race has been polled, and is neither an operation nor cancelled. So this one flag leads later polls to the
-    /// fast path. It is atomic because `operation()`, which clears it, takes a shared reference.
+    /// Whether the race has been polled, and is neither an operation nor cancelled. Later polls read only this flag to take
+    /// the fast path. The flag is atomic because `operation()` clears it through a shared reference.
     is_plain: UnmodelledBool,
     state: LazyRunState,
 }

@@ -79,11 +79,11 @@ pub(super) struct Rare {
     pub(super) on_clean_up_lost: Vec<Hook>,
 }
 
-/// Whether the operation has ended.
+/// Whether the operation has ended, and whether its end has been recorded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum RunEnd {
     NotYet,
-    /// The work returned a value at this time. Nothing but the race could see that, so it is recorded only if a handle is made
+    /// The work returned a value at this time. Only the race could see that, so the end is recorded only if a handle is made
     /// later.
     Unrecorded(Instant),
     Recorded,
@@ -197,7 +197,8 @@ impl OperationRun {
         self.token_wait.poll(&self.operation, cx)
     }
 
-    /// Called after each poll. If a handle was made in the poll, a cancellation through it must wake the task.
+    /// Called after each poll. If a handle was made in the poll, a cancellation through that handle must wake the task. If
+    /// the operation has ended, its end must be recorded.
     #[inline(always)]
     pub(super) fn poll_returns(&mut self) {
         if self.token_wait.is_out_of_date(&self.operation) || self.must_record_end(HANDLES) {
@@ -205,14 +206,15 @@ impl OperationRun {
         }
     }
 
-    /// Returns whether the end has not been recorded, although there are more handles by now than the `handles` of the race.
-    /// User code that runs late in the last poll can make one, for example a waker.
+    /// Returns whether an end that has not been recorded must be recorded now, because code outside of the race can see it.
+    /// User code that runs late in the last poll, for example a waker, may have made a handle. `handles` is the number of
+    /// handles that the race has.
     #[inline(always)]
     fn must_record_end(&self, handles: usize) -> bool {
         matches!(self.end, RunEnd::Unrecorded(_)) && !self.operation.ends_unseen(handles)
     }
 
-    /// Prepares the operation for code outside of the race that can reach it.
+    /// Prepares the operation for code outside of the race, which has a handle now.
     #[cold]
     pub(super) fn leave_privacy(&mut self) {
         let (operation, waker) = self.new_handle();
@@ -239,7 +241,7 @@ impl OperationRun {
         }
     }
 
-    /// Ends the operation as completed. If nothing but the race can see that, records it only when a handle is made.
+    /// Ends the operation as completed. If only the race can see that, the end is recorded later, when a handle is made.
     pub(super) fn complete(&mut self) {
         let at = clock::now();
         if self.operation.ends_unseen(HANDLES) {

@@ -46,8 +46,8 @@ pub(super) trait Race {
     /// Polls the source again after the first look, if the work is pending. This registers the task's waker.
     fn register(&mut self, cx: &mut Context<'_>) -> Poll<Reason>;
 
-    // One function for the first poll and the later ones. So the compiler has one poll of the source and one of the work to
-    // inline into the caller.
+    // The first poll and the later ones share this function, so that the compiler has only one poll of the source and one of
+    // the work to inline into the caller.
     #[inline(always)]
     fn poll(&mut self, first: bool, cx: &mut Context<'_>) -> Polled<Self::Value> {
         let mut probing;
@@ -104,7 +104,7 @@ impl<F: Future, S: Future<Output = Reason>> Race for PlainRace<'_, F, S> {
     }
 }
 
-// Kept out of line, so that the poll of a race has one poll of the source to inline.
+// Not inlined, so that the compiler has only one poll of the source to inline into the poll of a race.
 #[inline(never)]
 fn register<S: Future<Output = Reason>>(source: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<Reason> {
     source.poll(cx)
@@ -154,7 +154,7 @@ impl<F: Future, S: Future<Output = Reason>> SlowRace<'_, F, S> {
     ) -> Poll<()> {
         let polled = match fired.take() {
             Some(reason) => Polled::Fired(reason),
-            // The argument is a constant, as below, so the compiler leaves out the other case.
+            // Here and below, the argument is a constant, so the compiler leaves out the other case.
             None if first => self.poll(true, cx),
             // The source has fired: only a shield or a grace period still keeps the work alive.
             None if self.state.as_deref().is_some_and(RunState::is_cancelling) => {

@@ -73,8 +73,9 @@ impl LazyRunState {
         operation
     }
 
-    /// Waits for the token of an operation that was private so far, with the waker that was kept for that. The lock is
-    /// released while user code of the waker runs. Polling has exclusive access, so nothing else begins a wait meanwhile.
+    /// Begins to wait for the token of an operation that has been private until now, with the waker that was kept. The lock
+    /// is released while user code of the waker runs. A poll has exclusive access to the race, so no poll begins a wait
+    /// meanwhile.
     fn listen(&self, operation: &Operation, waker: Option<Waker>) {
         let Some(waker) = waker else { return };
         let wait = TokenWait::listen(operation, waker);
@@ -142,7 +143,7 @@ impl RunState {
     /// Shows the operation to a registry, which may watch it from then on.
     pub(crate) fn show(&mut self, show: impl FnOnce(&Operation)) {
         let run = self.operation_run();
-        // A registry refuses an operation that has ended.
+        // A registry refuses an operation that has ended, so the end must be recorded first.
         run.record_end();
         run.operation.prepare_for_watchers();
         show(&run.operation);
@@ -290,7 +291,7 @@ impl RunState {
     fn start_late(&mut self) {
         if self.is_unstarted() {
             self.start(false, None);
-            // The source has been polled already, and has no operation to offer a limit to.
+            // When the source was first polled, there was no operation to which it could offer its limit.
             #[cfg(feature = "time")]
             self.operation.iter_mut().for_each(OperationRun::note_deadline);
             // The race may have been cancelled already and be waiting for a shield. In that case, the operation is cancelled

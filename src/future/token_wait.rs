@@ -8,8 +8,8 @@ use crate::panic::{discard, wake};
 use crate::source::WaitForCancellationOwned;
 use crate::wait::is_probe;
 
-/// How many handles the race of an operation has during its polls, and after its first poll: `operation` and `current` of the
-/// [`OperationRun`](super::operation_run::OperationRun).
+/// The number of handles that the race of an operation has during its polls and after its first poll. They are `operation`
+/// and `current` of the [`OperationRun`](super::operation_run::OperationRun).
 pub(super) const HANDLES: usize = 2;
 
 /// The wait for the token of an operation. Handles and the parent cancel that token.

@@ -1,7 +1,7 @@
 //! Models of a group. The end of the last member races against the wait for the members, a new member, the queue, and the
-//! drop of the group. The count of plain members races against the end of the group's operation. A member that waits for the deadline of
-//! the group races against the start of the group. For members in place, their
-//! first poll and their wake-ups race against a poll of the group and against its drop.
+//! drop of the group. The count of plain members races against the end of the group's operation. A member that waits for the
+//! deadline of the group races against the start of the group. The first poll and the wake-ups of members in place race
+//! against a poll of the group and against its drop.
 
 use std::convert::Infallible;
 use std::future::{poll_fn, ready};

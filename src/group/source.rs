@@ -21,8 +21,8 @@ use crate::timer::Countdown;
 use crate::wait::{Latch, Waiter, is_probe};
 
 /// Fires when the token of the group is cancelled, or at the deadline of the group's operation. The source finds the
-/// deadline because that operation is the current one while the member is polled. If the group has not started by then, it
-/// wakes the member once it has a deadline. So the member stops in time even if nothing polls the group.
+/// deadline because that operation is the current one while the member is polled. If the group has not started by then, the
+/// group wakes the member once it has a deadline. So the member is cancelled in time even if nothing polls the group.
 pub(super) struct GroupSource {
     cancelled: WaitForCancellationOwned,
     #[cfg(feature = "time")]

@@ -42,7 +42,7 @@ use crate::spawner::Spawner;
 /// # The time limit
 ///
 /// A time limit starts when the future of [`join_within`](Self::join_within) or of the scope is first polled. From then on,
-/// the limit also stops members on an executor, even if nothing polls that future any more.
+/// the limit also cancels members on an executor, even if nothing polls that future any more.
 ///
 /// # Examples
 ///

@@ -109,8 +109,8 @@ pub(super) fn current_and_waker() -> Option<(Operation, PolledBy)> {
     Some((Operation { inner }, polled_by))
 }
 
-/// Returns the deadline of the innermost operation that is being polled on this thread, for a task of that operation that
-/// watches the deadline by itself.
+/// Returns the deadline of the innermost operation that is being polled on this thread. The caller is a task of that
+/// operation, and watches the deadline by itself.
 #[cfg(feature = "time")]
 #[inline]
 pub(crate) fn current_deadline() -> Inherited {

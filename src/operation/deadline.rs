@@ -2,8 +2,8 @@
 //!
 //! A child in another task watches the deadline of its parent by itself. The child may start before that deadline is known.
 //! In that case it waits for a latch of the parent. The child creates the latch before it reads the deadline, and the
-//! parent writes the deadline before it looks for a latch. Both use the lock of [`Details`] in between. So the child
-//! finds the deadline, or the parent finds the latch.
+//! parent writes the deadline before it looks for a latch. The deadline is read and written under the lock of [`Details`].
+//! So either the child finds the deadline, or the parent finds the latch.
 
 #[cfg(feature = "time")]
 use std::sync::Arc;
@@ -27,10 +27,11 @@ use crate::wait::Latch;
 /// The source of the operation, or of an ancestor, has not been polled.
 #[cfg(feature = "time")]
 pub(super) const UNKNOWN: usize = 0;
-/// Nothing will add a deadline or make it earlier.
+/// The sources of the operation and of its ancestors have been polled, so the deadline is known.
 #[cfg(feature = "time")]
 const KNOWN: usize = 1;
-/// There is no deadline, and will be none. Tells children so without a lock. Set only if the operation has children early.
+/// Like `KNOWN`, and there is no deadline. Children learn this without a lock. Set only if the operation already has
+/// children or waiters when its source is first polled.
 #[cfg(feature = "time")]
 const NO_DEADLINE: usize = 2;
 
@@ -103,8 +104,8 @@ impl Inner {
         self.deadline().map_or(Inherited::None, Inherited::Until)
     }
 
-    /// Notes that the source has been polled. If that has shown a deadline, wakes the tasks of children that wait for it.
-    /// `is_final` is false if the deadline of the parent is not known.
+    /// Notes that the source has been polled. If there is a deadline now, wakes the tasks of children that wait for it.
+    /// `is_final` is false if the deadline of the parent is not known yet.
     #[cfg(feature = "time")]
     #[inline]
     pub(super) fn note_deadline(&self, is_final: bool) {
@@ -126,7 +127,7 @@ impl Inner {
         }
     }
 
-    /// Returns the deadline if there is one, and otherwise a latch that is set once there is one.
+    /// Returns the deadline. If there is none yet, returns a latch that is set once there is one.
     #[cfg(feature = "time")]
     pub(super) fn await_deadline(&self) -> Result<Instant, Arc<Latch<()>>> {
         let latch = self.deadline_latch();

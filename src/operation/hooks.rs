@@ -86,13 +86,13 @@ impl State {
 }
 
 impl Hooks {
-    /// Returns whether there ever was a hook or a report that the calling thread knows of.
+    /// Returns whether a hook or a report was ever added, as far as the calling thread can see.
     #[inline]
     pub(super) fn were_used(&self) -> bool {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Returns the lists, to add something to them. The caller has locked `state`.
+    /// Returns the lists, and creates them if there are none. Notes that they are used. The caller has locked `state`.
     fn lists<'a>(&self, state: &'a mut State) -> &'a mut Lists {
         self.used.store(true, Ordering::Relaxed);
         state.lists.get_or_insert_default()
@@ -112,7 +112,7 @@ impl Hooks {
     /// Runs the start hooks. Returns whether there were any.
     #[inline]
     pub(super) fn run_start(&self, operation: &Operation) -> bool {
-        // Only the builder adds start hooks, so this thread knows of them.
+        // Only the builder adds start hooks, so this thread sees all of them.
         if !self.were_used() {
             return false;
         }

@@ -11,9 +11,9 @@
 //! 5. An operation is *private* while its race owns every handle and there is no token. The token is made when it is first
 //!    needed: by a handle, by a parent, or by the race once its source has fired. Nothing but its race can cancel a private
 //!    operation, because a handle is made only from another handle, by the race, or in a poll of the race. An operation
-//!    with a parent or in a registry is not private, because their lists own a handle of it. Children and spans reach an
-//!    operation through weak handles, but not in order to cancel it. If a private operation has none of these and no hooks
-//!    when it ends, only the race can see the end: see [`Inner::ends_unseen`].
+//!    with a parent or in a registry is not private, because the list of the parent or of the registry owns a handle of it.
+//!    Children and spans reach an operation through weak handles, but they do not cancel it. If a private operation has no
+//!    children, spans or hooks when it ends, only the race can see the end: see [`Inner::ends_unseen`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -156,14 +156,16 @@ impl Inner {
         self.token.get().is_some()
     }
 
-    /// Makes the token if there is none. This is cheaper than [`token`](Self::token) while there is only one handle.
+    /// Makes the token if there is only one handle. That is cheaper than making the token later, in [`token`](Self::token).
+    /// If there are several handles, does nothing.
     pub(super) fn make_token(this: &mut Arc<Self>) {
         if let Some(inner) = Arc::get_mut(this) {
             inner.token.make_early(CancellationToken::new);
         }
     }
 
-    /// Makes the parts that a watcher needs. This is cheaper while there is only one handle.
+    /// Makes the parts that a watcher needs, if there is only one handle. That is cheaper than making them when they are
+    /// first needed. If there are several handles, does nothing.
     pub(super) fn prepare_for_watchers(this: &mut Arc<Self>) {
         if let Some(inner) = Arc::get_mut(this) {
             inner.token.make_early(CancellationToken::new);
@@ -177,8 +179,8 @@ impl Inner {
     /// caller.
     #[inline]
     pub(super) fn is_private(this: &Arc<Self>, handles: usize) -> bool {
-        // The count cannot be out of date. If another thread had a handle, the count was higher for as long as that thread
-        // had the handle, and only that thread could make more of them.
+        // The count cannot be out of date. As long as another thread has a handle, the count includes that handle. A thread
+        // without a handle cannot make one, except from a weak handle (5).
         if Arc::strong_count(this) != handles {
             return false;
         }
@@ -186,7 +188,7 @@ impl Inner {
         !this.has_token()
     }
 
-    /// Returns whether the end of a private operation concerns nothing but its race.
+    /// Returns whether only the race could see the end of this operation, which is private (5).
     #[inline]
     pub(super) fn ends_unseen(&self) -> bool {
         self.family.get().is_none() && self.activity.get().is_none() && !self.hooks.were_used()
@@ -335,8 +337,8 @@ impl Inner {
         }
     }
 
-    /// Records the start. Returns the deadline of the parent, if the operation must watch that deadline by itself. `waker` is
-    /// the waker of the poll in which the operation starts, if it starts in a poll.
+    /// Records the start. Returns the deadline of the parent, if the operation must watch that deadline by itself. If the
+    /// operation starts in a poll, `waker` is the waker of that poll.
     #[inline]
     pub(super) fn start(this: &mut Arc<Self>, now: Instant, waker: Option<&Waker>) -> Inherited {
         let parent = Inner::update(this, |details| {

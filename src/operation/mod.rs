@@ -6,8 +6,8 @@
 // inner.rs: the state that all handles share. parent.rs: the link to the parent. deadline.rs: time limits. hooks.rs:
 // the hooks for the start, for progress and for the end. family.rs: the children, and the latch that is set at the end.
 // ended.rs: the futures that wait for the end, or until there are no children. run.rs: the methods that the rest of the crate
-// calls. lazy.rs: parts that few operations need. current.rs: the operation that is being polled. activity.rs: the stage, shields and polls
-// of an operation that a registry watches. observe: spans and metrics.
+// calls. lazy.rs: parts that are made when they are first needed. current.rs: the operation that is being polled.
+// activity.rs: the stage, shields and polls of an operation that a registry watches. observe: spans and metrics.
 
 mod activity;
 mod current;

@@ -44,12 +44,12 @@ impl Operation {
         Inner::set_name(&mut self.inner, Some(name).filter(|name| !name.is_empty()));
     }
 
-    /// Makes the token, because the operation is about to get another handle. With a single handle, this takes no lock.
+    /// Makes the token if there is only one handle, because the operation is about to get another one. This takes no lock.
     pub(crate) fn make_token(&mut self) {
         Inner::make_token(&mut self.inner);
     }
 
-    /// Makes the parts that a watcher needs, because a registry is about to watch the operation.
+    /// Makes the parts that a watcher needs if there is only one handle, because a registry is about to watch the operation.
     pub(crate) fn prepare_for_watchers(&mut self) {
         Inner::prepare_for_watchers(&mut self.inner);
     }
@@ -105,14 +105,14 @@ impl Operation {
         self.inner.has_token()
     }
 
-    /// Returns whether the operation is private: its race owns all handles, which are `handles`, and there is no token. Then
-    /// nothing but the race can cancel the operation.
+    /// Returns whether the operation is private: the race owns every handle, and there is no token. `handles` is the number
+    /// of handles that the race owns. Only the race can cancel a private operation.
     #[inline]
     pub(crate) fn is_private(&self, handles: usize) -> bool {
         Inner::is_private(&self.inner, handles)
     }
 
-    /// Returns whether nothing but the race could see an end of the operation. `handles` is the same as in
+    /// Returns whether only the race could see the operation end. `handles` has the same meaning as in
     /// [`is_private`](Self::is_private).
     #[inline]
     pub(crate) fn ends_unseen(&self, handles: usize) -> bool {
@@ -187,22 +187,22 @@ impl Operation {
         self.inner.set_limit(since, at);
     }
 
-    /// Notes that the source has been polled, so the operation's own limit is known. `is_final` is false if the deadline of the
-    /// parent is not known yet.
+    /// Notes that the source has been polled, so the operation's own limit is known. `is_final` is false if the deadline of
+    /// the parent is not known yet.
     #[cfg(feature = "time")]
     #[inline]
     pub(crate) fn note_deadline(&self, is_final: bool) {
         self.inner.note_deadline(is_final);
     }
 
-    /// Returns the deadline if there is one, and otherwise a latch that is set once there is one.
+    /// Returns the deadline. If there is none yet, returns a latch that is set once there is one.
     #[cfg(feature = "time")]
     pub(crate) fn await_deadline(&self) -> Result<Instant, Arc<Latch<()>>> {
         self.inner.await_deadline()
     }
 
-    /// Takes over the deadline of the parent. If the parent has none yet, returns a latch that is set once it has one. Returns
-    /// `None` if there is no parent.
+    /// Takes over the deadline of the parent and returns it. If the parent has no deadline yet, returns a latch that is set
+    /// once it has one. Returns `None` if there is no parent whose deadline applies.
     #[cfg(feature = "time")]
     pub(crate) fn inherit_deadline(&self) -> Option<Result<Instant, Arc<Latch<()>>>> {
         self.inner.inherit_deadline()
@@ -228,8 +228,7 @@ impl Operation {
 
     /// Cancels the operation if its deadline has passed. Returns whether this call cancelled it.
     ///
-    /// The operation is not overdue if its race is over. Nor is it if its source waits for other sources too, as `all_of`
-    /// does.
+    /// An operation is not overdue if its race is over, or if its source waits for other sources too, as `all_of` does.
     #[cfg(feature = "time")]
     pub(crate) fn cancel_if_overdue(&self) -> bool {
         self.inner.overdue().is_some_and(|overdue| self.cancel_with(overdue.reason))

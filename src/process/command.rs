@@ -200,12 +200,13 @@ impl Command {
         /// Makes the child the leader of a new process group, and sends signals to the whole group.
         ///
         /// Use this for a child that starts processes itself, such as a shell or `make`, because such a child does not always
-        /// pass a signal on to them. The whole group gets the signal, and the processes that are left after the grace period are
-        /// killed. If an output is collected, they may be killed earlier: once the child has ended and every process has closed
-        /// that output.
+        /// pass a signal on to them. The whole group gets the signal, and the processes that are left after the grace period
+        /// are killed. If an output is collected, they may be killed earlier: once the child has ended and every process has
+        /// closed that output.
         ///
-        /// * A child in a process group of its own does not receive a Ctrl-C from the terminal. To stop the group at a Ctrl-C,
-        ///   use [`ctrl_c`](crate::ctrl_c) as the source. If a second Ctrl-C ends this program, the group keeps running.
+        /// * A child in a process group of its own does not receive a Ctrl-C from the terminal. To stop the group at a
+        ///   Ctrl-C, use [`ctrl_c`](crate::ctrl_c) as the source. If a second Ctrl-C ends this program, the group keeps
+        ///   running.
         /// * The child cannot read from the terminal: the system suspends a child that tries.
         /// * If the child ends by itself, the other processes of its group keep running.
         ///

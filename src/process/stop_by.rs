@@ -17,8 +17,8 @@ impl Default for StopBy {
     }
 }
 
-/// Generates the methods of `Command` and `RunningChild` that set their field `stop`. The arguments are, for each method:
-/// documentation that applies only to the type with the `impl` block, and an example.
+/// Generates the methods of `Command` and `RunningChild` that set their field `stop`. The argument for each method is its
+/// example, after any documentation that applies only to the type with the `impl` block.
 macro_rules! stop_methods {
     (
         $(#[$stop_signal:meta])* stop_signal,

@@ -10,8 +10,8 @@ use crate::error::Cancelled;
 use crate::future::{Cancelable, Ending, TryCancelable};
 use crate::stream::{Batching, CancelableStream};
 
-/// Generates the three methods. The arguments are, for each method: documentation that applies only to the type with the
-/// `impl` block, and an example.
+/// Generates the three methods. The argument for each method is its example, after any documentation that applies only to
+/// the type with the `impl` block.
 macro_rules! registration_methods {
     (
         $(#[$registered:meta])* registered,
@@ -33,9 +33,9 @@ macro_rules! registration_methods {
         /// it is dropped, even before its first poll. An operation may be in several registries. Registering it twice in
         /// one registry has no further effect.
         ///
-        /// If the registry is [closed](Registry::close), the operation is cancelled for the reason `"shutting down"`, and its
-        /// first poll returns the cancellation as an error. An operation inside or below one that is in the registry is still
-        /// accepted.
+        /// If the registry is [closed](Registry::close), the operation is cancelled for the reason `"shutting down"`, and
+        /// its first poll returns the cancellation as an error. An operation inside or below one that is in the registry is
+        /// still accepted.
         ///
         $(#[$registered_in])*
         pub fn registered_in(self, registry: &Registry) -> Self {

@@ -52,11 +52,11 @@ impl Limits {
     }
 }
 
-/// A limit on the wheel, as `Registration` is one on the wheel of the process.
+/// A limit on a wheel. It uses that wheel as a `Registration` uses the wheel of the process.
 struct Waits {
     wheel: Arc<Wheel>,
     tick: u64,
-    /// The slot, if the thread has used it before.
+    /// The slot, if the thread has used that slot before.
     known: Option<SlotId>,
     entry: Option<Entry>,
     /// The number of times that the waker of `register` was woken.

@@ -6,7 +6,7 @@
 //! which is set for the slot that ends first. The wheel owns the slots and their lists. A limit keeps only its place there.
 //!
 //! * [`tick`]: the times at which slots end.
-//! * [`wheel`]: the slots that have not fired with their wait lists, and the threads that fire them.
+//! * [`wheel`]: the slots that have not fired, their wait lists, and the threads that fire them.
 //! * [`slot_cache`]: the slots that a thread has found most recently.
 //! * [`registration`]: the waker of a limit in the list of its slot.
 //! * [`backlog`]: the tasks of fired slots that have not been woken yet.

@@ -16,9 +16,9 @@ pub(super) struct Registration {
 
 impl Registration {
     /// Registers a waker for a limit of this length that began at `since`. Returns `None` if the end of the limit overflows
-    /// the clock. If the limit has passed, [`has_fired`](Self::has_fired) says so.
+    /// the clock. If the limit has passed, [`has_fired`](Self::has_fired) returns true.
     ///
-    /// The caller passes a clone of its waker, because cloning runs user code.
+    /// The caller passes a clone of its waker. Cloning runs user code, which may panic.
     ///
     /// # Panics
     ///

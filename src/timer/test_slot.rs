@@ -53,18 +53,19 @@ impl HasLatch for TestSlot {
     }
 }
 
-/// How a limit passes on the thread where it registers.
+/// The clock that a limit follows on the thread where it registers.
 pub(super) enum TestClock {
-    /// In real time.
+    /// Real time.
     Real,
-    /// By the clock of a test, which fires this slot.
+    /// The clock of a test, which fires this slot.
     Follows(Arc<TestSlot>),
-    /// Not at all, because its end overflows the clock.
+    /// No clock: the end of the limit overflows the clock, so the limit never fires.
     Never,
 }
 
 impl TestClock {
-    /// A limit that follows the clock of a test. `None` means that its end overflows the clock.
+    /// Returns the clock for a limit that follows the clock of a test. `None` means that the end of the limit overflows the
+    /// clock.
     pub(super) fn follow(slot: Option<Arc<TestSlot>>) -> Self {
         slot.map_or(TestClock::Never, TestClock::Follows)
     }

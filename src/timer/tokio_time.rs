@@ -26,8 +26,8 @@ thread_local! {
     static WARNED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns how a limit of this length passes that began at `since`: by tokio's clock if this thread follows it, otherwise in
-/// real time.
+/// Returns the clock that a limit follows: tokio's clock if this thread follows it, and otherwise real time. The limit began
+/// at `since` and has this length.
 pub(super) fn clock_of(since: Instant, length: Duration) -> TestClock {
     if clock::follows() {
         TestClock::follow(slot(since, length))

@@ -83,8 +83,8 @@ impl Drop for Limits {
     }
 }
 
-/// Returns how a limit of this length passes that began at `since`. If time is paused on this thread, the virtual clock fires
-/// the limit. Otherwise, if the thread follows tokio's clock, tokio's clock fires it.
+/// Returns the clock that a limit follows. The limit began at `since` and has this length. If time is paused on this thread,
+/// the virtual clock fires the limit. Otherwise, if the thread follows tokio's clock, tokio's clock fires it.
 pub(super) fn clock_of(since: Instant, length: Duration) -> TestClock {
     match clock::virtual_now() {
         Some(now) => TestClock::follow(slot(since, length, now)),

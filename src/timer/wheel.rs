@@ -58,7 +58,7 @@ pub(super) struct SlotId {
 }
 
 impl SlotId {
-    /// A slot whose position is not known.
+    /// Returns the identifier of a slot whose position is not known.
     fn of(tick: u64) -> Self {
         SlotId { tick, position: NONE }
     }
@@ -105,7 +105,7 @@ pub(super) struct Wheel {
     due: AtomicU64,
     /// The last tick that has fired. Changes only under the lock, and only grows.
     fired: &'static AtomicU64,
-    /// The number of tasks that have been woken and have not been polled: see [`Backlog`].
+    /// The number of tasks that have been woken and have not been polled: see [`backlog`](super::backlog).
     woken: AtomicU64,
     state: Mutex<WheelState>,
 }
@@ -164,7 +164,7 @@ impl Wheel {
             if is_new {
                 self.due.store(state.due(), Ordering::Relaxed);
             }
-            // If the alarm is set for this tick or an earlier one, it is not looked at further.
+            // If the alarm is set for this tick or an earlier one, no alarm has to be set.
             let first = match state.next {
                 Some(next) if next <= tick => None,
                 _ => state.take_unset(),
@@ -200,7 +200,7 @@ impl Wheel {
     pub(super) fn replace(&self, entry: &Entry, waker: Waker) -> bool {
         let mut state = self.state.lock();
         let is_in_list = !self.has_fired(entry.tick());
-        // If the slot has fired, the new waker is dropped, also without the lock.
+        // If the slot has fired, the new waker is dropped. Either waker is dropped after the lock is released.
         let replaced = if is_in_list { state.replace(entry, waker) } else { Some(waker) };
         drop(state);
         discard(replaced);
@@ -215,7 +215,7 @@ impl Wheel {
             return;
         }
         let mut state = self.state.lock();
-        // The slot may have fired before this thread had the lock. Other limits may use the index of the entry since.
+        // The slot may have fired before this thread had the lock. Another limit may use the index of the entry by now.
         let removed = if self.has_fired(entry.tick()) { None } else { state.leave(entry) };
         drop(state);
         discard(removed);

@@ -1,7 +1,7 @@
 //! Waiting for something that happens once.
 //!
-//! * [`latch`]: a value that is set once, and the wait list of the tasks that wait for it. It serves tokens and
-//!   the signal hub.
+//! * [`latch`]: a value that is set once, and the wait list of the tasks that wait for it. For example, tokens, signals,
+//!   operations and registries use it.
 //! * [`waiter`]: one waiting future, which leaves the wait list when it is dropped.
 //! * [`wakers`]: wakers in a wait list, and wakers that were taken out of one or more lists.
 //! * [`blocking`]: blocking a thread until a latch is set.

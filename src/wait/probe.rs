@@ -27,8 +27,8 @@ pub(crate) fn probe() -> &'static Waker {
 
 /// Returns true if `waker` is the probe itself. A clone of the probe is an ordinary waker.
 ///
-/// The probe is part of the static, so its address tells, without a look at what either waker holds. If the poll with the
-/// probe is inlined, the compiler knows the answer.
+/// The probe is recognised by its address, because it lies within the static `PROBE`. The contents of the two wakers are not
+/// compared. If the poll with the probe is inlined, the compiler knows the answer.
 #[inline]
 pub(crate) fn is_probe(waker: &Waker) -> bool {
     let offset = ptr::from_ref(waker).addr().wrapping_sub(ptr::from_ref(&PROBE).addr());

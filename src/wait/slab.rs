@@ -8,8 +8,8 @@ const CAPACITY_KEPT: usize = 64;
 /// Values with stable indices, so that a value is removed without a search. Indices are reused.
 ///
 /// Most slabs hold one value at a time. That value is stored inline, without an allocation.
-// Each token has two slabs, so a slab is small: the inline value and the vector share their place. The vector is not boxed,
-// because a limit that enters one of many slots would then touch one more cache line.
+// Each token has two slabs, so a slab must be small: the inline value and the vector share the same memory. The vector is
+// not boxed, because a box would add a cache line to each access.
 #[derive(Debug)]
 pub(crate) enum Slab<T> {
     /// At most one value. Its index is 0.
@@ -18,7 +18,7 @@ pub(crate) enum Slab<T> {
     Many(Entries<T>),
 }
 
-/// The values of a slab, or former values, in a vector.
+/// The values of a slab, in a vector. The entry of a value that was removed is vacant.
 #[derive(Debug)]
 pub(crate) struct Entries<T> {
     list: Vec<Entry<T>>,

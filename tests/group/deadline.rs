@@ -105,7 +105,7 @@ fn member_polled_with_another_waker() {
     assert!(second.poll(task.as_mut()).is_ready());
 }
 
-/// Adds a pending member of each kind, and returns what it is called.
+/// Adds a pending member. The member notes in the log when its future is dropped.
 type Add = fn(&GroupHandle<'static, (), String>, Log);
 
 const KINDS: [(&str, Add); 4] = [

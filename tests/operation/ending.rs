@@ -198,7 +198,7 @@ fn inner_limit_is_a_failure() {
     assert_eq!(support::block_on(child.unwrap()), Ok(7));
 }
 
-/// The child is running when the limit of one call in the work passes. It goes on.
+/// The child is running when the limit of one call in the work passes. The child goes on.
 #[test]
 #[cfg(feature = "time")]
 fn inner_limit_leaves_a_running_child() {

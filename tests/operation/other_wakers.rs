@@ -23,7 +23,7 @@ fn child() -> (Run, Operation) {
     (Box::pin(run), operation)
 }
 
-/// Returns a combinator of a child. If `nested`, another combinator is between the two.
+/// Returns a combinator that polls a child, and the child. If `nested`, another combinator is between them.
 fn in_combinator(nested: bool) -> (FuturesUnordered<Run>, Operation) {
     let (run, child) = child();
     let mut all: FuturesUnordered<Run> = [run].into_iter().collect();

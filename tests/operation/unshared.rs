@@ -1,4 +1,5 @@
-//! Operations without a handle outside of their race: a handle that is made later finds everything that it would have seen.
+//! Operations without a handle outside of their race. A handle that is made later sees the same as a handle that was made at
+//! the start.
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn, ready};
@@ -13,7 +14,7 @@ use cancelable::prelude::*;
 
 use crate::support::{self, Wakes, kept, lost, poll_once, won};
 
-/// Work that is pending, and calls `act` in its second poll.
+/// Returns work that never ends, and that calls `act` in its second poll.
 fn acts_later(act: impl FnOnce(Operation)) -> impl Future<Output = ()> {
     let (mut polls, mut act) = (0, Some(act));
     poll_fn(move |_| {
@@ -53,7 +54,7 @@ fn token_made_in_a_later_poll_wakes() {
     assert_eq!(lost(wakes.poll(run)), Reason::manual("stop"));
 }
 
-/// The work cancels its own operation after the race has looked for cancellations in this poll.
+/// The work cancels its own operation after the race has looked for cancellations in the same poll.
 #[test]
 fn cancelled_by_its_work_in_a_later_poll() {
     let _watchdog = support::watchdog();
@@ -191,7 +192,7 @@ fn waker_that_panics_when_dropped() {
     assert!(dropped.load(Ordering::Relaxed));
 }
 
-/// The end of such an operation counts from when it came, not from when a handle first asks for it.
+/// The operation ends when its work returns, not when a handle is first made.
 #[cfg(all(feature = "time", feature = "testing"))]
 #[test]
 fn elapsed_ends_with_the_work() {
@@ -212,7 +213,7 @@ fn elapsed_ends_with_the_work() {
 }
 
 thread_local! {
-    /// The operation that was the current one when a thread last panicked.
+    /// The operation that was the current one when this thread last panicked.
     static PANICKED_IN: Cell<Option<Operation>> = const { Cell::new(None) };
 }
 

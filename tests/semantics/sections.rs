@@ -17,7 +17,7 @@ async fn goes_on(operation: &Operation) {
     goes_on_after(operation, Reason::manual("stop")).await;
 }
 
-/// Like `goes_on`, if the operation was cancelled for another reason.
+/// Like `goes_on`, for an operation that was cancelled for the given reason.
 async fn goes_on_after(operation: &Operation, reason: Reason) {
     assert_eq!(operation.check(), Ok(()));
     assert_eq!(operation.cancelled().now_or_never(), None);

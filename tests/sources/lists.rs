@@ -1,6 +1,6 @@
 //! What `any_of` and `all_of` have in common.
 
-/// Generates the tests that are the same for both, for a list that is made of two tokens, and the function `tokens`.
+/// Generates the function `tokens` and the tests that are the same for both. `$list` makes a list from two tokens.
 macro_rules! common_tests {
     ($function:ident, |$first:ident, $second:ident| $list:expr) => {
         fn tokens() -> (CancellationToken, CancellationToken) {

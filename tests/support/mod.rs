@@ -60,7 +60,7 @@ pub fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     Wakes::new().poll(future)
 }
 
-/// Polls the future, and again as long as each poll wakes it.
+/// Polls the future, and polls it again for as long as each poll wakes it.
 pub fn poll_while_woken<F: Future + ?Sized>(
     wakes: &Arc<Wakes>,
     mut future: Pin<&mut F>,
@@ -93,7 +93,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Calls `act` on each panic from now on, before the panic hook that the process has already.
+/// Calls `act` on each panic from now on, before the panic hook that the process already has.
 pub fn on_panic(act: impl Fn() + Send + Sync + 'static) {
     // Two tests that do this at once could lose one of the hooks.
     static CHANGING: Mutex<()> = Mutex::new(());

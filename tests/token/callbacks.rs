@@ -236,7 +236,7 @@ fn callback_owns_token() {
 }
 
 /// Cancels each of many tokens on another thread while `race` uses the token. `race` waits for the barrier when it is ready.
-/// Returns the counters that `race` got.
+/// Returns the counters that were passed to `race`.
 fn race_cancels(
     race: impl Fn(&CancellationToken, Arc<AtomicUsize>, &Barrier),
 ) -> Vec<Arc<AtomicUsize>> {

@@ -187,7 +187,7 @@ impl Wake for BlockingWaker {
     }
 }
 
-/// Waiters are woken before callbacks run. A waiter that drops its registration then is in time, although the token is
+/// Waiters are woken before callbacks run. If a waiter then drops a registration, it is in time, although the token is
 /// cancelled: the callback never runs, and nothing of it is kept.
 #[test]
 fn dropped_before_the_callbacks_run() {

@@ -1,4 +1,4 @@
-//! `OperationLayer`: what happens to each request, set step by step.
+//! `OperationLayer`: the layer, and the methods that set what happens to each request.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -15,7 +15,7 @@ use crate::answer::Protocol;
 use crate::config::{Config, Start};
 use crate::exchange::{Fault, Piece};
 
-/// A stream of the pieces of an answer, whose other types are erased.
+/// The pieces of an answer, as a boxed stream. The box erases all types except that of the data.
 type Pieces<D> = Pin<Box<dyn Stream<Item = Result<Piece<D>, Fault>> + Send>>;
 
 /// A request that has not ended. If it is dropped before its end, its operation is cancelled.
@@ -32,8 +32,8 @@ pub(crate) struct Running<D: 'static> {
 }
 
 impl<D: Send> Running<D> {
-    /// Makes an operation of an exchange. The exchange is erased before, so that all services whose bodies have the same type
-    /// of data share the code of the operation, and so that the builder methods move less.
+    /// Makes an exchange an operation. The caller has boxed the exchange. So all services whose bodies have the same type of
+    /// data share the code of the operation, and the builder methods move fewer bytes.
     pub(crate) fn new(
         exchange: Pieces<D>,
         start: Start,

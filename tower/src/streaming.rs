@@ -27,8 +27,8 @@ impl BodyState {
     }
 }
 
-/// A frame in few bytes, because it is moved several times on its way from the service to the server. A `Frame` has room for
-/// trailers inside.
+/// A frame that takes few bytes, because it is moved several times on its way from the service to the server. A `Frame` is
+/// larger, because it has room for trailers.
 pub(crate) enum Part<D> {
     Data(D),
     /// Trailers.

@@ -2,11 +2,12 @@
 //!
 //! 1. The entries of a list are linked in the order in which their limits registered. A list is named by its newest entry,
 //!    which the slot keeps.
-//! 2. All lists are in the same memory, whatever their slots. Limits that register one after another are next to each
+//! 2. The entries of all lists are in the same memory. Entries of limits that register one after another are next to each
 //!    other there. So the entries that are linked and unlinked are mostly in the cache, even if there are thousands of
 //!    slots.
-//! 3. The memory is divided into segments. A segment without entries frees the memory of its entries if more than half of
-//!    them were in use. So after a burst, a limit that is dropped leaves about a third of a byte.
+//! 3. The memory is divided into segments. When the last entry of a segment is removed, the segment frees the memory of its
+//!    entries, if more than half of them have been in use. So after a burst, each dropped limit leaves about a third of a
+//!    byte behind.
 
 use std::task::Waker;
 
@@ -152,7 +153,7 @@ impl WaitLists {
         }
         segment.occupied -= 1;
         if segment.occupied == 0 && segment.entries.len() > SEGMENT as usize / 2 {
-            // It holds no value, so dropping it runs no user code.
+            // The vector holds no waker, so dropping it runs no user code.
             segment.entries = Vec::new();
             segment.vacant = 0;
         }
@@ -186,7 +187,7 @@ mod tests {
     }
 
     proptest! {
-        /// Wakers enter, leave and are taken in any order. Each list is what a separate list would be.
+        /// Wakers enter, leave and are taken in any order. Each list behaves as if there were no other lists.
         #[test]
         fn lists_are_independent(steps in prop::collection::vec((0..4_usize, 0..8_usize, 0..1000_usize), 0..600)) {
             let mut lists = WaitLists::default();

@@ -13,7 +13,7 @@ use crate::hash::MultiplyHasher;
 /// A tick at which no slot ends, because it counts as fired from the start. No limit looks for a slot of this tick.
 const VACANT: u64 = 0;
 
-/// The smallest size of the table.
+/// The smallest size of a table that is not empty.
 const FEW: usize = 16;
 
 /// A point in time at which several limits end.
@@ -23,7 +23,7 @@ pub(super) struct Slot {
     tick: u64,
     /// The newest entry in the list of the wakers that wait for this slot.
     pub(super) newest: u32,
-    /// A waker that is in no list. Often a slot has only one, and then it needs no list.
+    /// A waker that is in no list. Many slots have only one waker, and need no list.
     pub(super) single: Option<Waker>,
 }
 
@@ -35,8 +35,8 @@ impl Slot {
     }
 }
 
-/// A hash table with open addressing. The hash of a tick names a position. If another slot is there, the next free position is
-/// used.
+/// A hash table with open addressing. The hash of a tick names a position. If another slot is there, the next free position
+/// is used.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     /// The number of positions is zero or a power of two, and at most half of them are occupied.
@@ -113,8 +113,8 @@ impl Slots {
         let mut free = slot.position as usize;
         let removed = std::mem::replace(&mut self.table[free], Slot::EMPTY);
         self.occupied -= 1;
-        // The slots behind it move up, so that no search ends at the free position too early. A slot does not move before its
-        // home.
+        // The slots behind the free position move up, so that no search ends there too early. No slot moves to a position
+        // before its home.
         let mut next = self.after(free);
         while self.table[next].tick != VACANT {
             let distance = |from: usize| next.wrapping_sub(from) & (self.table.len() - 1);

@@ -7,8 +7,8 @@
 //!    fails, `next` becomes `None`, and the next limit that looks for its slot by its tick tries again.
 //! 3. A stored alarm has not rung yet, or its ring is waiting for the lock. Once the tick of the stored alarm has
 //!    passed, only a ring changes `next`. So invariant 2 still holds after an executor has fired the slot of the alarm.
-//! 4. No slot ends at a tick that has fired, and slots fire in the order of their ticks. So a tick never comes back:
-//!    a limit whose tick has not fired is still in the slot that it has entered.
+//! 4. No slot ends at a tick that has fired, and slots fire in the order of their ticks. So no tick has a slot again after
+//!    it has fired, and a limit whose tick has not fired is still in the slot that it has entered.
 
 use std::cmp::Reverse;
 use std::collections::binary_heap::{BinaryHeap, PeekMut};
@@ -22,7 +22,7 @@ use crate::timer::alarm::Alarm;
 use crate::timer::backlog::Backlog;
 use crate::timer::tick::TICK;
 
-/// The index of an entry whose waker is the `single` one of the slot. Indices of lists are smaller.
+/// The index of an entry whose waker is in the field `single` of its slot. The indices of entries in lists are smaller.
 const SINGLE: u32 = NONE - 1;
 
 #[derive(Debug, Default)]

@@ -66,7 +66,7 @@ fn failed_alarm_is_tried_again() {
     assert_eq!(wheel.len(), 0);
 }
 
-/// Another limit of the slot has fired it before this limit registers. Its waker is dropped.
+/// A slot fires before another limit registers with it. The waker of that limit is dropped.
 #[test]
 fn slot_that_has_fired_takes_no_waker() {
     let wheel = Wheel::separate(clock::real());

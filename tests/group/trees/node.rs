@@ -46,7 +46,7 @@ pub(super) struct Node {
     pub(super) taken: usize,
     /// Whether the code after the scope of its group has run.
     pub(super) has_outcome: bool,
-    /// Its operation, if it is one, and how often its hooks and its clean-up have run.
+    /// Its operation, if the node is an operation, and how often the hooks and the clean-up have run.
     pub(super) operation: Option<Operation>,
     pub(super) ends: usize,
     pub(super) cleaned: usize,
@@ -76,7 +76,7 @@ impl Node {
 /// The state of all nodes.
 pub(super) struct State {
     pub(super) nodes: Vec<Node>,
-    /// Whether the test is dropping a task at this moment.
+    /// Whether the test is dropping a task or the root at this moment.
     pub(super) is_dropping: bool,
     /// The nodes that ended before something below them.
     pub(super) early: Vec<usize>,

@@ -53,7 +53,7 @@ pub(super) struct World {
     state: Arc<Mutex<State>>,
 }
 
-/// Belongs to the future and the clean-up of a node, which are gone once this is dropped.
+/// Shared by the future and the clean-up of a node. It is dropped once both are gone.
 pub(super) struct Alive(World, usize);
 
 impl Drop for Alive {
@@ -246,7 +246,7 @@ impl World {
         })
     }
 
-    /// Cancels the group of a node, or with `own` the operation that the node itself is.
+    /// Cancels the group of a node. With `own`, cancels the operation of the node itself instead.
     pub(super) fn cancel(&self, node: usize, own: bool) {
         let operation = self.with(|state| {
             let node = &state.nodes[node];
@@ -294,7 +294,7 @@ impl World {
             self.check_operation(number, has_dropped);
             let Some(group) = group else { continue };
             let results = group.take_results().len();
-            // A result may be in the outcome of a scope that was dropped because the code after the scope must not run.
+            // If the code after a scope must not run, the outcome of the scope is dropped, and a result may be in it.
             let is_lost = !has_outcome && results + 1 == owed;
             assert!(results == owed || is_lost, "node {number}: {results} results of {owed}");
             assert!(group.is_closed() && group.operation().status().is_final());

@@ -1,4 +1,4 @@
-//! The bodies: small pieces of work, each with one thing that operations own.
+//! The bodies: small pieces of work. Each of them uses one of the things that operations own.
 
 use std::future::{Future, pending};
 use std::pin::pin;
@@ -229,7 +229,7 @@ async fn shuts_down_daemons(world: World) {
     assert!(daemon.status().is_final() && other.status().is_final());
 }
 
-/// Registers callbacks and waits until they are gone, in time and while another task cancels the token.
+/// Registers a callback and waits until it is gone, once in time, and once while another task cancels the token.
 async fn unregisters(world: World) {
     for cancels in [false, true] {
         let (token, calls) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));

@@ -122,7 +122,8 @@ impl Trial {
                 world.drops();
                 executor.drop_task(self.task);
             }
-            // If something was dropped before, the next task may be what was handed to the spawner.
+            // If something was dropped before, the next task may be work that was handed to the spawner. That work must not
+            // be lost.
             Action::DropNext if world.has_dropped() => {}
             Action::DropNext => {
                 world.drops();

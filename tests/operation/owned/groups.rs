@@ -37,12 +37,12 @@ pub(super) fn bodies() -> Vec<(&'static str, Body)> {
 /// The error of a member that fails.
 const FAILED: &str = "no disk";
 
-/// Passes only if the member that would cancel the group was dropped.
+/// A limit that passes only if the member that would cancel the group was dropped.
 const ENOUGH: Duration = Duration::from_secs(600);
 
 type Group = TaskGroup<'static, u32, &'static str>;
 
-/// Returns a group of the world, whose operation ends after its members.
+/// Returns a group that uses the spawner of the world, and notes that its operation ends after its members.
 fn group(world: &World) -> Group {
     let group = Group::fallible(world.spawner());
     world.note(&group.operation(), false, true);

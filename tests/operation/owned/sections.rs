@@ -68,7 +68,8 @@ async fn has_spawned_sections(world: World) {
     }
 }
 
-/// Makes every call that asks whether to go on, in a section. `limited` says whether the section has a limit.
+/// Makes all calls that tell code whether to continue. The caller is in a section, and `limited` says whether that section
+/// has a limit.
 async fn goes_on(world: &World, limited: bool) {
     let operation = current();
     world.expect(operation.check().is_ok(), "`check` in a section");
@@ -134,7 +135,7 @@ async fn calls_beside_a_section(world: World) {
     join(section, beside).await;
 }
 
-/// Returns a closure that takes as long as a task takes a few steps. Once it has begun, it ends.
+/// Returns a closure that blocks until a task has taken a few steps. Once the closure has begun, it runs to its end.
 #[cfg(feature = "blocking")]
 fn closure(world: &World) -> impl FnOnce() + Send + 'static {
     let (open, gate) = channel::<()>();

@@ -72,7 +72,7 @@ pub(super) struct World {
     pub(super) parent: Operation,
     /// Sections that do not end if their future is dropped.
     pub(super) sections: Sections,
-    /// Sections that end even then.
+    /// Sections that end even if their future is dropped.
     pub(super) lasting: Sections,
     clean_ups: Arc<CleanUps>,
     /// Whether the test has dropped a future.
@@ -191,7 +191,7 @@ impl World {
         self.known.lock().unwrap().push(known);
     }
 
-    /// Makes an operation of work.
+    /// Makes work an operation, which `stop` cancels.
     pub(super) fn run(
         &self,
         work: impl Future<Output = ()> + Send + 'static,

@@ -48,7 +48,8 @@ pub(super) type Child<N> = (Weak<N>, ReasonFrom);
 /// The children and callbacks of a node of type `N`. Waiting tasks and threads are in the wait list of the node's latch.
 ///
 /// Guarded by the node's lock, so no method here runs user code.
-// A cancellation looks at each field. Most nodes have at most one child, so the end of `children` comes last: it is unused.
+// A cancellation reads every field. Most nodes have at most one child, so the end of `children` is not in use. That field
+// comes last, so that the bytes that are in use are next to each other.
 #[repr(C)]
 pub(in crate::source::token) struct Listeners<N> {
     /// Boxed, because most nodes need none of these fields.

@@ -56,7 +56,7 @@ pub(super) struct Node {
     latch: Latch<Reason, Listeners<Node>>,
     /// The parent of a node that was made as a child.
     parent: Option<ParentLink>,
-    /// Boxed, because most nodes need none of these fields.
+    /// Boxed, because most nodes need none of its fields.
     rare: OnceLock<Box<Rare>>,
 }
 
@@ -158,7 +158,7 @@ impl HasLatch for Node {
 mod tests {
     use super::*;
 
-    /// Programs hold many tokens, and cancelling many of them takes as long as reading their memory.
+    /// A program may hold many tokens, and most of the time to cancel many of them is spent on reading their memory.
     #[test]
     fn nodes_are_small() {
         assert!(size_of::<Node>() <= 176, "{} bytes", size_of::<Node>());

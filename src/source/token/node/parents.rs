@@ -127,7 +127,7 @@ fn is_or_descends_from(node: &Arc<Node>, ancestor: &Arc<Node>) -> bool {
     // After this call, each node between `ancestor` and `node` is in the lists of its parents (invariant 3), so the walk
     // down can find it.
     node.register_with_parents();
-    // Most ancestors are new: then there is nothing to walk.
+    // Most ancestors are new and have no children, so there is nothing to walk.
     if ancestor.latch.with_extra(|listeners, is_set| !is_set && listeners.children.is_empty()) {
         return false;
     }
