@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use crate::operation::{Inherited, Operation};
 use crate::reason::Reason;
@@ -18,7 +17,7 @@ pub(super) struct ExtraLimits {
     /// Ends at the deadline of a parent that is polled in another task. This operation has its own timer for that deadline,
     /// because the parent's task may be blocked when the deadline passes.
     inherited: Option<Countdown>,
-    /// Waits for the deadline of such a parent, if the deadline was not known when this operation started.
+    /// Waits for a change of the deadline of the parent, if that deadline was not final when this operation started.
     parents_deadline: Option<Waiter<Arc<Latch<()>>>>,
 }
 
@@ -29,21 +28,21 @@ impl ExtraLimits {
 
     /// Sets the deadline of the parent, for an operation that starts and must watch that deadline by itself.
     pub(super) fn set_inherited(&mut self, inherited: Inherited, operation: &Operation) {
-        let at = match inherited {
-            Inherited::None => None,
-            Inherited::Until(at) => Some(at),
+        match inherited {
+            Inherited::None => {}
+            Inherited::Until(at) => self.inherited = Some(Countdown::until(at)),
             Inherited::Unknown => self.inherit(operation),
-        };
+        }
+    }
+
+    /// Takes over the deadline of the parent. If that deadline may still become earlier, also begins to wait for the change.
+    fn inherit(&mut self, operation: &Operation) {
+        let (at, latch) = operation.inherit_deadline();
         self.inherited = at.map(Countdown::until);
+        self.parents_deadline = latch.map(Waiter::new);
     }
 
-    /// Takes over the deadline of the parent, or begins to wait for it.
-    fn inherit(&mut self, operation: &Operation) -> Option<Instant> {
-        let inherited = operation.inherit_deadline()?;
-        inherited.map_err(|latch| self.parents_deadline = Some(Waiter::new(latch))).ok()
-    }
-
-    /// Returns whether the deadline of the parent is not known yet.
+    /// Returns whether the deadline of the parent may still become earlier.
     pub(super) fn awaits_deadline(&self) -> bool {
         self.parents_deadline.is_some()
     }
@@ -55,12 +54,12 @@ impl ExtraLimits {
                 return Poll::Ready(reason);
             }
         }
-        if let Some(latch) = &mut self.parents_deadline {
-            if latch.poll("Cancelable", cx, |()| ()).is_ready() {
-                self.parents_deadline = None;
-                self.inherited = self.inherit(operation).map(Countdown::until);
-                operation.note_deadline(true);
+        while let Some(latch) = &mut self.parents_deadline {
+            if latch.poll("Cancelable", cx, |()| ()).is_pending() {
+                break;
             }
+            self.inherit(operation);
+            operation.note_deadline(!self.awaits_deadline());
         }
         while let Some(inherited) = &mut self.inherited {
             if inherited.poll("Cancelable", cx).is_pending() {

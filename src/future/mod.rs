@@ -242,6 +242,10 @@ where
             }
             let starting = starts.then_some(this.ending.as_mut());
             state.enter_poll(&mut inside, starting, E::CLEANS_UP, cx.waker());
+            #[cfg(feature = "time")]
+            if starts && !first {
+                state.note_deadline();
+            }
         }
         let mut outcome = None;
         let polled = self.as_mut().poll_as_current(first, fired, &mut outcome, cx);

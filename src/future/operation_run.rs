@@ -244,7 +244,8 @@ impl OperationRun {
     /// Ends the operation as completed. If only the race can see that, the end is recorded later, when a handle is made.
     pub(super) fn complete(&mut self) {
         let at = clock::now();
-        if self.operation.ends_unseen(HANDLES) {
+        // A race around the operation is woken at the end of the clean-up, while the operation is still the current one.
+        if self.cleaning.is_none() && self.operation.ends_unseen(HANDLES) {
             self.end = RunEnd::Unrecorded(at);
         } else {
             self.operation.complete_at(at);

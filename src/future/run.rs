@@ -291,9 +291,8 @@ impl RunState {
     fn start_late(&mut self) {
         if self.is_unstarted() {
             self.start(false, None);
-            // When the source was first polled, there was no operation to which it could offer its limit.
             #[cfg(feature = "time")]
-            self.operation.iter_mut().for_each(OperationRun::note_deadline);
+            self.note_deadline();
             // The race may have been cancelled already and be waiting for a shield. In that case, the operation is cancelled
             // too.
             if let (Some(cause), Some(run)) = (self.cause.clone(), &self.operation) {
@@ -319,6 +318,14 @@ impl RunState {
         if let Some(cleaning) = cleaning {
             cleaning.end();
         }
+    }
+
+    /// Notes that the limit of the source will not be the deadline. When the source was first polled, there was no operation to
+    /// which it could offer its limit.
+    #[cfg(feature = "time")]
+    #[cold]
+    pub(crate) fn note_deadline(&mut self) {
+        self.operation.iter_mut().for_each(OperationRun::note_deadline);
     }
 
     /// Makes the operation the current one on this thread, until [`leave_poll`](Self::leave_poll). If `starting` is given,

@@ -34,13 +34,26 @@ enum Limit {
     /// Not polled yet.
     New,
     None,
-    /// The deadline is not known, because the group had not started at the last poll.
-    Unknown(Option<WaitForDeadline>),
+    /// The deadline is not final, because the group had not started at the last poll.
+    Unknown(Option<Box<WaitForDeadline>>),
     Until(Box<Countdown>),
 }
 
+/// Waits for the final deadline of the group. Until then, watches the deadline that the group has from its parent, if it has
+/// one.
 #[cfg(feature = "time")]
-type WaitForDeadline = Box<Waiter<Arc<Latch<()>>>>;
+struct WaitForDeadline {
+    latch: Waiter<Arc<Latch<()>>>,
+    until: Option<Countdown>,
+}
+
+#[cfg(feature = "time")]
+impl WaitForDeadline {
+    fn is_unchanged(&self, cx: &Context<'_>) -> bool {
+        self.latch.is_unchanged(cx)
+            && self.until.as_ref().is_none_or(|until| until.is_unchanged(cx))
+    }
+}
 
 #[cfg(feature = "time")]
 impl Limit {
@@ -60,22 +73,40 @@ impl Limit {
     }
 }
 
-/// Resolves to the deadline of the group once there is one.
+/// Resolves to the limit of the member once the deadline of the group is final. Resolves to `None` if the deadline that the
+/// group has from its parent passes before.
 #[cfg(feature = "time")]
 #[cold]
-fn poll_deadline(wait: &mut Option<WaitForDeadline>, cx: &mut Context<'_>) -> Poll<Instant> {
+fn poll_deadline(
+    wait: &mut Option<Box<WaitForDeadline>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Limit>> {
     // At the first look nothing is registered, because the work may be ready at once.
     while !is_probe(cx.waker()) {
         if let Some(wait) = wait {
-            ready!(wait.poll("TaskGroup", cx, |()| ()));
+            if wait.latch.poll("TaskGroup", cx, |()| ()).is_pending() {
+                let Some(until) = &mut wait.until else { break };
+                ready!(ignore_limits(|| until.poll("TaskGroup", cx)));
+                wait.until = None;
+                return Poll::Ready(None);
+            }
         }
-        match Operation::current().map(|group| group.await_deadline()) {
-            Some(Ok(at)) => return Poll::Ready(at),
-            Some(Err(latch)) => *wait = Some(Box::new(Waiter::new(latch))),
-            None => break,
-        }
+        let Some(group) = Operation::current() else { break };
+        let (at, latch) = group.await_deadline();
+        let Some(latch) = latch else {
+            return Poll::Ready(Some(at.map_or(Limit::None, Limit::until)));
+        };
+        let (latch, until) = (Waiter::new(latch), at.map(Countdown::until));
+        *wait = Some(Box::new(WaitForDeadline { latch, until }));
     }
     Poll::Pending
+}
+
+/// Cancels the operation of the group, which is the current one, if its deadline has passed. Returns whether this call
+/// cancelled it.
+#[cfg(feature = "time")]
+fn cancel_if_overdue() -> bool {
+    Operation::current().is_some_and(|group| group.cancel_if_overdue())
 }
 
 impl GroupSource {
@@ -103,16 +134,24 @@ impl GroupSource {
         }
         if let Limit::Unknown(wait) = &mut self.limit {
             match poll_deadline(wait, cx) {
-                Poll::Ready(at) => self.limit = Limit::until(at),
+                Poll::Ready(Some(limit)) => self.limit = limit,
+                Poll::Ready(None) => return cancel_if_overdue(),
                 Poll::Pending => return false,
             }
         }
-        let Limit::Until(countdown) = &mut self.limit else { return false };
-        if ignore_limits(|| countdown.poll("TaskGroup", cx)).is_pending() {
-            return false;
+        while let Limit::Until(countdown) = &mut self.limit {
+            if ignore_limits(|| countdown.poll("TaskGroup", cx)).is_pending() {
+                return false;
+            }
+            if cancel_if_overdue() {
+                return true;
+            }
+            // The limit that has passed does not count any more, for example because the operation that it belonged to has
+            // ended. Continue with the next limit.
+            let next = Operation::current().and_then(|group| group.next_limit());
+            self.limit = next.map_or(Limit::None, Limit::until);
         }
-        self.limit = Limit::None;
-        Operation::current().is_some_and(|group| group.cancel_if_overdue())
+        false
     }
 }
 

@@ -194,13 +194,10 @@ fn children_start_as_the_deadline_becomes_known() {
             Inherited::None => panic!("it has a parent"),
             Inherited::Until(at) => at,
             Inherited::Unknown => loop {
-                match child.inherit_deadline().unwrap() {
-                    Ok(at) => break at,
-                    Err(latch) => {
-                        let mut waiter = Waiter::new(latch);
-                        block_on(poll_fn(|cx| waiter.poll("a model", cx, |()| ())));
-                    }
-                }
+                let (at, latch) = child.inherit_deadline();
+                let Some(latch) = latch else { break at.unwrap() };
+                let mut waiter = Waiter::new(latch);
+                block_on(poll_fn(|cx| waiter.poll("a model", cx, |()| ())));
             },
         };
         child.note_deadline(true);

@@ -117,6 +117,13 @@ impl Inner {
         }
     }
 
+    /// Notes that the operation has got a deadline from a new parent. It may have started already.
+    #[cfg(feature = "time")]
+    pub(super) fn note_deadline_of_new_parent(&self) {
+        let is_final = self.deadline_state.load(Ordering::Acquire) != UNKNOWN;
+        self.note_deadline(is_final);
+    }
+
     #[cfg(feature = "time")]
     #[cold]
     fn note_deadline_for_children(&self, is_final: bool) {
@@ -127,22 +134,28 @@ impl Inner {
         }
     }
 
-    /// Returns the deadline. If there is none yet, returns a latch that is set once there is one.
+    /// Returns the deadline, as far as it is known. If it may still become earlier, also returns a latch that is set when it may
+    /// have changed.
     #[cfg(feature = "time")]
-    pub(super) fn await_deadline(&self) -> Result<Instant, Arc<Latch<()>>> {
-        let latch = self.deadline_latch();
-        self.deadline().ok_or(latch)
+    pub(super) fn await_deadline(&self) -> (Option<Instant>, Option<Arc<Latch<()>>>) {
+        if self.deadline_state.load(Ordering::Acquire) == UNKNOWN {
+            let latch = self.deadline_latch();
+            let at = self.deadline();
+            if self.deadline_state.load(Ordering::Acquire) == UNKNOWN {
+                return (at, Some(latch));
+            }
+        }
+        (self.deadline(), None)
     }
 
     /// See [`Operation::inherit_deadline`](super::Operation::inherit_deadline).
     #[cfg(feature = "time")]
-    pub(super) fn inherit_deadline(&self) -> Option<Result<Instant, Arc<Latch<()>>>> {
-        let parent = self.details.lock().parent.as_ref().and_then(Parent::binding)?;
-        let deadline = parent.await_deadline();
-        if let Ok(at) = deadline {
-            self.details.lock().lower_deadline(Some(at));
-        }
-        Some(deadline)
+    pub(super) fn inherit_deadline(&self) -> (Option<Instant>, Option<Arc<Latch<()>>>) {
+        let parent = self.details.lock().parent.as_ref().and_then(Parent::binding);
+        let Some(parent) = parent else { return (None, None) };
+        let (at, latch) = parent.await_deadline();
+        self.details.lock().lower_deadline(at);
+        (at, latch)
     }
 
     /// Sets the limit of the operation's own source. The limit started at `since` and ends at `at`.
@@ -192,6 +205,13 @@ impl Inner {
             next = details.parent.clone();
         }
         None
+    }
+
+    /// Returns the end of the earliest limit of this operation and its ancestors. Ignores limits that have passed.
+    #[cfg(feature = "time")]
+    pub(super) fn next_limit(&self) -> Option<Instant> {
+        let own = self.details.lock().limit.map(|limit| limit.at).filter(|&at| at > clock::now());
+        own.into_iter().chain(self.next_inherited_limit()).min()
     }
 
     /// Returns the end of the earliest limit of the ancestors. Ignores limits that have passed.

@@ -348,12 +348,17 @@ impl Inner {
         let Some(parent) = parent else { return Inherited::None };
         // If the parent had not started when this operation became its child, the parent's deadline was not known then.
         let inherited = parent.deadline_for_child();
-        if let Inherited::Until(at) = inherited {
-            this.details.lock().lower_deadline(Some(at));
+        if inherited != Inherited::None {
+            let at = parent.deadline();
+            this.details.lock().lower_deadline(at);
         }
-        match (&inherited, waker) {
-            (Inherited::None, _) | (_, None) => Inherited::None,
-            (_, Some(waker)) if Inner::is_in_task_of(&parent, waker) => Inherited::None,
+        match (inherited, waker) {
+            (_, None) => Inherited::None,
+            // The parent watches the deadline in the same task. But if it does not know the deadline yet, this operation waits
+            // for it too, because children of this operation may be in other tasks.
+            (Inherited::Until(_), Some(waker)) if Inner::is_in_task_of(&parent, waker) => {
+                Inherited::None
+            }
             _ => inherited,
         }
     }

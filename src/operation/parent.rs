@@ -90,6 +90,10 @@ impl Inner {
         Inner::set_parent(this, parent, Link::Bound);
         let deadline = parent.deadline();
         this.details.lock().lower_deadline(deadline);
+        #[cfg(feature = "time")]
+        if deadline.is_some() {
+            this.note_deadline_of_new_parent();
+        }
     }
 
     /// Sets the parent, unless the operation already has one.

@@ -195,16 +195,17 @@ impl Operation {
         self.inner.note_deadline(is_final);
     }
 
-    /// Returns the deadline. If there is none yet, returns a latch that is set once there is one.
+    /// Returns the deadline, as far as it is known. If it may still become earlier, also returns a latch that is set when it may
+    /// have changed.
     #[cfg(feature = "time")]
-    pub(crate) fn await_deadline(&self) -> Result<Instant, Arc<Latch<()>>> {
+    pub(crate) fn await_deadline(&self) -> (Option<Instant>, Option<Arc<Latch<()>>>) {
         self.inner.await_deadline()
     }
 
-    /// Takes over the deadline of the parent and returns it. If the parent has no deadline yet, returns a latch that is set
-    /// once it has one. Returns `None` if there is no parent whose deadline applies.
+    /// Takes over the deadline of the parent, as far as it is known, and returns it. If it may still become earlier, also returns
+    /// a latch that is set when it may have changed. Returns neither if there is no parent whose deadline applies.
     #[cfg(feature = "time")]
-    pub(crate) fn inherit_deadline(&self) -> Option<Result<Instant, Arc<Latch<()>>>> {
+    pub(crate) fn inherit_deadline(&self) -> (Option<Instant>, Option<Arc<Latch<()>>>) {
         self.inner.inherit_deadline()
     }
 
@@ -212,6 +213,12 @@ impl Operation {
     #[cfg(feature = "time")]
     pub(crate) fn drop_limit(&self, if_passed_by: Option<Instant>) {
         self.inner.drop_limit(if_passed_by);
+    }
+
+    /// Returns the end of the earliest limit of this operation and its ancestors. Ignores limits that have passed.
+    #[cfg(feature = "time")]
+    pub(crate) fn next_limit(&self) -> Option<Instant> {
+        self.inner.next_limit()
     }
 
     /// Returns the end of the earliest limit of the ancestors. Ignores limits that have passed.

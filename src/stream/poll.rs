@@ -52,6 +52,10 @@ where
             // Passes `false`, because races around the stream do not wait for its clean-up yet: see `wait_slow`.
             let starting = starts.then_some(this.ending.as_mut());
             state.enter_poll(&mut inside, starting, false, cx.waker());
+            #[cfg(feature = "time")]
+            if starts && !matches!(this.stage, Stage::New) {
+                state.note_deadline();
+            }
         }
         let polled = self.as_mut().poll_as_current(handover, cx);
         if let Some(state) = self.project().state.get_mut() {

@@ -261,3 +261,58 @@ fn group_is_dropped_before_it_has_a_deadline() {
     time.advance(secs(10));
     assert_eq!((wakes.count(), kept(&wakes)), (1, 0));
 }
+
+/// The group has a deadline from the operation around it before it starts, and an earlier one of its own from then on.
+#[test]
+fn g18_deadline_of_the_group_is_earlier_than_the_one_around_it() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    for group_starts in [true, false] {
+        let around = pending::<()>().cancelable(timeout(secs(30))).named("around");
+        let (operation, mut around) = (around.operation(), Box::pin(around));
+        assert!(poll_once(around.as_mut()).is_pending());
+        let (group, tasks) = listed();
+        let (handle, wakes) = (group.spawn(pending()), Wakes::new());
+        let mut task = tasks.lock().unwrap().pop().unwrap();
+        let mut join = pin!(group.join_within(timeout(secs(10))).child_of(&operation));
+        assert!(wakes.poll(task.as_mut()).is_pending());
+        let reason = if group_starts {
+            assert!(poll_once(join.as_mut()).is_pending());
+            assert_eq!(wakes.count(), 1);
+            assert!(wakes.poll(task.as_mut()).is_pending());
+            time.advance(secs(10));
+            Reason::parent(Reason::timeout(secs(10)))
+        } else {
+            time.advance(secs(30));
+            Reason::parent_named(Some("around".into()), Reason::timeout(secs(30)))
+        };
+        assert!(wakes.poll(task.as_mut()).is_ready());
+        assert_eq!(error_of(handle), Cancelled::new(reason).into());
+    }
+}
+
+/// The deadline that a member watches comes from an operation that ends before. From then on, the limit of the group counts.
+#[test]
+fn g18_next_limit_counts_if_the_operation_around_the_group_has_ended() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let gate = Gate::new();
+    let around = gate.pass().cancelable(timeout(secs(5))).named("around");
+    let (operation, mut around) = (around.operation(), Box::pin(around));
+    assert!(poll_once(around.as_mut()).is_pending());
+    let (group, tasks) = listed();
+    let (handle, wakes) = (group.spawn(pending()), Wakes::new());
+    let mut task = tasks.lock().unwrap().pop().unwrap();
+    let mut join = pin!(group.join_within(timeout(secs(10))).child_of(&operation));
+    assert!(poll_once(join.as_mut()).is_pending());
+    assert!(wakes.poll(task.as_mut()).is_pending());
+    gate.open();
+    assert!(poll_once(around.as_mut()).is_ready());
+    time.advance(secs(5));
+    assert!(wakes.poll(task.as_mut()).is_pending());
+    let before = wakes.count();
+    time.advance(secs(5));
+    assert_eq!(wakes.count(), before + 1);
+    assert!(wakes.poll(task.as_mut()).is_ready());
+    assert_eq!(error_of(handle), timed_out(secs(10)));
+}

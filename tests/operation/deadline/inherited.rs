@@ -153,3 +153,106 @@ fn child_that_starts_before_a_parent_without_a_deadline_is_not_woken() {
     let parent = Reason::parent_named(Some("parent".into()), Reason::manual("stop"));
     assert_eq!(lost(wakes.poll(child)), parent);
 }
+
+/// A child waits for a parent that has a deadline from its own parent already. The limit of the parent's source makes the
+/// deadline earlier.
+#[test]
+fn g11_deadline_becomes_earlier_as_the_parent_starts() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let (top, _top_run) = blocked("top", timeout(secs(30)));
+    let parent = pending::<()>().cancelable(timeout(secs(10))).named("parent").child_of(&top);
+    let (operation, mut parent) = (parent.operation(), Box::pin(parent));
+    let (child, mut run) = start(pending().cancelable(never()).child_of(&operation));
+    let wakes = Wakes::new();
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    assert_eq!(child.remaining(), Some(secs(30)));
+    assert!(poll_once(parent.as_mut()).is_pending());
+    assert_eq!(wakes.count(), 1);
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    assert_eq!(child.remaining(), Some(secs(10)));
+    time.advance(secs(10));
+    assert_eq!(wakes.count(), 2);
+    assert_eq!(lost(wakes.poll(run.as_mut())), reason("parent", secs(10)));
+}
+
+/// The same if the parent never starts: the deadline of its own parent counts.
+#[test]
+fn g11_deadline_of_a_parent_that_never_starts() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let (top, _top_run) = blocked("top", timeout(secs(30)));
+    let parent = pending::<()>().cancelable(timeout(secs(10))).named("parent").child_of(&top);
+    let operation = parent.operation();
+    let (_child, mut run) = start(pending().cancelable(never()).child_of(&operation));
+    let wakes = Wakes::new();
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    time.advance(secs(30));
+    assert_eq!(wakes.count(), 1);
+    assert_eq!(lost(wakes.poll(run.as_mut())), reason("top", secs(30)));
+}
+
+/// The middle one of three has a limit of its own and starts first. The lowest keeps the earlier deadline of the top, which
+/// starts last.
+#[test]
+fn g11_earlier_deadline_comes_from_the_top() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let top = pending::<()>().cancelable(timeout(secs(10))).named("top");
+    let handle = top.operation();
+    let (middle, mut middle_run) = start(pending().cancelable(timeout(secs(30))).child_of(&handle));
+    let (lowest, mut run) = start(pending().cancelable(never()).child_of(&middle));
+    let (wakes, others) = (Wakes::new(), Wakes::new());
+    assert!(others.poll(middle_run.as_mut()).is_pending());
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    assert_eq!(lowest.remaining(), Some(secs(30)));
+    let mut top = pin!(top);
+    assert!(poll_once(top.as_mut()).is_pending());
+    assert_eq!(others.count(), 1);
+    assert!(others.poll(middle_run.as_mut()).is_pending());
+    assert_eq!(wakes.count(), 1);
+    assert!(wakes.poll(run.as_mut()).is_pending());
+    assert_eq!(lowest.remaining(), Some(secs(10)));
+    time.advance(secs(10));
+    assert_eq!(wakes.count(), 2);
+    assert_eq!(lost(wakes.poll(run.as_mut())), reason("top", secs(10)));
+}
+
+/// An operation within the work of a child that waits for the deadline.
+#[test]
+fn g11_deadline_is_known_below_a_child_that_waits_for_it() {
+    let _watchdog = support::watchdog();
+    let _time = testing::pause();
+    let parent = pending::<()>().cancelable(timeout(secs(10))).named("parent");
+    let operation = parent.operation();
+    let within = pending::<()>().cancelable(never()).named("within");
+    let inner = within.operation();
+    let child = within.cancelable(never()).child_of(&operation);
+    let (mut child, wakes) = (pin!(child), Wakes::new());
+    assert!(wakes.poll(child.as_mut()).is_pending());
+    let mut parent = pin!(parent);
+    assert!(poll_once(parent.as_mut()).is_pending());
+    assert!(wakes.poll(child.as_mut()).is_pending());
+    assert!(wakes.poll(child.as_mut()).is_pending());
+    assert_eq!(inner.remaining(), Some(secs(10)));
+}
+
+/// An operation that has started and has children gets a parent with a deadline.
+#[test]
+fn g11_late_parent_has_a_deadline() {
+    let _watchdog = support::watchdog();
+    let time = testing::pause();
+    let (parent, _parent_run) = blocked("parent", timeout(secs(10)));
+    let mut run = pending::<()>().cancelable(never());
+    let operation = run.operation();
+    let (_early, _early_run) = start(pending().cancelable(never()).child_of(&operation));
+    assert!(poll_once(Pin::new(&mut run)).is_pending());
+    let _run = run.child_of(&parent);
+    let (late, mut late_run) = start(pending().cancelable(never()).child_of(&operation));
+    let wakes = Wakes::new();
+    assert!(wakes.poll(late_run.as_mut()).is_pending());
+    assert_eq!(late.remaining(), Some(secs(10)));
+    time.advance(secs(10));
+    assert_eq!(wakes.count(), 1);
+    assert_eq!(lost(wakes.poll(late_run.as_mut())), reason("parent", secs(10)));
+}
